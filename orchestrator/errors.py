@@ -1,0 +1,69 @@
+"""Every error a caller can act on, one leaf for each different thing to do.
+
+OrchestratorError
+├── ExperimentFileError   fix the experiment file (or a file it points to)
+├── UnknownNameError      fix the name: no such model, data set, space, run or trial
+├── DataError             fix the data: shapes, labels, splits
+├── RunExistsError        choose another name, or resume
+├── RecordError           look at the record: file and line are named
+├── TrialError            look at the trial: its code raised
+└── PlaceError            look at the place: cores, memory, disk, a missing package
+
+Sentence shape: *where: what was expected. Received: X. Did you mean Y? Known: A, B, C.*
+The command line prints them as one block and exits 2; any other exception is a bug.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class OrchestratorError(Exception):
+    """Something the caller can fix; its message is the whole explanation."""
+
+
+class ExperimentFileError(OrchestratorError):
+    """The experiment file, or a file it points to, cannot be used as written."""
+
+
+class UnknownNameError(OrchestratorError):
+    """A name that refers to nothing."""
+
+
+class DataError(OrchestratorError):
+    """The data cannot be used as it is."""
+
+
+class RunExistsError(OrchestratorError):
+    """A run of that name exists and would be overwritten."""
+
+
+class RecordError(OrchestratorError):
+    """A record on disk is damaged or absent."""
+
+
+class TrialError(OrchestratorError):
+    """A trial's own code raised."""
+
+
+class PlaceError(OrchestratorError):
+    """The machine or cluster lacks what was asked of it."""
+
+
+def near_miss(name: str, known: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the nearest of ``known``, or an empty string."""
+    close = difflib.get_close_matches(str(name), [str(item) for item in known], n=1, cutoff=0.6)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def explain(where: str, expected: str, received: object, known: Iterable[str] = ()) -> str:
+    """Return one message of the house's sentence shape.
+
+    ``known`` adds the near miss of ``received`` and the sorted list of what would have been right.
+    """
+    names = sorted(str(name) for name in known)
+    message = f"{where}: {expected}. Received: {received!r}."
+    if names:
+        message += near_miss(str(received), names) + f" Known: {', '.join(names)}."
+    return message
