@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
@@ -80,6 +81,20 @@ class RunRecords:
         winners = [event for event in self.events if event["event"] == "winner"]
         return winners[-1] if winners else None
 
+    @property
+    def seconds(self) -> float:
+        """Wall-clock seconds the run was worked on, without the pauses before it was resumed."""
+        total, since = 0.0, None
+        for event in self.events:
+            if event["event"] == "run_started":
+                since = event["time"]
+            elif event["event"] in _RUN_STATUS and since is not None:
+                total += _seconds_between(since, event["time"])
+                since = None
+        if since is None:
+            return total
+        return total + _seconds_between(since, self._last_time)
+
     def epochs_of(self, trial: str) -> tuple[dict[str, Any], ...]:
         """Return one trial's epochs in the order they were recorded."""
         return self._epochs_by_trial.get(trial, ())
@@ -103,6 +118,13 @@ class RunRecords:
 
         return tuple(sorted(self.trials, key=rank))
 
+    @property
+    def _last_time(self) -> str:
+        """The time of the newest line of any record; ISO times in UTC sort as text."""
+        lines = (*self.events[-1:], *self.epochs[-1:])
+        times = [line["time"] for line in lines if "time" in line]
+        return max([*times, *(trial.ended or trial.started for trial in self.trials)])
+
     @cached_property
     def _epochs_by_trial(self) -> dict[str, tuple[dict[str, Any], ...]]:
         rows: dict[str, list[dict[str, Any]]] = {}
@@ -117,3 +139,7 @@ class RunRecords:
             for trial, rows in self._epochs_by_trial.items()
         }
         return {trial: best for trial, best in found.items() if best is not None}
+
+
+def _seconds_between(first: str, last: str) -> float:
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()

@@ -66,7 +66,7 @@ class RunWriter:
         )
 
     def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Record finished epochs, {trial, epoch, metrics, seconds} each; with the time if they lack it."""
+        """Record finished epochs: {trial, epoch, metrics, seconds}, timed now if without a time."""
         time = _now()
         self._epochs.extend({**row, "time": row.get("time", time)} for row in rows)
 

@@ -34,7 +34,7 @@ def test_a_link_of_that_name_is_not_followed(tmp_path):
     assert not (tmp_path / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/tmp/x", "a/b", ".hidden", "a\n", "a b"])
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "/x", "a/b", ".hidden", "a\n", "a b"])
 def test_a_name_cannot_leave_the_storage(tmp_path, name):
     with pytest.raises(ExperimentFileError, match="folder name"):
         RunFolder.create(tmp_path / "runs", name)

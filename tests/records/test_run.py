@@ -104,6 +104,7 @@ def test_the_last_winner_counts(folder):
 def test_a_run_that_has_just_been_made_is_empty(folder):
     records = read_run("digits", storage=folder.path.parent)
     assert records.trials == records.epochs == records.events == ()
+    assert records.seconds == 0
     assert records.winner is None
 
 
@@ -136,3 +137,16 @@ def test_the_room_loads_without_the_heavy_packages():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
     assert not any(f"'{name}'" in modules for name in ("pandas", "numpy", "ray", "tensorflow"))
+
+
+def test_the_seconds_of_a_run_leave_out_its_pauses(folder):
+    lines = [("run_started", 0), ("run_interrupted", 10), ("run_started", 40)]
+    folder.events_file.write_text(
+        "".join(
+            f'{{"event": "{event}", "time": "2026-11-22T08:00:{second:02}.000+00:00"}}\n'
+            for event, second in lines
+        )
+    )
+    row = '{"trial": "0", "epoch": 1, "metrics": {}, "time": "2026-11-22T08:00:45.500+00:00"}\n'
+    folder.epochs_file.write_text(row)
+    assert read_run(folder.path).seconds == 15.5
