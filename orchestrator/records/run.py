@@ -122,7 +122,7 @@ class RunRecords:
     def _last_time(self) -> str:
         """The time of the newest line of any record; ISO times in UTC sort as text."""
         lines = (*self.events[-1:], *self.epochs[-1:])
-        times = [line["time"] for line in lines if "time" in line]
+        times = [str(line["time"]) for line in lines if "time" in line]
         return max([*times, *(trial.ended or trial.started for trial in self.trials)])
 
     @cached_property
