@@ -1,0 +1,235 @@
+"""The experiment as typed, frozen, validated values: every key of its file is a field here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from orchestrator.config.scheduler_options import (
+    AshaOptions,
+    MedianOptions,
+    NoSchedulerOptions,
+    SchedulerOptions,
+)
+
+__all__ = [
+    "AshaOptions",
+    "CaviarOptions",
+    "DataOptions",
+    "Experiment",
+    "MedianOptions",
+    "NoSchedulerOptions",
+    "PandaOptions",
+    "ResourceOptions",
+    "SchedulerOptions",
+]
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+DAY = re.compile(r"[1-9][0-9]* (epoch|minute|step)s?")
+
+
+def _whole(value: Any) -> Any:
+    """Let ``1e3`` through as 1000, since a file may write a whole number so."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _source_form(value: Any) -> Any:
+    """Turn ``data: digits`` into ``data: {source: digits}``."""
+    return {"source": value} if isinstance(value, str) else value
+
+
+_AtLeast0 = Annotated[int, Field(ge=0, lt=2**32)]
+_AtLeast1 = Annotated[int, Field(ge=1)]
+Seed = Annotated[_AtLeast0, BeforeValidator(_whole, json_schema_input_type=_AtLeast0)]
+Count = Annotated[_AtLeast1, BeforeValidator(_whole, json_schema_input_type=_AtLeast1)]
+Real = Annotated[float, Field(allow_inf_nan=False)]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class DataOptions(_Options):
+    """Which data, and how it is split and scaled."""
+
+    source: Text = Field(
+        description="Bundled name, ./file.npz, ./table.csv, ./table.parquet, ./load.py:load or"
+        " package.module:function."
+    )
+    label: Text | None = Field(
+        default=None, description="The column of a CSV or Parquet file that holds the class."
+    )
+    validation: Real = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the rows for validation, where the data has no split.",
+    )
+    test: Real = Field(
+        default=0.2,
+        gt=0,
+        lt=1,
+        description="Share of the rows for the test, where the data has no split.",
+    )
+    scale: Literal["auto", "standard", "minmax", "none"] = Field(
+        default="auto",
+        description="How the features are scaled; fitted on the training rows alone.",
+    )
+    stream: bool | Literal["auto"] = Field(
+        default="auto", description="Read the data batch by batch instead of holding it in memory."
+    )
+
+    @model_validator(mode="after")
+    def _leaves_rows_to_train_on(self) -> DataOptions:
+        if self.validation + self.test >= 1:
+            raise PydanticCustomError(
+                "split", "expected validation + test below 1, so that rows remain to train on"
+            )
+        return self
+
+
+class CaviarOptions(_Options):
+    """Many trials in parallel: how many, how many at once, and what stops the hopeless ones."""
+
+    num_samples: Count = Field(default=64, description="How many trials are drawn from the space.")
+    max_concurrent_trials: Count | Literal["auto"] = Field(
+        default="auto", description="Trials at one time; auto: as many as the resources allow."
+    )
+    scheduler: SchedulerOptions = Field(
+        default_factory=AshaOptions,
+        description="none, asha, median, or one of them with its options:"
+        " {asha: {grace_period: 1, reduction_factor: 3}}.",
+    )
+
+
+class PandaOptions(_Options):
+    """One model, watched day by day."""
+
+    start: dict[str, Any] = Field(description="The hyperparameters of day 1.")
+    day: str = Field(
+        default="1 epoch", description="The length of a day: '3 epochs', '20 minutes', '500 steps'."
+    )
+    days: Count = Field(default=14, description="How many days to train.")
+    sitter: Literal["off", "advise", "act"] = Field(
+        default="advise", description="What the sitter does with what it sees."
+    )
+    learning_rate_test: bool = Field(
+        default=False, description="Find a starting learning rate by a range test before day 1."
+    )
+
+    @field_validator("day")
+    @classmethod
+    def _a_length(cls, day: str) -> str:
+        if not DAY.fullmatch(day):
+            raise PydanticCustomError(
+                "day", "expected a number and epochs, minutes or steps, such as '3 epochs'"
+            )
+        return day
+
+
+class ResourceOptions(_Options):
+    """What one trial takes."""
+
+    cpu: Real = Field(default=1, gt=0, description="CPU cores of one trial.")
+    gpu: Real = Field(default=0, ge=0, description="GPUs of one trial; a fraction shares one.")
+
+
+class Experiment(_Options):
+    """One experiment, complete: what a run needs to know, and what its record keeps."""
+
+    name: str = Field(
+        max_length=200,
+        description="The run's folder under storage_path; the file's own name if left out.",
+    )
+    model: Text = Field(
+        description="Bundled name (mlp, cnn, resnet), ./net.py, ./net.py:build_wide or"
+        " package.module:function."
+    )
+    data: Annotated[
+        DataOptions, BeforeValidator(_source_form, json_schema_input_type=str | DataOptions)
+    ] = Field(description="A source by itself, or a mapping with its options.")
+    search_space: Text | dict[str, Any] = Field(
+        default_factory=dict,
+        description="Bundled name, ./space.yaml, or a mapping of hyperparameter to domain.",
+    )
+    strategy: Literal["caviar", "panda"] = Field(
+        default="caviar",
+        description="caviar: many trials in parallel. panda: one model, watched and nudged.",
+    )
+    metric: Text = Field(
+        default="val_accuracy", description="The figure that decides which trial is better."
+    )
+    mode: Literal["max", "min"] = Field(
+        default="max", description="Whether a high metric is good, or a low one."
+    )
+    epochs: Count = Field(default=27, description="The most epochs that a trial trains.")
+    seed: Seed = Field(
+        default=0, description="Decides the draws, the splits and the weights at the start."
+    )
+    caviar: CaviarOptions = Field(
+        default_factory=CaviarOptions, description="Options of the strategy caviar."
+    )
+    panda: PandaOptions | None = Field(default=None, description="Options of the strategy panda.")
+    resources: ResourceOptions = Field(
+        default_factory=ResourceOptions, description="What one trial takes."
+    )
+    storage_path: Text = Field(
+        default="./runs", description="The folder in which each run gets a folder."
+    )
+    keep_checkpoints: Count = Field(
+        default=1, description="How many of the best trials keep their weights."
+    )
+    recalibrate_batch_norm: Literal["final", "every_validation"] = Field(
+        default="final",
+        description="When BatchNormalization's averages are computed anew over training rows;"
+        " the final model's always are.",
+    )
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    @property
+    def folder(self) -> Path:
+        """The directory against which relative references are resolved: that of the file."""
+        return self._folder
+
+    def at(self, folder: Path) -> Experiment:
+        """Return the same experiment, its relative references resolved against ``folder``."""
+        moved = self.model_copy()
+        moved._folder = folder
+        return moved
+
+    @field_validator("name")
+    @classmethod
+    def _a_folder_name(cls, name: str) -> str:
+        if not SAFE_NAME.fullmatch(name):
+            raise PydanticCustomError(
+                "name", "expected letters, digits, '.', '_' and '-', not starting with '.'"
+            )
+        return name
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Experiment:
+        if self.strategy == "panda" and self.panda is None:
+            raise PydanticCustomError(
+                "needs_panda", "strategy panda needs its options, such as panda: {{start: {{...}}}}"
+            )
+        if self.strategy == "caviar" and not self.search_space:
+            raise PydanticCustomError(
+                "needs_space",
+                "strategy caviar needs a search_space: a bundled name, a file or a mapping",
+            )
+        if self.mode == "max" and self.metric.endswith("loss"):
+            raise PydanticCustomError("mode", "a loss is better when it is low: expected mode: min")
+        return self
