@@ -1,0 +1,103 @@
+"""A few named values, or a single one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from orchestrator.domains.conditions import Condition, same
+from orchestrator.domains.numeric import Edge
+from orchestrator.domains.refusal import Refused
+from orchestrator.domains.words import Scalar, write_word
+
+FEWEST_WITH_EDGES = 3
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of a few values, each equally likely."""
+
+    values: tuple[Scalar, ...]
+    when: tuple[Condition, ...] = ()
+
+    distribution: ClassVar[str] = "choice"
+    countable: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", tuple(self.values))
+        if not self.values:
+            raise Refused("expected at least one value to choose from", [])
+        for position, value in enumerate(self.values):
+            _check_plain(value)
+            if any(same(value, other) for other in self.values[:position]):
+                raise Refused("expected each value of a choice once", value)
+
+    def from_unit(self, u: float) -> Scalar:
+        """Return the value at the share ``u`` of the probability, 0 <= u < 1."""
+        count = len(self.values)
+        return self.values[min(max(int(u * count), 0), count - 1)]
+
+    def to_unit(self, value: Any) -> float:
+        """Return the middle of the share that ``value`` has of 0 to 1; 0.5 for an unknown one."""
+        for position, known in enumerate(self.values):
+            if same(known, value):
+                return (position + 0.5) / len(self.values)
+        return 0.5
+
+    def contains(self, value: Any) -> bool:
+        """Return whether ``value`` is one of them."""
+        return any(same(known, value) for known in self.values)
+
+    def edge(self, value: Any) -> Edge | None:
+        """Return the end at which ``value`` sits among at least three numbers; None for words."""
+        numbers = [v for v in self.values if isinstance(v, int | float) and not isinstance(v, bool)]
+        if len(numbers) < max(FEWEST_WITH_EDGES, len(self.values)) or not self.contains(value):
+            return None
+        if value == min(numbers):
+            return "low"
+        return "high" if value == max(numbers) else None
+
+    def __str__(self) -> str:
+        return f"choice([{', '.join(write_word(value) for value in self.values)}])"
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """One value for every trial."""
+
+    value: Scalar
+    when: tuple[Condition, ...] = ()
+
+    distribution: ClassVar[str] = "fixed"
+    countable: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        _check_plain(self.value)
+
+    def from_unit(self, u: float) -> Scalar:
+        """Return the value, whatever ``u`` is."""
+        return self.value
+
+    def to_unit(self, value: Any) -> float:
+        """Return 0.5: there is nowhere else to be."""
+        return 0.5
+
+    def contains(self, value: Any) -> bool:
+        """Return whether ``value`` is the one."""
+        return same(self.value, value)
+
+    def edge(self, value: Any) -> Edge | None:
+        """Return None: a single value has no ends."""
+        return None
+
+    def __str__(self) -> str:
+        return write_word(self.value)
+
+
+def _check_plain(value: Any) -> None:
+    if isinstance(value, float) and not abs(value) < float("inf"):
+        raise Refused("expected a finite number", value)
+    if isinstance(value, list | tuple):
+        raise Refused("expected one of choice([a, b, c]), another domain, or a plain value", value)
+    if not (value is None or isinstance(value, str | int | float | bool)):
+        raise Refused("expected a plain value: text, a number, true, false or null", value)

@@ -1,0 +1,121 @@
+"""All hyperparameters of one experiment, and draws from them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from orchestrator.domains.conditions import faults
+from orchestrator.domains.one_minus import OneMinusLogUniform
+from orchestrator.domains.parse import (
+    Domain,
+    Where,
+    parse_domain,
+    refused_at,
+    write_domain,
+)
+from orchestrator.domains.refusal import Refused, shown
+from orchestrator.errors import ExperimentFileError, explain
+
+
+@dataclass(frozen=True)
+class Space:
+    """Hyperparameters and their domains, in the order in which they were declared."""
+
+    domains: Mapping[str, Domain]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "domains", dict(self.domains))
+        for name, refusal in faults(self.domains):
+            raise Refused(f"{name}: {refusal.expected}", refusal.received, refusal.known)
+
+    @classmethod
+    def parse(cls, document: Any, where: Where = "search_space") -> Space:
+        """Return the space that a mapping of hyperparameter to domain writes down.
+
+        ``where`` begins every message: a text, or a function from (hyperparameter,) to the place.
+        Raises ``ExperimentFileError`` with one line for each fault.
+        """
+        if not isinstance(document, Mapping):
+            place = where if isinstance(where, str) else where(())
+            expected = "expected a mapping of hyperparameter to domain"
+            raise ExperimentFileError(explain(place, expected, shown(document)))
+        domains: dict[str, Domain] = {}
+        errors: list[str] = []
+        for name, value in document.items():
+            try:
+                domains[name] = parse_domain(name, value, where)
+            except ExperimentFileError as error:
+                errors.append(str(error))
+        if not errors:
+            errors = [
+                str(refused_at(where, name, fault))
+                for name, fault in [*faults(domains), *_companions_declared(domains)]
+            ]
+        if errors:
+            raise ExperimentFileError("\n".join(errors))
+        return cls(domains)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The declared hyperparameters, in order."""
+        return tuple(self.domains)
+
+    def to_document(self) -> dict[str, Any]:
+        """Return plain values that ``Space.parse`` reads back equal."""
+        return {name: write_domain(domain) for name, domain in self.domains.items()}
+
+    def draw(self, seed: int, index: int) -> dict[str, Any]:
+        """Return the hyperparameters of draw ``index``: a function of space, seed and index alone.
+
+        Each hyperparameter has its own stream, so adding one changes none of the others' draws.
+        One on the 1-β scale brings ``one_minus_<name>`` along, computed without the detour over β.
+        """
+        shares = {
+            name: float(np.random.default_rng([seed, index, zlib.crc32(name.encode())]).random())
+            for name in self.domains
+        }
+        drawn = {name: domain.from_unit(shares[name]) for name, domain in self.domains.items()}
+        hyperparameters: dict[str, Any] = {}
+        for name, domain in self.domains.items():
+            if not self._exists(name, drawn):
+                continue
+            hyperparameters[name] = drawn[name]
+            if isinstance(domain, OneMinusLogUniform):
+                hyperparameters[companion(name)] = domain.complement_from_unit(shares[name])
+        return hyperparameters
+
+    def edges(self, hyperparameters: Mapping[str, Any]) -> dict[str, Literal["low", "high"]]:
+        """Return the hyperparameters that sit at an end of their domain, and at which end."""
+        found = {
+            name: domain.edge(hyperparameters[name])
+            for name, domain in self.domains.items()
+            if name in hyperparameters
+        }
+        return {name: end for name, end in found.items() if end is not None}
+
+    def _exists(self, name: str, drawn: Mapping[str, Any]) -> bool:
+        return all(
+            condition.holds(drawn) and self._exists(condition.name, drawn)
+            for condition in self.domains[name].when
+        )
+
+
+def companion(name: str) -> str:
+    """Return the name of the 1-β that goes with a β: ``one_minus_momentum`` for ``momentum``."""
+    return f"one_minus_{name}"
+
+
+def _companions_declared(domains: Mapping[str, Domain]) -> list[tuple[str, Refused]]:
+    return [
+        (
+            companion(name),
+            Refused(f"expected no such hyperparameter, since {name} brings it", companion(name)),
+        )
+        for name, domain in domains.items()
+        if isinstance(domain, OneMinusLogUniform) and companion(name) in domains
+    ]
