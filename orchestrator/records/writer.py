@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -26,7 +26,8 @@ class TrialEnd:
 
     ``stopped_by`` is {scheduler, epoch, value, cutoff}; ``error`` the first line of what was raised
     and ``error_file`` where the whole of it lies, relative to the run; ``path`` is how it trained
-    ("compiled" or "fit") and ``path_reason`` why, where it was not compiled.
+    ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid of
+    the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB.
     """
 
     trial: str
@@ -38,6 +39,12 @@ class TrialEnd:
     parameters: int | None = None
     path: Literal["compiled", "fit"] | None = None
     path_reason: str | None = None
+    worker: str | None = None
+    rss_mb: float | None = None
+
+    def with_error_file(self, error_file: str) -> TrialEnd:
+        """Return the same ending with the place of its whole error."""
+        return replace(self, error_file=error_file)
 
 
 class RunWriter:

@@ -55,6 +55,11 @@ def build_model(reference: CallableReference, hyperparameters: Mapping[str, Any]
     return Built(model, reads, compiled_by_user, momentum if follows else float("nan"))
 
 
+def watch_reads(reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any) -> set[str]:
+    """Return the hyperparameters a builder reads for one configuration."""
+    return set(build_model(reference, hyperparameters, 0, shape).reads)
+
+
 def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that the traced programs of a model depend on."""
     structure: dict[str, Any] = {"reads": dict(built.reads), "compiled_by_user": built.compiled_by_user}

@@ -7,13 +7,16 @@ import os
 import time
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
 from orchestrator.errors import TrialError, explain
 from orchestrator.records import is_better
 from orchestrator.tuning.job import Job, Verdict
+
+if TYPE_CHECKING:
+    from orchestrator.training.checkpoint import Checkpoint
 
 REPORT_SECONDS = 1.0
 """Epochs shorter than this share a report; every milestone gets its own."""
@@ -84,31 +87,38 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         if not self._begun:
             self.trainer.begin(self._chosen, self._seed)
             self._begun = True
-        improved = None
-        while True:
-            row = self._epoch()
-            rows.append(row)
-            value = row["metrics"][self.job.metric]
-            if _finite(value) and is_better(value, self._best, self.job.mode):
-                self._best = value
-                improved = self.trainer.checkpoint({"trial": self._trial, "chosen": self._chosen, **row})
-            last = row["epoch"]
-            if last in self.job.milestones or last >= self.job.task.epochs or time.monotonic() > deadline:
-                break
-            if not _finite(row["metrics"].get("loss")):
-                break
-        if improved is not None:
-            from orchestrator.training.checkpoint import save_checkpoint
+        self._improved: Checkpoint | None = None
+        try:
+            while not self._reports_after(self._epoch(rows)) and time.monotonic() < deadline:
+                pass
+        finally:
+            self._save_improved()
 
-            save_checkpoint(checkpoint_file(self.job.checkpoints, self._trial), improved)
-
-    def _epoch(self) -> dict[str, Any]:
+    def _epoch(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
+        """Train one epoch, add its row, and take the state where it is the trial's best."""
         start = time.perf_counter()
         metrics = self.trainer.train_epoch()
         seconds = time.perf_counter() - start
         if self.job.metric not in metrics:
             raise TrialError(explain("metric", "expected a metric that the model reports", self.job.metric, metrics))
-        return {"trial": self._trial, "epoch": self.trainer.epoch, "metrics": metrics, "seconds": seconds}
+        row = {"trial": self._trial, "epoch": self.trainer.epoch, "metrics": metrics, "seconds": seconds}
+        rows.append(row)
+        value = metrics[self.job.metric]
+        if is_better(value, self._best, self.job.mode):
+            self._best = value
+            self._improved = self.trainer.checkpoint({"trial": self._trial, "chosen": self._chosen, **row})
+        return row
+
+    def _reports_after(self, row: dict[str, Any]) -> bool:
+        epoch = row["epoch"]
+        diverged = not _finite(row["metrics"].get("loss"))
+        return diverged or epoch in self.job.milestones or epoch >= self.job.task.epochs
+
+    def _save_improved(self) -> None:
+        from orchestrator.training.checkpoint import save_checkpoint
+
+        if self._improved is not None:
+            save_checkpoint(checkpoint_file(self.job.checkpoints, self._trial), self._improved)
 
     def _about(self) -> dict[str, Any]:
         """Return what the trial's record holds besides its epochs."""
