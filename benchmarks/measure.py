@@ -16,6 +16,7 @@ import psutil
 INTERVAL_SECONDS = 0.5
 PSS_EVERY = 4  # smaps_rollup walks page tables: every 2 s
 MEGABYTE = 1024 * 1024
+TIMED_OUT = 124
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Measured:
 def watch(
     command: Sequence[str], log: Path, *, timeout_seconds: float, env: Mapping[str, str]
 ) -> Measured:
-    """Run ``command`` with its output in ``log``; its tree is ended at the time limit (124)."""
+    """Run ``command`` with its output in ``log``; its tree is ended at the time limit."""
     peak_rss, peak_pss, ticks = 0.0, 0.0, 0
     with log.open("wb") as output:
         start = time.perf_counter()
@@ -52,7 +53,7 @@ def watch(
                 end(family)
         seconds = time.perf_counter() - start
     return Measured(
-        exit_code=124 if timed_out else child.returncode,
+        exit_code=TIMED_OUT if timed_out else child.returncode,
         seconds=round(seconds, 3),
         peak_rss_mb=round(peak_rss, 1),
         peak_pss_mb=round(peak_pss, 1) if peak_pss else None,

@@ -114,7 +114,10 @@ def measured(script: Sequence[str], data: Path, *, timeout_seconds: float) -> di
         )
         if took.exit_code != 0:
             lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-            raise Failed("\n".join([*lines[-30:], f"exit code {took.exit_code}"]))
+            reason = f"exit code {took.exit_code}"
+            if took.exit_code == measure.TIMED_OUT:
+                reason = f"ended at its time limit of {timeout_seconds:g} s"
+            raise Failed("\n".join([*lines[-30:], reason]))
         outcome = json.loads((folder / "outcome.json").read_text(encoding="utf-8"))
     return {**asdict(took), **outcome}
 

@@ -43,7 +43,7 @@ PACKAGES = ("keras", "keras-tuner", "numpy", "optuna", "ray", "tensorflow", "ten
 def main() -> None:
     """Run what the command line asks for."""
     arguments = parse()
-    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d-%H%M")
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d-%H%M%S")
     report: dict[str, Any] = {"date": stamp, "machine": machine(), "rows": []}
     arguments.results.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="split-") as name:

@@ -30,7 +30,7 @@ BARS = (
     Bar("mnist5k-cnn", 16, ("ray-tune",), 1.5),
 )
 COLUMNS = (
-    "trials", "of", "seconds", "s/trial", "s/trial-epoch", "epochs", "RSS MB", "PSS MB",
+    "trials", "of", "at once", "seconds", "s/trial", "s/trial-epoch", "epochs", "RSS MB", "PSS MB",
     "best val", "x s/trial", "x s/trial-epoch",
 )  # fmt: skip
 
@@ -63,6 +63,7 @@ def _cells(row: dict[str, Any], ours: dict[str, Any] | None) -> list[str]:
     return [
         str(row["trials"]),
         str(row["asked"]),
+        str(row["concurrent"]),
         f"{row['seconds']:.1f}",
         f"{per_trial(row):.3f}",
         f"{per_epoch(row):.4f}",
@@ -88,7 +89,8 @@ def _footnotes(group: Sequence[dict[str, Any]]) -> list[str]:
             continue
         if row["run"] < row["asked"]:
             notes.append(
-                f"- {row['peer']}: {row['run']} of {row['asked']} trials run; per-trial figures."
+                f"- {row['peer']}: {row['run']} of {row['asked']} trials run; per-trial figures, "
+                "its start-up spread over those."
             )
         if row["notes"]:
             told = ", ".join(f"{name} {value}" for name, value in row["notes"].items())
