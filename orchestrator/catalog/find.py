@@ -82,7 +82,8 @@ def find_space(reference: str | Mapping[str, Any], folder: str | Path) -> Space:
     else:
         expected = "a bundled name, a .yaml file or a mapping"
         raise ExperimentFileError(explain("search_space", expected, reference))
-    return Space.parse(read_document(path).values, where)
+    document = read_document(path)
+    return Space.parse(document.content, document.under(()))
 
 
 def _find_function(

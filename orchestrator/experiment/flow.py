@@ -37,12 +37,12 @@ def run(
 def _train(prepared: Prepared, folder: RunFolder, progress: bool) -> None:
     """Run the plan, every event of it recorded and shown."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
-    from orchestrator.report import open_view
+    from orchestrator.report import NullView, open_view
     from orchestrator.tuning.run import run_plan
 
     plan = prepared.plan
-    settings = (len(plan.trials), plan.epochs, plan.metric, plan.mode)
-    with RunWriter(folder) as writer, open_view(*settings, progress=progress) as view, _sigterm_as_ctrl_c():
+    shown = open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode) if progress else NullView()
+    with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
         writer.event("run_started")
         recorder = Recorder(folder, plan, writer, view)
         ended = False

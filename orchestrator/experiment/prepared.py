@@ -9,10 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from orchestrator.catalog import CallableReference, find_data, find_model, find_space
-from orchestrator.config import Experiment, load_experiment, parse_experiment
+from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import PlaceError, RunExistsError
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read
@@ -38,9 +36,8 @@ class Prepared:
     @cached_property
     def document(self) -> str:
         """Return the complete experiment as YAML, its search space inline."""
-        values = self.experiment.model_dump(mode="json", exclude_none=True)
-        values["search_space"] = self.space.to_document()
-        return yaml.safe_dump(values, sort_keys=False)
+        complete = self.experiment.model_copy(update={"search_space": self.space.to_document()})
+        return to_yaml(complete)
 
     @property
     def cores(self) -> int:

@@ -31,7 +31,7 @@ def check_every_hyperparameter_is_read(
     if suspects and model.kind != "bundled":
         suspects = _unread_in_builds(suspects, model, plan, dataset)
     for name in suspects:
-        raise ExperimentFileError(_sentence(name, optimizers, model, mentioned & set(_known_names())))
+        raise ExperimentFileError(_sentence(name, optimizers, model, {word for word in mentioned if word.isidentifier()}))
 
 
 def optimizers_of(space: Space) -> set[str]:
@@ -59,12 +59,6 @@ def _unread_in_builds(suspects: list[str], model: CallableReference, plan: Plan,
         if not unread:
             break
     return [name for name in suspects if name in unread]
-
-
-def _known_names() -> set[str]:
-    from orchestrator.config.hyperparameters import HYPERPARAMETERS
-
-    return set(HYPERPARAMETERS)
 
 
 def _sentence(name: str, optimizers: set[str], model: CallableReference, by_model: set[str]) -> str:

@@ -35,6 +35,8 @@ class TrialRecord:
     parameters: int | None = None
     path: str | None = None
     path_reason: str | None = None
+    worker: str | None = None
+    rss_mb: float | None = None
     seconds: float | None = None
 
     @property

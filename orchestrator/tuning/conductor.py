@@ -7,7 +7,6 @@ An exception in a Tune scheduler ends the run, so nothing here may raise over wh
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import ray
@@ -16,8 +15,8 @@ from ray.tune.search import Searcher
 
 from orchestrator.records import TrialEnd
 from orchestrator.schedulers import Scheduler
-from orchestrator.strategies import Plan, TrialSpec
-from orchestrator.tuning.job import Listener
+from orchestrator.strategies import Plan
+from orchestrator.tuning.job import Listener, Report
 
 
 class PlannedTrials(Searcher):  # type: ignore[misc]
@@ -74,15 +73,14 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Record the report's epochs, decide, and examine the winner after the last trial."""
-        spec = self._specs[result["trial"]]
-        rows = result["rows"]
-        self._seconds[spec.trial] = float(result["time_total_s"])
-        if rows:
-            self._listener.epochs(rows)
-        end = self._ending(spec, result)
+        report: Report = result["report"]
+        self._seconds[report.trial] = float(result["time_total_s"])
+        if report.rows:
+            self._listener.epochs(report.rows)
+        end = self._ending(report)
         if end is None:
             return str(TrialScheduler.CONTINUE)
-        self._end(end, result["failure"][1] if result["failure"] else None)
+        self._end(end, report.failure[1] if report.failure else None)
         if self.done:
             self._judge(trial.temporary_state.ray_actor)
         return str(TrialScheduler.STOP)
@@ -94,25 +92,25 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         first = "worker died: " + str(error or "the process ended").strip().split("\n")[0]
         self._end(TrialEnd(name, "failed", self._seconds.get(name, 0.0), error=first), str(error or first))
 
-    def _ending(self, spec: TrialSpec, result: Mapping[str, Any]) -> TrialEnd | None:
+    def _ending(self, report: Report) -> TrialEnd | None:
         """Return how the trial ends with this report; None while it goes on."""
-        about = {**result["about"], "trial": spec.trial, "seconds": self._seconds[spec.trial]}
-        if result["failure"]:
-            return TrialEnd(status="failed", error=result["failure"][0], **about)
-        stopped_by = self._decide(spec.trial, result["rows"])
-        if result["diverged"]:
+        about = {**report.about, "trial": report.trial, "seconds": self._seconds[report.trial]}
+        stopped_by = self._decide(report)
+        if report.failure:
+            return TrialEnd(status="failed", error=report.failure[0], **about)
+        if report.diverged:
             return TrialEnd(status="diverged", **about)
-        if result["epoch"] >= self._plan.epochs:
+        if report.epoch >= self._plan.epochs:
             return TrialEnd(status="finished", **about)
         if stopped_by:
             return TrialEnd(status="stopped", stopped_by=stopped_by, **about)
         return None
 
-    def _decide(self, trial: str, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+    def _decide(self, report: Report) -> dict[str, Any] | None:
         """Show the scheduler each epoch; return what it stopped the trial by."""
-        for row in rows:
+        for row in report.rows:
             value = row["metrics"].get(self._plan.metric)
-            decision = self._scheduler.report(trial, row["epoch"], value)
+            decision = self._scheduler.report(report.trial, row["epoch"], value)
             if decision.stop:
                 shown = value if value is not None and math.isfinite(value) else None
                 return {

@@ -28,6 +28,26 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Report:
+    """What a worker tells after a step: the epochs since its last report and how the trial stands.
+
+    ``failure`` is (first line, whole traceback) of what the trial's code raised; ``about`` holds the fields of its
+    record that a worker knows.
+    """
+
+    trial: str
+    rows: list[dict[str, Any]]
+    failure: tuple[str, str] | None
+    diverged: bool
+    about: Mapping[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        """Return the last epoch told of, 0 for none."""
+        return int(self.rows[-1]["epoch"]) if self.rows else 0
+
+
+@dataclass(frozen=True)
 class Verdict:
     """Which checkpoint the last examination takes, and where the model goes."""
 

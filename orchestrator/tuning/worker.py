@@ -13,7 +13,7 @@ from ray import tune
 
 from orchestrator.errors import TrialError, explain
 from orchestrator.records import is_better
-from orchestrator.tuning.job import Job, Verdict
+from orchestrator.tuning.job import Job, Report, Verdict
 
 if TYPE_CHECKING:
     from orchestrator.training.checkpoint import Checkpoint
@@ -54,14 +54,8 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         except Exception as error:
             first = str(error).strip().split("\n")[0]
             failure = (f"{type(error).__name__}: {first}" if first else type(error).__name__, traceback.format_exc())
-        return {
-            "trial": self._trial,
-            "rows": rows,
-            "epoch": rows[-1]["epoch"] if rows else 0,
-            "failure": failure,
-            "diverged": bool(rows) and not _finite(rows[-1]["metrics"].get("loss")),
-            "about": self._about(),
-        }
+        diverged = bool(rows) and not _finite(rows[-1]["metrics"].get("loss"))
+        return {"report": Report(self._trial, rows, failure, diverged, self._about())}
 
     def judge(self, verdict: Verdict) -> dict[str, Any]:
         """Examine the winner and save it."""
