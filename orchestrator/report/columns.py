@@ -141,8 +141,7 @@ def hyperparameter_columns(records: RunRecords) -> Iterator[tuple[str, Column]]:
 
 
 def _names(records: RunRecords) -> list[str]:
-    space = records.experiment.get("search_space")
-    declared = list(space) if isinstance(space, dict) else []
+    declared = records.space.names if records.space else ()
     used = [name for trial in records.trials for name in trial.hyperparameters]
     seen = dict.fromkeys(used)
     plain = [name for name in dict.fromkeys([*declared, *used]) if name in seen]

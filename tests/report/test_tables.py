@@ -106,7 +106,7 @@ def test_the_epochs_table_has_one_row_an_epoch(run):
     assert list(table["epoch"][:3]) == [1, 2, 3]
 
 
-def test_comparing_runs_shows_effort_scores_and_the_winners_hyperparameters(
+def test_comparing_runs_shows_scores_and_hyperparameters(
     run, tmp_path, write_experiment, write_trial
 ):
     other = RunFolder.create(tmp_path / "runs", "other")
