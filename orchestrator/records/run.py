@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, cast
 
+from orchestrator.domains import Space
 from orchestrator.records.best import Mode, best_epoch
 from orchestrator.records.folder import RunFolder
 
@@ -70,6 +71,14 @@ class RunRecords:
     def mode(self) -> Mode:
         """Whether more or less of the metric is better: max or min."""
         return cast(Mode, self.experiment.get("mode", "max"))
+
+    @cached_property
+    def space(self) -> Space | None:
+        """The search space, which the record holds inline; None where it holds but a name."""
+        document = self.experiment.get("search_space")
+        if not isinstance(document, dict):
+            return None
+        return Space.parse(document, f"{self.folder.experiment_file}: search_space")
 
     @property
     def status(self) -> str:

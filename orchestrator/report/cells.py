@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
+
+COMPLEMENT = "one_minus_"
 
 
 def cell(value: Any) -> str:
@@ -40,15 +43,20 @@ def clock(seconds: float) -> str:
 
 def shown_name(hyperparameter: str) -> str:
     """Return the name tables give a hyperparameter: ``one_minus_momentum`` is ``1-momentum``."""
-    prefix = "one_minus_"
-    if hyperparameter.startswith(prefix):
-        return f"1-{hyperparameter.removeprefix(prefix)}"
+    if hyperparameter.startswith(COMPLEMENT):
+        return f"1-{hyperparameter.removeprefix(COMPLEMENT)}"
     return hyperparameter
 
 
-def assignments(hyperparameters: Any) -> str:
-    """Return hyperparameters as ``learning_rate 0.01, units 64``."""
+def assignments(hyperparameters: Mapping[str, Any]) -> str:
+    """Return hyperparameters as ``learning_rate 0.01, momentum 0.95, 1-momentum 0.05``."""
     return ", ".join(f"{shown_name(name)} {cell(value)}" for name, value in hyperparameters.items())
+
+
+def brief(hyperparameters: Mapping[str, Any]) -> str:
+    """Return hyperparameters as ``assignments`` does, without the 1-β that follows from β."""
+    names = [name for name in hyperparameters if shown_name(name) == name]
+    return assignments({name: hyperparameters[name] for name in names})
 
 
 def _is_missing(value: Any) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.report.cells import number, shown_name
+from orchestrator.report.cells import COMPLEMENT, number, shown_name
 
 
 @dataclass(frozen=True)
@@ -141,19 +141,19 @@ def hyperparameter_columns(records: RunRecords) -> Iterator[tuple[str, Column]]:
 
 
 def _names(records: RunRecords) -> list[str]:
-    space = records.experiment.get("search_space")
-    declared = list(space) if isinstance(space, dict) else []
+    declared = records.space.names if records.space else ()
     used = [name for trial in records.trials for name in trial.hyperparameters]
     seen = dict.fromkeys(used)
     plain = [name for name in dict.fromkeys([*declared, *used]) if name in seen]
-    complements = {name for name in plain if name.removeprefix("one_minus_") in seen}
-    complements -= {name for name in plain if not name.startswith("one_minus_")}
+    complements = {
+        name for name in plain if name != shown_name(name) and name.removeprefix(COMPLEMENT) in seen
+    }
     ordered = []
     for name in plain:
         if name not in complements:
             ordered.append(name)
-        if f"one_minus_{name}" in complements:
-            ordered.append(f"one_minus_{name}")
+        if COMPLEMENT + name in complements:
+            ordered.append(COMPLEMENT + name)
     return ordered
 
 

@@ -27,7 +27,7 @@ def leading_trials(records: RunRecords) -> tuple[TrialRecord, ...]:
 
 def edges(records: RunRecords) -> dict[str, Edges]:
     """Return, for each leading trial, which hyperparameters sit at which end ("low", "high")."""
-    space = _space(records)
+    space = records.space
     if space is None:
         return {}
     return {
@@ -37,7 +37,7 @@ def edges(records: RunRecords) -> dict[str, Edges]:
 
 def edge_hints(records: RunRecords) -> list[str]:
     """Return a sentence for each end of the space at which most of the leading trials sit."""
-    space = _space(records)
+    space = records.space
     found = edges(records)
     counts = Counter(pair for at_edge in found.values() for pair in at_edge.items())
     hints = []
@@ -52,14 +52,6 @@ def edge_hints(records: RunRecords) -> list[str]:
         bound = _bound(space, name, end)
         hints.append(f"{who} at the {end} end of {name} ({bound}): widen it")
     return hints
-
-
-def _space(records: RunRecords) -> Space | None:
-    """Return the run's space, which its record holds inline; None where it was kept as a name."""
-    document = records.experiment.get("search_space")
-    if not isinstance(document, dict):
-        return None
-    return Space.parse(document, str(records.folder.experiment_file))
 
 
 def _bound(space: Space, name: str, end: str) -> str:

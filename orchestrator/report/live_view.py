@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from orchestrator.records import Mode, TrialEnd
-from orchestrator.report.cells import assignments, clock, number, printable
+from orchestrator.report.cells import brief, clock, number, printable
 from orchestrator.report.plain_view import failure_line
 from orchestrator.report.progress import Progress, RunningTrial
 from orchestrator.report.sparkline import sparkline
@@ -117,7 +117,7 @@ class LiveView:
             (number(found.value), "bold green"),
             f"  trial {found.trial}, epoch {found.epoch}",
         )
-        return [head, Text(f"  {assignments(found.hyperparameters)}", style="dim")]
+        return [head, Text(f"  {brief(found.hyperparameters)}", style="dim")]
 
     def _curves(self, width: int, room: int) -> list[Text]:
         """Return a line for each running trial, the most promising first, as many as fit."""
@@ -140,7 +140,7 @@ class LiveView:
             f"{name}  {trial.epoch:>3}/{self.progress.epochs_each:<3} ",
             (f"{sparkline(trial.curve, low, high):<16}", "cyan"),
             f" {value:<8}",
-            (assignments(trial.hyperparameters), "dim"),
+            (brief(trial.hyperparameters), "dim"),
         )
 
 

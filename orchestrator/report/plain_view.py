@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self, TextIO
 
 from orchestrator.records import Mode, TrialEnd
-from orchestrator.report.cells import clock, printable
+from orchestrator.report.cells import clock, number, printable
 from orchestrator.report.progress import Progress
 
 _SECONDS_BETWEEN_LINES = 5.0
@@ -27,6 +27,7 @@ class PlainView:
         self.progress = Progress(total_trials, epochs, metric, mode)
         self._stream = stream or sys.stderr
         self._last_line = self.progress.began
+        self._told_best = ""
 
     def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
         """Take up a trial."""
@@ -34,9 +35,15 @@ class PlainView:
         self._tell_progress_if_due()
 
     def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take up finished epochs; say so where the last of them is a new best."""
-        improved = [self.progress.epoch(row) for row in rows]
-        if any(improved):
+        """Take up finished epochs; say so where another trial is the best now.
+
+        A trial that goes on improving on itself is told with the progress, not epoch by epoch.
+        """
+        for row in rows:
+            self.progress.epoch(row)
+        best = self.progress.best
+        if best is not None and best.trial != self._told_best:
+            self._told_best = best.trial
             self._write(self.progress.best_line())
         self._tell_progress_if_due()
 
@@ -63,9 +70,10 @@ class PlainView:
 
     def _tell_progress(self) -> None:
         self._last_line = self.progress.now()
-        left = self.progress.time_left()
-        text = f"{self.progress.ended}/{self.progress.total_trials} trials: "
-        self._write(text + self.progress.counted() + (f"; {left}" if left else ""))
+        state = self.progress
+        best = f"best {number(state.best.value)}" if state.best else ""
+        counted = f"{state.ended}/{state.total_trials} trials: {state.counted()}"
+        self._write("; ".join(part for part in (counted, best, state.time_left()) if part))
 
     def _write(self, text: str) -> None:
         self._stream.write(f"[{clock(self.progress.seconds)}] {text}\n")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.records import Mode, TrialEnd, is_better
-from orchestrator.report.cells import assignments, clock, number
+from orchestrator.report.cells import brief, clock, number
 
 
 @dataclass
@@ -46,6 +46,7 @@ class Progress:
     best: Best | None = None
     epochs_done: int = 0
     began: float = field(init=False)
+    first_start: float | None = None
 
     def __post_init__(self) -> None:
         self.began = self.now()
@@ -62,6 +63,8 @@ class Progress:
 
     def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
         """Take up a trial."""
+        if self.first_start is None:
+            self.first_start = self.now()
         self.running[trial] = RunningTrial(hyperparameters)
 
     def epoch(self, row: Mapping[str, Any]) -> bool:
@@ -100,9 +103,10 @@ class Progress:
     def time_left(self) -> str:
         """Return the time left in words, or nothing while there is too little to judge by."""
         share = self.share()
-        if share < 0.02 or share >= 1:
+        if share < 0.02 or share >= 1 or self.first_start is None:
             return ""
-        return f"about {clock(self.seconds * (1 - share) / share)} left"
+        worked = self.now() - self.first_start
+        return f"about {clock(worked * (1 - share) / share)} left"
 
     def counted(self) -> str:
         """Return the counts by status: ``20 stopped, 8 finished, 2 running``."""
@@ -117,5 +121,5 @@ class Progress:
             return f"no finite {self.metric} yet"
         found = self.best
         text = f"best {self.metric} {number(found.value)}, trial {found.trial} epoch {found.epoch}"
-        chosen = assignments(found.hyperparameters)
+        chosen = brief(found.hyperparameters)
         return f"{text}: {chosen}" if chosen else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
@@ -17,14 +18,14 @@ _GAP = "  "
 _WIDEST = 32
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Column:
     name: str
     header: tuple[str, str]
     cells: tuple[str, ...]
     right: bool
 
-    @property
+    @cached_property
     def width(self) -> int:
         widest = max((cell_len(text) for text in (*self.header, *self.cells)), default=0)
         return min(widest, _WIDEST)

@@ -108,6 +108,14 @@ def test_a_run_that_has_just_been_made_is_empty(folder):
     assert records.winner is None
 
 
+def test_the_space_is_the_one_written_inline(folder):
+    assert read_run(folder.path).space is None
+    folder.write_experiment('name: digits\nsearch_space: {learning_rate: "loguniform(1e-4, 1)"}\n')
+    space = read_run(folder.path).space
+    assert space is not None
+    assert space.names == ("learning_rate",)
+
+
 def test_an_unknown_run_is_refused(tmp_path):
     with pytest.raises(UnknownNameError):
         read_run(tmp_path / "none")
@@ -136,7 +144,7 @@ def test_the_room_loads_without_the_heavy_packages():
     modules = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout
-    assert not any(f"'{name}'" in modules for name in ("pandas", "numpy", "ray", "tensorflow"))
+    assert not any(f"'{name}'" in modules for name in ("pandas", "ray", "tensorflow", "pydantic"))
 
 
 def test_the_seconds_of_a_run_leave_out_its_pauses(folder):
