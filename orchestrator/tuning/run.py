@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from typing import Any
 
@@ -36,6 +37,8 @@ def run_plan(plan: Plan, space: Space, job: Job, listener: Listener, cores: int)
     """
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
     conductor = Conductor(plan, scheduler, listener)
+    at_once = plan.max_concurrent_trials or max(1, int(cores / plan.cpus_per_trial))
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(at_once))
     with running_ray(cores), tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch:
         _tuner(plan, space, job, conductor, scratch).fit()
         if conductor.done and not conductor.judged:

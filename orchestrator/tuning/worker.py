@@ -6,6 +6,7 @@ import math
 import os
 import time
 import traceback
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from orchestrator.tuning.job import Job, Report, Verdict
 
 if TYPE_CHECKING:
     from orchestrator.training.checkpoint import Checkpoint
+    from orchestrator.training.trainer import Trainer
 
 REPORT_SECONDS = 1.0
 """Epochs shorter than this share a report; every milestone gets its own."""
@@ -26,15 +28,13 @@ class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains one trial at a time; ``reset_config`` takes the next, so TensorFlow is imported once."""
 
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
-        """Start TensorFlow and take the first trial. ``job`` comes through Ray's object store."""
-        from orchestrator.training.worker_process import prepare_tensorflow
+        """Take the first trial. ``job`` comes through Ray's object store.
 
+        TensorFlow waits for the first step: while an actor starts, Tune hands its trial to any worker that falls free
+        and ends the actor, so a slow start would leave one worker to do everything.
+        """
         assert job is not None  # noqa: S101
-        prepare_tensorflow(job.threads)
-        from orchestrator.training.trainer import Trainer
-
         self.job = job
-        self.trainer = Trainer(job.task)
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -69,6 +69,16 @@ class Worker(tune.Trainable):  # type: ignore[misc]
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Read nothing."""
 
+    @cached_property
+    def trainer(self) -> Trainer:
+        """Return this process's trainer; TensorFlow is imported for the first one asked for."""
+        from orchestrator.training.worker_process import prepare_tensorflow
+
+        prepare_tensorflow(self.job.threads)
+        from orchestrator.training.trainer import Trainer
+
+        return Trainer(self.job.task)
+
     def _take(self, config: dict[str, Any]) -> None:
         self._trial: str = config["trial"]
         self._chosen: dict[str, Any] = config["hyperparameters"]
@@ -77,10 +87,10 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         self._best: float | None = None
 
     def _train(self, rows: list[dict[str, Any]]) -> None:
-        deadline = time.monotonic() + REPORT_SECONDS
         if not self._begun:
             self.trainer.begin(self._chosen, self._seed)
             self._begun = True
+        deadline = time.monotonic() + REPORT_SECONDS
         self._improved: Checkpoint | None = None
         try:
             while not self._reports_after(self._epoch(rows)) and time.monotonic() < deadline:
