@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.config.document import Document, parse_document, read_document
-from orchestrator.config.load import check, load_experiment, to_yaml
+from orchestrator.config.load import check, load_experiment, parse_experiment, to_yaml
 from orchestrator.config.options import (
     AshaOptions,
     CaviarOptions,
@@ -35,6 +35,7 @@ __all__ = [
     "init_template",
     "load_experiment",
     "parse_document",
+    "parse_experiment",
     "read_document",
     "to_yaml",
     "with_overrides",

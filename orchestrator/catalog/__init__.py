@@ -1,0 +1,28 @@
+"""What an experiment file's names refer to: models, data and search spaces.
+
+A reference's form says where it comes from, so there is no search order to get wrong: a bare word is
+bundled (``mlp``), something with a slash or a known ending is a file relative to the experiment file
+(``./net.py:build_wide``), a dotted name is an installed module (``package.module:function``).
+"""
+
+from __future__ import annotations
+
+from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_folder, bundled_names
+from orchestrator.catalog.find import find_data, find_model, find_space
+from orchestrator.catalog.guard import UsersCode
+from orchestrator.catalog.references import CallableReference, DataReference
+from orchestrator.catalog.source import code_fingerprint, mentioned_names
+
+__all__ = [
+    "BUNDLED_DATA",
+    "CallableReference",
+    "DataReference",
+    "UsersCode",
+    "bundled_folder",
+    "bundled_names",
+    "code_fingerprint",
+    "find_data",
+    "find_model",
+    "find_space",
+    "mentioned_names",
+]

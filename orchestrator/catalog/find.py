@@ -1,0 +1,137 @@
+"""From a name in the experiment file to a checked reference, without running anyone's code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_names
+from orchestrator.catalog.modules import find_module, module_source
+from orchestrator.catalog.names import Name, parse_name
+from orchestrator.catalog.references import CallableReference, DataReference
+from orchestrator.catalog.source import check_function
+from orchestrator.errors import ExperimentFileError, UnknownNameError, explain, near_miss
+
+if TYPE_CHECKING:
+    from orchestrator.domains import Space
+
+_DATA_KINDS: dict[str, Literal["npz", "csv", "parquet"]] = {
+    ".npz": "npz",
+    ".csv": "csv",
+    ".parquet": "parquet",
+}
+
+
+def find_model(reference: str, folder: str | Path) -> CallableReference:
+    """Return the model builder that ``reference`` names; files are relative to ``folder``.
+
+    The file exists, parses and defines the function (``build`` where none is named): all this is
+    known without importing Keras. UnknownNameError or ExperimentFileError otherwise.
+    """
+    name = parse_name(reference, "model")
+    where = f"model {reference}"
+    function = name.member or "build"
+    if name.form == "bundled":
+        _check_bundled(name.place, bundled_names("models"), ("model", ".py", Path(folder)))
+        check_function(bundled_file("models", name.place), function, 3, where)
+        return CallableReference("bundled", name.place, function, reference)
+    return _find_function(name, function, (reference, Path(folder)), (where, 3))
+
+
+def find_data(reference: str, folder: str | Path) -> DataReference:
+    """Return the data that ``reference`` names; nothing but a function's source is read.
+
+    The default function is ``load``. UnknownNameError or ExperimentFileError as in find_model.
+    """
+    name = parse_name(reference, "data")
+    where = f"data {reference}"
+    if name.form == "bundled":
+        _check_bundled(name.place, BUNDLED_DATA, ("data set", "", Path(folder)))
+        return DataReference("bundled", name.place, reference)
+    ending = Path(name.place).suffix.lower()
+    if name.form == "file" and ending != ".py":
+        path = _existing(name.place, Path(folder), where)
+        if ending not in _DATA_KINDS:
+            expected = "a file that ends in .npz, .csv, .parquet or .py"
+            raise ExperimentFileError(explain(where, expected, path.name))
+        if name.member is not None:
+            expected = "a file alone (a table's label column is named by data.label)"
+            raise ExperimentFileError(explain(where, expected, reference))
+        return DataReference(_DATA_KINDS[ending], str(path), reference)
+    found = _find_function(name, name.member or "load", (reference, Path(folder)), (where, 0))
+    return DataReference("function", found.place, reference, found)
+
+
+def find_space(reference: str | Mapping[str, Any], folder: str | Path) -> Space:
+    """Return the search space that ``reference`` names, or that it is when it is a mapping."""
+    # Imported here so that naming a model or data costs nothing of the domains.
+    from orchestrator.config import read_document
+    from orchestrator.domains import Space
+
+    if isinstance(reference, Mapping):
+        return Space.parse(reference, "search_space")
+    name = parse_name(reference, "search_space")
+    where = f"search_space {reference}"
+    if name.form == "bundled":
+        known = bundled_names("search_spaces")
+        _check_bundled(name.place, known, ("search space", ".yaml", Path(folder)))
+        path = bundled_file("search_spaces", name.place)
+    elif name.form == "file" and name.member is None:
+        path = _existing(name.place, Path(folder), where)
+    else:
+        expected = "a bundled name, a .yaml file or a mapping"
+        raise ExperimentFileError(explain("search_space", expected, reference))
+    document = read_document(path)
+    return Space.parse(document.content, document.under(()))
+
+
+def _find_function(
+    name: Name, function: str, written: tuple[str, Path], check: tuple[str, int]
+) -> CallableReference:
+    """Return the reference of a function in a file or an installed module, once it is there."""
+    reference, folder = written
+    where, arguments = check
+    if name.form == "file":
+        path = _existing(name.place, folder, where)
+        if path.suffix != ".py":
+            raise ExperimentFileError(explain(where, "a file that ends in .py", path.name))
+        check_function(path, function, arguments, where)
+        return CallableReference("file", str(path), function, reference)
+    if find_module(name.place) is None:
+        beside = name.place.replace(".", "/")
+        raise UnknownNameError(
+            f"{where}: an installed module was expected. Received: {name.place!r}. "
+            f"For a file beside the experiment write ./{beside}.py:{function}."
+        )
+    source = module_source(name.place)
+    if source is not None:
+        check_function(source, function, arguments, where)
+    return CallableReference("module", name.place, function, reference)
+
+
+def _check_bundled(name: str, known: Iterable[str], what: tuple[str, str, Path]) -> None:
+    """Return when ``name`` is known; else say what is, and how a file beside the experiment is named."""
+    known = tuple(known)
+    if name in known:
+        return
+    kind, ending, folder = what
+    message = explain(kind, f"a bundled {kind}", name, known)
+    endings = [ending] if ending else [*_DATA_KINDS, ".py"]
+    beside = [f"./{name}{end}" for end in endings if (folder / f"{name}{end}").is_file()]
+    if beside:
+        message += f" For the file beside the experiment write {beside[0]}."
+    raise UnknownNameError(message)
+
+
+def _existing(place: str, folder: Path, where: str) -> Path:
+    """Return the absolute path of a file; UnknownNameError says where it was looked for."""
+    path = (folder / Path(place).expanduser()).resolve()
+    if path.is_file():
+        return path
+    if not path.parent.is_dir():
+        raise UnknownNameError(f"{where}: no file {path}: its folder does not exist.")
+    if path.is_dir():
+        raise UnknownNameError(f"{where}: a file was expected. Received the folder {path}.")
+    neighbours = [entry.name for entry in path.parent.iterdir() if entry.is_file()]
+    raise UnknownNameError(f"{where}: no file {path}.{near_miss(path.name, neighbours)}")

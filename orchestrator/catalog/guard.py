@@ -1,0 +1,47 @@
+"""The door between our code and a user's: whatever theirs raises becomes one sentence."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from types import TracebackType
+
+from orchestrator.errors import OrchestratorError, TrialError
+
+
+class UsersCode:
+    """A block in which a user's code runs: its exceptions become ours, with file and line.
+
+    ``with UsersCode("model ./net.py:build", path): ...`` raises TrialError (or the class given)
+    from the user's own exception. Errors of this project, and Ctrl-C, pass as they are.
+    """
+
+    def __init__(
+        self, where: str, file: str | None = None, error: type[OrchestratorError] = TrialError
+    ) -> None:
+        self._where = where
+        self._file = file
+        self._error = error
+
+    def __enter__(self) -> None:
+        """Enter the user's code."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Turn an exception of the user's code into one sentence."""
+        if isinstance(raised, Exception) and not isinstance(raised, OrchestratorError):
+            said = str(raised).strip().splitlines()
+            what = f"{type(raised).__name__}: {said[0]}" if said else type(raised).__name__
+            message = f"{self._where}: its code raised {what}{self._spot(trace)}."
+            raise self._error(message) from raised
+
+    def _spot(self, trace: TracebackType | None) -> str:
+        """Return `` (net.py line 3, in build)``: the deepest frame that is the user's own."""
+        frames = traceback.extract_tb(trace)
+        own = [frame for frame in frames if self._file and frame.filename == self._file]
+        chosen = (own or frames[1:] or frames)[-1:]
+        return "".join(f" ({Path(f.filename).name} line {f.lineno}, in {f.name})" for f in chosen)

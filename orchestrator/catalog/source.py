@@ -1,0 +1,123 @@
+"""What can be known of a Python file without running it: that it parses, and what it defines."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
+
+if TYPE_CHECKING:
+    from orchestrator.catalog.references import CallableReference
+
+_Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def check_function(path: Path, function: str, arguments: int, where: str) -> None:
+    """Return when the file parses and defines ``function`` so that it takes ``arguments`` of them.
+
+    A name that is imported or assigned counts as defined: only running the file could tell more.
+    """
+    tree = parse_file(path, where)
+    functions = {node.name: node for node in tree.body if isinstance(node, _Function)}
+    bound = set(_bound_names(tree.body))
+    if function not in bound and "*" not in bound:
+        known = [name for name in functions if not name.startswith("_")]
+        what = f"a function {function!r} in {path.name}"
+        if not known:
+            raise UnknownNameError(f"{where}: {what} was expected, which defines no function.")
+        raise UnknownNameError(explain(where, what, function, known))
+    node = functions.get(function)
+    if node is not None and not _takes(node, arguments):
+        wanted = "(hp, input_shape, num_classes)" if arguments == 3 else "()"
+        raise ExperimentFileError(
+            f"{where}: a function that can be called as {function}{wanted} was expected. "
+            f"Received: {function}({ast.unparse(node.args)}) in {path.name} line {node.lineno}."
+        )
+
+
+def parse_file(path: Path, where: str) -> ast.Module:
+    """Return the syntax tree of a Python file; ExperimentFileError names the line it breaks at."""
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        spot = f"{path} line {error.lineno}" if error.lineno else str(path)
+        raise ExperimentFileError(f"{where}: {spot} is not valid Python: {error.msg}.") from error
+    except (ValueError, OSError) as error:
+        raise ExperimentFileError(f"{where}: {path} cannot be read: {error}.") from error
+
+
+def mentioned_names(reference: CallableReference) -> set[str]:
+    """Return every string constant in the reference's file and in the files beside it that it imports.
+
+    A builder reads ``hp["units"]`` or ``hp.get("units", 64)``: a hyperparameter that is not among
+    these strings cannot be read by name. Empty for a module without Python source.
+    """
+    start = reference.file
+    waiting = [start] if start is not None else []
+    seen: set[Path] = set()
+    names: set[str] = set()
+    while waiting:
+        path = waiting.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        tree = parse_file(path, reference.text)
+        names.update(
+            node.value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        )
+        waiting.extend(_imported_files(tree, path.parent))
+    return names
+
+
+def code_fingerprint(reference: CallableReference) -> str:
+    """Return the sha256 of the reference's source file; of its name for a module without source."""
+    path = reference.file
+    content = path.read_bytes() if path is not None else reference.place.encode()
+    return hashlib.sha256(content).hexdigest()
+
+
+def _imported_files(tree: ast.Module, folder: Path) -> Iterator[Path]:
+    """Yield the files in ``folder`` that the imports of a file lead to."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            start = node.module or ""
+            modules = [start, *(f"{start}.{alias.name}".strip(".") for alias in node.names)]
+        else:
+            continue
+        for module in filter(None, modules):
+            place = folder.joinpath(*module.split("."))
+            files = (place.with_name(place.name + ".py"), place / "__init__.py")
+            yield from (file for file in files if file.is_file())
+
+
+def _bound_names(body: list[ast.stmt]) -> Iterator[str]:
+    """Yield the names that a module's top level binds, also inside ``if`` and ``try``."""
+    for node in body:
+        if isinstance(node, _Function | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            yield from (item.id for item in ast.walk(node) if isinstance(item, ast.Name))
+        else:
+            for field in ("body", "orelse", "finalbody", "handlers"):
+                yield from _bound_names(getattr(node, field, []))
+
+
+def _takes(node: _Function, arguments: int) -> bool:
+    """Tell whether a function can be called with that many positional arguments."""
+    if node.decorator_list:
+        return True
+    places = len(node.args.posonlyargs) + len(node.args.args)
+    required = places - len(node.args.defaults)
+    named_only = any(default is None for default in node.args.kw_defaults)
+    fits = required <= arguments and (arguments <= places or node.args.vararg is not None)
+    return fits and not named_only

@@ -1,0 +1,112 @@
+"""What a trial trains on: three splits of features and labels, in memory or as a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from orchestrator.catalog import DataReference
+    from orchestrator.config.options import DataOptions
+
+Array: TypeAlias = npt.NDArray[Any]
+Batch: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
+BatchReader: TypeAlias = Callable[[int, int | None], Iterator[Batch]]
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows in memory: ``x`` float32 (rows, *input_shape) and ``y`` int32 (rows,), both contiguous."""
+
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.int32]
+
+    @property
+    def rows(self) -> int:
+        """How many rows there are."""
+        return len(self.y)
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Data in memory, split and scaled; plain arrays, so that a worker can share their memory.
+
+    ``scaling`` says what was fitted on the training rows (``{"how": "standard", "mean": [...],
+    "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
+    a table after encoding and is empty for arrays. ``fingerprint`` is of the content before scaling.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...]
+    scaling: dict[str, Any]
+    fingerprint: str
+    source: str
+    columns: tuple[str, ...] = ()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one row of features."""
+        return self.train.x.shape[1:]
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are: the units of a model's head."""
+        return len(self.classes)
+
+    @property
+    def streamed(self) -> bool:
+        """False: the rows are in memory."""
+        return False
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedSplit:
+    """Rows that are read when they are asked for.
+
+    ``batches(batch_size, shuffle_seed)`` starts a new pass over all of them: arrays as in Split,
+    the last batch may be smaller; None keeps the order of the file, a seed shuffles within a
+    bounded pool of rows. The reader is picklable and opens the data anew where it is used.
+    """
+
+    rows: int
+    batches: BatchReader
+
+
+@dataclass(frozen=True, eq=False)
+class StreamedDataset:
+    """Data that is not held in memory: the attributes of Dataset over StreamedSplits.
+
+    ``reference``, ``options`` and ``seed`` are what it was opened from. A tf.data pipeline without
+    a test set has a test split of 0 rows.
+    """
+
+    train: StreamedSplit
+    validation: StreamedSplit
+    test: StreamedSplit
+    classes: tuple[str, ...]
+    scaling: dict[str, Any]
+    fingerprint: str
+    source: str
+    input_shape: tuple[int, ...]
+    reference: DataReference
+    options: DataOptions
+    seed: int
+    columns: tuple[str, ...] = ()
+
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are: the units of a model's head."""
+        return len(self.classes)
+
+    @property
+    def streamed(self) -> bool:
+        """True: the rows are read when they are asked for."""
+        return True

@@ -1,0 +1,79 @@
+"""Which row is for what: a stratified, seeded assignment, one byte a row."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from orchestrator.data.dataset import PARTS, Array
+from orchestrator.data.refusal import refused, several
+
+if TYPE_CHECKING:
+    from orchestrator.config.options import DataOptions
+
+
+def missing_shares(given: Sequence[str], options: DataOptions) -> dict[str, float]:
+    """Return the share to cut from the training rows for each split that the user does not give."""
+    shares = {"validation": options.validation, "test": options.test}
+    return {part: share for part, share in shares.items() if part not in given}
+
+
+def assign_rows(
+    codes: Array, classes: Sequence[str], shares: Mapping[str, float], draw: tuple[int, str]
+) -> npt.NDArray[np.uint8]:
+    """Return for each row the index into PARTS of its split: a pure function of its arguments.
+
+    Each class is cut by itself, in the shares given but at least one row a split; ``draw`` is the
+    seed and the words that open an error. DataError for a class with fewer rows than splits.
+    """
+    seed, where = draw
+    counts = np.bincount(codes, minlength=len(classes))
+    _check_enough(counts, classes, 1 + len(shares), where)
+    rng = np.random.default_rng([seed, zlib.crc32(b"split")])
+    by_class = np.argsort(codes, kind="stable")
+    ends = np.cumsum(counts)
+    assignment = np.zeros(len(codes), dtype=np.uint8)
+    for count, end in zip(counts.tolist(), ends.tolist(), strict=True):
+        rows = rng.permutation(by_class[end - count : end])
+        start = 0
+        for part, size in _sizes(count, shares).items():
+            assignment[rows[start : start + size]] = PARTS.index(part)
+            start += size
+    return assignment
+
+
+def check_given(counts: Mapping[str, Array], classes: Sequence[str], where: str) -> None:
+    """Return when every class has rows in every split that the user gave, counted by class."""
+    for part, of_part in counts.items():
+        absent = [name for name, count in zip(classes, of_part, strict=True) if not count]
+        if absent:
+            index = list(classes).index(absent[0])
+            others = [other for other, of_other in counts.items() if of_other[index]]
+            rows = [f"{counts[other][index]} rows in {other}" for other in others] or ["no row"]
+            more = f" (so have {several(absent[1:])})" if absent[1:] else ""
+            received = f"class {absent[0]!r} has {several(rows)} and none in {part}{more}"
+            raise refused(where, "every class was expected in every split", received)
+
+
+def _sizes(count: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """Return how many of a class's rows each split gets; at least one stays for training."""
+    sizes = {part: max(1, round(count * share)) for part, share in shares.items()}
+    while sum(sizes.values()) >= count and sizes:
+        largest = max(sizes, key=lambda part: sizes[part])
+        sizes[largest] -= 1
+    return sizes
+
+
+def _check_enough(counts: Array, classes: Sequence[str], splits: int, where: str) -> None:
+    few = [
+        f"class {name!r} has {count}"
+        for name, count in zip(classes, counts.tolist(), strict=True)
+        if count < splits
+    ]
+    if few:
+        expected = f"at least {splits} rows of each class were expected, one for each split"
+        raise refused(where, expected, several(few))

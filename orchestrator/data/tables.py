@@ -1,0 +1,141 @@
+"""A CSV or Parquet file as a dataset: in memory when it fits, as a stream when it does not.
+
+Both ways share every step, so that the same rows land in the same splits with the same classes,
+encoding and fingerprint; the scaling agrees to the rounding of its sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+import psutil
+
+from orchestrator.data.assemble import cut
+from orchestrator.data.batches import rebatch
+from orchestrator.data.dataset import PARTS, Batch, Dataset, StreamedDataset, StreamedSplit
+from orchestrator.data.labels import Labels, plain_labels
+from orchestrator.data.scaling import Scaler, fit_scaler
+from orchestrator.data.splits import assign_rows, missing_shares
+from orchestrator.data.table_columns import Encoder, raw_labels
+from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
+from orchestrator.data.table_fit import Batches, TableFit, scan_labels
+
+if TYPE_CHECKING:
+    from orchestrator.catalog import DataReference
+    from orchestrator.config.options import DataOptions
+
+SHARE_OF_MEMORY = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class _Fitted:
+    """A table after its two passes."""
+
+    labels: Labels
+    codes: npt.NDArray[np.int32]
+    assignment: npt.NDArray[np.uint8]
+    encoder: Encoder
+    scaler: Scaler
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False)
+class TableBatches:
+    """The batches of one split of a table; picklable, and the file is opened where they are read."""
+
+    table: TableFile
+    encoder: Encoder
+    scaler: Scaler
+    labels: Labels
+    assignment: npt.NDArray[np.uint8]
+    part: int
+
+    def __call__(self, batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
+        """Yield the split's batches once; see StreamedSplit."""
+        return rebatch(self._chunks(shuffle_seed), batch_size, shuffle_seed)
+
+    def _chunks(self, shuffle_seed: int | None) -> Iterator[Batch]:
+        for start, batch in self.table.batches(shuffle_seed):
+            chosen = self.assignment[start : start + batch.num_rows] == self.part
+            rows = batch.take(np.flatnonzero(chosen)) if not chosen.all() else batch
+            raw, _ = raw_labels(rows.column(self.table.label.name), self.table.label.kind)
+            codes = self.labels.codes(plain_labels(raw, self.table.where))
+            yield self.scaler.scale(self.encoder.encode(rows)), codes
+
+
+def load_table(
+    reference: DataReference, options: DataOptions, seed: int
+) -> Dataset | StreamedDataset:
+    """Return a table's dataset, streamed where ``options.stream`` or the machine's memory says so."""
+    where = f"data {reference.text}"
+    form = cast(Literal["csv", "parquet"], reference.kind)
+    if must_stream(reference, options):
+        table = open_table(reference.place, form, options.label, where)
+        return _streamed(table, _fit(table, None, options, seed), (reference, options, seed))
+    table, content = read_table(reference.place, form, options.label, where)
+    fitted = _fit(table, content, options, seed)
+    x = fitted.encoder.encode(content)
+    return Dataset(
+        **cut(x, fitted.codes, fitted.assignment, fitted.scaler),
+        classes=fitted.labels.classes,
+        scaling=fitted.scaler.document,
+        fingerprint=fitted.fingerprint,
+        source=reference.text,
+        columns=fitted.encoder.names,
+    )
+
+
+def must_stream(reference: DataReference, options: DataOptions) -> bool:
+    """Tell whether a table is streamed: as told, or when it takes a quarter of the free memory."""
+    if options.stream != "auto":
+        return bool(options.stream)
+    form = cast(Literal["csv", "parquet"], reference.kind)
+    size = bytes_in_memory(reference.place, form, f"data {reference.text}")
+    return size > SHARE_OF_MEMORY * psutil.virtual_memory().available
+
+
+def _fit(table: TableFile, content: Any, options: DataOptions, seed: int) -> _Fitted:
+    """Run the two passes, over the content in memory or over the file where it is None."""
+    labels, codes = scan_labels(table, _batches(table, content))
+    shares = missing_shares((), options)
+    assignment = assign_rows(codes, labels.classes, shares, (seed, table.where))
+    fit = TableFit(table)
+    for start, batch in _batches(table, content):
+        rows = slice(start, start + batch.num_rows)
+        fit.add(batch, codes[rows], assignment[rows] == 0)
+    fit.check()
+    scaler = fit_scaler(options.scale, fit.moments())
+    return _Fitted(labels, codes, assignment, fit.encoder(), scaler, fit.digest(labels))
+
+
+def _batches(table: TableFile, content: Any) -> Batches:
+    return table.batches() if content is None else [(0, content)]
+
+
+def _streamed(
+    table: TableFile, fitted: _Fitted, opened: tuple[DataReference, DataOptions, int]
+) -> StreamedDataset:
+    reference, options, seed = opened
+    splits = {}
+    for number, part in enumerate(PARTS):
+        reader = TableBatches(
+            table, fitted.encoder, fitted.scaler, fitted.labels, fitted.assignment, number
+        )
+        rows = int(np.count_nonzero(fitted.assignment == number))
+        splits[part] = StreamedSplit(rows, reader)
+    return StreamedDataset(
+        **splits,
+        classes=fitted.labels.classes,
+        scaling=fitted.scaler.document,
+        fingerprint=fitted.fingerprint,
+        source=reference.text,
+        input_shape=(len(fitted.encoder.names),),
+        reference=reference,
+        options=options,
+        seed=seed,
+        columns=fitted.encoder.names,
+    )
