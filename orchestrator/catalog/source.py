@@ -51,7 +51,7 @@ def parse_file(path: Path, where: str) -> ast.Module:
 
 
 def mentioned_names(reference: CallableReference) -> set[str]:
-    """Return every string constant in the reference's file and in the files beside it that it imports.
+    """Return every string constant in the reference's file and the files beside it that it imports.
 
     A builder reads ``hp["units"]`` or ``hp.get("units", 64)``: a hyperparameter that is not among
     these strings cannot be read by name. Empty for a module without Python source.

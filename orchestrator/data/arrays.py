@@ -38,7 +38,7 @@ def read_npz(path: str, where: str) -> Given:
 
 
 def by_name(arrays: Mapping[str, Any], where: str) -> Given:
-    """Return the splits of arrays called ``x, y`` or ``x_train, y_train, x_test, y_test, x_val, ...``."""
+    """Return the splits of arrays called ``x, y`` or ``x_train, y_train, x_test, ...``."""
     lower = {str(name).lower(): value for name, value in arrays.items()}
     for name in lower:
         if name.startswith(("x", "y")) and name not in _KNOWN:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,7 @@ def assemble(
         content.add(f"{part}/y", codes[part])
     training = np.flatnonzero(assignment == 0) if shares else None
     scaler = fit_scaler(options.scale, moments_of(x["train"], training))
-    splits = cut(x["train"], codes["train"], assignment, scaler)
+    splits: dict[str, Any] = cut(x["train"], codes["train"], assignment, scaler)
     for part in set(given) - {"train"}:
         splits[part] = Split(scaler.scale(x[part]), codes[part])
     return Dataset(
@@ -60,9 +60,9 @@ def assemble(
 
 def cut(
     x: Array, codes: Array, assignment: npt.NDArray[np.uint8], scaler: Scaler
-) -> dict[str, Split]:
-    """Return the scaled splits of one array, each in the order of its rows."""
-    splits = {}
+) -> dict[str, Any]:
+    """Return the scaled Splits of one array, each in the order of its rows."""
+    splits: dict[str, Any] = {}
     for number, part in enumerate(PARTS):
         rows = np.flatnonzero(assignment == number)
         splits[part] = Split(scaler.scale(x[rows]), np.ascontiguousarray(codes[rows]))

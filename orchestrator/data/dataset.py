@@ -22,7 +22,7 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows in memory: ``x`` float32 (rows, *input_shape) and ``y`` int32 (rows,), both contiguous."""
+    """Rows in memory: ``x`` float32 (rows, *input_shape), ``y`` int32 (rows,), both contiguous."""
 
     x: npt.NDArray[np.float32]
     y: npt.NDArray[np.int32]
@@ -39,7 +39,7 @@ class Dataset:
 
     ``scaling`` says what was fitted on the training rows (``{"how": "standard", "mean": [...],
     "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
-    a table after encoding and is empty for arrays. ``fingerprint`` is of the content before scaling.
+    a table after encoding and is empty for arrays. ``fingerprint`` is of the unscaled content.
     """
 
     train: Split
