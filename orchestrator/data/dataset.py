@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -24,8 +24,8 @@ PARTS = ("train", "validation", "test")
 class Split:
     """Rows in memory: ``x`` float32 (rows, *input_shape), ``y`` int32 (rows,), both contiguous."""
 
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.int32]
+    x: npt.NDArray[np.float32] = field(repr=False)
+    y: npt.NDArray[np.int32] = field(repr=False)
 
     @property
     def rows(self) -> int:
@@ -77,7 +77,7 @@ class StreamedSplit:
     """
 
     rows: int
-    batches: BatchReader
+    batches: BatchReader = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,7 +111,9 @@ def test_a_builder_of_other_arguments_is_refused_before_any_trial(tmp_path, head
         find_model("./net.py", tmp_path)
 
 
-@pytest.mark.parametrize("head", ["(*args)", "(hp, a, b, c=1)", "(hp, a, b, *, c=1)", "(a, /, b, c)"])
+@pytest.mark.parametrize(
+    "head", ["(*args)", "(hp, a, b, c=1)", "(hp, a, b, *, c=1)", "(a, /, b, c)"]
+)
 def test_a_builder_that_can_take_the_three_arguments_is_accepted(tmp_path, head):
     write(tmp_path / "net.py", f"def build{head}: ...\n")
     assert find_model("./net.py", tmp_path).function == "build"

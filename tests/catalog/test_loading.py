@@ -17,7 +17,9 @@ def project(folder, name, value):
     (folder / name / "models" / "__init__.py").write_text("", encoding="utf-8")
     (folder / name / "models" / "blocks.py").write_text(f"BLOCK = {value!r}\n", encoding="utf-8")
     (folder / name / "net.py").write_text(
-        "import helper\nfrom models.blocks import BLOCK\n" + HEAD + "    return helper.VALUE, BLOCK\n",
+        "import helper\nfrom models.blocks import BLOCK\n"
+        + HEAD
+        + "    return helper.VALUE, BLOCK\n",
         encoding="utf-8",
     )
     return folder / name
@@ -64,7 +66,9 @@ def test_a_module_called_models_from_elsewhere_stays_what_it_was(tmp_path, monke
 
 def test_an_installed_package_is_not_pushed_aside_by_a_folder_of_its_name(tmp_path):
     (tmp_path / "numpy").mkdir()
-    (tmp_path / "net.py").write_text("import numpy\n" + HEAD + "    return numpy.ones(1)\n", "utf-8")
+    (tmp_path / "net.py").write_text(
+        "import numpy\n" + HEAD + "    return numpy.ones(1)\n", "utf-8"
+    )
     assert find_model("./net.py", tmp_path).load()({}, (), 2).sum() == 1
 
 

@@ -30,7 +30,9 @@ def test_a_name_is_taken_apart_by_how_it_is_written(text, name):
     assert parse_name(text, "model") == name
 
 
-@pytest.mark.parametrize("text", ["", "./net.py:", "./net.py:not-a-name", "a b", "1st", "a..b", ":"])
+@pytest.mark.parametrize(
+    "text", ["", "./net.py:", "./net.py:not-a-name", "a b", "1st", "a..b", ":"]
+)
 def test_a_name_of_no_form_is_refused_in_one_line(text):
     with pytest.raises(ExperimentFileError) as caught:
         parse_name(text, "model")
