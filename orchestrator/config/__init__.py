@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from orchestrator.config.document import Document, parse_document, read_document
+from orchestrator.config.load import check, load_experiment, parse_experiment, to_yaml
 from orchestrator.config.options import (
     AshaOptions,
     CaviarOptions,
@@ -13,15 +15,28 @@ from orchestrator.config.options import (
     ResourceOptions,
     SchedulerOptions,
 )
+from orchestrator.config.overrides import with_overrides
+from orchestrator.config.schema import experiment_schema
+from orchestrator.config.template import init_template
 
 __all__ = [
     "AshaOptions",
     "CaviarOptions",
     "DataOptions",
+    "Document",
     "Experiment",
     "MedianOptions",
     "NoSchedulerOptions",
     "PandaOptions",
     "ResourceOptions",
     "SchedulerOptions",
+    "check",
+    "experiment_schema",
+    "init_template",
+    "load_experiment",
+    "parse_document",
+    "parse_experiment",
+    "read_document",
+    "to_yaml",
+    "with_overrides",
 ]

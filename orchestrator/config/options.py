@@ -47,7 +47,11 @@ def _whole(value: Any) -> Any:
 
 def _source_form(value: Any) -> Any:
     """Turn ``data: digits`` into ``data: {source: digits}``."""
-    return {"source": value} if isinstance(value, str) else value
+    if isinstance(value, str):
+        return {"source": value}
+    if not isinstance(value, dict | DataOptions):
+        raise PydanticCustomError("data_form", "expected a source's name, or a mapping with source")
+    return value
 
 
 _AtLeast0 = Annotated[int, Field(ge=0, lt=2**32)]
@@ -55,6 +59,7 @@ _AtLeast1 = Annotated[int, Field(ge=1)]
 Seed = Annotated[_AtLeast0, BeforeValidator(_whole, json_schema_input_type=_AtLeast0)]
 Count = Annotated[_AtLeast1, BeforeValidator(_whole, json_schema_input_type=_AtLeast1)]
 Real = Annotated[float, Field(allow_inf_nan=False)]
+Flag = Annotated[bool, Field(strict=False)]  # on, off, yes and no are words in YAML 1.2
 Text = Annotated[str, Field(min_length=1)]
 
 
@@ -88,7 +93,7 @@ class DataOptions(_Options):
         default="auto",
         description="How the features are scaled; fitted on the training rows alone.",
     )
-    stream: bool | Literal["auto"] = Field(
+    stream: Flag | Literal["auto"] = Field(
         default="auto", description="Read the data batch by batch instead of holding it in memory."
     )
 
@@ -126,7 +131,7 @@ class PandaOptions(_Options):
     sitter: Literal["off", "advise", "act"] = Field(
         default="advise", description="What the sitter does with what it sees."
     )
-    learning_rate_test: bool = Field(
+    learning_rate_test: Flag = Field(
         default=False, description="Find a starting learning rate by a range test before day 1."
     )
 
@@ -222,14 +227,17 @@ class Experiment(_Options):
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:
         if self.strategy == "panda" and self.panda is None:
-            raise PydanticCustomError(
-                "needs_panda", "strategy panda needs its options, such as panda: {{start: {{...}}}}"
+            raise _misfit(
+                "panda", "expected the options of strategy panda: {start: {…}}", "nothing"
             )
         if self.strategy == "caviar" and not self.search_space:
-            raise PydanticCustomError(
-                "needs_space",
-                "strategy caviar needs a search_space: a bundled name, a file or a mapping",
-            )
+            what = "expected a bundled space's name, ./space.yaml or a mapping, to draw trials from"
+            raise _misfit("search_space", what, "nothing")
         if self.mode == "max" and self.metric.endswith("loss"):
-            raise PydanticCustomError("mode", "a loss is better when it is low: expected mode: min")
+            raise _misfit("mode", f"expected min, since a low {self.metric} is good", self.mode)
         return self
+
+
+def _misfit(key: str, expected: str, received: str) -> PydanticCustomError:
+    """Return the refusal of a key whose value does not go with the others'."""
+    return PydanticCustomError("misfit", expected, {"path": (key,), "received": received})  # type: ignore[arg-type]

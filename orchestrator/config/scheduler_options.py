@@ -64,14 +64,14 @@ _WrittenForms = Literal["none", "asha", "median"] | _AshaForm | _MedianForm
 
 
 def _tagged(written: Any) -> Any:
-    """Turn ``asha`` or ``{asha: {...}}`` into ``{kind: asha, ...}``, which pydantic tells apart."""
+    """Turn ``asha`` or ``{asha: {...}`` into ``{kind: asha, ...}``, which pydantic tells apart."""
     if isinstance(written, _Options):
         return written
     if isinstance(written, str):
         written = {written: None}
     if not isinstance(written, Mapping) or len(written) != 1:
         raise PydanticCustomError(
-            "scheduler_form", "expected one of none, asha, median, or {{asha: {{grace_period: 1}}}}"
+            "scheduler_form", "expected one of none, asha, median, or {asha: {grace_period: 1}}"
         )
     [(kind, options)] = written.items()
     if kind not in SCHEDULERS:
@@ -82,13 +82,13 @@ def _tagged(written: Any) -> Any:
         options = {}
     if not isinstance(options, Mapping) or "kind" in options:
         raise PydanticCustomError(
-            "scheduler_form", "expected the options of one scheduler, such as {{grace_period: 1}}"
+            "scheduler_form", "expected the options of one scheduler, such as {grace_period: 1}"
         )
     return {**options, "kind": kind}
 
 
 def _written(options: _Options) -> Any:
-    """Return the form that an experiment file holds: ``none`` or ``{asha: {...}}``."""
+    """Return the form that an experiment file holds: ``none`` or ``{asha: {...}``."""
     values = options.model_dump()
     kind = values.pop("kind")
     return {kind: values} if values else kind

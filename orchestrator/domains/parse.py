@@ -27,11 +27,13 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "choice": ("values",),
     "fixed": ("value",),
 }
+DISTRIBUTIONS = tuple(_KEYS)
 _BUILDERS: dict[str, Callable[..., Domain]] = {
     kind.distribution: kind
     for kind in (Uniform, LogUniform, OneMinusLogUniform, Integer, LogInteger, Choice, Fixed)
 }
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_BOOLEAN_LOOK_ALIKES = ("on", "off", "yes", "no")
 _BRACKETS = re.compile(r"[()\[\]{}]")
 
 
@@ -84,7 +86,14 @@ def _names_a_distribution(text: str) -> bool:
 def _from_plain(value: Any) -> Domain:
     if isinstance(value, str) and (_BRACKETS.search(value) or _names_a_distribution(value)):
         return _from_short_form(value)
-    return Fixed(value)
+    return Fixed(_unmistakable(value))
+
+
+def _unmistakable(value: Any) -> Any:
+    """Refuse ``off`` and its like, which a model would take for a text, and so for true."""
+    if isinstance(value, str) and value.lower() in _BOOLEAN_LOOK_ALIKES:
+        raise Refused("expected true or false", value)
+    return value
 
 
 def _from_short_form(text: str) -> Domain:
@@ -109,7 +118,7 @@ def _from_mapping(written: Mapping[Any, Any]) -> Domain:
             raise Refused("expected domain: with a short form, and only when: beside it", written)
         return replace(_from_plain(inner), when=when)
     if set(given) == {"value"}:
-        return Fixed(given["value"], when)
+        return Fixed(_unmistakable(given["value"]), when)
     if "distribution" not in given:
         raise Refused(
             "expected distribution:, domain: or value: in a domain's mapping",
@@ -136,4 +145,7 @@ def _build(distribution: Any, given: dict[Any, Any], when: tuple[Condition, ...]
             raise Refused(f"expected {distribution}({', '.join(keys)})", f"no {key}")
     if distribution == "choice" and not isinstance(given["values"], list | tuple):
         raise Refused("expected a list, such as choice([sgd, adam])", given["values"])
+    for value in given.get("values", ()):
+        _unmistakable(value)
+    _unmistakable(given.get("value"))
     return _BUILDERS[distribution](**given, when=when)

@@ -10,7 +10,7 @@ from orchestrator.data import load_dataset
 
 @pytest.fixture
 def load(tmp_path):
-    """Load a source relative to the test's folder, with options as an experiment would give them."""
+    """Load a source relative to the test's folder, with an experiment's options."""
 
     def _load(source, seed=0, **options):
         return load_dataset(

@@ -117,7 +117,7 @@ def test_missing_values_are_counted_by_column(table, flowers):
 
 def test_missing_labels_are_counted(table, flowers):
     flowers.loc[3:4, "species"] = None
-    with pytest.raises(DataError, match="column 'species': a label in every row.*2 that are miss"):
+    with pytest.raises(DataError, match=r"column 'species': a label in every row.*2 that are miss"):
         table(flowers)
     with pytest.raises(DataError, match="1 that are missing"):
         table(flowers.assign(species=[None] + [1.0, 2.0] * 29 + [1.0]))
@@ -125,18 +125,18 @@ def test_missing_labels_are_counted(table, flowers):
 
 def test_infinite_values_are_counted_by_column(table, flowers):
     flowers.loc[3, "length"] = np.inf
-    with pytest.raises(DataError, match="finite numbers.*infinite: 1 in column 'length'"):
+    with pytest.raises(DataError, match=r"finite numbers.*infinite: 1 in column 'length'"):
         table(flowers)
 
 
 def test_a_quantity_as_label_is_refused(table, flowers):
-    with pytest.raises(DataError, match="column 'length': classes .*, not quantities"):
+    with pytest.raises(DataError, match=r"column 'length': classes .*, not quantities"):
         table(flowers, label="length")
 
 
 def test_an_identifier_among_the_features_is_refused(table):
     frame = pd.DataFrame({"id": [f"row {i}" for i in range(600)], "species": [1, 2] * 300})
-    with pytest.raises(DataError, match="at most 256 different texts.*column 'id'"):
+    with pytest.raises(DataError, match=r"at most 256 different texts.*column 'id'"):
         table(frame)
 
 

@@ -74,7 +74,7 @@ def test_labels_of_python_objects_are_read_from_a_function(function):
     assert function("return np.ones((9, 2)), ['a', 'b', 'c'] * 3").classes == ("a", "b", "c")
     with pytest.raises(DataError, match=r"a label for every row.*3 that are missing"):
         function("return np.ones((9, 2)), np.array(['a', 'b', None] * 3, dtype=object)")
-    with pytest.raises(DataError, match="labels of one type were expected. Received: int and str"):
+    with pytest.raises(DataError, match=r"labels of one type were expected. Received: int and str"):
         function("return np.ones((9, 2)), np.array(['a', 'b', 3] * 3, dtype=object)")
 
 

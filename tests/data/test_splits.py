@@ -20,7 +20,7 @@ def test_every_row_is_in_one_split_in_the_shares_asked_for(npz):
     x, y = numbered(200, 4)
     data = npz(x=x, y=y, options={"scale": "none", "validation": 0.3, "test": 0.1})
     splits = [data.train, data.validation, data.test]
-    assert sorted(sum((places(split) for split in splits), [])) == list(range(200))
+    assert sorted(row for split in splits for row in places(split)) == list(range(200))
     assert [split.rows for split in splits] == [120, 60, 20]
 
 
@@ -65,7 +65,7 @@ def test_small_classes_have_a_row_in_every_split(npz):
 
 def test_a_class_with_fewer_rows_than_splits_is_named(npz):
     y = np.array(["many"] * 10 + ["few"] * 2)
-    with pytest.raises(DataError, match="at least 3 rows of each class.*class 'few' has 2"):
+    with pytest.raises(DataError, match=r"at least 3 rows of each class.*class 'few' has 2"):
         npz(x=np.ones((12, 1)), y=y)
 
 

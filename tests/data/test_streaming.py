@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pickle
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -71,7 +72,7 @@ def test_a_shuffled_pass_has_every_row_once_in_an_order_of_its_seed(source, load
 
 def test_a_stream_survives_pickling_and_opens_the_file_anew(source, load):
     data = load(source, label="y", stream=True)
-    copy = pickle.loads(pickle.dumps(data))
+    copy = pickle.loads(pickle.dumps(data))  # noqa: S301 - bytes made in this line
     assert np.array_equal(whole(copy.test)[0], whole(data.test)[0])
     assert (copy.reference, copy.options, copy.seed) == (data.reference, data.options, 0)
 
@@ -145,7 +146,7 @@ def test_chunks_of_any_size_become_batches_of_one_size(sizes, seed):
     starts = np.cumsum([0, *sizes])
     chunks = [
         (np.arange(a, b, dtype=np.float32)[:, None], np.arange(a, b, dtype=np.int32))
-        for a, b in zip(starts, starts[1:], strict=False)
+        for a, b in pairwise(starts)
     ]
     found = list(batches_module.rebatch(chunks, 4, seed))
     assert [len(y) for _, y in found] == [4, 4, 2]

@@ -1,0 +1,32 @@
+"""Hyperparameter tuning for Keras on Ray Tune: caviar or panda, from one file.
+
+>>> import orchestrator
+>>> run = orchestrator.run("digits.yaml")  # doctest: +SKIP
+>>> run.table(), run.best, run.load_model()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.config import Experiment
+    from orchestrator.experiment import Run, open_run, run
+
+__all__ = ["Experiment", "Run", "open_run", "run"]
+
+_HOMES = {
+    "Experiment": "orchestrator.config",
+    "Run": "orchestrator.experiment",
+    "open_run": "orchestrator.experiment",
+    "run": "orchestrator.experiment",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that ``--help`` answers at once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,0 +1,223 @@
+"""A YAML file as plain values that know their lines, read so that no file can do harm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.config import yaml_dialect
+from orchestrator.domains.refusal import shown
+from orchestrator.errors import ExperimentFileError, explain
+
+KeyPath = tuple[str | int, ...]
+
+LARGEST_FILE = 1_000_000  # bytes
+MOST_VALUES = 50_000  # after aliases are followed: a few lines of them can mean billions
+DEEPEST = 40
+
+
+@dataclass(frozen=True)
+class Document:
+    """The mapping that a file holds, and where each of its keys stands."""
+
+    path: Path
+    content: Mapping[str, Any]
+    lines: Mapping[KeyPath, int] = field(default_factory=dict)
+    origins: Mapping[KeyPath, str] = field(default_factory=dict)
+
+    def where(self, path: KeyPath = ()) -> str:
+        """Return ``digits.yaml, line 7, caviar.epochs``, or the ``--set …`` that put it there."""
+        for length in range(len(path), 0, -1):
+            origin = self.origins.get(path[:length])
+            if origin is not None:
+                return origin if length == len(path) else f"{origin}, {dotted(path)}"
+        inside = [said for known, said in self.origins.items() if known[: len(path)] == path]
+        if path and path not in self.lines and inside:
+            return inside[0]
+        line = next(
+            (self.lines[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self.lines), None
+        )
+        parts = [str(self.path), f"line {line}" if line else "", dotted(path)]
+        return ", ".join(part for part in parts if part)
+
+    def under(self, prefix: KeyPath) -> Callable[[KeyPath], str]:
+        """Return ``where`` for the keys below ``prefix``."""
+        return lambda path: self.where((*prefix, *path))
+
+
+def dotted(path: KeyPath) -> str:
+    """Return ``caviar.num_samples`` for ``("caviar", "num_samples")``."""
+    return ".".join(str(part) for part in path)
+
+
+def read_document(path: str | Path) -> Document:
+    """Return the mapping in a YAML file; raise ``ExperimentFileError`` where there is none."""
+    path = Path(path)
+    return parse_document(_read_text(path), path)
+
+
+def parse_document(text: str, path: Path) -> Document:
+    """Return the mapping in ``text``, which came from ``path``."""
+    content, lines = parse_value(text, str(path))
+    if content is None:
+        raise ExperimentFileError(explain(str(path), "expected keys and values", "an empty file"))
+    if not isinstance(content, dict):
+        raise ExperimentFileError(
+            explain(str(path), "expected keys and values, such as model: mlp", shown(content))
+        )
+    return Document(path, content, lines)
+
+
+def parse_value(text: str, place: str) -> tuple[Any, dict[KeyPath, int]]:
+    """Return the value in one piece of YAML, and the line of each key path in it."""
+    reading = _Reading(place)
+    try:
+        node = yaml_dialect.Loader(text).get_single_node()
+        return (None if node is None else reading.value(node, ())), reading.lines
+    except yaml.MarkedYAMLError as error:
+        raise _syntax_error(error, text, place) from None
+    except yaml.YAMLError as error:
+        reason = getattr(error, "reason", "unreadable")
+        raise ExperimentFileError(
+            explain(
+                place, "expected plain text in YAML", f"{reason} at character {_position(error)}"
+            )
+        ) from None
+    except RecursionError:
+        raise ExperimentFileError(_too_deep(place)) from None
+
+
+class _Reading:
+    """Turns the nodes of one document into values, noting lines and refusing what is unsafe."""
+
+    def __init__(self, place: str) -> None:
+        self.lines: dict[KeyPath, int] = {}
+        self._place = place
+        self._count = 0
+
+    def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        self._count += 1
+        if self._count > MOST_VALUES:
+            expected = f"expected at most {MOST_VALUES} values, aliases followed"
+            raise ExperimentFileError(explain(self._place, expected, "more"))
+        if len(path) > DEEPEST:
+            raise ExperimentFileError(_too_deep(self._place))
+        self.lines.setdefault(path, _line(node))
+        if isinstance(node, yaml.MappingNode) and node.tag == yaml_dialect.PREFIX + "map":
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode) and node.tag == yaml_dialect.PREFIX + "seq":
+            return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
+        return self._scalar(node, path)
+
+    def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
+        try:
+            if isinstance(node, yaml.ScalarNode):
+                return yaml_dialect.scalar(node.tag, node.value)
+        except (ValueError, KeyError):
+            pass
+        tag = node.tag.replace(yaml_dialect.PREFIX, "!!")
+        raise self._error(node, path, "expected a plain value, a list or a mapping", tag)
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key_node, value_node in sorted(node.value, key=_merges_first):
+            if key_node.tag == yaml_dialect.PREFIX + "merge":
+                merged = {**self._merged(value_node, path), **merged}
+                continue
+            key = self._key(key_node, path)
+            here = (*path, key)
+            if key in own:
+                expected = f"expected each key once, and line {self.lines[here]} has it already"
+                raise self._error(key_node, here, expected, key)
+            self.lines[here] = _line(key_node)
+            own[key] = self.value(value_node, here)
+        return {**merged, **own}
+
+    def _merged(self, node: yaml.Node, path: KeyPath) -> dict[str, Any]:
+        """Return what ``<<: *anchor`` brings; the mapping's own keys take precedence."""
+        value = self.value(node, path)
+        parts = value if isinstance(value, list) else [value]
+        merged: dict[str, Any] = {}
+        for part in parts:
+            if not isinstance(part, dict):
+                raise self._error(node, (*path, "<<"), "expected a mapping to merge", shown(part))
+            merged = {**part, **merged}
+        return merged
+
+    def _key(self, node: yaml.Node, path: KeyPath) -> str:
+        if isinstance(node, yaml.ScalarNode) and node.tag == yaml_dialect.PREFIX + "str":
+            return str(node.value)
+        written = node.value if isinstance(node, yaml.ScalarNode) else "a list or a mapping"
+        raise self._error(node, path, "expected a text as a key, in quotes if need be", written)
+
+    def _error(
+        self, node: yaml.Node, path: KeyPath, expected: str, received: Any
+    ) -> ExperimentFileError:
+        parts = [self._place, f"line {_line(node)}", dotted(path)]
+        place = ", ".join(part for part in parts if part)
+        return ExperimentFileError(explain(place, expected, shown(received)))
+
+
+def _merges_first(pair: tuple[yaml.Node, yaml.Node]) -> bool:
+    return pair[0].tag != yaml_dialect.PREFIX + "merge"
+
+
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
+
+
+def _position(error: yaml.YAMLError) -> int:
+    return int(getattr(error, "position", 0)) + 1
+
+
+def _too_deep(place: str) -> str:
+    return explain(place, f"expected at most {DEEPEST} levels of nesting", "more")
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, text: str, place: str) -> ExperimentFileError:
+    mark = error.problem_mark or error.context_mark
+    lines = text.splitlines()
+    if mark is None:
+        return ExperimentFileError(explain(place, "expected YAML", error.problem))
+    received = lines[mark.line].strip() if mark.line < len(lines) else "the end of the text"
+    context = f"{error.context}: " if error.context else ""
+    expected = f"expected YAML, but {context}{error.problem}"
+    return ExperimentFileError(explain(f"{place}, line {mark.line + 1}", expected, shown(received)))
+
+
+def _read_text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(LARGEST_FILE + 1)
+    except FileNotFoundError:
+        raise ExperimentFileError(_absent(path)) from None
+    except IsADirectoryError:
+        raise ExperimentFileError(explain(str(path), "expected a file", "a folder")) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ExperimentFileError(explain(str(path), "expected a readable file", reason)) from None
+    if len(raw) > LARGEST_FILE:
+        raise ExperimentFileError(
+            explain(str(path), f"expected a file of at most {LARGEST_FILE} bytes", "a larger one")
+        )
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ExperimentFileError(
+            explain(str(path), "expected text in UTF-8", f"byte {raw[error.start]:#04x}")
+        ) from None
+
+
+def _absent(path: Path) -> str:
+    folder = path.parent
+    known = sorted(
+        str(folder / item.name) for pattern in ("*.yaml", "*.yml") for item in folder.glob(pattern)
+    )
+    return explain(str(path), "expected a file", "no such file", ()) + (
+        f" Files there: {', '.join(known[:10])}." if known else ""
+    )

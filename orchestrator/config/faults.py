@@ -1,0 +1,119 @@
+"""What pydantic found wrong, in the house's sentences, with the line of the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from orchestrator.config.document import Document, KeyPath, dotted
+from orchestrator.config.options import (
+    CaviarOptions,
+    DataOptions,
+    Experiment,
+    PandaOptions,
+    ResourceOptions,
+)
+from orchestrator.config.scheduler_options import AshaOptions, MedianOptions
+from orchestrator.domains.refusal import shown
+from orchestrator.errors import explain
+
+_SECTIONS: dict[KeyPath, type[BaseModel]] = {
+    (): Experiment,
+    ("data",): DataOptions,
+    ("caviar",): CaviarOptions,
+    ("caviar", "scheduler", "asha"): AshaOptions,
+    ("caviar", "scheduler", "median"): MedianOptions,
+    ("panda",): PandaOptions,
+    ("resources",): ResourceOptions,
+}
+_EXPECTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "finite_number": "a finite number",
+    "string_type": "a text (in quotes if it looks like something else)",
+    "string_too_short": "a text that is not empty",
+    "string_too_long": "at most {max_length} characters",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "literal_error": "{expected}",
+    "dict_type": "a mapping",
+    "model_type": "a mapping of options",
+    "greater_than": "a number above {gt}",
+    "greater_than_equal": "a number of at least {ge}",
+    "less_than": "a number below {lt}",
+    "less_than_equal": "a number of at most {le}",
+}
+
+
+def sentences(error: ValidationError, document: Document) -> list[str]:
+    """Return one sentence for each key that is wrong, in the order of the experiment's fields."""
+    grouped: dict[KeyPath, list[ErrorDetails]] = {}
+    for details in error.errors(include_url=False):
+        grouped.setdefault(_path(details, document.content), []).append(details)
+    return [_sentence(path, found, document) for path, found in grouped.items()]
+
+
+def _path(details: ErrorDetails, content: Mapping[str, Any]) -> KeyPath:
+    """Return the key path in the file, without the marks that pydantic adds for unions."""
+    ctx = details.get("ctx", {})
+    if "path" in ctx:
+        return tuple(ctx["path"])
+    path: list[str | int] = []
+    inside: Any = content
+    for part in details["loc"]:
+        if isinstance(inside, Mapping) and part in inside:
+            inside = inside[part]
+            path.append(part)
+    if details["type"] == "missing" and isinstance(inside, Mapping):
+        path.append(details["loc"][-1])
+    return tuple(path)
+
+
+def _sentence(path: KeyPath, found: list[ErrorDetails], document: Document) -> str:
+    first, where = found[0], document.where(path)
+    ctx = first.get("ctx", {})
+    if first["type"] == "extra_forbidden":
+        return _unknown_key(path, where)
+    if first["type"] == "missing":
+        return explain(where, f"expected {_description(path)}", "nothing")
+    if first["type"] == "unknown_name":
+        return explain(where, first["msg"], shown(ctx["name"]), ctx["known"])
+    received = ctx.get("received", first["input"])
+    if all(details["type"] in _EXPECTED for details in found):
+        expected = "expected " + " or ".join(dict.fromkeys(_expected(found)))
+        return explain(where, expected, shown(received))
+    return explain(where, first["msg"], shown(received))
+
+
+def _expected(found: list[ErrorDetails]) -> Iterator[str]:
+    for details in found:
+        yield _EXPECTED[details["type"]].format(**details.get("ctx", {}))
+
+
+def _unknown_key(path: KeyPath, where: str) -> str:
+    key = str(path[-1])
+    section = _SECTIONS.get(path[:-1])
+    known = keys_of(section) if section else ()
+    elsewhere = [place for place, model in _SECTIONS.items() if key in keys_of(model)]
+    if elsewhere:
+        home = dotted(elsewhere[0]) or "the top level"
+        return explain(where, f"unknown key here; it belongs to {home}", key)
+    return explain(where, "unknown key", key, known)
+
+
+def _description(path: KeyPath) -> str:
+    section = _SECTIONS.get(path[:-1])
+    described = section.model_fields[str(path[-1])].description if section else None
+    text = (described or "a value").rstrip(".")
+    return text[0].lower() + text[1:]
+
+
+def keys_of(section: type[BaseModel]) -> tuple[str, ...]:
+    """Return the keys that a file may hold in a section."""
+    return tuple(name for name in section.model_fields if name != "kind")

@@ -1,0 +1,61 @@
+"""From a file and a few ``--set`` to a complete experiment, or to every reason why not at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.config import yaml_dialect
+from orchestrator.config.document import Document, parse_document, read_document
+from orchestrator.config.faults import sentences
+from orchestrator.config.options import Experiment
+from orchestrator.config.overrides import with_overrides
+from orchestrator.domains import Space
+from orchestrator.errors import ExperimentFileError
+
+
+def load_experiment(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
+    """Return the experiment in the file ``path`` with each ``key.path=value`` of ``overrides`` set.
+
+    Raises ``ExperimentFileError``, one line for each thing that is wrong.
+    """
+    return check(with_overrides(read_document(path), overrides))
+
+
+def parse_experiment(content: Mapping[str, Any], overrides: Iterable[str] = ()) -> Experiment:
+    """Return the experiment a mapping describes; its relative references are those of the current folder."""
+    document = parse_document(yaml_dialect.dump(dict(content)), Path("experiment"))
+    return check(with_overrides(document, overrides))
+
+
+def check(document: Document) -> Experiment:
+    """Return the experiment that a document describes, its defaults filled in."""
+    content: dict[str, Any] = {"name": name_of(document.path), **document.content}
+    faults: list[str] = []
+    experiment = None
+    try:
+        experiment = Experiment.model_validate(content)
+    except ValidationError as error:
+        faults += sentences(error, document)
+    if isinstance(content.get("search_space"), Mapping):
+        try:
+            Space.parse(content["search_space"], document.under(("search_space",)))
+        except ExperimentFileError as error:
+            faults.append(str(error))
+    if experiment is None or faults:
+        raise ExperimentFileError("\n".join(faults))
+    return experiment.at(document.path.absolute().parent)
+
+
+def name_of(path: Path) -> str:
+    """Return the name of a run whose file gives none: the file's own, as a folder can have it."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).lstrip(".") or "experiment"
+
+
+def to_yaml(experiment: Experiment) -> str:
+    """Return the complete file of an experiment, every default written out; it loads back equal."""
+    return yaml_dialect.dump(experiment.model_dump())

@@ -1,0 +1,52 @@
+"""The file that ``orchestrator init`` writes: the digits experiment, each key explained."""
+
+from __future__ import annotations
+
+_TEMPLATE = """\
+# An experiment: one model, one data set, a space to search, a strategy, a place for results.
+#   orchestrator preview FILE    shows what would run     orchestrator schema    describes each key
+#   orchestrator run FILE        runs it                  --set epochs=9         overrides any key
+
+name: digits-mlp            # the run's folder under storage_path; the file's own name if left out
+model: mlp                  # mlp, cnn, resnet | ./net.py | ./net.py:build_wide | package.nets:build
+data: digits                # digits, mnist5k | ./data.npz | ./table.csv | ./t.parquet | ./load.py
+# data:                     # the same with its options:
+#   source: ./table.csv
+#   label: species          # the column that holds the class
+#   validation: 0.2         # share of the rows, where the data has no split of its own
+#   test: 0.2
+#   scale: auto             # standard, minmax or none; fitted on the training rows alone
+#   stream: auto            # true: read batch by batch instead of holding it in memory
+
+search_space: mlp           # mlp, cnn, resnet | ./space.yaml | a mapping:
+# search_space:
+#   learning_rate: loguniform(1e-3, 1)
+#   momentum: one_minus_loguniform(0.9, 0.999)    # bounds in β; 1-β is uniform on a log scale
+#   batch_size: choice([32, 64, 128, 256])
+#   hidden_layers: integer(1, 3)                  # both ends included; also log_integer(1, 512)
+#   dropout: uniform(0, 0.5, step=0.1)
+#   units: 64                                     # a plain value is the same for every trial
+#   optimizer: choice([sgd, adam])
+#   beta_1: {when: {optimizer: adam}, domain: "uniform(0.8, 0.99)"}   # inside {…} with quotes
+
+strategy: caviar            # many trials in parallel; panda: one model, watched and nudged
+metric: val_accuracy        # decides which trial is better
+mode: max                   # max or min
+epochs: 27                  # the most that a trial trains
+seed: 0                     # decides the draws, the splits and the weights at the start
+
+caviar:
+  num_samples: 64                # trials drawn from the space
+  max_concurrent_trials: auto    # or a number; auto: as many as the resources allow
+  scheduler: {asha: {grace_period: 1, reduction_factor: 3}}   # or none, or median
+
+resources: {cpu: 1, gpu: 0}      # of one trial
+storage_path: ./runs             # each run gets a folder in it
+# keep_checkpoints: 1            # how many of the best trials keep their weights
+# recalibrate_batch_norm: final  # or every_validation: averages computed anew before judging
+"""
+
+
+def init_template() -> str:
+    """Return the commented experiment file, equal to ``examples/digits.yaml`` when loaded."""
+    return _TEMPLATE

@@ -1,0 +1,7 @@
+"""An experiment from its file to its table."""
+
+from orchestrator.experiment.flow import run
+from orchestrator.experiment.prepared import Prepared, prepare
+from orchestrator.experiment.run import Run, open_run
+
+__all__ = ["Prepared", "Run", "open_run", "prepare", "run"]

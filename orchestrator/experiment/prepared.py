@@ -1,0 +1,125 @@
+"""Everything that can be refused, refused before Ray starts and before anything is written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.catalog import CallableReference, find_data, find_model, find_space
+from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
+from orchestrator.domains import Space
+from orchestrator.errors import PlaceError, RunExistsError
+from orchestrator.experiment.reads import check_every_hyperparameter_is_read
+from orchestrator.records import RunFolder
+from orchestrator.schedulers import make_scheduler
+from orchestrator.strategies import Plan, make_plan
+
+if TYPE_CHECKING:
+    from orchestrator.data import Dataset, StreamedDataset
+    from orchestrator.tuning.job import Job
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A checked experiment: its space, model, data and plan."""
+
+    experiment: Experiment
+    space: Space
+    model: CallableReference
+    dataset: Dataset | StreamedDataset
+    plan: Plan
+
+    @cached_property
+    def document(self) -> str:
+        """Return the complete experiment as YAML, its search space inline."""
+        complete = self.experiment.model_copy(update={"search_space": self.space.to_document()})
+        return to_yaml(complete)
+
+    @property
+    def cores(self) -> int:
+        """Return the cores a cluster started here offers."""
+        return available_cores()
+
+    def job(self, folder: RunFolder) -> Job:
+        """Return what the workers are given."""
+        from orchestrator.training.task import TrainingTask
+        from orchestrator.tuning.job import Job
+
+        plan = self.plan
+        return Job(
+            task=TrainingTask(self.model, self.dataset, plan.epochs, plan.recalibrate_every_validation),
+            metric=plan.metric,
+            mode=plan.mode,
+            milestones=make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones,
+            checkpoints=folder.checkpoints.resolve(),
+            threads=max(1, round(plan.cpus_per_trial)),
+        )
+
+
+def read_experiment(
+    experiment: str | Path | Mapping[str, Any] | Experiment, overrides: Sequence[str] = ()
+) -> Experiment:
+    """Return a checked Experiment from a file, a mapping, or one that is checked already."""
+    if isinstance(experiment, Experiment):
+        return experiment
+    if isinstance(experiment, Mapping):
+        return parse_experiment(experiment, overrides)
+    return load_experiment(Path(experiment), overrides)
+
+
+def prepare(experiment: Experiment) -> Prepared:
+    """Check everything an experiment refers to and plan it. Nothing is written, no process is started."""
+    _check_name_is_free(experiment)
+    space = find_space(experiment.search_space, experiment.folder)
+    model = find_model(experiment.model, experiment.folder)
+    plan = make_plan(experiment, space)
+    _check_resources(plan)
+    reference = find_data(experiment.data.source, experiment.folder)
+    from orchestrator.data import load_dataset
+
+    dataset = load_dataset(reference, experiment.data, experiment.seed)
+    check_every_hyperparameter_is_read(space, model, plan, dataset)
+    return Prepared(experiment, space, model, dataset, plan)
+
+
+def available_cores() -> int:
+    """Return the cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _check_name_is_free(experiment: Experiment) -> None:
+    folder = Path(experiment.storage_path) / experiment.name
+    if folder.exists():
+        raise RunExistsError(
+            f"{folder}: a run of that name exists and is never overwritten. See it with"
+            f" 'orchestrator show {experiment.name}', or choose another name with '--set name=...'."
+        )
+
+
+def _check_resources(plan: Plan) -> None:
+    """Refuse a trial that this machine can never start; a cluster at RAY_ADDRESS is not known yet."""
+    if os.environ.get("RAY_ADDRESS"):
+        return
+    cores = available_cores()
+    if plan.cpus_per_trial > cores:
+        raise PlaceError(
+            f"resources.cpu: expected at most the {cores} cores of this machine. Received: {plan.cpus_per_trial:g}."
+        )
+    gpus = visible_gpus()
+    if plan.gpus_per_trial > gpus:
+        raise PlaceError(
+            f"resources.gpu: expected at most the {gpus} GPUs of this machine. Received: {plan.gpus_per_trial:g}."
+        )
+
+
+def visible_gpus() -> int:
+    """Return the NVIDIA GPUs of this machine, as CUDA_VISIBLE_DEVICES shows them."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    present = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) if Path("/proc/driver/nvidia/gpus").exists() else 0
+    if shown is None:
+        return present
+    return min(present, len([device for device in shown.split(",") if device.strip() not in ("", "-1")]))

@@ -1,0 +1,72 @@
+"""A hyperparameter that nothing reads is an error: someone believes it matters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.catalog import CallableReference, mentioned_names
+from orchestrator.domains import Choice, Fixed, Space
+from orchestrator.errors import ExperimentFileError, explain
+from orchestrator.strategies import Plan
+from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS, read_by_training
+
+if TYPE_CHECKING:
+    from orchestrator.data import Dataset, StreamedDataset
+
+BUILDS_TRIED = 10
+
+
+def check_every_hyperparameter_is_read(
+    space: Space, model: CallableReference, plan: Plan, dataset: Dataset | StreamedDataset
+) -> None:
+    """Raise ExperimentFileError for a hyperparameter that neither training nor the model's builder reads.
+
+    A name that the builder's source mentions counts as read. One that it does not is tried: the builder runs on some
+    of the plan's draws and its reads are watched. Only a suspect costs that time.
+    """
+    optimizers = optimizers_of(space)
+    trained = read_by_training(optimizers)
+    mentioned = mentioned_names(model)
+    suspects = [name for name in space.names if name not in trained and name not in mentioned]
+    if suspects and model.kind != "bundled":
+        suspects = _unread_in_builds(suspects, model, plan, dataset)
+    for name in suspects:
+        raise ExperimentFileError(_sentence(name, optimizers, model, {word for word in mentioned if word.isidentifier()}))
+
+
+def optimizers_of(space: Space) -> set[str]:
+    """Return the optimizers a space can draw."""
+    domain = space.domains.get("optimizer")
+    match domain:
+        case None:
+            return {str(DEFAULTS["optimizer"])}
+        case Choice():
+            return {str(value) for value in domain.values}
+        case Fixed():
+            return {str(domain.value)}
+    return set(OPTIMIZER_READS)
+
+
+def _unread_in_builds(suspects: list[str], model: CallableReference, plan: Plan, dataset: Any) -> list[str]:
+    from orchestrator.training.worker_process import prepare_tensorflow
+
+    prepare_tensorflow(1)
+    from orchestrator.training.compiling import watch_reads
+
+    unread = set(suspects)
+    for spec in plan.trials[:BUILDS_TRIED]:
+        unread -= watch_reads(model, spec.hyperparameters, (dataset.input_shape, dataset.num_classes))
+        if not unread:
+            break
+    return [name for name in suspects if name in unread]
+
+
+def _sentence(name: str, optimizers: set[str], model: CallableReference, by_model: set[str]) -> str:
+    readers = sorted(optimizer for optimizer, names in OPTIMIZER_READS.items() if name in names)
+    if readers:
+        return (
+            f"search_space.{name}: nothing reads it, since the optimizer is always {' or '.join(sorted(optimizers))}."
+            f" It is read by {', '.join(readers)}."
+        )
+    known = read_by_training(optimizers) | by_model
+    return explain(f"search_space.{name}", f"expected a hyperparameter that model {model.text} or training reads", name, known)

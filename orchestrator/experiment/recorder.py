@@ -1,0 +1,99 @@
+"""Hears what happens in a run, writes it down, shows it, and keeps the best checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from orchestrator.records import RunFolder, RunWriter, TrialEnd, best_epoch, is_better
+from orchestrator.strategies import Plan, TrialSpec
+
+
+class View(Protocol):
+    """What a recorder shows things on."""
+
+    def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
+        """Show that a trial began."""
+
+    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Show finished epochs."""
+
+    def trial_ended(self, end: TrialEnd) -> None:
+        """Show how a trial ended."""
+
+    def note(self, text: str) -> None:
+        """Show a line."""
+
+
+class Recorder:
+    """The listener of a run: records first, then shows."""
+
+    def __init__(self, folder: RunFolder, plan: Plan, writer: RunWriter, view: View) -> None:
+        self._folder = folder
+        self._plan = plan
+        self._writer = writer
+        self._view = view
+        self._best: dict[str, tuple[int, float]] = {}
+        self._running: dict[str, TrialSpec] = {}
+        self._kept: list[str] = []
+
+    def started(self, spec: TrialSpec) -> None:
+        """Note that a trial began."""
+        self._running[spec.trial] = spec
+        self._writer.trial_started(spec.trial, spec.index, spec.seed, spec.hyperparameters)
+        self._view.trial_started(spec.trial, spec.hyperparameters)
+
+    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Note finished epochs."""
+        self._writer.epochs(rows)
+        trial = rows[0]["trial"]
+        new = best_epoch(rows, self._plan.metric, self._plan.mode)
+        old = self._best.get(trial)
+        if new is not None and is_better(new[1], old[1] if old else None, self._plan.mode):
+            self._best[trial] = new
+        self._view.epochs(rows)
+
+    def ended(self, end: TrialEnd, traceback: str | None) -> None:
+        """Note how a trial ended, its whole error in a file of its own."""
+        if traceback is not None:
+            file = self._folder.logs / f"{end.trial}.txt"
+            file.write_text(traceback, encoding="utf-8")
+            end = end.with_error_file(f"{self._folder.logs.name}/{file.name}")
+        self._running.pop(end.trial, None)
+        self._writer.trial_ended(end)
+        self._view.trial_ended(end)
+        self._keep_best(end.trial)
+
+    def verdict(self) -> Any:
+        """Return which checkpoint to examine: the best trial's; None where no trial has one."""
+        from orchestrator.tuning.job import Verdict
+
+        ranked = [trial for trial in self._kept if self._checkpoint(trial).exists()]
+        if not ranked:
+            return None
+        self._view.note(f"examining trial {ranked[0]}: recalibrating, validating, testing")
+        return Verdict(self._checkpoint(ranked[0]).resolve(), self._folder.best.resolve())
+
+    def judged(self, metrics: Mapping[str, Any]) -> None:
+        """Note the winner's scores."""
+        trial = str(metrics["trial"])
+        self._writer.event("winner", metric=self._best[trial][1], **metrics)
+
+    def close(self) -> None:
+        """Note the trials that were running when the run ended early."""
+        for trial in list(self._running):
+            self.ended(TrialEnd(trial, "interrupted", 0.0), None)
+
+    def _keep_best(self, trial: str) -> None:
+        """Keep the checkpoints of the best trials over the whole run, delete the others."""
+        sign = -1.0 if self._plan.mode == "max" else 1.0
+        candidates = [*self._kept, trial] if trial in self._best else self._kept
+        candidates.sort(key=lambda name: (sign * self._best[name][1], name))
+        self._kept = candidates[: max(1, self._plan.keep_checkpoints)]
+        if trial not in self._kept:
+            self._checkpoint(trial).unlink(missing_ok=True)
+        for dropped in candidates[len(self._kept) :]:
+            self._checkpoint(dropped).unlink(missing_ok=True)
+
+    def _checkpoint(self, trial: str) -> Any:
+        return self._folder.checkpoints / f"{trial}.npz"

@@ -1,0 +1,105 @@
+"""A run that can be asked for its table, its epochs and its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import RecordError
+from orchestrator.records import RunFolder, RunRecords, read_run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Best:
+    """The winner: its trial, hyperparameters, best epoch and value, and scores of the final, recalibrated model."""
+
+    trial: str
+    epoch: int
+    value: float
+    hyperparameters: dict[str, Any]
+    validation: dict[str, float] | None
+    test: dict[str, float] | None
+
+
+class Run:
+    """A run's folder, read when asked; ``reload`` after it went on."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self.status})"
+
+    @property
+    def path(self) -> Path:
+        """The run's folder."""
+        return self.folder.path
+
+    @cached_property
+    def records(self) -> RunRecords:
+        """Everything recorded."""
+        return read_run(self.folder.path)
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.records.name
+
+    @property
+    def status(self) -> str:
+        """running, finished or interrupted."""
+        return self.records.status
+
+    def reload(self) -> Run:
+        """Return the run as it is on disk now."""
+        return Run(self.folder)
+
+    def table(self) -> pd.DataFrame:
+        """Return one row a trial, best first."""
+        from orchestrator.report import trials_table
+
+        return trials_table(self.records)
+
+    def epochs(self) -> pd.DataFrame:
+        """Return one row an epoch of a trial."""
+        from orchestrator.report import epochs_table
+
+        return epochs_table(self.records)
+
+    @property
+    def best(self) -> Best | None:
+        """The best trial, None where no trial has a finite value."""
+        for trial in self.records.ranked[:1]:
+            found = self.records.best_of(trial.trial)
+            if found is None:
+                return None
+            winner = self.records.winner or {}
+            judged = winner if winner.get("trial") == trial.trial else {}
+            return Best(
+                trial.trial, *found, dict(trial.hyperparameters), judged.get("validation"), judged.get("test")
+            )
+        return None
+
+    @property
+    def model_file(self) -> Path:
+        """The winner's model. Raises RecordError where no winner was examined."""
+        file = self.folder.best / "model.keras"
+        if not file.exists():
+            raise RecordError(f"{file}: expected the winner's model. Received: a run that is {self.status}, without one.")
+        return file
+
+    def load_model(self) -> Any:
+        """Return the winner as a keras.Model, recalibrated; loaded in Keras's safe mode."""
+        from orchestrator.training.saved import load_model
+
+        return load_model(self.model_file)
+
+
+def open_run(path: str | Path) -> Run:
+    """Return a run from its folder, or by its name below ``./runs``."""
+    return Run(RunFolder.open(path))

@@ -1,0 +1,31 @@
+"""What happened in a run, as plain files: the truth that everything else is rebuilt from.
+
+One writer (the driver) appends JSON lines; any number of readers rebuild values from them.
+This room imports neither Ray, TensorFlow nor pandas.
+"""
+
+from orchestrator.records.best import Mode, best_epoch, is_better
+from orchestrator.records.folder import RunFolder, run_names
+from orchestrator.records.lines import JsonLines, TornLineWarning, read_lines
+from orchestrator.records.reader import read_run
+from orchestrator.records.run import RunRecords, TrialRecord
+from orchestrator.records.whole import write_atomically
+from orchestrator.records.writer import RunWriter, TrialEnd, trial_name
+
+__all__ = [
+    "JsonLines",
+    "Mode",
+    "RunFolder",
+    "RunRecords",
+    "RunWriter",
+    "TornLineWarning",
+    "TrialEnd",
+    "TrialRecord",
+    "best_epoch",
+    "is_better",
+    "read_lines",
+    "read_run",
+    "run_names",
+    "trial_name",
+    "write_atomically",
+]

@@ -1,0 +1,139 @@
+"""A run's folder: where each of its files lies, how it is made and how it is found again."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError, explain
+from orchestrator.records.whole import write_atomically
+
+_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """The paths of one run below ``path``."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.path.name
+
+    @property
+    def experiment_file(self) -> Path:
+        """The complete experiment as run, its search space written inline."""
+        return self.path / "experiment.yaml"
+
+    @property
+    def manifest_file(self) -> Path:
+        """Versions, commit, seed, machine, data fingerprint, command."""
+        return self.path / "manifest.json"
+
+    @property
+    def trials_file(self) -> Path:
+        """Trials started and ended, as JSON lines."""
+        return self.path / "trials.jsonl"
+
+    @property
+    def epochs_file(self) -> Path:
+        """One JSON line an epoch of a trial."""
+        return self.path / "epochs.jsonl"
+
+    @property
+    def events_file(self) -> Path:
+        """What happened to the run as a whole, as JSON lines."""
+        return self.path / "events.jsonl"
+
+    @property
+    def best(self) -> Path:
+        """The winner: model.keras, hyperparameters.yaml, metrics.json."""
+        return self.path / "best"
+
+    @property
+    def logs(self) -> Path:
+        """Full errors of failed trials, and the run's own log."""
+        return self.path / "logs"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The checkpoints kept: the best few over all trials."""
+        return self.path / "checkpoints"
+
+    @classmethod
+    def create(cls, storage: str | Path, name: str) -> RunFolder:
+        """Make the folder ``storage/name`` with its empty subfolders.
+
+        Raises RunExistsError where anything of that name exists, ExperimentFileError where the name
+        is not one plain folder name.
+        """
+        if not _SAFE_NAME.fullmatch(name):
+            raise ExperimentFileError(
+                explain(
+                    "name",
+                    "a folder name of letters, digits, '.', '_' and '-', not starting with '.'",
+                    name,
+                )
+            )
+        folder = cls(Path(storage) / name)
+        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.path.mkdir()
+        except FileExistsError:
+            raise RunExistsError(
+                f"{folder.path}: a run of that name exists and is never overwritten. "
+                f"See it with 'orchestrator show {name}', or choose another name with "
+                f"'--set name=...'."
+            ) from None
+        for part in (folder.best, folder.logs, folder.checkpoints):
+            part.mkdir()
+        return folder
+
+    @classmethod
+    def open(cls, run: str | Path, storage: str | Path = "./runs") -> RunFolder:
+        """Return an existing run: a bare name is looked up below ``storage``, else it is a path."""
+        reference = str(run)
+        if _SAFE_NAME.fullmatch(reference):
+            named = cls(Path(storage) / reference)
+            if named._holds_run() and not named.path.is_symlink():
+                return named
+        folder = cls(Path(run))
+        if folder._holds_run():
+            return cls(folder.path.resolve()) if not folder.name else folder
+        known = run_names(storage)
+        where = f"run below {storage}" + ("" if known else ", which holds no runs")
+        raise UnknownNameError(
+            explain(where, "a run's name, or the path of its folder", reference, known)
+        )
+
+    def write_experiment(self, text: str) -> None:
+        """Keep the complete experiment (YAML) as it is run."""
+        write_atomically(self.experiment_file, text)
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Keep the facts about this run's surroundings."""
+        text = json.dumps(dict(manifest), indent=2, ensure_ascii=False, default=str)
+        write_atomically(self.manifest_file, text + "\n")
+
+    def write_log(self, trial: str, text: str) -> str:
+        """Keep a trial's full error; return its path relative to the run's folder."""
+        file = self.logs / f"{trial}.txt"
+        write_atomically(file, text)
+        return file.relative_to(self.path).as_posix()
+
+    def _holds_run(self) -> bool:
+        return self.experiment_file.is_file()
+
+
+def run_names(storage: str | Path) -> list[str]:
+    """Return the names of the runs below ``storage``, sorted."""
+    place = Path(storage)
+    if not place.is_dir():
+        return []
+    return sorted(child.parent.name for child in place.glob("*/experiment.yaml"))

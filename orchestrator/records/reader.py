@@ -1,0 +1,107 @@
+"""From a run's folder back to values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.errors import RecordError, explain
+from orchestrator.records.folder import RunFolder
+from orchestrator.records.lines import read_lines
+from orchestrator.records.run import RunRecords, TrialRecord
+from orchestrator.records.writer import TrialEnd
+
+_ENDED_FIELDS = [field.name for field in fields(TrialEnd) if field.name not in ("trial", "status")]
+_EPOCH_FIELDS = ("trial", "epoch", "metrics")
+
+
+def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
+    """Return everything recorded about a run, found by its name below ``storage`` or by path.
+
+    Raises UnknownNameError where there is no such run and RecordError where a record is damaged.
+    """
+    folder = RunFolder.open(path, storage)
+    return RunRecords(
+        folder=folder,
+        experiment=_read_experiment(folder.experiment_file),
+        manifest=_read_manifest(folder.manifest_file),
+        trials=_read_trials(folder.trials_file),
+        epochs=_read_checked(folder.epochs_file, _EPOCH_FIELDS),
+        events=_read_checked(folder.events_file, ("event",)),
+    )
+
+
+def _read_experiment(file: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(file.read_bytes())
+    except (yaml.YAMLError, ValueError) as error:
+        raise RecordError(f"{file}: expected YAML. Received: {error}") from None
+    if not isinstance(document, dict):
+        raise RecordError(explain(str(file), "a mapping", document))
+    return document
+
+
+def _read_manifest(file: Path) -> dict[str, Any]:
+    if not file.exists():
+        return {}
+    try:
+        manifest = json.loads(file.read_bytes())
+    except ValueError as error:
+        raise RecordError(f"{file}: expected JSON. Received: {error}") from None
+    if not isinstance(manifest, dict):
+        raise RecordError(explain(str(file), "a JSON object", manifest))
+    return manifest
+
+
+def _read_checked(file: Path, required: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+    """Return a file's records, each of which has the fields it cannot do without."""
+    records = read_lines(file)
+    for number, record in enumerate(records, start=1):
+        _require(record, required, f"{file}, line {number}")
+    return tuple(records)
+
+
+def _read_trials(file: Path) -> tuple[TrialRecord, ...]:
+    """Fold the lines into one record a trial: the last word about a trial counts."""
+    trials: dict[str, TrialRecord] = {}
+    for number, line in enumerate(read_lines(file), start=1):
+        where = f"{file}, line {number}"
+        _require(line, ("event", "trial"), where)
+        name = line["trial"]
+        if line["event"] == "started":
+            trials[name] = _started(line, where)
+        elif line["event"] == "ended":
+            trials[name] = _ended(trials.get(name), line, where)
+        else:
+            raise RecordError(explain(where, "an event", line["event"], ("started", "ended")))
+    return tuple(trials.values())
+
+
+def _started(line: Mapping[str, Any], where: str) -> TrialRecord:
+    _require(line, ("index", "seed", "hyperparameters", "time"), where)
+    return TrialRecord(
+        trial=line["trial"],
+        index=line["index"],
+        seed=line["seed"],
+        hyperparameters=line["hyperparameters"],
+        started=line["time"],
+    )
+
+
+def _ended(trial: TrialRecord | None, line: Mapping[str, Any], where: str) -> TrialRecord:
+    if trial is None:
+        raise RecordError(explain(where, "a trial that was started before", line["trial"]))
+    _require(line, ("status", "time"), where)
+    facts: dict[str, Any] = {name: line.get(name) for name in _ENDED_FIELDS}
+    return replace(trial, ending=line["status"], ended=line["time"], **facts)
+
+
+def _require(record: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
+    for name in names:
+        if name not in record:
+            raise RecordError(explain(where, f"the field {name!r}", sorted(record)))

@@ -1,0 +1,105 @@
+"""The driver's pen: the one writer of a run's trials, epochs and events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from orchestrator.records.folder import RunFolder
+from orchestrator.records.lines import JsonLines
+
+Ending = Literal["finished", "stopped", "failed", "diverged", "interrupted"]
+
+
+def trial_name(index: int) -> str:
+    """Return the name of the trial drawn as number ``index``: five digits, so that names sort."""
+    return f"{index:05d}"
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended; the fields are those of its line in ``trials.jsonl``.
+
+    ``stopped_by`` is {scheduler, epoch, value, cutoff}; ``error`` the first line of what was raised
+    and ``error_file`` where the whole of it lies, relative to the run; ``path`` is how it trained
+    ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid of
+    the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB.
+    """
+
+    trial: str
+    status: Ending
+    seconds: float
+    stopped_by: Mapping[str, Any] | None = None
+    error: str | None = None
+    error_file: str | None = None
+    parameters: int | None = None
+    path: Literal["compiled", "fit"] | None = None
+    path_reason: str | None = None
+    worker: str | None = None
+    rss_mb: float | None = None
+
+    def with_error_file(self, error_file: str) -> TrialEnd:
+        """Return the same ending with the place of its whole error."""
+        return replace(self, error_file=error_file)
+
+
+class RunWriter:
+    """Appends to one run's records; use it as a context manager. Every line gets its time (UTC)."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        with ExitStack() as stack:
+            self._trials = stack.enter_context(JsonLines(folder.trials_file))
+            self._epochs = stack.enter_context(JsonLines(folder.epochs_file))
+            self._events = stack.enter_context(JsonLines(folder.events_file))
+            self._open_files = stack.pop_all()
+
+    def trial_started(
+        self, trial: str, index: int, seed: int, hyperparameters: Mapping[str, Any]
+    ) -> None:
+        """Record that a trial began; begun again (resumed), its earlier ending is void."""
+        self._trials.append(
+            {
+                "event": "started",
+                "trial": trial,
+                "index": index,
+                "seed": seed,
+                "hyperparameters": hyperparameters,
+                "time": _now(),
+            }
+        )
+
+    def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Record finished epochs: {trial, epoch, metrics, seconds}, timed now if without a time."""
+        time = _now()
+        self._epochs.extend({**row, "time": row.get("time", time)} for row in rows)
+
+    def trial_ended(self, end: TrialEnd) -> None:
+        """Record how a trial ended."""
+        self._trials.append({"event": "ended", **asdict(end), "time": _now()})
+
+    def event(self, event: str, **facts: Any) -> None:
+        """Record what happened to the run as a whole, e.g. ``run_started`` or ``winner``."""
+        self._events.append({"event": event, "time": _now(), **facts})
+
+    def close(self) -> None:
+        """Flush and let go of the files."""
+        self._open_files.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,33 @@
+"""What people read: tables, sentences and views, all drawn from the records.
+
+pandas is imported when the first table is made, so that this room itself loads at once.
+"""
+
+from orchestrator.report.columns import legend
+from orchestrator.report.edges import edge_hints
+from orchestrator.report.files import write_csvs
+from orchestrator.report.live_view import LiveView
+from orchestrator.report.plain_view import PlainView
+from orchestrator.report.render import FORMATS, render
+from orchestrator.report.tables import compare_table, epochs_table, runs_table, trials_table
+from orchestrator.report.views import NullView, View, open_view
+from orchestrator.report.words import show_lines, winner_lines
+
+__all__ = [
+    "FORMATS",
+    "LiveView",
+    "NullView",
+    "PlainView",
+    "View",
+    "compare_table",
+    "edge_hints",
+    "epochs_table",
+    "legend",
+    "open_view",
+    "render",
+    "runs_table",
+    "show_lines",
+    "trials_table",
+    "winner_lines",
+    "write_csvs",
+]

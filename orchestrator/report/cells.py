@@ -1,0 +1,66 @@
+"""One value as the text a person reads: numbers to four digits, nothing that moves a cursor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+COMPLEMENT = "one_minus_"
+
+
+def cell(value: Any) -> str:
+    """Return a value as one line of text; what is missing (None, NaN) is empty."""
+    if value is None or _is_missing(value):
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if hasattr(value, "item") and not hasattr(value, "__len__"):
+        value = value.item()
+    return number(value) if isinstance(value, float) else printable(str(value))
+
+
+def number(value: float) -> str:
+    """Return a float to four significant digits."""
+    return f"{value:.4g}"
+
+
+def printable(text: str) -> str:
+    """Return text on one line, without the control characters that could drive a terminal."""
+    line = " ".join(text.split())
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
+
+
+def clock(seconds: float) -> str:
+    """Return a duration as ``26 s``, ``4:05`` (minutes) or ``1:02:03`` (hours)."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def shown_name(hyperparameter: str) -> str:
+    """Return the name tables give a hyperparameter: ``one_minus_momentum`` is ``1-momentum``."""
+    if hyperparameter.startswith(COMPLEMENT):
+        return f"1-{hyperparameter.removeprefix(COMPLEMENT)}"
+    return hyperparameter
+
+
+def assignments(hyperparameters: Mapping[str, Any]) -> str:
+    """Return hyperparameters as ``learning_rate 0.01, momentum 0.95, 1-momentum 0.05``."""
+    return ", ".join(f"{shown_name(name)} {cell(value)}" for name, value in hyperparameters.items())
+
+
+def brief(hyperparameters: Mapping[str, Any]) -> str:
+    """Return hyperparameters as ``assignments`` does, without the 1-β that follows from β."""
+    names = [name for name in hyperparameters if shown_name(name) == name]
+    return assignments({name: hyperparameters[name] for name in names})
+
+
+def _is_missing(value: Any) -> bool:
+    """NaN, NaT and pandas' NA: none of them equals itself, and NA refuses to be asked."""
+    if isinstance(value, float):
+        return math.isnan(value)
+    return type(value).__name__ in ("NAType", "NaTType")

@@ -1,0 +1,161 @@
+"""The columns of the trials' table: a column is one function, whose docstring is its legend.
+
+To add one: write the function (row in, value out; None where there is nothing to say) and add
+its line to HEAD or TAIL. The hyperparameters stand between the two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.records import RunRecords, TrialRecord
+from orchestrator.report.cells import COMPLEMENT, number, shown_name
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a column may look at: one trial, the run around it, and the bounds it sits at."""
+
+    records: RunRecords
+    trial: TrialRecord
+    edges: Mapping[str, str]
+
+
+def trial(row: Row) -> str:
+    """Name of the trial: its number in the order of drawing."""
+    return row.trial.trial
+
+
+def status(row: Row) -> str:
+    """finished, stopped (by the scheduler), failed, diverged, interrupted or running."""
+    return row.trial.status
+
+
+def best(row: Row) -> float | None:
+    """Best finite value of the metric over the trial's epochs; the table is sorted by it."""
+    found = row.records.best_of(row.trial.trial)
+    return found[1] if found else None
+
+
+def best_epoch(row: Row) -> int | None:
+    """Epoch of the best value; the first one on ties."""
+    found = row.records.best_of(row.trial.trial)
+    return found[0] if found else None
+
+
+def last(row: Row) -> float | None:
+    """Metric after the last epoch."""
+    rows = row.records.epochs_of(row.trial.trial)
+    return rows[-1]["metrics"].get(row.records.metric) if rows else None
+
+
+def epochs(row: Row) -> int:
+    """Epochs trained."""
+    return len(row.records.epochs_of(row.trial.trial))
+
+
+def seconds(row: Row) -> float | None:
+    """Wall-clock seconds from the trial's start to its end."""
+    return row.trial.seconds
+
+
+def stopped_by(row: Row) -> str | None:
+    """Who stopped the trial, at which epoch, with what value against what cutoff."""
+    stop = row.trial.stopped_by
+    if not stop:
+        return None
+    text = f"{stop.get('scheduler', 'scheduler')} at epoch {stop.get('epoch', '?')}"
+    value, cutoff = stop.get("value"), stop.get("cutoff")
+    if value is None or cutoff is None:
+        return text
+    sign = "<" if row.records.mode == "max" else ">"
+    return f"{text}: {number(value)} {sign} {number(cutoff)}"
+
+
+def at_edge(row: Row) -> str | None:
+    """Which hyperparameters of a leading trial sit at a bound of their domain."""
+    return ", ".join(f"{name} {end}" for name, end in row.edges.items()) or None
+
+
+def parameters(row: Row) -> int | None:
+    """Parameters of the model."""
+    return row.trial.parameters
+
+
+def path(row: Row) -> str | None:
+    """How the trial trained: the compiled epoch, or Keras's fit with the reason why."""
+    if row.trial.path_reason:
+        return f"{row.trial.path}: {row.trial.path_reason}"
+    return row.trial.path
+
+
+def error(row: Row) -> str | None:
+    """First line of what a failed trial raised."""
+    return row.trial.error
+
+
+def error_file(row: Row) -> str | None:
+    """Where the whole error lies, relative to the run's folder."""
+    return row.trial.error_file
+
+
+Column = Callable[[Row], Any]
+
+HEAD: tuple[tuple[str, Column], ...] = (
+    ("trial", trial),
+    ("status", status),
+    ("best_{metric}", best),
+    ("best_epoch", best_epoch),
+    ("last_{metric}", last),
+    ("epochs", epochs),
+    ("seconds", seconds),
+    ("stopped_by", stopped_by),
+    ("at_edge", at_edge),
+    ("parameters", parameters),
+)
+TAIL: tuple[tuple[str, Column], ...] = (
+    ("path", path),
+    ("error", error),
+    ("error_file", error_file),
+)
+
+
+def legend(metric: str) -> dict[str, str]:
+    """Return what each column says, by its name in the table."""
+    columns = (*HEAD, *TAIL)
+    return {name.format(metric=metric): column.__doc__ or "" for name, column in columns}
+
+
+def hyperparameter_columns(records: RunRecords) -> Iterator[tuple[str, Column]]:
+    """Yield a column for each hyperparameter, in the space's order; 1-β follows β.
+
+    One whose name is already a column's (say, a hyperparameter called ``epochs``) is shown as
+    ``hyperparameter_epochs``.
+    """
+    taken = legend(records.metric)
+    for name in _names(records):
+        shown = shown_name(name)
+        yield (f"hyperparameter_{shown}" if shown in taken else shown), _reader(name)
+
+
+def _names(records: RunRecords) -> list[str]:
+    declared = records.space.names if records.space else ()
+    used = [name for trial in records.trials for name in trial.hyperparameters]
+    seen = dict.fromkeys(used)
+    plain = [name for name in dict.fromkeys([*declared, *used]) if name in seen]
+    complements = {
+        name for name in plain if name != shown_name(name) and name.removeprefix(COMPLEMENT) in seen
+    }
+    ordered = []
+    for name in plain:
+        if name not in complements:
+            ordered.append(name)
+        if COMPLEMENT + name in complements:
+            ordered.append(COMPLEMENT + name)
+    return ordered
+
+
+def _reader(name: str) -> Column:
+    return lambda row: row.trial.hyperparameters.get(name)

@@ -1,0 +1,125 @@
+"""How far a run has come, kept small: what every view of a running run is drawn from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.records import Mode, TrialEnd, is_better
+from orchestrator.report.cells import brief, clock, number
+
+
+@dataclass
+class RunningTrial:
+    """A trial in training: its hyperparameters and the metric of its epochs so far."""
+
+    hyperparameters: Mapping[str, Any]
+    curve: list[float] = field(default_factory=list)
+    epoch: int = 0
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value so far, and where it was reached."""
+
+    trial: str
+    epoch: int
+    value: float
+    hyperparameters: Mapping[str, Any]
+
+
+@dataclass
+class Progress:
+    """Counts, curves and the best of a run; memory is for the trials that are running alone."""
+
+    total_trials: int
+    epochs_each: int
+    metric: str
+    mode: Mode
+    now: Callable[[], float] = time.monotonic
+    counts: Counter[str] = field(default_factory=Counter)
+    running: dict[str, RunningTrial] = field(default_factory=dict)
+    best: Best | None = None
+    epochs_done: int = 0
+    began: float = field(init=False)
+    first_start: float | None = None
+
+    def __post_init__(self) -> None:
+        self.began = self.now()
+
+    @property
+    def ended(self) -> int:
+        """Return the number of trials that are over, however they ended."""
+        return self.counts.total()
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the view opened."""
+        return self.now() - self.began
+
+    def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
+        """Take up a trial."""
+        if self.first_start is None:
+            self.first_start = self.now()
+        self.running[trial] = RunningTrial(hyperparameters)
+
+    def epoch(self, row: Mapping[str, Any]) -> bool:
+        """Take up a finished epoch; return whether it is the best so far."""
+        self.epochs_done += 1
+        trial = self.running.setdefault(row["trial"], RunningTrial({}))
+        value = row["metrics"].get(self.metric)
+        value = math.nan if value is None else float(value)
+        trial.curve.append(value)
+        trial.epoch = row["epoch"]
+        if not is_better(value, self.best.value if self.best else None, self.mode):
+            return False
+        self.best = Best(row["trial"], row["epoch"], value, trial.hyperparameters)
+        return True
+
+    def trial_ended(self, end: TrialEnd) -> None:
+        """Count a trial as over."""
+        self.running.pop(end.trial, None)
+        self.counts[end.status] += 1
+
+    def share(self) -> float:
+        """Return the share of the work done, 0 to 1, a running trial counting by its epochs.
+
+        Trials that are stopped early make the others of their kind shorter too: a running trial is
+        measured against the mean length of those that are over, once there are some.
+        """
+        if self.total_trials <= 0:
+            return 1.0
+        mine = sum(trial.epoch for trial in self.running.values())
+        length = float(self.epochs_each)
+        if self.ended:
+            length = max((self.epochs_done - mine) / self.ended, 1.0)
+        partly = sum(min(trial.epoch / length, 0.95) for trial in self.running.values())
+        return min((self.ended + partly) / self.total_trials, 1.0)
+
+    def time_left(self) -> str:
+        """Return the time left in words, or nothing while there is too little to judge by."""
+        share = self.share()
+        if share < 0.02 or share >= 1 or self.first_start is None:
+            return ""
+        worked = self.now() - self.first_start
+        return f"about {clock(worked * (1 - share) / share)} left"
+
+    def counted(self) -> str:
+        """Return the counts by status: ``20 stopped, 8 finished, 2 running``."""
+        counts = [f"{count} {status}" for status, count in self.counts.most_common()]
+        if self.running:
+            counts.append(f"{len(self.running)} running")
+        return ", ".join(counts) or "no trial started"
+
+    def best_line(self) -> str:
+        """Return the best so far with its hyperparameters, in one line."""
+        if self.best is None:
+            return f"no finite {self.metric} yet"
+        found = self.best
+        text = f"best {self.metric} {number(found.value)}, trial {found.trial} epoch {found.epoch}"
+        chosen = brief(found.hyperparameters)
+        return f"{text}: {chosen}" if chosen else text

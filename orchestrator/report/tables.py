@@ -1,0 +1,152 @@
+"""Records in, pandas DataFrames out: pure, and with the full precision of the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.errors import RecordError
+from orchestrator.records import RunRecords, read_run, run_names
+from orchestrator.report.cells import shown_name
+from orchestrator.report.columns import HEAD, TAIL, Row, hyperparameter_columns
+from orchestrator.report.edges import edges
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def trials_table(records: RunRecords) -> pd.DataFrame:
+    """Return one row a trial, best first; failed ones keep their row and say why."""
+    hyperparameters = list(hyperparameter_columns(records))
+    at_edge = edges(records)
+    columns = [(name.format(metric=records.metric), read) for name, read in HEAD]
+    columns += [*hyperparameters, *TAIL]
+    rows = [Row(records, trial, at_edge.get(trial.trial, {})) for trial in records.ranked]
+    frame = _frame({name: [read(row) for row in rows] for name, read in columns})
+    first = [name for name, _ in hyperparameters if not name.startswith("1-")]
+    frame.attrs["importance"] = [
+        *("trial", "status", f"best_{records.metric}", "best_epoch"),
+        *first[:4],
+        *("error", "at_edge", "epochs", "stopped_by"),
+        *first[4:],
+    ]
+    return frame
+
+
+def epochs_table(records: RunRecords) -> pd.DataFrame:
+    """Return one row an epoch: trial, epoch, every metric, seconds, time."""
+    metrics = dict.fromkeys(name for row in records.epochs for name in row["metrics"])
+    rows = sorted(records.epochs, key=lambda row: str(row["trial"]))
+    columns: dict[str, list[Any]] = {
+        name: [row.get(name) for row in rows] for name in ("trial", "epoch")
+    }
+    for name in metrics:
+        columns[name] = [row["metrics"].get(name) for row in rows]
+    for name in ("seconds", "time"):
+        columns[name] = [row.get(name) for row in rows]
+    return _frame(columns)
+
+
+def compare_table(runs: Iterable[RunRecords]) -> pd.DataFrame:
+    """Return one row a run: effort, best and test score, and its winner's hyperparameters."""
+    frame = _frame(_by_column([_compared(records) for records in runs]))
+    frame.attrs["importance"] = [name for name in frame.columns if name != "metric"]
+    return frame
+
+
+def runs_table(storage: str | Path) -> pd.DataFrame:
+    """Return one row a run below ``storage``; one whose records are damaged says so."""
+    names = ("run", "status", "strategy", "trials_done", "trials", "metric", "best", "started")
+    rows = [_listed(Path(storage) / name) for name in run_names(storage)]
+    frame = _frame({name: [row.get(name) for row in rows] for name in names})
+    frame.attrs["importance"] = [name for name in names if name != "metric"]
+    return frame
+
+
+def winning_trial(records: RunRecords) -> str | None:
+    """Return the declared winner, or the best so far; None where no trial has a finite value."""
+    if records.winner is not None:
+        return str(records.winner["trial"])
+    leaders = [trial.trial for trial in records.ranked[:1] if records.best_of(trial.trial)]
+    return leaders[0] if leaders else None
+
+
+def score(scores: Mapping[str, Any], metric: str) -> float | None:
+    """Return the metric among one split's scores, where it may be called without its ``val_``."""
+    plain = metric.removeprefix("val_")
+    known = (metric, plain, f"test_{plain}")
+    return next((scores[name] for name in known if name in scores), None)
+
+
+def _compared(records: RunRecords) -> dict[str, Any]:
+    name = winning_trial(records)
+    trial = records.trial(name) if name else None
+    best = records.best_of(name) if name else None
+    row = {
+        "run": records.name,
+        "strategy": records.experiment.get("strategy"),
+        "trials": len(records.trials),
+        "epochs": len(records.epochs),
+        "metric": records.metric,
+        "best": best[1] if best else None,
+        "test": score((records.winner or {}).get("test") or {}, records.metric),
+        "seconds": records.seconds,
+    }
+    chosen = trial.hyperparameters if trial else {}
+    for hyperparameter, value in chosen.items():
+        shown = shown_name(hyperparameter)
+        row[f"hyperparameter_{shown}" if shown in row else shown] = value
+    return row
+
+
+def _listed(path: Path) -> dict[str, Any]:
+    try:
+        records = read_run(path)
+    except RecordError:
+        return {"run": path.name, "status": "damaged"}
+    best = [records.best_of(trial.trial) for trial in records.ranked[:1]]
+    started = [event["time"] for event in records.events if event["event"] == "run_started"]
+    caviar = records.experiment.get("caviar")
+    planned = caviar.get("num_samples") if isinstance(caviar, dict) else None
+    is_caviar = records.experiment.get("strategy") == "caviar"
+    return {
+        "run": records.name,
+        "status": records.status,
+        "strategy": records.experiment.get("strategy"),
+        "trials_done": sum(trial.ending is not None for trial in records.trials),
+        "trials": planned if is_caviar and planned else len(records.trials),
+        "metric": records.metric,
+        "best": best[0][1] if best and best[0] else None,
+        "started": _minute(started[0]) if started else None,
+    }
+
+
+def _minute(time: str) -> str:
+    """Return an ISO time (UTC) to the minute, as ``2026-11-22 08:51Z``."""
+    return f"{time[:16].replace('T', ' ')}Z"
+
+
+def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def _frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    import pandas as pd
+
+    return pd.DataFrame({name: _series(values) for name, values in columns.items()})
+
+
+def _series(values: list[Any]) -> Any:
+    """Return a column whose whole numbers stay whole although some are missing."""
+    import pandas as pd
+
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int}:
+        return pd.Series(values, dtype="Int64" if None in values else "int64")
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean" if None in values else "bool")
+    if kinds and kinds <= {int, float}:
+        return pd.Series(values, dtype="float64")
+    return pd.Series(values, dtype="str" if kinds == {str} else "object")

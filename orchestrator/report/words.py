@@ -1,0 +1,98 @@
+"""What a run came to, in sentences: the lines below the table and ``orchestrator show``."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from typing import Any
+
+from orchestrator.records import RunRecords
+from orchestrator.report.cells import assignments, clock, number, printable
+from orchestrator.report.edges import edge_hints
+from orchestrator.report.tables import score, winning_trial
+
+
+def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
+    """Return the winner, its scores and hyperparameters, and hints about the space's edges."""
+    name = winning_trial(records)
+    if name is None:
+        return [f"No winner: no trial has a finite {records.metric}."]
+    lines = _declared(records, records.winner) if records.winner else _best_so_far(records, name)
+    trial = records.trial(name)
+    if trial is not None:
+        text = f"hyperparameters: {assignments(trial.hyperparameters)}"
+        lines += _wrapped(text, width)
+    for hint in edge_hints(records):
+        lines += textwrap.wrap(f"Hint: {hint}.", width, subsequent_indent="  ")
+    return lines
+
+
+def show_lines(records: RunRecords, width: int = 80) -> list[str]:
+    """Return a run at a glance: what it was, how far it came, what failed, who won."""
+    experiment = records.experiment
+    effort = f"{_count(len(records.trials), 'trial')}, {_count(len(records.epochs), 'epoch')}"
+    lines = [
+        f"{records.name}: {records.status}, {effort} in {clock(records.seconds)}",
+        *_wrapped(
+            f"{experiment.get('strategy', 'caviar')} of {_source(experiment.get('model'))} on "
+            f"{_source(experiment.get('data'))}; {records.metric}, {records.mode}; "
+            f"up to {_count(experiment.get('epochs', '?'), 'epoch')} a trial",
+            width,
+        ),
+        f"  folder: {records.folder.path}",
+    ]
+    statuses = Counter(trial.status for trial in records.trials)
+    if statuses:
+        counts = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
+        lines.append(f"  trials: {counts}")
+    return [*lines, *_failures(records, width), *winner_lines(records, width)]
+
+
+def _declared(records: RunRecords, winner: dict[str, Any]) -> list[str]:
+    metric = records.metric
+    lines = [f"Winner: trial {winner['trial']}, epoch {winner['epoch']}"]
+    after = score(winner.get("validation") or {}, metric)
+    before = score(winner.get("validation_before_recalibration") or {}, metric)
+    if after is not None:
+        note = "" if before is None else f" ({number(before)} before recalibration)"
+        lines.append(f"  {metric}: {number(after)}{note}")
+    test = winner.get("test") or {}
+    if test:
+        scores = ", ".join(f"{name} {number(value)}" for name, value in test.items())
+        lines.append(f"  test: {scores}")
+    return lines
+
+
+def _best_so_far(records: RunRecords, name: str) -> list[str]:
+    best = records.best_of(name)
+    if best is None:
+        return []
+    return [
+        f"Best so far: trial {name}, epoch {best[0]}",
+        f"  {records.metric}: {number(best[1])}",
+    ]
+
+
+def _failures(records: RunRecords, width: int, at_most: int = 5) -> list[str]:
+    failed = [trial for trial in records.trials if trial.status == "failed"]
+    lines = []
+    for trial in failed[:at_most]:
+        file = f" ({trial.error_file})" if trial.error_file else ""
+        text = f"  {trial.trial} failed: {printable(trial.error or 'no error was recorded')}"
+        room = max(width - len(file), 20)
+        lines.append((text if len(text) <= room else text[: room - 1] + "…") + file)
+    if len(failed) > at_most:
+        lines.append(f"  and {len(failed) - at_most} more failed")
+    return lines
+
+
+def _source(value: Any) -> str:
+    return printable(str(value.get("source") if isinstance(value, dict) else value))
+
+
+def _count(number_of: Any, noun: str) -> str:
+    return f"{number_of} {noun}" if number_of == 1 else f"{number_of} {noun}s"
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")

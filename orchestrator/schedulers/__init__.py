@@ -1,0 +1,9 @@
+"""Schedulers: which trials go on. Pure Python, fed epochs, rebuilt from records.
+
+To add one: a module here with typed options in ``orchestrator.config.options``, and its line in ``make_scheduler``.
+"""
+
+from orchestrator.schedulers.decision import Decision, Scheduler
+from orchestrator.schedulers.registry import make_scheduler, replay
+
+__all__ = ["Decision", "Scheduler", "make_scheduler", "replay"]

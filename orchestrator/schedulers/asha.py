@@ -1,0 +1,67 @@
+"""ASHA in epochs: the asynchronous successive halving of Li et al. 2020 (MLSys), stopping variant."""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from typing import Any
+
+from orchestrator.schedulers.decision import CONTINUE, Decision, score
+
+
+def rung_epochs(grace_epochs: int, reduction_factor: float, epochs: int) -> tuple[int, ...]:
+    """Return the epochs of the rungs, ``grace * factor^k`` rounded, below ``epochs``.
+
+    >>> rung_epochs(1, 3, 27)
+    (1, 3, 9)
+    """
+    rungs: list[int] = []
+    level = float(grace_epochs)
+    while round(level) < epochs:
+        if not rungs or round(level) > rungs[-1]:
+            rungs.append(round(level))
+        level *= reduction_factor
+    return tuple(rungs)
+
+
+class Asha:
+    """Lets a trial pass a rung while it is among the best ``1/reduction_factor`` of all that came there.
+
+    A trial passes if its rank among the n values seen at the rung, its own included, is at most
+    ``max(1, floor(n / reduction_factor))``. Ties rank behind those who came first, so a crowd of
+    trials stuck at chance does not carry each other upward. What is not finite never passes.
+    """
+
+    name = "asha"
+
+    def __init__(self, rungs: tuple[int, ...], reduction_factor: float, mode: str) -> None:
+        self._milestones = rungs
+        self._reduction_factor = reduction_factor
+        self._mode = mode
+        self.rungs: dict[int, dict[str, float]] = {epoch: {} for epoch in rungs}
+        self._sorted: dict[int, list[float]] = {epoch: [] for epoch in rungs}
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Return the rungs' epochs, ascending."""
+        return self._milestones
+
+    def report(self, trial: str, epoch: int, value: Any) -> Decision:
+        """Place ``value`` in the rung of ``epoch`` (a no-op between rungs or the second time) and decide."""
+        rung = self.rungs.get(epoch)
+        if rung is None or trial in rung:
+            return CONTINUE
+        mine = score(value, self._mode)
+        rung[trial] = mine
+        best_first = self._sorted[epoch]
+        insort(best_first, -mine)
+        passing = max(1, math.floor(len(best_first) / self._reduction_factor))
+        as_good_or_better = sum(1 for other in rung.values() if other >= mine)
+        cutoff = -best_first[passing - 1]
+        stop = mine == -math.inf or as_good_or_better > passing
+        return Decision(stop, self._reported(cutoff))
+
+    def _reported(self, cutoff: float) -> float | None:
+        if not math.isfinite(cutoff):
+            return None
+        return cutoff if self._mode == "max" else -cutoff

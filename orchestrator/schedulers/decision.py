@@ -1,0 +1,42 @@
+"""What a scheduler is asked and what it answers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a trial goes on, and the cutoff its value was held against (None: nothing to compare with)."""
+
+    stop: bool
+    cutoff: float | None = None
+
+
+CONTINUE = Decision(stop=False)
+
+
+class Scheduler(Protocol):
+    """Decides after an epoch whether a trial goes on."""
+
+    name: str
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Return the epochs at which a decision is made, ascending; a trial must report at each of them."""
+
+    def report(self, trial: str, epoch: int, value: Any) -> Decision:
+        """Take one trial's metric after one epoch and decide."""
+
+
+def score(value: Any, mode: str) -> float:
+    """Return ``value`` as a number of which larger is better; whatever is not finite is the worst there is."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return -math.inf
+    if not math.isfinite(number):
+        return -math.inf
+    return number if mode == "max" else -number

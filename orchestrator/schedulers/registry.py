@@ -1,0 +1,43 @@
+"""The table of schedulers, and how one is rebuilt from records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from orchestrator.config.options import AshaOptions, MedianOptions, NoSchedulerOptions
+from orchestrator.schedulers.asha import Asha, rung_epochs
+from orchestrator.schedulers.decision import CONTINUE, Decision, Scheduler
+from orchestrator.schedulers.median import MedianStopping
+
+SchedulerOptions = AshaOptions | MedianOptions | NoSchedulerOptions
+
+
+class _EveryTrialFinishes:
+    """Stops nothing."""
+
+    name = "none"
+    milestones: tuple[int, ...] = ()
+
+    def report(self, trial: str, epoch: int, value: Any) -> Decision:
+        """Let the trial go on."""
+        return CONTINUE
+
+
+def make_scheduler(options: SchedulerOptions, epochs: int, mode: str) -> Scheduler:
+    """Return the scheduler that ``options`` describe, for trials of ``epochs`` epochs."""
+    match options:
+        case AshaOptions():
+            rungs = rung_epochs(options.grace_period, options.reduction_factor, epochs)
+            return Asha(rungs, options.reduction_factor, mode)
+        case MedianOptions():
+            return MedianStopping(options.grace_period, options.min_trials, epochs, mode)
+        case _:
+            return _EveryTrialFinishes()
+
+
+def replay(scheduler: Scheduler, rows: Iterable[Mapping[str, Any]], metric: str) -> Scheduler:
+    """Feed recorded epochs to a new scheduler in their order: its rungs are a pure function of the records."""
+    for row in rows:
+        scheduler.report(row["trial"], row["epoch"], row["metrics"].get(metric))
+    return scheduler

@@ -1,0 +1,114 @@
+"""A built model becomes a compiled one: loss, metrics, optimizer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from orchestrator.catalog import CallableReference
+from orchestrator.errors import TrialError
+from orchestrator.training.hyperparameters import RecordedHyperparameters
+from orchestrator.training.optimizers import LiveOptimizer, decays_weights, known_optimizer, stock_optimizer
+
+BATCH_NORM_MOMENTUM = 0.9
+"""What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """A model fresh from its builder and what its structure depends on."""
+
+    model: Any
+    reads: Mapping[str, Any]
+    compiled_by_user: bool
+    asked_momentum: float
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A compiled model; ``optimizer`` is None where the user's builder compiled it."""
+
+    model: Any
+    optimizer: LiveOptimizer | None
+    one_hot: bool
+
+
+def build_model(reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any) -> Built:
+    """Build a model from its seed. ``shape`` is (input_shape, num_classes).
+
+    Raises TrialError when what the builder returns is no Keras model with one output unit a class.
+    """
+    input_shape, num_classes = shape
+    asked = hyperparameters.get("batch_norm_momentum")
+    momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
+    recorded = RecordedHyperparameters({**hyperparameters, "batch_norm_momentum": momentum})
+    keras.utils.set_random_seed(seed)
+    model = reference.load()(recorded, tuple(input_shape), num_classes)
+    _check(model, reference, num_classes)
+    reads = recorded.reads()
+    follows = "batch_norm_momentum" in reads
+    reads.pop("batch_norm_momentum", None)
+    compiled_by_user = getattr(model, "optimizer", None) is not None
+    return Built(model, reads, compiled_by_user, momentum if follows else float("nan"))
+
+
+def watch_reads(reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any) -> set[str]:
+    """Return the hyperparameters a builder reads for one configuration."""
+    return set(build_model(reference, hyperparameters, 0, shape).reads)
+
+
+def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all that the traced programs of a model depend on."""
+    structure: dict[str, Any] = {"reads": dict(built.reads), "compiled_by_user": built.compiled_by_user}
+    if not built.compiled_by_user:
+        structure |= {
+            "optimizer": known_optimizer(hyperparameters),
+            "decays_weights": decays_weights(hyperparameters),
+            "label_smoothing": float(hyperparameters.get("label_smoothing") or 0.0),
+        }
+    return structure
+
+
+def compile_live(built: Built, hyperparameters: Mapping[str, Any]) -> Compiled:
+    """Compile with an optimizer whose hyperparameters are live; a model its builder compiled stays as it is."""
+    model = built.model
+    if built.compiled_by_user:
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        return Compiled(model, None, one_hot=False)
+    live = LiveOptimizer(hyperparameters)
+    live.keras.build(model.trainable_variables)
+    one_hot = _compile(model, live.keras, hyperparameters)
+    return Compiled(model, live, one_hot)
+
+
+def compile_stock(built: Built, hyperparameters: Mapping[str, Any]) -> bool:
+    """Compile with Keras's own optimizer, for saving; return whether labels must be one-hot."""
+    if built.compiled_by_user:
+        return False
+    return _compile(built.model, stock_optimizer(hyperparameters), hyperparameters)
+
+
+def _compile(model: Any, optimizer: Any, hyperparameters: Mapping[str, Any]) -> bool:
+    """Compile; the cross-entropy is safe: Keras takes a softmax head's logits, so dJ/dz = ŷ - y for any z."""
+    smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
+    if smoothing:
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+    else:
+        loss = keras.losses.SparseCategoricalCrossentropy()
+    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+    return bool(smoothing)
+
+
+def _check(model: Any, reference: CallableReference, num_classes: int) -> None:
+    if not isinstance(model, keras.Model):
+        raise TrialError(f"{reference}: expected a keras.Model. Received: {type(model).__name__}.")
+    units = model.output_shape[-1] if isinstance(model.output_shape, tuple) else None
+    if units != num_classes and not getattr(model, "optimizer", None):
+        raise TrialError(
+            f"{reference}: expected a softmax head with {num_classes} units, one a class."
+            f" Received: output shape {model.output_shape}."
+        )

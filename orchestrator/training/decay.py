@@ -1,0 +1,55 @@
+"""Learning-rate decay by epoch: α as a pure function of the epoch, set between two epochs without recompiling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from orchestrator.errors import TrialError, explain
+
+
+def _none(rate: float, epoch: int, epochs: int) -> float:
+    """Stay at α."""
+    return 1.0
+
+
+def _inverse_time(rate: float, epoch: int, epochs: int) -> float:
+    """Return 1 / (1 + decay · epoch)."""
+    return 1.0 / (1.0 + rate * epoch)
+
+
+def _exponential(rate: float, epoch: int, epochs: int) -> float:
+    """Return (1 - decay)^epoch: a decay of 0.05 is the textbook's 0.95^epoch."""
+    return (1.0 - rate) ** epoch
+
+
+def _sqrt(rate: float, epoch: int, epochs: int) -> float:
+    """Return 1 / sqrt(1 + decay · epoch)."""
+    return 1.0 / math.sqrt(1.0 + rate * epoch)
+
+
+def _cosine(rate: float, epoch: int, epochs: int) -> float:
+    """Return half a cosine from 1 down to 1 - decay at the last epoch (Loshchilov & Hutter 2017)."""
+    return 1.0 - rate * 0.5 * (1.0 - math.cos(math.pi * epoch / max(1, epochs)))
+
+
+SCHEDULES: dict[str, Callable[[float, int, int], float]] = {
+    "none": _none,
+    "inverse_time": _inverse_time,
+    "exponential": _exponential,
+    "sqrt": _sqrt,
+    "cosine": _cosine,
+}
+
+
+def learning_rate_at(hyperparameters: dict[str, object], epoch: int, epochs: int) -> float:
+    """Return α in force during ``epoch`` (counted from 0) of ``epochs``.
+
+    Raises TrialError for an unknown ``decay_schedule``.
+    """
+    alpha = float(str(hyperparameters["learning_rate"]))
+    rate = float(str(hyperparameters.get("learning_rate_decay") or 0.0))
+    name = str(hyperparameters.get("decay_schedule") or "none")
+    if name not in SCHEDULES:
+        raise TrialError(explain("decay_schedule", "expected a known schedule", name, SCHEDULES))
+    return alpha * SCHEDULES[name](rate, epoch, epochs) if rate else alpha

@@ -1,0 +1,91 @@
+"""The hyperparameters that training itself reads, their defaults, and which optimizer reads which."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+DEFAULTS: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 0.01,
+    "momentum": 0.9,
+    "beta_1": 0.9,
+    "beta_2": 0.999,
+    "epsilon": 1e-7,
+    "weight_decay": None,
+    "learning_rate_decay": 0.0,
+    "decay_schedule": "inverse_time",
+    "batch_size": 64,
+    "label_smoothing": 0.0,
+}
+
+OPTIMIZER_READS: dict[str, frozenset[str]] = {
+    "sgd": frozenset({"momentum"}),
+    "adam": frozenset({"beta_1", "beta_2", "epsilon"}),
+    "adamw": frozenset({"beta_1", "beta_2", "epsilon"}),
+    "rmsprop": frozenset({"beta_2", "momentum", "epsilon"}),
+}
+"""RMSprop's decay of the squared gradients, Keras's ``rho``, is β2 here as in Adam, whose second moment it is."""
+
+ALWAYS_READ = frozenset(
+    {
+        "optimizer",
+        "learning_rate",
+        "learning_rate_decay",
+        "decay_schedule",
+        "batch_size",
+        "weight_decay",
+        "label_smoothing",
+    }
+)
+
+ADAMW_WEIGHT_DECAY = 0.004
+"""Keras's own default for AdamW."""
+
+
+def read_by_training(optimizers: Iterable[str]) -> frozenset[str]:
+    """Return the names that training reads when any of ``optimizers`` may be used."""
+    return ALWAYS_READ.union(*(OPTIMIZER_READS.get(name, frozenset()) for name in optimizers))
+
+
+def batch_norm_momentum(steps_per_epoch: int) -> float:
+    """Return a momentum whose moving averages forget their start within an epoch.
+
+    ``1 - 10 / steps`` between 0.5 and Keras's 0.99: after one epoch at most e^-10 of the initial 0/1 is left, or
+    0.5^steps where there are few steps.
+    """
+    return min(0.99, max(0.5, 1 - 10 / max(1, steps_per_epoch)))
+
+
+class RecordedHyperparameters(Mapping[str, Any]):
+    """A read-only mapping that remembers which names were read: they are what a model's structure depends on."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+        self._reads: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        self._reads[name] = self._values.get(name)
+        return self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        self._reads[str(name)] = self._values.get(str(name))
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        for name in self._values:
+            self._reads[name] = self._values[name]
+            yield name
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def reads(self) -> dict[str, Any]:
+        """Return every name asked for so far and its value (None for one that was not there)."""
+        return dict(self._reads)
+
+
+def structure_key(parts: Mapping[str, Any]) -> str:
+    """Return a text that is equal for equal structures."""
+    return json.dumps(parts, sort_keys=True, default=repr)

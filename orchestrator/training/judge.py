@@ -1,0 +1,54 @@
+"""The winner's last examination: recalibrate, score validation before and after, touch the test split once, save."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.records import write_atomically
+from orchestrator.training.checkpoint import Checkpoint, load_checkpoint
+from orchestrator.training.compiling import build_model, compile_stock
+from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.trainer import Trainer
+
+
+def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]:
+    """Examine a checkpointed model and save it under ``best``.
+
+    Returns {epoch, validation_before_recalibration, validation, test}, each split's value a mapping of metrics. The
+    saved ``model.keras`` needs nothing of ours to be loaded.
+    """
+    checkpoint = load_checkpoint(checkpoint_file)
+    trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
+    trainer.restore(checkpoint)
+    learner = trainer.learner
+    before = learner.evaluate("validation")
+    learner.recalibrate()
+    metrics = {
+        "trial": checkpoint.about.get("trial"),
+        "epoch": checkpoint.about["epoch"],
+        "validation_before_recalibration": before,
+        "validation": learner.evaluate("validation"),
+        "test": learner.evaluate("test"),
+    }
+    save_model(trainer, checkpoint, best / "model.keras")
+    hyperparameters = yaml.safe_dump(checkpoint.about.get("chosen", {}), sort_keys=False)
+    write_atomically(best / "hyperparameters.yaml", hyperparameters)
+    write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    return metrics
+
+
+def save_model(trainer: Trainer, checkpoint: Checkpoint, path: Path) -> None:
+    """Save the current model's weights in a model as plain Keras builds and compiles it."""
+    shape = (trainer.task.dataset.input_shape, trainer.task.dataset.num_classes)
+    hyperparameters = dict(trainer.hyperparameters)
+    hyperparameters.setdefault("batch_norm_momentum", trainer.followed_momentum())
+    built = build_model(trainer.task.model, hyperparameters, trainer.seed, shape)
+    compile_stock(built, hyperparameters)
+    assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
+    partial = path.with_name(f".{path.stem}.partial{path.suffix}")
+    built.model.save(partial)
+    partial.replace(path)

@@ -1,0 +1,192 @@
+"""The two ways a trial's model learns: by compiled epochs, or by Keras's own ``fit`` where those can't be had."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from orchestrator.data import Dataset, StreamedDataset
+from orchestrator.training.batch_norm import LiveMomentum, recalibration_batches
+from orchestrator.training.compiling import Compiled
+from orchestrator.training.program import Program, plain
+
+SplitName = Literal["train", "validation", "test"]
+AnyDataset = Dataset | StreamedDataset
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch's training needs: its number from 0, the trial's seed, rows a batch."""
+
+    number: int
+    seed: int
+    batch_size: int
+
+    def order(self, rows: int) -> np.ndarray:
+        """Return the rows' order, a pure function of (seed, epoch): resuming and rolling back repeat it."""
+        return np.random.default_rng([self.seed, self.number]).permutation(rows)
+
+
+class Learner(Protocol):
+    """A compiled model and the data it learns from."""
+
+    compiled: Compiled
+    batch_norm: LiveMomentum
+    path: Literal["compiled", "fit"]
+
+    def train(self, epoch: Epoch) -> dict[str, float]:
+        """Train one epoch; return Keras's metrics."""
+
+    def evaluate(self, split: SplitName) -> dict[str, float]:
+        """Return Keras's metrics over a split."""
+
+    def recalibrate(self) -> None:
+        """Recompute BatchNormalization averages over training rows."""
+
+
+def why_fit(model: Any, dataset: AnyDataset) -> str | None:
+    """Return why a model must train by ``fit``, None where compiled epochs mean the same."""
+    if isinstance(dataset, StreamedDataset):
+        return "the data are streamed"
+    for name in ("fit", "make_train_function"):
+        if getattr(type(model), name) is not getattr(keras.Model, name):
+            return f"the model overrides {name}()"
+    if model.run_eagerly:
+        return "the model runs eagerly"
+    return None
+
+
+class Tensors:
+    """A dataset's splits as tensors, made once a worker and split when first asked for."""
+
+    def __init__(self, dataset: AnyDataset) -> None:
+        self.dataset = dataset
+        self._made: dict[tuple[str, bool], tuple[Any, Any]] = {}
+
+    def of(self, split: SplitName, one_hot: bool) -> tuple[Any, Any]:
+        """Return (x, y) of a split."""
+        key = (split, one_hot)
+        if key not in self._made:
+            arrays: Any = getattr(self.dataset, split)
+            other = self._made.get((split, not one_hot))
+            x = other[0] if other else tf.constant(arrays.x)
+            y = tf.one_hot(arrays.y, self.dataset.num_classes) if one_hot else tf.constant(arrays.y)
+            self._made[key] = (x, y)
+        return self._made[key]
+
+
+class CompiledLearner:
+    """Learns by compiled epochs over tensors in memory."""
+
+    path: Literal["compiled", "fit"] = "compiled"
+
+    def __init__(self, compiled: Compiled, tensors: Tensors, asked_momentum: float) -> None:
+        self.compiled = compiled
+        self._tensors = tensors
+        self.program = Program(compiled, *tensors.of("train", compiled.one_hot), asked_momentum)
+        self.batch_norm = self.program.batch_norm
+
+    def train(self, epoch: Epoch) -> dict[str, float]:
+        """Train one epoch; return Keras's metrics."""
+        x, y = self._tensors.of("train", self.compiled.one_hot)
+        return self.program.train(x, y, epoch.order(int(x.shape[0])), epoch.batch_size)
+
+    def evaluate(self, split: SplitName) -> dict[str, float]:
+        """Return Keras's metrics over a split."""
+        return self.program.evaluate(*self._tensors.of(split, self.compiled.one_hot))
+
+    def recalibrate(self) -> None:
+        """Recompute BatchNormalization averages over training rows."""
+        self.program.recalibrate(self._tensors.of("train", self.compiled.one_hot)[0])
+
+
+class FitLearner:
+    """Learns by ``model.fit``, one epoch a call, batches in the same order as compiled epochs take them."""
+
+    path: Literal["compiled", "fit"] = "fit"
+
+    def __init__(self, compiled: Compiled, dataset: AnyDataset, asked_momentum: float) -> None:
+        self.compiled = compiled
+        self._dataset = dataset
+        self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
+
+    def train(self, epoch: Epoch) -> dict[str, float]:
+        """Train one epoch; return Keras's metrics."""
+        if isinstance(self._dataset, StreamedDataset):
+            stream = self._stream("train", epoch.batch_size, epoch.seed + epoch.number)
+            history = self.compiled.model.fit(stream, epochs=1, verbose=0)
+        else:
+            order = epoch.order(len(self._dataset.train.y))
+            x, y = self._dataset.train.x[order], self._labels(self._dataset.train.y[order])
+            history = self.compiled.model.fit(
+                x, y, batch_size=epoch.batch_size, shuffle=False, epochs=1, verbose=0
+            )
+        return plain({name: values[-1] for name, values in history.history.items()})
+
+    def evaluate(self, split: SplitName) -> dict[str, float]:
+        """Return Keras's metrics over a split."""
+        if isinstance(self._dataset, StreamedDataset):
+            return plain(self.compiled.model.evaluate(self._stream(split, 1024, None), verbose=0, return_dict=True))
+        arrays = getattr(self._dataset, split)
+        labels = self._labels(arrays.y)
+        return plain(self.compiled.model.evaluate(arrays.x, labels, batch_size=1024, verbose=0, return_dict=True))
+
+    def recalibrate(self) -> None:
+        """Recompute BatchNormalization averages over training rows, in eager forward passes."""
+        if not self.batch_norm.layers:
+            return
+        averages = {id(variable) for variable in self.batch_norm.averages}
+        kept = [(v, np.array(v)) for v in self.compiled.model.non_trainable_variables if id(v) not in averages]
+        for at, batch in enumerate(self._training_batches()):
+            self.batch_norm.set_all(at / (at + 1))
+            self.compiled.model(batch, training=True)
+        self.batch_norm.restore()
+        for variable, value in kept:
+            variable.assign(value)
+
+    def _training_batches(self) -> Any:
+        if isinstance(self._dataset, StreamedDataset):
+            seen = 0
+            for x, _ in self._dataset.train.batches(256, 0):
+                yield x
+                seen += len(x)
+                if seen >= 10_000:
+                    return
+            return
+        for rows in recalibration_batches(len(self._dataset.train.y)):
+            yield self._dataset.train.x[rows]
+
+    def _stream(self, split: SplitName, batch_size: int, shuffle_seed: int | None) -> Any:
+        dataset: Any = self._dataset
+        source = getattr(dataset, split)
+        signature = (
+            tf.TensorSpec((None, *dataset.input_shape), tf.float32),
+            tf.TensorSpec((None, dataset.num_classes), tf.float32)
+            if self.compiled.one_hot
+            else tf.TensorSpec((None,), tf.int32),
+        )
+
+        def batches() -> Any:
+            for x, y in source.batches(batch_size, shuffle_seed):
+                yield x, self._labels(y)
+
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+    def _labels(self, y: np.ndarray) -> np.ndarray:
+        if not self.compiled.one_hot:
+            return y
+        eye: np.ndarray = np.eye(self._dataset.num_classes, dtype=np.float32)[y]
+        return eye
+
+
+def make_learner(compiled: Compiled, tensors: Tensors, asked_momentum: float) -> tuple[Learner, str | None]:
+    """Return the learner for a model and, where it is not the compiled one, why."""
+    reason = why_fit(compiled.model, tensors.dataset)
+    if reason is None:
+        return CompiledLearner(compiled, tensors, asked_momentum), None
+    return FitLearner(compiled, tensors.dataset, asked_momentum), reason
+

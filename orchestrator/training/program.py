@@ -1,0 +1,117 @@
+"""The compiled epoch: one TensorFlow program loops over an epoch's batches around the model's own ``train_step``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from orchestrator.training.batch_norm import LiveMomentum, recalibration_batches
+from orchestrator.training.compiling import Compiled
+
+EVALUATION_BATCH = 1024
+
+
+class Program:
+    """A compiled model with its training, evaluation and recalibration loops, each traced once.
+
+    Both dimensions of the index tensor (steps, batch) are open, so a batch size is free to change, and the data are
+    arguments, so one program serves every split. Losses, metrics, regularisers, BatchNormalization updates and a
+    user's overridden ``train_step`` keep their exact Keras meaning, because that is the step which is looped.
+    """
+
+    def __init__(self, compiled: Compiled, x: Any, y: Any, asked_momentum: float) -> None:
+        self.compiled = compiled
+        self.model = compiled.model
+        self.batch_norm = LiveMomentum(self.model, asked_momentum)
+        rows = tf.TensorSpec((None, *x.shape[1:]), x.dtype)
+        labels = tf.TensorSpec((None, *y.shape[1:]), y.dtype)
+        indices = tf.TensorSpec((None, None), tf.int32)
+        self._evaluate = tf.function(self._evaluation, input_signature=[rows, labels], autograph=False)
+        self._train = tf.function(self._epoch, input_signature=[rows, labels, indices], autograph=False)
+        self._recalibrate = tf.function(self._averages, input_signature=[rows, indices], autograph=False)
+        # Evaluation first: its cheap trace creates the metrics' variables, and TensorFlow traces twice
+        # whatever creates variables.
+        self._evaluate.get_concrete_function()
+
+    def train(self, x: Any, y: Any, order: np.ndarray, batch_size: int) -> dict[str, float]:
+        """Train one epoch over ``x[order]`` and return Keras's metrics; the last, partial batch counts as in ``fit``."""
+        self.model.reset_metrics()
+        full = len(order) - len(order) % batch_size
+        results: Any = {}
+        for batches in (order[:full].reshape(-1, batch_size), order[full:].reshape(1, -1)):
+            if batches.size:
+                results = self._train(x, y, tf.constant(batches, tf.int32))
+        return plain(results)
+
+    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+        """Return Keras's metrics over all rows, at prediction's BatchNormalization averages."""
+        self.model.reset_metrics()
+        return plain(self._evaluate(x, y))
+
+    def recalibrate(self, x: Any) -> None:
+        """Replace the moving averages by the mean of batch statistics over up to 10,000 training rows."""
+        if not self.batch_norm.layers:
+            return
+        averages = self.batch_norm.averages
+        kept = [(variable, variable.numpy()) for variable in self.model.non_trainable_variables]
+        self._recalibrate(x, tf.constant(recalibration_batches(int(x.shape[0]))))
+        self.batch_norm.restore()
+        replaced = {id(variable) for variable in averages}
+        for variable, value in kept:
+            if id(variable) not in replaced:
+                variable.assign(value)
+
+    def _epoch(self, x: Any, y: Any, batches: Any) -> Any:
+        def step(at: Any) -> Any:
+            rows = batches[at]
+            self.model.train_step((tf.gather(x, rows), tf.gather(y, rows)))
+            return at + 1
+
+        _count_to(tf.shape(batches)[0], step)
+        return self.model.get_metrics_result()
+
+    def _evaluation(self, x: Any, y: Any) -> Any:
+        def step(at: Any) -> Any:
+            rows = slice(at * EVALUATION_BATCH, (at + 1) * EVALUATION_BATCH)
+            self.model.test_step((x[rows], y[rows]))
+            return at + 1
+
+        _count_to(-(-tf.shape(x)[0] // EVALUATION_BATCH), step)
+        return self.model.get_metrics_result()
+
+    def _averages(self, x: Any, batches: Any) -> None:
+        def step(at: Any) -> Any:
+            self.batch_norm.set_all(tf.cast(at, tf.float32) / tf.cast(at + 1, tf.float32))
+            self.model(tf.gather(x, batches[at]), training=True)
+            return at + 1
+
+        _count_to(tf.shape(batches)[0], step)
+
+
+def _count_to(steps: Any, body: Any) -> None:
+    tf.while_loop(lambda at: at < steps, lambda at: (body(at),), [tf.constant(0)], parallel_iterations=1)
+
+
+def plain(results: Any) -> dict[str, float]:
+    """Return metric tensors, nested as Keras nests those of several outputs, as flat numbers."""
+    flat: dict[str, float] = {}
+    for name, value in results.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}_{inner}": number for inner, number in plain(value).items()}
+        elif np.ndim(value) == 0:
+            flat[name] = float(value)
+    return flat
+
+
+def arrays_of(variables: Sequence[Any]) -> tuple[np.ndarray, ...]:
+    """Return copies of the variables' values."""
+    return tuple(np.array(variable) for variable in variables)
+
+
+def assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Give each variable its value. Raises ValueError where the shapes do not match one to one."""
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)

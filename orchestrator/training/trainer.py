@@ -1,0 +1,158 @@
+"""One worker's trainer: takes trial after trial, keeping programs warm between them."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.data import StreamedSplit
+from orchestrator.training.checkpoint import Checkpoint
+from orchestrator.training.compiling import Built, build_model, compile_live, structure_of
+from orchestrator.training.decay import learning_rate_at
+from orchestrator.training.hyperparameters import DEFAULTS, batch_norm_momentum, structure_key
+from orchestrator.training.learners import Epoch, Learner, Tensors, make_learner
+from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.task import TrainingTask
+
+PROGRAMS_KEPT = 24
+"""Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
+
+
+@dataclass
+class _Slot:
+    """A warm learner and why it is not a compiled one, if it is not."""
+
+    learner: Learner
+    reason: str | None
+
+
+class Trainer:
+    """Trains one trial at a time, epoch by epoch; ``begin`` takes the next one in place."""
+
+    def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
+        self.task = task
+        self._tensors = Tensors(task.dataset)
+        self._programs: OrderedDict[str, _Slot] = OrderedDict()
+        self._programs_kept = programs_kept
+        self._slot: _Slot | None = None
+        self.hyperparameters: dict[str, Any] = {}
+        self.seed = 0
+        self.epoch = 0
+        self.traced = 0
+
+    def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
+        """Set up a trial from its seed: a fresh model's variables in a warm program, or a new program."""
+        self.hyperparameters = {**DEFAULTS, **hyperparameters}
+        self.seed = seed
+        self.epoch = 0
+        shape = (self.task.dataset.input_shape, self.task.dataset.num_classes)
+        built = build_model(self.task.model, self.hyperparameters, seed, shape)
+        key = structure_key(structure_of(built, self.hyperparameters))
+        self._slot = self._reused(key, built) or self._new(key, built)
+        self._set_momentum()
+
+    @property
+    def learner(self) -> Learner:
+        """Return the current trial's learner."""
+        if self._slot is None:
+            raise RuntimeError("no trial has begun")
+        return self._slot.learner
+
+    @property
+    def path_reason(self) -> str | None:
+        """Return why the current trial trains by ``fit``; None for compiled epochs."""
+        return self._slot.reason if self._slot else None
+
+    @property
+    def parameters(self) -> int:
+        """Return the current model's parameter count."""
+        return int(self.learner.compiled.model.count_params())
+
+    def train_epoch(self) -> dict[str, float]:
+        """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate."""
+        learner = self.learner
+        rate = self._put_in_force()
+        epoch = Epoch(self.epoch, self.seed, int(self.hyperparameters["batch_size"]))
+        metrics = learner.train(epoch)
+        if self.task.recalibrate_every_validation:
+            learner.recalibrate()
+        validation = learner.evaluate("validation")
+        self.epoch += 1
+        metrics |= {f"val_{name}": value for name, value in validation.items()}
+        return metrics if rate is None else {**metrics, "learning_rate": rate}
+
+    def checkpoint(self, about: Mapping[str, Any]) -> Checkpoint:
+        """Return the trial's state; ``about`` is kept beside what resuming needs."""
+        compiled = self.learner.compiled
+        optimizer = compiled.optimizer.keras if compiled.optimizer else compiled.model.optimizer
+        return Checkpoint(
+            arrays_of(compiled.model.variables),
+            arrays_of(optimizer.variables),
+            {
+                "epoch": self.epoch,
+                "seed": self.seed,
+                "hyperparameters": self.hyperparameters,
+                **about,
+            },
+        )
+
+    def restore(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of a trial with the current one's structure."""
+        compiled = self.learner.compiled
+        optimizer = compiled.optimizer.keras if compiled.optimizer else compiled.model.optimizer
+        assign_all(compiled.model.variables, checkpoint.model)
+        assign_all(optimizer.variables, checkpoint.optimizer)
+        self.seed = int(checkpoint.about["seed"])
+        self.epoch = int(checkpoint.about["epoch"])
+
+    def _put_in_force(self) -> float | None:
+        """Set the live hyperparameters; return the epoch's learning rate, None where the user's model has its own."""
+        optimizer = self.learner.compiled.optimizer
+        if optimizer is None:
+            return None
+        rate = learning_rate_at(self.hyperparameters, self.epoch, self.task.epochs)
+        optimizer.keras.learning_rate.assign(rate)
+        optimizer.set(self.hyperparameters)
+        return rate
+
+    def _set_momentum(self) -> None:
+        asked = self.hyperparameters.get("batch_norm_momentum")
+        self.learner.batch_norm.set(self.followed_momentum() if asked is None else float(asked))
+
+    def followed_momentum(self) -> float:
+        """Return the BatchNormalization momentum that follows the current trial's steps per epoch."""
+        train: Any = self.task.dataset.train
+        rows = train.rows if isinstance(train, StreamedSplit) else len(train.y)
+        return batch_norm_momentum(math.ceil(rows / int(self.hyperparameters["batch_size"])))
+
+    def _reused(self, key: str, built: Built) -> _Slot | None:
+        """Put a fresh model's state into the warm program of its structure, if there is one."""
+        slot = self._programs.get(key)
+        if slot is None:
+            return None
+        compiled = slot.learner.compiled
+        target, source = compiled.model.variables, built.model.variables
+        if [variable.shape for variable in target] != [variable.shape for variable in source]:
+            return None
+        assign_all(target, arrays_of(source))
+        if compiled.optimizer is not None:
+            compiled.optimizer.clear()
+        else:
+            fresh = built.model.optimizer
+            if not fresh.built:
+                fresh.build(built.model.trainable_variables)
+            assign_all(compiled.model.optimizer.variables, arrays_of(fresh.variables))
+        self._programs.move_to_end(key)
+        return slot
+
+    def _new(self, key: str, built: Built) -> _Slot:
+        compiled = compile_live(built, self.hyperparameters)
+        slot = _Slot(*make_learner(compiled, self._tensors, built.asked_momentum))
+        self.traced += 1
+        self._programs[key] = slot
+        while len(self._programs) > self._programs_kept:
+            self._programs.popitem(last=False)
+        return slot

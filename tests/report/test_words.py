@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.records import RunFolder, RunWriter, read_run
+from orchestrator.report import show_lines, winner_lines
+from orchestrator.report.cells import clock, printable
+
+
+def test_the_winner_has_its_scores_hyperparameters_and_hint(run):
+    text = "\n".join(winner_lines(run))
+    assert "Winner: trial 00000, epoch 2" in text
+    assert "val_accuracy: 0.9123 (0.9 before recalibration)" in text
+    assert "test: loss 0.15, accuracy 0.8889" in text
+    assert "momentum 0.95, 1-momentum 0.05" in text
+    assert "Hint: the best 3 sit at the high end of learning_rate (1): widen it." in text
+
+
+def test_a_run_is_told_at_a_glance_within_80_columns(run):
+    lines = show_lines(run)
+    text = "\n".join(lines)
+    assert "digits: finished, 11 trials, 26 epochs" in lines[0]
+    assert "8 finished, 1 stopped, 1 failed, 1 diverged" in text
+    assert "00009 failed: ValueError" in text
+    assert "logs/00009.txt" in text
+    assert "\x1b" not in text
+    assert max(map(len, (line for line in lines if "folder" not in line))) <= 80
+
+
+def test_a_running_run_tells_its_best_so_far(tmp_path, write_experiment, write_trial):
+    folder = RunFolder.create(tmp_path, "going")
+    write_experiment(folder)
+    assert winner_lines(read_run(folder.path)) == ["No winner: no trial has a finite val_accuracy."]
+    with RunWriter(folder) as writer:
+        write_trial(writer, 0, [0.5])
+    lines = show_lines(read_run(folder.path))
+    assert lines[0] == "going: running, 1 trial, 1 epoch in 0 s"
+    assert "Best so far: trial 00000, epoch 1" in lines
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59.4, "59 s"), (59.6, "1:00"), (3723, "1:02:03")]
+)
+def test_durations_read_well(seconds, text):
+    assert clock(seconds) == text
+
+
+def test_nothing_that_drives_a_terminal_is_printed():
+    assert "\x1b" not in printable("a\x1b[2J\nb\u202e")
+    assert "\u202e" not in printable("a\u202e")
+    assert printable("a\n b") == "a b"
