@@ -89,27 +89,25 @@ def requests_of(folder: RunFolder, trial: str | None = None) -> list[Request]:
 
     A file that is no request is left out with an UnreadableRequestWarning.
     """
-    found = (_read(file) for file in sorted(folder.requests.glob("[!.]*.json")))
+    found = (_read_or_warn(file) for file in sorted(folder.requests.glob("[!.]*.json")))
     return [request for request in found if request and trial in (None, request.trial)]
 
 
-def _read(file: Path) -> Request | None:
+def _read_or_warn(file: Path) -> Request | None:
     try:
-        document = json.loads(file.read_bytes())
+        return _read(file)
     except (OSError, ValueError) as error:
-        return _unreadable(file, str(error))
+        message = f"{file}: not a request, left out: {error}"
+        warnings.warn(message, UnreadableRequestWarning, stacklevel=4)
+        return None
+
+
+def _read(file: Path) -> Request:
+    document = json.loads(file.read_bytes())
     if not isinstance(document, dict) or not all(name in document for name in _REQUIRED):
-        return _unreadable(file, f"expected a JSON object with {', '.join(_REQUIRED)}")
+        raise ValueError(f"expected a JSON object with {', '.join(_REQUIRED)}")
     known = {field.name for field in fields(Request)} - {"id"}
     facts = {name: revived(value) for name, value in document.items() if name in known}
     if not isinstance(facts["arguments"], dict) or not isinstance(facts.get("expect", {}), dict):
-        return _unreadable(file, "expected mappings for arguments and expect")
-    try:
-        return Request(**facts, id=file.stem)
-    except ValueError as error:
-        return _unreadable(file, str(error))
-
-
-def _unreadable(file: Path, reason: str) -> None:
-    message = f"{file}: not a request, left out: {reason}"
-    warnings.warn(message, UnreadableRequestWarning, stacklevel=4)
+        raise ValueError("expected mappings for arguments and expect")
+    return Request(**facts, id=file.stem)
