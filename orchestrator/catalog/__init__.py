@@ -1,8 +1,8 @@
 """What an experiment file's names refer to: models, data and search spaces.
 
-A reference's form says where it comes from, so there is no search order to get wrong: a bare word is
-bundled (``mlp``), something with a slash or a known ending is a file relative to the experiment file
-(``./net.py:build_wide``), a dotted name is an installed module (``package.module:function``).
+A reference's form says where it comes from, so there is no search order to get wrong: a bare word
+is bundled (``mlp``), something with a slash or a known ending is a file relative to the experiment
+file (``./net.py:build_wide``), a dotted name is an installed module (``package.module:function``).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The files that come with the product: in the checkout at the top, in the wheel inside the package."""
+"""The files that come with the product: at the checkout's top, inside the package in a wheel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def bundled_folder(kind: BundledKind) -> Path:
     """Return the folder that holds the bundled files of one kind.
 
-    The wheel's folder is asked for first: beside an installed package, ``../models`` may be anyone's.
+    The wheel's folder is asked for first: beside an installed package, ``models`` may be anyone's.
     """
     for folder in (_PACKAGE / "bundled" / kind, _PACKAGE.parent / kind):
         if folder.is_dir():
@@ -32,7 +32,7 @@ def bundled_folder(kind: BundledKind) -> Path:
 
 
 def bundled_names(kind: BundledKind) -> tuple[str, ...]:
-    """Return the names of the bundled files of one kind, sorted; a file is listed by being there."""
+    """Return the sorted names of the bundled files of one kind: being there is all it takes."""
     ending = _ENDINGS[kind]
     files = bundled_folder(kind).glob(f"*{ending}")
     return tuple(sorted(file.stem for file in files if not file.name.startswith(("_", "."))))

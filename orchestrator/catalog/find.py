@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -63,27 +63,33 @@ def find_data(reference: str, folder: str | Path) -> DataReference:
     return DataReference("function", found.place, reference, found)
 
 
-def find_space(reference: str | Mapping[str, Any], folder: str | Path) -> Space:
-    """Return the search space that ``reference`` names, or that it is when it is a mapping."""
+def find_space(
+    reference: str | Mapping[str, Any],
+    folder: str | Path,
+    where: str | Callable[[tuple[str | int, ...]], str] = "search_space",
+) -> Space:
+    """Return the search space that ``reference`` names, or that it is when it is a mapping.
+
+    ``where`` places a mapping's faults: words, or what a Document's ``under`` returns.
+    """
     # Imported here so that naming a model or data costs nothing of the domains.
     from orchestrator.config import read_document
     from orchestrator.domains import Space
 
     if isinstance(reference, Mapping):
-        return Space.parse(reference, "search_space")
+        return Space.parse(reference, where)
     name = parse_name(reference, "search_space")
-    where = f"search_space {reference}"
     if name.form == "bundled":
         known = bundled_names("search_spaces")
         _check_bundled(name.place, known, ("search space", ".yaml", Path(folder)))
         path = bundled_file("search_spaces", name.place)
     elif name.form == "file" and name.member is None:
-        path = _existing(name.place, Path(folder), where)
+        path = _existing(name.place, Path(folder), f"search_space {reference}")
     else:
         expected = "a bundled name, a .yaml file or a mapping"
         raise ExperimentFileError(explain("search_space", expected, reference))
     document = read_document(path)
-    return Space.parse(document.content, document.under(()))
+    return Space.parse(document.content, document.where)
 
 
 def _find_function(
@@ -111,7 +117,7 @@ def _find_function(
 
 
 def _check_bundled(name: str, known: Iterable[str], what: tuple[str, str, Path]) -> None:
-    """Return when ``name`` is known; else say what is, and how a file beside the experiment is named."""
+    """Return when ``name`` is known; else say what is, and how one's own file is named."""
     known = tuple(known)
     if name in known:
         return

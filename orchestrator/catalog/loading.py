@@ -76,7 +76,7 @@ def _importable(folder: Path) -> set[str]:
 
 
 def _steps_aside(module: ModuleType, folder: Path) -> bool:
-    """Tell whether a module already imported is another project's, not installed and not Python's."""
+    """Tell whether an imported module is another project's, not installed and not Python's."""
     name = module.__name__.partition(".")[0]
     if name in sys.stdlib_module_names or name == "__main__" or _within(module, folder):
         return False

@@ -51,7 +51,7 @@ def parse_file(path: Path, where: str) -> ast.Module:
 
 
 def mentioned_names(reference: CallableReference) -> set[str]:
-    """Return every string constant in the reference's file and in the files beside it that it imports.
+    """Return every string constant in the reference's file and the files beside it that it imports.
 
     A builder reads ``hp["units"]`` or ``hp.get("units", 64)``: a hyperparameter that is not among
     these strings cannot be read by name. Empty for a module without Python source.
@@ -101,15 +101,20 @@ def _imported_files(tree: ast.Module, folder: Path) -> Iterator[Path]:
 def _bound_names(body: list[ast.stmt]) -> Iterator[str]:
     """Yield the names that a module's top level binds, also inside ``if`` and ``try``."""
     for node in body:
-        if isinstance(node, _Function | ast.ClassDef):
-            yield node.name
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            yield from ((alias.asname or alias.name).partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.Assign | ast.AnnAssign):
-            yield from (item.id for item in ast.walk(node) if isinstance(item, ast.Name))
-        else:
-            for field in ("body", "orelse", "finalbody", "handlers"):
-                yield from _bound_names(getattr(node, field, []))
+        yield from _bound_by(node)
+        for field in ("body", "orelse", "finalbody", "handlers"):
+            inside = [] if isinstance(node, _Function | ast.ClassDef) else getattr(node, field, [])
+            yield from _bound_names(inside)
+
+
+def _bound_by(node: ast.stmt) -> list[str]:
+    if isinstance(node, _Function | ast.ClassDef):
+        return [node.name]
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return [(alias.asname or alias.name).partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        return [item.id for item in ast.walk(node) if isinstance(item, ast.Name)]
+    return []
 
 
 def _takes(node: _Function, arguments: int) -> bool:

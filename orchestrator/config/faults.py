@@ -93,8 +93,7 @@ def _sentence(path: KeyPath, found: list[ErrorDetails], document: Document) -> s
 
 def _expected(found: list[ErrorDetails]) -> Iterator[str]:
     for details in found:
-        text = _EXPECTED[details["type"]].format(**details.get("ctx", {}))
-        yield text.replace("' or '", "', '") if text.count("'") > 4 else text
+        yield _EXPECTED[details["type"]].format(**details.get("ctx", {}))
 
 
 def _unknown_key(path: KeyPath, where: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from orchestrator.config.options import Experiment
+from orchestrator.domains.parse import DISTRIBUTIONS
 
 _NUMBER = {"type": "number"}
 _PLAIN = {"type": ["string", "number", "boolean", "null"]}
@@ -23,15 +24,7 @@ _DOMAIN: dict[str, Any] = {
             "additionalProperties": False,
             "properties": {
                 "distribution": {
-                    "enum": [
-                        "uniform",
-                        "loguniform",
-                        "one_minus_loguniform",
-                        "integer",
-                        "log_integer",
-                        "choice",
-                        "fixed",
-                    ],
+                    "enum": list(DISTRIBUTIONS),
                     "description": "The scale on which values are drawn.",
                 },
                 "min": {**_NUMBER, "description": "The lowest value, included."},

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 _TEMPLATE = """\
 # An experiment: one model, one data set, a space to search, a strategy, a place for results.
-#   orchestrator preview FILE    shows what would run      orchestrator schema    describes every key
-#   orchestrator run FILE        runs it                   --set epochs=9         overrides any key
+#   orchestrator preview FILE    shows what would run     orchestrator schema    describes each key
+#   orchestrator run FILE        runs it                  --set epochs=9         overrides any key
 
 name: digits-mlp            # the run's folder under storage_path; the file's own name if left out
-model: mlp                  # mlp, cnn, resnet | ./net.py | ./net.py:build_wide | package.module:function
-data: digits                # digits, mnist5k | ./data.npz | ./table.csv | ./table.parquet | ./load.py:load
+model: mlp                  # mlp, cnn, resnet | ./net.py | ./net.py:build_wide | package.nets:build
+data: digits                # digits, mnist5k | ./data.npz | ./table.csv | ./t.parquet | ./load.py
 # data:                     # the same with its options:
 #   source: ./table.csv
 #   label: species          # the column that holds the class

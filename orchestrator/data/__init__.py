@@ -1,6 +1,6 @@
-"""Data for trials: read, checked, split, scaled and fingerprinted, as plain NumPy arrays or a stream.
+"""Data for trials: read, checked, split, scaled and fingerprinted, as NumPy arrays or a stream.
 
-``load_dataset`` is the door; importing this room imports neither pyarrow, scikit-learn nor TensorFlow.
+``load_dataset`` is the door; importing this room imports no pyarrow, scikit-learn or TensorFlow.
 """
 
 from __future__ import annotations

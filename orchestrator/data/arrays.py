@@ -24,10 +24,10 @@ Given = dict[str, tuple[Any, Any]]
 
 def read_npz(path: str, where: str) -> Given:
     """Return the arrays of an .npz file by split; a file with pickled objects is refused unread."""
+    if not zipfile.is_zipfile(path):
+        raise refused(where, "an .npz archive was expected", f"{path}, which is none")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise refused(where, "an .npz archive was expected", "a single array")
             arrays = {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
         if "allow_pickle" in str(error):
@@ -38,7 +38,7 @@ def read_npz(path: str, where: str) -> Given:
 
 
 def by_name(arrays: Mapping[str, Any], where: str) -> Given:
-    """Return the splits of arrays called ``x, y`` or ``x_train, y_train, x_test, y_test, x_val, ...``."""
+    """Return the splits of arrays called ``x, y`` or ``x_train, y_train, x_test, ...``."""
     lower = {str(name).lower(): value for name, value in arrays.items()}
     for name in lower:
         if name.startswith(("x", "y")) and name not in _KNOWN:

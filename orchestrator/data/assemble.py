@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +37,8 @@ def assemble(
     labels = find_classes(list(plain.values()), where)
     codes = {part: labels.codes(plain[part]) for part in given}
     counts = {part: np.bincount(codes[part], minlength=len(labels.classes)) for part in given}
-    check_given(counts, labels.classes, where)
+    if len(given) > 1:
+        check_given(counts, labels.classes, where)
     shares = missing_shares(list(given), options)
     assignment = assign_rows(codes["train"], labels.classes, shares, (seed, where))
     content = ContentHash()
@@ -46,7 +47,7 @@ def assemble(
         content.add(f"{part}/y", codes[part])
     training = np.flatnonzero(assignment == 0) if shares else None
     scaler = fit_scaler(options.scale, moments_of(x["train"], training))
-    splits = cut(x["train"], codes["train"], assignment, scaler)
+    splits: dict[str, Any] = cut(x["train"], codes["train"], assignment, scaler)
     for part in set(given) - {"train"}:
         splits[part] = Split(scaler.scale(x[part]), codes[part])
     return Dataset(
@@ -60,9 +61,9 @@ def assemble(
 
 def cut(
     x: Array, codes: Array, assignment: npt.NDArray[np.uint8], scaler: Scaler
-) -> dict[str, Split]:
-    """Return the scaled splits of one array, each in the order of its rows."""
-    splits = {}
+) -> dict[str, Any]:
+    """Return the scaled Splits of one array, each in the order of its rows."""
+    splits: dict[str, Any] = {}
     for number, part in enumerate(PARTS):
         rows = np.flatnonzero(assignment == number)
         splits[part] = Split(scaler.scale(x[rows]), np.ascontiguousarray(codes[rows]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,10 +22,10 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows in memory: ``x`` float32 (rows, *input_shape) and ``y`` int32 (rows,), both contiguous."""
+    """Rows in memory: ``x`` float32 (rows, *input_shape), ``y`` int32 (rows,), both contiguous."""
 
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.int32]
+    x: npt.NDArray[np.float32] = field(repr=False)
+    y: npt.NDArray[np.int32] = field(repr=False)
 
     @property
     def rows(self) -> int:
@@ -39,7 +39,7 @@ class Dataset:
 
     ``scaling`` says what was fitted on the training rows (``{"how": "standard", "mean": [...],
     "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
-    a table after encoding and is empty for arrays. ``fingerprint`` is of the content before scaling.
+    a table after encoding and is empty for arrays. ``fingerprint`` is of the unscaled content.
     """
 
     train: Split
@@ -77,7 +77,7 @@ class StreamedSplit:
     """
 
     rows: int
-    batches: BatchReader
+    batches: BatchReader = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from orchestrator.data.dataset import Array
@@ -26,9 +28,9 @@ def check_features(x: object, where: str) -> Array:
     return features
 
 
-def check_lengths(x: Array, y: object, where: str) -> None:
+def check_lengths(x: Array, y: Any, where: str) -> None:
     """Return when there are as many labels as rows of features."""
-    labels = np.shape(y)  # type: ignore[arg-type]
+    labels = np.shape(y)
     if labels[:1] != x.shape[:1]:
         received = f"x of shape {x.shape} and y of shape {labels}"
         raise refused(where, "as many labels as rows were expected", received)

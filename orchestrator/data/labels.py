@@ -14,7 +14,7 @@ from orchestrator.data.refusal import refused
 
 @dataclass(frozen=True, eq=False)
 class PlainLabels:
-    """One label a row, as booleans, integers or strings; ``width`` is the columns of one-hot rows."""
+    """One label a row: booleans, integers or strings; ``width`` is the columns of one-hot rows."""
 
     values: Array
     width: int | None = None

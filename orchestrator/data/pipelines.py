@@ -82,7 +82,7 @@ def load_pipelines(
     check_given({part: scan.counts(labels) for part, scan in scans.items()}, labels.classes, where)
     how = "none" if options.scale == "auto" else options.scale
     scaler = fit_scaler(how, scans["train"].moments)
-    splits = {part: StreamedSplit(0, no_batches) for part in PARTS}
+    splits: dict[str, Any] = {part: StreamedSplit(0, no_batches) for part in PARTS}
     for part, scan in scans.items():
         reader = PipelineBatches(reference.function, part, labels, scaler, where)
         splits[part] = StreamedSplit(scan.rows, reader)
@@ -174,5 +174,5 @@ def _is_batched(x: Any, y: Any) -> bool:
     One-hot labels of single rows have a length too, but a known one that the features do not share.
     """
     if y.shape.rank is None or x.shape.rank is None or y.shape.rank != 1:
-        return y.shape.rank != 0
+        return bool(y.shape.rank != 0)
     return bool(x.shape.rank > 0 and x.shape[0] == y.shape[0])

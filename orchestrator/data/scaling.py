@@ -1,4 +1,4 @@
-"""Scaling, fitted on training rows alone: one shift and one divisor for each entry of the last axis."""
+"""Scaling, fitted on training rows alone: a shift and a divisor for each entry of the last axis."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def raw_labels(column: Any, kind: str) -> tuple[Array, int]:
         values = numbers(kept)
         there = ~np.isnan(values)
         return values[there], missing + int((~there).sum())
-    return pc.cast(kept, "int64").to_numpy(zero_copy_only=False), missing
+    return pc.cast(kept, "int64", safe=False).to_numpy(zero_copy_only=False), missing
 
 
 def _positions(column: Any, known: tuple[str, ...]) -> Array:

@@ -117,7 +117,8 @@ class TableFit:
             self._missing[name] += int(np.isnan(narrow[:, place]).sum())
             self._infinite[name] += int(np.isinf(narrow[:, place]).sum())
         rows = matrix[training]
-        if len(rows):
+        usable = not self._missing.total() and not self._infinite.total()
+        if len(rows) and usable:  # otherwise ``check`` refuses the table
             self._moments = self._moments.plus(rows) if self._moments else Moments.of(rows)
 
 

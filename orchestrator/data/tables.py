@@ -45,7 +45,7 @@ class _Fitted:
 
 @dataclass(frozen=True, eq=False)
 class TableBatches:
-    """The batches of one split of a table; picklable, and the file is opened where they are read."""
+    """The batches of one split of a table; picklable: the file is opened where they are read."""
 
     table: TableFile
     encoder: Encoder
@@ -70,7 +70,7 @@ class TableBatches:
 def load_table(
     reference: DataReference, options: DataOptions, seed: int
 ) -> Dataset | StreamedDataset:
-    """Return a table's dataset, streamed where ``options.stream`` or the machine's memory says so."""
+    """Return a table's dataset, streamed where ``options.stream`` or the free memory says so."""
     where = f"data {reference.text}"
     form = cast(Literal["csv", "parquet"], reference.kind)
     if must_stream(reference, options):
@@ -95,7 +95,8 @@ def must_stream(reference: DataReference, options: DataOptions) -> bool:
         return bool(options.stream)
     form = cast(Literal["csv", "parquet"], reference.kind)
     size = bytes_in_memory(reference.place, form, f"data {reference.text}")
-    return size > SHARE_OF_MEMORY * psutil.virtual_memory().available
+    free: int = psutil.virtual_memory().available
+    return size > SHARE_OF_MEMORY * free
 
 
 def _fit(table: TableFile, content: Any, options: DataOptions, seed: int) -> _Fitted:
@@ -120,7 +121,7 @@ def _streamed(
     table: TableFile, fitted: _Fitted, opened: tuple[DataReference, DataOptions, int]
 ) -> StreamedDataset:
     reference, options, seed = opened
-    splits = {}
+    splits: dict[str, Any] = {}
     for number, part in enumerate(PARTS):
         reader = TableBatches(
             table, fitted.encoder, fitted.scaler, fitted.labels, fitted.assignment, number

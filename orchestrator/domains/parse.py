@@ -27,6 +27,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "choice": ("values",),
     "fixed": ("value",),
 }
+DISTRIBUTIONS = tuple(_KEYS)
 _BUILDERS: dict[str, Callable[..., Domain]] = {
     kind.distribution: kind
     for kind in (Uniform, LogUniform, OneMinusLogUniform, Integer, LogInteger, Choice, Fixed)

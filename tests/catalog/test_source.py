@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import hashlib
+
+from orchestrator.catalog import code_fingerprint, find_model, mentioned_names
+
+SOURCE = """
+import helper
+from layers import block
+def build(hp, input_shape, num_classes):
+    \"\"\"A net.\"\"\"
+    return hp["units"], hp.get("dropout", 0.1), hp.get(key)
+"""
+
+
+def test_the_names_a_builder_could_read_are_its_strings_and_its_neighbours(tmp_path):
+    (tmp_path / "net.py").write_text(SOURCE, encoding="utf-8")
+    (tmp_path / "helper.py").write_text("import net\nRATE = 'learning_rate'\n", encoding="utf-8")
+    (tmp_path / "layers").mkdir()
+    (tmp_path / "layers" / "__init__.py").write_text("", encoding="utf-8")
+    (tmp_path / "layers" / "block.py").write_text("KEY = 'filters'\n", encoding="utf-8")
+    (tmp_path / "unrelated.py").write_text("KEY = 'momentum'\n", encoding="utf-8")
+    names = mentioned_names(find_model("./net.py", tmp_path))
+    assert {"units", "dropout", "learning_rate", "filters"} <= names
+    assert not {"momentum", "hp", "key"} & names
+
+
+def test_the_code_fingerprint_is_the_sha256_of_the_file(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text(SOURCE, encoding="utf-8")
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert code_fingerprint(find_model("./net.py", tmp_path)) == expected
