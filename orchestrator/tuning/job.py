@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.records import TrialEnd
+from orchestrator.records import Mode, TrialEnd
 from orchestrator.strategies import TrialSpec
 from orchestrator.training.task import TrainingTask
 
@@ -21,7 +21,7 @@ class Job:
 
     task: TrainingTask
     metric: str
-    mode: str
+    mode: Mode
     milestones: tuple[int, ...]
     checkpoints: Path
     threads: int

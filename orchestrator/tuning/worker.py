@@ -51,7 +51,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         failure: tuple[str, str] | None = None
         try:
             self._train(rows)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the trial boundary)
             first = str(error).strip().split("\n")[0]
             failure = (f"{type(error).__name__}: {first}" if first else type(error).__name__, traceback.format_exc())
         diverged = bool(rows) and not _finite(rows[-1]["metrics"].get("loss"))
