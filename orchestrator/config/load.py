@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.config import yaml_dialect
-from orchestrator.config.document import Document, parse_document, read_document
+from orchestrator.config.document import Document, read_document
 from orchestrator.config.faults import sentences
 from orchestrator.config.options import Experiment
 from orchestrator.config.overrides import with_overrides
@@ -27,9 +27,8 @@ def load_experiment(path: str | Path, overrides: Iterable[str] = ()) -> Experime
 
 
 def parse_experiment(content: Mapping[str, Any], overrides: Iterable[str] = ()) -> Experiment:
-    """Return the experiment a mapping describes; its relative references are those of the current folder."""
-    document = parse_document(yaml_dialect.dump(dict(content)), Path("experiment"))
-    return check(with_overrides(document, overrides))
+    """Return the experiment that a mapping describes, its references relative to where we are."""
+    return check(with_overrides(Document(Path("experiment"), content), overrides))
 
 
 def check(document: Document) -> Experiment:

@@ -56,6 +56,13 @@ class Dumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    """Return a text in double quotes where PyYAML would leave a Unicode line break bare."""
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029\ufeff") else None
+    return dumper.represent_scalar(PREFIX + "str", text, style)
+
+
+Dumper.add_representer(str, _text)
 Dumper.add_representer(tuple, yaml.SafeDumper.represent_list)
 
 

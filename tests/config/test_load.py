@@ -15,8 +15,10 @@ from orchestrator.config import (
     NoSchedulerOptions,
     init_template,
     load_experiment,
+    parse_experiment,
     to_yaml,
 )
+from orchestrator.errors import ExperimentFileError
 
 ROOT = Path(__file__).parents[2]
 BASE = "model: mlp\ndata: digits\nsearch_space: mlp\n"
@@ -57,7 +59,7 @@ def test_an_experiment_survives_a_pickle_with_its_folder(load):
         BASE,
         BASE + "caviar: {scheduler: none}",
         BASE + "caviar: {scheduler: {median: {min_trials: 5}}}",
-        'name: "012"\nmodel: mlp\nsearch_space: s\ndata: {source: ./a b.csv, label: "on", stream: on}',
+        'name: "012"\nmodel: m\nsearch_space: s\ndata: {source: ./a b.csv, label: "1", stream: on}',
         "model: mlp\ndata: x\nsearch_space: {a: 'uniform(0, 1)',b: {when: {c: x}, value: 1}, c: x}",
         BASE + "strategy: panda\npanda: {start: {units: 3}, day: 20 minutes, sitter: off}",
     ],
@@ -100,6 +102,14 @@ def test_an_override_is_read_as_yaml_and_wins(load):
     assert experiment.search_space == {"learning_rate": "loguniform(1e-3, 1)"}
     assert experiment.caviar.scheduler == AshaOptions(grace_period=2)
     assert experiment.caviar.num_samples == 9
+
+
+def test_a_mapping_is_an_experiment_too_and_a_mistake_in_it_has_no_line(load, tmp_path):
+    content = {"model": "mlp", "data": "digits", "search_space": {"units": "choice([1, 2])"}}
+    experiment = parse_experiment(content, ["epochs=3"])
+    assert (experiment.name, experiment.epochs, experiment.folder) == ("experiment", 3, Path.cwd())
+    with pytest.raises(ExperimentFileError, match=r"^experiment, epoch: unknown key"):
+        parse_experiment({**content, "epoch": 3})
 
 
 def test_the_template_and_the_example_are_the_digits_experiment(tmp_path):
