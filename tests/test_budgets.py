@@ -82,9 +82,7 @@ def test_everything_is_caught_in_two_places_alone():
 
 def _catches_everything(handler: ast.ExceptHandler) -> bool:
     """``except:``, ``except Exception`` and ``except BaseException`` that do not raise it on."""
-    raised_on = any(
-        isinstance(node, ast.Raise) and node.exc is None for node in ast.walk(handler)
-    )
+    raised_on = any(isinstance(node, ast.Raise) and node.exc is None for node in ast.walk(handler))
     if handler.type is None:
         return not raised_on
     names = {node.id for node in ast.walk(handler.type) if isinstance(node, ast.Name)}
