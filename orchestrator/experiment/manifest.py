@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
+import subprocess  # noqa: TID251 (asks git which commit this is; submits nothing)
 import sys
 from importlib import metadata
 from pathlib import Path

@@ -11,7 +11,7 @@ from orchestrator.errors import RecordError
 from orchestrator.records import RunFolder, RunRecords, read_run
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # noqa: TID251 (a type alone)
 
 
 @dataclass(frozen=True)

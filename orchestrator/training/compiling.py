@@ -15,7 +15,12 @@ import numpy as np
 from orchestrator.catalog import CallableReference
 from orchestrator.errors import TrialError
 from orchestrator.training.hyperparameters import RecordedHyperparameters
-from orchestrator.training.optimizers import LiveOptimizer, decays_weights, known_optimizer, stock_optimizer
+from orchestrator.training.optimizers import (
+    LiveOptimizer,
+    decays_weights,
+    known_optimizer,
+    stock_optimizer,
+)
 
 BATCH_NORM_MOMENTUM = 0.9
 """What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable."""

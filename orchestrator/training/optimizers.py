@@ -24,7 +24,7 @@ def _live(value: float) -> Any:
     return tf.Variable(float(value), trainable=False, dtype=tf.float32)
 
 
-class LiveSGD(keras.optimizers.SGD):
+class LiveSGD(keras.optimizers.SGD):  # type: ignore[misc]
     """SGD with momentum in a variable: m ← βm - αg, w ← w + m."""
 
     def build(self, variables: list[Any]) -> None:
@@ -44,7 +44,7 @@ class LiveSGD(keras.optimizers.SGD):
         self.assign_add(variable, slot)
 
 
-class LiveRMSprop(keras.optimizers.RMSprop):
+class LiveRMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]
     """RMSprop with momentum in a variable."""
 
     def build(self, variables: list[Any]) -> None:

@@ -76,7 +76,7 @@ def _judge_in_new_worker(job: Job, listener: Listener) -> None:
     if verdict is None:
         return
 
-    @ray.remote(num_cpus=1)
+    @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
     def examine() -> dict[str, Any]:
         from orchestrator.training.worker_process import prepare_tensorflow
 

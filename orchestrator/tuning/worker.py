@@ -23,6 +23,8 @@ REPORT_SECONDS = 1.0
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains one trial at a time; ``reset_config`` takes the next, so TensorFlow is imported once."""
 
+    _session: Session | None
+
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         """Take the first trial. ``job`` comes through Ray's object store.
 
@@ -49,7 +51,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             if self._session is None:
                 self._session = self._new_session()
             self._session.advance(progress, REPORT_SECONDS)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the trial boundary)
             first = str(error).strip().split("\n")[0]
             failure = (f"{type(error).__name__}: {first}" if first else type(error).__name__, traceback.format_exc())
         return {"report": Report(self._spec["trial"], progress, failure, self._about())}
@@ -78,7 +80,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
     def _take(self, config: dict[str, Any]) -> None:
         self._spec = config
-        self._session: Session | None = None
+        self._session = None
 
     def _new_session(self) -> Session:
         from orchestrator.training.session import Goal, TrialSession
