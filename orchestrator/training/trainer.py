@@ -12,7 +12,7 @@ from orchestrator.data import StreamedSplit
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model, compile_live, structure_of
 from orchestrator.training.decay import learning_rate_at
-from orchestrator.training.hyperparameters import DEFAULTS, batch_norm_momentum, structure_key
+from orchestrator.training.hyperparameters import DEFAULTS, batch_norm_momentum, batch_size_of, structure_key
 from orchestrator.training.learners import Epoch, Learner, Tensors, make_learner
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import TrainingTask
@@ -75,7 +75,7 @@ class Trainer:
         """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate."""
         learner = self.learner
         rate = self._put_in_force()
-        epoch = Epoch(self.epoch, self.seed, int(self.hyperparameters["batch_size"]))
+        epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
         metrics = learner.train(epoch)
         if self.task.recalibrate_every_validation:
             learner.recalibrate()
@@ -126,7 +126,7 @@ class Trainer:
         """Return the BatchNormalization momentum that follows the current trial's steps per epoch."""
         train: Any = self.task.dataset.train
         rows = train.rows if isinstance(train, StreamedSplit) else len(train.y)
-        return batch_norm_momentum(math.ceil(rows / int(self.hyperparameters["batch_size"])))
+        return batch_norm_momentum(math.ceil(rows / batch_size_of(self.hyperparameters)))
 
     def _reused(self, key: str, built: Built) -> _Slot | None:
         """Put a fresh model's state into the warm program of its structure, if there is one."""
