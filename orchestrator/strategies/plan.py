@@ -10,6 +10,7 @@ from orchestrator.config import Experiment
 from orchestrator.config.options import NoSchedulerOptions
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError
+from orchestrator.records import Mode
 from orchestrator.schedulers.registry import SchedulerOptions
 from orchestrator.searchers.random import draw_trials, trial_seed
 
@@ -34,7 +35,7 @@ class Plan:
     trials: tuple[TrialSpec, ...]
     epochs: int
     metric: str
-    mode: str
+    mode: Mode
     scheduler: SchedulerOptions
     max_concurrent_trials: int | None
     cpus_per_trial: float

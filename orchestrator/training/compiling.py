@@ -18,7 +18,12 @@ from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.hyperparameters import RecordedHyperparameters
-from orchestrator.training.optimizers import LiveOptimizer, decays_weights, known_optimizer, stock_optimizer
+from orchestrator.training.optimizers import (
+    LiveOptimizer,
+    decays_weights,
+    known_optimizer,
+    stock_optimizer,
+)
 
 BATCH_NORM_MOMENTUM = 0.9 + 2**-24
 """What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable.
@@ -46,7 +51,9 @@ class Compiled:
     one_hot: bool
 
 
-def build_model(reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any) -> Built:
+def build_model(
+    reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any
+) -> Built:
     """Build a model from its seed. ``shape`` is (input_shape, num_classes).
 
     Raises TrialError when what the builder returns is no Keras model with one output unit a class.
@@ -86,17 +93,25 @@ def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
     file = reference.file
-    return file is None or re.search(r"\b(tf|tensorflow)\b.*\brandom\b", file.read_text("utf-8")) is not None
+    return (
+        file is None
+        or re.search(r"\b(tf|tensorflow)\b.*\brandom\b", file.read_text("utf-8")) is not None
+    )
 
 
-def watch_reads(reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any) -> set[str]:
+def watch_reads(
+    reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any
+) -> set[str]:
     """Return the hyperparameters a builder reads for one configuration."""
     return set(build_model(reference, hyperparameters, 0, shape).reads)
 
 
 def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that the traced programs of a model depend on."""
-    structure: dict[str, Any] = {"reads": dict(built.reads), "compiled_by_user": built.compiled_by_user}
+    structure: dict[str, Any] = {
+        "reads": dict(built.reads),
+        "compiled_by_user": built.compiled_by_user,
+    }
     if not built.compiled_by_user:
         structure |= {
             "optimizer": known_optimizer(hyperparameters),
@@ -145,7 +160,9 @@ def _check(model: Any, reference: CallableReference, shape: Any) -> None:
     """Refuse what cannot be trained; build a model that waits for its input, so that it has its variables."""
     input_shape, num_classes = shape
     if not isinstance(model, keras.Model):
-        raise TrialError(f"model {reference.text}: expected a keras.Model. Received: {type(model).__name__}.")
+        raise TrialError(
+            f"model {reference.text}: expected a keras.Model. Received: {type(model).__name__}."
+        )
     output = getattr(model, "output_shape", None) if model.built else None
     if output is None:
         output = getattr(model(keras.Input(input_shape)), "shape", None)

@@ -127,16 +127,26 @@ class FitLearner:
                 x, y, batch_size=epoch.batch_size, shuffle=False, epochs=1, verbose=0
             )
         if not isinstance(getattr(history, "history", None), dict):
-            raise TrialError(f"fit(): expected Keras's History in return. Received: {type(history).__name__}.")
+            raise TrialError(
+                f"fit(): expected Keras's History in return. Received: {type(history).__name__}."
+            )
         return plain({name: values[-1] for name, values in history.history.items()})
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
         if isinstance(self._dataset, StreamedDataset):
-            return plain(self.compiled.model.evaluate(self._stream(split, 1024, None), verbose=0, return_dict=True))
+            return plain(
+                self.compiled.model.evaluate(
+                    self._stream(split, 1024, None), verbose=0, return_dict=True
+                )
+            )
         arrays = getattr(self._dataset, split)
         labels = self._labels(arrays.y)
-        return plain(self.compiled.model.evaluate(arrays.x, labels, batch_size=1024, verbose=0, return_dict=True))
+        return plain(
+            self.compiled.model.evaluate(
+                arrays.x, labels, batch_size=1024, verbose=0, return_dict=True
+            )
+        )
 
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows, in eager forward passes."""
@@ -188,10 +198,11 @@ class FitLearner:
         return eye
 
 
-def make_learner(compiled: Compiled, tensors: Tensors, asked_momentum: float) -> tuple[Learner, str | None]:
+def make_learner(
+    compiled: Compiled, tensors: Tensors, asked_momentum: float
+) -> tuple[Learner, str | None]:
     """Return the learner for a model and, where it is not the compiled one, why."""
     reason = why_fit(compiled.model, tensors.dataset)
     if reason is None:
         return CompiledLearner(compiled, tensors, asked_momentum), None
     return FitLearner(compiled, tensors.dataset, asked_momentum), reason
-

@@ -12,7 +12,12 @@ from orchestrator.data import StreamedSplit
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model, compile_live, structure_of
 from orchestrator.training.decay import learning_rate_at
-from orchestrator.training.hyperparameters import DEFAULTS, batch_norm_momentum, batch_size_of, structure_key
+from orchestrator.training.hyperparameters import (
+    DEFAULTS,
+    batch_norm_momentum,
+    batch_size_of,
+    structure_key,
+)
 from orchestrator.training.learners import Epoch, Learner, Tensors, make_learner
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import TrainingTask
@@ -48,11 +53,17 @@ class Trainer:
         self.hyperparameters = {**DEFAULTS, **hyperparameters}
         self.seed = seed
         self.epoch = 0
+        self._slot = None
         shape = (self.task.dataset.input_shape, self.task.dataset.num_classes)
         built = build_model(self.task.model, self.hyperparameters, seed, shape)
         key = structure_key(structure_of(built, self.hyperparameters))
         self._slot = self._reused(key, built) or self._new(key, built)
         self._set_momentum()
+
+    @property
+    def begun(self) -> bool:
+        """Return whether a trial was ever begun."""
+        return self._slot is not None
 
     @property
     def learner(self) -> Learner:

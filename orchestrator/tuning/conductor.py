@@ -26,7 +26,9 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
         super().__init__()
         self._waiting = list(reversed(plan.trials))
 
-    def set_search_properties(self, metric: Any, mode: Any, config: dict[str, Any], **spec: Any) -> bool:
+    def set_search_properties(
+        self, metric: Any, mode: Any, config: dict[str, Any], **spec: Any
+    ) -> bool:
         """Accept Tune's settings; the plan has decided already."""
         return True
 
@@ -35,7 +37,11 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
         if not self._waiting:
             return Searcher.FINISHED
         spec = self._waiting.pop()
-        return {"trial": spec.trial, "seed": spec.seed, "hyperparameters": dict(spec.hyperparameters)}
+        return {
+            "trial": spec.trial,
+            "seed": spec.seed,
+            "hyperparameters": dict(spec.hyperparameters),
+        }
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Learn nothing: random search has no memory."""
@@ -75,8 +81,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Record the report's epochs, decide, and examine the winner after the last trial."""
         report: Report = result["report"]
         self._seconds[report.trial] = float(result["time_total_s"])
-        if report.rows:
-            self._listener.epochs(report.rows)
+        if report.progress.rows:
+            self._listener.epochs(report.progress.rows)
         end = self._ending(report)
         if end is None:
             return str(TrialScheduler.CONTINUE)
@@ -90,7 +96,9 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         name = trial.config["trial"]
         error = trial.get_error() if hasattr(trial, "get_error") else None
         first = "worker died: " + str(error or "the process ended").strip().split("\n")[0]
-        self._end(TrialEnd(name, "failed", self._seconds.get(name, 0.0), error=first), str(error or first))
+        self._end(
+            TrialEnd(name, "failed", self._seconds.get(name, 0.0), error=first), str(error or first)
+        )
 
     def _ending(self, report: Report) -> TrialEnd | None:
         """Return how the trial ends with this report; None while it goes on."""
@@ -98,9 +106,9 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         stopped_by = self._decide(report)
         if report.failure:
             return TrialEnd(status="failed", error=report.failure[0], **about)
-        if report.diverged:
+        if report.progress.diverged:
             return TrialEnd(status="diverged", **about)
-        if report.epoch >= self._plan.epochs:
+        if report.progress.done:
             return TrialEnd(status="finished", **about)
         if stopped_by:
             return TrialEnd(status="stopped", stopped_by=stopped_by, **about)
@@ -108,7 +116,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
 
     def _decide(self, report: Report) -> dict[str, Any] | None:
         """Show the scheduler each epoch; return what it stopped the trial by."""
-        for row in report.rows:
+        for row in report.progress.rows:
             value = row["metrics"].get(self._plan.metric)
             decision = self._scheduler.report(report.trial, row["epoch"], value)
             if decision.stop:

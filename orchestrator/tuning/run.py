@@ -64,7 +64,9 @@ def _tuner(plan: Plan, space: Space, job: Job, conductor: Conductor, scratch: st
             storage_path=scratch,
             verbose=0,
             callbacks=[_Starts(conductor)],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),
             failure_config=tune.FailureConfig(max_failures=0),
         ),
     )
@@ -76,7 +78,7 @@ def _judge_in_new_worker(job: Job, listener: Listener) -> None:
     if verdict is None:
         return
 
-    @ray.remote(num_cpus=1)
+    @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
     def examine() -> dict[str, Any]:
         from orchestrator.training.worker_process import prepare_tensorflow
 

@@ -166,7 +166,8 @@ def test_a_users_own_momentum_stays(net, train, own):
 
 @pytest.mark.parametrize("given", [None, 0.9, 0.7])
 def test_a_momentum_of_ones_own_beside_one_that_is_read_stays(net, train, given):
-    trainer = Trainer(net("""
+    trainer = Trainer(
+        net("""
         def build(hp, input_shape, num_classes):
             return keras.Sequential([
                 keras.Input(input_shape),
@@ -174,7 +175,8 @@ def test_a_momentum_of_ones_own_beside_one_that_is_read_stays(net, train, given)
                 layers.BatchNormalization(momentum=hp["batch_norm_momentum"], name="read"),
                 layers.Dense(num_classes, activation="softmax"),
             ])
-    """))
+    """)
+    )
     train(trainer, {"learning_rate": 0.1, "batch_norm_momentum": 0.9}, epochs=1)
     trainer.begin({"learning_rate": 0.1, "batch_norm_momentum": given}, 1)
     model = trainer.learner.compiled.model
@@ -190,9 +192,7 @@ def test_a_momentum_made_from_the_one_that_is_read_is_right_for_every_trial(net)
         assert float(layer(trainer, "BatchNormalization").momentum) == pytest.approx(given**2)
 
 
-def test_recalibration_gives_the_true_statistics_and_no_other_state(
-    net, data, train, state, same
-):
+def test_recalibration_gives_the_true_statistics_and_no_other_state(net, data, train, state, same):
     trainer = Trainer(net(BATCH_NORM.format(momentum=0.9)))
     train(trainer, {"learning_rate": 0.1}, epochs=2)
     before = state(trainer)

@@ -81,7 +81,9 @@ def test_an_overridden_train_step_runs_compiled_and_is_honoured(trained):
 def test_what_an_overridden_step_returns_beside_metrics_is_the_last_batchs_as_in_fit(
     trained, net, data
 ):
-    extra = STEP.format(extra='{**logs, "biggest": keras.ops.max(data[0]), "rows": len_of(data[0])}')
+    extra = STEP.format(
+        extra='{**logs, "biggest": keras.ops.max(data[0]), "rows": len_of(data[0])}'
+    )
     source = "    def len_of(x):\n        return keras.ops.shape(x)[0]\n" + extra
     _, curve = trained(source, epochs=1)
     order = np.random.default_rng([1, 0]).permutation(150)
@@ -124,12 +126,15 @@ def test_a_fit_that_returns_no_history_is_a_clear_error(trained):
 
 
 def test_by_fit_and_by_compiled_epochs_the_numbers_are_the_same(trained, train):
-    plain = BUILD + """
+    plain = (
+        BUILD
+        + """
     x = keras.Input(input_shape)
     z = layers.BatchNormalization(momentum=hp["batch_norm_momentum"])(layers.Dense(4)(x))
     z = layers.Dropout(0.2)(keras.ops.relu(z))
     return {kind}(x, layers.Dense(num_classes, activation="softmax")(z))
 """
+    )
     own = """
 class Own(keras.Model):
     def fit(self, *arguments, **options):
@@ -143,7 +148,9 @@ class Own(keras.Model):
     for trainer in (compiled, by_fit):
         trainer.learner.recalibrate()
     for a, b in zip(
-        compiled.learner.compiled.model.variables, by_fit.learner.compiled.model.variables, strict=True
+        compiled.learner.compiled.model.variables,
+        by_fit.learner.compiled.model.variables,
+        strict=True,
     ):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
     assert train(by_fit, HP, seed=2) != other
@@ -184,11 +191,14 @@ def test_a_sequential_model_without_an_input_is_built_for_the_data(trained):
 
 
 def test_the_loss_holds_what_regularisers_add(trained, data):
-    source = BUILD + """
+    source = (
+        BUILD
+        + """
     return keras.Sequential([keras.Input(input_shape), layers.Dense(
         num_classes, activation="softmax", kernel_regularizer=keras.regularizers.L2(hp["l2"])
     )])
 """
+    )
     trainer, curve = trained(source, HP | {"l2": 10.0, "learning_rate": 1e-6}, epochs=1)
     model = trainer.learner.compiled.model
     y_hat = model(data.validation.x).numpy()[np.arange(70), data.validation.y]
@@ -198,12 +208,15 @@ def test_the_loss_holds_what_regularisers_add(trained, data):
 
 
 def test_batch_normalization_inside_a_nested_model_follows_and_is_recalibrated(trained):
-    trainer, _ = trained(BUILD + """
+    trainer, _ = trained(
+        BUILD
+        + """
     inner = keras.Sequential([
         keras.Input(input_shape), layers.BatchNormalization(momentum=hp["batch_norm_momentum"])
     ], name="inner")
     return keras.Sequential([inner, layers.Dense(num_classes, activation="softmax")])
-""")
+"""
+    )
     [norm] = trainer.learner.compiled.model.get_layer("inner").layers
     assert float(norm.momentum) == pytest.approx(0.5)
     before = norm.moving_mean.numpy()
@@ -240,11 +253,14 @@ def streamed(data):
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_streamed_data_train_by_fit_and_say_so(trained, train, streamed, smoothing):
-    source = BUILD + """
+    source = (
+        BUILD
+        + """
     return keras.Sequential([keras.Input(input_shape),
         layers.BatchNormalization(momentum=hp["batch_norm_momentum"]),
         layers.Dense(num_classes, activation="softmax")])
 """
+    )
     hp = HP | {"label_smoothing": smoothing}
     trainer, curve = trained(source, hp, epochs=3, dataset=streamed)
     assert trainer.learner.path == "fit"

@@ -1,0 +1,112 @@
+"""docs/experiment-file.md names every key, default, domain and hyperparameter that the code has."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, mentioned_names
+from orchestrator.config import (
+    AshaOptions,
+    Experiment,
+    MedianOptions,
+    PandaOptions,
+    parse_document,
+)
+from orchestrator.domains import Space
+from orchestrator.domains.parse import DISTRIBUTIONS
+from orchestrator.training.decay import SCHEDULES
+from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS
+
+PAGE = (Path(__file__).parents[1] / "docs" / "experiment-file.md").read_text(encoding="utf-8")
+ROWS = dict(re.findall(r"^\| `([^`]+)` \|([^|]*)\|", PAGE, re.MULTILINE))
+DOMAINS = PAGE.split("## Domains")[1].split("\n## ")[0]
+HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
+ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type does not show
+    "panda": PandaOptions,
+    "caviar.scheduler.asha": AshaOptions,
+    "caviar.scheduler.median": MedianOptions,
+}
+
+
+def keys(options: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key an experiment file may hold, dotted, with its default as a file would write it."""
+    for name, field in options.model_fields.items():
+        path = f"{prefix}{name}"
+        inner = field.annotation if _is_options(field.annotation) else None
+        if name == "kind":
+            continue
+        if inner is None:
+            yield path, "" if field.is_required() else field.get_default(call_default_factory=True)
+        else:
+            yield from keys(inner, f"{path}.")
+        for place, further in ELSEWHERE.items():
+            if place.rpartition(".")[0] == path or place == path:
+                yield from keys(further, f"{place}.")
+
+
+def _is_options(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+@pytest.mark.parametrize(("key", "default"), list(keys(Experiment)))
+def test_every_key_is_on_the_page_with_its_default(key, default):
+    assert key in ROWS
+    written = ROWS[key].strip().strip("`")
+    if isinstance(default, AshaOptions):
+        assert written == default.kind
+    elif key != "name":
+        assert (yaml.safe_load(written) if written else "") == default
+
+
+def test_the_page_names_no_key_that_is_not_there():
+    table = PAGE.split("## Every key")[1].split("\n## ")[0]
+    named = set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
+    assert named - {"data"} == {key for key, _ in keys(Experiment)}
+
+
+def test_every_distribution_and_every_key_of_a_domain_is_on_the_page():
+    words = (*DISTRIBUTIONS, "distribution", "min", "max", "step", "values", "value", "when")
+    assert [word for word in words if f"`{word}" not in DOMAINS] == []
+
+
+def test_every_short_form_on_the_page_is_a_domain():
+    forms = re.findall(r"^\| `([^`]+)` \|", DOMAINS, re.MULTILINE)
+    assert len(Space.parse({f"h{at}": form for at, form in enumerate(forms)}).names) == 7
+
+
+def test_every_example_space_on_the_page_can_be_drawn_from():
+    for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
+        assert Space.parse(parse_document(block, Path("page")).content["search_space"]).draw(0, 0)
+
+
+@pytest.mark.parametrize("name", [*DEFAULTS, "batch_norm_momentum"])
+def test_every_hyperparameter_of_training_is_on_the_page(name):
+    assert f"| `{name}` |" in HYPERPARAMETERS
+
+
+def test_every_hyperparameter_of_a_bundled_model_is_on_the_page():
+    named = set(re.findall(r"^\| `(\w+)` \|", HYPERPARAMETERS, re.MULTILINE))
+    for model in bundled_names("models"):
+        source = Path(find_model(model, ".").file or "").read_text(encoding="utf-8")
+        assert set(re.findall(r'hp\.get\("(\w+)"', source)) <= named & mentioned_names(
+            find_model(model, ".")
+        )
+
+
+@pytest.mark.parametrize("word", [*OPTIMIZER_READS, *SCHEDULES, *BUNDLED_DATA])
+def test_every_optimizer_schedule_and_data_set_is_on_the_page(word):
+    assert f"`{word}`" in PAGE
+
+
+def test_the_defaults_of_training_are_those_on_the_page():
+    shown = dict(re.findall(r"^\| `(\w+)` \| ([^|]*) \|", HYPERPARAMETERS, re.MULTILINE))
+    for name, default in DEFAULTS.items():
+        if isinstance(default, int | float):
+            assert float(shown[name]) == default
