@@ -12,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.data import Dataset, StreamedDataset
+from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
-from orchestrator.training.program import Program, plain
+from orchestrator.training.program import Program, arrays_of, plain
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -135,12 +136,16 @@ class FitLearner:
         """Train one epoch; return Keras's metrics."""
         if isinstance(self._dataset, StreamedDataset):
             stream = self._stream("train", epoch.batch_size, epoch.seed + epoch.number)
-            history = self.compiled.model.fit(stream, epochs=1, verbose=0)
+            history = self.compiled.model.fit(stream, shuffle=False, epochs=1, verbose=0)
         else:
             order = epoch.order(len(self._dataset.train.y))
             x, y = self._dataset.train.x[order], self._labels(self._dataset.train.y[order])
             history = self.compiled.model.fit(
                 x, y, batch_size=epoch.batch_size, shuffle=False, epochs=1, verbose=0
+            )
+        if not isinstance(getattr(history, "history", None), dict):
+            raise TrialError(
+                f"fit(): expected Keras's History in return. Received: {type(history).__name__}."
             )
         return plain({name: values[-1] for name, values in history.history.items()})
 
@@ -181,11 +186,8 @@ class FitLearner:
         if not self.batch_norm.layers:
             return
         averages = {id(variable) for variable in self.batch_norm.averages}
-        kept = [
-            (v, np.array(v))
-            for v in self.compiled.model.non_trainable_variables
-            if id(v) not in averages
-        ]
+        state = [v for v in self.compiled.model.non_trainable_variables if id(v) not in averages]
+        kept = zip(state, arrays_of(state), strict=True)
         for at, batch in enumerate(self._training_batches()):
             self.batch_norm.set_all(at / (at + 1))
             self.compiled.model(batch, training=True)

@@ -12,7 +12,13 @@ from orchestrator.training.carrying import carried_state, check_same_weights
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model, compile_live, structure_of
 from orchestrator.training.decay import learning_rate_at
-from orchestrator.training.hyperparameters import DEFAULTS, LIVE, batch_norm_momentum, structure_key
+from orchestrator.training.hyperparameters import (
+    DEFAULTS,
+    LIVE,
+    batch_norm_momentum,
+    batch_size_of,
+    structure_key,
+)
 from orchestrator.training.learners import Epoch, Learner, Tensors, make_learner
 from orchestrator.training.optimizers import decays_weights
 from orchestrator.training.program import arrays_of, assign_all
@@ -113,7 +119,7 @@ class Trainer:
     @property
     def steps_per_epoch(self) -> int:
         """Return the batches of an epoch, a partial one included."""
-        return math.ceil(self.task.dataset.train.rows / int(self.hyperparameters["batch_size"]))
+        return math.ceil(self.task.dataset.train.rows / batch_size_of(self.hyperparameters))
 
     @property
     def validation_rows(self) -> int:
@@ -130,7 +136,7 @@ class Trainer:
         if compiled.optimizer is None:
             return []
         self._put_in_force()
-        batches = self.learner.batches(self.seed, int(self.hyperparameters["batch_size"]))
+        batches = self.learner.batches(self.seed, batch_size_of(self.hyperparameters))
         losses = []
         for rate, batch in zip(rates, batches, strict=False):
             compiled.optimizer.keras.learning_rate.assign(rate)
@@ -141,7 +147,7 @@ class Trainer:
         """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate."""
         learner = self.learner
         rate = self._put_in_force()
-        epoch = Epoch(self.epoch, self.seed, int(self.hyperparameters["batch_size"]))
+        epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
         metrics = learner.train(epoch)
         if self._recalibrates():
             learner.recalibrate()
