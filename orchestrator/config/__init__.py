@@ -17,7 +17,7 @@ from orchestrator.config.options import (
 )
 from orchestrator.config.overrides import with_overrides
 from orchestrator.config.schema import experiment_schema
-from orchestrator.config.template import init_template
+from orchestrator.config.template import init_template, write_template
 
 __all__ = [
     "AshaOptions",
@@ -39,4 +39,5 @@ __all__ = [
     "read_document",
     "to_yaml",
     "with_overrides",
+    "write_template",
 ]
