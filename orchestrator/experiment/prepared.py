@@ -13,6 +13,7 @@ from orchestrator.catalog import CallableReference, find_data, find_model, find_
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import PlaceError, RunExistsError
+from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read
 from orchestrator.records import RunFolder
@@ -86,7 +87,8 @@ def prepare_again(experiment: Experiment) -> Prepared:
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
     plan = make_plan(experiment, space, find_ancestor(experiment))
-    _check_resources(plan)
+    check_resources(plan)
+    check_ray_address()
     reference = find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset
 
@@ -112,11 +114,11 @@ def _check_name_is_free(experiment: Experiment) -> None:
     if folder.exists():
         raise RunExistsError(
             f"{folder}: a run of that name exists and is never overwritten. See it with"
-            f" 'orchestrator show {experiment.name}', or choose another name with '--set name=...'."
+            f" 'orchestrator show {folder}', or choose another name with '--set name=...'."
         )
 
 
-def _check_resources(plan: Plan) -> None:
+def check_resources(plan: Plan) -> None:
     """Refuse a trial that this machine can never start; a cluster at RAY_ADDRESS is not known yet."""
     if os.environ.get("RAY_ADDRESS"):
         return

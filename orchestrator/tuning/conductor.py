@@ -75,6 +75,10 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._ended: set[str] = set()
         self.judged = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave all behind: Tune pickles its scheduler into a file nobody reads, and a view cannot be."""
+        return {}
+
     @property
     def done(self) -> bool:
         """Return whether every planned trial has ended."""
