@@ -49,7 +49,7 @@ def days_table(records: RunRecords, trial: str) -> pd.DataFrame:
         rows.append(row)
         done = []
     rows += _today(records, trial, latest, _done(done, asked))
-    frame = to_frame(by_column(rows) or dict.fromkeys(_columns(records), []))
+    frame = to_frame(by_column(rows) or {key: [] for key in _columns(records)})
     changing = [name for name in frame.columns if name not in _columns(records)]
     first = ["day", "state", "epoch", records.metric, "change", "changed", "done"]
     frame.attrs["importance"] = [*first, "bytes", *changing]

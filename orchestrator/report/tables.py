@@ -81,7 +81,7 @@ def draws_table(space: Space, draws: Sequence[Mapping[str, Any]]) -> pd.DataFram
                 shown = shown_name(drawn)
                 title = f"hyperparameter_{shown}" if shown in columns else shown
                 columns[title] = [draw.get(drawn) for draw in draws]
-    frame = _frame(columns)
+    frame = to_frame(columns)
     varied = [
         shown_name(name) for name, domain in space.domains.items() if not isinstance(domain, Fixed)
     ]
