@@ -12,7 +12,12 @@ from orchestrator.report.journal_table import journal_lines, journal_table
 from orchestrator.report.live_view import LiveView
 from orchestrator.report.plain_view import PlainView
 from orchestrator.report.render import FORMATS, render
-from orchestrator.report.tables import epochs_table, runs_table, trials_table
+from orchestrator.report.tables import (
+    draws_table,
+    epochs_table,
+    runs_table,
+    trials_table,
+)
 from orchestrator.report.views import NullView, View, open_view
 from orchestrator.report.words import show_lines, winner_lines
 
@@ -25,6 +30,7 @@ __all__ = [
     "compare_lines",
     "compare_table",
     "days_table",
+    "draws_table",
     "edge_hints",
     "epochs_table",
     "journal_lines",
