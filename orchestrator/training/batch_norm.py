@@ -53,12 +53,12 @@ class LiveMomentum:
         return [average for layer in self.layers for average in (layer.moving_mean, layer.moving_variance)]
 
 
-def recalibration_batches(rows: int) -> np.ndarray:
-    """Return row indices of shape (steps, batch) of up to 10,000 training rows, the same at every call.
+def recalibration_rows(rows: int) -> np.ndarray:
+    """Return up to 10,000 training rows' indices, shuffled, whole batches of 256 where there are that many.
 
-    "Precise" BatchNorm, Wu & Johnson 2021, section 3: 10^3 to 10^4 rows give statistics as good as all.
+    The same at every call. "Precise" BatchNorm, Wu & Johnson 2021, section 3: 10^3 to 10^4 rows give statistics as
+    good as all.
     """
     chosen = np.random.default_rng(0).permutation(rows)[:RECALIBRATION_ROWS]
-    batch = min(RECALIBRATION_BATCH, len(chosen))
-    steps = len(chosen) // batch
-    return chosen[: steps * batch].reshape(steps, batch).astype(np.int32)
+    whole = len(chosen) - len(chosen) % RECALIBRATION_BATCH
+    return chosen[:whole] if whole else chosen

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import random
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import keras
+import numpy as np
 
 from orchestrator.catalog import CallableReference
 from orchestrator.errors import TrialError
@@ -50,7 +54,7 @@ def build_model(reference: CallableReference, hyperparameters: Mapping[str, Any]
     asked = hyperparameters.get("batch_norm_momentum")
     momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
     recorded = RecordedHyperparameters({**hyperparameters, "batch_norm_momentum": momentum})
-    keras.utils.set_random_seed(seed)
+    set_seed(reference, seed)
     model = reference.load()(recorded, tuple(input_shape), num_classes)
     _check(model, reference, num_classes)
     reads = recorded.reads()
@@ -58,6 +62,27 @@ def build_model(reference: CallableReference, hyperparameters: Mapping[str, Any]
     reads.pop("batch_norm_momentum", None)
     compiled_by_user = getattr(model, "optimizer", None) is not None
     return Built(model, reads, compiled_by_user, momentum if follows else float("nan"))
+
+
+def set_seed(reference: CallableReference, seed: int) -> None:
+    """Seed Python, NumPy and, for a builder that uses it, TensorFlow's own generator.
+
+    Keras draws from the first two alone. TensorFlow's seeding throws every compiled kernel of the process away, which
+    costs each trial on a warm program more than its first epoch.
+    """
+    if _uses_tensorflow_random(reference):
+        keras.utils.set_random_seed(seed)
+        return
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+@cache
+def _uses_tensorflow_random(reference: CallableReference) -> bool:
+    if reference.kind == "bundled":
+        return False
+    file = reference.file
+    return file is None or re.search(r"\b(tf|tensorflow)\b.*\brandom\b", file.read_text("utf-8")) is not None
 
 
 def watch_reads(reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any) -> set[str]:
@@ -100,11 +125,15 @@ def compile_stock(built: Built, hyperparameters: Mapping[str, Any]) -> bool:
 def _compile(model: Any, optimizer: Any, hyperparameters: Mapping[str, Any]) -> bool:
     """Compile; the cross-entropy is safe: Keras takes a softmax head's logits, so dJ/dz = ŷ - y for any z."""
     smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
+    # Metric objects rather than names: their variables exist before the first trace, which TensorFlow would
+    # otherwise do twice.
     if smoothing:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+        accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
     else:
         loss = keras.losses.SparseCategoricalCrossentropy()
-    model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"], jit_compile=False)
+        accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy], jit_compile=False)
     return bool(smoothing)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.data import Dataset, StreamedDataset
-from orchestrator.training.batch_norm import LiveMomentum, recalibration_batches
+from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
 from orchestrator.training.program import Program, plain
 
@@ -157,8 +157,9 @@ class FitLearner:
                 if seen >= 10_000:
                     return
             return
-        for rows in recalibration_batches(len(self._dataset.train.y)):
-            yield self._dataset.train.x[rows]
+        rows = recalibration_rows(len(self._dataset.train.y))
+        for start in range(0, len(rows), RECALIBRATION_BATCH):
+            yield self._dataset.train.x[rows[start : start + RECALIBRATION_BATCH]]
 
     def _stream(self, split: SplitName, batch_size: int, shuffle_seed: int | None) -> Any:
         dataset: Any = self._dataset

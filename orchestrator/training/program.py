@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from orchestrator.training.batch_norm import LiveMomentum, recalibration_batches
+from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
 
 EVALUATION_BATCH = 1024
@@ -17,8 +17,8 @@ EVALUATION_BATCH = 1024
 class Program:
     """A compiled model with its training, evaluation and recalibration loops, each traced once.
 
-    Both dimensions of the index tensor (steps, batch) are open, so a batch size is free to change, and the data are
-    arguments, so one program serves every split. Losses, metrics, regularisers, BatchNormalization updates and a
+    The rows' order and the batch size are arguments, so a new batch size is free, and so are the data, so that one
+    program serves every split. Losses, metrics, regularisers, BatchNormalization updates and a
     user's overridden ``train_step`` keep their exact Keras meaning, because that is the step which is looped.
     """
 
@@ -28,23 +28,15 @@ class Program:
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         rows = tf.TensorSpec((None, *x.shape[1:]), x.dtype)
         labels = tf.TensorSpec((None, *y.shape[1:]), y.dtype)
-        indices = tf.TensorSpec((None, None), tf.int32)
+        order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         self._evaluate = tf.function(self._evaluation, input_signature=[rows, labels], autograph=False)
-        self._train = tf.function(self._epoch, input_signature=[rows, labels, indices], autograph=False)
-        self._recalibrate = tf.function(self._averages, input_signature=[rows, indices], autograph=False)
-        # Evaluation first: its cheap trace creates the metrics' variables, and TensorFlow traces twice
-        # whatever creates variables.
-        self._evaluate.get_concrete_function()
+        self._train = tf.function(self._epoch, input_signature=[rows, labels, order, size], autograph=False)
+        self._recalibrate = tf.function(self._averages, input_signature=[rows, order, size], autograph=False)
 
     def train(self, x: Any, y: Any, order: np.ndarray, batch_size: int) -> dict[str, float]:
         """Train one epoch over ``x[order]`` and return Keras's metrics; the last, partial batch counts as in ``fit``."""
         self.model.reset_metrics()
-        full = len(order) - len(order) % batch_size
-        results: Any = {}
-        for batches in (order[:full].reshape(-1, batch_size), order[full:].reshape(1, -1)):
-            if batches.size:
-                results = self._train(x, y, tf.constant(batches, tf.int32))
-        return plain(results)
+        return plain(self._train(x, y, tf.constant(order, tf.int32), tf.constant(batch_size)))
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return Keras's metrics over all rows, at prediction's BatchNormalization averages."""
@@ -57,20 +49,21 @@ class Program:
             return
         averages = self.batch_norm.averages
         kept = [(variable, variable.numpy()) for variable in self.model.non_trainable_variables]
-        self._recalibrate(x, tf.constant(recalibration_batches(int(x.shape[0]))))
+        order = tf.constant(recalibration_rows(int(x.shape[0])), tf.int32)
+        self._recalibrate(x, order, tf.constant(RECALIBRATION_BATCH))
         self.batch_norm.restore()
         replaced = {id(variable) for variable in averages}
         for variable, value in kept:
             if id(variable) not in replaced:
                 variable.assign(value)
 
-    def _epoch(self, x: Any, y: Any, batches: Any) -> Any:
+    def _epoch(self, x: Any, y: Any, order: Any, size: Any) -> Any:
         def step(at: Any) -> Any:
-            rows = batches[at]
+            rows = order[at * size : (at + 1) * size]
             self.model.train_step((tf.gather(x, rows), tf.gather(y, rows)))
             return at + 1
 
-        _count_to(tf.shape(batches)[0], step)
+        _count_to(-(-tf.size(order) // size), step)
         return self.model.get_metrics_result()
 
     def _evaluation(self, x: Any, y: Any) -> Any:
@@ -82,13 +75,13 @@ class Program:
         _count_to(-(-tf.shape(x)[0] // EVALUATION_BATCH), step)
         return self.model.get_metrics_result()
 
-    def _averages(self, x: Any, batches: Any) -> None:
+    def _averages(self, x: Any, order: Any, size: Any) -> None:
         def step(at: Any) -> Any:
             self.batch_norm.set_all(tf.cast(at, tf.float32) / tf.cast(at + 1, tf.float32))
-            self.model(tf.gather(x, batches[at]), training=True)
+            self.model(tf.gather(x, order[at * size : (at + 1) * size]), training=True)
             return at + 1
 
-        _count_to(tf.shape(batches)[0], step)
+        _count_to(tf.maximum(1, tf.size(order) // size), step)
 
 
 def _count_to(steps: Any, body: Any) -> None:

@@ -48,11 +48,17 @@ class Trainer:
         self.hyperparameters = {**DEFAULTS, **hyperparameters}
         self.seed = seed
         self.epoch = 0
+        self._slot = None
         shape = (self.task.dataset.input_shape, self.task.dataset.num_classes)
         built = build_model(self.task.model, self.hyperparameters, seed, shape)
         key = structure_key(structure_of(built, self.hyperparameters))
         self._slot = self._reused(key, built) or self._new(key, built)
         self._set_momentum()
+
+    @property
+    def begun(self) -> bool:
+        """Return whether a trial was ever begun."""
+        return self._slot is not None
 
     @property
     def learner(self) -> Learner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -28,5 +29,8 @@ def prepare_tensorflow(threads: int) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
     # Graph rewriting costs as much as tracing itself and gains nothing on programs this small.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    # What the imports made lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)

@@ -75,8 +75,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Record the report's epochs, decide, and examine the winner after the last trial."""
         report: Report = result["report"]
         self._seconds[report.trial] = float(result["time_total_s"])
-        if report.rows:
-            self._listener.epochs(report.rows)
+        if report.progress.rows:
+            self._listener.epochs(report.progress.rows)
         end = self._ending(report)
         if end is None:
             return str(TrialScheduler.CONTINUE)
@@ -98,9 +98,9 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         stopped_by = self._decide(report)
         if report.failure:
             return TrialEnd(status="failed", error=report.failure[0], **about)
-        if report.diverged:
+        if report.progress.diverged:
             return TrialEnd(status="diverged", **about)
-        if report.epoch >= self._plan.epochs:
+        if report.progress.done:
             return TrialEnd(status="finished", **about)
         if stopped_by:
             return TrialEnd(status="stopped", stopped_by=stopped_by, **about)
@@ -108,7 +108,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
 
     def _decide(self, report: Report) -> dict[str, Any] | None:
         """Show the scheduler each epoch; return what it stopped the trial by."""
-        for row in report.rows:
+        for row in report.progress.rows:
             value = row["metrics"].get(self._plan.metric)
             decision = self._scheduler.report(report.trial, row["epoch"], value)
             if decision.stop:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from orchestrator.records import Mode, TrialEnd
 from orchestrator.strategies import TrialSpec
+from orchestrator.training.progress import Progress
 from orchestrator.training.task import TrainingTask
 
 
@@ -29,22 +30,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker tells after a step: the epochs since its last report and how the trial stands.
+    """What a worker tells after a step: the trial's progress since its last report and how it stands.
 
     ``failure`` is (first line, whole traceback) of what the trial's code raised; ``about`` holds the fields of its
     record that a worker knows.
     """
 
     trial: str
-    rows: list[dict[str, Any]]
+    progress: Progress
     failure: tuple[str, str] | None
-    diverged: bool
     about: Mapping[str, Any]
-
-    @property
-    def epoch(self) -> int:
-        """Return the last epoch told of, 0 for none."""
-        return int(self.rows[-1]["epoch"]) if self.rows else 0
 
 
 @dataclass(frozen=True)
