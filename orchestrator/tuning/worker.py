@@ -23,6 +23,8 @@ REPORT_SECONDS = 1.0
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains one trial at a time; ``reset_config`` takes the next, so TensorFlow is imported once."""
 
+    _session: Session | None = None
+
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         """Take the first trial. ``job`` comes through Ray's object store.
 
@@ -78,7 +80,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
     def _take(self, config: dict[str, Any]) -> None:
         self._spec = config
-        self._session: Session | None = None
+        self._session = None
 
     def _new_session(self) -> Session:
         from orchestrator.training.session import Goal, TrialSession
