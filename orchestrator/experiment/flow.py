@@ -41,7 +41,9 @@ def _train(prepared: Prepared, folder: RunFolder, progress: bool) -> None:
     from orchestrator.tuning.run import run_plan
 
     plan = prepared.plan
-    shown = open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode) if progress else NullView()
+    shown = (
+        open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode) if progress else NullView()
+    )
     with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
         writer.event("run_started")
         recorder = Recorder(folder, plan, writer, view)

@@ -31,7 +31,9 @@ def check_every_hyperparameter_is_read(
     if suspects and model.kind != "bundled":
         suspects = _unread_in_builds(suspects, model, plan, dataset)
     for name in suspects:
-        raise ExperimentFileError(_sentence(name, optimizers, model, {word for word in mentioned if word.isidentifier()}))
+        raise ExperimentFileError(
+            _sentence(name, optimizers, model, {word for word in mentioned if word.isidentifier()})
+        )
 
 
 def optimizers_of(space: Space) -> set[str]:
@@ -47,7 +49,9 @@ def optimizers_of(space: Space) -> set[str]:
     return set(OPTIMIZER_READS)
 
 
-def _unread_in_builds(suspects: list[str], model: CallableReference, plan: Plan, dataset: Any) -> list[str]:
+def _unread_in_builds(
+    suspects: list[str], model: CallableReference, plan: Plan, dataset: Any
+) -> list[str]:
     from orchestrator.training.worker_process import prepare_tensorflow
 
     prepare_tensorflow(1)
@@ -55,7 +59,9 @@ def _unread_in_builds(suspects: list[str], model: CallableReference, plan: Plan,
 
     unread = set(suspects)
     for spec in plan.trials[:BUILDS_TRIED]:
-        unread -= watch_reads(model, spec.hyperparameters, (dataset.input_shape, dataset.num_classes))
+        unread -= watch_reads(
+            model, spec.hyperparameters, (dataset.input_shape, dataset.num_classes)
+        )
         if not unread:
             break
     return [name for name in suspects if name in unread]
@@ -69,4 +75,9 @@ def _sentence(name: str, optimizers: set[str], model: CallableReference, by_mode
             f" It is read by {', '.join(readers)}."
         )
     known = read_by_training(optimizers) | by_model
-    return explain(f"search_space.{name}", f"expected a hyperparameter that model {model.text} or training reads", name, known)
+    return explain(
+        f"search_space.{name}",
+        f"expected a hyperparameter that model {model.text} or training reads",
+        name,
+        known,
+    )

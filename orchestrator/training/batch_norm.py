@@ -50,7 +50,11 @@ class LiveMomentum:
     @property
     def averages(self) -> list[Any]:
         """Return the moving averages, which recalibration replaces."""
-        return [average for layer in self.layers for average in (layer.moving_mean, layer.moving_variance)]
+        return [
+            average
+            for layer in self.layers
+            for average in (layer.moving_mean, layer.moving_variance)
+        ]
 
 
 def recalibration_rows(rows: int) -> np.ndarray:

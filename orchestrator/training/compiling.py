@@ -45,7 +45,9 @@ class Compiled:
     one_hot: bool
 
 
-def build_model(reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any) -> Built:
+def build_model(
+    reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any
+) -> Built:
     """Build a model from its seed. ``shape`` is (input_shape, num_classes).
 
     Raises TrialError when what the builder returns is no Keras model with one output unit a class.
@@ -82,17 +84,25 @@ def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
     file = reference.file
-    return file is None or re.search(r"\b(tf|tensorflow)\b.*\brandom\b", file.read_text("utf-8")) is not None
+    return (
+        file is None
+        or re.search(r"\b(tf|tensorflow)\b.*\brandom\b", file.read_text("utf-8")) is not None
+    )
 
 
-def watch_reads(reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any) -> set[str]:
+def watch_reads(
+    reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any
+) -> set[str]:
     """Return the hyperparameters a builder reads for one configuration."""
     return set(build_model(reference, hyperparameters, 0, shape).reads)
 
 
 def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that the traced programs of a model depend on."""
-    structure: dict[str, Any] = {"reads": dict(built.reads), "compiled_by_user": built.compiled_by_user}
+    structure: dict[str, Any] = {
+        "reads": dict(built.reads),
+        "compiled_by_user": built.compiled_by_user,
+    }
     if not built.compiled_by_user:
         structure |= {
             "optimizer": known_optimizer(hyperparameters),

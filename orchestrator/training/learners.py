@@ -130,17 +130,29 @@ class FitLearner:
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
         if isinstance(self._dataset, StreamedDataset):
-            return plain(self.compiled.model.evaluate(self._stream(split, 1024, None), verbose=0, return_dict=True))
+            return plain(
+                self.compiled.model.evaluate(
+                    self._stream(split, 1024, None), verbose=0, return_dict=True
+                )
+            )
         arrays = getattr(self._dataset, split)
         labels = self._labels(arrays.y)
-        return plain(self.compiled.model.evaluate(arrays.x, labels, batch_size=1024, verbose=0, return_dict=True))
+        return plain(
+            self.compiled.model.evaluate(
+                arrays.x, labels, batch_size=1024, verbose=0, return_dict=True
+            )
+        )
 
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows, in eager forward passes."""
         if not self.batch_norm.layers:
             return
         averages = {id(variable) for variable in self.batch_norm.averages}
-        kept = [(v, np.array(v)) for v in self.compiled.model.non_trainable_variables if id(v) not in averages]
+        kept = [
+            (v, np.array(v))
+            for v in self.compiled.model.non_trainable_variables
+            if id(v) not in averages
+        ]
         for at, batch in enumerate(self._training_batches()):
             self.batch_norm.set_all(at / (at + 1))
             self.compiled.model(batch, training=True)
@@ -184,10 +196,11 @@ class FitLearner:
         return eye
 
 
-def make_learner(compiled: Compiled, tensors: Tensors, asked_momentum: float) -> tuple[Learner, str | None]:
+def make_learner(
+    compiled: Compiled, tensors: Tensors, asked_momentum: float
+) -> tuple[Learner, str | None]:
     """Return the learner for a model and, where it is not the compiled one, why."""
     reason = why_fit(compiled.model, tensors.dataset)
     if reason is None:
         return CompiledLearner(compiled, tensors, asked_momentum), None
     return FitLearner(compiled, tensors.dataset, asked_momentum), reason
-

@@ -29,12 +29,18 @@ class Program:
         rows = tf.TensorSpec((None, *x.shape[1:]), x.dtype)
         labels = tf.TensorSpec((None, *y.shape[1:]), y.dtype)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
-        self._evaluate = tf.function(self._evaluation, input_signature=[rows, labels], autograph=False)
-        self._train = tf.function(self._epoch, input_signature=[rows, labels, order, size], autograph=False)
-        self._recalibrate = tf.function(self._averages, input_signature=[rows, order, size], autograph=False)
+        self._evaluate = tf.function(
+            self._evaluation, input_signature=[rows, labels], autograph=False
+        )
+        self._train = tf.function(
+            self._epoch, input_signature=[rows, labels, order, size], autograph=False
+        )
+        self._recalibrate = tf.function(
+            self._averages, input_signature=[rows, order, size], autograph=False
+        )
 
     def train(self, x: Any, y: Any, order: np.ndarray, batch_size: int) -> dict[str, float]:
-        """Train one epoch over ``x[order]`` and return Keras's metrics; the last, partial batch counts as in ``fit``."""
+        """Train one epoch over ``x[order]``; return Keras's metrics. A last, partial batch counts as in ``fit``."""
         self.model.reset_metrics()
         return plain(self._train(x, y, tf.constant(order, tf.int32), tf.constant(batch_size)))
 
@@ -85,7 +91,9 @@ class Program:
 
 
 def _count_to(steps: Any, body: Any) -> None:
-    tf.while_loop(lambda at: at < steps, lambda at: (body(at),), [tf.constant(0)], parallel_iterations=1)
+    tf.while_loop(
+        lambda at: at < steps, lambda at: (body(at),), [tf.constant(0)], parallel_iterations=1
+    )
 
 
 def plain(results: Any) -> dict[str, float]:

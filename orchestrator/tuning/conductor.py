@@ -26,7 +26,9 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
         super().__init__()
         self._waiting = list(reversed(plan.trials))
 
-    def set_search_properties(self, metric: Any, mode: Any, config: dict[str, Any], **spec: Any) -> bool:
+    def set_search_properties(
+        self, metric: Any, mode: Any, config: dict[str, Any], **spec: Any
+    ) -> bool:
         """Accept Tune's settings; the plan has decided already."""
         return True
 
@@ -35,7 +37,11 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
         if not self._waiting:
             return Searcher.FINISHED
         spec = self._waiting.pop()
-        return {"trial": spec.trial, "seed": spec.seed, "hyperparameters": dict(spec.hyperparameters)}
+        return {
+            "trial": spec.trial,
+            "seed": spec.seed,
+            "hyperparameters": dict(spec.hyperparameters),
+        }
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Learn nothing: random search has no memory."""
@@ -90,7 +96,9 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         name = trial.config["trial"]
         error = trial.get_error() if hasattr(trial, "get_error") else None
         first = "worker died: " + str(error or "the process ended").strip().split("\n")[0]
-        self._end(TrialEnd(name, "failed", self._seconds.get(name, 0.0), error=first), str(error or first))
+        self._end(
+            TrialEnd(name, "failed", self._seconds.get(name, 0.0), error=first), str(error or first)
+        )
 
     def _ending(self, report: Report) -> TrialEnd | None:
         """Return how the trial ends with this report; None while it goes on."""

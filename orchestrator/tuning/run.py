@@ -64,7 +64,9 @@ def _tuner(plan: Plan, space: Space, job: Job, conductor: Conductor, scratch: st
             storage_path=scratch,
             verbose=0,
             callbacks=[_Starts(conductor)],
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),
             failure_config=tune.FailureConfig(max_failures=0),
         ),
     )

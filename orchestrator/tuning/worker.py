@@ -23,7 +23,7 @@ REPORT_SECONDS = 1.0
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains one trial at a time; ``reset_config`` takes the next, so TensorFlow is imported once."""
 
-    _session: Session | None = None
+    _session: Session | None
 
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         """Take the first trial. ``job`` comes through Ray's object store.
@@ -53,7 +53,10 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             self._session.advance(progress, REPORT_SECONDS)
         except Exception as error:  # noqa: BLE001 (the trial boundary)
             first = str(error).strip().split("\n")[0]
-            failure = (f"{type(error).__name__}: {first}" if first else type(error).__name__, traceback.format_exc())
+            failure = (
+                f"{type(error).__name__}: {first}" if first else type(error).__name__,
+                traceback.format_exc(),
+            )
         return {"report": Report(self._spec["trial"], progress, failure, self._about())}
 
     def judge(self, verdict: Verdict) -> dict[str, Any]:
@@ -87,7 +90,9 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
         job, spec = self.job, self._spec
         goal = Goal(job.metric, job.mode, frozenset(job.milestones), job.checkpoints)
-        return TrialSession(self.trainer, spec["trial"], spec["hyperparameters"], spec["seed"], goal)
+        return TrialSession(
+            self.trainer, spec["trial"], spec["hyperparameters"], spec["seed"], goal
+        )
 
     def _about(self) -> dict[str, Any]:
         """Return what the trial's record holds besides its epochs."""
