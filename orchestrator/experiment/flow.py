@@ -27,20 +27,17 @@ def run(
     Everything that can be refused is refused before anything is written or started.
     """
     prepared = prepare(read_experiment(experiment, overrides))
-    folder = RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name)
-    folder.write_experiment(prepared.document)
-    folder.write_manifest(manifest_of(prepared))
-    _train(prepared, folder, progress)
-    return _concluded(folder)
+    return _concluded(_trained(prepared, progress))
 
 
-def _train(prepared: Prepared, folder: RunFolder, progress: bool) -> None:
-    """Run the plan, every event of it recorded and shown."""
+def _trained(prepared: Prepared, progress: bool) -> RunFolder:
+    """Run the plan, every event of it recorded and shown; return where."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
     from orchestrator.report import NullView, open_view
     from orchestrator.tuning.run import run_plan
 
     plan = prepared.plan
+    folder = _new_folder(prepared)
     shown = (
         open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode) if progress else NullView()
     )
@@ -55,6 +52,16 @@ def _train(prepared: Prepared, folder: RunFolder, progress: bool) -> None:
         finally:
             recorder.close()
             writer.event("run_finished" if ended else "run_interrupted")
+    return folder
+
+
+def _new_folder(prepared: Prepared) -> RunFolder:
+    """Make the run's folder with what was asked for and the facts around it."""
+    manifest = manifest_of(prepared)
+    folder = RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name)
+    folder.write_experiment(prepared.document)
+    folder.write_manifest(manifest)
+    return folder
 
 
 def _concluded(folder: RunFolder) -> Run:

@@ -9,7 +9,13 @@ from orchestrator.report.files import write_csvs
 from orchestrator.report.live_view import LiveView
 from orchestrator.report.plain_view import PlainView
 from orchestrator.report.render import FORMATS, render
-from orchestrator.report.tables import compare_table, epochs_table, runs_table, trials_table
+from orchestrator.report.tables import (
+    compare_table,
+    draws_table,
+    epochs_table,
+    runs_table,
+    trials_table,
+)
 from orchestrator.report.views import NullView, View, open_view
 from orchestrator.report.words import show_lines, winner_lines
 
@@ -20,6 +26,7 @@ __all__ = [
     "PlainView",
     "View",
     "compare_table",
+    "draws_table",
     "edge_hints",
     "epochs_table",
     "legend",

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.domains import Fixed, Space
+from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError
-from orchestrator.records import RunRecords, read_run, run_names
+from orchestrator.records import RunRecords, read_run, run_names, trial_name
 from orchestrator.report.cells import shown_name
 from orchestrator.report.columns import HEAD, TAIL, Row, hyperparameter_columns
 from orchestrator.report.edges import edges
@@ -61,6 +63,23 @@ def runs_table(storage: str | Path) -> pd.DataFrame:
     rows = [_listed(Path(storage) / name) for name in run_names(storage)]
     frame = _frame({name: [row.get(name) for row in rows] for name in names})
     frame.attrs["importance"] = [name for name in names if name != "metric"]
+    return frame
+
+
+def draws_table(space: Space, draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row a draw: the name of the trial it would be, then every hyperparameter."""
+    columns: dict[str, list[Any]] = {"trial": [trial_name(index) for index in range(len(draws))]}
+    for name in space.names:
+        for drawn in (name, companion(name)):
+            if drawn == name or any(drawn in draw for draw in draws):
+                shown = shown_name(drawn)
+                title = f"hyperparameter_{shown}" if shown in columns else shown
+                columns[title] = [draw.get(drawn) for draw in draws]
+    frame = _frame(columns)
+    varied = [
+        shown_name(name) for name, domain in space.domains.items() if not isinstance(domain, Fixed)
+    ]
+    frame.attrs["importance"] = ["trial", *varied, *(f"1-{name}" for name in varied)]
     return frame
 
 

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
+from orchestrator.training.step_logs import StepLogs
 
 EVALUATION_BATCH = 1024
 
@@ -26,6 +27,8 @@ class Program:
         self.compiled = compiled
         self.model = compiled.model
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
+        self._train_logs = StepLogs(self.model, "train_step")
+        self._test_logs = StepLogs(self.model, "test_step")
         rows = tf.TensorSpec((None, *x.shape[1:]), x.dtype)
         labels = tf.TensorSpec((None, *y.shape[1:]), y.dtype)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
@@ -54,7 +57,8 @@ class Program:
         if not self.batch_norm.layers:
             return
         averages = self.batch_norm.averages
-        kept = [(variable, variable.numpy()) for variable in self.model.non_trainable_variables]
+        state = self.model.non_trainable_variables
+        kept = list(zip(state, arrays_of(state), strict=True))
         order = tf.constant(recalibration_rows(int(x.shape[0])), tf.int32)
         self._recalibrate(x, order, tf.constant(RECALIBRATION_BATCH))
         self.batch_norm.restore()
@@ -66,20 +70,20 @@ class Program:
     def _epoch(self, x: Any, y: Any, order: Any, size: Any) -> Any:
         def step(at: Any) -> Any:
             rows = order[at * size : (at + 1) * size]
-            self.model.train_step((tf.gather(x, rows), tf.gather(y, rows)))
+            self._train_logs.note(self.model.train_step((tf.gather(x, rows), tf.gather(y, rows))))
             return at + 1
 
         _count_to(-(-tf.size(order) // size), step)
-        return self.model.get_metrics_result()
+        return self._train_logs.results()
 
     def _evaluation(self, x: Any, y: Any) -> Any:
         def step(at: Any) -> Any:
             rows = slice(at * EVALUATION_BATCH, (at + 1) * EVALUATION_BATCH)
-            self.model.test_step((x[rows], y[rows]))
+            self._test_logs.note(self.model.test_step((x[rows], y[rows])))
             return at + 1
 
         _count_to(-(-tf.shape(x)[0] // EVALUATION_BATCH), step)
-        return self.model.get_metrics_result()
+        return self._test_logs.results()
 
     def _averages(self, x: Any, order: Any, size: Any) -> None:
         def step(at: Any) -> Any:
@@ -109,7 +113,7 @@ def plain(results: Any) -> dict[str, float]:
 
 def arrays_of(variables: Sequence[Any]) -> tuple[np.ndarray, ...]:
     """Return copies of the variables' values."""
-    return tuple(np.array(variable) for variable in variables)
+    return tuple(tf.convert_to_tensor(variable).numpy() for variable in variables)
 
 
 def assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
