@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.records import RunRecords
@@ -28,32 +28,32 @@ def days_table(records: RunRecords, trial: str) -> pd.DataFrame:
     its end, seconds, checkpoint and its bytes (empty where it is not kept). A branch's begin with
     its parent's days up to the fork.
     """
-    entries = _in_order(records, trial)
+    rows = list(_rows(records, trial))
+    frame = to_frame(by_column(rows) or {name: [] for name in _columns(records)})
+    in_force = [name for name in frame.columns if name not in _columns(records)]
+    frame.attrs["importance"] = [*_columns(records)[:7], "bytes", *in_force]
+    return frame
+
+
+def _rows(records: RunRecords, trial: str) -> Iterator[dict[str, Any]]:
     gone = {id(entry) for entry in records.abandoned_days_of(trial)}
-    latest: dict[int, dict[str, Any]] = {}
-    rows: list[dict[str, Any]] = []
-    done: list[Entry] = []
+    latest: dict[int, Mapping[str, Any]] = {}
     asked: dict[str, Entry] = {}
-    for entry in entries:
+    meanwhile: list[Entry] = []
+    for entry in _in_order(records, trial):
         if entry["kind"] == "asked":
             asked[str(entry.get("request"))] = entry
         if entry["kind"] != "day":
-            done.append(entry)
+            meanwhile.append(entry)
             continue
-        before = latest.get(int(entry["day"]) - 1, {})
-        row = _row(records, entry, before, _done(done, asked))
+        row = _row(records, entry, latest.get(int(entry["day"]) - 1, {}), _done(meanwhile, asked))
         row["state"] = ABANDONED if id(entry) in gone else None
-        if row["state"] == ABANDONED or not _is_kept(records, entry):
+        if id(entry) in gone or not _is_kept(records, entry):
             row["bytes"] = None
-        latest[int(entry["day"])] = dict(entry.get("metrics") or {})
-        rows.append(row)
-        done = []
-    rows += _today(records, trial, latest, _done(done, asked))
-    frame = to_frame(by_column(rows) or {key: [] for key in _columns(records)})
-    changing = [name for name in frame.columns if name not in _columns(records)]
-    first = ["day", "state", "epoch", records.metric, "change", "changed", "done"]
-    frame.attrs["importance"] = [*first, "bytes", *changing]
-    return frame
+        yield row
+        latest[int(entry["day"])] = entry.get("metrics") or {}
+        meanwhile = []
+    yield from _today(records, trial, latest, _done(meanwhile, asked))
 
 
 def _in_order(records: RunRecords, trial: str) -> list[Entry]:
@@ -127,19 +127,18 @@ def _today(
     trial: str,
     latest: Mapping[int, Mapping[str, Any]],
     done: tuple[str, str],
-) -> list[dict[str, Any]]:
-    """Return a row for the day that has begun but not ended, if one has."""
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for the day that has begun but not ended, if one has."""
     days, epochs = records.days_of(trial), records.epochs_of(trial)
-    last = days[-1] if days else {"day": 0, "epoch": 0}
-    if not epochs or epochs[-1]["epoch"] <= last["epoch"]:
-        return []
-    day = {
-        "day": last["day"] + 1,
-        "epoch": epochs[-1]["epoch"],
-        "metrics": epochs[-1]["metrics"],
+    day, epoch = (days[-1]["day"], days[-1]["epoch"]) if days else (0, 0)
+    today = [row for row in epochs if row["epoch"] > epoch]
+    if not today:
+        return
+    so_far = {
+        "day": day + 1,
+        "epoch": today[-1]["epoch"],
+        "metrics": today[-1]["metrics"],
         "hyperparameters": records.in_force(trial),
-        "seconds": sum(
-            float(row.get("seconds") or 0) for row in epochs if row["epoch"] > last["epoch"]
-        ),
+        "seconds": sum(float(row.get("seconds") or 0) for row in today),
     }
-    return [_row(records, day, latest.get(last["day"], {}), done) | {"state": TODAY}]
+    yield _row(records, so_far, latest.get(day, {}), done) | {"state": TODAY}
