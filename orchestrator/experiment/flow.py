@@ -38,7 +38,9 @@ def _trained(prepared: Prepared, progress: bool) -> RunFolder:
 
     plan = prepared.plan
     folder = _new_folder(prepared)
-    shown = open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode) if progress else NullView()
+    shown = (
+        open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode) if progress else NullView()
+    )
     with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
         writer.event("run_started")
         recorder = Recorder(folder, plan, writer, view)

@@ -17,7 +17,16 @@ from orchestrator.catalog import code_fingerprint
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
 
-PACKAGES = ("orchestrator", "ray", "tensorflow", "tensorflow-cpu", "keras", "numpy", "pandas", "scikit-learn")
+PACKAGES = (
+    "orchestrator",
+    "ray",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+)
 
 
 def manifest_of(prepared: Prepared) -> dict[str, Any]:
@@ -34,7 +43,10 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "cores": prepared.cores,
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         },
-        "model": {"reference": prepared.model.text, "fingerprint": code_fingerprint(prepared.model)},
+        "model": {
+            "reference": prepared.model.text,
+            "fingerprint": code_fingerprint(prepared.model),
+        },
         "data": {
             "source": dataset.source,
             "fingerprint": dataset.fingerprint,

@@ -52,7 +52,9 @@ class Prepared:
 
         plan = self.plan
         return Job(
-            task=TrainingTask(self.model, self.dataset, plan.epochs, plan.recalibrate_every_validation),
+            task=TrainingTask(
+                self.model, self.dataset, plan.epochs, plan.recalibrate_every_validation
+            ),
             metric=plan.metric,
             mode=plan.mode,
             milestones=make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones,
@@ -121,7 +123,13 @@ def check_resources(plan: Plan) -> None:
 def visible_gpus() -> int:
     """Return the NVIDIA GPUs of this machine, as CUDA_VISIBLE_DEVICES shows them."""
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    present = len(list(Path("/proc/driver/nvidia/gpus").glob("*"))) if Path("/proc/driver/nvidia/gpus").exists() else 0
+    present = (
+        len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
+        if Path("/proc/driver/nvidia/gpus").exists()
+        else 0
+    )
     if shown is None:
         return present
-    return min(present, len([device for device in shown.split(",") if device.strip() not in ("", "-1")]))
+    return min(
+        present, len([device for device in shown.split(",") if device.strip() not in ("", "-1")])
+    )

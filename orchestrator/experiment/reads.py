@@ -56,7 +56,9 @@ def optimizers_of(space: Space) -> set[str]:
     return set(OPTIMIZER_READS)
 
 
-def _unread_in_builds(suspects: list[str], model: CallableReference, plan: Plan, dataset: Any) -> list[str]:
+def _unread_in_builds(
+    suspects: list[str], model: CallableReference, plan: Plan, dataset: Any
+) -> list[str]:
     from orchestrator.training.worker_process import prepare_tensorflow
 
     prepare_tensorflow(1)
@@ -64,7 +66,9 @@ def _unread_in_builds(suspects: list[str], model: CallableReference, plan: Plan,
 
     unread = set(suspects)
     for spec in plan.trials[:BUILDS_TRIED]:
-        unread -= watch_reads(model, spec.hyperparameters, (dataset.input_shape, dataset.num_classes))
+        unread -= watch_reads(
+            model, spec.hyperparameters, (dataset.input_shape, dataset.num_classes)
+        )
         if not unread:
             break
     return [name for name in suspects if name in unread]
@@ -78,4 +82,9 @@ def _sentence(name: str, optimizers: set[str], model: CallableReference, by_mode
             f" It is read by {', '.join(readers)}."
         )
     known = read_by_training(optimizers) | by_model
-    return explain(f"search_space.{name}", f"expected a hyperparameter that model {model.text} or training reads", name, known)
+    return explain(
+        f"search_space.{name}",
+        f"expected a hyperparameter that model {model.text} or training reads",
+        name,
+        known,
+    )

@@ -89,7 +89,11 @@ class Run:
             winner = self.records.winner or {}
             judged = winner if winner.get("trial") == trial.trial else {}
             return Best(
-                trial.trial, *found, dict(trial.hyperparameters), judged.get("validation"), judged.get("test")
+                trial.trial,
+                *found,
+                dict(trial.hyperparameters),
+                judged.get("validation"),
+                judged.get("test"),
             )
         return None
 
@@ -98,7 +102,9 @@ class Run:
         """The winner's model. Raises RecordError where no winner was examined."""
         file = self.folder.best / "model.keras"
         if not file.exists():
-            raise RecordError(f"{file}: expected the winner's model. Received: a run that is {self.status}, without one.")
+            raise RecordError(
+                f"{file}: expected the winner's model. Received: a run that is {self.status}, without one."
+            )
         return file
 
     def load_model(self) -> Any:

@@ -58,6 +58,16 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def journal_file(self) -> Path:
+        """What was asked of a babysat model, what was done and what it did, as JSON lines."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def requests(self) -> Path:
+        """The folder into which requests to a model in training are put, one file each."""
+        return self.path / "requests"
+
+    @property
     def best(self) -> Path:
         """The winner: model.keras, hyperparameters.yaml, metrics.json."""
         return self.path / "best"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.config import Experiment
@@ -17,12 +17,35 @@ from orchestrator.searchers.random import draw_trials, trial_seed
 
 @dataclass(frozen=True)
 class TrialSpec:
-    """One trial before it starts. ``trial`` is its name, ``index`` its place in the seed's sequence of draws."""
+    """One trial before it starts. ``trial`` is its name, ``index`` its place in the seed's sequence of draws.
+
+    ``checkpoint`` is the state it starts from, with ``changes`` made on it; a ``branch`` also shares the history of
+    the trial whose state that is. ``origin`` tells where that came from: {run, trial, day, epoch}.
+    """
 
     trial: str
     index: int
     seed: int
     hyperparameters: Mapping[str, Any]
+    checkpoint: str | None = None
+    branch: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    origin: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Nursery:
+    """How a plan's trials are babysat: their days, who watches, and what is changed when.
+
+    ``schedule`` holds (finished epochs, changes), ascending; ``keep_days`` None keeps every day's end.
+    """
+
+    day: Day
+    days: int
+    sitter: SitterOptions
+    learning_rate_test: bool
+    keep_days: int | None
+    schedule: tuple[tuple[int, Mapping[str, Any]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,7 @@ class Plan:
     gpus_per_trial: float
     keep_checkpoints: int
     recalibrate_every_validation: bool
+    nursery: Nursery | None = None
 
 
 def make_plan(experiment: Experiment, space: Space) -> Plan:

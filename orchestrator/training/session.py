@@ -39,7 +39,9 @@ class Session(Protocol):
 class TrialSession:
     """Trains a trial's epochs one after another and keeps the state of its best one."""
 
-    def __init__(self, trainer: Trainer, trial: str, chosen: Mapping[str, Any], seed: int, goal: Goal) -> None:
+    def __init__(
+        self, trainer: Trainer, trial: str, chosen: Mapping[str, Any], seed: int, goal: Goal
+    ) -> None:
         self._trainer = trainer
         self._trial = trial
         self._chosen = dict(chosen)
@@ -56,7 +58,10 @@ class TrialSession:
             self._begun = True
         deadline = time.monotonic() + seconds
         try:
-            while not self._reports_after(self._epoch(progress), progress) and time.monotonic() < deadline:
+            while (
+                not self._reports_after(self._epoch(progress), progress)
+                and time.monotonic() < deadline
+            ):
                 pass
         finally:
             self._save_improved()
@@ -68,7 +73,9 @@ class TrialSession:
         value = row["metrics"][self._goal.metric]
         if is_better(value, self._best, self._goal.mode):
             self._best = value
-            self._improved = self._trainer.checkpoint({"trial": self._trial, "chosen": self._chosen, **row})
+            self._improved = self._trainer.checkpoint(
+                {"trial": self._trial, "chosen": self._chosen, **row}
+            )
         return row
 
     def _reports_after(self, row: Mapping[str, Any], progress: Progress) -> bool:
@@ -88,7 +95,9 @@ def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
     metrics = trainer.train_epoch()
     seconds = time.perf_counter() - start
     if metric not in metrics:
-        raise TrialError(explain("metric", "expected a metric that the model reports", metric, metrics))
+        raise TrialError(
+            explain("metric", "expected a metric that the model reports", metric, metrics)
+        )
     return {"trial": trial, "epoch": trainer.epoch, "metrics": metrics, "seconds": seconds}
 
 
