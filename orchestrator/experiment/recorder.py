@@ -18,6 +18,9 @@ class View(Protocol):
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Show finished epochs."""
 
+    def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Show entries of the journal."""
+
     def trial_ended(self, end: TrialEnd) -> None:
         """Show how a trial ended."""
 
@@ -40,7 +43,9 @@ class Recorder:
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
         self._running[spec.trial] = spec
-        self._writer.trial_started(spec.trial, spec.index, spec.seed, spec.hyperparameters)
+        self._writer.trial_started(
+            spec.trial, spec.index, spec.seed, spec.hyperparameters, origin=spec.origin
+        )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -52,6 +57,11 @@ class Recorder:
         if new is not None and is_better(new[1], old[1] if old else None, self._plan.mode):
             self._best[trial] = new
         self._view.epochs(rows)
+
+    def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Note what was asked of babysat trials, what was done and what it did."""
+        self._writer.journal(entries)
+        self._view.journal(entries)
 
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended, its whole error in a file of its own."""

@@ -30,7 +30,9 @@ class CarriedState:
             assign_all(seeds, self.seeds)
         optimizer = keras_optimizer(compiled)
         shapes = [tuple(variable.shape) for variable in optimizer.variables]
-        if type(optimizer).__name__ == self.optimizer_kind and shapes == [a.shape for a in self.optimizer]:
+        if type(optimizer).__name__ == self.optimizer_kind and shapes == [
+            a.shape for a in self.optimizer
+        ]:
             assign_all(optimizer.variables, self.optimizer)
 
 

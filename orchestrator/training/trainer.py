@@ -186,7 +186,9 @@ class Trainer:
 
     def _recalibrates(self) -> bool:
         asked = self.hyperparameters.get("recalibrate_batch_norm")
-        return self.task.recalibrate_every_validation if asked is None else asked == "every_validation"
+        return (
+            self.task.recalibrate_every_validation if asked is None else asked == "every_validation"
+        )
 
     def _put_in_force(self) -> float | None:
         """Set the live hyperparameters; return the epoch's learning rate, None where the user's model has its own."""

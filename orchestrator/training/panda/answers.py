@@ -122,7 +122,12 @@ class Answers:
             case "stop":
                 panda.ended = panda.progress.stopped = True
         panda.note(
-            "applied", request=request.id, by=request.who, action=request.action, changes={}, how=None
+            "applied",
+            request=request.id,
+            by=request.who,
+            action=request.action,
+            changes={},
+            how=None,
         )
 
     def _branch(self, request: Request) -> None:
@@ -145,6 +150,7 @@ class Answers:
                     "trial": panda.trial,
                     "day": day,
                     "epoch": int(origin.about["epoch"]),
+                    "stretch": int(origin.about["panda"]["stretch"]),
                 },
             }
         )

@@ -51,13 +51,17 @@ class Care:
             evidence=found.evidence,
         )
         if self.acts:
-            self._answers.change({"learning_rate": found.learning_rate}, by="sitter:learning_rate_test")
+            self._answers.change(
+                {"learning_rate": found.learning_rate}, by="sitter:learning_rate_test"
+            )
 
     def after_epoch(self, row: Mapping[str, Any]) -> bool:
         """Let the sitter look at an epoch; return whether it took the panda somewhere else."""
         panda = self._panda
         rate = float(row["metrics"].get("learning_rate", 0.0))
-        return any([self._heed(finding) for finding in panda.sitter.after_epoch(row["metrics"], rate)])
+        return any(
+            [self._heed(finding) for finding in panda.sitter.after_epoch(row["metrics"], rate)]
+        )
 
     def end_day(self, row: Mapping[str, Any]) -> None:
         """Close the day: its checkpoint, its line in the journal, what changes did, the sitter's look."""

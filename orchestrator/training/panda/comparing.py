@@ -22,7 +22,9 @@ def compare_branches(panda: PandaSession, finding: Finding) -> None:
     """
     start = panda.checkpoint()
     alpha = float(panda.trainer.hyperparameters["learning_rate"])
-    stretches = [_stretch(panda, start, alpha * factor, finding.epochs) for factor in finding.factors]
+    stretches = [
+        _stretch(panda, start, alpha * factor, finding.epochs) for factor in finding.factors
+    ]
     losses = {
         factor: [row["metrics"]["val_loss"] for row in rows]
         for factor, (rows, _) in zip(finding.factors, stretches, strict=True)

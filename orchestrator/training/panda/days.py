@@ -58,7 +58,9 @@ class DayCheckpoints:
             ends[int(checkpoint.about["epoch"])] = checkpoint
         if epoch not in ends:
             known = ", ".join(map(str, sorted(ends))) or "none"
-            raise RecordError(f"epoch {epoch}: expected an epoch at a kept day's end. Known: {known}.")
+            raise RecordError(
+                f"epoch {epoch}: expected an epoch at a kept day's end. Known: {known}."
+            )
         return ends[epoch]
 
     def kept(self) -> list[int]:

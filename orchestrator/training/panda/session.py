@@ -181,7 +181,9 @@ class PandaSession:
             return
         if not finite(row["metrics"].get("loss")):
             self.progress.diverged = self.ended = True
-            self.note("verdict", text="the loss is not finite and no sitter may act: the panda ends")
+            self.note(
+                "verdict", text="the loss is not finite and no sitter may act: the panda ends"
+            )
             return
         memory = self.memory
         today = (memory.epochs_today, memory.seconds_today, memory.steps_today)
