@@ -41,7 +41,7 @@ Force = Annotated[
 ]
 
 
-def set_(
+def set_(  # noqa: PLR0913 (a command's parameters are its flags)
     run: PandaName,
     values: Values,
     why: Why = None,
@@ -74,7 +74,7 @@ def continue_(run: PandaName, why: Why = None, storage: Storage = RUNS) -> None:
     _ask(run, storage, lambda panda: panda.continue_(why))
 
 
-def rollback(
+def rollback(  # noqa: PLR0913
     run: PandaName,
     to_day: Annotated[
         int | None,
@@ -92,7 +92,7 @@ def rollback(
     _ask(run, storage, lambda panda: panda.rollback(to_day, to_epoch, why, at_day))
 
 
-def branch(
+def branch(  # noqa: PLR0913
     run: PandaName,
     name: Annotated[
         str, typer.Option("--name", metavar="NAME", show_default=False, help="The branch's name.")
