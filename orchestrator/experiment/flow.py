@@ -56,6 +56,7 @@ def _trained(
         if before is not None:
             recorder.remember(before)
         ended = False
+        view.note(f"starting Ray for {plan.described}")
         try:
             ended = run_plan(plan, prepared.space, prepared.job(folder), recorder, prepared.cores)
         except KeyboardInterrupt:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalog import CallableReference, mentioned_names
+from orchestrator.catalog import CallableReference, read_names
 from orchestrator.domains import Choice, Fixed, Space
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.strategies import Plan
@@ -32,13 +32,13 @@ def check_every_hyperparameter_is_read(
 
 def unmentioned(space: Space, model: CallableReference) -> list[str]:
     """Return the hyperparameters that neither training nor the source of the model's builder mentions."""
-    known = read_by_training(optimizers_of(space)) | mentioned_names(model)
+    known = read_by_training(optimizers_of(space)) | read_names(model)
     return [name for name in space.names if name not in known]
 
 
 def refuse_unread(names: list[str], space: Space, model: CallableReference) -> None:
     """Raise ExperimentFileError for the first of ``names``, which nothing reads."""
-    by_model = {word for word in mentioned_names(model) if word.isidentifier()}
+    by_model = read_names(model)
     for name in names:
         raise ExperimentFileError(_sentence(name, optimizers_of(space), model, by_model))
 

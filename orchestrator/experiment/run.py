@@ -91,7 +91,7 @@ class Run:
             return Best(
                 trial.trial,
                 *found,
-                dict(trial.hyperparameters),
+                dict(judged.get("hyperparameters") or trial.hyperparameters),
                 judged.get("validation"),
                 judged.get("test"),
             )

@@ -66,6 +66,13 @@ class Plan:
     recalibrate_every_validation: bool
     nursery: Nursery | None = None
 
+    @property
+    def described(self) -> str:
+        """Return the plan in a few words."""
+        if self.nursery is not None:
+            return f"one model, {self.nursery.days} days of {self.nursery.day}"
+        return f"{len(self.trials)} trials of up to {self.epochs} epochs"
+
 
 def plan_of(experiment: Experiment, trials: tuple[TrialSpec, ...], **more: Any) -> Plan:
     """Return the plan of ``trials`` with what every strategy takes from the experiment; ``more`` comes on top."""

@@ -18,7 +18,8 @@ from orchestrator.training.trainer import Trainer
 def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]:
     """Examine a checkpointed model and save it under ``best``.
 
-    Returns {epoch, validation_before_recalibration, validation, test}, each split's value a mapping of metrics. The
+    Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test}, each split's value a
+    mapping of metrics (None for a test split without rows) and the hyperparameters those in force at that epoch. The
     saved ``model.keras`` needs nothing of ours to be loaded.
     """
     checkpoint = load_checkpoint(checkpoint_file)
@@ -30,9 +31,10 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     metrics = {
         "trial": checkpoint.about.get("trial"),
         "epoch": checkpoint.about["epoch"],
+        "hyperparameters": checkpoint.about.get("chosen", {}),
         "validation_before_recalibration": before,
         "validation": learner.evaluate("validation"),
-        "test": learner.evaluate("test"),
+        "test": learner.evaluate("test") if trainer.task.dataset.test.rows else None,
     }
     save_model(trainer, checkpoint, best / "model.keras")
     hyperparameters = yaml.safe_dump(checkpoint.about.get("chosen", {}), sort_keys=False)

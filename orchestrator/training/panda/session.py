@@ -129,7 +129,10 @@ class PandaSession:
             self.trainer.begin(self.birth.hyperparameters, self.birth.seed)
         if self.birth.changes:
             self.trainer.change(self.birth.changes)
-        Care(self).test_learning_rate()
+        care = Care(self)
+        care.test_learning_rate()
+        if not self.birth.branch:
+            care.show_day_0()
         self.days.save(self.memory.day, self.checkpoint())
 
     def _inherit(self, checkpoint: Checkpoint) -> None:
