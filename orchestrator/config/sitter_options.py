@@ -128,6 +128,13 @@ class SitterOptions(Options):
         default="advise", description="off; advise: says what it would do; act: does it."
     )
     patience: Count = Field(default=3, description="Days without a gain that make a plateau.")
+    smallest_fall: Real = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share by which a day's training loss has to be below the untrained model's;"
+        " otherwise it learnt nothing, and day 0 is gone back to instead.",
+    )
     divergence: DivergenceOptions = Field(
         default_factory=DivergenceOptions, description="The loss has run away."
     )

@@ -10,7 +10,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DaySeen:
-    """One day's end as the rules look at it; ``score`` is the metric, larger being better."""
+    """One day's end as the rules look at it; ``score`` is the metric, larger being better.
+
+    ``good`` says that it had not diverged and had learnt something.
+    """
 
     day: int
     epoch: int
@@ -61,7 +64,7 @@ class Memory:
 
     @property
     def last_good_day(self) -> int:
-        """The last day whose end had not diverged; 0, before training, where there is none."""
+        """The last good day; 0, before training, where there is none."""
         return next((day.day for day in reversed(self.days) if day.good), 0)
 
 

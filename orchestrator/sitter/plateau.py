@@ -100,12 +100,9 @@ def finding(memory: Memory, evidence: dict[str, Any], options: PlateauOptions) -
 
 
 def _starting_point(memory: Memory, error: float) -> DaySeen | None:
-    """Return the best day; or day 0 where no day is better than that beyond the noise.
-
-    A model that learnt nothing may be damaged (units that are dead never come back), so a fresh
-    start at a lower α is worth more than its weights.
-    """
+    """Return the best day; or day 0 where the best is not good, or no better beyond the noise."""
     best, first = memory.best_day, memory.days[0]
-    if best is None or first.day != 0 or best.score is None or first.score is None:
+    if best is None or first.day != 0 or best.score is None:
         return best
-    return first if best.score - first.score <= error else best
+    within_noise = first.score is not None and best.score - first.score <= error
+    return first if within_noise or not best.good else best

@@ -119,13 +119,25 @@ class Sitter:
             score=None if value is None else self._sign * value,
             loss=loss,
             val_loss=number(metrics.get("val_loss")),
-            good=not memory.diverged,
+            good=not memory.diverged and self._learnt(record, loss),
         )
         earlier = tuple(day for day in memory.days if day.day < record.day)
         memory = replace(memory, days=(*earlier, seen), since=min(memory.since, record.day))
         if record.day == 0 and loss is not None:
             memory = replace(memory, first_loss=loss, best_loss=loss)
         return memory if rate is None else replace(memory, learning_rate=rate)
+
+    def _learnt(self, record: DayRecord, loss: float | None) -> bool:
+        """Return whether a day is worth going back to: True where that cannot be told.
+
+        An α far too large can leave a model damaged without a divergence (units that are dead
+        never come back), and no smaller α repairs it: a fresh start does.
+        """
+        days = self._memory.days
+        if record.day == 0 or loss is None or not days or days[0].day != 0 or days[0].loss is None:
+            return True
+        first = days[0].loss
+        return first - loss >= self._options.smallest_fall * abs(first)
 
     def _plateau(self, day: DayRecord) -> Finding | None:
         options, acts = self._options, self._options.mode == "act"
