@@ -38,16 +38,12 @@ def watch(
         start = time.perf_counter()
         child = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=env)
         timed_out = False
-        while True:
-            try:
-                child.wait(INTERVAL_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                family = tree(child.pid)
-                peak_rss = max(peak_rss, sum(map(rss_mb, family)))
-                if ticks % PSS_EVERY == 0:
-                    peak_pss = max(peak_pss, sum(map(pss_mb, family)))
-                ticks += 1
+        while not ended_meanwhile(child):
+            family = tree(child.pid)
+            peak_rss = max(peak_rss, sum(map(rss_mb, family)))
+            if ticks % PSS_EVERY == 0:
+                peak_pss = max(peak_pss, sum(map(pss_mb, family)))
+            ticks += 1
             if time.perf_counter() - start > timeout_seconds and not timed_out:
                 timed_out = True
                 end(family)
@@ -58,6 +54,15 @@ def watch(
         peak_rss_mb=round(peak_rss, 1),
         peak_pss_mb=round(peak_pss, 1) if peak_pss else None,
     )
+
+
+def ended_meanwhile(child: subprocess.Popen[bytes]) -> bool:
+    """Wait for one interval; return whether the process ended in it."""
+    try:
+        child.wait(INTERVAL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def tree(pid: int) -> list[psutil.Process]:

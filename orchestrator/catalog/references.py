@@ -48,10 +48,11 @@ class CallableReference:
                 f"{self.text}: the file was expected at {file} and is not there."
             )
         with UsersCode(self.text, str(file)):
-            if self.kind == "module" or file is None:
-                module = importlib.import_module(self.place)
-            else:
-                module = load_file(file)
+            module = (
+                importlib.import_module(self.place)
+                if self.kind == "module" or file is None
+                else load_file(file)
+            )
         found = getattr(module, self.function, None)
         if not callable(found):
             known = [name for name, value in vars(module).items() if _is_own(name, value, module)]

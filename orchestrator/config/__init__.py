@@ -25,7 +25,7 @@ from orchestrator.config.sitter_options import (
     PlateauOptions,
     SitterOptions,
 )
-from orchestrator.config.template import init_template
+from orchestrator.config.template import init_template, write_template
 
 __all__ = [
     "AshaOptions",
@@ -54,4 +54,5 @@ __all__ = [
     "read_document",
     "to_yaml",
     "with_overrides",
+    "write_template",
 ]

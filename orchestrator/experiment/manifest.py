@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
-import subprocess
+import subprocess  # noqa: TID251 (asks git which commit this is; submits nothing)
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -17,7 +17,16 @@ from orchestrator.catalog import code_fingerprint
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
 
-PACKAGES = ("orchestrator", "ray", "tensorflow", "tensorflow-cpu", "keras", "numpy", "pandas", "scikit-learn")
+PACKAGES = (
+    "orchestrator",
+    "ray",
+    "tensorflow",
+    "tensorflow-cpu",
+    "keras",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+)
 
 
 def manifest_of(prepared: Prepared) -> dict[str, Any]:
@@ -25,6 +34,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
     dataset = prepared.dataset
     return {
         "command": sys.argv,
+        "folder": str(prepared.experiment.folder.resolve()),
         "seed": prepared.experiment.seed,
         "versions": {"python": platform.python_version()} | versions(),
         "git": _git(prepared.experiment.folder),
@@ -34,7 +44,10 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "cores": prepared.cores,
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         },
-        "model": {"reference": prepared.model.text, "fingerprint": code_fingerprint(prepared.model)},
+        "model": {
+            "reference": prepared.model.text,
+            "fingerprint": code_fingerprint(prepared.model),
+        },
         "data": {
             "source": dataset.source,
             "fingerprint": dataset.fingerprint,

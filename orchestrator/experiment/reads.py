@@ -24,14 +24,23 @@ def check_every_hyperparameter_is_read(
     A name that the builder's source mentions counts as read. One that it does not is tried: the builder runs on some
     of the plan's draws and its reads are watched. Only a suspect costs that time.
     """
-    optimizers = optimizers_of(space)
-    trained = read_by_training(optimizers)
-    mentioned = mentioned_names(model)
-    suspects = [name for name in space.names if name not in trained and name not in mentioned]
+    suspects = unmentioned(space, model)
     if suspects and model.kind != "bundled":
         suspects = _unread_in_builds(suspects, model, plan, dataset)
-    for name in suspects:
-        raise ExperimentFileError(_sentence(name, optimizers, model, {word for word in mentioned if word.isidentifier()}))
+    refuse_unread(suspects, space, model)
+
+
+def unmentioned(space: Space, model: CallableReference) -> list[str]:
+    """Return the hyperparameters that neither training nor the source of the model's builder mentions."""
+    known = read_by_training(optimizers_of(space)) | mentioned_names(model)
+    return [name for name in space.names if name not in known]
+
+
+def refuse_unread(names: list[str], space: Space, model: CallableReference) -> None:
+    """Raise ExperimentFileError for the first of ``names``, which nothing reads."""
+    by_model = {word for word in mentioned_names(model) if word.isidentifier()}
+    for name in names:
+        raise ExperimentFileError(_sentence(name, optimizers_of(space), model, by_model))
 
 
 def optimizers_of(space: Space) -> set[str]:
@@ -47,7 +56,9 @@ def optimizers_of(space: Space) -> set[str]:
     return set(OPTIMIZER_READS)
 
 
-def _unread_in_builds(suspects: list[str], model: CallableReference, plan: Plan, dataset: Any) -> list[str]:
+def _unread_in_builds(
+    suspects: list[str], model: CallableReference, plan: Plan, dataset: Any
+) -> list[str]:
     from orchestrator.training.worker_process import prepare_tensorflow
 
     prepare_tensorflow(1)
@@ -55,7 +66,9 @@ def _unread_in_builds(suspects: list[str], model: CallableReference, plan: Plan,
 
     unread = set(suspects)
     for spec in plan.trials[:BUILDS_TRIED]:
-        unread -= watch_reads(model, spec.hyperparameters, (dataset.input_shape, dataset.num_classes))
+        unread -= watch_reads(
+            model, spec.hyperparameters, (dataset.input_shape, dataset.num_classes)
+        )
         if not unread:
             break
     return [name for name in suspects if name in unread]
@@ -69,4 +82,9 @@ def _sentence(name: str, optimizers: set[str], model: CallableReference, by_mode
             f" It is read by {', '.join(readers)}."
         )
     known = read_by_training(optimizers) | by_model
-    return explain(f"search_space.{name}", f"expected a hyperparameter that model {model.text} or training reads", name, known)
+    return explain(
+        f"search_space.{name}",
+        f"expected a hyperparameter that model {model.text} or training reads",
+        name,
+        known,
+    )

@@ -11,7 +11,7 @@ from orchestrator.errors import RecordError
 from orchestrator.records import RunFolder, RunRecords, read_run
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pandas as pd  # noqa: TID251 (a type alone)
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,14 @@ class Run:
         """running, finished or interrupted."""
         return self.records.status
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether a trial got through: finished or stopped in time, with a finite value."""
+        return any(
+            trial.status in ("finished", "stopped") and self.records.best_of(trial.trial)
+            for trial in self.records.trials
+        )
+
     def reload(self) -> Run:
         """Return the run as it is on disk now."""
         return Run(self.folder)
@@ -81,7 +89,11 @@ class Run:
             winner = self.records.winner or {}
             judged = winner if winner.get("trial") == trial.trial else {}
             return Best(
-                trial.trial, *found, dict(trial.hyperparameters), judged.get("validation"), judged.get("test")
+                trial.trial,
+                *found,
+                dict(trial.hyperparameters),
+                judged.get("validation"),
+                judged.get("test"),
             )
         return None
 
@@ -90,7 +102,9 @@ class Run:
         """The winner's model. Raises RecordError where no winner was examined."""
         file = self.folder.best / "model.keras"
         if not file.exists():
-            raise RecordError(f"{file}: expected the winner's model. Received: a run that is {self.status}, without one.")
+            raise RecordError(
+                f"{file}: expected the winner's model. Received: a run that is {self.status}, without one."
+            )
         return file
 
     def load_model(self) -> Any:
@@ -100,6 +114,6 @@ class Run:
         return load_model(self.model_file)
 
 
-def open_run(path: str | Path) -> Run:
-    """Return a run from its folder, or by its name below ``./runs``."""
-    return Run(RunFolder.open(path))
+def open_run(path: str | Path, storage: str | Path = "./runs") -> Run:
+    """Return a run from its folder, or by its name below ``storage``."""
+    return Run(RunFolder.open(path, storage))

@@ -6,7 +6,7 @@ import math
 from bisect import insort
 from typing import Any
 
-from orchestrator.schedulers.decision import CONTINUE, Decision, score
+from orchestrator.schedulers.decision import CONTINUE, Decision, reported, score
 
 
 def rung_epochs(grace_epochs: int, reduction_factor: float, epochs: int) -> tuple[int, ...]:
@@ -59,9 +59,4 @@ class Asha:
         as_good_or_better = sum(1 for other in rung.values() if other >= mine)
         cutoff = -best_first[passing - 1]
         stop = mine == -math.inf or as_good_or_better > passing
-        return Decision(stop, self._reported(cutoff))
-
-    def _reported(self, cutoff: float) -> float | None:
-        if not math.isfinite(cutoff):
-            return None
-        return cutoff if self._mode == "max" else -cutoff
+        return Decision(stop, reported(cutoff, self._mode))

@@ -40,3 +40,10 @@ def score(value: Any, mode: str) -> float:
     if not math.isfinite(number):
         return -math.inf
     return number if mode == "max" else -number
+
+
+def reported(cutoff: float, mode: str) -> float | None:
+    """Return a score as the metric it was made from, None for one that stands for no number."""
+    if not math.isfinite(cutoff):
+        return None
+    return cutoff if mode == "max" else -cutoff

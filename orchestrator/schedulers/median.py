@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from orchestrator.schedulers.decision import CONTINUE, Decision, score
+from orchestrator.schedulers.decision import CONTINUE, Decision, reported, score
 
 
 class MedianStopping:
@@ -43,7 +43,7 @@ class MedianStopping:
         if len(averages) < self._min_trials:
             return CONTINUE
         cutoff = statistics.median(averages)
-        return Decision(max(mine.values()) < cutoff, cutoff if self._mode == "max" else -cutoff)
+        return Decision(max(mine.values()) < cutoff, reported(cutoff, self._mode))
 
 
 def _average_until(values: dict[int, float], epoch: int) -> float | None:

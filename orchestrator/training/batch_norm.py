@@ -12,6 +12,15 @@ RECALIBRATION_ROWS = 10_000
 RECALIBRATION_BATCH = 256
 
 
+def norm_layers(model: Any) -> list[Any]:
+    """Return the BatchNormalization layers of a model and of the models in it."""
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False, recursive=True)
+        if isinstance(layer, keras.layers.BatchNormalization)
+    ]
+
+
 class LiveMomentum:
     """The momentum of a model's BatchNormalization layers, changed without a new trace.
 
@@ -20,11 +29,7 @@ class LiveMomentum:
     """
 
     def __init__(self, model: Any, asked: float) -> None:
-        self.layers = [
-            layer
-            for layer in model._flatten_layers(include_self=False, recursive=True)
-            if isinstance(layer, keras.layers.BatchNormalization)
-        ]
+        self.layers = norm_layers(model)
         self._own = [float(layer.momentum) for layer in self.layers]
         self._momentum = asked
         self.follows = [own == asked for own in self._own]
@@ -50,7 +55,11 @@ class LiveMomentum:
     @property
     def averages(self) -> list[Any]:
         """Return the moving averages, which recalibration replaces."""
-        return [average for layer in self.layers for average in (layer.moving_mean, layer.moving_variance)]
+        return [
+            average
+            for layer in self.layers
+            for average in (layer.moving_mean, layer.moving_variance)
+        ]
 
 
 def recalibration_rows(rows: int) -> np.ndarray:

@@ -11,14 +11,25 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
+from keras.src.random.seed_generator import global_seed_generator  # not public
 
-from orchestrator.catalog import CallableReference
+from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.errors import TrialError
+from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.hyperparameters import RecordedHyperparameters
-from orchestrator.training.optimizers import LiveOptimizer, decays_weights, known_optimizer, stock_optimizer
+from orchestrator.training.optimizers import (
+    LiveOptimizer,
+    decays_weights,
+    known_optimizer,
+    stock_optimizer,
+)
 
-BATCH_NORM_MOMENTUM = 0.9
-"""What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable."""
+BATCH_NORM_MOMENTUM = 0.9 + 2**-24
+"""What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable.
+
+A number that nobody writes, so that a layer's own momentum is told apart from one that was read.
+"""
 
 
 @dataclass(frozen=True)
@@ -40,7 +51,9 @@ class Compiled:
     one_hot: bool
 
 
-def build_model(reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any) -> Built:
+def build_model(
+    reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any
+) -> Built:
     """Build a model from its seed. ``shape`` is (input_shape, num_classes).
 
     Raises TrialError when what the builder returns is no Keras model with one output unit a class.
@@ -50,24 +63,27 @@ def build_model(reference: CallableReference, hyperparameters: Mapping[str, Any]
     momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
     recorded = RecordedHyperparameters({**hyperparameters, "batch_norm_momentum": momentum})
     set_seed(reference, seed)
-    model = reference.load()(recorded, tuple(input_shape), num_classes)
-    _check(model, reference, num_classes)
+    with UsersCode(f"model {reference.text}", str(reference.file)):
+        model = reference.load()(recorded, tuple(input_shape), num_classes)
+        _check(model, reference, shape)
     reads = recorded.reads()
     follows = "batch_norm_momentum" in reads
-    reads.pop("batch_norm_momentum", None)
+    if all(float(layer.momentum) == momentum for layer in norm_layers(model)):
+        reads.pop("batch_norm_momentum", None)  # it is live: no trace depends on it
     compiled_by_user = getattr(model, "optimizer", None) is not None
     return Built(model, reads, compiled_by_user, momentum if follows else float("nan"))
 
 
 def set_seed(reference: CallableReference, seed: int) -> None:
-    """Seed Python, NumPy and, for a builder that uses it, TensorFlow's own generator.
+    """Seed Python, NumPy, Keras's own generator and, for a builder that uses it, TensorFlow's.
 
-    Keras draws from the first two alone. TensorFlow's seeding throws every compiled kernel of the process away, which
-    costs each trial on a warm program more than its first epoch.
+    Layers draw from the first three alone. TensorFlow's seeding throws every compiled kernel of the process away, which
+    costs each trial on a warm program more than its first epoch. Keras's generator is set in place, where
+    ``keras.utils.set_random_seed`` makes a new one that a traced program would not know of.
     """
+    global_seed_generator().state.assign([seed, 0])
     if _uses_tensorflow_random(reference):
-        keras.utils.set_random_seed(seed)
-        return
+        tf.random.set_seed(seed)
     random.seed(seed)
     np.random.seed(seed)
 
@@ -77,17 +93,25 @@ def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
     file = reference.file
-    return file is None or re.search(r"\b(tf|tensorflow)\b.*\brandom\b", file.read_text("utf-8")) is not None
+    return (
+        file is None
+        or re.search(r"\b(tf|tensorflow)\b.*\brandom\b", file.read_text("utf-8")) is not None
+    )
 
 
-def watch_reads(reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any) -> set[str]:
+def watch_reads(
+    reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any
+) -> set[str]:
     """Return the hyperparameters a builder reads for one configuration."""
     return set(build_model(reference, hyperparameters, 0, shape).reads)
 
 
 def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return all that the traced programs of a model depend on."""
-    structure: dict[str, Any] = {"reads": dict(built.reads), "compiled_by_user": built.compiled_by_user}
+    structure: dict[str, Any] = {
+        "reads": dict(built.reads),
+        "compiled_by_user": built.compiled_by_user,
+    }
     if not built.compiled_by_user:
         structure |= {
             "optimizer": known_optimizer(hyperparameters),
@@ -132,12 +156,19 @@ def _compile(model: Any, optimizer: Any, hyperparameters: Mapping[str, Any]) -> 
     return bool(smoothing)
 
 
-def _check(model: Any, reference: CallableReference, num_classes: int) -> None:
+def _check(model: Any, reference: CallableReference, shape: Any) -> None:
+    """Refuse what cannot be trained; build a model that waits for its input, so that it has its variables."""
+    input_shape, num_classes = shape
     if not isinstance(model, keras.Model):
-        raise TrialError(f"{reference}: expected a keras.Model. Received: {type(model).__name__}.")
-    units = model.output_shape[-1] if isinstance(model.output_shape, tuple) else None
+        raise TrialError(
+            f"model {reference.text}: expected a keras.Model. Received: {type(model).__name__}."
+        )
+    output = getattr(model, "output_shape", None) if model.built else None
+    if output is None:
+        output = getattr(model(keras.Input(input_shape)), "shape", None)
+    units = output[-1] if isinstance(output, tuple) and output else None
     if units != num_classes and not getattr(model, "optimizer", None):
         raise TrialError(
-            f"{reference}: expected a softmax head with {num_classes} units, one a class."
-            f" Received: output shape {model.output_shape}."
+            f"model {reference.text}: expected a softmax head with {num_classes} units, one a class."
+            f" Received: output shape {output}."
         )

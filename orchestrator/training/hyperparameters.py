@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from orchestrator.errors import TrialError, explain
+
 DEFAULTS: dict[str, Any] = {
     "optimizer": "sgd",
     "learning_rate": 0.01,
@@ -40,6 +42,23 @@ ALWAYS_READ = frozenset(
     }
 )
 
+LIVE = frozenset(
+    {
+        "learning_rate",
+        "momentum",
+        "beta_1",
+        "beta_2",
+        "epsilon",
+        "weight_decay",
+        "batch_size",
+        "learning_rate_decay",
+        "decay_schedule",
+        "batch_norm_momentum",
+        "recalibrate_batch_norm",
+    }
+)
+"""What changes on a live model without building it anew, unless its own builder reads it."""
+
 ADAMW_WEIGHT_DECAY = 0.004
 """Keras's own default for AdamW."""
 
@@ -47,6 +66,15 @@ ADAMW_WEIGHT_DECAY = 0.004
 def read_by_training(optimizers: Iterable[str]) -> frozenset[str]:
     """Return the names that training reads when any of ``optimizers`` may be used."""
     return ALWAYS_READ.union(*(OPTIMIZER_READS.get(name, frozenset()) for name in optimizers))
+
+
+def batch_size_of(hyperparameters: Mapping[str, Any]) -> int:
+    """Return the rows of a mini-batch. Raises TrialError for what is no whole number above 0."""
+    asked = hyperparameters["batch_size"]
+    whole = isinstance(asked, int) or (isinstance(asked, float) and asked.is_integer())
+    if isinstance(asked, bool) or not whole or asked < 1:
+        raise TrialError(explain("batch_size", "expected a whole number above 0", asked))
+    return int(asked)
 
 
 def batch_norm_momentum(steps_per_epoch: int) -> float:

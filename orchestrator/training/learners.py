@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -10,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.data import Dataset, StreamedDataset
+from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
-from orchestrator.training.program import Program, plain
+from orchestrator.training.program import Program, arrays_of, plain
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -40,6 +43,12 @@ class Learner(Protocol):
 
     def train(self, epoch: Epoch) -> dict[str, float]:
         """Train one epoch; return Keras's metrics."""
+
+    def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
+        """Yield batches of training rows for ever, as ``train_on`` takes them."""
+
+    def train_on(self, batch: Any) -> float:
+        """Train on one batch; return its loss before the step."""
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
@@ -95,6 +104,15 @@ class CompiledLearner:
         x, y = self._tensors.of("train", self.compiled.one_hot)
         return self.program.train(x, y, epoch.order(int(x.shape[0])), epoch.batch_size)
 
+    def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
+        """Yield the indices of training rows, whole batches for ever."""
+        yield from _index_batches(seed, batch_size, self._tensors.dataset.train.rows)
+
+    def train_on(self, batch: Any) -> float:
+        """Train on one batch; return its loss before the step."""
+        x, y = self._tensors.of("train", self.compiled.one_hot)
+        return self.program.train(x, y, batch, len(batch))["loss"]
+
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
         return self.program.evaluate(*self._tensors.of(split, self.compiled.one_hot))
@@ -118,29 +136,58 @@ class FitLearner:
         """Train one epoch; return Keras's metrics."""
         if isinstance(self._dataset, StreamedDataset):
             stream = self._stream("train", epoch.batch_size, epoch.seed + epoch.number)
-            history = self.compiled.model.fit(stream, epochs=1, verbose=0)
+            history = self.compiled.model.fit(stream, shuffle=False, epochs=1, verbose=0)
         else:
             order = epoch.order(len(self._dataset.train.y))
             x, y = self._dataset.train.x[order], self._labels(self._dataset.train.y[order])
             history = self.compiled.model.fit(
                 x, y, batch_size=epoch.batch_size, shuffle=False, epochs=1, verbose=0
             )
+        if not isinstance(getattr(history, "history", None), dict):
+            raise TrialError(
+                f"fit(): expected Keras's History in return. Received: {type(history).__name__}."
+            )
         return plain({name: values[-1] for name, values in history.history.items()})
+
+    def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
+        """Yield (x, y) of training rows for ever."""
+        if isinstance(self._dataset, StreamedDataset):
+            for again in itertools.count(seed):
+                yield from self._dataset.train.batches(batch_size, again)
+        train: Any = self._dataset.train
+        for rows in _index_batches(seed, batch_size, train.rows):
+            yield train.x[rows], train.y[rows]
+
+    def train_on(self, batch: Any) -> float:
+        """Train on one batch; return its loss before the step."""
+        x, y = batch
+        self.compiled.model.reset_metrics()
+        results = self.compiled.model.train_on_batch(x, self._labels(y), return_dict=True)
+        return plain(results)["loss"]
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
         if isinstance(self._dataset, StreamedDataset):
-            return plain(self.compiled.model.evaluate(self._stream(split, 1024, None), verbose=0, return_dict=True))
+            return plain(
+                self.compiled.model.evaluate(
+                    self._stream(split, 1024, None), verbose=0, return_dict=True
+                )
+            )
         arrays = getattr(self._dataset, split)
         labels = self._labels(arrays.y)
-        return plain(self.compiled.model.evaluate(arrays.x, labels, batch_size=1024, verbose=0, return_dict=True))
+        return plain(
+            self.compiled.model.evaluate(
+                arrays.x, labels, batch_size=1024, verbose=0, return_dict=True
+            )
+        )
 
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows, in eager forward passes."""
         if not self.batch_norm.layers:
             return
         averages = {id(variable) for variable in self.batch_norm.averages}
-        kept = [(v, np.array(v)) for v in self.compiled.model.non_trainable_variables if id(v) not in averages]
+        state = [v for v in self.compiled.model.non_trainable_variables if id(v) not in averages]
+        kept = zip(state, arrays_of(state), strict=True)
         for at, batch in enumerate(self._training_batches()):
             self.batch_norm.set_all(at / (at + 1))
             self.compiled.model(batch, training=True)
@@ -184,10 +231,19 @@ class FitLearner:
         return eye
 
 
-def make_learner(compiled: Compiled, tensors: Tensors, asked_momentum: float) -> tuple[Learner, str | None]:
+def _index_batches(seed: int, batch_size: int, rows: int) -> Iterator[np.ndarray]:
+    size = min(batch_size, rows)
+    for again in itertools.count():
+        order = np.random.default_rng([seed, again]).permutation(rows)
+        for start in range(0, rows - size + 1, size):
+            yield order[start : start + size]
+
+
+def make_learner(
+    compiled: Compiled, tensors: Tensors, asked_momentum: float
+) -> tuple[Learner, str | None]:
     """Return the learner for a model and, where it is not the compiled one, why."""
     reason = why_fit(compiled.model, tensors.dataset)
     if reason is None:
         return CompiledLearner(compiled, tensors, asked_momentum), None
     return FitLearner(compiled, tensors.dataset, asked_momentum), reason
-

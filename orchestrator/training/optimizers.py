@@ -24,7 +24,7 @@ def _live(value: float) -> Any:
     return tf.Variable(float(value), trainable=False, dtype=tf.float32)
 
 
-class LiveSGD(keras.optimizers.SGD):
+class LiveSGD(keras.optimizers.SGD):  # type: ignore[misc]
     """SGD with momentum in a variable: m ← βm - αg, w ← w + m."""
 
     def build(self, variables: list[Any]) -> None:
@@ -44,7 +44,7 @@ class LiveSGD(keras.optimizers.SGD):
         self.assign_add(variable, slot)
 
 
-class LiveRMSprop(keras.optimizers.RMSprop):
+class LiveRMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]
     """RMSprop with momentum in a variable."""
 
     def build(self, variables: list[Any]) -> None:
@@ -68,7 +68,12 @@ class LiveRMSprop(keras.optimizers.RMSprop):
         self.assign_sub(variable, momentum)
 
 
-_LIVE = {"sgd": LiveSGD, "adam": keras.optimizers.Adam, "adamw": keras.optimizers.Adam, "rmsprop": LiveRMSprop}
+_LIVE = {
+    "sgd": LiveSGD,
+    "adam": keras.optimizers.Adam,
+    "adamw": keras.optimizers.Adam,
+    "rmsprop": LiveRMSprop,
+}
 _STOCK = {
     "sgd": keras.optimizers.SGD,
     "adam": keras.optimizers.Adam,
@@ -79,7 +84,9 @@ _STOCK = {
 
 def decays_weights(hyperparameters: Mapping[str, Any]) -> bool:
     """Return whether weights decay at all: it changes the traced graph, its strength does not."""
-    return hyperparameters.get("weight_decay") is not None or hyperparameters["optimizer"] == "adamw"
+    return (
+        hyperparameters.get("weight_decay") is not None or hyperparameters["optimizer"] == "adamw"
+    )
 
 
 def weight_decay_of(hyperparameters: Mapping[str, Any]) -> float:
@@ -106,7 +113,11 @@ class LiveOptimizer:
     def set(self, hyperparameters: Mapping[str, Any]) -> None:
         """Put every live hyperparameter but the learning rate in force."""
         for key, variable in self.variables.items():
-            value = weight_decay_of(hyperparameters) if key == "weight_decay" else _value(hyperparameters, key)
+            value = (
+                weight_decay_of(hyperparameters)
+                if key == "weight_decay"
+                else _value(hyperparameters, key)
+            )
             variable.assign(value)
 
     def clear(self) -> None:

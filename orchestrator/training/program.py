@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
+from orchestrator.training.step_logs import StepLogs
 
 EVALUATION_BATCH = 1024
 
@@ -26,15 +27,23 @@ class Program:
         self.compiled = compiled
         self.model = compiled.model
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
+        self._train_logs = StepLogs(self.model, "train_step")
+        self._test_logs = StepLogs(self.model, "test_step")
         rows = tf.TensorSpec((None, *x.shape[1:]), x.dtype)
         labels = tf.TensorSpec((None, *y.shape[1:]), y.dtype)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
-        self._evaluate = tf.function(self._evaluation, input_signature=[rows, labels], autograph=False)
-        self._train = tf.function(self._epoch, input_signature=[rows, labels, order, size], autograph=False)
-        self._recalibrate = tf.function(self._averages, input_signature=[rows, order, size], autograph=False)
+        self._evaluate = tf.function(
+            self._evaluation, input_signature=[rows, labels], autograph=False
+        )
+        self._train = tf.function(
+            self._epoch, input_signature=[rows, labels, order, size], autograph=False
+        )
+        self._recalibrate = tf.function(
+            self._averages, input_signature=[rows, order, size], autograph=False
+        )
 
     def train(self, x: Any, y: Any, order: np.ndarray, batch_size: int) -> dict[str, float]:
-        """Train one epoch over ``x[order]`` and return Keras's metrics; the last, partial batch counts as in ``fit``."""
+        """Train one epoch over ``x[order]``; return Keras's metrics. A last, partial batch counts as in ``fit``."""
         self.model.reset_metrics()
         return plain(self._train(x, y, tf.constant(order, tf.int32), tf.constant(batch_size)))
 
@@ -48,7 +57,8 @@ class Program:
         if not self.batch_norm.layers:
             return
         averages = self.batch_norm.averages
-        kept = [(variable, variable.numpy()) for variable in self.model.non_trainable_variables]
+        state = self.model.non_trainable_variables
+        kept = list(zip(state, arrays_of(state), strict=True))
         order = tf.constant(recalibration_rows(int(x.shape[0])), tf.int32)
         self._recalibrate(x, order, tf.constant(RECALIBRATION_BATCH))
         self.batch_norm.restore()
@@ -60,20 +70,20 @@ class Program:
     def _epoch(self, x: Any, y: Any, order: Any, size: Any) -> Any:
         def step(at: Any) -> Any:
             rows = order[at * size : (at + 1) * size]
-            self.model.train_step((tf.gather(x, rows), tf.gather(y, rows)))
+            self._train_logs.note(self.model.train_step((tf.gather(x, rows), tf.gather(y, rows))))
             return at + 1
 
         _count_to(-(-tf.size(order) // size), step)
-        return self.model.get_metrics_result()
+        return self._train_logs.results()
 
     def _evaluation(self, x: Any, y: Any) -> Any:
         def step(at: Any) -> Any:
             rows = slice(at * EVALUATION_BATCH, (at + 1) * EVALUATION_BATCH)
-            self.model.test_step((x[rows], y[rows]))
+            self._test_logs.note(self.model.test_step((x[rows], y[rows])))
             return at + 1
 
         _count_to(-(-tf.shape(x)[0] // EVALUATION_BATCH), step)
-        return self.model.get_metrics_result()
+        return self._test_logs.results()
 
     def _averages(self, x: Any, order: Any, size: Any) -> None:
         def step(at: Any) -> Any:
@@ -85,7 +95,9 @@ class Program:
 
 
 def _count_to(steps: Any, body: Any) -> None:
-    tf.while_loop(lambda at: at < steps, lambda at: (body(at),), [tf.constant(0)], parallel_iterations=1)
+    tf.while_loop(
+        lambda at: at < steps, lambda at: (body(at),), [tf.constant(0)], parallel_iterations=1
+    )
 
 
 def plain(results: Any) -> dict[str, float]:
@@ -101,7 +113,7 @@ def plain(results: Any) -> dict[str, float]:
 
 def arrays_of(variables: Sequence[Any]) -> tuple[np.ndarray, ...]:
     """Return copies of the variables' values."""
-    return tuple(np.array(variable) for variable in variables)
+    return tuple(tf.convert_to_tensor(variable).numpy() for variable in variables)
 
 
 def assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:

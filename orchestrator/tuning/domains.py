@@ -33,15 +33,29 @@ def to_tune(domain: Domain) -> Any:
         case Choice():
             return tune.choice(list(domain.values))
         case Uniform():
-            return tune.quniform(domain.min, domain.max, step) if step else tune.uniform(domain.min, domain.max)
+            return (
+                tune.quniform(domain.min, domain.max, step)
+                if step
+                else tune.uniform(domain.min, domain.max)
+            )
         case LogUniform():
-            return tune.qloguniform(domain.min, domain.max, step) if step else tune.loguniform(domain.min, domain.max)
+            return (
+                tune.qloguniform(domain.min, domain.max, step)
+                if step
+                else tune.loguniform(domain.min, domain.max)
+            )
         case OneMinusLogUniform():
             return tune.loguniform(1.0 - domain.max, 1.0 - domain.min)
         case Integer():
-            return tune.qrandint(domain.min, domain.max, step) if step else tune.randint(domain.min, domain.max + 1)
+            return (
+                tune.qrandint(domain.min, domain.max, step)
+                if step
+                else tune.randint(domain.min, domain.max + 1)
+            )
         case LogInteger():
-            return tune.lograndint(domain.min, math.nextafter(domain.max + 1, 0) if step else domain.max + 1)
+            return tune.lograndint(
+                domain.min, math.nextafter(domain.max + 1, 0) if step else domain.max + 1
+            )
     raise TypeError(f"no Ray Tune domain for {domain!r}")
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.records import TrialEnd
-from orchestrator.strategies import TrialSpec
+from orchestrator.records import Mode, TrialEnd
+from orchestrator.strategies import Nursery, TrialSpec
+from orchestrator.training.progress import Progress
 from orchestrator.training.task import TrainingTask
 
 
@@ -16,35 +17,31 @@ from orchestrator.training.task import TrainingTask
 class Job:
     """What a worker knows besides its trial: plain values, shipped once.
 
-    ``milestones`` are the epochs at which the driver decides; ``checkpoints`` is where a trial's best state goes.
+    ``milestones`` are the epochs at which the driver decides; ``checkpoints`` is where a trial's best state goes;
+    ``nursery`` says how trials are babysat, None that they are not.
     """
 
     task: TrainingTask
     metric: str
-    mode: str
+    mode: Mode
     milestones: tuple[int, ...]
     checkpoints: Path
     threads: int
+    nursery: Nursery | None = None
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a worker tells after a step: the epochs since its last report and how the trial stands.
+    """What a worker tells after a step: the trial's progress since its last report and how it stands.
 
     ``failure`` is (first line, whole traceback) of what the trial's code raised; ``about`` holds the fields of its
     record that a worker knows.
     """
 
     trial: str
-    rows: list[dict[str, Any]]
+    progress: Progress
     failure: tuple[str, str] | None
-    diverged: bool
     about: Mapping[str, Any]
-
-    @property
-    def epoch(self) -> int:
-        """Return the last epoch told of, 0 for none."""
-        return int(self.rows[-1]["epoch"]) if self.rows else 0
 
 
 @dataclass(frozen=True)
@@ -63,6 +60,9 @@ class Listener(Protocol):
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note finished epochs: {trial, epoch, metrics, seconds}."""
+
+    def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Note what was asked of babysat trials, what was done and what it did."""
 
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended; ``traceback`` is the whole error of a failed one."""

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import os
-import time
 import traceback
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from orchestrator.errors import TrialError, explain
-from orchestrator.records import is_better
+from orchestrator.training.progress import Progress
 from orchestrator.tuning.job import Job, Report, Verdict
 
 if TYPE_CHECKING:
-    from orchestrator.training.checkpoint import Checkpoint
+    from orchestrator.training.panda.session import Birth
+    from orchestrator.training.session import Session
     from orchestrator.training.trainer import Trainer
 
 REPORT_SECONDS = 1.0
@@ -26,6 +25,8 @@ REPORT_SECONDS = 1.0
 
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains one trial at a time; ``reset_config`` takes the next, so TensorFlow is imported once."""
+
+    _session: Session | None
 
     def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
         """Take the first trial. ``job`` comes through Ray's object store.
@@ -43,19 +44,23 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train to the next milestone or for about a second, whichever comes first, and report those epochs.
+        """Train until the session has something to report.
 
         This is the trial boundary: whatever the trial's own code raises becomes a report, and the worker stays warm.
         """
-        rows: list[dict[str, Any]] = []
+        progress = Progress()
         failure: tuple[str, str] | None = None
         try:
-            self._train(rows)
-        except Exception as error:
+            if self._session is None:
+                self._session = self._new_session()
+            self._session.advance(progress, REPORT_SECONDS)
+        except Exception as error:  # noqa: BLE001 (the trial boundary)
             first = str(error).strip().split("\n")[0]
-            failure = (f"{type(error).__name__}: {first}" if first else type(error).__name__, traceback.format_exc())
-        diverged = bool(rows) and not _finite(rows[-1]["metrics"].get("loss"))
-        return {"report": Report(self._trial, rows, failure, diverged, self._about())}
+            failure = (
+                f"{type(error).__name__}: {first}" if first else type(error).__name__,
+                traceback.format_exc(),
+            )
+        return {"report": Report(self._spec["trial"], progress, failure, self._about())}
 
     def judge(self, verdict: Verdict) -> dict[str, Any]:
         """Examine the winner and save it."""
@@ -80,68 +85,46 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         return Trainer(self.job.task)
 
     def _take(self, config: dict[str, Any]) -> None:
-        self._trial: str = config["trial"]
-        self._chosen: dict[str, Any] = config["hyperparameters"]
-        self._seed: int = config["seed"]
-        self._begun = False
-        self._best: float | None = None
+        self._spec = config
+        self._session = None
 
-    def _train(self, rows: list[dict[str, Any]]) -> None:
-        if not self._begun:
-            self.trainer.begin(self._chosen, self._seed)
-            self._begun = True
-        deadline = time.monotonic() + REPORT_SECONDS
-        self._improved: Checkpoint | None = None
-        try:
-            while not self._reports_after(self._epoch(rows)) and time.monotonic() < deadline:
-                pass
-        finally:
-            self._save_improved()
+    def _new_session(self) -> Session:
+        from orchestrator.training.session import Goal, TrialSession
 
-    def _epoch(self, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """Train one epoch, add its row, and take the state where it is the trial's best."""
-        start = time.perf_counter()
-        metrics = self.trainer.train_epoch()
-        seconds = time.perf_counter() - start
-        if self.job.metric not in metrics:
-            raise TrialError(explain("metric", "expected a metric that the model reports", self.job.metric, metrics))
-        row = {"trial": self._trial, "epoch": self.trainer.epoch, "metrics": metrics, "seconds": seconds}
-        rows.append(row)
-        value = metrics[self.job.metric]
-        if is_better(value, self._best, self.job.mode):
-            self._best = value
-            self._improved = self.trainer.checkpoint({"trial": self._trial, "chosen": self._chosen, **row})
-        return row
+        job, spec = self.job, self._spec
+        goal = Goal(job.metric, job.mode, frozenset(job.milestones), job.checkpoints)
+        if job.nursery is None:
+            return TrialSession(
+                self.trainer, spec["trial"], spec["hyperparameters"], spec["seed"], goal
+            )
+        from orchestrator.training.panda.session import PandaSession
 
-    def _reports_after(self, row: dict[str, Any]) -> bool:
-        epoch = row["epoch"]
-        diverged = not _finite(row["metrics"].get("loss"))
-        return diverged or epoch in self.job.milestones or epoch >= self.job.task.epochs
-
-    def _save_improved(self) -> None:
-        from orchestrator.training.checkpoint import save_checkpoint
-
-        if self._improved is not None:
-            save_checkpoint(checkpoint_file(self.job.checkpoints, self._trial), self._improved)
+        return PandaSession(self.trainer, birth_of(spec), job.nursery, goal)
 
     def _about(self) -> dict[str, Any]:
         """Return what the trial's record holds besides its epochs."""
         import psutil
 
-        known = self._begun
+        trainer = self.trainer if self._session is not None and self.trainer.begun else None
         return {
-            "parameters": self.trainer.parameters if known else None,
-            "path": self.trainer.learner.path if known else None,
-            "path_reason": self.trainer.path_reason if known else None,
+            "parameters": trainer.parameters if trainer else None,
+            "path": trainer.learner.path if trainer else None,
+            "path_reason": trainer.path_reason if trainer else None,
             "worker": f"{os.uname().nodename}:{os.getpid()}",
             "rss_mb": round(psutil.Process().memory_info().rss / 2**20, 1),
         }
 
 
-def checkpoint_file(checkpoints: Path, trial: str) -> Path:
-    """Return where a trial's best state lies."""
-    return checkpoints / f"{trial}.npz"
+def birth_of(spec: Mapping[str, Any]) -> Birth:
+    """Return where a babysat trial comes from."""
+    from orchestrator.training.panda.session import Birth
 
-
-def _finite(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    checkpoint = spec.get("checkpoint")
+    return Birth(
+        trial=spec["trial"],
+        seed=spec["seed"],
+        hyperparameters=spec["hyperparameters"],
+        checkpoint=Path(checkpoint) if checkpoint else None,
+        branch=bool(spec.get("branch")),
+        changes=spec.get("changes") or {},
+    )

@@ -1,4 +1,3 @@
-# ruff: noqa: E501 - a table of mistakes and sentences reads best with one line each
 from __future__ import annotations
 
 import pytest

@@ -1,0 +1,65 @@
+# Everything happens in .venv, made here by the system's Python; `make help` lists the words.
+
+PYTHON ?= python3
+EXPERIMENT ?= examples/digits.yaml
+# A run's folder is never overwritten, so each `make run` gets a name of its own: make run NAME=mine
+NAME ?= $(basename $(notdir $(EXPERIMENT)))-$(shell date +%Y%m%d-%H%M%S)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
+# Stamps: a step is done again only when pyproject.toml has changed since.
+RUNNABLE := .venv/.installed
+TESTABLE := .venv/.installed-dev
+BENCHABLE := .venv/.installed-bench
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test format lint types contracts pytest bench clean
+
+help:  ## this list
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(RUNNABLE)  ## .venv with the project in it; the command is .venv/bin/orchestrator
+
+run: $(RUNNABLE)  ## the digits experiment to its table; EXPERIMENT=file.yaml and NAME=name for another
+	$(BIN)/orchestrator run $(EXPERIMENT) --set name=$(NAME)
+
+test: format lint types contracts pytest  ## all checks and tests, each also by its own name
+
+format: $(TESTABLE)  ## is every file laid out by the formatter?
+	$(BIN)/ruff format --check --quiet .
+
+lint: $(TESTABLE)  ## ruff's rules
+	$(BIN)/ruff check --quiet .
+
+types: $(TESTABLE)  ## mypy, strict
+	$(BIN)/mypy
+
+contracts: $(TESTABLE)  ## which room may import which
+	$(BIN)/lint-imports
+
+pytest: $(TESTABLE)  ## the tests alone; ARGS='-m "not integration"' for the quick ones
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the same work; ARGS=--quick
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+clean:  ## remove .venv and caches; runs/ stays
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	find orchestrator models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is %s: make PYTHON=python3.11" % sys.version.split()[0])'
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo 'make: no venv came of it (on Debian and Ubuntu: apt install python3-venv)'; exit 1; }
+
+$(RUNNABLE): pyproject.toml | $(BIN)/python
+	@echo "installing into .venv (about 1 GB the first time) ..."
+	$(PIP) --editable .
+	@touch $@
+
+$(TESTABLE): $(RUNNABLE)
+	$(PIP) --editable '.[dev]'
+	@touch $@
+
+$(BENCHABLE): $(RUNNABLE)
+	$(PIP) --editable '.[bench]'
+	@touch $@

@@ -1,0 +1,18 @@
+"""What a trial's training has to tell. Loads neither TensorFlow nor Keras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Progress:
+    """What happened since the last report. Filled while it happens, so that an error loses nothing before it."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    journal: list[dict[str, Any]] = field(default_factory=list)
+    branches: list[dict[str, Any]] = field(default_factory=list)
+    done: bool = False
+    diverged: bool = False
+    stopped: bool = False

@@ -1,0 +1,143 @@
+"""One exam that every scheduler sits, whatever it decides by."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from orchestrator.config.options import AshaOptions, MedianOptions, NoSchedulerOptions
+from orchestrator.schedulers import make_scheduler, replay
+
+EPOCHS = 9
+FEW = settings(max_examples=25)
+OPTIONS = {
+    "asha": AshaOptions(grace_period=1, reduction_factor=3),
+    "median": MedianOptions(grace_period=1, min_trials=2),
+    "none": NoSchedulerOptions(),
+}
+NOT_A_FIGURE = [math.nan, math.inf, -math.inf, None, "a word"]
+VALUES = st.one_of(st.floats(0, 1), st.sampled_from([0.1, *NOT_A_FIGURE]))
+CURVES = st.lists(st.lists(VALUES, min_size=1, max_size=EPOCHS), min_size=1, max_size=12)
+
+
+@pytest.fixture(params=sorted(OPTIONS), scope="module")
+def options(request):
+    return OPTIONS[request.param]
+
+
+@pytest.fixture(params=["max", "min"], scope="module")
+def mode(request):
+    return request.param
+
+
+def rows_in_some_order(curves, choose):
+    """Reports as they arrive: each trial's epochs in order, the trials interleaved as `choose` says."""
+    waiting = {f"{index:05d}": list(enumerate(curve, 1)) for index, curve in enumerate(curves)}
+    while waiting:
+        trial = choose(sorted(waiting))
+        epoch, value = waiting[trial].pop(0)
+        yield {"trial": trial, "epoch": epoch, "metrics": {} if value is None else {"m": value}}
+        if not waiting[trial]:
+            del waiting[trial]
+
+
+def run(scheduler, rows):
+    """What a run records: a trial that is stopped reports no more."""
+    recorded, stopped = [], {}
+    for row in rows:
+        if row["trial"] in stopped:
+            continue
+        decision = scheduler.report(row["trial"], row["epoch"], row["metrics"].get("m"))
+        recorded.append(row)
+        if decision.stop:
+            stopped[row["trial"]] = (row["epoch"], decision.cutoff)
+    return recorded, stopped
+
+
+def memory(scheduler):
+    return {name: value for name, value in vars(scheduler).items() if isinstance(value, dict)}
+
+
+def test_the_name_is_the_one_in_the_file(options, mode):
+    assert OPTIONS[make_scheduler(options, EPOCHS, mode).name] is options
+
+
+def test_milestones_ascend_within_the_epochs_before_the_last(options, mode):
+    milestones = make_scheduler(options, EPOCHS, mode).milestones
+    assert list(milestones) == sorted(set(milestones))
+    assert all(1 <= epoch < EPOCHS for epoch in milestones)
+
+
+@FEW
+@given(curves=CURVES, data=st.data())
+def test_nothing_a_trial_reports_raises_and_every_cutoff_is_finite(options, mode, curves, data):
+    rows = rows_in_some_order(curves, lambda names: data.draw(st.sampled_from(names)))
+    _, stopped = run(make_scheduler(options, EPOCHS, mode), rows)
+    assert all(cutoff is None or math.isfinite(cutoff) for _, cutoff in stopped.values())
+
+
+@FEW
+@given(curves=CURVES, data=st.data())
+def test_decisions_are_a_pure_function_of_the_records(options, mode, curves, data):
+    rows = rows_in_some_order(curves, lambda names: data.draw(st.sampled_from(names)))
+    live = make_scheduler(options, EPOCHS, mode)
+    recorded, stopped = run(live, rows)
+    again = make_scheduler(options, EPOCHS, mode)
+    assert run(again, recorded) == (recorded, stopped)
+    rebuilt = replay(make_scheduler(options, EPOCHS, mode), recorded, "m")
+    assert memory(rebuilt) == memory(again) == memory(live)
+
+
+@FEW
+@given(curves=CURVES, data=st.data())
+def test_a_report_told_twice_changes_nothing(options, mode, curves, data):
+    rows = list(rows_in_some_order(curves, lambda names: data.draw(st.sampled_from(names))))
+    once = replay(make_scheduler(options, EPOCHS, mode), rows, "m")
+    twice = replay(
+        make_scheduler(options, EPOCHS, mode), [r for row in rows for r in (row, row)], "m"
+    )
+    assert memory(once) == memory(twice)
+
+
+@FEW
+@given(curves=st.lists(st.lists(st.floats(0, 1), min_size=9, max_size=9), min_size=1, max_size=9))
+def test_max_of_a_metric_and_min_of_its_negative_decide_alike(options, curves):
+    rows = list(rows_in_some_order(curves, lambda names: names[0]))
+    mirrored = [{**row, "metrics": {"m": -row["metrics"]["m"]}} for row in rows]
+    _, high = run(make_scheduler(options, EPOCHS, "max"), rows)
+    _, low = run(make_scheduler(options, EPOCHS, "min"), mirrored)
+    assert {name: epoch for name, (epoch, _) in high.items()} == {
+        name: epoch for name, (epoch, _) in low.items()
+    }
+
+
+def test_the_first_trial_alone_goes_on(options, mode):
+    curve = [[0.1] * EPOCHS]
+    _, stopped = run(make_scheduler(options, EPOCHS, mode), rows_in_some_order(curve, min))
+    assert not stopped
+
+
+def test_a_clear_winner_is_never_stopped(options, mode):
+    best = 0.99 if mode == "max" else 0.01
+    curves = [[best] * EPOCHS, *([[0.5 + index / 100] * EPOCHS for index in range(8)])]
+    _, stopped = run(make_scheduler(options, EPOCHS, mode), rows_in_some_order(curves, max))
+    assert "00000" not in stopped
+
+
+@pytest.mark.parametrize("value", NOT_A_FIGURE, ids=str)
+@pytest.mark.parametrize("name", ["asha", "median"])
+def test_what_is_no_finite_number_never_passes_a_milestone(name, value, mode):
+    scheduler = make_scheduler(OPTIONS[name], EPOCHS, mode)
+    for epoch in scheduler.milestones:
+        assert scheduler.report(f"at {epoch}", epoch, value).stop
+        scheduler.report(f"good at {epoch}", epoch, 0.5)
+        assert scheduler.report(f"again at {epoch}", epoch, value).stop
+
+
+@pytest.mark.parametrize("value", NOT_A_FIGURE, ids=str)
+def test_none_stops_nothing_at_all(value, mode):
+    scheduler = make_scheduler(NoSchedulerOptions(), EPOCHS, mode)
+    assert not scheduler.report("a", 1, value).stop

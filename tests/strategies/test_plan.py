@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.config import parse_experiment
+from orchestrator.domains import Space
+from orchestrator.errors import ExperimentFileError
+from orchestrator.strategies import make_plan
+
+EXPERIMENT = {
+    "name": "one",
+    "model": "mlp",
+    "data": "digits",
+    "search_space": {"learning_rate": "loguniform(1e-3, 1)"},
+    "seed": 7,
+    "epochs": 5,
+    "caviar": {"num_samples": 4},
+}
+
+
+def plan(**changes):
+    experiment = parse_experiment({**EXPERIMENT, **changes})
+    return make_plan(experiment, Space.parse(experiment.search_space))
+
+
+def test_the_same_experiment_and_seed_make_the_same_plan():
+    assert plan() == plan()
+    assert plan(seed=8) != plan()
+
+
+def test_trials_are_named_by_their_place_in_the_sequence_and_have_their_own_seeds():
+    trials = plan().trials
+    assert [spec.trial for spec in trials] == ["00000", "00001", "00002", "00003"]
+    assert [spec.index for spec in trials] == [0, 1, 2, 3]
+    assert len({spec.seed for spec in trials}) == 4
+
+
+def test_auto_leaves_the_number_of_trials_at_once_to_the_resources():
+    assert plan().max_concurrent_trials is None
+    caviar = {"num_samples": 4, "max_concurrent_trials": 3}
+    assert plan(caviar=caviar).max_concurrent_trials == 3
+
+
+def test_a_panda_is_refused_in_one_sentence_until_it_can_be_run():
+    with pytest.raises(ExperimentFileError, match=r"^strategy: panda cannot be run yet"):
+        plan(strategy="panda", panda={"start": {"learning_rate": 0.1}})

@@ -1,0 +1,33 @@
+"""What need not wait for Ray, TensorFlow or pandas does not import them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("ray", "tensorflow", "keras", "pandas", "pyarrow", "sklearn", "mlxtend")
+LIGHT = (
+    "orchestrator",
+    "orchestrator.catalog",
+    "orchestrator.cli",
+    "orchestrator.config",
+    "orchestrator.data",
+    "orchestrator.domains",
+    "orchestrator.errors",
+    "orchestrator.experiment",
+    "orchestrator.records",
+    "orchestrator.report",
+    "orchestrator.schedulers",
+    "orchestrator.searchers",
+    "orchestrator.strategies",
+    "orchestrator.training",
+)
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_importing_a_room_loads_nothing_heavy(module):
+    program = f"import sys, {module}; print(*sorted(sys.modules.keys() & set({HEAVY!r})))"
+    answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (answer.returncode, answer.stdout.strip()) == (0, ""), answer.stderr

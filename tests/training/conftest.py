@@ -1,0 +1,90 @@
+"""Small tasks for one process: no Ray here, and no network larger than a page."""
+
+from __future__ import annotations
+
+import os
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import numpy as np
+import pytest
+
+from orchestrator.catalog import CallableReference
+from orchestrator.data import Dataset, Split
+from orchestrator.training.task import TrainingTask
+from orchestrator.training.trainer import Trainer
+
+MLP = CallableReference("bundled", "mlp", "build", "mlp")
+
+
+def split(rows: int, seed: int, features: int = 6) -> Split:
+    """Three classes that overlap a little, so that no accuracy is 0 or 1."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 3, rows).astype("int32")
+    centres = np.random.default_rng(99).normal(0, 1, (3, features))
+    return Split((centres[y] + rng.normal(0, 1.2, (rows, features))).astype("float32"), y)
+
+
+@pytest.fixture(scope="session")
+def data() -> Dataset:
+    """150 training rows: with batches of 32 the last one is partial."""
+    splits = split(150, 0), split(70, 1), split(50, 2)
+    return Dataset(*splits, ("a", "b", "c"), {"how": "none"}, "0" * 64, "made here")
+
+
+@pytest.fixture(scope="session")
+def mlp(data: Dataset) -> TrainingTask:
+    return TrainingTask(MLP, data, epochs=3)
+
+
+@pytest.fixture
+def net(tmp_path, data: Dataset) -> Callable[..., TrainingTask]:
+    """`net("def build(hp, input_shape, num_classes): ...")`: a user's own file as a task."""
+
+    def task(source: str, **changes: Any) -> TrainingTask:
+        file = tmp_path / "net.py"
+        header = "import keras\nfrom keras import layers\n"
+        file.write_text(header + textwrap.dedent(source))
+        reference = CallableReference("file", str(file), "build", "./net.py")
+        return TrainingTask(**{"model": reference, "dataset": data, "epochs": 3} | changes)
+
+    return task
+
+
+@pytest.fixture
+def train() -> Callable[..., list[dict[str, float]]]:
+    """`train(trainer, hp, seed, epochs)`: the trial's curve."""
+
+    def curve(
+        trainer: Trainer, hyperparameters: dict[str, Any], seed: int = 1, epochs: int = 2
+    ) -> list[dict[str, float]]:
+        trainer.begin(hyperparameters, seed)
+        return [trainer.train_epoch() for _ in range(epochs)]
+
+    return curve
+
+
+@pytest.fixture
+def state() -> Callable[[Trainer], tuple[np.ndarray, ...]]:
+    """All that a trial's future depends on: the model's variables and the optimizer's."""
+
+    def of(trainer: Trainer) -> tuple[np.ndarray, ...]:
+        checkpoint = trainer.checkpoint({})
+        return (*checkpoint.model, *checkpoint.optimizer)
+
+    return of
+
+
+@pytest.fixture
+def same() -> Callable[..., None]:
+    """`same(a, b)`: two states are equal to the last bit, or to a tolerance."""
+
+    def check(left: Any, right: Any, rtol: float = 0.0, atol: float = 0.0) -> None:
+        assert len(left) == len(right)
+        for a, b in zip(left, right, strict=True):
+            np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)
+
+    return check

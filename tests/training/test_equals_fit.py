@@ -1,0 +1,121 @@
+"""A trial on a warm, reused program is the same trial as on a fresh one and as Keras's own `fit`."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from orchestrator.training.trainer import Trainer
+
+EPOCHS = 3
+SEED = 5
+PLAIN = {"units": 8, "hidden_layers": 1, "batch_size": 32, "learning_rate": 0.05}
+TRIALS = {
+    "sgd": {},
+    "sgd without momentum": {"momentum": 0.0},
+    "sgd with dropout and decay": {
+        "dropout": 0.3, "learning_rate_decay": 0.5, "weight_decay": 0.01, "momentum": 0.95,
+    },
+    "sgd without BatchNormalization": {"batch_norm": False, "batch_size": 50},
+    "adam": {"optimizer": "adam", "learning_rate": 0.01, "beta_1": 0.8, "epsilon": 1e-4},
+    "adam with weight decay and smoothed labels": {
+        "optimizer": "adam", "learning_rate": 0.01, "weight_decay": 0.1, "label_smoothing": 0.1,
+    },
+    "adamw": {"optimizer": "adamw", "learning_rate": 0.01, "beta_2": 0.99, "dropout": 0.2},
+    "rmsprop": {"optimizer": "rmsprop", "learning_rate": 0.01, "momentum": 0.5, "beta_2": 0.8},
+    "rmsprop without momentum": {
+        "optimizer": "rmsprop", "learning_rate": 0.01, "momentum": 0.0, "epsilon": 1e-3,
+        "decay_schedule": "exponential", "learning_rate_decay": 0.1,
+    },
+    "one batch larger than the data": {"batch_size": 512, "hidden_layers": 2},
+}  # fmt: skip
+
+
+def stock_optimizer(hp: dict[str, Any]) -> keras.optimizers.Optimizer:
+    """Keras's own optimizer, put together here by hand."""
+    rate, decay = hp["learning_rate"], hp.get("weight_decay")
+    adam = {
+        "beta_1": hp.get("beta_1", 0.9),
+        "beta_2": hp.get("beta_2", 0.999),
+        "epsilon": hp.get("epsilon", 1e-7),
+    }
+    match hp.get("optimizer", "sgd"):
+        case "sgd":
+            return keras.optimizers.SGD(rate, momentum=hp.get("momentum", 0.9), weight_decay=decay)
+        case "adam":
+            return keras.optimizers.Adam(rate, **adam, weight_decay=decay)
+        case "adamw":
+            return keras.optimizers.AdamW(rate, **adam, weight_decay=decay or 0.004)
+        case _:
+            return keras.optimizers.RMSprop(
+                rate,
+                rho=hp.get("beta_2", 0.999),
+                momentum=hp.get("momentum", 0.9),
+                epsilon=hp.get("epsilon", 1e-7),
+            )
+
+
+def rate_at(hp: dict[str, Any], epoch: int) -> float:
+    decay = hp.get("learning_rate_decay", 0.0)
+    if hp.get("decay_schedule") == "exponential":
+        return hp["learning_rate"] * (1 - decay) ** epoch
+    return hp["learning_rate"] / (1 + decay * epoch)
+
+
+def by_fit(task, hp: dict[str, Any], seed: int) -> tuple[list[dict[str, float]], list[np.ndarray]]:
+    """The same trial as anyone would write it: build, compile, `fit` over the rows in that order."""
+    data = task.dataset
+    rows = len(data.train.y)
+    momentum = min(0.99, max(0.5, 1 - 10 / math.ceil(rows / hp["batch_size"])))
+    keras.utils.set_random_seed(seed)
+    model = task.model.load()({**hp, "batch_norm_momentum": momentum}, data.input_shape, 3)
+    smoothing = hp.get("label_smoothing")
+    if smoothing:
+        loss: Any = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
+        code = np.eye(3, dtype="float32")
+    else:
+        loss, code = "sparse_categorical_crossentropy", np.arange(3, dtype="int32")
+    model.compile(stock_optimizer(hp), loss=loss, metrics=["accuracy"], jit_compile=False)
+    curve = []
+    for epoch in range(EPOCHS):
+        order = np.random.default_rng([seed, epoch]).permutation(rows)
+        model.optimizer.learning_rate = rate_at(hp, epoch)
+        x, y = data.train.x[order], code[data.train.y[order]]
+        fitted = model.fit(x, y, batch_size=hp["batch_size"], shuffle=False, verbose=0)
+        validation = model.evaluate(
+            data.validation.x, code[data.validation.y], verbose=0, return_dict=True
+        )
+        curve.append(
+            {name: values[0] for name, values in fitted.history.items()}
+            | {f"val_{name}": value for name, value in validation.items()}
+        )
+    return curve, model.get_weights()
+
+
+@pytest.fixture(scope="module")
+def warm(mlp) -> Trainer:
+    """One trainer for all of these trials, as a worker has: none of them finds it fresh."""
+    return Trainer(mlp)
+
+
+@pytest.mark.parametrize("name", TRIALS)
+def test_a_trial_on_a_reused_program_equals_fresh_ones_and_fit(name, mlp, warm, train, state, same):
+    hp = PLAIN | TRIALS[name]
+    other = hp | {"learning_rate": 0.5, "batch_size": 20, "momentum": 0.99, "beta_1": 0.5}
+    train(warm, other, seed=SEED + 1, epochs=1)
+    programs = warm.traced
+    on_reused = train(warm, hp, SEED, EPOCHS)
+    assert warm.traced == programs, "the trial was meant to find its program"
+    fresh = Trainer(mlp)
+    on_fresh = train(fresh, hp, SEED, EPOCHS)
+    assert on_reused == on_fresh
+    same(state(warm), state(fresh))
+    expected, weights = by_fit(mlp, hp, SEED)
+    for epoch, row in enumerate(on_reused):
+        assert row.pop("learning_rate") == pytest.approx(rate_at(hp, epoch))
+        assert row == pytest.approx(expected[epoch], rel=2e-4, abs=1e-5), f"epoch {epoch + 1}"
+    same(warm.learner.compiled.model.get_weights(), weights, rtol=2e-3, atol=2e-4)
