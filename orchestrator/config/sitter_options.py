@@ -53,6 +53,12 @@ class PlateauOptions(Options):
     learning_rate_factor: Shrinking = Field(
         default=0.3, description="By which α is multiplied, from the best day on."
     )
+    learnt_standard_errors: Real = Field(
+        default=3.0,
+        ge=0,
+        description="A best day that is no further than this many above the untrained model learnt"
+        " nothing: day 0 is gone back to instead.",
+    )
     most_reductions: Whole = Field(
         default=2, description="How often that is done before the panda stops with a verdict."
     )

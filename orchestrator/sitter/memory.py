@@ -28,8 +28,9 @@ class Memory:
     """What was seen of the model (rolled back with it) and what was spent on it (never is).
 
     ``reference`` is the score from which a gain is counted and ``since`` the day from which
-    patience is; ``branched`` says that branches were tried since the last gain, ``diverged`` and
-    ``overfitting`` that the present state was reported.
+    patience is; ``returned_to`` is the day that the last divergence went back to; ``branched`` says
+    that branches were tried since the last gain, ``diverged`` and ``overfitting`` that the present
+    state was reported.
     """
 
     learning_rate: float | None = None
@@ -42,6 +43,7 @@ class Memory:
     since: int = 0
     branched: bool = False
     overfitting: bool = False
+    returned_to: int | None = None
     rollbacks: int = 0
     reductions: int = 0
     branched_epochs: int = 0
@@ -64,8 +66,15 @@ class Memory:
 
     @property
     def last_good_day(self) -> int:
-        """The last good day; 0, before training, where there is none."""
-        return next((day.day for day in reversed(self.days) if day.good), 0)
+        """The last good day; 0, before training, where there is none.
+
+        A day that was gone back to and diverged again before the next one ended is not one: its
+        loss was finite, but its weights were on the way out. The day before it is tried then.
+        """
+        good = [day.day for day in self.days if day.good]
+        if good and good[-1] == self.returned_to:
+            good.pop()
+        return good[-1] if good else 0
 
 
 def _score(day: DaySeen) -> float:

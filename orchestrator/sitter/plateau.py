@@ -51,14 +51,15 @@ def reached(
         return replace(memory, reference=today.score, since=today.day), None
     if memory.reference is None:
         return memory, None
-    error = options.standard_errors * noise(memory)
+    one = noise(memory)
+    error = options.standard_errors * one
     gain = None if today.score is None else today.score - memory.reference
     if gain is not None and gain > error:
         gained = replace(memory, reference=today.score, since=today.day, branched=False)
         return gained, None
     if memory.days_waited < patience:
         return memory, None
-    best = _starting_point(memory, error)
+    best = _starting_point(memory, options.learnt_standard_errors * one)
     evidence = {
         "days_without_gain": memory.days_waited,
         "gain": gain,
@@ -99,10 +100,10 @@ def finding(memory: Memory, evidence: dict[str, Any], options: PlateauOptions) -
     )
 
 
-def _starting_point(memory: Memory, error: float) -> DaySeen | None:
-    """Return the best day; or day 0 where the best is not good, or no better beyond the noise."""
+def _starting_point(memory: Memory, least: float) -> DaySeen | None:
+    """Return the best day; day 0 where the best is not good, or not better by more than least."""
     best, first = memory.best_day, memory.days[0]
     if best is None or first.day != 0 or best.score is None:
         return best
-    within_noise = first.score is not None and best.score - first.score <= error
+    within_noise = first.score is not None and best.score - first.score <= least
     return first if within_noise or not best.good else best

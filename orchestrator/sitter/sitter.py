@@ -65,6 +65,7 @@ class Sitter:
             since=then.today,
             diverged=False,
             branched=now.branched,
+            returned_to=now.returned_to,
             rollbacks=max(now.rollbacks, then.rollbacks),
             reductions=max(now.reductions, then.reductions),
             branched_epochs=max(now.branched_epochs, then.branched_epochs),
@@ -92,7 +93,7 @@ class Sitter:
         if self._options.mode == "advise":
             return [] if said else [found]
         if found.action == "rollback":
-            self._memory = replace(memory, rollbacks=memory.rollbacks + 1)
+            self._memory = replace(memory, rollbacks=memory.rollbacks + 1, returned_to=found.to_day)
         return [found]
 
     def after_day(self, day: DayRecord) -> list[Finding]:

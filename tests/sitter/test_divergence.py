@@ -100,3 +100,28 @@ def test_a_change_of_what_the_loss_measures_is_no_divergence(sitter):
         seen(watching, STEADY)
         watching.changed(names)
         assert len(watching.after_epoch({"loss": 1.9}, 0.1)) == found
+
+
+def test_a_day_that_diverges_again_at_once_is_no_good_day(sitter, day):
+    watching = sitter()
+    kept = []
+    for number in (1, 2):
+        seen(watching, [0.4, 0.4])
+        watching.after_day(day(number, 0.8, 0.4))
+        kept.append(watching.memory)
+    went = []
+    for _ in range(3):
+        [finding] = watching.after_epoch({"loss": 9.0}, 0.1)
+        went.append(finding.to_day)
+        watching.return_to(kept[finding.to_day - 1])
+        if len(went) == 2:  # that day ends well, and is one to return to again
+            watching.after_day(day(2, 0.8, 0.4))
+    assert went == [2, 1, 2]
+
+
+def test_a_day_that_learnt_nothing_is_no_good_day(sitter, day):
+    watching = sitter()
+    watching.after_day(day(0, 0.1, loss=2.5))
+    watching.after_day(day(1, 0.3, loss=2.3))
+    [finding] = watching.after_epoch({"loss": 9.0}, 0.1)
+    assert finding.to_day == 0
