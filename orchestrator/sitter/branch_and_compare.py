@@ -39,9 +39,9 @@ def offer(
     rates = tuple(memory.learning_rate * factor for factor in options.factors)
     return Finding(
         RULE,
-        f"No gain for {plateau['days_without_gain']} days: try learning rates"
-        f" {', '.join(f'{rate:.4g}' for rate in rates)} for {options.epochs} epochs each"
-        f" from day {plateau['best_day']}.",
+        f"No gain for {plateau['days_without_gain']} days: from day {plateau['best_day']} on, try"
+        f" learning rates {', '.join(f'{rate:.4g}' for rate in rates)},"
+        f" {options.epochs} epoch{'' if options.epochs == 1 else 's'} each.",
         {
             **plateau,
             "factors": list(options.factors),

@@ -47,6 +47,17 @@ class Sitter:
         """Everything that later findings depend on, as JSON has it."""
         return to_plain(self._memory)
 
+    @property
+    def needed_days(self) -> frozenset[int]:
+        """The days that a rule may still go back to, day 0 aside: their checkpoints have to stay.
+
+        They are the best day and the last good ones, one more than there may be rollbacks.
+        """
+        good = [day.day for day in self._memory.days if day.good]
+        best = self._memory.best_day
+        last = good[-1 - self._options.divergence.most_rollbacks :]
+        return frozenset({*last, *([best.day] if best else ())})
+
     def remember(self, memory: Mapping[str, Any]) -> None:
         """Go on as the sitter whose ``memory`` this is: after a resume, or a human's rollback."""
         self._memory = from_plain(memory)
@@ -77,7 +88,7 @@ class Sitter:
         Where that changes what the training loss measures (dropout, label smoothing), the losses
         before it are forgotten, so that the change does not pass for a divergence.
         """
-        self._memory = replace(self._memory, since=self._memory.today, branched=False)
+        self._memory = replace(self._memory, since=self._memory.today)
         if not set(names) <= _SAME_LOSS:
             self._memory = replace(self._memory, best_loss=None, losses=(), diverged=False)
 

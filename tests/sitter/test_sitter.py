@@ -39,6 +39,7 @@ def live(sitter: Sitter, rows, per_day=2, obey=True) -> list[Finding]:
         for finding in now:
             if obey and finding.action in ("rollback", "branch_and_compare"):
                 rate = finding.changes.get("learning_rate", rate)
+                assert finding.to_day in sitter.needed_days | {0}
                 sitter.return_to(kept[finding.to_day])
                 day = finding.to_day
                 break
@@ -99,6 +100,13 @@ def test_a_rollback_of_a_human_s_forgets_both(sitter):
     watching.after_epoch({"loss": 9.0}, 0.1)
     watching.remember(kept)
     assert watching.memory == kept
+
+
+def test_the_best_day_and_the_last_good_ones_are_needed(sitter, day):
+    watching = sitter(divergence={"most_rollbacks": 1}, patience=9)
+    for number, accuracy in enumerate([0.1, 0.9, 0.8, 0.8, 0.8]):
+        watching.after_day(day(number, accuracy))
+    assert watching.needed_days == {1, 3, 4}
 
 
 def test_a_memory_is_a_copy(sitter):
