@@ -1,13 +1,14 @@
 """What the journal of a babysat model says: its entries, and the values in force after them.
 
 ``journal.jsonl`` holds one entry a line, appended by the driver alone. Every entry has ``kind``,
-``trial``, ``time``, ``epoch`` and ``day`` (finished ones, then) and ``stretch``. By kind it adds
+``trial``, ``time``, ``epoch`` and ``day`` (finished ones, then), ``stretch``, and an ``id`` of its
+own where whoever tells it may have to tell it again. By kind it adds
 
 - asked: request (id), action, arguments, who, why, at_day
-- applied: request (id or None), by ("who", "schedule" or "sitter:<rule>"), action, changes
+- applied: request (id or None), by (who asked, "schedule" or "sitter:<rule>"), action, changes
   {name: [old, new]}, how ("live", "rebuilt" or None), and to_day, to_epoch or branch
 - refused: request, reason
-- effect: request or rule, of_day, metric, before, after, expected
+- effect: request, by, of_day, metric, before, after, expected
 - advice: rule, suggests, changes, evidence
 - day: metrics, hyperparameters (in force at its end), checkpoint (relative path), bytes, seconds
 - verdict: text
@@ -26,6 +27,14 @@ Entry = Mapping[str, Any]
 Kind = Literal["asked", "applied", "refused", "effect", "advice", "day", "verdict"]
 KINDS: tuple[str, ...] = get_args(Kind)
 REQUIRED = ("kind", "trial", "time", "epoch", "day")
+
+
+def told_once(entries: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """Return the entries without those that a resumed trainer told again: the first of an id counts."""
+    found: dict[object, dict[str, Any]] = {}
+    for number, entry in enumerate(entries):
+        found.setdefault(entry.get("id") or number, entry)
+    return tuple(found.values())
 
 
 def stretch_of(line: Entry) -> int:

@@ -12,7 +12,7 @@ import yaml
 
 from orchestrator.errors import RecordError, explain
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.journal import REQUIRED
+from orchestrator.records.journal import REQUIRED, told_once
 from orchestrator.records.lines import read_lines
 from orchestrator.records.requests import requests_of
 from orchestrator.records.run import RunRecords, TrialRecord
@@ -35,7 +35,7 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
         trials=_read_trials(folder.trials_file),
         epochs=_read_checked(folder.epochs_file, _EPOCH_FIELDS),
         events=_read_checked(folder.events_file, ("event",)),
-        journal=_read_checked(folder.journal_file, REQUIRED),
+        journal=told_once(_read_checked(folder.journal_file, REQUIRED)),
         requests=tuple(requests_of(folder)),
     )
 

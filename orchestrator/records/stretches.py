@@ -73,19 +73,22 @@ def split_living(
     """Return (living, abandoned) among one trial's rows, or its entries of kind ``day``.
 
     ``until`` looks with the eyes of that stretch, as though no later one had begun. An epoch that
-    was trained again after an interruption counts once: the later row is the one that lives.
+    was told again after an interruption counts once: the later row is the one that counts.
     """
+    last_told: dict[tuple[int, int], Line] = {}
+    for line in lines:
+        place = int(line["day" if "kind" in line else "epoch"])
+        last_told[stretch_of(line), place] = line
     living: dict[int, Line] = {}
     abandoned: list[Line] = []
-    for line in lines:
-        stretch, epoch = stretch_of(line), int(line["epoch"])
+    for (stretch, place), line in last_told.items():
         if until is not None and stretch > until:
             continue
-        later = (s for s, start in starts.items() if stretch < s and start <= epoch)
+        later = (s for s, start in starts.items() if stretch < s and start <= int(line["epoch"]))
         if any(until is None or s <= until for s in later):
             abandoned.append(line)
         else:
-            living[int(line["day"]) if "kind" in line else epoch] = line
+            living[place] = line
     return tuple(living[place] for place in sorted(living)), tuple(abandoned)
 
 

@@ -10,6 +10,8 @@ from orchestrator.report.edges import edge_hints
 from orchestrator.report.files import write_csvs
 from orchestrator.report.journal_table import journal_lines, journal_table
 from orchestrator.report.live_view import LiveView
+from orchestrator.report.panda_view import PandaView
+from orchestrator.report.plain_panda_view import PlainPandaView
 from orchestrator.report.plain_view import PlainView
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.tables import (
@@ -18,13 +20,15 @@ from orchestrator.report.tables import (
     runs_table,
     trials_table,
 )
-from orchestrator.report.views import NullView, View, open_view
+from orchestrator.report.views import NullView, View, open_panda_view, open_view
 from orchestrator.report.words import show_lines, winner_lines
 
 __all__ = [
     "FORMATS",
     "LiveView",
     "NullView",
+    "PandaView",
+    "PlainPandaView",
     "PlainView",
     "View",
     "compare_lines",
@@ -36,6 +40,7 @@ __all__ = [
     "journal_lines",
     "journal_table",
     "legend",
+    "open_panda_view",
     "open_view",
     "render",
     "runs_table",

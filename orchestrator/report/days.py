@@ -31,7 +31,11 @@ def days_table(records: RunRecords, trial: str) -> pd.DataFrame:
     rows = list(_rows(records, trial))
     frame = to_frame(by_column(rows) or {name: [] for name in _columns(records)})
     in_force = [name for name in frame.columns if name not in _columns(records)]
-    frame.attrs["importance"] = [*_columns(records)[:7], "bytes", *in_force]
+    frame.attrs["importance"] = [
+        *("day", "state", records.metric, "done", "change", "epoch"),
+        *[name for name in in_force if len({repr(value) for value in frame[name]}) > 1],
+        "bytes",
+    ]
     return frame
 
 
@@ -97,7 +101,7 @@ def _done(entries: list[Entry], asked: Mapping[str, Entry]) -> tuple[str, str]:
         match entry["kind"]:
             case "applied" if entry.get("action") == "set":
                 changed.append(deed({**entry, "how": None}))
-                deeds.append(f"set by {_who(entry, request)}")
+                deeds.append(f"{changed[-1]} by {_who(entry, request)}")
             case "applied" if entry.get("action") == "note":
                 deeds.append(request_words(request) if request else "note")
             case "applied":

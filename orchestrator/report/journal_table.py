@@ -61,8 +61,8 @@ def journal_lines(records: RunRecords, trial: str | None = None, width: int = 80
 
 def entry_lines(entry: Mapping[str, Any], text: str, width: int = 80) -> list[str]:
     """Return one entry as a line, and more where it is longer than ``width``."""
-    place = f"day {entry['day']:<3} epoch {entry['epoch']:<4}" if entry["day"] is not None else ""
-    begin = f"  {str(entry['time'])[11:16]}  {place:<18}"
+    place = f"day {entry['day']:<2} epoch {entry['epoch']:<3}" if entry["day"] is not None else ""
+    begin = f"  {str(entry['time'])[11:16]}  {place:<17}"
     return textwrap.wrap(
         text,
         width,

@@ -47,7 +47,7 @@ class Narrator:
 
     def _effect(self, entry: Entry) -> str:
         asked = self._asked.get(entry.get("request") or "")
-        cause = request_words(asked) if asked else entry.get("rule") or "the change"
+        cause = request_words(asked) if asked else _other_cause(str(entry.get("by") or ""))
         return (
             f"effect of {cause} on day {entry.get('of_day', entry['day'])}: {entry.get('metric')}"
             f" {_value(entry.get('before'))} -> {_value(entry.get('after'))}"
@@ -169,6 +169,12 @@ def _changes_after(text: str, entry: Entry) -> str:
 
 def _why(entry: Entry) -> str:
     return f': "{entry["why"]}"' if entry.get("why") else ""
+
+
+def _other_cause(by: str) -> str:
+    if by.startswith("sitter:"):
+        return f"the sitter's change ({by.removeprefix('sitter:')})"
+    return "the schedule's change" if by == "schedule" else "the change"
 
 
 def _value(value: Any) -> str:

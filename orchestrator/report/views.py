@@ -9,6 +9,8 @@ from typing import Any, Protocol, Self, TextIO
 
 from orchestrator.records import Mode, TrialEnd
 from orchestrator.report.live_view import LiveView
+from orchestrator.report.panda_view import PandaView
+from orchestrator.report.plain_panda_view import PlainPandaView
 from orchestrator.report.plain_view import PlainView
 
 
@@ -67,6 +69,15 @@ def open_view(
     stream = stream or sys.stderr
     kind = LiveView if _can_redraw(stream) else PlainView
     return kind(total_trials, epochs, metric, mode, stream)
+
+
+def open_panda_view(
+    days: int, metric: str, mode: Mode, stream: TextIO | None = None
+) -> PandaView | PlainPandaView:
+    """Return what ``open_view`` does, for one babysat model that is planned for ``days`` days."""
+    stream = stream or sys.stderr
+    kind = PandaView if _can_redraw(stream) else PlainPandaView
+    return kind(days, metric, mode, stream)
 
 
 def _can_redraw(stream: TextIO) -> bool:

@@ -81,6 +81,16 @@ def test_the_writer_refuses_what_is_no_entry(folder, wrong):
         writer.journal([wrong])
 
 
+def test_an_entry_told_again_after_an_interruption_counts_once(write):
+    told = [entry("verdict", 3, id=f"00000-{number}", text="x") for number in (1, 2, 2, 1, 3)]
+    assert [line["id"] for line in write(*told).journal] == ["00000-1", "00000-2", "00000-3"]
+
+
+def test_an_abandoned_epoch_told_again_counts_once(write):
+    records = write(row(1), row(2), row(2), rolled_back(0, 1))
+    assert len(records.abandoned_of("00000")) == 2
+
+
 def test_a_line_without_what_every_entry_has_is_a_damaged_record(folder, write):
     folder.journal_file.write_text('{"kind": "day"}\n')
     with pytest.raises(RecordError, match=r"journal\.jsonl, line 1"):

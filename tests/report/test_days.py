@@ -37,7 +37,7 @@ def test_what_was_in_force_at_a_days_end_stands_in_its_row(days):
 def test_what_was_changed_and_done_stands_with_the_day_it_was_done_on(days):
     assert list(days["changed"].fillna("")) == ["", "learning_rate 0.1 -> 0.9", "", ""]
     done = days["done"].fillna("")
-    assert done[1] == "set by ada@node3"
+    assert done[1] == "learning_rate 0.1 -> 0.9 by ada@node3"
     assert "rolled back to day 1, epoch 2" in done[2]
     assert "sitter advised: overfitting" in done[2]
     assert "refused: set units 5" in done[3]

@@ -1,0 +1,169 @@
+"""A babysat model redrawn in place: its curve, today against yesterday, what is in force, the journal.
+
+Drawing happens in rich's own thread, twice a second, whatever the driver tells it in between.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Self, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from orchestrator.records import Mode, TrialEnd
+from orchestrator.report.cells import number, printable
+from orchestrator.report.panda_progress import (
+    PandaProgress,
+    WatchedTrial,
+    curve_of,
+    in_force_words,
+    standing,
+    today_words,
+)
+from orchestrator.report.plain_view import failure_line
+from orchestrator.report.sparkline import sparkline
+
+_FRAMES_PER_SECOND = 2
+_MOST_BRANCHES = 8
+_LABEL = 10
+_STATUS_STYLES = {"failed": "red", "diverged": "red", "interrupted": "yellow"}
+
+
+class PandaView:
+    """Draws one babysat model, and a line for each of its branches, within the terminal."""
+
+    def __init__(self, days: int, metric: str, mode: Mode, stream: TextIO | None = None) -> None:
+        self.progress = PandaProgress(days, metric)
+        self._mode = mode
+        self._console = Console(file=stream or sys.stderr, highlight=False)
+        self._lock = threading.Lock()
+        self._live = Live(
+            console=self._console,
+            get_renderable=self.frame,
+            refresh_per_second=_FRAMES_PER_SECOND,
+            transient=True,
+            redirect_stdout=False,
+        )
+
+    def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
+        """Take up a trial."""
+        with self._lock:
+            self.progress.trial(trial).hyperparameters = dict(hyperparameters)
+
+    def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take up finished epochs."""
+        with self._lock:
+            self.progress.epochs(rows)
+
+    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Take up entries of the journal."""
+        with self._lock:
+            self.progress.journal(entries)
+
+    def trial_ended(self, end: TrialEnd) -> None:
+        """Take up a trial's end; a failure stays on the screen above the view."""
+        with self._lock:
+            self.progress.trial(end.trial).ended = end.status
+        if end.status == "failed":
+            self._console.print(Text(failure_line(end), style="red"))
+
+    def note(self, text: str) -> None:
+        """Print a sentence above the view, where it stays."""
+        self._console.print(Text(printable(text)))
+
+    def frame(self) -> Text:
+        """Return the view as it stands, at most as many lines as the terminal has."""
+        with self._lock:
+            width, height = self._console.size
+            lines = self._lines(width)
+            lines = lines[: max(height - 2, 1)]
+            room = height - 2 - len(lines)
+            lines += [Text(told, style="dim") for told in self.progress.told[-room:] if room > 0]
+        for line in lines:
+            line.truncate(width, overflow="ellipsis")
+        return Text("\n").join(lines)
+
+    def __enter__(self) -> Self:
+        self._live.start()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._live.stop()
+        with self._lock:
+            for name, trial in self.progress.trials.items():
+                text = f"{name}: {standing(trial, self.progress)}"
+                self._console.print(Text(text, style=_STATUS_STYLES.get(trial.ended or "", "")))
+
+    def _lines(self, width: int) -> list[Text]:
+        if not self.progress.trials:
+            return [Text("no trial has started", style="dim")]
+        (_, first), *branches = self.progress.trials.items()
+        curve = _finite_range([trial for trial in self.progress.trials.values()], self.progress)
+        lines = [Text(standing(first, self.progress), style="bold")]
+        lines += self._curve(first, curve, width)
+        lines.append(_labelled("today", today_words(first, self.progress.metric)))
+        lines.append(_labelled("in force", in_force_words(first)))
+        if first.advice:
+            lines.append(_labelled("sitter", printable(first.advice), "yellow"))
+        lines += [self._branch(name, trial, curve) for name, trial in branches[-_MOST_BRANCHES:]]
+        return lines
+
+    def _curve(self, trial: WatchedTrial, span: tuple[float, float], width: int) -> list[Text]:
+        """Return the whole curve, the days below it, and what was last abandoned."""
+        sorted_out = trial.lines
+        values = curve_of(sorted_out.epochs, self.progress.metric)
+        room = max(width - _LABEL, 10)
+        lines = [_labelled(self.progress.metric, sparkline(values, *span, room), "cyan")]
+        ends = [
+            (place, int(day["day"]))
+            for place, row in enumerate(sorted_out.epochs, start=1)
+            for day in sorted_out.days
+            if day["epoch"] == row["epoch"]
+        ]
+        if ends:
+            lines.append(_labelled("day", day_marks(ends, len(values), room), "dim"))
+        if sorted_out.abandoned_epochs:
+            latest = max(int(row.get("stretch") or 0) for row in sorted_out.abandoned_epochs)
+            gone = [r for r in sorted_out.abandoned_epochs if (r.get("stretch") or 0) == latest]
+            drawn = sparkline(curve_of(gone, self.progress.metric), *span, room // 2)
+            text = f"{drawn} epochs {gone[0]['epoch']} to {gone[-1]['epoch']}"
+            lines.append(_labelled("abandoned", text, "dim"))
+        return lines
+
+    def _branch(self, name: str, trial: WatchedTrial, span: tuple[float, float]) -> Text:
+        values = curve_of(trial.lines.epochs, self.progress.metric)
+        value = number(values[-1]) if values else ""
+        state = trial.ended or ("paused" if trial.paused else f"day {trial.day + 1}")
+        text = f"{sparkline(values, *span, 24):<24} {value:<8} {state:<9}{in_force_words(trial)}"
+        return _labelled(printable(name), text)
+
+
+def day_marks(ends: Sequence[tuple[int, int]], count: int, width: int) -> str:
+    """Return a ruler for a curve of ``count`` epochs: each day's number below its last epoch.
+
+    ``ends`` are (epochs by then, day); a number that would touch the one before it is left out.
+    """
+    ruler = ""
+    for place, day in ends:
+        column = place if count <= width else max(math.ceil(place * width / count), 1)
+        text = str(day)
+        begin = column - len(text)
+        if begin >= len(ruler) + bool(ruler) and begin >= 0:
+            ruler = ruler.ljust(begin) + text
+    return ruler
+
+
+def _labelled(label: str, text: str, style: str = "") -> Text:
+    short = label if len(label) < _LABEL else f"{label[: _LABEL - 2]}…"
+    return Text.assemble((f"{short:<{_LABEL}}", "bold"), (text, style))
+
+
+def _finite_range(trials: Sequence[WatchedTrial], progress: PandaProgress) -> tuple[float, float]:
+    values = [value for trial in trials for value in curve_of(trial.rows, progress.metric)]
+    finite = [value for value in values if math.isfinite(value)]
+    return min(finite, default=0.0), max(finite, default=0.0)
