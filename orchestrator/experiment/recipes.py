@@ -67,7 +67,9 @@ def write_recipe(content: Mapping[str, Any], file: Path) -> Path:
     return file
 
 
-def _first_changes(records: RunRecords, trial: str, origin: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _first_changes(
+    records: RunRecords, trial: str, origin: Mapping[str, Any]
+) -> list[dict[str, Any]]:
     made = [
         entry
         for entry in records.journal

@@ -53,6 +53,11 @@ class TrialRecord:
         """finished, stopped, failed, diverged, interrupted; running where no ending is recorded."""
         return self.ending or "running"
 
+    @property
+    def is_branch(self) -> bool:
+        """Whether the trial forked from another one of the same run."""
+        return self.origin is not None and self.origin.get("run") is None
+
 
 @dataclass(frozen=True)
 class RunRecords:
@@ -207,7 +212,7 @@ class RunRecords:
         """Return what a branch has from its parent, and that from its own: living at the fork."""
         found = self.trial(trial)
         origin = found.origin if found else None
-        if not origin or origin.get("run") is not None or origin["trial"] == trial:
+        if not found or not origin or not found.is_branch or origin["trial"] == trial:
             return []
         parent = self._lines(origin["trial"])
         forked = [e for e in parent.journal if e["kind"] == "applied" and e.get("branch") == trial]
