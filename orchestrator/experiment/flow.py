@@ -12,8 +12,8 @@ from orchestrator.config import Experiment
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
-from orchestrator.experiment.run import Run
 from orchestrator.experiment.resuming import driver, prepare_to_resume
+from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder, RunRecords, RunWriter
 
 
