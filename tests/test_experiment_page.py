@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from pydantic import BaseModel
 
 from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, mentioned_names
@@ -19,6 +18,9 @@ from orchestrator.config import (
     PandaOptions,
     parse_document,
 )
+from orchestrator.config.day import Day
+from orchestrator.config.document import parse_value
+from orchestrator.config.sitter_options import BranchAndCompareOptions
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.training.decay import SCHEDULES
@@ -30,24 +32,26 @@ DOMAINS = PAGE.split("## Domains")[1].split("\n## ")[0]
 HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
 ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type does not show
     "panda": PandaOptions,
+    "panda.sitter.branch_and_compare": BranchAndCompareOptions,
     "caviar.scheduler.asha": AshaOptions,
     "caviar.scheduler.median": MedianOptions,
 }
+SHORT = {"caviar.scheduler": "asha", "panda.sitter.branch_and_compare": "off"}
 
 
 def keys(options: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Every key an experiment file may hold, dotted, with its default as a file would write it."""
     for name, field in options.model_fields.items():
-        path = f"{prefix}{name}"
-        inner = field.annotation if _is_options(field.annotation) else None
+        path = f"{prefix}{field.alias or name}"
         if name == "kind":
             continue
-        if inner is None:
-            yield path, "" if field.is_required() else field.get_default(call_default_factory=True)
+        if _is_options(field.annotation):
+            yield from keys(field.annotation, f"{path}.")
         else:
-            yield from keys(inner, f"{path}.")
+            default = "" if field.is_required() else field.get_default(call_default_factory=True)
+            yield path, SHORT.get(path, _written(default))
         for place, further in ELSEWHERE.items():
-            if place.rpartition(".")[0] == path or place == path:
+            if path in (place, place.rpartition(".")[0]):
                 yield from keys(further, f"{place}.")
 
 
@@ -55,20 +59,24 @@ def _is_options(annotation: Any) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
+def _written(default: Any) -> Any:
+    if isinstance(default, tuple):
+        return list(default)
+    return str(default) if isinstance(default, Day) else default
+
+
 @pytest.mark.parametrize(("key", "default"), list(keys(Experiment)))
 def test_every_key_is_on_the_page_with_its_default(key, default):
     assert key in ROWS
     written = ROWS[key].strip().strip("`")
-    if isinstance(default, AshaOptions):
-        assert written == default.kind
-    elif key != "name":
-        assert (yaml.safe_load(written) if written else "") == default
+    if key != "name":
+        assert (parse_value(written, "page")[0] if written else "") == default
 
 
 def test_the_page_names_no_key_that_is_not_there():
-    table = PAGE.split("## Every key")[1].split("\n## ")[0]
-    named = set(re.findall(r"^\| `([^`]+)` \|", table, re.MULTILINE))
-    assert named - {"data"} == {key for key, _ in keys(Experiment)}
+    tables = PAGE.split("## Every key", 1)[1].split("\n## Domains")[0]
+    named = set(re.findall(r"^\| `([^`]+)` \|", tables, re.MULTILINE))
+    assert named - {"data", "panda.sitter"} == {key for key, _ in keys(Experiment)}
 
 
 def test_every_distribution_and_every_key_of_a_domain_is_on_the_page():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.config.day import Day
 from orchestrator.config.document import Document, parse_document, read_document
 from orchestrator.config.load import check, load_experiment, parse_experiment, to_yaml
 from orchestrator.config.options import (
@@ -11,25 +12,39 @@ from orchestrator.config.options import (
     Experiment,
     MedianOptions,
     NoSchedulerOptions,
-    PandaOptions,
     ResourceOptions,
     SchedulerOptions,
 )
 from orchestrator.config.overrides import with_overrides
+from orchestrator.config.panda_options import PandaOptions, ScheduledChange
 from orchestrator.config.schema import experiment_schema
-from orchestrator.config.template import init_template
+from orchestrator.config.sitter_options import (
+    BranchAndCompareOptions,
+    DivergenceOptions,
+    OverfittingOptions,
+    PlateauOptions,
+    SitterOptions,
+)
+from orchestrator.config.template import init_template, write_template
 
 __all__ = [
     "AshaOptions",
+    "BranchAndCompareOptions",
     "CaviarOptions",
     "DataOptions",
+    "Day",
+    "DivergenceOptions",
     "Document",
     "Experiment",
     "MedianOptions",
     "NoSchedulerOptions",
+    "OverfittingOptions",
     "PandaOptions",
+    "PlateauOptions",
     "ResourceOptions",
+    "ScheduledChange",
     "SchedulerOptions",
+    "SitterOptions",
     "check",
     "experiment_schema",
     "init_template",
@@ -39,4 +54,5 @@ __all__ = [
     "read_document",
     "to_yaml",
     "with_overrides",
+    "write_template",
 ]

@@ -9,14 +9,16 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.config.document import Document, KeyPath, dotted
-from orchestrator.config.options import (
-    CaviarOptions,
-    DataOptions,
-    Experiment,
-    PandaOptions,
-    ResourceOptions,
-)
+from orchestrator.config.options import CaviarOptions, DataOptions, Experiment, ResourceOptions
+from orchestrator.config.panda_options import PandaOptions, ScheduledChange
 from orchestrator.config.scheduler_options import AshaOptions, MedianOptions
+from orchestrator.config.sitter_options import (
+    BranchAndCompareOptions,
+    DivergenceOptions,
+    OverfittingOptions,
+    PlateauOptions,
+    SitterOptions,
+)
 from orchestrator.domains.refusal import shown
 from orchestrator.errors import explain
 
@@ -27,6 +29,12 @@ _SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("caviar", "scheduler", "asha"): AshaOptions,
     ("caviar", "scheduler", "median"): MedianOptions,
     ("panda",): PandaOptions,
+    ("panda", "sitter"): SitterOptions,
+    ("panda", "sitter", "divergence"): DivergenceOptions,
+    ("panda", "sitter", "plateau"): PlateauOptions,
+    ("panda", "sitter", "overfitting"): OverfittingOptions,
+    ("panda", "sitter", "branch_and_compare"): BranchAndCompareOptions,
+    ("panda", "schedule"): ScheduledChange,
     ("resources",): ResourceOptions,
 }
 _EXPECTED = {
@@ -43,6 +51,8 @@ _EXPECTED = {
     "bool_parsing": "true or false",
     "literal_error": "{expected}",
     "dict_type": "a mapping",
+    "tuple_type": "a list",
+    "too_short": "at least {min_length} of them",
     "model_type": "a mapping of options",
     "greater_than": "a number above {gt}",
     "greater_than_equal": "a number of at least {ge}",
@@ -67,7 +77,8 @@ def _path(details: ErrorDetails, content: Mapping[str, Any]) -> KeyPath:
     path: list[str | int] = []
     inside: Any = content
     for part in details["loc"]:
-        if isinstance(inside, Mapping) and part in inside:
+        listed = isinstance(inside, list | tuple) and isinstance(part, int) and part < len(inside)
+        if listed or (isinstance(inside, Mapping) and part in inside):
             inside = inside[part]
             path.append(part)
     if details["type"] == "missing" and isinstance(inside, Mapping):
@@ -98,7 +109,7 @@ def _expected(found: list[ErrorDetails]) -> Iterator[str]:
 
 def _unknown_key(path: KeyPath, where: str) -> str:
     key = str(path[-1])
-    section = _SECTIONS.get(path[:-1])
+    section = _section(path[:-1])
     known = keys_of(section) if section else ()
     elsewhere = [place for place, model in _SECTIONS.items() if key in keys_of(model)]
     if elsewhere:
@@ -108,7 +119,7 @@ def _unknown_key(path: KeyPath, where: str) -> str:
 
 
 def _description(path: KeyPath) -> str:
-    section = _SECTIONS.get(path[:-1])
+    section = _section(path[:-1])
     described = section.model_fields[str(path[-1])].description if section else None
     text = (described or "a value").rstrip(".")
     return text[0].lower() + text[1:]
@@ -116,4 +127,10 @@ def _description(path: KeyPath) -> str:
 
 def keys_of(section: type[BaseModel]) -> tuple[str, ...]:
     """Return the keys that a file may hold in a section."""
-    return tuple(name for name in section.model_fields if name != "kind")
+    fields = section.model_fields.items()
+    return tuple(field.alias or name for name, field in fields if name != "kind")
+
+
+def _section(path: KeyPath) -> type[BaseModel] | None:
+    """Return the options at ``path``; every item of a list has the same ones."""
+    return _SECTIONS.get(tuple(part for part in path if isinstance(part, str)))

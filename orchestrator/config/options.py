@@ -6,17 +6,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from orchestrator.config.fields import Count, Flag, Options, Real, Text, Whole, misfit
+from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.scheduler_options import (
     AshaOptions,
     MedianOptions,
@@ -37,12 +31,6 @@ __all__ = [
 ]
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-DAY = re.compile(r"[1-9][0-9]* (epoch|minute|step)s?")
-
-
-def _whole(value: Any) -> Any:
-    """Let ``1e3`` through as 1000, since a file may write a whole number so."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _source_form(value: Any) -> Any:
@@ -54,20 +42,7 @@ def _source_form(value: Any) -> Any:
     return value
 
 
-_AtLeast0 = Annotated[int, Field(ge=0, lt=2**32)]
-_AtLeast1 = Annotated[int, Field(ge=1)]
-Seed = Annotated[_AtLeast0, BeforeValidator(_whole, json_schema_input_type=_AtLeast0)]
-Count = Annotated[_AtLeast1, BeforeValidator(_whole, json_schema_input_type=_AtLeast1)]
-Real = Annotated[float, Field(allow_inf_nan=False)]
-Flag = Annotated[bool, Field(strict=False)]  # on, off, yes and no are words in YAML 1.2
-Text = Annotated[str, Field(min_length=1)]
-
-
-class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class DataOptions(_Options):
+class DataOptions(Options):
     """Which data, and how it is split and scaled."""
 
     source: Text = Field(
@@ -106,7 +81,7 @@ class DataOptions(_Options):
         return self
 
 
-class CaviarOptions(_Options):
+class CaviarOptions(Options):
     """Many trials in parallel: how many, how many at once, and what stops the hopeless ones."""
 
     num_samples: Count = Field(default=64, description="How many trials are drawn from the space.")
@@ -120,39 +95,14 @@ class CaviarOptions(_Options):
     )
 
 
-class PandaOptions(_Options):
-    """One model, watched day by day."""
-
-    start: dict[str, Any] = Field(description="The hyperparameters of day 1.")
-    day: str = Field(
-        default="1 epoch", description="The length of a day: '3 epochs', '20 minutes', '500 steps'."
-    )
-    days: Count = Field(default=14, description="How many days to train.")
-    sitter: Literal["off", "advise", "act"] = Field(
-        default="advise", description="What the sitter does with what it sees."
-    )
-    learning_rate_test: Flag = Field(
-        default=False, description="Find a starting learning rate by a range test before day 1."
-    )
-
-    @field_validator("day")
-    @classmethod
-    def _a_length(cls, day: str) -> str:
-        if not DAY.fullmatch(day):
-            raise PydanticCustomError(
-                "day", "expected a number and epochs, minutes or steps, such as '3 epochs'"
-            )
-        return day
-
-
-class ResourceOptions(_Options):
+class ResourceOptions(Options):
     """What one trial takes."""
 
     cpu: Real = Field(default=1, gt=0, description="CPU cores of one trial.")
     gpu: Real = Field(default=0, ge=0, description="GPUs of one trial; a fraction shares one.")
 
 
-class Experiment(_Options):
+class Experiment(Options):
     """One experiment, complete: what a run needs to know, and what its record keeps."""
 
     name: str = Field(
@@ -181,7 +131,7 @@ class Experiment(_Options):
         default="max", description="Whether a high metric is good, or a low one."
     )
     epochs: Count = Field(default=27, description="The most epochs that a trial trains.")
-    seed: Seed = Field(
+    seed: Whole = Field(
         default=0, description="Decides the draws, the splits and the weights at the start."
     )
     caviar: CaviarOptions = Field(
@@ -227,17 +177,11 @@ class Experiment(_Options):
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:
         if self.strategy == "panda" and self.panda is None:
-            raise _misfit(
-                "panda", "expected the options of strategy panda: {start: {…}}", "nothing"
-            )
+            what = "expected the options of strategy panda: {start: {…}} or {from: <run>}"
+            raise misfit(("panda",), what, "nothing")
         if self.strategy == "caviar" and not self.search_space:
             what = "expected a bundled space's name, ./space.yaml or a mapping, to draw trials from"
-            raise _misfit("search_space", what, "nothing")
+            raise misfit(("search_space",), what, "nothing")
         if self.mode == "max" and self.metric.endswith("loss"):
-            raise _misfit("mode", f"expected min, since a low {self.metric} is good", self.mode)
+            raise misfit(("mode",), f"expected min, since a low {self.metric} is good", self.mode)
         return self
-
-
-def _misfit(key: str, expected: str, received: str) -> PydanticCustomError:
-    """Return the refusal of a key whose value does not go with the others'."""
-    return PydanticCustomError("misfit", expected, {"path": (key,), "received": received})  # type: ignore[arg-type]

@@ -52,4 +52,8 @@ def _spelt_out(path: KeyPath, value: Any) -> Any:
         return {"source": value}
     if isinstance(value, str) and path == ("caviar", "scheduler"):
         return {value: {}}
+    if isinstance(value, str) and path == ("panda", "sitter"):
+        return {"mode": value}
+    if value in ("off", "on") and path == ("panda", "sitter", "branch_and_compare"):
+        return {}
     return value

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from orchestrator.errors import PlaceError, explain
+
 _TEMPLATE = """\
 # An experiment: one model, one data set, a space to search, a strategy, a place for results.
 #   orchestrator preview FILE    shows what would run     orchestrator schema    describes each key
@@ -50,3 +54,16 @@ storage_path: ./runs             # each run gets a folder in it
 def init_template() -> str:
     """Return the commented experiment file, equal to ``examples/digits.yaml`` when loaded."""
     return _TEMPLATE
+
+
+def write_template(file: Path) -> None:
+    """Write the commented experiment file to a file that is not there yet."""
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(_TEMPLATE)
+    except FileExistsError:
+        expected = "expected a file that does not exist, since none is overwritten"
+        raise PlaceError(explain("init", expected, str(file))) from None
+    except OSError as error:
+        received = f"{file}: {error.strerror}"
+        raise PlaceError(explain("init", "expected a file that can be written", received)) from None

@@ -13,7 +13,8 @@ from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.run import Run
-from orchestrator.records import RunFolder, RunWriter
+from orchestrator.experiment.resuming import driver, prepare_to_resume
+from orchestrator.records import RunFolder, RunRecords, RunWriter
 
 
 def run(
@@ -27,15 +28,20 @@ def run(
     Everything that can be refused is refused before anything is written or started.
     """
     prepared = prepare(read_experiment(experiment, overrides))
-    folder = RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name)
-    folder.write_experiment(prepared.document)
-    folder.write_manifest(manifest_of(prepared))
-    _train(prepared, folder, progress)
-    return _concluded(folder)
+    return _concluded(_trained(prepared, _new_folder(prepared), progress))
 
 
-def _train(prepared: Prepared, folder: RunFolder, progress: bool) -> None:
-    """Run the plan, every event of it recorded and shown."""
+def resume(run: str | Path, progress: bool = True) -> Run:
+    """Take a cut-off babysat run up again, from its last finished epoch, and return it."""
+    folder = RunFolder.open(run)
+    prepared, records = prepare_to_resume(folder)
+    return _concluded(_trained(prepared, folder, progress, records))
+
+
+def _trained(
+    prepared: Prepared, folder: RunFolder, progress: bool, before: RunRecords | None = None
+) -> RunFolder:
+    """Run the plan, every event of it recorded and shown; return where. ``before`` is what was recorded already."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
     from orchestrator.report import NullView, open_view
     from orchestrator.tuning.run import run_plan
@@ -45,8 +51,10 @@ def _train(prepared: Prepared, folder: RunFolder, progress: bool) -> None:
         open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode) if progress else NullView()
     )
     with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
-        writer.event("run_started")
+        writer.event("run_started", **driver())
         recorder = Recorder(folder, plan, writer, view)
+        if before is not None:
+            recorder.remember(before)
         ended = False
         try:
             ended = run_plan(plan, prepared.space, prepared.job(folder), recorder, prepared.cores)
@@ -55,6 +63,16 @@ def _train(prepared: Prepared, folder: RunFolder, progress: bool) -> None:
         finally:
             recorder.close()
             writer.event("run_finished" if ended else "run_interrupted")
+    return folder
+
+
+def _new_folder(prepared: Prepared) -> RunFolder:
+    """Make the run's folder with what was asked for and the facts around it."""
+    manifest = manifest_of(prepared)
+    folder = RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name)
+    folder.write_experiment(prepared.document)
+    folder.write_manifest(manifest)
+    return folder
 
 
 def _concluded(folder: RunFolder) -> Run:

@@ -34,6 +34,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
     dataset = prepared.dataset
     return {
         "command": sys.argv,
+        "folder": str(prepared.experiment.folder.resolve()),
         "seed": prepared.experiment.seed,
         "versions": {"python": platform.python_version()} | versions(),
         "git": _git(prepared.experiment.folder),

@@ -13,6 +13,8 @@ from orchestrator.catalog import CallableReference, find_data, find_model, find_
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import PlaceError, RunExistsError
+from orchestrator.experiment.address import check_ray_address
+from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read
 from orchestrator.records import RunFolder
 from orchestrator.schedulers import make_scheduler
@@ -59,6 +61,7 @@ class Prepared:
             milestones=make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones,
             checkpoints=folder.checkpoints.resolve(),
             threads=max(1, round(plan.cpus_per_trial)),
+            nursery=plan.nursery,
         )
 
 
@@ -76,16 +79,29 @@ def read_experiment(
 def prepare(experiment: Experiment) -> Prepared:
     """Check everything an experiment refers to and plan it. Nothing is written, no process is started."""
     _check_name_is_free(experiment)
+    return prepare_again(experiment)
+
+
+def prepare_again(experiment: Experiment) -> Prepared:
+    """Check and plan an experiment whose run exists already."""
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
-    plan = make_plan(experiment, space)
-    _check_resources(plan)
+    plan = make_plan(experiment, space, find_ancestor(experiment))
+    check_resources(plan)
+    check_ray_address()
     reference = find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset
 
     dataset = load_dataset(reference, experiment.data, experiment.seed)
-    check_every_hyperparameter_is_read(space, model, plan, dataset)
+    check_every_hyperparameter_is_read(read_space(plan, space), model, plan, dataset)
     return Prepared(experiment, space, model, dataset, plan)
+
+
+def read_space(plan: Plan, space: Space) -> Space:
+    """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from."""
+    if plan.nursery is None:
+        return space
+    return Space.parse(dict(plan.trials[0].hyperparameters), "panda.start")
 
 
 def available_cores() -> int:
@@ -98,11 +114,11 @@ def _check_name_is_free(experiment: Experiment) -> None:
     if folder.exists():
         raise RunExistsError(
             f"{folder}: a run of that name exists and is never overwritten. See it with"
-            f" 'orchestrator show {experiment.name}', or choose another name with '--set name=...'."
+            f" 'orchestrator show {folder}', or choose another name with '--set name=...'."
         )
 
 
-def _check_resources(plan: Plan) -> None:
+def check_resources(plan: Plan) -> None:
     """Refuse a trial that this machine can never start; a cluster at RAY_ADDRESS is not known yet."""
     if os.environ.get("RAY_ADDRESS"):
         return

@@ -24,16 +24,23 @@ def check_every_hyperparameter_is_read(
     A name that the builder's source mentions counts as read. One that it does not is tried: the builder runs on some
     of the plan's draws and its reads are watched. Only a suspect costs that time.
     """
-    optimizers = optimizers_of(space)
-    trained = read_by_training(optimizers)
-    mentioned = mentioned_names(model)
-    suspects = [name for name in space.names if name not in trained and name not in mentioned]
+    suspects = unmentioned(space, model)
     if suspects and model.kind != "bundled":
         suspects = _unread_in_builds(suspects, model, plan, dataset)
-    for name in suspects:
-        raise ExperimentFileError(
-            _sentence(name, optimizers, model, {word for word in mentioned if word.isidentifier()})
-        )
+    refuse_unread(suspects, space, model)
+
+
+def unmentioned(space: Space, model: CallableReference) -> list[str]:
+    """Return the hyperparameters that neither training nor the source of the model's builder mentions."""
+    known = read_by_training(optimizers_of(space)) | mentioned_names(model)
+    return [name for name in space.names if name not in known]
+
+
+def refuse_unread(names: list[str], space: Space, model: CallableReference) -> None:
+    """Raise ExperimentFileError for the first of ``names``, which nothing reads."""
+    by_model = {word for word in mentioned_names(model) if word.isidentifier()}
+    for name in names:
+        raise ExperimentFileError(_sentence(name, optimizers_of(space), model, by_model))
 
 
 def optimizers_of(space: Space) -> set[str]:

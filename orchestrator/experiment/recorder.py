@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from orchestrator.records import RunFolder, RunWriter, TrialEnd, best_epoch, is_better
+from orchestrator.records import RunFolder, RunRecords, RunWriter, TrialEnd, best_epoch, is_better
 from orchestrator.strategies import Plan, TrialSpec
 
 
@@ -17,6 +17,9 @@ class View(Protocol):
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Show finished epochs."""
+
+    def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Show entries of the journal."""
 
     def trial_ended(self, end: TrialEnd) -> None:
         """Show how a trial ended."""
@@ -36,15 +39,32 @@ class Recorder:
         self._best: dict[str, tuple[int, float]] = {}
         self._running: dict[str, TrialSpec] = {}
         self._kept: list[str] = []
+        self._told: set[object] = set()
+
+    def remember(self, before: RunRecords) -> None:
+        """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
+        for trial in before.trials:
+            best = before.best_of(trial.trial)
+            if best is not None:
+                self._best[trial.trial] = best
+            if trial.ending not in (None, "interrupted"):
+                self._keep_best(trial.trial)
+        self._told |= {(row["trial"], row.get("stretch", 0), row["epoch"]) for row in before.epochs}
+        self._told |= {entry["id"] for entry in before.journal if "id" in entry}
 
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
         self._running[spec.trial] = spec
-        self._writer.trial_started(spec.trial, spec.index, spec.seed, spec.hyperparameters)
+        self._writer.trial_started(
+            spec.trial, spec.index, spec.seed, spec.hyperparameters, origin=spec.origin
+        )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note finished epochs."""
+        rows = [row for row in rows if not self._is_told(_name(row))]
+        if not rows:
+            return
         self._writer.epochs(rows)
         trial = rows[0]["trial"]
         new = best_epoch(rows, self._plan.metric, self._plan.mode)
@@ -52,6 +72,12 @@ class Recorder:
         if new is not None and is_better(new[1], old[1] if old else None, self._plan.mode):
             self._best[trial] = new
         self._view.epochs(rows)
+
+    def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Note what was asked of babysat trials, what was done and what it did."""
+        entries = [entry for entry in entries if not self._is_told(entry["id"])]
+        self._writer.journal(entries)
+        self._view.journal(entries)
 
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended, its whole error in a file of its own."""
@@ -84,6 +110,10 @@ class Recorder:
         for trial in list(self._running):
             self.ended(TrialEnd(trial, "interrupted", 0.0), None)
 
+    def _is_told(self, name: object) -> bool:
+        """Return whether a resumed worker tells what the records have, which only a resumed run need ask."""
+        return name in self._told
+
     def _keep_best(self, trial: str) -> None:
         """Keep the checkpoints of the best trials over the whole run, delete the others."""
         sign = -1.0 if self._plan.mode == "max" else 1.0
@@ -97,3 +127,7 @@ class Recorder:
 
     def _checkpoint(self, trial: str) -> Any:
         return self._folder.checkpoints / f"{trial}.npz"
+
+
+def _name(row: Mapping[str, Any]) -> object:
+    return (row["trial"], row.get("stretch", 0), row["epoch"])

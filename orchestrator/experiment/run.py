@@ -55,6 +55,14 @@ class Run:
         """running, finished or interrupted."""
         return self.records.status
 
+    @property
+    def succeeded(self) -> bool:
+        """Whether a trial got through: finished or stopped in time, with a finite value."""
+        return any(
+            trial.status in ("finished", "stopped") and self.records.best_of(trial.trial)
+            for trial in self.records.trials
+        )
+
     def reload(self) -> Run:
         """Return the run as it is on disk now."""
         return Run(self.folder)
@@ -107,6 +115,6 @@ class Run:
         return load_model(self.model_file)
 
 
-def open_run(path: str | Path) -> Run:
-    """Return a run from its folder, or by its name below ``./runs``."""
-    return Run(RunFolder.open(path))
+def open_run(path: str | Path, storage: str | Path = "./runs") -> Run:
+    """Return a run from its folder, or by its name below ``storage``."""
+    return Run(RunFolder.open(path, storage))

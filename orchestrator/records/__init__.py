@@ -8,6 +8,13 @@ from orchestrator.records.best import Mode, best_epoch, is_better
 from orchestrator.records.folder import RunFolder, run_names
 from orchestrator.records.lines import JsonLines, TornLineWarning, read_lines
 from orchestrator.records.reader import read_run
+from orchestrator.records.requests import (
+    Request,
+    UnreadableRequestWarning,
+    requests_of,
+    user_at_host,
+    write_request,
+)
 from orchestrator.records.run import RunRecords, TrialRecord
 from orchestrator.records.whole import write_atomically
 from orchestrator.records.writer import RunWriter, TrialEnd, trial_name
@@ -15,17 +22,22 @@ from orchestrator.records.writer import RunWriter, TrialEnd, trial_name
 __all__ = [
     "JsonLines",
     "Mode",
+    "Request",
     "RunFolder",
     "RunRecords",
     "RunWriter",
     "TornLineWarning",
     "TrialEnd",
     "TrialRecord",
+    "UnreadableRequestWarning",
     "best_epoch",
     "is_better",
     "read_lines",
     "read_run",
+    "requests_of",
     "run_names",
     "trial_name",
+    "user_at_host",
     "write_atomically",
+    "write_request",
 ]

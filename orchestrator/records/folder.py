@@ -9,7 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError, explain
+from orchestrator.errors import (
+    ExperimentFileError,
+    PlaceError,
+    RunExistsError,
+    UnknownNameError,
+    explain,
+)
 from orchestrator.records.whole import write_atomically
 
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -52,6 +58,16 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def journal_file(self) -> Path:
+        """What was asked of a babysat model, what was done and what it did, as JSON lines."""
+        return self.path / "journal.jsonl"
+
+    @property
+    def requests(self) -> Path:
+        """The folder into which requests to a model in training are put, one file each."""
+        return self.path / "requests"
+
+    @property
     def best(self) -> Path:
         """The winner: model.keras, hyperparameters.yaml, metrics.json."""
         return self.path / "best"
@@ -71,7 +87,7 @@ class RunFolder:
         """Make the folder ``storage/name`` with its empty subfolders.
 
         Raises RunExistsError where anything of that name exists, ExperimentFileError where the name
-        is not one plain folder name.
+        is not one plain folder name, PlaceError where the folder cannot be made.
         """
         if not _SAFE_NAME.fullmatch(name):
             raise ExperimentFileError(
@@ -82,17 +98,22 @@ class RunFolder:
                 )
             )
         folder = cls(Path(storage) / name)
-        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_place(folder.path, error) from None
         try:
             folder.path.mkdir()
+            for part in (folder.best, folder.logs, folder.checkpoints):
+                part.mkdir()
         except FileExistsError:
             raise RunExistsError(
                 f"{folder.path}: a run of that name exists and is never overwritten. "
-                f"See it with 'orchestrator show {name}', or choose another name with "
+                f"See it with 'orchestrator show {folder.path}', or choose another name with "
                 f"'--set name=...'."
             ) from None
-        for part in (folder.best, folder.logs, folder.checkpoints):
-            part.mkdir()
+        except OSError as error:
+            raise _no_place(folder.path, error) from None
         return folder
 
     @classmethod
@@ -129,6 +150,11 @@ class RunFolder:
 
     def _holds_run(self) -> bool:
         return self.experiment_file.is_file()
+
+
+def _no_place(path: Path, error: OSError) -> PlaceError:
+    expected = "a place where a run's folder can be made"
+    return PlaceError(explain("storage_path", expected, f"{path}: {error.strerror}"))
 
 
 def run_names(storage: str | Path) -> list[str]:

@@ -117,7 +117,7 @@ def _warn_of_torn_line(path: Path, number: int) -> None:
 
 
 def _to_line(record: Mapping[str, Any]) -> str:
-    return json.dumps(_plain(record), ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(as_plain(record), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _from_line(line: bytes) -> dict[str, Any] | None:
@@ -129,22 +129,22 @@ def _from_line(line: bytes) -> dict[str, Any] | None:
     if not isinstance(record, dict):
         return None
     if b'NaN"' in line or b'Infinity"' in line:
-        record = {key: _revived(value) for key, value in record.items()}
+        record = {key: revived(value) for key, value in record.items()}
     return record
 
 
-def _plain(value: Any) -> Any:
+def as_plain(value: Any) -> Any:
     """Return a value that JSON can hold: NumPy's scalars and arrays become Python's."""
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else _spelled(value)
     if value is None or isinstance(value, str | int):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): as_plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [as_plain(item) for item in value]
     if hasattr(value, "tolist"):
-        return _plain(value.tolist())
+        return as_plain(value.tolist())
     return value if not hasattr(value, "__fspath__") else os.fspath(value)
 
 
@@ -154,11 +154,12 @@ def _spelled(value: float) -> str:
     return "Infinity" if value > 0 else "-Infinity"
 
 
-def _revived(value: Any) -> Any:
+def revived(value: Any) -> Any:
+    """Return a value read from JSON, its spelled-out NaN and infinities floats again."""
     if isinstance(value, str):
         return _NON_FINITE.get(value, value)
     if isinstance(value, dict):
-        return {key: _revived(item) for key, item in value.items()}
+        return {key: revived(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_revived(item) for item in value]
+        return [revived(item) for item in value]
     return value

@@ -12,7 +12,9 @@ import yaml
 
 from orchestrator.errors import RecordError, explain
 from orchestrator.records.folder import RunFolder
+from orchestrator.records.journal import REQUIRED
 from orchestrator.records.lines import read_lines
+from orchestrator.records.requests import requests_of
 from orchestrator.records.run import RunRecords, TrialRecord
 from orchestrator.records.writer import TrialEnd
 
@@ -33,6 +35,8 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
         trials=_read_trials(folder.trials_file),
         epochs=_read_checked(folder.epochs_file, _EPOCH_FIELDS),
         events=_read_checked(folder.events_file, ("event",)),
+        journal=_read_checked(folder.journal_file, REQUIRED),
+        requests=tuple(requests_of(folder)),
     )
 
 
@@ -90,6 +94,7 @@ def _started(line: Mapping[str, Any], where: str) -> TrialRecord:
         seed=line["seed"],
         hyperparameters=line["hyperparameters"],
         started=line["time"],
+        origin=line.get("origin"),
     )
 
 

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
 from orchestrator.records.best import Mode, best_epoch
 from orchestrator.records.folder import RunFolder
+from orchestrator.records.journal import in_force_after, stretch_of
+from orchestrator.records.requests import Request
+from orchestrator.records.stretches import Line, TrialLines
 
 _RUN_STATUS = {
     "run_started": "running",
@@ -21,7 +24,11 @@ _RUN_STATUS = {
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial, from its ``started`` line and, once it has one, its ``ended`` line."""
+    """One trial, from its ``started`` line and, once it has one, its ``ended`` line.
+
+    ``origin`` is where a branch or a promoted trial comes from: {run (None: this one), trial, day,
+    epoch, and stretch, where it was written down}.
+    """
 
     trial: str
     index: int
@@ -39,11 +46,17 @@ class TrialRecord:
     worker: str | None = None
     rss_mb: float | None = None
     seconds: float | None = None
+    origin: Mapping[str, Any] | None = None
 
     @property
     def status(self) -> str:
         """finished, stopped, failed, diverged, interrupted; running where no ending is recorded."""
         return self.ending or "running"
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether the trial forked from another one of the same run."""
+        return self.origin is not None and self.origin.get("run") is None
 
 
 @dataclass(frozen=True)
@@ -56,6 +69,8 @@ class RunRecords:
     trials: tuple[TrialRecord, ...]
     epochs: tuple[dict[str, Any], ...]
     events: tuple[dict[str, Any], ...]
+    journal: tuple[dict[str, Any], ...] = ()
+    requests: tuple[Request, ...] = ()
 
     @property
     def name(self) -> str:
@@ -107,11 +122,52 @@ class RunRecords:
         return total + _seconds_between(since, self._last_time)
 
     def epochs_of(self, trial: str) -> tuple[dict[str, Any], ...]:
-        """Return one trial's epochs in the order they were recorded."""
-        return self._epochs_by_trial.get(trial, ())
+        """Return the epochs that a trial's model went through, in order.
+
+        A branch's begin with its parent's up to the fork. What was rolled back is left out.
+        """
+        return (*self._shared(trial, "epochs"), *self._lines(trial).epochs)
+
+    def own_epochs_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+        """Return the living epochs that a trial trained itself."""
+        return self._lines(trial).epochs
+
+    def abandoned_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+        """Return a trial's epochs that were rolled back, in the order they were recorded."""
+        return self._lines(trial).abandoned_epochs
+
+    def days_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+        """Return the journal's ``day`` entries that the model went through, as ``epochs_of``."""
+        return (*self._shared(trial, "days"), *self._lines(trial).days)
+
+    def abandoned_days_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+        """Return a trial's ``day`` entries that were rolled back, in the order recorded."""
+        return self._lines(trial).abandoned_days
+
+    def journal_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+        """Return a trial's journal, oldest entry first."""
+        return self._lines(trial).journal
+
+    def in_force(self, trial: str) -> dict[str, Any]:
+        """Return the hyperparameters that a trial trains with now; none for an unknown one."""
+        found = self.trial(trial)
+        if found is None:
+            return {}
+        shared = self._shared(trial, "days")
+        return in_force_after(found.hyperparameters, self._lines(trial).journal, shared)
+
+    def unanswered(self, trial: str) -> tuple[Request, ...]:
+        """Return the requests that are neither applied nor refused yet."""
+        kinds = ("applied", "refused")
+        answered = {line.get("request") for line in self.journal if line["kind"] in kinds}
+        mine = (request for request in self.requests if request.trial == trial)
+        return tuple(request for request in mine if request.id not in answered)
 
     def best_of(self, trial: str) -> tuple[int, float] | None:
-        """Return (epoch, value) of a trial's best epoch, or None where it has no finite one."""
+        """Return (epoch, value) of the best living epoch a trial trained itself, or None.
+
+        None where it has no finite one. What a branch shares is its parent's.
+        """
         return self._best_by_trial.get(trial)
 
     def trial(self, name: str) -> TrialRecord | None:
@@ -136,18 +192,39 @@ class RunRecords:
         times = [str(line["time"]) for line in lines if "time" in line]
         return max([*times, *(trial.ended or trial.started for trial in self.trials)])
 
+    def _lines(self, trial: str) -> TrialLines:
+        return self._lines_by_trial.get(trial, TrialLines())
+
     @cached_property
-    def _epochs_by_trial(self) -> dict[str, tuple[dict[str, Any], ...]]:
-        rows: dict[str, list[dict[str, Any]]] = {}
+    def _lines_by_trial(self) -> dict[str, TrialLines]:
+        rows: dict[str, list[Line]] = {}
         for row in self.epochs:
             rows.setdefault(row["trial"], []).append(row)
-        return {trial: tuple(found) for trial, found in rows.items()}
+        journals: dict[str, list[Line]] = {}
+        for entry in self.journal:
+            journals.setdefault(entry["trial"], []).append(entry)
+        return {
+            trial: TrialLines.sorted_out(rows.get(trial, []), journals.get(trial, []))
+            for trial in dict.fromkeys([*rows, *journals])
+        }
+
+    def _shared(self, trial: str, what: Literal["epochs", "days"]) -> list[Line]:
+        """Return what a branch has from its parent, and that from its own: living at the fork."""
+        found = self.trial(trial)
+        origin = found.origin if found else None
+        if not found or not origin or not found.is_branch or origin["trial"] == trial:
+            return []
+        parent = self._lines(origin["trial"])
+        forked = [e for e in parent.journal if e["kind"] == "applied" and e.get("branch") == trial]
+        stretch = origin.get("stretch", stretch_of(forked[0]) if forked else None)
+        shared = [*self._shared(origin["trial"], what), *parent.living_at(stretch, what)]
+        return [line for line in shared if line["epoch"] <= origin["epoch"]]
 
     @cached_property
     def _best_by_trial(self) -> dict[str, tuple[int, float]]:
         found = {
-            trial: best_epoch(rows, self.metric, self.mode)
-            for trial, rows in self._epochs_by_trial.items()
+            trial: best_epoch(lines.epochs, self.metric, self.mode)
+            for trial, lines in self._lines_by_trial.items()
         }
         return {trial: best for trial, best in found.items() if best is not None}
 

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from orchestrator.records.folder import RunFolder
+from orchestrator.records.journal import KINDS, REQUIRED
 from orchestrator.records.lines import JsonLines
 
 Ending = Literal["finished", "stopped", "failed", "diverged", "interrupted"]
@@ -26,8 +27,8 @@ class TrialEnd:
 
     ``stopped_by`` is {scheduler, epoch, value, cutoff}; ``error`` the first line of what was raised
     and ``error_file`` where the whole of it lies, relative to the run; ``path`` is how it trained
-    ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid of
-    the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB.
+    ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid
+    of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB.
     """
 
     trial: str
@@ -51,6 +52,8 @@ class RunWriter:
     """Appends to one run's records; use it as a context manager. Every line gets its time (UTC)."""
 
     def __init__(self, folder: RunFolder) -> None:
+        self._journal_file = folder.journal_file
+        self._journal: JsonLines | None = None
         with ExitStack() as stack:
             self._trials = stack.enter_context(JsonLines(folder.trials_file))
             self._epochs = stack.enter_context(JsonLines(folder.epochs_file))
@@ -58,19 +61,43 @@ class RunWriter:
             self._open_files = stack.pop_all()
 
     def trial_started(
-        self, trial: str, index: int, seed: int, hyperparameters: Mapping[str, Any]
+        self,
+        trial: str,
+        index: int,
+        seed: int,
+        hyperparameters: Mapping[str, Any],
+        origin: Mapping[str, Any] | None = None,
     ) -> None:
-        """Record that a trial began; begun again (resumed), its earlier ending is void."""
-        self._trials.append(
-            {
-                "event": "started",
-                "trial": trial,
-                "index": index,
-                "seed": seed,
-                "hyperparameters": hyperparameters,
-                "time": _now(),
-            }
-        )
+        """Record that a trial began; begun again (resumed), its earlier ending is void.
+
+        ``origin`` is where a branch forked: {run (None: this one), trial, day, epoch, stretch}.
+        """
+        line = {
+            "event": "started",
+            "trial": trial,
+            "index": index,
+            "seed": seed,
+            "hyperparameters": hyperparameters,
+            "time": _now(),
+        }
+        self._trials.append(line if origin is None else {**line, "origin": origin})
+
+    def journal(self, entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Record entries of a babysat model's journal, timed now if without a time; return them.
+
+        Their fields are told in ``orchestrator.records.journal``.
+        """
+        time = _now()
+        timed = [{**entry, "time": entry.get("time") or time} for entry in entries]
+        for entry in timed:
+            missing = [name for name in REQUIRED if name not in entry]
+            if missing or entry["kind"] not in KINDS:
+                raise ValueError(f"not an entry of the journal (lacks {missing}): {entry}")
+        if timed and self._journal is None:  # a caviar run has no journal
+            self._journal = self._open_files.enter_context(JsonLines(self._journal_file))
+        if self._journal is not None:
+            self._journal.extend(timed)
+        return timed
 
     def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Record finished epochs: {trial, epoch, metrics, seconds}, timed now if without a time."""

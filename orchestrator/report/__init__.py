@@ -4,12 +4,20 @@ pandas is imported when the first table is made, so that this room itself loads 
 """
 
 from orchestrator.report.columns import legend
+from orchestrator.report.comparing import compare_lines, compare_table
+from orchestrator.report.days import days_table
 from orchestrator.report.edges import edge_hints
 from orchestrator.report.files import write_csvs
+from orchestrator.report.journal_table import journal_lines, journal_table
 from orchestrator.report.live_view import LiveView
 from orchestrator.report.plain_view import PlainView
 from orchestrator.report.render import FORMATS, render
-from orchestrator.report.tables import compare_table, epochs_table, runs_table, trials_table
+from orchestrator.report.tables import (
+    draws_table,
+    epochs_table,
+    runs_table,
+    trials_table,
+)
 from orchestrator.report.views import NullView, View, open_view
 from orchestrator.report.words import show_lines, winner_lines
 
@@ -19,9 +27,14 @@ __all__ = [
     "NullView",
     "PlainView",
     "View",
+    "compare_lines",
     "compare_table",
+    "days_table",
+    "draws_table",
     "edge_hints",
     "epochs_table",
+    "journal_lines",
+    "journal_table",
     "legend",
     "open_view",
     "render",

@@ -68,6 +68,9 @@ class LiveView:
         if end.status == "failed":
             self._console.print(Text(failure_line(end), style="red"))
 
+    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Show nothing of a journal."""
+
     def note(self, text: str) -> None:
         """Print a sentence above the view, where it stays."""
         self._console.print(Text(printable(text)))

@@ -54,6 +54,9 @@ class PlainView:
             self._write(failure_line(end))
         self._tell_progress_if_due()
 
+    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Show nothing of a journal."""
+
     def note(self, text: str) -> None:
         """Write a sentence."""
         self._write(printable(text))

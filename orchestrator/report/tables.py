@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.domains import Fixed, Space
+from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError
-from orchestrator.records import RunRecords, read_run, run_names
+from orchestrator.records import RunRecords, read_run, run_names, trial_name
 from orchestrator.report.cells import shown_name
 from orchestrator.report.columns import HEAD, TAIL, Row, hyperparameter_columns
 from orchestrator.report.edges import edges
+from orchestrator.report.frames import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +26,7 @@ def trials_table(records: RunRecords) -> pd.DataFrame:
     columns = [(name.format(metric=records.metric), read) for name, read in HEAD]
     columns += [*hyperparameters, *TAIL]
     rows = [Row(records, trial, at_edge.get(trial.trial, {})) for trial in records.ranked]
-    frame = _frame({name: [read(row) for row in rows] for name, read in columns})
+    frame = to_frame({name: [read(row) for row in rows] for name, read in columns})
     first = [name for name, _ in hyperparameters if not name.startswith("1-")]
     frame.attrs["importance"] = [
         *("trial", "status", f"best_{records.metric}", "best_epoch"),
@@ -45,22 +48,44 @@ def epochs_table(records: RunRecords) -> pd.DataFrame:
         columns[name] = [row["metrics"].get(name) for row in rows]
     for name in ("seconds", "time"):
         columns[name] = [row.get(name) for row in rows]
-    return _frame(columns)
+    return to_frame(columns | _stretches(records, rows))
 
 
-def compare_table(runs: Iterable[RunRecords]) -> pd.DataFrame:
-    """Return one row a run: effort, best and test score, and its winner's hyperparameters."""
-    frame = _frame(_by_column([_compared(records) for records in runs]))
-    frame.attrs["importance"] = [name for name in frame.columns if name != "metric"]
-    return frame
+def _stretches(records: RunRecords, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the columns that a run in which something was rolled back has besides."""
+    gone = [records.abandoned_of(trial.trial) for trial in records.trials]
+    abandoned = {id(row) for epochs in gone for row in epochs}
+    if not abandoned:
+        return {}
+    return {
+        "stretch": [row.get("stretch") or 0 for row in rows],
+        "abandoned": [id(row) in abandoned for row in rows],
+    }
 
 
 def runs_table(storage: str | Path) -> pd.DataFrame:
     """Return one row a run below ``storage``; one whose records are damaged says so."""
     names = ("run", "status", "strategy", "trials_done", "trials", "metric", "best", "started")
     rows = [_listed(Path(storage) / name) for name in run_names(storage)]
-    frame = _frame({name: [row.get(name) for row in rows] for name in names})
+    frame = to_frame({name: [row.get(name) for row in rows] for name in names})
     frame.attrs["importance"] = [name for name in names if name != "metric"]
+    return frame
+
+
+def draws_table(space: Space, draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row a draw: the name of the trial it would be, then every hyperparameter."""
+    columns: dict[str, list[Any]] = {"trial": [trial_name(index) for index in range(len(draws))]}
+    for name in space.names:
+        for drawn in (name, companion(name)):
+            if drawn == name or any(drawn in draw for draw in draws):
+                shown = shown_name(drawn)
+                title = f"hyperparameter_{shown}" if shown in columns else shown
+                columns[title] = [draw.get(drawn) for draw in draws]
+    frame = to_frame(columns)
+    varied = [
+        shown_name(name) for name, domain in space.domains.items() if not isinstance(domain, Fixed)
+    ]
+    frame.attrs["importance"] = ["trial", *varied, *(f"1-{name}" for name in varied)]
     return frame
 
 
@@ -77,27 +102,6 @@ def score(scores: Mapping[str, Any], metric: str) -> float | None:
     plain = metric.removeprefix("val_")
     known = (metric, plain, f"test_{plain}")
     return next((scores[name] for name in known if name in scores), None)
-
-
-def _compared(records: RunRecords) -> dict[str, Any]:
-    name = winning_trial(records)
-    trial = records.trial(name) if name else None
-    best = records.best_of(name) if name else None
-    row = {
-        "run": records.name,
-        "strategy": records.experiment.get("strategy"),
-        "trials": len(records.trials),
-        "epochs": len(records.epochs),
-        "metric": records.metric,
-        "best": best[1] if best else None,
-        "test": score((records.winner or {}).get("test") or {}, records.metric),
-        "seconds": records.seconds,
-    }
-    chosen = trial.hyperparameters if trial else {}
-    for hyperparameter, value in chosen.items():
-        shown = shown_name(hyperparameter)
-        row[f"hyperparameter_{shown}" if shown in row else shown] = value
-    return row
 
 
 def _listed(path: Path) -> dict[str, Any]:
@@ -125,28 +129,3 @@ def _listed(path: Path) -> dict[str, Any]:
 def _minute(time: str) -> str:
     """Return an ISO time (UTC) to the minute, as ``2026-11-22 08:51Z``."""
     return f"{time[:16].replace('T', ' ')}Z"
-
-
-def _by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    names = dict.fromkeys(name for row in rows for name in row)
-    return {name: [row.get(name) for row in rows] for name in names}
-
-
-def _frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
-    import pandas as pd
-
-    return pd.DataFrame({name: _series(values) for name, values in columns.items()})
-
-
-def _series(values: list[Any]) -> Any:
-    """Return a column whose whole numbers stay whole although some are missing."""
-    import pandas as pd
-
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {int}:
-        return pd.Series(values, dtype="Int64" if None in values else "int64")
-    if kinds == {bool}:
-        return pd.Series(values, dtype="boolean" if None in values else "bool")
-    if kinds and kinds <= {int, float}:
-        return pd.Series(values, dtype="float64")
-    return pd.Series(values, dtype="str" if kinds == {str} else "object")

@@ -24,6 +24,9 @@ class View(Protocol):
     def trial_ended(self, end: TrialEnd) -> None:
         """Show how a trial ended."""
 
+    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
+        """Show entries of a babysat model's journal."""
+
     def note(self, text: str) -> None:
         """Show a sentence."""
 
@@ -42,6 +45,9 @@ class NullView:
         """Show nothing."""
 
     def trial_ended(self, end: TrialEnd) -> None:
+        """Show nothing."""
+
+    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
         """Show nothing."""
 
     def note(self, text: str) -> None:

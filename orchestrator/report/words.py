@@ -60,7 +60,7 @@ def _declared(records: RunRecords, winner: dict[str, Any]) -> list[str]:
     if test:
         scores = ", ".join(f"{name} {number(value)}" for name, value in test.items())
         lines.append(f"  test: {scores}")
-    return lines
+    return [*lines, f"  model: {records.folder.best / 'model.keras'}"]
 
 
 def _best_so_far(records: RunRecords, name: str) -> list[str]:

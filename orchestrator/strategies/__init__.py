@@ -1,5 +1,18 @@
 """Strategies: an experiment becomes a plan. Nothing downstream asks which strategy it was."""
 
-from orchestrator.strategies.plan import Plan, TrialSpec, make_plan
+from __future__ import annotations
 
-__all__ = ["Plan", "TrialSpec", "make_plan"]
+from orchestrator.config import Experiment
+from orchestrator.domains import Space
+from orchestrator.strategies.caviar import caviar
+from orchestrator.strategies.panda import Ancestor, panda
+from orchestrator.strategies.plan import Nursery, Plan, TrialSpec
+
+__all__ = ["Ancestor", "Nursery", "Plan", "TrialSpec", "make_plan"]
+
+
+def make_plan(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
+    """Return an experiment's plan: the one place that asks which strategy it is."""
+    if experiment.strategy == "panda":
+        return panda(experiment, ancestor)
+    return caviar(experiment, space)

@@ -42,6 +42,23 @@ ALWAYS_READ = frozenset(
     }
 )
 
+LIVE = frozenset(
+    {
+        "learning_rate",
+        "momentum",
+        "beta_1",
+        "beta_2",
+        "epsilon",
+        "weight_decay",
+        "batch_size",
+        "learning_rate_decay",
+        "decay_schedule",
+        "batch_norm_momentum",
+        "recalibrate_batch_norm",
+    }
+)
+"""What changes on a live model without building it anew, unless its own builder reads it."""
+
 ADAMW_WEIGHT_DECAY = 0.004
 """Keras's own default for AdamW."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -41,6 +43,12 @@ class Learner(Protocol):
 
     def train(self, epoch: Epoch) -> dict[str, float]:
         """Train one epoch; return Keras's metrics."""
+
+    def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
+        """Yield batches of training rows for ever, as ``train_on`` takes them."""
+
+    def train_on(self, batch: Any) -> float:
+        """Train on one batch; return its loss before the step."""
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
@@ -96,6 +104,15 @@ class CompiledLearner:
         x, y = self._tensors.of("train", self.compiled.one_hot)
         return self.program.train(x, y, epoch.order(int(x.shape[0])), epoch.batch_size)
 
+    def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
+        """Yield the indices of training rows, whole batches for ever."""
+        yield from _index_batches(seed, batch_size, self._tensors.dataset.train.rows)
+
+    def train_on(self, batch: Any) -> float:
+        """Train on one batch; return its loss before the step."""
+        x, y = self._tensors.of("train", self.compiled.one_hot)
+        return self.program.train(x, y, batch, len(batch))["loss"]
+
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
         return self.program.evaluate(*self._tensors.of(split, self.compiled.one_hot))
@@ -131,6 +148,22 @@ class FitLearner:
                 f"fit(): expected Keras's History in return. Received: {type(history).__name__}."
             )
         return plain({name: values[-1] for name, values in history.history.items()})
+
+    def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
+        """Yield (x, y) of training rows for ever."""
+        if isinstance(self._dataset, StreamedDataset):
+            for again in itertools.count(seed):
+                yield from self._dataset.train.batches(batch_size, again)
+        train: Any = self._dataset.train
+        for rows in _index_batches(seed, batch_size, train.rows):
+            yield train.x[rows], train.y[rows]
+
+    def train_on(self, batch: Any) -> float:
+        """Train on one batch; return its loss before the step."""
+        x, y = batch
+        self.compiled.model.reset_metrics()
+        results = self.compiled.model.train_on_batch(x, self._labels(y), return_dict=True)
+        return plain(results)["loss"]
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
@@ -196,6 +229,14 @@ class FitLearner:
             return y
         eye: np.ndarray = np.eye(self._dataset.num_classes, dtype=np.float32)[y]
         return eye
+
+
+def _index_batches(seed: int, batch_size: int, rows: int) -> Iterator[np.ndarray]:
+    size = min(batch_size, rows)
+    for again in itertools.count():
+        order = np.random.default_rng([seed, again]).permutation(rows)
+        for start in range(0, rows - size + 1, size):
+            yield order[start : start + size]
 
 
 def make_learner(

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import math
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
-from orchestrator.data import StreamedSplit
+from orchestrator.training.carrying import carried_state, check_same_weights
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model, compile_live, structure_of
 from orchestrator.training.decay import learning_rate_at
 from orchestrator.training.hyperparameters import (
     DEFAULTS,
+    LIVE,
     batch_norm_momentum,
     batch_size_of,
     structure_key,
 )
 from orchestrator.training.learners import Epoch, Learner, Tensors, make_learner
+from orchestrator.training.optimizers import decays_weights
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import TrainingTask
 
@@ -47,6 +49,7 @@ class Trainer:
         self.seed = 0
         self.epoch = 0
         self.traced = 0
+        self._reads: frozenset[str] = frozenset()
 
     def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
         """Set up a trial from its seed: a fresh model's variables in a warm program, or a new program."""
@@ -54,11 +57,42 @@ class Trainer:
         self.seed = seed
         self.epoch = 0
         self._slot = None
-        shape = (self.task.dataset.input_shape, self.task.dataset.num_classes)
-        built = build_model(self.task.model, self.hyperparameters, seed, shape)
+        built = self._build(self.hyperparameters)
         key = structure_key(structure_of(built, self.hyperparameters))
         self._slot = self._reused(key, built) or self._new(key, built)
+        self._reads = frozenset(built.reads)
         self._set_momentum()
+
+    def change(self, changes: Mapping[str, Any]) -> Literal["live", "rebuilt"]:
+        """Put new values in force on the model as it stands, its weights kept.
+
+        "live": set in variables, nothing is compiled. "rebuilt": the model was built anew around its weights,
+        optimizer slots and averages. Raises TrialError, naming the layer, where weights would change shape; the
+        model is then as it was.
+        """
+        wanted = {**self.hyperparameters, **changes}
+        switches = decays_weights(wanted) != decays_weights(self.hyperparameters)
+        if changes.keys() <= LIVE and not changes.keys() & self._reads and not switches:
+            self.hyperparameters = wanted
+            self._set_momentum()
+            return "live"
+        before = self.learner.compiled
+        built = self._build(wanted)
+        check_same_weights(before.model, built.model, changes)
+        state = carried_state(before)
+        key = structure_key(structure_of(built, wanted))
+        self.hyperparameters = wanted
+        self._slot = self._reused(key, built) or self._new(key, built)
+        self._reads = frozenset(built.reads)
+        state.put_into(self._slot.learner.compiled)
+        self._set_momentum()
+        return "rebuilt"
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Begin with a checkpoint's hyperparameters and go on from its state."""
+        about = checkpoint.about
+        self.begin(about["hyperparameters"], int(about["seed"]))
+        self.restore(checkpoint)
 
     @property
     def begun(self) -> bool:
@@ -82,13 +116,40 @@ class Trainer:
         """Return the current model's parameter count."""
         return int(self.learner.compiled.model.count_params())
 
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return the batches of an epoch, a partial one included."""
+        return math.ceil(self.task.dataset.train.rows / batch_size_of(self.hyperparameters))
+
+    @property
+    def validation_rows(self) -> int:
+        """Return how many rows a validation has: its noise depends on it."""
+        return self.task.dataset.validation.rows
+
+    def losses_at(self, rates: Sequence[float]) -> list[float]:
+        """Return the training loss of one batch after another, each at its learning rate (a range test).
+
+        The model is trained by it: take a checkpoint before and resume from it after. Empty where the user's model
+        has an optimizer of its own.
+        """
+        compiled = self.learner.compiled
+        if compiled.optimizer is None:
+            return []
+        self._put_in_force()
+        batches = self.learner.batches(self.seed, batch_size_of(self.hyperparameters))
+        losses = []
+        for rate, batch in zip(rates, batches, strict=False):
+            compiled.optimizer.keras.learning_rate.assign(rate)
+            losses.append(self.learner.train_on(batch))
+        return losses
+
     def train_epoch(self) -> dict[str, float]:
         """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate."""
         learner = self.learner
         rate = self._put_in_force()
         epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
         metrics = learner.train(epoch)
-        if self.task.recalibrate_every_validation:
+        if self._recalibrates():
             learner.recalibrate()
         validation = learner.evaluate("validation")
         self.epoch += 1
@@ -119,6 +180,16 @@ class Trainer:
         self.seed = int(checkpoint.about["seed"])
         self.epoch = int(checkpoint.about["epoch"])
 
+    def _build(self, hyperparameters: Mapping[str, Any]) -> Built:
+        shape = (self.task.dataset.input_shape, self.task.dataset.num_classes)
+        return build_model(self.task.model, hyperparameters, self.seed, shape)
+
+    def _recalibrates(self) -> bool:
+        asked = self.hyperparameters.get("recalibrate_batch_norm")
+        return (
+            self.task.recalibrate_every_validation if asked is None else asked == "every_validation"
+        )
+
     def _put_in_force(self) -> float | None:
         """Set the live hyperparameters; return the epoch's learning rate, None where the user's model has its own."""
         optimizer = self.learner.compiled.optimizer
@@ -135,9 +206,7 @@ class Trainer:
 
     def followed_momentum(self) -> float:
         """Return the BatchNormalization momentum that follows the current trial's steps per epoch."""
-        train: Any = self.task.dataset.train
-        rows = train.rows if isinstance(train, StreamedSplit) else len(train.y)
-        return batch_norm_momentum(math.ceil(rows / batch_size_of(self.hyperparameters)))
+        return batch_norm_momentum(self.steps_per_epoch)
 
     def _reused(self, key: str, built: Built) -> _Slot | None:
         """Put a fresh model's state into the warm program of its structure, if there is one."""

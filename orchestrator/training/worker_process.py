@@ -33,6 +33,9 @@ def prepare_tensorflow(threads: int) -> None:
             sys.modules.pop(name, None)
     import tensorflow as tf
 
+    tf.get_logger().setLevel(
+        "ERROR"
+    )  # it warns of many programs traced, which is what a search does
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     # Graph rewriting costs as much as tracing itself and gains nothing on programs this small.

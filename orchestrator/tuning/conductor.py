@@ -7,6 +7,9 @@ An exception in a Tune scheduler ends the run, so nothing here may raise over wh
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import ray
@@ -15,16 +18,21 @@ from ray.tune.search import Searcher
 
 from orchestrator.records import TrialEnd
 from orchestrator.schedulers import Scheduler
-from orchestrator.strategies import Plan
+from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.tuning.job import Listener, Report
 
 
 class PlannedTrials(Searcher):  # type: ignore[misc]
-    """Gives Ray Tune the plan's trials, one after another."""
+    """Gives Ray Tune the plan's trials, one after another, and those that are added while it runs."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, specs: Sequence[TrialSpec]) -> None:
         super().__init__()
-        self._waiting = list(reversed(plan.trials))
+        self._waiting = deque(specs)
+        self.complete = True
+
+    def add(self, spec: TrialSpec) -> None:
+        """Have one more trial run."""
+        self._waiting.append(spec)
 
     def set_search_properties(
         self, metric: Any, mode: Any, config: dict[str, Any], **spec: Any
@@ -33,15 +41,10 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
         return True
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's configuration, or that there is none."""
-        if not self._waiting:
-            return Searcher.FINISHED
-        spec = self._waiting.pop()
-        return {
-            "trial": spec.trial,
-            "seed": spec.seed,
-            "hyperparameters": dict(spec.hyperparameters),
-        }
+        """Return the next trial's configuration, None while one may still come, or that there is none."""
+        if self._waiting:
+            return asdict(self._waiting.popleft())
+        return Searcher.FINISHED if self.complete else None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Learn nothing: random search has no memory."""
@@ -58,15 +61,23 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
 
     _supports_buffered_results = False
 
-    def __init__(self, plan: Plan, scheduler: Scheduler, listener: Listener) -> None:
+    def __init__(
+        self, plan: Plan, scheduler: Scheduler, listener: Listener, trials: PlannedTrials
+    ) -> None:
         super().__init__()
         self._plan = plan
         self._scheduler = scheduler
         self._listener = listener
+        self._trials = trials
+        self._trials.complete = plan.nursery is None
         self._specs = {spec.trial: spec for spec in plan.trials}
         self._seconds: dict[str, float] = {}
         self._ended: set[str] = set()
         self.judged = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave all behind: Tune pickles its scheduler into a file nobody reads, and a view cannot be."""
+        return {}
 
     @property
     def done(self) -> bool:
@@ -83,10 +94,15 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._seconds[report.trial] = float(result["time_total_s"])
         if report.progress.rows:
             self._listener.epochs(report.progress.rows)
+        if report.progress.journal:
+            self._listener.journal(report.progress.journal)
+        for branch in report.progress.branches:
+            self._branch(branch)
         end = self._ending(report)
         if end is None:
             return str(TrialScheduler.CONTINUE)
         self._end(end, report.failure[1] if report.failure else None)
+        self._trials.complete = self.done or self._plan.nursery is None
         if self.done:
             self._judge(trial.temporary_state.ray_actor)
         return str(TrialScheduler.STOP)
@@ -100,6 +116,13 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
             TrialEnd(name, "failed", self._seconds.get(name, 0.0), error=first), str(error or first)
         )
 
+    def _branch(self, branch: dict[str, Any]) -> None:
+        """Have a branch of a babysat trial run beside it."""
+        spec = TrialSpec(index=len(self._specs), branch=True, **branch)
+        if spec.trial not in self._specs:
+            self._specs[spec.trial] = spec
+            self._trials.add(spec)
+
     def _ending(self, report: Report) -> TrialEnd | None:
         """Return how the trial ends with this report; None while it goes on."""
         about = {**report.about, "trial": report.trial, "seconds": self._seconds[report.trial]}
@@ -108,6 +131,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
             return TrialEnd(status="failed", error=report.failure[0], **about)
         if report.progress.diverged:
             return TrialEnd(status="diverged", **about)
+        if report.progress.stopped:
+            return TrialEnd(status="stopped", stopped_by={"scheduler": "panda"}, **about)
         if report.progress.done:
             return TrialEnd(status="finished", **about)
         if stopped_by:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.records import Mode, TrialEnd
-from orchestrator.strategies import TrialSpec
+from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.progress import Progress
 from orchestrator.training.task import TrainingTask
 
@@ -17,7 +17,8 @@ from orchestrator.training.task import TrainingTask
 class Job:
     """What a worker knows besides its trial: plain values, shipped once.
 
-    ``milestones`` are the epochs at which the driver decides; ``checkpoints`` is where a trial's best state goes.
+    ``milestones`` are the epochs at which the driver decides; ``checkpoints`` is where a trial's best state goes;
+    ``nursery`` says how trials are babysat, None that they are not.
     """
 
     task: TrainingTask
@@ -26,6 +27,7 @@ class Job:
     milestones: tuple[int, ...]
     checkpoints: Path
     threads: int
+    nursery: Nursery | None = None
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,9 @@ class Listener(Protocol):
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note finished epochs: {trial, epoch, metrics, seconds}."""
+
+    def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Note what was asked of babysat trials, what was done and what it did."""
 
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended; ``traceback`` is the whole error of a failed one."""

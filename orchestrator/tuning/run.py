@@ -36,25 +36,29 @@ def run_plan(plan: Plan, space: Space, job: Job, listener: Listener, cores: int)
     ``cores`` is how many CPUs a cluster started for this run offers; False means the run was interrupted.
     """
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
-    conductor = Conductor(plan, scheduler, listener)
+    trials = PlannedTrials(plan.trials)
+    conductor = Conductor(plan, scheduler, listener, trials)
     at_once = plan.max_concurrent_trials or max(1, int(cores / plan.cpus_per_trial))
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(at_once))
     with running_ray(cores), tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch:
-        _tuner(plan, space, job, conductor, scratch).fit()
+        _tuner(plan, space, job, (trials, conductor), scratch).fit()
         if conductor.done and not conductor.judged:
             _judge_in_new_worker(job, listener)
     return conductor.done
 
 
-def _tuner(plan: Plan, space: Space, job: Job, conductor: Conductor, scratch: str) -> Any:
+def _tuner(
+    plan: Plan, space: Space, job: Job, ours: tuple[PlannedTrials, Conductor], scratch: str
+) -> Any:
+    trials, conductor = ours
     resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
     trainable = tune.with_resources(tune.with_parameters(Worker, job=job), resources)
     return tune.Tuner(
         trainable,
         param_space=to_tune_space(space),
         tune_config=tune.TuneConfig(
-            num_samples=len(plan.trials),
-            search_alg=PlannedTrials(plan),
+            num_samples=-1 if plan.nursery else len(plan.trials),
+            search_alg=trials,
             scheduler=conductor,
             max_concurrent_trials=plan.max_concurrent_trials,
             reuse_actors=True,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import traceback
+from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
@@ -13,6 +15,7 @@ from orchestrator.training.progress import Progress
 from orchestrator.tuning.job import Job, Report, Verdict
 
 if TYPE_CHECKING:
+    from orchestrator.training.panda.session import Birth
     from orchestrator.training.session import Session
     from orchestrator.training.trainer import Trainer
 
@@ -90,9 +93,13 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
         job, spec = self.job, self._spec
         goal = Goal(job.metric, job.mode, frozenset(job.milestones), job.checkpoints)
-        return TrialSession(
-            self.trainer, spec["trial"], spec["hyperparameters"], spec["seed"], goal
-        )
+        if job.nursery is None:
+            return TrialSession(
+                self.trainer, spec["trial"], spec["hyperparameters"], spec["seed"], goal
+            )
+        from orchestrator.training.panda.session import PandaSession
+
+        return PandaSession(self.trainer, birth_of(spec), job.nursery, goal)
 
     def _about(self) -> dict[str, Any]:
         """Return what the trial's record holds besides its epochs."""
@@ -106,3 +113,18 @@ class Worker(tune.Trainable):  # type: ignore[misc]
             "worker": f"{os.uname().nodename}:{os.getpid()}",
             "rss_mb": round(psutil.Process().memory_info().rss / 2**20, 1),
         }
+
+
+def birth_of(spec: Mapping[str, Any]) -> Birth:
+    """Return where a babysat trial comes from."""
+    from orchestrator.training.panda.session import Birth
+
+    checkpoint = spec.get("checkpoint")
+    return Birth(
+        trial=spec["trial"],
+        seed=spec["seed"],
+        hyperparameters=spec["hyperparameters"],
+        checkpoint=Path(checkpoint) if checkpoint else None,
+        branch=bool(spec.get("branch")),
+        changes=spec.get("changes") or {},
+    )

@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import experiment_schema, init_template, load_experiment, read_document
+from orchestrator.config import (
+    experiment_schema,
+    init_template,
+    load_experiment,
+    parse_experiment,
+    read_document,
+)
 from orchestrator.config.document import parse_document
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -30,6 +36,12 @@ def test_it_accepts_a_complete_file():
     assert accepts(experiment.model_dump())
 
 
+def test_it_accepts_a_complete_panda():
+    panda = {"start": {"units": 3}, "schedule": [{"epoch": 3, "set": {"units": 3}}]}
+    experiment = parse_experiment({**BASE, "strategy": "panda", "panda": panda})
+    assert accepts(experiment.model_dump())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -39,6 +51,10 @@ def test_it_accepts_a_complete_file():
         {"caviar": {"scheduler": "median"}},
         {"caviar": {"scheduler": {"asha": {"grace_period": 2}}, "max_concurrent_trials": 4}},
         {"panda": {"start": {"units": 3}}},
+        {"panda": {"from": "digits/00003", "day": "20 minutes", "sitter": "act"}},
+        {"panda": {"start": {}, "sitter": {"patience": 2, "branch_and_compare": "on"}}},
+        {"panda": {"start": {}, "sitter": {"branch_and_compare": {"factors": [0.3, 1]}}}},
+        {"panda": {"start": {}, "schedule": [{"epoch": 3, "set": {"dropout": 0.1}}]}},
     ],
 )
 def test_it_accepts_every_form(change):
@@ -57,6 +73,11 @@ def test_it_accepts_every_form(change):
         {"caviar": {"scheduler": "hyperband"}},
         {"caviar": {"scheduler": {"asha": {"grace": 2}}}},
         {"caviar": {"num_sample": 4}},
+        {"panda": {}},
+        {"panda": {"start": {}, "day": "3 weeks"}},
+        {"panda": {"start": {}, "sitter": "acts"}},
+        {"panda": {"start": {}, "sitter": {"divergence": {"sigma": 3}}}},
+        {"panda": {"start": {}, "schedule": [{"epoch": 3}]}},
         {"caviar": {"max_concurrent_trials": 0}},
     ],
 )

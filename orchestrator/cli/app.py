@@ -1,0 +1,75 @@
+"""The table of commands, and what their errors become."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from orchestrator.cli import files, looking, place, running
+from orchestrator.cli.faults import INTERRUPTED, YOU_CAN_FIX_IT, error_block
+from orchestrator.errors import OrchestratorError
+
+
+class Commands(TyperGroup):
+    """Turns what the caller can fix into one block and exit 2, and Ctrl-C into exit 130."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except OrchestratorError as error:
+            typer.echo(error_block(str(error)), err=True)
+            raise typer.Exit(YOU_CAN_FIX_IT) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    name="orchestrator",
+    cls=Commands,
+    help="Tune Keras models on Ray Tune: one file, many trials in parallel, one table.",
+    epilog="Exit codes: 0 done, 1 no trial succeeded, 2 you can fix it, 130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PANELS = {
+    "Before a run": (files.init, files.preview, files.schema),
+    "A run": (running.run,),
+    "After a run": (
+        looking.ls,
+        looking.show,
+        looking.table,
+        looking.best,
+        looking.compare,
+        looking.export,
+    ),
+    "This machine": (place.doctor, place.version),
+}
+
+for _panel, _commands in PANELS.items():
+    for _command in _commands:
+        app.command(rich_help_panel=_panel)(_command)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        place.version()
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    pass

@@ -1,0 +1,35 @@
+"""How the command line ends when it does not end well: exit codes, and an error's one block."""
+
+from __future__ import annotations
+
+import textwrap
+
+NO_TRIAL_SUCCEEDED = 1
+YOU_CAN_FIX_IT = 2
+INTERRUPTED = 130
+
+_PREFIX = "error: "
+_WIDTH = 80
+
+
+def error_block(message: str) -> str:
+    """Return a message as ``error: ...`` in 80 columns; each further fault begins a line.
+
+    What could move a terminal's cursor (a file's content may be quoted) is shown as a sign.
+    """
+    faults = [_printable(line) for line in message.split("\n") if line.strip()]
+    lines: list[str] = []
+    for fault in faults:
+        lines += textwrap.wrap(
+            fault,
+            _WIDTH,
+            initial_indent=" " * len(_PREFIX) if lines else _PREFIX,
+            subsequent_indent=" " * (len(_PREFIX) + (2 if len(faults) > 1 else 0)),
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)
+
+
+def _printable(line: str) -> str:
+    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)

@@ -1,0 +1,87 @@
+"""After a run: list, show, compare and export what is on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.destination import destination, terminal_width
+from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage
+
+
+def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
+    """List the runs: status, trials done, best value."""
+    from orchestrator.report import runs_table
+
+    where = destination(format, output)
+    frame = runs_table(storage)
+    if len(frame) or not where.for_people or where.output:
+        where.write(frame)
+    else:
+        typer.echo(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
+
+
+def show(run: RunName, storage: Storage = RUNS) -> None:
+    """Show a run at a glance: how far it came, what failed, who won."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import show_lines
+
+    typer.echo("\n".join(show_lines(open_run(run, storage).records, terminal_width())))
+
+
+def table(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Print a run's table: one row a trial, best first."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import winner_lines
+
+    where = destination(format, output)
+    opened = open_run(run, storage)
+    where.write(opened.table())
+    if where.format == "table" and where.output is None:
+        typer.echo("\n".join(["", *winner_lines(opened.records, terminal_width())]))
+
+
+def best(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Show a run's winner: scores, hyperparameters, model. With --format, its row of the table."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import winner_lines
+
+    where = destination(format, output)
+    opened = open_run(run, storage)
+    if format is not None or output is not None:
+        where.write(opened.table().head(1 if opened.best else 0))
+        return
+    typer.echo("\n".join(winner_lines(opened.records, terminal_width())))
+
+
+def compare(
+    runs: RunNames, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Compare runs: one row each, with its effort, best and test score, and winner."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import compare_table
+
+    where = destination(format, output)
+    where.write(compare_table([open_run(run, storage).records for run in runs]))
+
+
+def export(
+    run: RunName,
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FILE.keras", show_default=False, help="Where to.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
+    storage: Storage = RUNS,
+) -> None:
+    """Copy a run's winner, a Keras model ready to load, to a file."""
+    from orchestrator.experiment import export_model, open_run
+
+    opened = open_run(run, storage)
+    export_model(opened, to, overwrite=force)
+    typer.echo(f"wrote {to}. Load it with keras.saving.load_model({str(to)!r})")

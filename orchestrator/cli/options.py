@@ -1,0 +1,71 @@
+"""The options and arguments that several commands share, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.errors import UnknownNameError, explain
+
+FORMATS = ("table", "csv", "json", "markdown", "latex", "parquet")
+RUNS = Path("runs")
+
+
+def _known_format(format: str | None) -> str | None:
+    """Refuse an unknown format before anything else is done (say, a run of an hour)."""
+    if format is not None and format not in FORMATS:
+        raise UnknownNameError(explain("--format", "expected a table format", format, FORMATS))
+    return format
+
+
+ExperimentFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="The experiment file.", show_default=False)
+]
+RunName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="A run's name, or the path of its folder.", show_default=False
+    ),
+]
+RunNames = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="RUN...", help="Runs' names, or the paths of their folders.", show_default=False
+    ),
+]
+Format = Annotated[
+    str | None,
+    typer.Option(
+        "--format",
+        "-f",
+        metavar="FORMAT",
+        callback=_known_format,
+        show_default=False,
+        help="table, csv, json, markdown, latex or parquet. By default what the ending of --output"
+        " says, else table.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        show_default=False,
+        help="Write the table to FILE, not to stdout.",
+    ),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        show_default=False,
+        help="Override a key of the file: --set epochs=9 --set caviar.num_samples=8.",
+    ),
+]
+Storage = Annotated[
+    Path, typer.Option("--storage", metavar="FOLDER", help="Where the runs are looked up.")
+]

@@ -1,0 +1,63 @@
+"""A run, from its file to its table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from orchestrator.cli.destination import Destination, destination, terminal_width
+from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
+from orchestrator.cli.options import ExperimentFile, Format, Output, Overrides
+
+if TYPE_CHECKING:
+    from orchestrator.experiment import Run
+
+TOP = 10
+
+
+def run(
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Run an experiment to its table and winner. Ctrl-C stops it and keeps what was done."""
+    from orchestrator.experiment import run as run_experiment
+
+    where = destination(format, output)
+    ended = run_experiment(file, overrides or ())
+    print_outcome(ended, where)
+    if ended.status != "finished":
+        raise typer.Exit(INTERRUPTED)
+    if not ended.succeeded:
+        raise typer.Exit(NO_TRIAL_SUCCEEDED)
+
+
+def print_outcome(ended: Run, where: Destination) -> None:
+    """Print the table (its best rows where a person reads it), the winner, how it ended."""
+    from orchestrator.report import winner_lines
+
+    frame = ended.table()
+    on_screen = where.format == "table" and where.output is None
+    if len(frame) or not on_screen:
+        where.write(frame.head(TOP) if on_screen else frame)
+    lines = [f"{len(frame) - TOP} more trials: orchestrator table {ended.path}"]
+    lines = lines if on_screen and len(frame) > TOP else []
+    lines += ["", *winner_lines(ended.records, terminal_width())]
+    typer.echo("\n".join(lines), err=not where.for_people)
+    if ended.status != "finished":
+        typer.echo(_kept(ended), err=True)
+    elif not ended.succeeded:
+        typer.echo(f"no trial succeeded: orchestrator show {ended.path}", err=True)
+
+
+def _kept(ended: Run) -> str:
+    trials = ended.records.trials
+    if not trials:
+        return f"interrupted before the first trial; {ended.path} holds no more than the experiment"
+    cut_short = sum(trial.status == "interrupted" for trial in trials)
+    return (
+        f"interrupted; kept in {ended.path}: {len(ended.records.epochs)} epochs of"
+        f" {len(trials)} trials, {cut_short} of them cut short"
+    )

@@ -1,0 +1,89 @@
+"""Panda in an experiment file: where one model starts, how long its days are, who watches it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic_core import PydanticCustomError
+
+from orchestrator.config.day import WRITTEN, Day
+from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Text, Whole, misfit
+from orchestrator.config.sitter_options import SitterOptions, Sitting
+
+
+def _day(written: Any) -> Day:
+    if isinstance(written, Day):
+        return written
+    try:
+        return Day.parse(written)
+    except (TypeError, ValueError):
+        raise PydanticCustomError(
+            "day", "expected a number and epochs, minutes or steps, such as '3 epochs'"
+        ) from None
+
+
+_DayText = Annotated[str, Field(pattern=f"^{WRITTEN}$")]
+Length = Annotated[
+    Day, BeforeValidator(_day, json_schema_input_type=_DayText), PlainSerializer(str)
+]
+
+
+class ScheduledChange(Options):
+    """What is set between two epochs, unattended."""
+
+    epoch: Whole = Field(
+        description="How many epochs are finished by then; 0: before the first one."
+    )
+    set: dict[str, Any] = Field(
+        min_length=1, description="The hyperparameters that change, and their new values."
+    )
+
+
+class PandaOptions(Options):
+    """One model, watched day by day."""
+
+    model_config = ConfigDict(
+        serialize_by_alias=True,
+        json_schema_extra={"anyOf": [{"required": ["start"]}, {"required": ["from"]}]},
+    )
+
+    start: dict[str, Any] = Field(
+        default_factory=dict, description="The hyperparameters of day 1; or else from."
+    )
+    from_run: Text | None = Field(
+        default=None,
+        alias="from",
+        description="A run, or <run>/<trial>, whose weights and hyperparameters day 1 starts from.",
+    )
+    day: Length = Field(
+        default=Day(1, "epoch"),
+        description="The length of a day: '3 epochs', '20 minutes', '500 steps'.",
+    )
+    days: Count = Field(default=14, description="How many days to train.")
+    sitter: Sitting = Field(
+        default_factory=SitterOptions,
+        description="off, advise or act; or a mapping with that as its mode, and thresholds.",
+    )
+    learning_rate_test: Flag = Field(
+        default=False, description="Find a starting learning rate by a range test before day 1."
+    )
+    keep_days: Count | None = Field(
+        default=None, description="How many of the last days' models stay on disk; null: all."
+    )
+    schedule: Annotated[tuple[ScheduledChange, ...], Field(strict=False), AS_LIST] = Field(
+        default=(),
+        description="Changes at set times, {epoch: 6, set: {learning_rate: 0.01}}, as replay"
+        " writes them.",
+    )
+
+    @model_validator(mode="after")
+    def _starts_somewhere(self) -> PandaOptions:
+        if self.from_run is None and "start" not in self.model_fields_set:
+            raise misfit(
+                ("panda", "start"), "expected the hyperparameters of day 1, or a run as from", None
+            )
+        if self.from_run is not None and self.start:
+            expected = "expected either start or from, not both; what else differs can be set"
+            raise misfit(("panda", "from"), expected, self.from_run)
+        return self

@@ -1,0 +1,100 @@
+"""Experiment files made from runs: a trial promoted to a panda, a babysat run replayed unattended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.config import parse_experiment, to_yaml
+from orchestrator.errors import ExperimentFileError, RunExistsError
+from orchestrator.experiment.ancestor import find_trial
+from orchestrator.records import RunRecords
+from orchestrator.records.journal import is_rollback
+
+
+def promoted(reference: str, storage: str) -> dict[str, Any]:
+    """Return the experiment of a panda that goes on from a trial's weights, the run's best by default."""
+    records, trial = find_trial(reference, storage)
+    return _like(records, "panda") | {
+        "panda": {"from": f"{records.folder.path.resolve()}/{trial.trial}"}
+    }
+
+
+def replayed(reference: str, storage: str) -> dict[str, Any]:
+    """Return the experiment that trains anew, unattended, through a babysat run's living changes.
+
+    Raises ExperimentFileError for a run that was not babysat.
+    """
+    records, trial = find_trial(reference, storage)
+    options = records.experiment.get("panda")
+    if records.experiment.get("strategy") != "panda" or not options:
+        raise ExperimentFileError(
+            f"{records.name}: expected a babysat run (strategy: panda). Received: a caviar."
+        )
+    changes = living_changes(records, trial.trial)
+    days = max([1, *(int(day["day"]) for day in records.days_of(trial.trial))])
+    panda = {name: options[name] for name in ("start", "from", "day") if options.get(name)}
+    panda |= {"days": days, "sitter": "off", "schedule": changes}
+    return _like(records, "replay") | {"panda": panda}
+
+
+def living_changes(records: RunRecords, trial: str) -> list[dict[str, Any]]:
+    """Return [{epoch, set}] of the changes that led to a trial's model: none that a rollback took back."""
+    entries = [entry for entry in records.journal if entry["trial"] == trial]
+    origin = next((t.origin for t in records.trials if t.trial == trial and t.origin), None)
+    living: list[dict[str, Any]] = []
+    if origin and not origin.get("run"):
+        parents = living_changes(records, origin["trial"])
+        living = [change for change in parents if change["epoch"] < origin["epoch"]]
+        living += _first_changes(records, trial, origin)
+    for entry in entries:
+        if entry["kind"] != "applied":
+            continue
+        if is_rollback(entry):
+            living = [change for change in living if change["epoch"] < entry["to_epoch"]]
+        elif entry["action"] in ("set", "branch_and_compare") and entry.get("changes"):
+            new = {name: value for name, (_, value) in entry["changes"].items()}
+            living.append({"epoch": int(entry["epoch"]), "set": new})
+    return living
+
+
+def write_recipe(content: Mapping[str, Any], file: Path) -> Path:
+    """Write an experiment as a file. Raises RunExistsError rather than overwrite one."""
+    if file.exists():
+        raise RunExistsError(f"{file}: a file of that name exists and is not overwritten.")
+    file.write_text(to_yaml(parse_experiment(content)), encoding="utf-8")
+    return file
+
+
+def _first_changes(
+    records: RunRecords, trial: str, origin: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    made = [
+        entry
+        for entry in records.journal
+        if entry["kind"] == "applied" and entry.get("branch") == trial and entry.get("changes")
+    ]
+    return [
+        {"epoch": int(origin["epoch"]), "set": {n: new for n, (_, new) in entry["changes"].items()}}
+        for entry in made
+    ]
+
+
+def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
+    """Return a run's experiment as a panda's of a new name, its references those of the old file's folder."""
+    folder = records.manifest.get("folder")
+    content = dict(records.experiment)
+    for key in ("caviar", "panda"):
+        content.pop(key, None)
+    content |= {"name": f"{records.name}-{suffix}", "strategy": "panda"}
+    if folder:
+        content["model"] = _absolute(content["model"], folder)
+        data = dict(content["data"])
+        data["source"] = _absolute(data["source"], folder)
+        content["data"] = data
+    return content
+
+
+def _absolute(reference: str, folder: str) -> str:
+    return str((Path(folder) / reference).resolve()) if reference.startswith(".") else reference

@@ -1,0 +1,74 @@
+"""What the journal of a babysat model says: its entries, and the values in force after them.
+
+``journal.jsonl`` holds one entry a line, appended by the driver alone. Every entry has ``kind``,
+``trial``, ``time``, ``epoch`` and ``day`` (finished ones, then) and ``stretch``. By kind it adds
+
+- asked: request (id), action, arguments, who, why, at_day
+- applied: request (id or None), by ("who", "schedule" or "sitter:<rule>"), action, changes
+  {name: [old, new]}, how ("live", "rebuilt" or None), and to_day, to_epoch or branch
+- refused: request, reason
+- effect: request or rule, of_day, metric, before, after, expected
+- advice: rule, suggests, changes, evidence
+- day: metrics, hyperparameters (in force at its end), checkpoint (relative path), bytes, seconds
+- verdict: text
+
+A rollback begins a new stretch, whose number its ``applied`` entry and the epochs after it carry.
+What an earlier stretch trained beyond the point of return is abandoned: kept, but no longer what
+the model's weights come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, get_args
+
+Entry = Mapping[str, Any]
+Kind = Literal["asked", "applied", "refused", "effect", "advice", "day", "verdict"]
+KINDS: tuple[str, ...] = get_args(Kind)
+REQUIRED = ("kind", "trial", "time", "epoch", "day")
+
+
+def stretch_of(line: Entry) -> int:
+    """Return the stretch a row or an entry belongs to; the first is 0."""
+    return int(line.get("stretch") or 0)
+
+
+def is_rollback(entry: Entry) -> bool:
+    """Return whether an entry tells of a rollback done."""
+    return entry["kind"] == "applied" and entry.get("action") == "rollback"
+
+
+def in_force_after(
+    start: Mapping[str, Any], entries: Iterable[Entry], history: Iterable[Entry] = ()
+) -> dict[str, Any]:
+    """Return the hyperparameters in force after one trial's ``entries``, begun with ``start``.
+
+    ``history`` are the days that a branch shares with its parent: it may be rolled back to them.
+    """
+    force = dict(start)
+    at_day: dict[int, Mapping[str, Any]] = {0: dict(start)}
+    at_day |= {int(day["day"]): day.get("hyperparameters") or start for day in history}
+    for entry in entries:
+        if entry["kind"] == "day":
+            force = dict(entry.get("hyperparameters") or force)
+            at_day[int(entry["day"])] = dict(force)
+        elif entry["kind"] == "applied" and not _made_another_branch(entry):
+            if is_rollback(entry):
+                force = dict(at_day.get(day_returned_to(entry), force))
+            force |= changed_to(entry)
+    return force
+
+
+def changed_to(entry: Entry) -> dict[str, Any]:
+    """Return the new values of the hyperparameters that an entry changed."""
+    return {name: new for name, (_, new) in (entry.get("changes") or {}).items()}
+
+
+def _made_another_branch(entry: Entry) -> bool:
+    """Return whether an entry's changes are those of a branch made, not of its own trial."""
+    return entry.get("action") == "branch" and entry.get("branch") != entry["trial"]
+
+
+def day_returned_to(entry: Entry) -> int:
+    """Return the last day kept by a rollback."""
+    return int(entry["day"] if entry.get("to_day") is None else entry["to_day"])

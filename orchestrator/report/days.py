@@ -1,0 +1,144 @@
+"""A babysat model day by day: what it came to, what was in force, what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.records import RunRecords
+from orchestrator.report.cells import shown_name
+from orchestrator.report.frames import by_column, to_frame
+from orchestrator.report.narrator import deed, request_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Entry = Mapping[str, Any]
+
+ABANDONED = "abandoned"
+TODAY = "today"
+
+
+def days_table(records: RunRecords, trial: str) -> pd.DataFrame:
+    """Return one row a day of one trial, in the order in which the days were lived.
+
+    Columns: day, state ("abandoned" by a rollback, "today" while it lasts, else empty), epoch at
+    its end, the metric and its change since the day before, ``changed`` (hyperparameters, old ->
+    new) and ``done`` (by whom) during the day, the other metrics, every hyperparameter in force at
+    its end, seconds, checkpoint and its bytes (empty where it is not kept). A branch's begin with
+    its parent's days up to the fork.
+    """
+    rows = list(_rows(records, trial))
+    frame = to_frame(by_column(rows) or {name: [] for name in _columns(records)})
+    in_force = [name for name in frame.columns if name not in _columns(records)]
+    frame.attrs["importance"] = [*_columns(records)[:7], "bytes", *in_force]
+    return frame
+
+
+def _rows(records: RunRecords, trial: str) -> Iterator[dict[str, Any]]:
+    gone = {id(entry) for entry in records.abandoned_days_of(trial)}
+    latest: dict[int, Mapping[str, Any]] = {}
+    asked: dict[str, Entry] = {}
+    meanwhile: list[Entry] = []
+    for entry in _in_order(records, trial):
+        if entry["kind"] == "asked":
+            asked[str(entry.get("request"))] = entry
+        if entry["kind"] != "day":
+            meanwhile.append(entry)
+            continue
+        row = _row(records, entry, latest.get(int(entry["day"]) - 1, {}), _done(meanwhile, asked))
+        row["state"] = ABANDONED if id(entry) in gone else None
+        if id(entry) in gone or not _is_kept(records, entry):
+            row["bytes"] = None
+        yield row
+        latest[int(entry["day"])] = entry.get("metrics") or {}
+        meanwhile = []
+    yield from _today(records, trial, latest, _done(meanwhile, asked))
+
+
+def _in_order(records: RunRecords, trial: str) -> list[Entry]:
+    shared = [day for day in records.days_of(trial) if day["trial"] != trial]
+    return [*shared, *records.journal_of(trial)]
+
+
+def _columns(records: RunRecords) -> tuple[str, ...]:
+    first = ("day", "state", "epoch", records.metric, "change", "changed", "done")
+    return (*first, "seconds", "checkpoint", "bytes")
+
+
+def _row(
+    records: RunRecords, day: Entry, yesterday: Mapping[str, Any], done: tuple[str, str]
+) -> dict[str, Any]:
+    metrics = dict(day.get("metrics") or {})
+    value, before = metrics.pop(records.metric, None), yesterday.get(records.metric)
+    row: dict[str, Any] = {
+        "day": day["day"],
+        "state": None,
+        "epoch": day["epoch"],
+        records.metric: value,
+        "change": None if None in (value, before) else value - before,  # type: ignore[operator]
+        "changed": done[0] or None,
+        "done": done[1] or None,
+    }
+    force = day.get("hyperparameters") or {}
+    for name, chosen in force.items():
+        metrics.pop(name, None)  # a learning rate among the metrics is the one in force
+        shown = shown_name(name)
+        row[f"hyperparameter_{shown}" if shown in _columns(records) else shown] = chosen
+    row |= {name: metric for name, metric in metrics.items() if name not in row}
+    return row | {name: day.get(name) for name in ("seconds", "checkpoint", "bytes")}
+
+
+def _done(entries: list[Entry], asked: Mapping[str, Entry]) -> tuple[str, str]:
+    """Return (hyperparameters changed, things done and by whom) of one day's entries."""
+    changed, deeds = [], []
+    for entry in entries:
+        request = asked.get(str(entry.get("request")), {})
+        match entry["kind"]:
+            case "applied" if entry.get("action") == "set":
+                changed.append(deed({**entry, "how": None}))
+                deeds.append(f"set by {_who(entry, request)}")
+            case "applied" if entry.get("action") == "note":
+                deeds.append(request_words(request) if request else "note")
+            case "applied":
+                deeds.append(f"{deed(entry)} by {_who(entry, request)}")
+            case "refused":
+                what = request_words(request) if request else "a request"
+                deeds.append(f"refused: {what}")
+            case "advice":
+                deeds.append(f"sitter advised: {entry.get('rule')}")
+    return "; ".join(changed), "; ".join(deeds)
+
+
+def _who(entry: Entry, request: Entry) -> str:
+    by = str(entry.get("by") or "")
+    if by.startswith("sitter:"):
+        return f"sitter ({by.removeprefix('sitter:')})"
+    return str(request.get("who") or by or "someone") if by != "schedule" else by
+
+
+def _is_kept(records: RunRecords, day: Entry) -> bool:
+    checkpoint = day.get("checkpoint")
+    return bool(checkpoint) and (records.folder.path / str(checkpoint)).is_file()
+
+
+def _today(
+    records: RunRecords,
+    trial: str,
+    latest: Mapping[int, Mapping[str, Any]],
+    done: tuple[str, str],
+) -> Iterator[dict[str, Any]]:
+    """Yield a row for the day that has begun but not ended, if one has."""
+    days, epochs = records.days_of(trial), records.epochs_of(trial)
+    day, epoch = (days[-1]["day"], days[-1]["epoch"]) if days else (0, 0)
+    today = [row for row in epochs if row["epoch"] > epoch]
+    if not today:
+        return
+    so_far = {
+        "day": day + 1,
+        "epoch": today[-1]["epoch"],
+        "metrics": today[-1]["metrics"],
+        "hyperparameters": records.in_force(trial),
+        "seconds": sum(float(row.get("seconds") or 0) for row in today),
+    }
+    yield _row(records, so_far, latest.get(day, {}), done) | {"state": TODAY}

@@ -1,0 +1,175 @@
+"""The journal told in sentences: one an entry, asked and applied apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from orchestrator.report.cells import cell, clock, number, printable, shown_name
+
+Entry = Mapping[str, Any]
+
+
+class Narrator:
+    """Turns entries into sentences, in order: some refer to what was said before.
+
+    ``metric`` is told first of a day's metrics.
+    """
+
+    def __init__(self, metric: str) -> None:
+        self._metric = metric
+        self._asked: dict[str, Entry] = {}
+        self._days: dict[tuple[str, int], Entry] = {}
+
+    def hear(self, entry: Entry) -> str:
+        """Return what an entry says, as one line, and remember it."""
+        text = printable(_SENTENCES[entry["kind"]](self, entry))
+        if entry["kind"] == "asked" and entry.get("request"):
+            self._asked[entry["request"]] = entry
+        if entry["kind"] == "day":
+            self._days[entry["trial"], int(entry["day"])] = entry
+        return text
+
+    def _asking(self, entry: Entry) -> str:
+        when = "" if entry.get("at_day") is None else f" at day {entry['at_day']}"
+        waits = " (waiting)" if entry.get("waiting") else ""
+        return (
+            f"{entry.get('who', 'someone')} asked: {request_words(entry)}{when}{_why(entry)}{waits}"
+        )
+
+    def _applied(self, entry: Entry) -> str:
+        return f"{deed(entry)}{self._by_whom(entry)}"
+
+    def _refused(self, entry: Entry) -> str:
+        asked = self._asked.get(entry.get("request") or "")
+        what = f"{request_words(asked)}, asked by {asked.get('who')}" if asked else "a request"
+        return f"refused: {what}: {entry.get('reason', 'no reason was given')}"
+
+    def _effect(self, entry: Entry) -> str:
+        asked = self._asked.get(entry.get("request") or "")
+        cause = request_words(asked) if asked else entry.get("rule") or "the change"
+        return (
+            f"effect of {cause} on day {entry.get('of_day', entry['day'])}: {entry.get('metric')}"
+            f" {_value(entry.get('before'))} -> {_value(entry.get('after'))}"
+            f" (the trend would have given {_value(entry.get('expected'))})"
+        )
+
+    def _advice(self, entry: Entry) -> str:
+        return (
+            f"sitter, {entry.get('rule')}: {entry.get('suggests', '')}{_changes_after(': ', entry)}"
+        )
+
+    def _day(self, entry: Entry) -> str:
+        before = self._days.get((entry["trial"], int(entry["day"]) - 1), {})
+        facts = [metric_words(self._metric, entry, before)]
+        loss = "val_loss" if self._metric != "val_loss" else "loss"
+        facts += [metric_words(loss, entry, before)]
+        if entry.get("seconds") is not None:
+            facts.append(clock(entry["seconds"]))
+        if entry.get("bytes") is not None:
+            facts.append(f"checkpoint {size(entry['bytes'])}")
+        return f"day {entry['day']} ended: {', '.join(fact for fact in facts if fact)}"
+
+    def _verdict(self, entry: Entry) -> str:
+        return f"verdict: {entry.get('text', '')}"
+
+    def _by_whom(self, entry: Entry) -> str:
+        """Return who stands behind what was done, where the entry or its request knows."""
+        asked = self._asked.get(entry.get("request") or "", {})
+        by = str(entry.get("by") or "")
+        if by.startswith("sitter:"):
+            return f" (the sitter, {by.removeprefix('sitter:')})"
+        if by == "schedule":
+            return " (the schedule)"
+        who = asked.get("who") or (by if "@" in by else "")
+        return f" (asked by {who})" if who else ""
+
+
+_SENTENCES: dict[str, Callable[[Narrator, Entry], str]] = {
+    "asked": Narrator._asking,
+    "applied": Narrator._applied,
+    "refused": Narrator._refused,
+    "effect": Narrator._effect,
+    "advice": Narrator._advice,
+    "day": Narrator._day,
+    "verdict": Narrator._verdict,
+}
+
+
+def request_words(asked: Entry) -> str:
+    """Return what was asked for, shortly: ``set learning_rate 0.01``."""
+    arguments = asked.get("arguments") or {}
+    changes = ", ".join(
+        f"{shown_name(name)} {cell(value)}"
+        for name, value in (arguments.get("changes") or {}).items()
+    )
+    match asked.get("action"):
+        case "set":
+            return f"set {changes}"
+        case "rollback":
+            return f"roll back to {_place(arguments)}"
+        case "branch":
+            place = f" at day {arguments['at_day']}" if arguments.get("at_day") is not None else ""
+            return f"branch {arguments.get('name', '')}{place}" + (
+                f": {changes}" if changes else ""
+            )
+        case "note":
+            return f"note {arguments.get('text', '')!r}"
+    return str(asked.get("action"))
+
+
+def deed(entry: Entry) -> str:
+    """Return what was done, shortly: ``learning_rate 0.05 -> 0.01 (live)``."""
+    match entry.get("action"):
+        case "rollback":
+            return f"rolled back to {_place(entry)}{_changes_after(': ', entry)}"
+        case "branch":
+            place = "" if entry.get("to_day") is None else f" at day {entry['to_day']}"
+            return f"branched off {entry.get('branch', '')}{place}{_changes_after(': ', entry)}"
+        case "set":
+            how = f" ({entry['how']})" if entry.get("how") else ""
+            return f"{_changes_after('', entry) or 'nothing changed'}{how}"
+    done = {"pause": "paused", "continue": "went on", "stop": "stopped", "note": "noted"}
+    action = str(entry.get("action"))
+    return done.get(action, action) + _changes_after(": ", entry)
+
+
+def metric_words(name: str, day: Entry, before: Entry) -> str:
+    """Return a metric at a day's end and its change since yesterday: ``loss 0.2 (-0.01)``."""
+    value = (day.get("metrics") or {}).get(name)
+    if value is None:
+        return ""
+    yesterday = (before.get("metrics") or {}).get(name)
+    change = "" if yesterday is None else f" ({value - yesterday:+.4f})"
+    return f"{name} {number(value)}{change}"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as ``512 B``, ``12 KB`` or ``3.4 MB`` (powers of 1024)."""
+    if count < 1024:
+        return f"{count:.0f} B"
+    if count < 1024**2:
+        return f"{count / 1024:.0f} KB"
+    return f"{count / 1024**2:.1f} MB"
+
+
+def _place(facts: Mapping[str, Any]) -> str:
+    """Return a point of return, as ``day 5, epoch 15``."""
+    known = (("day", facts.get("to_day")), ("epoch", facts.get("to_epoch")))
+    return ", ".join(f"{unit} {value}" for unit, value in known if value is not None) or "before"
+
+
+def _changes_after(text: str, entry: Entry) -> str:
+    changes = entry.get("changes") or {}
+    told = [
+        f"{shown_name(name)} {cell(old)} -> {cell(new)}" for name, (old, new) in changes.items()
+    ]
+    return text + ", ".join(told) if told else ""
+
+
+def _why(entry: Entry) -> str:
+    return f': "{entry["why"]}"' if entry.get("why") else ""
+
+
+def _value(value: Any) -> str:
+    return "?" if value is None else cell(value) or "NaN"

@@ -1,0 +1,50 @@
+"""Panda: train one model and watch it, day by day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.config import Experiment
+from orchestrator.searchers.random import trial_seed
+from orchestrator.strategies.plan import Nursery, Plan, TrialSpec, plan_of
+
+
+@dataclass(frozen=True)
+class Ancestor:
+    """A trial whose weights a panda goes on from: its checkpoint and what was in force."""
+
+    checkpoint: str
+    hyperparameters: Mapping[str, Any]
+    origin: Mapping[str, Any]
+
+
+def panda(experiment: Experiment, ancestor: Ancestor | None = None) -> Plan:
+    """Plan one babysat trial, from the file's ``start`` or from an ancestor's weights.
+
+    A panda's length is its days: ``epochs`` is their sum where a day is counted in epochs, and else the
+    experiment's, for the decay schedules that look ahead.
+    """
+    options = experiment.panda
+    if options is None:
+        raise ValueError("an experiment of strategy panda has its options")
+    spec = TrialSpec(
+        "00000",
+        0,
+        trial_seed(experiment.seed, 0),
+        dict(ancestor.hyperparameters if ancestor else options.start),
+        checkpoint=ancestor.checkpoint if ancestor else None,
+        origin=ancestor.origin if ancestor else None,
+    )
+    nursery = Nursery(
+        day=options.day,
+        days=options.days,
+        sitter=options.sitter,
+        learning_rate_test=options.learning_rate_test,
+        keep_days=options.keep_days,
+        schedule=tuple((change.epoch, dict(change.set)) for change in options.schedule),
+    )
+    in_epochs = options.day.unit == "epoch"
+    epochs = options.days * int(options.day.amount) if in_epochs else experiment.epochs
+    return plan_of(experiment, (spec,), epochs=epochs, nursery=nursery)

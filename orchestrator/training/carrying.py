@@ -1,0 +1,88 @@
+"""A model's state carried into another model of the same weights: what a change of hyperparameters keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from orchestrator.errors import TrialError
+from orchestrator.training.compiling import Compiled
+from orchestrator.training.program import arrays_of, assign_all
+
+
+@dataclass(frozen=True)
+class CarriedState:
+    """Weights and averages, random-generator states, and optimizer slots by the optimizer's kind."""
+
+    weights: tuple[np.ndarray, ...]
+    seeds: tuple[np.ndarray, ...]
+    optimizer: tuple[np.ndarray, ...]
+    optimizer_kind: str
+
+    def put_into(self, compiled: Compiled) -> None:
+        """Give this state to a model; slots only where the optimizer is of the same kind."""
+        assign_all(compiled.model.weights, self.weights)
+        seeds = seed_states(compiled.model)
+        if len(seeds) == len(self.seeds):
+            assign_all(seeds, self.seeds)
+        optimizer = keras_optimizer(compiled)
+        shapes = [tuple(variable.shape) for variable in optimizer.variables]
+        if type(optimizer).__name__ == self.optimizer_kind and shapes == [
+            a.shape for a in self.optimizer
+        ]:
+            assign_all(optimizer.variables, self.optimizer)
+
+
+def carried_state(compiled: Compiled) -> CarriedState:
+    """Return a copy of a model's state."""
+    optimizer = keras_optimizer(compiled)
+    return CarriedState(
+        arrays_of(compiled.model.weights),
+        arrays_of(seed_states(compiled.model)),
+        arrays_of(optimizer.variables),
+        type(optimizer).__name__,
+    )
+
+
+def check_same_weights(before: Any, after: Any, changed: Iterable[str]) -> None:
+    """Raise TrialError, naming the first layer that differs, unless two models have the same weights."""
+    old, new = shapes_of(before), shapes_of(after)
+    if [shape for _, shape in old] == [shape for _, shape in new]:
+        return
+    what = _difference(dict(old), dict(new))
+    raise TrialError(
+        f"{', '.join(changed)}: expected a change that keeps the weights' shapes. Received: one that {what}."
+        " Start a new panda for it."
+    )
+
+
+def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    """Return what happens to the first weight, by its path, that is not the same."""
+    for path, shape in old.items():
+        if path in new and new[path] != shape:
+            return f"makes {path} {new[path]} instead of {shape}"
+    for path, shape in new.items():
+        if path not in old:
+            return f"adds {path} {shape}"
+    path = next(path for path in old if path not in new)
+    return f"drops {path} {old[path]}"
+
+
+def shapes_of(model: Any) -> list[tuple[str, tuple[int, ...]]]:
+    """Return each weight's path and shape."""
+    return [(weight.path, tuple(weight.shape)) for weight in model.weights]
+
+
+def seed_states(model: Any) -> list[Any]:
+    """Return the states of a model's random generators."""
+    weights = {id(weight) for weight in model.weights}
+    metrics = {id(variable) for metric in model.metrics for variable in metric.variables}
+    return [v for v in model.variables if id(v) not in weights and id(v) not in metrics]
+
+
+def keras_optimizer(compiled: Compiled) -> Any:
+    """Return the optimizer, ours or the user's."""
+    return compiled.optimizer.keras if compiled.optimizer else compiled.model.optimizer

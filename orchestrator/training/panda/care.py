@@ -1,0 +1,127 @@
+"""What happens by itself: the learning-rate test before day 1, the sitter after an epoch, the end of a day."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.sitter import Finding, suggest, sweep
+from orchestrator.training.panda.answers import Answers
+from orchestrator.training.panda.comparing import compare_branches
+
+if TYPE_CHECKING:
+    from orchestrator.training.panda.session import PandaSession
+
+SWEEP_STEPS = 100
+LOWEST_RATE, HIGHEST_RATE = 1e-6, 10.0
+
+
+class Care:
+    """Watches over one panda."""
+
+    def __init__(self, panda: PandaSession) -> None:
+        self._panda = panda
+        self._answers = Answers(panda)
+
+    @property
+    def acts(self) -> bool:
+        """Return whether the sitter may act."""
+        return self._panda.nursery.sitter.mode == "act"
+
+    def test_learning_rate(self) -> None:
+        """Find a starting α by a range test; the model is put back exactly as it was."""
+        panda = self._panda
+        if not panda.nursery.learning_rate_test or panda.memory.tested:
+            return
+        panda.memory.tested = True
+        before = panda.checkpoint()
+        rates = sweep(LOWEST_RATE, HIGHEST_RATE, SWEEP_STEPS)
+        losses = panda.trainer.losses_at(rates)
+        panda.trainer.resume(before)
+        found = suggest(rates, losses)
+        if found is None:
+            return
+        old = panda.trainer.hyperparameters["learning_rate"]
+        changes = {"learning_rate": [old, found.learning_rate]}
+        panda.note(
+            "advice",
+            rule="learning_rate_test",
+            suggests=f"start with learning_rate {found.learning_rate:.3g}",
+            changes=changes,
+            evidence=found.evidence,
+        )
+        if self.acts:
+            self._answers.change(
+                {"learning_rate": found.learning_rate}, by="sitter:learning_rate_test"
+            )
+
+    def after_epoch(self, row: Mapping[str, Any]) -> bool:
+        """Let the sitter look at an epoch; return whether it took the panda somewhere else."""
+        panda = self._panda
+        rate = float(row["metrics"].get("learning_rate", 0.0))
+        return any(
+            [self._heed(finding) for finding in panda.sitter.after_epoch(row["metrics"], rate)]
+        )
+
+    def end_day(self, row: Mapping[str, Any]) -> None:
+        """Close the day: its checkpoint, its line in the journal, what changes did, the sitter's look."""
+        panda = self._panda
+        memory = panda.memory
+        seconds = memory.seconds_today
+        memory.new_day()
+        day = {
+            "day": memory.day,
+            "epoch": panda.trainer.epoch,
+            "metrics": dict(row["metrics"]),
+            "learning_rate": panda.trainer.hyperparameters["learning_rate"],
+        }
+        memory.days.append(day)
+        findings = panda.sitter.after_day(day)
+        bytes_kept = panda.days.save(memory.day, panda.checkpoint())
+        panda.note(
+            "day",
+            metrics=dict(row["metrics"]),
+            hyperparameters=panda.chosen,
+            checkpoint=str(panda.days.file(memory.day).relative_to(panda.goal.checkpoints.parent)),
+            bytes=bytes_kept,
+            seconds=seconds,
+        )
+        self._tell_effects(row)
+        for finding in findings:
+            if self._heed(finding):
+                break
+        panda.days.prune(panda.sitter.needs_day)
+
+    def _tell_effects(self, row: Mapping[str, Any]) -> None:
+        panda = self._panda
+        for effect in panda.memory.effects:
+            panda.note("effect", **effect, after=row["metrics"].get(effect["metric"]))
+        panda.memory.effects = []
+
+    def _heed(self, finding: Finding) -> bool:
+        """Journal what the sitter found and, where it may act, do it; return whether the panda went back."""
+        panda = self._panda
+        in_force = panda.trainer.hyperparameters
+        panda.note(
+            "advice",
+            rule=finding.rule,
+            suggests=finding.text,
+            changes={name: [in_force.get(name), value] for name, value in finding.changes.items()},
+            evidence=finding.evidence,
+        )
+        if not self.acts or finding.action == "none":
+            return False
+        by = f"sitter:{finding.rule}"
+        if finding.action == "stop":
+            panda.note("verdict", text=finding.verdict or finding.text)
+            panda.ended = panda.progress.stopped = True
+            return True
+        if finding.action == "branch_and_compare":
+            compare_branches(panda, finding)
+            return True
+        kept = panda.sitter.memory
+        self._answers.roll_back({"to_day": finding.to_day}, by=by)
+        panda.sitter.acted_since(kept)
+        if finding.changes:
+            self._answers.change(finding.changes, by=by)
+        return True

@@ -1,0 +1,205 @@
+"""A panda in training: one model, day after day, changed between two epochs and taken back when asked."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from orchestrator.records import RunFolder, is_better
+from orchestrator.records.requests import requests_of
+from orchestrator.sitter import Sitter
+from orchestrator.strategies import Nursery
+from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from orchestrator.training.panda.answers import Answers
+from orchestrator.training.panda.care import Care
+from orchestrator.training.panda.days import DayCheckpoints
+from orchestrator.training.panda.memory import Memory
+from orchestrator.training.progress import Progress
+from orchestrator.training.session import Goal, checkpoint_file, finite, train_epoch
+from orchestrator.training.trainer import Trainer
+
+PAUSE_SECONDS = 0.2
+"""How often a paused panda looks for requests."""
+
+
+@dataclass(frozen=True)
+class Birth:
+    """Where a panda comes from: hyperparameters and a seed, or a checkpoint and what to change on it.
+
+    A ``branch`` shares the days of the panda whose checkpoint it is; another start from a checkpoint is a new life.
+    """
+
+    trial: str
+    seed: int
+    hyperparameters: Mapping[str, Any]
+    checkpoint: Path | None = None
+    branch: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class PandaSession:
+    """Trains one model epoch by epoch; between two of them it answers requests and lets the sitter act."""
+
+    def __init__(self, trainer: Trainer, birth: Birth, nursery: Nursery, goal: Goal) -> None:
+        self.trainer = trainer
+        self.birth = birth
+        self.nursery = nursery
+        self.goal = goal
+        self.memory = Memory()
+        self.days = DayCheckpoints(goal.checkpoints / birth.trial, nursery.keep_days)
+        self.sitter = Sitter(nursery.sitter, goal.metric, goal.mode, trainer.validation_rows)
+        self.paused = False
+        self.ended = False
+        self.progress = Progress()
+        self._best: float | None = None
+        self._begun = False
+
+    @property
+    def trial(self) -> str:
+        """Return the panda's name."""
+        return self.birth.trial
+
+    def advance(self, progress: Progress, seconds: float) -> None:
+        """Train for about ``seconds`` and to the end of an epoch at least; a paused panda only listens."""
+        self.progress = progress
+        if not self._begun:
+            self._begin()
+        deadline = time.monotonic() + seconds
+        while not self.ended and self.memory.day < self.nursery.days:
+            self._listen()
+            if self.paused:
+                time.sleep(PAUSE_SECONDS)
+            elif not self.ended and self.memory.day < self.nursery.days:
+                self._epoch()
+            if time.monotonic() > deadline:
+                break
+        progress.done = self.ended or self.memory.day >= self.nursery.days
+        self.days.save_last(self.checkpoint())
+
+    def note(self, kind: str, **facts: Any) -> None:
+        """Add an entry to the journal."""
+        memory = self.memory
+        memory.entries += 1
+        self.progress.journal.append(
+            {
+                "kind": kind,
+                "id": f"{self.trial}-{memory.entries}",
+                "trial": self.trial,
+                "epoch": self.trainer.epoch,
+                "day": memory.day,
+                "stretch": memory.stretch,
+                **facts,
+            }
+        )
+
+    def checkpoint(self) -> Checkpoint:
+        """Return the whole state: model, optimizer, and what is remembered."""
+        self.memory.sitter = self.sitter.memory
+        return self.trainer.checkpoint(
+            {
+                "trial": self.trial,
+                "chosen": self.chosen,
+                "panda": self.memory.to_plain(),
+                "best": self._best,
+                "paused": self.paused,
+                "rows": self.progress.rows,
+                "journal": self.progress.journal,
+            }
+        )
+
+    def go_back(self, checkpoint: Checkpoint) -> None:
+        """Return to a checkpoint of this panda: weights, slots, averages, generators, memory, the sitter's too."""
+        earlier = Memory.from_plain(checkpoint.about["panda"])
+        self.trainer.resume(checkpoint)
+        self.memory = self.memory.gone_back_to(earlier)
+        self.sitter.remember(earlier.sitter)
+
+    def _begin(self) -> None:
+        """Start anew, from another's checkpoint, or from where a killed one was."""
+        self._begun = True
+        if self.days.last.exists():
+            self._resume(load_checkpoint(self.days.last))
+            return
+        if self.birth.checkpoint is not None:
+            self._inherit(load_checkpoint(self.birth.checkpoint))
+        else:
+            self.trainer.begin(self.birth.hyperparameters, self.birth.seed)
+        if self.birth.changes:
+            self.trainer.change(self.birth.changes)
+        Care(self).test_learning_rate()
+        self.days.save(self.memory.day, self.checkpoint())
+
+    def _inherit(self, checkpoint: Checkpoint) -> None:
+        """Take a parent's weights; a branch of a panda shares its days, a promoted trial starts at day 0."""
+        self.trainer.resume(checkpoint)
+        parent = checkpoint.about.get("panda")
+        if parent is None or not self.birth.branch:
+            self.trainer.epoch = 0
+            return
+        shared = Memory.from_plain(parent)
+        self.memory = Memory(day=shared.day, days=shared.days, tested=True)
+        self.sitter.remember(shared.sitter)
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        """Go on after a kill; what the last report held is told again, in case it was never heard."""
+        about = checkpoint.about
+        self.trainer.resume(checkpoint)
+        self.memory = Memory.from_plain(about["panda"])
+        self.sitter.remember(self.memory.sitter)
+        self._best = about["best"]
+        self.paused = bool(about["paused"])
+        self.progress.rows.extend(about["rows"])
+        self.progress.journal.extend(about["journal"])
+
+    def _listen(self) -> None:
+        """Deal with what was asked since, then with what the plan has scheduled for now."""
+        run = RunFolder(self.goal.checkpoints.parent)
+        answers = Answers(self)
+        for request in requests_of(run, self.trial):
+            if request.id not in self.memory.handled:
+                answers.answer(request)
+        answers.apply_schedule()
+
+    def take_rows(self, rows: list[dict[str, Any]]) -> None:
+        """Make epochs just trained the panda's own: told, counted, and judged."""
+        memory = self.memory
+        for row in rows:
+            self.progress.rows.append(row | {"stretch": memory.stretch})
+            memory.epochs_today += 1
+            memory.seconds_today += row["seconds"]
+            memory.steps_today += self.trainer.steps_per_epoch
+
+    def _epoch(self) -> None:
+        row = train_epoch(self.trainer, self.trial, self.goal.metric)
+        self.take_rows([row])
+        self._save_if_best(row)
+        care = Care(self)
+        if care.after_epoch(row):
+            return
+        if not finite(row["metrics"].get("loss")):
+            self.progress.diverged = self.ended = True
+            self.note(
+                "verdict", text="the loss is not finite and no sitter may act: the panda ends"
+            )
+            return
+        memory = self.memory
+        today = (memory.epochs_today, memory.seconds_today, memory.steps_today)
+        if self.nursery.day.reached(*today):
+            care.end_day(row)
+
+    def _save_if_best(self, row: Mapping[str, Any]) -> None:
+        value = row["metrics"][self.goal.metric]
+        if is_better(value, self._best, self.goal.mode):
+            self._best = value
+            about = {"trial": self.trial, "chosen": self.chosen, **row}
+            file = checkpoint_file(self.goal.checkpoints, self.trial)
+            save_checkpoint(file, self.trainer.checkpoint(about))
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """Return the hyperparameters in force that somebody chose, defaults left out."""
+        names = dict.fromkeys([*self.birth.hyperparameters, *self.memory.changed])
+        return {name: self.trainer.hyperparameters.get(name) for name in names}

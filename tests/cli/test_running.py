@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+import typer
+
+from orchestrator.cli import running
+from orchestrator.cli.destination import Destination, destination
+from orchestrator.experiment import open_run
+
+EXPERIMENT = """\
+model: mlp
+data: digits
+search_space: {learning_rate: "loguniform(1e-3, 1)", units: 16, batch_size: 256}
+epochs: 2
+caviar: {num_samples: 2}
+"""
+ON_SCREEN = Destination("table", None)
+
+
+def outcome(name: str, where: Destination, capsys) -> tuple[str, str]:
+    running.print_outcome(open_run(name), where)
+    captured = capsys.readouterr()
+    return captured.out, captured.err
+
+
+def test_the_screen_gets_the_ten_best_and_how_many_more(a_run, capsys):
+    a_run("many", trials=64)
+    out, err = outcome("many", ON_SCREEN, capsys)
+    assert [line[:5] for line in out.splitlines() if line.startswith("000")][::9] == [
+        "00000",
+        "00009",
+    ]
+    assert "54 more trials: orchestrator table runs/many" in out
+    assert "Winner: trial 00000" in out
+    assert err == ""
+
+
+def test_a_machine_format_keeps_the_winner_off_stdout(a_run, capsys):
+    a_run("many", trials=64)
+    out, err = outcome("many", Destination("csv", None), capsys)
+    assert len(list(csv.DictReader(io.StringIO(out)))) == 64
+    assert "Winner: trial 00000" in err
+
+
+def test_a_file_gets_every_row_and_stdout_the_winner(a_run, capsys):
+    a_run("many", trials=64)
+    out, _ = outcome("many", destination(None, Path("t.csv")), capsys)
+    assert len(Path("t.csv").read_text().splitlines()) == 65
+    assert "Winner: trial 00000" in out and "more trials" not in out
+
+
+def test_an_interrupted_run_says_what_was_kept(a_run, capsys):
+    a_run("cut", status="run_interrupted")
+    out, err = outcome("cut", ON_SCREEN, capsys)
+    assert "Best so far: trial 00000" in out
+    assert err == "interrupted; kept in runs/cut: 4 epochs of 3 trials, 0 of them cut short\n"
+
+
+def test_a_run_interrupted_before_its_first_trial_shows_no_table(a_run, capsys):
+    a_run("cut", trials=0, status="run_interrupted")
+    out, err = outcome("cut", ON_SCREEN, capsys)
+    assert "─" not in out
+    assert err.startswith("interrupted before the first trial")
+
+
+@pytest.mark.parametrize(
+    ("run", "code"),
+    [
+        ({"trials": 3}, None),
+        ({"trials": 1}, 1),
+        ({"trials": 3, "status": "run_interrupted"}, 130),
+    ],
+)
+def test_the_exit_code_tells_how_a_run_ended(a_run, monkeypatch, run, code):
+    a_run("done", **run)
+    monkeypatch.setattr("orchestrator.experiment.run", lambda *_: open_run("done"))
+    if code is None:
+        running.run(Path("e.yaml"))
+        return
+    with pytest.raises(typer.Exit) as ended:
+        running.run(Path("e.yaml"))
+    assert ended.value.exit_code == code
+
+
+@pytest.mark.integration
+def test_two_trials_run_from_file_to_table_model_and_export(process):
+    Path("tiny.yaml").write_text(EXPERIMENT)
+    result = process("run", "tiny.yaml", "--format", "csv")
+    assert result.returncode == 0, result.stderr
+    assert len(list(csv.DictReader(io.StringIO(result.stdout)))) == 2
+    assert "Winner: trial" in result.stderr
+    for command in (("show", "tiny"), ("table", "tiny"), ("export", "tiny", "--to", "m.keras")):
+        assert process(*command).returncode == 0
+    assert Path("m.keras").stat().st_size > 10_000
+
+
+@pytest.mark.integration
+def test_a_run_whose_every_trial_fails_exits_1_and_names_the_error(process):
+    Path("net.py").write_text(
+        'def build(hp, input_shape, num_classes):\n    raise ValueError(hp["units"])\n'
+    )
+    Path("tiny.yaml").write_text(EXPERIMENT.replace("mlp", "./net.py"))
+    result = process("run", "tiny.yaml")
+    assert result.returncode == 1, result.stderr
+    assert "ValueError: 16" in result.stderr
+    assert "no trial succeeded" in result.stderr

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.records import Request, RunRecords, read_run, write_request
+from orchestrator.report import journal_lines, journal_table
+from tests.fortnight import ADA, MAIN, make_folder, write_fortnight
+
+
+@pytest.fixture
+def records(tmp_path) -> RunRecords:
+    return write_fortnight(make_folder(tmp_path))
+
+
+def texts(records, trial=MAIN):
+    return list(journal_table(records, trial)["text"])
+
+
+def test_asked_and_applied_are_two_rows(records):
+    table = journal_table(records, MAIN)
+    of_request = table[table["request"] == "r1"]
+    assert list(of_request["kind"]) == ["asked", "applied", "effect"]
+    assert list(of_request["text"])[:2] == [
+        'ada@node3 asked: set learning_rate 0.9: "it is slow"',
+        "learning_rate 0.1 -> 0.9 (live) (asked by ada@node3)",
+    ]
+
+
+def test_an_effect_is_told_with_what_the_trend_would_have_given(records):
+    said = "effect of set learning_rate 0.9 on day 2: val_accuracy 0.6 -> 0.3"
+    assert f"{said} (the trend would have given 0.65)" in texts(records)
+
+
+def test_a_refusal_is_told_with_its_reason(records):
+    assert "refused: set units 5, asked by ada@node3: no" in texts(records)
+
+
+def test_a_day_is_told_with_its_change_since_yesterday(records):
+    days = [text for text in texts(records) if "ended" in text]
+    assert days[0] == "day 1 ended: val_accuracy 0.6, val_loss 0.4, 1 s, checkpoint 2 KB"
+    assert "val_accuracy 0.8 (+0.2000)" in days[2]
+
+
+def test_a_rollback_and_a_branch_are_told_with_their_place(records):
+    told = texts(records)
+    assert any("rolled back to day 1, epoch 2: learning_rate 0.9 -> 0.1" in t for t in told)
+    assert any("branched off gentle at day 2: learning_rate 0.1 -> 0.03" in t for t in told)
+
+
+def test_a_request_that_the_model_has_not_seen_stands_at_the_end_as_waiting(records):
+    write_request(records.folder, Request("pause", MAIN, who=ADA, at_day=5))
+    assert texts(read_run(records.folder.path))[-1] == "ada@node3 asked: pause at day 5 (waiting)"
+
+
+def test_the_journal_of_a_run_without_one_is_empty(tmp_path):
+    records = read_run(make_folder(tmp_path, "quiet").path)
+    assert len(journal_table(records)) == 0
+    assert journal_lines(records) == []
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_the_lines_fit_their_width(records, width):
+    lines = journal_lines(records, width=width)
+    assert max(map(len, lines)) <= width
+    assert lines[0].startswith("2026-03-01")
+
+
+def test_lines_of_several_trials_say_whose_they_are(records):
+    assert any("[gentle] day 3 ended" in line for line in journal_lines(records, width=120))
+    assert not any("[" in line for line in journal_lines(records, MAIN, 120))
+
+
+def test_no_text_of_a_person_can_move_a_terminals_cursor(records):
+    write_request(records.folder, Request("note", MAIN, {"text": "\x1b[2J\n"}, who="eve\x1b[2J@h"))
+    assert "\x1b" not in "".join(journal_lines(read_run(records.folder.path)))

@@ -1,0 +1,132 @@
+"""The README's commands do what it says: they are run here, on the files that it shows.
+
+A comment above a block says what is done with it: ``<!-- file: net.py -->`` writes it into the
+folder in which ``<!-- run: … -->`` runs the commands of all blocks, in the README's order.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestrator.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PATIENCE_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, what the comment above it says, and its text."""
+
+    language: str
+    what: str
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        return [line[2:] for line in self.text.splitlines() if line.startswith("$ ")]
+
+
+_FENCED = re.compile(r"(?:<!-- ([^>]*) -->\n)?```(\w*)\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
+BLOCKS = [Block(lang, what, text) for what, lang, text in _FENCED.findall(README)]
+FILES = {b.what.removeprefix("file: "): b.text for b in BLOCKS if b.what.startswith("file: ")}
+COMMANDS = [command for block in BLOCKS for command in block.commands]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """A folder with the README's files, and the command ``orchestrator`` of this checkout."""
+    place = tmp_path_factory.mktemp("readme")
+    for name, text in FILES.items():
+        (place / name).parent.mkdir(exist_ok=True)
+        (place / name).write_text(text + "\n", encoding="utf-8")
+    command = place / "bin" / "orchestrator"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m orchestrator "$@"\n')
+    command.chmod(0o755)
+    return place
+
+
+def shell(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    path = f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "block",
+    [block for block in BLOCKS if block.what.startswith("run: ")],
+    ids=lambda block: block.text.splitlines()[0][:60],
+)
+def test_what_the_readme_runs_runs(block, folder):
+    steps = [["bash", "-c", command] for command in block.commands]
+    for step in steps or [[sys.executable, "-c", block.text]]:
+        done = shell(step, folder)
+        assert done.returncode == 0, f"{step[-1]}\n{done.stderr}"
+
+
+def test_the_preview_of_the_readme_experiment_names_its_space(folder):
+    done = shell(["orchestrator", "preview", "examples/digits.yaml"], folder)
+    assert (done.returncode, "one_minus_loguniform(0.9, 0.999)" in done.stdout) == (0, True)
+
+
+def test_every_command_with_a_prompt_is_run():
+    prompted = [b for b in BLOCKS if b.language in ("console", "bash", "python")]
+    assert [b.text for b in prompted if not b.what.startswith(("run: ", "file: "))] == []
+
+
+def test_the_experiment_shown_is_the_one_that_comes_with_it():
+    bundled = (ROOT / "examples" / "digits.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_load(FILES["examples/digits.yaml"]) == yaml.safe_load(bundled)
+
+
+def test_every_command_of_the_program_is_in_the_readme_or_its_help():
+    shown = {shlex.split(command)[1] for command in COMMANDS}
+    assert shown <= {command.callback.__name__ for command in app.registered_commands}
+
+
+@pytest.mark.parametrize("word", re.findall(r"^make (\w+)", README, re.MULTILINE))
+def test_make_knows_the_words_that_the_readme_uses(word):
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    done = subprocess.run(["make", "--dry-run", word], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_every_path_in_the_tree_is_there():
+    tree = next(block.text for block in BLOCKS if block.text.startswith("orchestrator/"))
+    parent = Path()
+    for line in tree.splitlines():
+        name = line.split()[0]
+        inside = line.startswith("  ")
+        parent = parent if inside else Path(name)
+        assert (ROOT / (parent / name if inside else name)).exists(), name
+
+
+def test_every_room_of_the_package_is_in_the_tree():
+    tree = next(block.text for block in BLOCKS if block.text.startswith("orchestrator/"))
+    rooms = {path.parent.name for path in (ROOT / "orchestrator").glob("*/__init__.py")}
+    assert rooms <= set(re.findall(r"^  (\w+)/", tree, re.MULTILINE))
+
+
+def test_every_link_leads_to_a_file():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert [link for link in links if not (ROOT / link).exists()] == []
