@@ -102,9 +102,10 @@ class Run:
         """The winner's model. Raises RecordError where no winner was examined."""
         file = self.folder.best / "model.keras"
         if not file.exists():
-            raise RecordError(
-                f"{file}: expected the winner's model. Received: a run that is {self.status}, without one."
-            )
+            why = (self.records.winner or {}).get(
+                "not_saved"
+            ) or f"a run that is {self.status}, without one."
+            raise RecordError(f"{file}: expected the winner's model. Received: {why}")
         return file
 
     def load_model(self) -> Any:
