@@ -46,6 +46,11 @@ class Nursery:
     keep_days: int | None
     schedule: tuple[tuple[int, Mapping[str, Any]], ...] = ()
 
+    @property
+    def epochs(self) -> int | None:
+        """Return how many epochs all days have, None where a day is not counted in them."""
+        return self.days * self.day.amount if self.day.unit == "epoch" else None
+
 
 @dataclass(frozen=True)
 class Plan:

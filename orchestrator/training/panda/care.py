@@ -121,11 +121,7 @@ class Care:
         if finding.action == "branch_and_compare":
             compare_branches(panda, finding)
             return True
-        spent = panda.sitter.memory
-        self._answers.roll_back({"to_day": finding.to_day}, by=by)
-        gone_back_to = panda.sitter.memory
-        panda.sitter.remember(spent)
-        panda.sitter.return_to(gone_back_to)
+        panda.return_by_sitter(int(finding.to_day or 0), by)
         if finding.changes:
             self._answers.change(finding.changes, by=by)
         return True

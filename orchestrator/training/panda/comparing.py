@@ -20,6 +20,8 @@ def compare_branches(panda: PandaSession, finding: Finding) -> None:
     The best by paired validation loss goes on from where its stretch ended, and its epochs are the panda's; the
     others' losses are the evidence in the journal.
     """
+    if finding.to_day is not None:
+        panda.return_by_sitter(finding.to_day, f"sitter:{finding.rule}")
     start = panda.checkpoint()
     alpha = float(panda.trainer.hyperparameters["learning_rate"])
     tried = {
