@@ -52,7 +52,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv .venv || { rm -rf .venv; echo 'make: no venv came of it (on Debian and Ubuntu: apt install python3-venv)'; exit 1; }
 
 $(RUNNABLE): pyproject.toml | $(BIN)/python
-	@echo "installing into .venv (about 1 GB the first time) ..."
+	@echo "installing into .venv: a minute or two, 2.3 GB on disk ..."
 	$(PIP) --editable .
 	@touch $@
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, mentioned_names
+from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_names
 from orchestrator.config import (
     AshaOptions,
     Experiment,
@@ -103,7 +103,7 @@ def test_every_hyperparameter_of_a_bundled_model_is_on_the_page():
     named = set(re.findall(r"^\| `(\w+)` \|", HYPERPARAMETERS, re.MULTILINE))
     for model in bundled_names("models"):
         source = Path(find_model(model, ".").file or "").read_text(encoding="utf-8")
-        assert set(re.findall(r'hp\.get\("(\w+)"', source)) <= named & mentioned_names(
+        assert set(re.findall(r'hp\.get\("(\w+)"', source)) <= named & read_names(
             find_model(model, ".")
         )
 

@@ -50,11 +50,11 @@ def parse_file(path: Path, where: str) -> ast.Module:
         raise ExperimentFileError(f"{where}: {path} cannot be read: {error}.") from error
 
 
-def mentioned_names(reference: CallableReference) -> set[str]:
-    """Return every string constant in the reference's file and the files beside it that it imports.
+def read_names(reference: CallableReference) -> set[str]:
+    """Return every name that the reference's file, or one beside it that it imports, reads from a mapping.
 
-    A builder reads ``hp["units"]`` or ``hp.get("units", 64)``: a hyperparameter that is not among
-    these strings cannot be read by name. Empty for a module without Python source.
+    That is ``hp["units"]``, ``hp.get("units", 64)`` and ``"units" in hp``: a builder that reads a hyperparameter in
+    another way (a computed key, ``**hp``) must be run to know. Empty for a module without Python source.
     """
     start = reference.file
     waiting = [start] if start is not None else []
@@ -66,13 +66,23 @@ def mentioned_names(reference: CallableReference) -> set[str]:
             continue
         seen.add(path)
         tree = parse_file(path, reference.text)
-        names.update(
-            node.value
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        )
+        names.update(name for node in ast.walk(tree) for name in _read_by(node))
         waiting.extend(_imported_files(tree, path.parent))
     return names
+
+
+def _read_by(node: ast.AST) -> Iterator[str]:
+    """Yield the constant names that one expression looks up."""
+    keys: list[ast.expr] = []
+    if isinstance(node, ast.Subscript):
+        keys = [node.slice]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        keys = node.args[:1] if node.func.attr == "get" else []
+    elif isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn):
+        keys = [node.left]
+    for key in keys:
+        if isinstance(key, ast.Constant) and isinstance(key.value, str):
+            yield key.value
 
 
 def code_fingerprint(reference: CallableReference) -> str:

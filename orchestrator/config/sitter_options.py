@@ -53,6 +53,12 @@ class PlateauOptions(Options):
     learning_rate_factor: Shrinking = Field(
         default=0.3, description="By which α is multiplied, from the best day on."
     )
+    learnt_standard_errors: Real = Field(
+        default=3.0,
+        ge=0,
+        description="A best day that is no further than this many above the untrained model learnt"
+        " nothing: day 0 is gone back to instead.",
+    )
     most_reductions: Whole = Field(
         default=2, description="How often that is done before the panda stops with a verdict."
     )
@@ -128,6 +134,13 @@ class SitterOptions(Options):
         default="advise", description="off; advise: says what it would do; act: does it."
     )
     patience: Count = Field(default=3, description="Days without a gain that make a plateau.")
+    smallest_fall: Real = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share by which a day's training loss has to be below the untrained model's;"
+        " otherwise it learnt nothing, and day 0 is gone back to instead.",
+    )
     divergence: DivergenceOptions = Field(
         default_factory=DivergenceOptions, description="The loss has run away."
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalog import CallableReference, mentioned_names
+from orchestrator.catalog import CallableReference, read_names
 from orchestrator.domains import Choice, Fixed, Space
-from orchestrator.errors import ExperimentFileError, explain
+from orchestrator.errors import ExperimentFileError, TrialError, explain
 from orchestrator.strategies import Plan
 from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS, read_by_training
 
@@ -32,13 +32,13 @@ def check_every_hyperparameter_is_read(
 
 def unmentioned(space: Space, model: CallableReference) -> list[str]:
     """Return the hyperparameters that neither training nor the source of the model's builder mentions."""
-    known = read_by_training(optimizers_of(space)) | mentioned_names(model)
+    known = read_by_training(optimizers_of(space)) | read_names(model)
     return [name for name in space.names if name not in known]
 
 
 def refuse_unread(names: list[str], space: Space, model: CallableReference) -> None:
     """Raise ExperimentFileError for the first of ``names``, which nothing reads."""
-    by_model = {word for word in mentioned_names(model) if word.isidentifier()}
+    by_model = read_names(model)
     for name in names:
         raise ExperimentFileError(_sentence(name, optimizers_of(space), model, by_model))
 
@@ -59,16 +59,18 @@ def optimizers_of(space: Space) -> set[str]:
 def _unread_in_builds(
     suspects: list[str], model: CallableReference, plan: Plan, dataset: Any
 ) -> list[str]:
-    from orchestrator.training.worker_process import prepare_tensorflow
+    from orchestrator.training.worker_process import quiet_tensorflow
 
-    prepare_tensorflow(1)
+    quiet_tensorflow()
     from orchestrator.training.compiling import watch_reads
 
     unread = set(suspects)
     for spec in plan.trials[:BUILDS_TRIED]:
-        unread -= watch_reads(
-            model, spec.hyperparameters, (dataset.input_shape, dataset.num_classes)
-        )
+        try:
+            shape = (dataset.input_shape, dataset.num_classes)
+            unread -= watch_reads(model, spec.hyperparameters, shape)
+        except TrialError:
+            return []  # what it would have read cannot be known; the trial's own row will say why
         if not unread:
             break
     return [name for name in suspects if name in unread]

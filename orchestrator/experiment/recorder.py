@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -37,7 +38,7 @@ class Recorder:
         self._writer = writer
         self._view = view
         self._best: dict[str, tuple[int, float]] = {}
-        self._running: dict[str, TrialSpec] = {}
+        self._running: dict[str, float] = {}
         self._kept: list[str] = []
         self._told: set[object] = set()
 
@@ -54,7 +55,7 @@ class Recorder:
 
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
-        self._running[spec.trial] = spec
+        self._running[spec.trial] = time.monotonic()
         self._writer.trial_started(
             spec.trial, spec.index, spec.seed, spec.hyperparameters, origin=spec.origin
         )
@@ -107,8 +108,8 @@ class Recorder:
 
     def close(self) -> None:
         """Note the trials that were running when the run ended early."""
-        for trial in list(self._running):
-            self.ended(TrialEnd(trial, "interrupted", 0.0), None)
+        for trial, since in list(self._running.items()):
+            self.ended(TrialEnd(trial, "interrupted", time.monotonic() - since), None)
 
     def _is_told(self, name: object) -> bool:
         """Return whether a resumed worker tells what the records have, which only a resumed run need ask."""

@@ -92,7 +92,7 @@ class Run(Asking):
             return Best(
                 trial.trial,
                 *found,
-                dict(trial.hyperparameters),
+                dict(judged.get("hyperparameters") or trial.hyperparameters),
                 judged.get("validation"),
                 judged.get("test"),
             )
@@ -103,9 +103,10 @@ class Run(Asking):
         """The winner's model. Raises RecordError where no winner was examined."""
         file = self.folder.best / "model.keras"
         if not file.exists():
-            raise RecordError(
-                f"{file}: expected the winner's model. Received: a run that is {self.status}, without one."
-            )
+            why = (self.records.winner or {}).get(
+                "not_saved"
+            ) or f"a run that is {self.status}, without one."
+            raise RecordError(f"{file}: expected the winner's model. Received: {why}")
         return file
 
     def load_model(self) -> Any:

@@ -44,6 +44,8 @@ def edge_hints(records: RunRecords) -> list[str]:
     for (name, end), count in counts.items():
         if space is None or count < 2 or 2 * count <= len(found):
             continue
+        if end == "low" and _bound(space, name, end) == "0":
+            continue  # nothing to widen: these hyperparameters end at 0
         who = (
             f"the best {count} sit"
             if count == len(found)

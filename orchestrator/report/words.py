@@ -20,7 +20,9 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
     lines = _declared(records, records.winner) if records.winner else _best_so_far(records, name)
     trial = records.trial(name)
     if trial is not None:
-        text = f"hyperparameters: {assignments(trial.hyperparameters)}"
+        winner = records.winner or {}
+        chosen = winner.get("hyperparameters") if winner.get("trial") == name else None
+        text = f"hyperparameters: {assignments(chosen or trial.hyperparameters)}"
         lines += _wrapped(text, width)
     for hint in edge_hints(records):
         lines += textwrap.wrap(f"Hint: {hint}.", width, subsequent_indent="  ")

@@ -45,6 +45,4 @@ def panda(experiment: Experiment, ancestor: Ancestor | None = None) -> Plan:
         keep_days=options.keep_days,
         schedule=tuple((change.epoch, dict(change.set)) for change in options.schedule),
     )
-    in_epochs = options.day.unit == "epoch"
-    epochs = options.days * int(options.day.amount) if in_epochs else experiment.epochs
-    return plan_of(experiment, (spec,), epochs=epochs, nursery=nursery)
+    return plan_of(experiment, (spec,), epochs=nursery.epochs or experiment.epochs, nursery=nursery)

@@ -46,6 +46,11 @@ class Nursery:
     keep_days: int | None
     schedule: tuple[tuple[int, Mapping[str, Any]], ...] = ()
 
+    @property
+    def epochs(self) -> int | None:
+        """Return how many epochs all days have, None where a day is not counted in them."""
+        return self.days * self.day.amount if self.day.unit == "epoch" else None
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -65,6 +70,13 @@ class Plan:
     keep_checkpoints: int
     recalibrate_every_validation: bool
     nursery: Nursery | None = None
+
+    @property
+    def described(self) -> str:
+        """Return the plan in a few words."""
+        if self.nursery is not None:
+            return f"one model, {self.nursery.days} days of {self.nursery.day}"
+        return f"{len(self.trials)} trials of up to {self.epochs} epochs"
 
 
 def plan_of(experiment: Experiment, trials: tuple[TrialSpec, ...], **more: Any) -> Plan:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
-from collections.abc import Sequence
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,18 @@ import numpy as np
 
 from orchestrator.errors import RecordError
 from orchestrator.records import write_atomically
+
+# All that zipfile and NumPy raise over bytes that are not what was written.
+_NOT_WHOLE = (
+    OSError,
+    EOFError,
+    ValueError,
+    KeyError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -31,10 +44,12 @@ class Checkpoint:
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write ``checkpoint`` to ``path``."""
-    arrays = {f"model_{at:04d}": array for at, array in enumerate(checkpoint.model)}
-    arrays |= {f"optimizer_{at:04d}": array for at, array in enumerate(checkpoint.optimizer)}
+    arrays = {f"model_{at}": array for at, array in enumerate(checkpoint.model)}
+    arrays |= {f"optimizer_{at}": array for at, array in enumerate(checkpoint.optimizer)}
+    counts = np.array([len(checkpoint.model), len(checkpoint.optimizer)])
     buffer = io.BytesIO()
-    np.savez(buffer, about=np.array(json.dumps(checkpoint.about)), **arrays)  # type: ignore[arg-type]
+    about = np.array(json.dumps(checkpoint.about))
+    np.savez(buffer, about=about, counts=counts, **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())
 
 
@@ -42,14 +57,14 @@ def load_checkpoint(path: Path) -> Checkpoint:
     """Read a checkpoint. Raises RecordError when it is absent or not whole."""
     try:
         with np.load(path, allow_pickle=False) as file:
-            names = sorted(file.files)
+            in_model, in_optimizer = (int(count) for count in file["counts"])
             about = json.loads(str(file["about"]))
-            model = _named(file, names, "model_")
-            optimizer = _named(file, names, "optimizer_")
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            model = _numbered(file, "model", in_model)
+            optimizer = _numbered(file, "optimizer", in_optimizer)
+    except _NOT_WHOLE as error:
         raise RecordError(f"{path}: expected a whole checkpoint. Received: {error}.") from error
     return Checkpoint(model, optimizer, about)
 
 
-def _named(file: Any, names: Sequence[str], prefix: str) -> tuple[np.ndarray, ...]:
-    return tuple(file[name] for name in names if name.startswith(prefix))
+def _numbered(file: Any, what: str, count: int) -> tuple[np.ndarray, ...]:
+    return tuple(file[f"{what}_{at}"] for at in range(count))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from orchestrator.training.optimizers import (
     LiveOptimizer,
     decays_weights,
     known_optimizer,
+    on_one_replica,
     stock_optimizer,
 )
 
@@ -68,7 +70,8 @@ def build_model(
         _check(model, reference, shape)
     reads = recorded.reads()
     follows = "batch_norm_momentum" in reads
-    if all(float(layer.momentum) == momentum for layer in norm_layers(model)):
+    norms = norm_layers(model)
+    if norms and all(float(layer.momentum) == momentum for layer in norms):
         reads.pop("batch_norm_momentum", None)  # it is live: no trace depends on it
     compiled_by_user = getattr(model, "optimizer", None) is not None
     return Built(model, reads, compiled_by_user, momentum if follows else float("nan"))
@@ -103,7 +106,8 @@ def watch_reads(
     reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any
 ) -> set[str]:
     """Return the hyperparameters a builder reads for one configuration."""
-    return set(build_model(reference, hyperparameters, 0, shape).reads)
+    built = build_model(reference, hyperparameters, 0, shape)
+    return {*built.reads, *(() if math.isnan(built.asked_momentum) else ("batch_norm_momentum",))}
 
 
 def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,8 +131,10 @@ def compile_live(built: Built, hyperparameters: Mapping[str, Any]) -> Compiled:
     if built.compiled_by_user:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
+        on_one_replica(model.optimizer)
         return Compiled(model, None, one_hot=False)
     live = LiveOptimizer(hyperparameters)
+    on_one_replica(live.keras)
     live.keras.build(model.trainable_variables)
     one_hot = _compile(model, live.keras, hyperparameters)
     return Compiled(model, live, one_hot)

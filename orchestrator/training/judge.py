@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
+from orchestrator.catalog import UsersCode
+from orchestrator.errors import TrialError
 from orchestrator.records import write_atomically
-from orchestrator.training.checkpoint import Checkpoint, load_checkpoint
+from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.compiling import build_model, compile_stock
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.trainer import Trainer
@@ -18,8 +20,10 @@ from orchestrator.training.trainer import Trainer
 def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]:
     """Examine a checkpointed model and save it under ``best``.
 
-    Returns {epoch, validation_before_recalibration, validation, test}, each split's value a mapping of metrics. The
-    saved ``model.keras`` needs nothing of ours to be loaded.
+    Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test}, each split's value a
+    mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras`` needs nothing of
+    ours to be loaded. ``test`` is None where the data has no test split; ``not_saved`` says why where the user's model
+    cannot be saved, which costs no score.
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
@@ -30,25 +34,40 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     metrics = {
         "trial": checkpoint.about.get("trial"),
         "epoch": checkpoint.about["epoch"],
+        "hyperparameters": checkpoint.about.get("chosen", {}),
         "validation_before_recalibration": before,
         "validation": learner.evaluate("validation"),
-        "test": learner.evaluate("test"),
+        "test": learner.evaluate("test") if trainer.task.dataset.test.rows else None,
     }
-    save_model(trainer, checkpoint, best / "model.keras")
+    try:
+        save_model(trainer, best / "model.keras")
+    except TrialError as error:
+        metrics["not_saved"] = str(error)
     hyperparameters = yaml.safe_dump(checkpoint.about.get("chosen", {}), sort_keys=False)
     write_atomically(best / "hyperparameters.yaml", hyperparameters)
     write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics
 
 
-def save_model(trainer: Trainer, checkpoint: Checkpoint, path: Path) -> None:
-    """Save the current model's weights in a model as plain Keras builds and compiles it."""
+def save_model(trainer: Trainer, path: Path) -> None:
+    """Save the current model's weights in a model as plain Keras builds and compiles it.
+
+    Raises TrialError where the user's model cannot be saved; nothing is left at ``path`` then.
+    """
+    reference = trainer.task.model
     shape = (trainer.task.dataset.input_shape, trainer.task.dataset.num_classes)
     hyperparameters = dict(trainer.hyperparameters)
-    hyperparameters.setdefault("batch_norm_momentum", trainer.followed_momentum())
-    built = build_model(trainer.task.model, hyperparameters, trainer.seed, shape)
+    if hyperparameters.get("batch_norm_momentum") is None:
+        hyperparameters["batch_norm_momentum"] = trainer.followed_momentum()
+    built = build_model(reference, hyperparameters, trainer.seed, shape)
     compile_stock(built, hyperparameters)
     assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
+    if not built.model.optimizer.built:
+        built.model.optimizer.build(built.model.trainable_variables)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
-    built.model.save(partial)
-    partial.replace(path)
+    try:
+        with UsersCode(f"saving model {reference.text}", str(reference.file)):
+            built.model.save(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

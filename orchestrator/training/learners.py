@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -15,7 +15,7 @@ from orchestrator.data import Dataset, StreamedDataset
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
-from orchestrator.training.program import Program, arrays_of, plain
+from orchestrator.training.program import EVALUATION_BATCH, Program, arrays_of, plain
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -52,6 +52,9 @@ class Learner(Protocol):
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
+
+    def row_losses(self, split: SplitName) -> list[float]:
+        """Return the cross-entropy of each row of a split, in its order."""
 
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows."""
@@ -117,6 +120,13 @@ class CompiledLearner:
         """Return Keras's metrics over a split."""
         return self.program.evaluate(*self._tensors.of(split, self.compiled.one_hot))
 
+    def row_losses(self, split: SplitName) -> list[float]:
+        """Return the cross-entropy of each row of a split, in its order."""
+        x, y = self._tensors.of(split, one_hot=False)
+        steps = range(0, int(x.shape[0]), EVALUATION_BATCH)
+        batches = ((x[at : at + EVALUATION_BATCH], y[at : at + EVALUATION_BATCH]) for at in steps)
+        return cross_entropies(self.compiled.model, batches)
+
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows."""
         self.program.recalibrate(self._tensors.of("train", self.compiled.one_hot)[0])
@@ -181,6 +191,15 @@ class FitLearner:
             )
         )
 
+    def row_losses(self, split: SplitName) -> list[float]:
+        """Return the cross-entropy of each row of a split, in its order."""
+        if isinstance(self._dataset, StreamedDataset):
+            return cross_entropies(
+                self.compiled.model, getattr(self._dataset, split).batches(EVALUATION_BATCH, None)
+            )
+        arrays = getattr(self._dataset, split)
+        return cross_entropies(self.compiled.model, [(arrays.x, arrays.y)])
+
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows, in eager forward passes."""
         if not self.batch_norm.layers:
@@ -229,6 +248,13 @@ class FitLearner:
             return y
         eye: np.ndarray = np.eye(self._dataset.num_classes, dtype=np.float32)[y]
         return eye
+
+
+def cross_entropies(model: Any, batches: Iterable[Any]) -> list[float]:
+    """Return the cross-entropy of each row at prediction."""
+    loss = keras.losses.sparse_categorical_crossentropy
+    found = [np.array(loss(y, model(x, training=False))) for x, y in batches]
+    return [float(value) for values in found for value in values]
 
 
 def _index_batches(seed: int, batch_size: int, rows: int) -> Iterator[np.ndarray]:

@@ -127,6 +127,15 @@ class LiveOptimizer:
                 variable.assign(ops.zeros_like(variable))
 
 
+def on_one_replica(optimizer: Any) -> None:
+    """Let an optimizer take gradients as they are, since there is one replica to sum them over.
+
+    TensorFlow's ``all_reduce`` is a custom gradient, and each of those keeps its whole graph alive for ever in a
+    registry: 2 MB and more for every program that is dropped.
+    """
+    object.__setattr__(optimizer, "_all_reduce_sum_gradients", lambda gradients: gradients)
+
+
 def stock_optimizer(hyperparameters: Mapping[str, Any]) -> Any:
     """Return Keras's own optimizer with the same hyperparameters, for a file that plain Keras loads."""
     name = known_optimizer(hyperparameters)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
+from orchestrator.training.custom_gradients import forget_custom_gradients
 from orchestrator.training.step_logs import StepLogs
 
 EVALUATION_BATCH = 1024
@@ -95,9 +96,12 @@ class Program:
 
 
 def _count_to(steps: Any, body: Any) -> None:
-    tf.while_loop(
-        lambda at: at < steps, lambda at: (body(at),), [tf.constant(0)], parallel_iterations=1
-    )
+    def once(at: Any) -> Any:
+        after = body(at)
+        forget_custom_gradients(tf.compat.v1.get_default_graph())
+        return (after,)
+
+    tf.while_loop(lambda at: at < steps, once, [tf.constant(0)], parallel_iterations=1)
 
 
 def plain(results: Any) -> dict[str, float]:

@@ -7,14 +7,22 @@ import os
 import sys
 
 
+def quiet_tensorflow() -> None:
+    """Say which backend Keras takes and silence TensorFlow's log, where the user has not said otherwise.
+
+    All that a process which is not a worker may do: threads and hidden modules are its owner's.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
 def prepare_tensorflow(threads: int) -> None:
     """Import TensorFlow quietly, with ``threads`` for one operation and a GPU's memory taken as needed.
 
     Keras imports matplotlib and scikit-learn when they are there, for plotting and wrappers that no trial uses: a
     second of every worker's start. They are hidden while Keras is imported and can be imported as usual afterwards.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    quiet_tensorflow()
     hidden = [name for name in ("matplotlib", "sklearn") if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]

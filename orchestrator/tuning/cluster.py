@@ -7,7 +7,6 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import ray
 
@@ -24,6 +23,8 @@ QUIET = {
 }
 """Tune's own loggers and snapshots are off: our records hold what they would."""
 
+LONGEST_FOLDER = 30
+
 
 @contextlib.contextmanager
 def running_ray(cores: int) -> Iterator[None]:
@@ -39,26 +40,31 @@ def running_ray(cores: int) -> Iterator[None]:
         yield
         return
     address = os.environ.get("RAY_ADDRESS")
-    if address:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
-    else:
-        _start_here(cores)
-    try:
+    with contextlib.ExitStack() as stack:
+        if address:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        else:
+            own = stack.enter_context(
+                tempfile.TemporaryDirectory(
+                    prefix="orch-", dir=_short_temporary_folder(), ignore_cleanup_errors=True
+                )
+            )
+            ray.init(
+                address="local",
+                num_cpus=cores,
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                _temp_dir=own,
+            )
+        stack.callback(ray.shutdown)
         yield
-    finally:
-        ray.shutdown()
 
 
-def _start_here(cores: int) -> None:
-    own = Path(os.environ.get("RAY_TMPDIR", tempfile.gettempdir())) / "orchestrator-ray"
-    ray.init(
-        address="local",
-        num_cpus=cores,
-        include_dashboard=False,
-        log_to_driver=False,
-        logging_level=logging.ERROR,
-        _temp_dir=str(own),
-    )
+def _short_temporary_folder() -> str:
+    """Return where Ray's files go: its sockets' paths, below it, may not exceed some hundred characters."""
+    asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    return asked if len(asked) <= LONGEST_FOLDER else "/tmp"  # noqa: S108
 
 
 def cluster_cpus() -> float:

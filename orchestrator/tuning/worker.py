@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import traceback
 from collections.abc import Mapping
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from orchestrator.errors import TrialError
 from orchestrator.training.progress import Progress
 from orchestrator.tuning.job import Job, Report, Verdict
 
@@ -55,11 +57,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
                 self._session = self._new_session()
             self._session.advance(progress, REPORT_SECONDS)
         except Exception as error:  # noqa: BLE001 (the trial boundary)
-            first = str(error).strip().split("\n")[0]
-            failure = (
-                f"{type(error).__name__}: {first}" if first else type(error).__name__,
-                traceback.format_exc(),
-            )
+            failure = (first_line(error), traceback.format_exc())
         return {"report": Report(self._spec["trial"], progress, failure, self._about())}
 
     def judge(self, verdict: Verdict) -> dict[str, Any]:
@@ -128,3 +126,14 @@ def birth_of(spec: Mapping[str, Any]) -> Birth:
         branch=bool(spec.get("branch")),
         changes=spec.get("changes") or {},
     )
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's kind and first line: those of the user's own, where ours only wraps it."""
+    cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
+    said = str(cause).strip().split("\n")[0]
+    kind = type(cause).__name__
+    if cause is error:
+        return f"{kind}: {said}" if said else kind
+    spot = re.search(r" \([^()]+ line \d+, in \w+\)", str(error))
+    return (f"{kind}: {said}" if said else kind) + (spot.group() if spot else "")

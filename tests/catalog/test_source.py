@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hashlib
 
-from orchestrator.catalog import code_fingerprint, find_model, mentioned_names
+from orchestrator.catalog import code_fingerprint, find_model, read_names
 
 SOURCE = """
 import helper
@@ -13,16 +13,18 @@ def build(hp, input_shape, num_classes):
 """
 
 
-def test_the_names_a_builder_could_read_are_its_strings_and_its_neighbours(tmp_path):
+def test_the_names_a_builder_reads_are_those_it_looks_up_and_its_neighbours_do(tmp_path):
     (tmp_path / "net.py").write_text(SOURCE, encoding="utf-8")
-    (tmp_path / "helper.py").write_text("import net\nRATE = 'learning_rate'\n", encoding="utf-8")
+    (tmp_path / "helper.py").write_text(
+        "import net\nsaid = 'relu'\nx = 'learning_rate' in hp\n", encoding="utf-8"
+    )
     (tmp_path / "layers").mkdir()
     (tmp_path / "layers" / "__init__.py").write_text("", encoding="utf-8")
-    (tmp_path / "layers" / "block.py").write_text("KEY = 'filters'\n", encoding="utf-8")
-    (tmp_path / "unrelated.py").write_text("KEY = 'momentum'\n", encoding="utf-8")
-    names = mentioned_names(find_model("./net.py", tmp_path))
+    (tmp_path / "layers" / "block.py").write_text("x = hp['filters']\n", encoding="utf-8")
+    (tmp_path / "unrelated.py").write_text("x = hp['momentum']\n", encoding="utf-8")
+    names = read_names(find_model("./net.py", tmp_path))
     assert {"units", "dropout", "learning_rate", "filters"} <= names
-    assert not {"momentum", "hp", "key"} & names
+    assert not {"momentum", "hp", "key", "relu", "A net."} & names
 
 
 def test_the_code_fingerprint_is_the_sha256_of_the_file(tmp_path):

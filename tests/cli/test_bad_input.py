@@ -19,7 +19,7 @@ TABLE = "a,b,label\n" + "".join(f"{i},{i + 1},{'xyz'[i % 3]}\n" for i in range(6
 
 CASES = {
     "malformed": ("model: [mlp", ["e.yaml", "line"]),
-    "unknown key": (EXPERIMENT + "epoch: 3\n", ["line 7", "Did you mean 'epochs'?"]),
+    "unknown key": (EXPERIMENT + "epoches: 3\n", ["line 7", "Did you mean 'epochs'?"]),
     "duplicate key": (EXPERIMENT + "epochs: 3\n", ["epochs", "line"]),
     "wrong type": (EXPERIMENT + "seed: many\n", ["line 7", "'many'"]),
     "unknown model": (EXPERIMENT.replace("mlp", "mpl"), ["model", "Did you mean 'mlp'?"]),

@@ -106,5 +106,5 @@ def test_a_run_whose_every_trial_fails_exits_1_and_names_the_error(process):
     Path("tiny.yaml").write_text(EXPERIMENT.replace("mlp", "./net.py"))
     result = process("run", "tiny.yaml")
     assert result.returncode == 1, result.stderr
-    assert "ValueError: 16" in result.stdout
+    assert "ValueError: 16" in result.stderr
     assert "no trial succeeded" in result.stderr

@@ -11,19 +11,18 @@ import pytest
 
 from orchestrator.training.trainer import Trainer
 
-EPOCHS = 3
+EPOCHS = 2
 SEED = 5
 PLAIN = {"units": 8, "hidden_layers": 1, "batch_size": 32, "learning_rate": 0.05}
 TRIALS = {
     "sgd": {},
-    "sgd without momentum": {"momentum": 0.0},
     "sgd with dropout and decay": {
         "dropout": 0.3, "learning_rate_decay": 0.5, "weight_decay": 0.01, "momentum": 0.95,
     },
-    "sgd without BatchNormalization": {"batch_norm": False, "batch_size": 50},
-    "adam": {"optimizer": "adam", "learning_rate": 0.01, "beta_1": 0.8, "epsilon": 1e-4},
+    "sgd without momentum and BatchNormalization": {"batch_norm": False, "momentum": 0.0},
     "adam with weight decay and smoothed labels": {
         "optimizer": "adam", "learning_rate": 0.01, "weight_decay": 0.1, "label_smoothing": 0.1,
+        "beta_1": 0.8, "epsilon": 1e-4,
     },
     "adamw": {"optimizer": "adamw", "learning_rate": 0.01, "beta_2": 0.99, "dropout": 0.2},
     "rmsprop": {"optimizer": "rmsprop", "learning_rate": 0.01, "momentum": 0.5, "beta_2": 0.8},

@@ -8,11 +8,12 @@ from types import SimpleNamespace
 
 from orchestrator.config import NoSchedulerOptions
 from orchestrator.schedulers import make_scheduler
-from orchestrator.tuning.conductor import Conductor
+from orchestrator.tuning.conductor import Conductor, PlannedTrials
 
 
 def test_tune_can_pickle_a_conductor_whose_view_holds_a_terminal():
-    plan = SimpleNamespace(trials=())
+    plan = SimpleNamespace(trials=(), nursery=None)
     listener = SimpleNamespace(view=threading.Lock())  # as rich's live view has: cannot be pickled
-    conductor = Conductor(plan, make_scheduler(NoSchedulerOptions(), 1, "max"), listener)
+    scheduler = make_scheduler(NoSchedulerOptions(), 1, "max")
+    conductor = Conductor(plan, scheduler, listener, PlannedTrials(plan.trials))
     assert pickle.dumps(conductor)

@@ -58,6 +58,7 @@ class Answers:
         how = panda.trainer.change(changes)
         memory = panda.memory
         memory.changed += [name for name in changes if name not in memory.changed]
+        panda.sitter.changed(changes)
         panda.note(
             "applied",
             request=request,

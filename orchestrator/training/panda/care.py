@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.sitter import Finding, suggest, sweep
+from orchestrator.sitter import DayRecord, Finding, learning_rates, suggest
 from orchestrator.training.panda.answers import Answers
 from orchestrator.training.panda.comparing import compare_branches
 
 if TYPE_CHECKING:
     from orchestrator.training.panda.session import PandaSession
-
-SWEEP_STEPS = 100
-LOWEST_RATE, HIGHEST_RATE = 1e-6, 10.0
 
 
 class Care:
@@ -35,7 +32,7 @@ class Care:
             return
         panda.memory.tested = True
         before = panda.checkpoint()
-        rates = sweep(LOWEST_RATE, HIGHEST_RATE, SWEEP_STEPS)
+        rates = learning_rates()
         losses = panda.trainer.losses_at(rates)
         panda.trainer.resume(before)
         found = suggest(rates, losses)
@@ -55,13 +52,19 @@ class Care:
                 {"learning_rate": found.learning_rate}, by="sitter:learning_rate_test"
             )
 
+    def show_day_0(self) -> None:
+        """Show the sitter the untrained model, against which a first epoch is judged."""
+        panda = self._panda
+        learner = panda.trainer.learner
+        metrics = dict(learner.evaluate("train"))
+        metrics |= {f"val_{name}": value for name, value in learner.evaluate("validation").items()}
+        panda.sitter.after_day(self._day(panda.memory.day, metrics))
+
     def after_epoch(self, row: Mapping[str, Any]) -> bool:
         """Let the sitter look at an epoch; return whether it took the panda somewhere else."""
         panda = self._panda
-        rate = float(row["metrics"].get("learning_rate", 0.0))
-        return any(
-            [self._heed(finding) for finding in panda.sitter.after_epoch(row["metrics"], rate)]
-        )
+        alpha = panda.trainer.hyperparameters.get("learning_rate")
+        return any([self._heed(found) for found in panda.sitter.after_epoch(row["metrics"], alpha)])
 
     def end_day(self, row: Mapping[str, Any]) -> None:
         """Close the day: its checkpoint, its line in the journal, what changes did, the sitter's look."""
@@ -69,18 +72,13 @@ class Care:
         memory = panda.memory
         seconds = memory.seconds_today
         memory.new_day()
-        day = {
-            "day": memory.day,
-            "epoch": panda.trainer.epoch,
-            "metrics": dict(row["metrics"]),
-            "learning_rate": panda.trainer.hyperparameters["learning_rate"],
-        }
-        memory.days.append(day)
-        findings = panda.sitter.after_day(day)
+        metrics = dict(row["metrics"])
+        memory.days.append({"day": memory.day, "epoch": panda.trainer.epoch, "metrics": metrics})
+        findings = panda.sitter.after_day(self._day(memory.day, metrics))
         bytes_kept = panda.days.save(memory.day, panda.checkpoint())
         panda.note(
             "day",
-            metrics=dict(row["metrics"]),
+            metrics=metrics,
             hyperparameters=panda.chosen,
             checkpoint=str(panda.days.file(memory.day).relative_to(panda.goal.checkpoints.parent)),
             bytes=bytes_kept,
@@ -90,7 +88,11 @@ class Care:
         for finding in findings:
             if self._heed(finding):
                 break
-        panda.days.prune(panda.sitter.needs_day)
+        panda.days.prune(panda.sitter.needed_days)
+
+    def _day(self, day: int, metrics: Mapping[str, Any]) -> DayRecord:
+        trainer = self._panda.trainer
+        return DayRecord(day, trainer.epoch, metrics, dict(trainer.hyperparameters))
 
     def _tell_effects(self, row: Mapping[str, Any]) -> None:
         panda = self._panda
@@ -119,9 +121,7 @@ class Care:
         if finding.action == "branch_and_compare":
             compare_branches(panda, finding)
             return True
-        kept = panda.sitter.memory
-        self._answers.roll_back({"to_day": finding.to_day}, by=by)
-        panda.sitter.acted_since(kept)
+        panda.return_by_sitter(int(finding.to_day or 0), by)
         if finding.changes:
             self._answers.change(finding.changes, by=by)
         return True

@@ -11,26 +11,24 @@ from orchestrator.training.session import train_epoch
 if TYPE_CHECKING:
     from orchestrator.training.panda.session import PandaSession
 
-Stretch = tuple[list[dict[str, Any]], Checkpoint]
+Stretch = tuple[list[dict[str, Any]], list[float], Checkpoint]
 
 
 def compare_branches(panda: PandaSession, finding: Finding) -> None:
-    """Train a short stretch at each of the finding's factors of α, from one state and over the same batches.
+    """Train a short stretch at each of the finding's learning rates, from one state and over the same batches.
 
     The best by paired validation loss goes on from where its stretch ended, and its epochs are the panda's; the
     others' losses are the evidence in the journal.
     """
+    if finding.to_day is not None:
+        panda.return_by_sitter(finding.to_day, f"sitter:{finding.rule}")
     start = panda.checkpoint()
     alpha = float(panda.trainer.hyperparameters["learning_rate"])
-    stretches = [
-        _stretch(panda, start, alpha * factor, finding.epochs) for factor in finding.factors
-    ]
-    losses = {
-        factor: [row["metrics"]["val_loss"] for row in rows]
-        for factor, (rows, _) in zip(finding.factors, stretches, strict=True)
+    tried = {
+        rate / alpha: _stretch(panda, start, rate, finding.epochs) for rate in finding.candidates
     }
-    kept = keep_best(losses)
-    rows, end = stretches[finding.factors.index(kept.factor)]
+    kept = keep_best({factor: losses for factor, (_, losses, _) in tried.items()})
+    rows, _, end = tried[kept.factor]
     panda.trainer.resume(end)
     panda.take_rows(rows)
     panda.note(
@@ -49,4 +47,4 @@ def _stretch(panda: PandaSession, start: Checkpoint, alpha: float, epochs: int) 
     trainer.resume(start)
     trainer.change({"learning_rate": alpha})
     rows = [train_epoch(trainer, panda.trial, panda.goal.metric) for _ in range(epochs)]
-    return rows, trainer.checkpoint({})
+    return rows, trainer.learner.row_losses("validation"), trainer.checkpoint({})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,10 +68,10 @@ class DayCheckpoints:
         found = (_DAY_FILE.fullmatch(file.name) for file in self.folder.glob("day-*.npz"))
         return sorted(int(match[1]) for match in found if match)
 
-    def prune(self, needed: Callable[[int], bool]) -> None:
-        """Delete the oldest days beyond ``keep_days``, but never day 0 nor one that ``needed`` says is."""
+    def prune(self, needed: Collection[int]) -> None:
+        """Delete the oldest days beyond ``keep_days``, but never day 0 nor one of ``needed``."""
         if self.keep_days is None:
             return
         for day in [day for day in self.kept() if day > 0][: -self.keep_days]:
-            if not needed(day):
+            if day not in needed:
                 self.file(day).unlink(missing_ok=True)

@@ -50,7 +50,9 @@ class PandaSession:
         self.goal = goal
         self.memory = Memory()
         self.days = DayCheckpoints(goal.checkpoints / birth.trial, nursery.keep_days)
-        self.sitter = Sitter(nursery.sitter, goal.metric, goal.mode, trainer.validation_rows)
+        self.sitter = Sitter(
+            nursery.sitter, goal.metric, goal.mode, trainer.validation_rows, nursery.epochs
+        )
         self.paused = False
         self.ended = False
         self.progress = Progress()
@@ -117,6 +119,14 @@ class PandaSession:
         self.memory = self.memory.gone_back_to(earlier)
         self.sitter.remember(earlier.sitter)
 
+    def return_by_sitter(self, day: int, by: str) -> None:
+        """Go back to a day's end on the sitter's own account: what it has spent stays spent."""
+        spent = self.sitter.memory
+        Answers(self).roll_back({"to_day": day}, by=by)
+        gone_back_to = self.sitter.memory
+        self.sitter.remember(spent)
+        self.sitter.return_to(gone_back_to)
+
     def _begin(self) -> None:
         """Start anew, from another's checkpoint, or from where a killed one was."""
         self._begun = True
@@ -129,7 +139,10 @@ class PandaSession:
             self.trainer.begin(self.birth.hyperparameters, self.birth.seed)
         if self.birth.changes:
             self.trainer.change(self.birth.changes)
-        Care(self).test_learning_rate()
+        care = Care(self)
+        care.test_learning_rate()
+        if not self.birth.branch:
+            care.show_day_0()
         self.days.save(self.memory.day, self.checkpoint())
 
     def _inherit(self, checkpoint: Checkpoint) -> None:

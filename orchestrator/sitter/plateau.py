@@ -1,0 +1,109 @@
+"""Plateau: nothing is gained any more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.config import PlateauOptions
+from orchestrator.sitter.finding import Finding
+from orchestrator.sitter.memory import DaySeen, Memory
+from orchestrator.sitter.noise import deviation_of_differences, standard_error_of_share
+
+RULE = "plateau"
+Noise = Callable[[Memory], float]
+
+
+def noise_of(metric: str, mode: str, validation_rows: int) -> Noise:
+    """Return how the standard error of ``metric`` is estimated from what is remembered.
+
+    For an accuracy p: √(p(1-p)/rows) at the reference, with ``validation_rows`` rows. For anything
+    else: the deviation of its day-to-day differences over the last eight days.
+    """
+
+    def share(memory: Memory) -> float:
+        value = memory.reference if mode == "max" else -(memory.reference or 0.0)
+        if value is None or not 0 <= value <= 1:
+            return differences(memory)
+        return standard_error_of_share(value, validation_rows)
+
+    def differences(memory: Memory) -> float:
+        scores = [day.score for day in memory.days if day.score is not None]
+        return deviation_of_differences(scores[-9:])
+
+    counted = "acc" in metric.rpartition("_")[2] and validation_rows > 0
+    return share if counted else differences
+
+
+def reached(
+    memory: Memory, noise: Noise, patience: int, options: PlateauOptions
+) -> tuple[Memory, dict[str, Any] | None]:
+    """Return what is remembered after a day, and the evidence of a plateau if there is one.
+
+    A day gains if its score is above the reference by more than ``standard_errors`` standard
+    errors; it is then the new reference, so that many small gains add up to one. A plateau is
+    ``patience`` days without. Keras's ReduceLROnPlateau works so, with a fixed ``min_delta``
+    instead of the metric's noise.
+    """
+    today = memory.days[-1]
+    if today.score is not None and memory.reference is None:
+        return replace(memory, reference=today.score, since=today.day), None
+    if memory.reference is None:
+        return memory, None
+    one = noise(memory)
+    error = options.standard_errors * one
+    gain = None if today.score is None else today.score - memory.reference
+    if gain is not None and gain > error:
+        gained = replace(memory, reference=today.score, since=today.day, branched=False)
+        return gained, None
+    if memory.days_waited < patience:
+        return memory, None
+    best = _starting_point(memory, options.learnt_standard_errors * one)
+    evidence = {
+        "days_without_gain": memory.days_waited,
+        "gain": gain,
+        "standard_error": error,
+        "reductions": memory.reductions,
+        "best_day": None if best is None else best.day,
+    }
+    return replace(memory, since=today.day), evidence
+
+
+def finding(memory: Memory, evidence: dict[str, Any], options: PlateauOptions) -> Finding:
+    """Return what is done on a plateau: α x 0.3 from the best day on, a few times, then stop.
+
+    He et al. 2016 (arXiv:1512.03385, section 3.4) divide α when the error plateaus; going back to
+    the best weights first is EarlyStopping's ``restore_best_weights``.
+    """
+    days, day = evidence["days_without_gain"], evidence["best_day"]
+    said = f"No gain beyond {evidence['standard_error']:.3g} for {days} days"
+    if memory.reductions >= options.most_reductions:
+        verdict = (
+            f"{said}, after {memory.reductions} reductions of the learning rate: more of the"
+            f" same will not help. The best day is {day}."
+        )
+        return Finding(
+            RULE, f"{said}: stop.", evidence, "stop", to="best", to_day=day, verdict=verdict
+        )
+    if memory.learning_rate is None:
+        return Finding(RULE, f"{said}; lower the learning rate.", evidence)
+    rate = memory.learning_rate * options.learning_rate_factor
+    return Finding(
+        RULE,
+        f"{said}: back to day {day} with learning rate {rate:.4g}.",
+        evidence,
+        action="rollback",
+        to="best",
+        to_day=day,
+        changes={"learning_rate": rate},
+    )
+
+
+def _starting_point(memory: Memory, least: float) -> DaySeen | None:
+    """Return the best day; day 0 where the best is not good, or not better by more than least."""
+    best, first = memory.best_day, memory.days[0]
+    if best is None or first.day != 0 or best.score is None:
+        return best
+    within_noise = first.score is not None and best.score - first.score <= least
+    return first if within_noise or not best.good else best

@@ -1,0 +1,52 @@
+"""A worker's memory stops growing once its programs are cached."""
+
+from __future__ import annotations
+
+import gc
+
+import psutil
+from tensorflow.python.framework.func_graph import FuncGraph
+
+from orchestrator.training.trainer import Trainer
+
+TRIALS = 150
+ROOM_MB = 40
+STRUCTURES = [
+    {"units": units, "hidden_layers": depth} for units in (2, 3, 4) for depth in (1, 2, 3)
+]
+
+
+def graphs() -> int:
+    """How many of TensorFlow's graphs are alive: each holds a megabyte or more."""
+    gc.collect()
+    return sum(isinstance(found, FuncGraph) for found in gc.get_objects())
+
+
+def memory_mb() -> float:
+    gc.collect()
+    return psutil.Process().memory_info().rss / 2**20
+
+
+def test_memory_stops_growing_after_the_programs_are_cached(mlp):
+    worker = Trainer(mlp)
+    for index in range(TRIALS):
+        rate = 0.1 / (1 + index)
+        worker.begin({**STRUCTURES[index % 9], "learning_rate": rate, "batch_size": 75}, index)
+        worker.train_epoch()
+        worker.checkpoint({})
+        if index == 2 * len(STRUCTURES):
+            cached = memory_mb()
+    assert worker.traced == len(STRUCTURES)
+    assert memory_mb() - cached < ROOM_MB
+
+
+def test_programs_that_are_dropped_give_their_memory_back(mlp):
+    worker = Trainer(mlp, programs_kept=2)
+    for index in range(14):
+        hp = {"units": 2 + index, "activation": ["relu", "silu"][index % 2], "hidden_layers": 1}
+        worker.begin(hp, index)
+        worker.train_epoch()
+        if index == 5:
+            warm = graphs()
+    assert worker.traced == 14
+    assert graphs() == warm
