@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import babysitting, files, looking, place, running
+from orchestrator.cli import babysitting, continuing, files, looking, place, running
 from orchestrator.cli.faults import INTERRUPTED, YOU_CAN_FIX_IT, error_block
 from orchestrator.errors import OrchestratorError
 
@@ -40,7 +40,7 @@ app = typer.Typer(
 
 PANELS = {
     "Before a run": (files.init, files.preview, files.schema),
-    "A run": (running.run,),
+    "A run": (running.run, continuing.resume),
     "A model in training": (
         babysitting.set_,
         babysitting.pause,
@@ -53,6 +53,8 @@ PANELS = {
         babysitting.days,
     ),
     "After a run": (
+        continuing.promote,
+        continuing.replay,
         looking.ls,
         looking.show,
         looking.table,

@@ -89,6 +89,8 @@ class Recorder:
         self._running.pop(end.trial, None)
         self._writer.trial_ended(end)
         self._view.trial_ended(end)
+        if end.status != "interrupted":
+            (self._folder.checkpoints / f"{end.trial}.last.npz").unlink(missing_ok=True)
         self._keep_best(end.trial)
 
     def verdict(self) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config import Experiment
+from orchestrator.domains import Space
 from orchestrator.searchers.random import trial_seed
 from orchestrator.strategies.plan import Nursery, Plan, TrialSpec, plan_of
 
@@ -20,7 +21,7 @@ class Ancestor:
     origin: Mapping[str, Any]
 
 
-def panda(experiment: Experiment, ancestor: Ancestor | None = None) -> Plan:
+def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
     """Plan one babysat trial, from the file's ``start`` or from an ancestor's weights.
 
     A panda's length is its days: ``epochs`` is their sum where a day is counted in epochs, and else the
@@ -45,4 +46,6 @@ def panda(experiment: Experiment, ancestor: Ancestor | None = None) -> Plan:
         keep_days=options.keep_days,
         schedule=tuple((change.epoch, dict(change.set)) for change in options.schedule),
     )
-    return plan_of(experiment, (spec,), epochs=nursery.epochs or experiment.epochs, nursery=nursery)
+    return plan_of(
+        experiment, (spec,), space, epochs=nursery.epochs or experiment.epochs, nursery=nursery
+    )
