@@ -5,6 +5,7 @@ OrchestratorError
 ├── UnknownNameError      fix the name: no such model, data set, space, run or trial
 ├── DataError             fix the data: shapes, labels, splits
 ├── RunExistsError        choose another name, or resume
+├── RequestError          ask for something else: what was asked of a model in training cannot be
 ├── RecordError           look at the record: file and line are named
 ├── TrialError            look at the trial: its code raised
 └── PlaceError            look at the place: cores, memory, disk, a missing package
@@ -37,6 +38,10 @@ class DataError(OrchestratorError):
 
 class RunExistsError(OrchestratorError):
     """A run of that name exists and would be overwritten."""
+
+
+class RequestError(OrchestratorError):
+    """What was asked of a model in training cannot be done as things stand; nothing was written."""
 
 
 class RecordError(OrchestratorError):

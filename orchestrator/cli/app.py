@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import files, looking, place, running
+from orchestrator.cli import babysitting, files, looking, place, running
 from orchestrator.cli.faults import INTERRUPTED, YOU_CAN_FIX_IT, error_block
 from orchestrator.errors import OrchestratorError
 
@@ -41,6 +41,17 @@ app = typer.Typer(
 PANELS = {
     "Before a run": (files.init, files.preview, files.schema),
     "A run": (running.run,),
+    "A model in training": (
+        babysitting.set_,
+        babysitting.pause,
+        babysitting.continue_,
+        babysitting.rollback,
+        babysitting.branch,
+        babysitting.note,
+        babysitting.stop,
+        babysitting.journal,
+        babysitting.days,
+    ),
     "After a run": (
         looking.ls,
         looking.show,
@@ -54,7 +65,8 @@ PANELS = {
 
 for _panel, _commands in PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        _name = _command.__name__.rstrip("_")  # set and continue are words of Python's
+        app.command(_name, rich_help_panel=_panel)(_command)
 
 
 def _print_version(asked: bool) -> None:

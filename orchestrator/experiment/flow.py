@@ -6,7 +6,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import Experiment
 from orchestrator.experiment.manifest import manifest_of
@@ -15,6 +15,10 @@ from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.resuming import driver, prepare_to_resume
 from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder, RunRecords, RunWriter
+from orchestrator.strategies import Plan
+
+if TYPE_CHECKING:
+    from orchestrator.report import View
 
 
 def run(
@@ -43,13 +47,11 @@ def _trained(
 ) -> RunFolder:
     """Run the plan, every event of it recorded and shown; return where. ``before`` is what was recorded already."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
-    from orchestrator.report import NullView, open_view
+    from orchestrator.report import NullView
     from orchestrator.tuning.run import run_plan
 
     plan = prepared.plan
-    shown = (
-        open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode) if progress else NullView()
-    )
+    shown = _view(plan) if progress else NullView()
     with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
         writer.event("run_started", **driver())
         recorder = Recorder(folder, plan, writer, view)
@@ -65,6 +67,15 @@ def _trained(
             recorder.close()
             writer.event("run_finished" if ended else "run_interrupted")
     return folder
+
+
+def _view(plan: Plan) -> View:
+    """Return what shows a run on this terminal."""
+    from orchestrator.report import open_panda_view, open_view
+
+    if plan.nursery is not None:
+        return open_panda_view(plan.nursery.days, plan.metric, plan.mode)
+    return open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode)
 
 
 def _new_folder(prepared: Prepared) -> RunFolder:

@@ -18,7 +18,7 @@ from orchestrator.errors import (
 )
 from orchestrator.records.whole import write_atomically
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class RunFolder:
         Raises RunExistsError where anything of that name exists, ExperimentFileError where the name
         is not one plain folder name, PlaceError where the folder cannot be made.
         """
-        if not _SAFE_NAME.fullmatch(name):
+        if not SAFE_NAME.fullmatch(name):
             raise ExperimentFileError(
                 explain(
                     "name",
@@ -120,7 +120,7 @@ class RunFolder:
     def open(cls, run: str | Path, storage: str | Path = "./runs") -> RunFolder:
         """Return an existing run: a bare name is looked up below ``storage``, else it is a path."""
         reference = str(run)
-        if _SAFE_NAME.fullmatch(reference):
+        if SAFE_NAME.fullmatch(reference):
             named = cls(Path(storage) / reference)
             if named._holds_run() and not named.path.is_symlink():
                 return named
