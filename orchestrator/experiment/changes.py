@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from numbers import Real
 from typing import Any, Literal
 
-from orchestrator.catalog import find_model, mentioned_names
+from orchestrator.catalog import find_model, read_names
 from orchestrator.domains import Choice, Domain, Fixed, Integer, LogInteger
 from orchestrator.domains.one_minus import one_minus
 from orchestrator.domains.space import companion
@@ -107,7 +107,7 @@ def _read_by_model(records: RunRecords) -> set[str]:
     """Return what the model's builder may read; nothing where its source is not here."""
     try:
         folder = str(records.manifest.get("folder") or ".")
-        names = mentioned_names(find_model(str(records.experiment.get("model")), folder))
+        names = read_names(find_model(str(records.experiment.get("model")), folder))
     except OrchestratorError:
         return set()
     return {name for name in names if name.isidentifier() and not name.startswith("_")}
