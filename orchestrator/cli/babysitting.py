@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -164,7 +165,7 @@ def days(
         typer.echo(f"\n{checkpoints_line(opened.records, trial)}")
 
 
-def _ask(run: str, storage: Any, request: Callable[[Panda], Request]) -> None:
+def _ask(run: str, storage: Path, request: Callable[[Panda], Request]) -> None:
     """Put a request down and say so; what was allowed by force is a warning."""
     from orchestrator.experiment import open_panda
     from orchestrator.experiment.changes import OutOfRangeWarning
@@ -180,6 +181,8 @@ def _ask(run: str, storage: Any, request: Callable[[Panda], Request]) -> None:
     entry = {"action": asked.action, "arguments": asked.arguments}
     when = f" at day {asked.at_day}" if asked.at_day is not None else ""
     typer.echo(f"asked trial {asked.trial}: {request_words(entry)}{when}")
+    if storage != RUNS:  # so that the command can be pasted
+        run = str(panda.folder.path)
     if read_run(panda.folder.path).status == "interrupted":
         typer.echo(f"the run is interrupted; 'orchestrator resume {run}' takes it up", err=True)
     else:

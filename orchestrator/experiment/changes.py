@@ -83,11 +83,12 @@ def _check_known(
     space = records.space.names if records.space else ()
     chosen = [known for known in now if known not in DEFAULTS]
     trained = read_by_training([str(wanted["optimizer"])]) | (LIVE - _of_optimizers())
-    known = {*trained, *chosen, *space} - {companion(other) for other in chosen}
+    known = {*trained, *chosen, *space, *_read_by_model(records)}
+    known -= {companion(other) for other in known}
     if any(companion(other) == name for other in now):
         other = name.removeprefix(companion(""))
         raise RequestError(f"{name}: expected {other} to be set instead; {name} follows from it.")
-    if name in known or name in _read_by_model(records):
+    if name in known:
         return
     readers = sorted(kind for kind, reads in OPTIMIZER_READS.items() if name in reads)
     if readers:
@@ -95,7 +96,7 @@ def _check_known(
             f"{name}: nothing reads it, since the optimizer is {wanted['optimizer']}."
             f" It is read by {', '.join(readers)}."
         )
-    expected = "expected a hyperparameter in force, or one that training reads"
+    expected = "expected a hyperparameter in force, or one that the model or training reads"
     raise UnknownNameError(explain(f"set {name}", expected, name, known))
 
 
@@ -107,10 +108,9 @@ def _read_by_model(records: RunRecords) -> set[str]:
     """Return what the model's builder may read; nothing where its source is not here."""
     try:
         folder = str(records.manifest.get("folder") or ".")
-        names = read_names(find_model(str(records.experiment.get("model")), folder))
+        return read_names(find_model(str(records.experiment.get("model")), folder))
     except OrchestratorError:
         return set()
-    return {name for name in names if name.isidentifier() and not name.startswith("_")}
 
 
 def _typed(name: str, value: Any, old: Any, domain: Domain | None) -> Any:

@@ -48,11 +48,13 @@ class Narrator:
     def _effect(self, entry: Entry) -> str:
         asked = self._asked.get(entry.get("request") or "")
         cause = request_words(asked) if asked else _other_cause(str(entry.get("by") or ""))
-        return (
+        text = (
             f"effect of {cause} on day {entry.get('of_day', entry['day'])}: {entry.get('metric')}"
-            f" {_value(entry.get('before'))} -> {_value(entry.get('after'))}"
-            f" (the trend would have given {_value(entry.get('expected'))})"
         )
+        if entry.get("before") is None:
+            return f"{text} {_value(entry.get('after'))}, with no day before it to compare with"
+        trend = f" (the trend would have given {_value(entry.get('expected'))})"
+        return f"{text} {_value(entry['before'])} -> {_value(entry.get('after'))}{trend}"
 
     def _advice(self, entry: Entry) -> str:
         return (
