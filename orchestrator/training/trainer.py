@@ -19,7 +19,8 @@ from orchestrator.training.hyperparameters import (
     batch_size_of,
     structure_key,
 )
-from orchestrator.training.learners import Epoch, Learner, Tensors, make_learner
+from orchestrator.training.learner import Epoch, Learner, Tensors
+from orchestrator.training.learners import make_learner
 from orchestrator.training.optimizers import decays_weights
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import TrainingTask
