@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """What can happen to a trial on a real worker, and that the others go on."""
-=======
-"""Trials that raise, diverge or die, and what becomes of the others."""
->>>>>>> docs
 
 from __future__ import annotations
 
