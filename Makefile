@@ -13,10 +13,10 @@ TESTABLE := .venv/.installed-dev
 BENCHABLE := .venv/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test format lint types contracts pytest bench clean
+.PHONY: help install run test format lint types contracts pytest bench bench-panda clean
 
 help:  ## this list
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(RUNNABLE)  ## .venv with the project in it; the command is .venv/bin/orchestrator
 
@@ -42,6 +42,9 @@ pytest: $(TESTABLE)  ## the tests alone; ARGS='-m "not integration"' for the qui
 
 bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the same work; ARGS=--quick
 	$(BIN)/python benchmarks/run.py $(ARGS)
+
+bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad learning rates; ARGS=--quick
+	$(BIN)/python benchmarks/panda.py $(ARGS)
 
 clean:  ## remove .venv and caches; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import Experiment
 from orchestrator.experiment.manifest import manifest_of
-from orchestrator.experiment.prepared import Prepared, prepare, read_experiment
+from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.resuming import Resumed, driver, prepare_to_resume
 from orchestrator.experiment.run import Run
@@ -25,13 +25,20 @@ def run(
     experiment: str | Path | Mapping[str, Any] | Experiment,
     overrides: Sequence[str] = (),
     progress: bool = True,
+    or_resume: bool = False,
 ) -> Run:
     """Run an experiment to its end and return it; Ctrl-C ends it early with all that was done kept.
 
     ``experiment`` is a file's path, a mapping of the same keys, or an Experiment; ``overrides`` are ``key.path=value``.
-    Everything that can be refused is refused before anything is written or started.
+    Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
+    to repeat: a run of that name that was cut off goes on, one that is finished is returned.
     """
-    prepared = prepare(read_experiment(experiment, overrides))
+    read = read_experiment(experiment, overrides)
+    folder = folder_of(read)
+    if or_resume and folder.manifest_file.exists():
+        there = Run(folder)
+        return there if there.status == "finished" else resume(folder.path, progress)
+    prepared = prepare(read)
     return _concluded(_trained(Resumed(prepared), _new_folder(prepared), progress))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.catalog import CallableReference, find_data, find_model, find_space
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
-from orchestrator.errors import PlaceError, RunExistsError
+from orchestrator.errors import PlaceError
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read
@@ -109,13 +109,15 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def folder_of(experiment: Experiment) -> RunFolder:
+    """Return where an experiment's run lies, or will lie."""
+    return RunFolder(Path(experiment.storage_path) / experiment.name)
+
+
 def _check_name_is_free(experiment: Experiment) -> None:
-    folder = Path(experiment.storage_path) / experiment.name
-    if folder.exists():
-        raise RunExistsError(
-            f"{folder}: a run of that name exists and is never overwritten. See it with"
-            f" 'orchestrator show {folder}', or choose another name with '--set name=...'."
-        )
+    folder = folder_of(experiment)
+    if folder.path.exists():
+        raise folder.taken()
 
 
 def check_resources(plan: Plan) -> None:

@@ -107,14 +107,18 @@ class RunFolder:
             for part in (folder.best, folder.logs, folder.checkpoints):
                 part.mkdir()
         except FileExistsError:
-            raise RunExistsError(
-                f"{folder.path}: a run of that name exists and is never overwritten. "
-                f"See it with 'orchestrator show {folder.path}', or choose another name with "
-                f"'--set name=...'."
-            ) from None
+            raise folder.taken() from None
         except OSError as error:
             raise _no_place(folder.path, error) from None
         return folder
+
+    def taken(self) -> RunExistsError:
+        """Return the refusal of this folder's name for a new run."""
+        return RunExistsError(
+            f"{self.path}: a run of that name exists and is never overwritten. See it with "
+            f"'orchestrator show {self.path}', go on with 'orchestrator resume {self.path}' if it "
+            f"was cut off, or choose another name with '--set name=...'."
+        )
 
     @classmethod
     def open(cls, run: str | Path, storage: str | Path = "./runs") -> RunFolder:

@@ -57,9 +57,7 @@ class Narrator:
         return f"{text} {_value(entry['before'])} -> {_value(entry.get('after'))}{trend}"
 
     def _advice(self, entry: Entry) -> str:
-        return (
-            f"sitter, {entry.get('rule')}: {entry.get('suggests', '')}{_changes_after(': ', entry)}"
-        )
+        return f"sitter, {entry.get('rule')}: {_suggestion(entry)}{_changes_after(': ', entry)}"
 
     def _day(self, entry: Entry) -> str:
         before = self._days.get((entry["trial"], int(entry["day"]) - 1), {})
@@ -181,3 +179,9 @@ def _other_cause(by: str) -> str:
 
 def _value(value: Any) -> str:
     return "?" if value is None else cell(value) or "NaN"
+
+
+def _suggestion(entry: Mapping[str, Any]) -> str:
+    """Return what was suggested, without the full stop that a colon would follow."""
+    said = str(entry.get("suggests", ""))
+    return said.removesuffix(".") if entry.get("changes") else said

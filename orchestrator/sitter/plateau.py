@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from orchestrator.config import PlateauOptions
@@ -44,7 +45,7 @@ def reached(
     A day gains if its score is above the reference by more than ``standard_errors`` standard
     errors; it is then the new reference, so that many small gains add up to one. A plateau is
     ``patience`` days without. Keras's ReduceLROnPlateau works so, with a fixed ``min_delta``
-    instead of the metric's noise.
+    instead of the metric's noise. A model that still learns, if slowly, is on no plateau.
     """
     today = memory.days[-1]
     if today.score is not None and memory.reference is None:
@@ -57,7 +58,7 @@ def reached(
     if gain is not None and gain > error:
         gained = replace(memory, reference=today.score, since=today.day, branched=False)
         return gained, None
-    if memory.days_waited < patience:
+    if memory.days_waited < patience or _still_learns(memory, patience):
         return memory, None
     best = _starting_point(memory, options.learnt_standard_errors * one)
     evidence = {
@@ -98,6 +99,26 @@ def finding(memory: Memory, evidence: dict[str, Any], options: PlateauOptions) -
         to_day=day,
         changes={"learning_rate": rate},
     )
+
+
+def _still_learns(memory: Memory, patience: int) -> bool:
+    """Return whether both losses fell on each of the last ``patience`` days, at an α never lowered.
+
+    An α far too small gains less than the noise in that time, and a smaller one would gain nothing
+    at all. A loss has no steps, unlike an accuracy: it falls that steadily only where there is a
+    slope. Once α was lowered, a slow fall is what that gives, and says nothing.
+    """
+    recent = memory.days[-patience - 1 :]
+    if memory.reductions or len(recent) <= patience:
+        return False
+    return all(
+        _falls(before.loss, after.loss) and _falls(before.val_loss, after.val_loss)
+        for before, after in pairwise(recent)
+    )
+
+
+def _falls(before: float | None, after: float | None) -> bool:
+    return before is not None and after is not None and after < before
 
 
 def _starting_point(memory: Memory, least: float) -> DaySeen | None:

@@ -9,7 +9,8 @@ from typing import Any
 
 from orchestrator.training.compiling import Built, compile_live, structure_of
 from orchestrator.training.hyperparameters import structure_key
-from orchestrator.training.learners import Learner, Tensors, make_learner
+from orchestrator.training.learner import Learner, Tensors
+from orchestrator.training.learners import make_learner
 from orchestrator.training.program import arrays_of, assign_all
 
 PROGRAMS_KEPT = 24

@@ -21,7 +21,7 @@ from orchestrator.training.hyperparameters import (
     batch_norm_momentum,
     batch_size_of,
 )
-from orchestrator.training.learners import Epoch, Learner, Tensors
+from orchestrator.training.learner import Epoch, Learner, Tensors
 from orchestrator.training.optimizers import decays_weights
 from orchestrator.training.possible import (
     COMPANION,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
 from typing import Any
 
@@ -42,7 +44,12 @@ def run_plan(
     conductor = Conductor(plan, scheduler, listener, trials)
     at_once = plan.max_concurrent_trials or max(1, int(cores / plan.cpus_per_trial))
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(at_once))
-    with running_ray(cores), tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch:
+    # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        running_ray(cores),
+        tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch,
+    ):
         if plan.trials:
             _tuner(plan, job, (trials, conductor), scratch).fit()
         if conductor.done and not conductor.judged:

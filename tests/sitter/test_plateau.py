@@ -40,6 +40,26 @@ def test_the_same_gain_counts_with_more_rows(sitter, day):
     assert lived(sitter(rows=10**6), day, values)[-1] == []
 
 
+def sinking(sitter, day, losses, reduced=0):
+    watching = sitter()
+    watching.remember({**watching.memory, "reductions": reduced})
+    return [watching.after_day(day(number, 0.8, *pair)) for number, pair in enumerate(losses, 1)][
+        -1
+    ]
+
+
+def test_a_model_whose_losses_fall_every_day_is_on_no_plateau(sitter, day):
+    both = [(1.0 - 0.01 * at, 1.1 - 0.01 * at) for at in range(4)]
+    assert sinking(sitter, day, both) == []
+    assert sinking(sitter, day, [(loss, 1.1) for loss, _ in both]) != []
+    assert sinking(sitter, day, [(1.0, val_loss) for _, val_loss in both]) != []
+
+
+def test_once_the_rate_was_lowered_a_slow_fall_does_not_put_off_the_next_plateau(sitter, day):
+    both = [(1.0 - 0.01 * at, 1.1 - 0.01 * at) for at in range(4)]
+    assert sinking(sitter, day, both, reduced=1) != []
+
+
 def test_two_reductions_and_then_a_verdict(sitter, day):
     watching = sitter()
     lived(watching, day, [0.8])
