@@ -110,7 +110,7 @@ COMPILED = """
         head = layers.Dense(num_classes, activation="softmax")
         model = keras.Sequential([keras.Input(input_shape), layers.Flatten(), head])
         optimizer = keras.optimizers.Adam({rate})
-        model.compile(optimizer, "sparse_categorical_crossentropy", ["accuracy"])
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
 """
 
