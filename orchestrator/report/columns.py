@@ -63,7 +63,8 @@ def seconds(row: Row) -> float | None:
 
 def stopped_by(row: Row) -> str | None:
     """Who stopped the trial, at which epoch, with what value against what cutoff (equal: a tie, which ranks
-    behind those who came first)."""
+    behind those who came first).
+    """
     stop = row.trial.stopped_by
     if not stop:
         return None
