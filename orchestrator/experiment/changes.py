@@ -14,23 +14,15 @@ from orchestrator.domains.one_minus import one_minus
 from orchestrator.domains.space import companion
 from orchestrator.errors import OrchestratorError, RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords
-from orchestrator.training.decay import SCHEDULES
-from orchestrator.training.hyperparameters import (
-    DEFAULTS,
-    LIVE,
-    OPTIMIZER_READS,
-    read_by_training,
+from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS
+from orchestrator.training.possible import (
+    NOT_NEGATIVE,
+    SHARES,
+    check_possible,
+    read_while_training,
 )
 
 Kind = Literal["whole number", "number", "true or false", "text"]
-
-_OPTIONS: dict[str, tuple[str, ...]] = {
-    "optimizer": tuple(OPTIMIZER_READS),
-    "decay_schedule": tuple(SCHEDULES),
-    "recalibrate_batch_norm": ("final", "every_validation"),
-}
-_SHARES = frozenset({"momentum", "beta_1", "beta_2", "batch_norm_momentum", "label_smoothing"})
-_NOT_NEGATIVE = frozenset({"learning_rate", "learning_rate_decay", "weight_decay", "epsilon"})
 
 
 class OutOfRangeWarning(UserWarning):
@@ -56,7 +48,7 @@ def checked_changes(
     for name, value in changes.items():
         _check_known(records, name, {**now, **changes}, now)
         checked[name] = _typed(name, value, now.get(name), domains.get(name))
-        _check_possible(name, checked[name])
+        check_possible(name, checked[name])
         _check_in_range(name, checked[name], domains.get(name), force)
         if companion(name) in now:
             checked[companion(name)] = one_minus(checked[name])
@@ -82,8 +74,12 @@ def _check_known(
 ) -> None:
     space = records.space.names if records.space else ()
     chosen = [known for known in now if known not in DEFAULTS]
-    trained = read_by_training([str(wanted["optimizer"])]) | (LIVE - _of_optimizers())
-    known = {*trained, *chosen, *space, *_read_by_model(records)}
+    known = {
+        *read_while_training(str(wanted["optimizer"])),
+        *chosen,
+        *space,
+        *_read_by_model(records),
+    }
     known -= {companion(other) for other in known}
     if any(companion(other) == name for other in now):
         other = name.removeprefix(companion(""))
@@ -98,10 +94,6 @@ def _check_known(
         )
     expected = "expected a hyperparameter in force, or one that the model or training reads"
     raise UnknownNameError(explain(f"set {name}", expected, name, known))
-
-
-def _of_optimizers() -> frozenset[str]:
-    return frozenset().union(*OPTIMIZER_READS.values())
 
 
 def _read_by_model(records: RunRecords) -> set[str]:
@@ -143,7 +135,7 @@ def _article(kind: Kind | None) -> str:
 def _kind(name: str, old: Any, domain: Domain | None) -> Kind | None:
     """Return what kind of value a hyperparameter takes, None where nothing tells."""
     example = DEFAULTS.get(name)
-    if example is not None or name in _SHARES | _NOT_NEGATIVE:
+    if example is not None or name in SHARES | NOT_NEGATIVE:
         return "number" if example is None else _kind_of(example)
     match domain:
         case Integer() | LogInteger():
@@ -175,20 +167,6 @@ def _kind_of(value: Any) -> Kind | None:
     if isinstance(value, float):
         return "number"
     return "text" if isinstance(value, str) else None
-
-
-def _check_possible(name: str, value: Any) -> None:
-    """Refuse what no training could make sense of, by force or not."""
-    if name in _OPTIONS and value not in _OPTIONS[name]:
-        raise RequestError(explain(name, "expected one of its options", value, _OPTIONS[name]))
-    if value is None or isinstance(value, str):
-        return
-    if name in _SHARES and not 0 <= value < 1:
-        raise RequestError(explain(name, "expected at least 0 and less than 1", value))
-    if name in _NOT_NEGATIVE and value < 0:
-        raise RequestError(explain(name, "expected at least 0", value))
-    if name == "batch_size" and value < 1:
-        raise RequestError(explain(name, "expected at least 1", value))
 
 
 def _check_in_range(name: str, value: Any, domain: Domain | None, force: bool) -> None:

@@ -15,9 +15,11 @@ from orchestrator.config import parse_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.prepared import Prepared, prepare_again
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
+from orchestrator.records.journal import stretch_of
 from orchestrator.schedulers import Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.training.panda.days import DayCheckpoints
 
 
 @dataclass(frozen=True)
@@ -123,9 +125,7 @@ def _branches(records: RunRecords) -> Iterator[TrialSpec]:
         if entry["kind"] != "applied" or entry.get("action") != "branch":
             continue
         day = int(entry["to_day"])
-        file = records.folder.checkpoints / entry["trial"] / f"day-{day:05d}.npz"
-        if not file.exists():
-            continue
+        file = DayCheckpoints(records.folder.checkpoints / entry["branch"]).file(day)
         about = load_checkpoint(file).about
         changes = {name: new for name, (_, new) in (entry.get("changes") or {}).items()}
         yield TrialSpec(
@@ -141,6 +141,6 @@ def _branches(records: RunRecords) -> Iterator[TrialSpec]:
                 "trial": entry["trial"],
                 "day": day,
                 "epoch": int(about["epoch"]),
-                "stretch": int(about["panda"]["stretch"]),
+                "stretch": stretch_of(entry),
             },
         )

@@ -14,9 +14,10 @@ from orchestrator.strategies.plan import Nursery, Plan, TrialSpec, plan_of
 
 @dataclass(frozen=True)
 class Ancestor:
-    """A trial whose weights a panda goes on from: its checkpoint and what was in force."""
+    """A trial whose weights a panda goes on from: its checkpoint, and the seed and what was in force there."""
 
     checkpoint: str
+    seed: int
     hyperparameters: Mapping[str, Any]
     origin: Mapping[str, Any]
 
@@ -33,7 +34,7 @@ def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None
     spec = TrialSpec(
         "00000",
         0,
-        trial_seed(experiment.seed, 0),
+        ancestor.seed if ancestor else trial_seed(experiment.seed, 0),
         dict(ancestor.hyperparameters if ancestor else options.start),
         checkpoint=ancestor.checkpoint if ancestor else None,
         origin=ancestor.origin if ancestor else None,
