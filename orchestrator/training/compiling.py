@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.random.seed_generator import global_seed_generator  # not public
 
-from orchestrator.catalog import CallableReference, source_files, UsersCode
+from orchestrator.catalog import CallableReference, UsersCode, source_files
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.hyperparameters import RecordedHyperparameters
