@@ -62,8 +62,7 @@ def seconds(row: Row) -> float | None:
 
 
 def stopped_by(row: Row) -> str | None:
-    """Who stopped the trial, at which epoch, with what value against what cutoff (equal: a tie, which ranks
-    behind those who came first)."""
+    """Who stopped the trial, at which epoch, with what value against what cutoff (= where a tie came late)."""
     stop = row.trial.stopped_by
     if not stop:
         return None
