@@ -71,7 +71,7 @@ class Recorder:
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note finished epochs."""
-        rows = [row for row in rows if not self._is_told(_name(row))]
+        rows = [row for row in rows if self._is_new(_name(row))]
         if not rows:
             return
         self._writer.epochs(rows)
@@ -84,7 +84,7 @@ class Recorder:
 
     def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Note what was asked of babysat trials, what was done and what it did."""
-        entries = [entry for entry in entries if not self._is_told(entry["id"])]
+        entries = [entry for entry in entries if self._is_new(entry["id"])]
         self._writer.journal(entries)
         self._view.journal(entries)
 
@@ -123,9 +123,12 @@ class Recorder:
         for trial, since in list(self._running.items()):
             self.ended(TrialEnd(trial, "interrupted", time.monotonic() - since), None)
 
-    def _is_told(self, name: object) -> bool:
-        """Return whether a resumed worker tells what the records have, which only a resumed run need ask."""
-        return name in self._told
+    def _is_new(self, name: object) -> bool:
+        """Return whether the records lack what a worker tells: one that took a trial up again may tell it twice."""
+        new = name not in self._told
+        if self._plan.nursery is not None:
+            self._told.add(name)
+        return new
 
     def _best_that_lives(self, trial: str) -> None:
         """Forget the bests of epochs that a rollback abandoned."""

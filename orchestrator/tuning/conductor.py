@@ -103,14 +103,15 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         if end is None:
             return str(TrialScheduler.CONTINUE)
         self._end(end, report.failure[1] if report.failure else None)
-        self._trials.complete = self.done or self._plan.nursery is None
         if self.done:
             self._judge(trial.temporary_state.ray_actor)
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Record a trial whose worker died under it."""
+        """Record a trial whose worker died under it, unless Tune, which has stopped it then, starts it anew."""
         name = trial.config["trial"]
+        if trial.status == "ERROR":
+            return
         error = trial.get_error() if hasattr(trial, "get_error") else None
         first = "worker died: " + str(error or "the process ended").strip().split("\n")[0]
         self._end(
@@ -158,6 +159,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
     def _end(self, end: TrialEnd, traceback: str | None) -> None:
         if end.trial not in self._ended:
             self._ended.add(end.trial)
+            self._trials.complete = self.done or self._plan.nursery is None
             self._listener.ended(end, traceback)
 
     def _judge(self, worker: Any) -> None:

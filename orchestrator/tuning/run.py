@@ -19,6 +19,9 @@ from orchestrator.tuning.domains import to_tune_space
 from orchestrator.tuning.job import Job, Listener
 from orchestrator.tuning.worker import Worker
 
+WORKERS_LOST = 2
+"""How often a babysat trial whose worker died is taken up again by another, from its last report."""
+
 
 class _Starts(tune.Callback):  # type: ignore[misc]
     """Tells the conductor when Ray Tune starts a trial: schedulers are not told."""
@@ -79,7 +82,7 @@ def _tuner(plan: Plan, job: Job, ours: tuple[PlannedTrials, Conductor], scratch:
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
-            failure_config=tune.FailureConfig(max_failures=0),
+            failure_config=tune.FailureConfig(max_failures=WORKERS_LOST if plan.nursery else 0),
         ),
     )
 
