@@ -21,8 +21,11 @@ from orchestrator.records import (
 )
 from orchestrator.report import NullView
 from orchestrator.strategies import Plan, TrialSpec, make_plan
+from orchestrator.training.carrying import keras_optimizer, slots_of
+from orchestrator.training.generators import generator_state
 from orchestrator.training.panda.birth import Birth
 from orchestrator.training.panda.session import PandaSession
+from orchestrator.training.program import arrays_of
 from orchestrator.training.progress import Progress
 from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
@@ -121,8 +124,10 @@ class Life:
         return [row["metrics"] for row in self.records.epochs_of(self.trial)]
 
     def state(self) -> tuple[Any, ...]:
-        checkpoint = self.trainer.checkpoint({})
-        return (*checkpoint.model, *checkpoint.optimizer)
+        """All that the future depends on: weights, averages, generators, slots (α is set every epoch)."""
+        compiled = self.trainer.learner.compiled
+        variables = (*compiled.model.variables, *slots_of(keras_optimizer(compiled)))
+        return (*arrays_of(variables), *generator_state())
 
     def entries(self, kind: str, **facts: Any) -> list[dict[str, Any]]:
         found = (entry for entry in self.records.journal_of(self.trial) if entry["kind"] == kind)

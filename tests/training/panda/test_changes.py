@@ -103,3 +103,35 @@ def test_what_cannot_be_set_is_refused_with_a_reason_and_training_goes_on_as_if_
         assert "\n" not in answer["reason"]
     assert life.metrics() == quiet.metrics()
     assert life.session.chosen == quiet.session.chosen
+
+
+COMPILED = """
+    def build(hp, input_shape, num_classes):
+        head = layers.Dense(num_classes, activation="softmax")
+        model = keras.Sequential([keras.Input(input_shape), layers.Flatten(), head])
+        optimizer = keras.optimizers.Adam({rate})
+        model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+        return model
+"""
+
+
+def test_a_learning_rate_that_a_users_own_optimizer_reads_is_put_in_force(panda_of, same):
+    life = panda_of(COMPILED.format(rate='hp["learning_rate"]'))
+    life.advance()
+    before = life.state()
+    asked = life.set(learning_rate=0.001)
+    life.ask("pause")
+    life.advance()
+    assert life.answer(asked)["how"] == "rebuilt"
+    optimizer = life.trainer.learner.compiled.model.optimizer
+    assert float(optimizer.learning_rate) == pytest.approx(0.001)
+    same(life.state(), before)
+
+
+def test_a_learning_rate_that_a_users_own_optimizer_does_not_read_is_refused(panda_of):
+    life = panda_of(COMPILED.format(rate="0.01"), start={"batch_size": 64})
+    life.advance()
+    asked, live = life.set(learning_rate=0.001), life.set(batch_size=32)
+    life.advance()
+    assert "learning_rate" in life.answer(asked)["reason"]
+    assert life.answer(live)["how"] == "live"
