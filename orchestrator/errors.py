@@ -5,6 +5,7 @@ OrchestratorError
 ├── UnknownNameError      fix the name: no such model, data set, space, run or trial
 ├── DataError             fix the data: shapes, labels, splits
 ├── RunExistsError        choose another name, or resume
+├── RequestError          ask for something else: what was asked of a model in training cannot be
 ├── RecordError           look at the record: file and line are named
 ├── TrialError            look at the trial: its code raised
 └── PlaceError            look at the place: cores, memory, disk, a missing package
@@ -39,6 +40,10 @@ class RunExistsError(OrchestratorError):
     """A run of that name exists and would be overwritten."""
 
 
+class RequestError(OrchestratorError):
+    """What was asked of a model in training cannot be done as things stand; nothing was written."""
+
+
 class RecordError(OrchestratorError):
     """A record on disk is damaged or absent."""
 
@@ -60,10 +65,13 @@ def near_miss(name: str, known: Iterable[str]) -> str:
 def explain(where: str, expected: str, received: object, known: Iterable[str] = ()) -> str:
     """Return one message of the house's sentence shape.
 
+    ``expected`` is a clause of its own ("expected …", "unknown …") or just what would have been right.
     ``known`` adds the near miss of ``received`` and the sorted list of what would have been right.
     """
     names = sorted(str(name) for name in known)
-    message = f"{where}: {expected}. Received: {received!r}."
+    whole = expected.startswith(("expected", "unknown"))
+    wanted = expected if whole else f"expected {expected}"
+    message = f"{where}: {wanted}. Received: {received!r}."
     if names:
         message += near_miss(str(received), names) + f" Known: {', '.join(names)}."
     return message

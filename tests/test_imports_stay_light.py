@@ -21,6 +21,7 @@ LIGHT = (
     "orchestrator.report",
     "orchestrator.schedulers",
     "orchestrator.searchers",
+    "orchestrator.sitter",
     "orchestrator.strategies",
     "orchestrator.training",
 )

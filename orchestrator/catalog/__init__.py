@@ -11,7 +11,7 @@ from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_folder, bundled_n
 from orchestrator.catalog.find import find_data, find_model, find_space
 from orchestrator.catalog.guard import UsersCode
 from orchestrator.catalog.references import CallableReference, DataReference
-from orchestrator.catalog.source import code_fingerprint, read_names
+from orchestrator.catalog.source import code_fingerprint, read_names, source_files
 
 __all__ = [
     "BUNDLED_DATA",
@@ -25,4 +25,5 @@ __all__ = [
     "find_model",
     "find_space",
     "read_names",
+    "source_files",
 ]

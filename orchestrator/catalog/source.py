@@ -56,19 +56,24 @@ def read_names(reference: CallableReference) -> set[str]:
     That is ``hp["units"]``, ``hp.get("units", 64)`` and ``"units" in hp``: a builder that reads a hyperparameter in
     another way (a computed key, ``**hp``) must be run to know. Empty for a module without Python source.
     """
-    start = reference.file
-    waiting = [start] if start is not None else []
-    seen: set[Path] = set()
     names: set[str] = set()
-    while waiting:
-        path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
+    for path in source_files(reference):
         tree = parse_file(path, reference.text)
         names.update(name for node in ast.walk(tree) for name in _read_by(node))
-        waiting.extend(_imported_files(tree, path.parent))
     return names
+
+
+def source_files(reference: CallableReference) -> list[Path]:
+    """Return the reference's file and the files beside it that it imports; empty without Python source."""
+    start = reference.file
+    waiting = [start] if start is not None else []
+    seen: list[Path] = []
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.append(path)
+            waiting.extend(_imported_files(parse_file(path, reference.text), path.parent))
+    return seen
 
 
 def _read_by(node: ast.AST) -> Iterator[str]:

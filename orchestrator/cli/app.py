@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import files, looking, place, running
+from orchestrator.cli import babysitting, continuing, files, looking, place, running
 from orchestrator.cli.faults import INTERRUPTED, YOU_CAN_FIX_IT, error_block
 from orchestrator.errors import OrchestratorError
 
@@ -40,8 +40,21 @@ app = typer.Typer(
 
 PANELS = {
     "Before a run": (files.init, files.preview, files.schema),
-    "A run": (running.run,),
+    "A run": (running.run, continuing.resume),
+    "A model in training": (
+        babysitting.set_,
+        babysitting.pause,
+        babysitting.continue_,
+        babysitting.rollback,
+        babysitting.branch,
+        babysitting.note,
+        babysitting.stop,
+        babysitting.journal,
+        babysitting.days,
+    ),
     "After a run": (
+        continuing.promote,
+        continuing.replay,
         looking.ls,
         looking.show,
         looking.table,
@@ -54,7 +67,8 @@ PANELS = {
 
 for _panel, _commands in PANELS.items():
     for _command in _commands:
-        app.command(rich_help_panel=_panel)(_command)
+        _name = _command.__name__.rstrip("_")  # set and continue are words of Python's
+        app.command(_name, rich_help_panel=_panel)(_command)
 
 
 def _print_version(asked: bool) -> None:

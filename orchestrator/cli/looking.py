@@ -63,12 +63,16 @@ def best(
 def compare(
     runs: RunNames, storage: Storage = RUNS, format: Format = None, output: Output = None
 ) -> None:
-    """Compare runs: one row each, with its effort, best and test score, and winner."""
+    """Compare runs, a panda's branches too: effort, best, test score, and by how much one leads."""
     from orchestrator.experiment import open_run
-    from orchestrator.report import compare_table
+    from orchestrator.report import compare_lines, compare_table
 
     where = destination(format, output)
-    where.write(compare_table([open_run(run, storage).records for run in runs]))
+    opened = [open_run(run, storage).records for run in runs]
+    where.write(compare_table(opened))
+    lines = compare_lines(opened, terminal_width())
+    if lines and where.format == "table" and where.output is None:
+        typer.echo("\n".join(["", *lines]))
 
 
 def export(

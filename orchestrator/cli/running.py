@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,12 +13,20 @@ from orchestrator.cli.options import ExperimentFile, Format, Output, Overrides
 if TYPE_CHECKING:
     from orchestrator.experiment import Run
 
+OrResume = Annotated[
+    bool,
+    typer.Option(
+        "--or-resume",
+        help="If the run exists, go on where it was cut off; nothing if it is finished.",
+    ),
+]
 TOP = 10
 
 
 def run(
     file: ExperimentFile,
     overrides: Overrides = None,
+    or_resume: OrResume = False,
     format: Format = None,
     output: Output = None,
 ) -> None:
@@ -26,7 +34,7 @@ def run(
     from orchestrator.experiment import run as run_experiment
 
     where = destination(format, output)
-    ended = run_experiment(file, overrides or ())
+    ended = run_experiment(file, overrides or (), or_resume=or_resume)
     print_outcome(ended, where)
     if ended.status != "finished":
         raise typer.Exit(INTERRUPTED)

@@ -1,8 +1,19 @@
 """An experiment from its file to its table."""
 
+from orchestrator.experiment.babysitting import Panda, open_panda
 from orchestrator.experiment.export import export_model
-from orchestrator.experiment.flow import run
+from orchestrator.experiment.flow import resume, run
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.run import Run, open_run
 
-__all__ = ["Prepared", "Run", "export_model", "open_run", "prepare", "run"]
+__all__ = [
+    "Panda",
+    "Prepared",
+    "Run",
+    "export_model",
+    "open_panda",
+    "open_run",
+    "prepare",
+    "resume",
+    "run",
+]

@@ -8,6 +8,7 @@ from orchestrator.config import Experiment
 from orchestrator.errors import RecordError, UnknownNameError, explain
 from orchestrator.records import RunFolder, RunRecords, TrialRecord, read_run
 from orchestrator.strategies import Ancestor
+from orchestrator.training.checkpoint import load_checkpoint
 
 
 def find_ancestor(experiment: Experiment) -> Ancestor | None:
@@ -27,8 +28,8 @@ def find_ancestor(experiment: Experiment) -> Ancestor | None:
             f" Known: {kept or 'none'}."
         )
     origin = {"run": str(records.folder.path.resolve()), "trial": trial.trial, "epoch": best[0]}
-    in_force = records.in_force(trial.trial) if trial.origin or records.journal else None
-    return Ancestor(str(file.resolve()), in_force or dict(trial.hyperparameters), origin)
+    about = load_checkpoint(file).about
+    return Ancestor(str(file.resolve()), int(about["seed"]), dict(about["chosen"]), origin)
 
 
 def find_trial(reference: str, storage: str | Path) -> tuple[RunRecords, TrialRecord]:

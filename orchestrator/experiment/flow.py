@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import Experiment
 from orchestrator.experiment.manifest import manifest_of
-from orchestrator.experiment.prepared import Prepared, prepare, read_experiment
+from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
-from orchestrator.experiment.resuming import driver, prepare_to_resume
+from orchestrator.experiment.resuming import Resumed, driver, prepare_to_resume
 from orchestrator.experiment.run import Run
-from orchestrator.records import RunFolder, RunRecords, RunWriter
+from orchestrator.records import RunFolder, RunWriter
 from orchestrator.strategies import Plan
 
 if TYPE_CHECKING:
@@ -25,42 +25,49 @@ def run(
     experiment: str | Path | Mapping[str, Any] | Experiment,
     overrides: Sequence[str] = (),
     progress: bool = True,
+    or_resume: bool = False,
 ) -> Run:
     """Run an experiment to its end and return it; Ctrl-C ends it early with all that was done kept.
 
     ``experiment`` is a file's path, a mapping of the same keys, or an Experiment; ``overrides`` are ``key.path=value``.
-    Everything that can be refused is refused before anything is written or started.
+    Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
+    to repeat: a run of that name that was cut off goes on, one that is finished is returned.
     """
-    prepared = prepare(read_experiment(experiment, overrides))
-    return _concluded(_trained(prepared, _new_folder(prepared), progress))
+    read = read_experiment(experiment, overrides)
+    folder = folder_of(read)
+    if or_resume and folder.manifest_file.exists():
+        there = Run(folder)
+        return there if there.status == "finished" else resume(folder.path, progress)
+    prepared = prepare(read)
+    return _concluded(_trained(Resumed(prepared), _new_folder(prepared), progress))
 
 
-def resume(run: str | Path, progress: bool = True) -> Run:
-    """Take a cut-off babysat run up again, from its last finished epoch, and return it."""
-    folder = RunFolder.open(run)
-    prepared, records = prepare_to_resume(folder)
-    return _concluded(_trained(prepared, folder, progress, records))
+def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs") -> Run:
+    """Take a cut-off run up again where its records and checkpoints end, and return it."""
+    folder = RunFolder.open(run, storage)
+    return _concluded(_trained(prepare_to_resume(folder), folder, progress))
 
 
-def _trained(
-    prepared: Prepared, folder: RunFolder, progress: bool, before: RunRecords | None = None
-) -> RunFolder:
-    """Run the plan, every event of it recorded and shown; return where. ``before`` is what was recorded already."""
+def _trained(resumed: Resumed, folder: RunFolder, progress: bool) -> RunFolder:
+    """Run what is left of the plan, every event of it recorded and shown; return where."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
     from orchestrator.report import NullView
     from orchestrator.tuning.run import run_plan
 
-    plan = prepared.plan
+    prepared, plan = resumed.prepared, resumed.prepared.plan
     shown = _view(plan) if progress else NullView()
     with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
         writer.event("run_started", **driver())
         recorder = Recorder(folder, plan, writer, view)
-        if before is not None:
-            recorder.remember(before)
+        if resumed.records is not None:
+            recorder.remember(resumed.records)
+        for end in resumed.endings:
+            recorder.ended(end, None)
         ended = False
         view.note(f"starting Ray for {plan.described}")
         try:
-            ended = run_plan(plan, prepared.space, prepared.job(folder), recorder, prepared.cores)
+            job = prepared.job(folder)
+            ended = run_plan(plan, job, recorder, prepared.cores, resumed.scheduler)
         except KeyboardInterrupt:
             view.note("stopping")
         finally:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.catalog import CallableReference, find_data, find_model, find_space
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
-from orchestrator.errors import PlaceError, RunExistsError
+from orchestrator.errors import ExperimentFileError, PlaceError, explain
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read
@@ -23,6 +23,9 @@ from orchestrator.strategies import Plan, make_plan
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
     from orchestrator.tuning.job import Job
+
+REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
+"""What training reports of a model that it compiles itself."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def prepare_again(experiment: Experiment) -> Prepared:
     """Check and plan an experiment whose run exists already."""
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
+    _check_metric(experiment, model)
     plan = make_plan(experiment, space, find_ancestor(experiment))
     check_resources(plan)
     check_ray_address()
@@ -109,12 +113,22 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def folder_of(experiment: Experiment) -> RunFolder:
+    """Return where an experiment's run lies, or will lie."""
+    return RunFolder(Path(experiment.storage_path) / experiment.name)
+
+
 def _check_name_is_free(experiment: Experiment) -> None:
-    folder = Path(experiment.storage_path) / experiment.name
-    if folder.exists():
-        raise RunExistsError(
-            f"{folder}: a run of that name exists and is never overwritten. See it with"
-            f" 'orchestrator show {folder}', or choose another name with '--set name=...'."
+    folder = folder_of(experiment)
+    if folder.path.exists():
+        raise folder.taken()
+
+
+def _check_metric(experiment: Experiment, model: CallableReference) -> None:
+    """Refuse a metric that a bundled model will not report; what a user's model reports only training shows."""
+    if model.kind == "bundled" and experiment.metric not in REPORTED:
+        raise ExperimentFileError(
+            explain("metric", "a metric that the model reports", experiment.metric, REPORTED)
         )
 
 

@@ -10,7 +10,7 @@ from orchestrator.config import parse_experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.ancestor import find_trial
 from orchestrator.records import RunRecords
-from orchestrator.records.journal import is_rollback
+from orchestrator.records.journal import changed_to, is_rollback
 
 
 def promoted(reference: str, storage: str) -> dict[str, Any]:
@@ -39,24 +39,27 @@ def replayed(reference: str, storage: str) -> dict[str, Any]:
     return _like(records, "replay") | {"panda": panda}
 
 
-def living_changes(records: RunRecords, trial: str) -> list[dict[str, Any]]:
-    """Return [{epoch, set}] of the changes that led to a trial's model: none that a rollback took back."""
-    entries = [entry for entry in records.journal if entry["trial"] == trial]
-    origin = next((t.origin for t in records.trials if t.trial == trial and t.origin), None)
+def living_changes(
+    records: RunRecords, trial: str, until_branch: str | None = None
+) -> list[dict[str, Any]]:
+    """Return [{epoch, set}] of the changes that led to a trial's model: none that a rollback took back.
+
+    ``until_branch`` looks at the trial as it was when that branch was made of it.
+    """
+    born, fork = _born_with(records, trial)
     living: list[dict[str, Any]] = []
-    if origin and not origin.get("run"):
-        parents = living_changes(records, origin["trial"])
-        living = [change for change in parents if change["epoch"] < origin["epoch"]]
-        living += _first_changes(records, trial, origin)
-    for entry in entries:
+    for entry in records.journal_of(trial):
         if entry["kind"] != "applied":
             continue
+        if until_branch is not None and entry.get("branch") == until_branch:
+            break
         if is_rollback(entry):
             living = [change for change in living if change["epoch"] < entry["to_epoch"]]
+            if entry["to_epoch"] < fork:
+                born = [change for change in born if change["epoch"] < entry["to_epoch"]]
         elif entry["action"] in ("set", "branch_and_compare") and entry.get("changes"):
-            new = {name: value for name, (_, value) in entry["changes"].items()}
-            living.append({"epoch": int(entry["epoch"]), "set": new})
-    return living
+            living.append({"epoch": int(entry["epoch"]), "set": changed_to(entry)})
+    return born + living
 
 
 def write_recipe(content: Mapping[str, Any], file: Path) -> Path:
@@ -67,18 +70,19 @@ def write_recipe(content: Mapping[str, Any], file: Path) -> Path:
     return file
 
 
-def _first_changes(
-    records: RunRecords, trial: str, origin: Mapping[str, Any]
-) -> list[dict[str, Any]]:
-    made = [
-        entry
-        for entry in records.journal
-        if entry["kind"] == "applied" and entry.get("branch") == trial and entry.get("changes")
-    ]
-    return [
-        {"epoch": int(origin["epoch"]), "set": {n: new for n, (_, new) in entry["changes"].items()}}
-        for entry in made
-    ]
+def _born_with(records: RunRecords, trial: str) -> tuple[list[dict[str, Any]], int]:
+    """Return a branch's changes up to its fork, its own first ones last, and the fork's epoch."""
+    found = records.trial(trial)
+    if found is None or not found.is_branch or found.origin is None:
+        return [], 0
+    origin, fork = found.origin, int(found.origin["epoch"])
+    parents = living_changes(records, origin["trial"], until_branch=trial)
+    born = [change for change in parents if change["epoch"] < fork]
+    for entry in records.journal_of(origin["trial"]):
+        made = entry["kind"] == "applied" and entry.get("branch") == trial
+        if made and entry.get("changes"):
+            born.append({"epoch": fork, "set": changed_to(entry)})
+    return born, fork
 
 
 def _like(records: RunRecords, suffix: str) -> dict[str, Any]:

@@ -6,7 +6,15 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from orchestrator.records import RunFolder, RunRecords, RunWriter, TrialEnd, best_epoch, is_better
+from orchestrator.records import (
+    RunFolder,
+    RunRecords,
+    RunWriter,
+    TrialEnd,
+    best_epoch,
+    is_better,
+    read_run,
+)
 from orchestrator.strategies import Plan, TrialSpec
 
 
@@ -89,6 +97,10 @@ class Recorder:
         self._running.pop(end.trial, None)
         self._writer.trial_ended(end)
         self._view.trial_ended(end)
+        if self._plan.nursery is not None:
+            self._best_that_lives(end.trial)
+        if end.status != "interrupted":
+            (self._folder.checkpoints / f"{end.trial}.last.npz").unlink(missing_ok=True)
         self._keep_best(end.trial)
 
     def verdict(self) -> Any:
@@ -115,10 +127,18 @@ class Recorder:
         """Return whether a resumed worker tells what the records have, which only a resumed run need ask."""
         return name in self._told
 
+    def _best_that_lives(self, trial: str) -> None:
+        """Forget the bests of epochs that a rollback abandoned."""
+        self._best.pop(trial, None)
+        best = read_run(self._folder.path).best_of(trial)
+        if best is not None:
+            self._best[trial] = best
+
     def _keep_best(self, trial: str) -> None:
         """Keep the checkpoints of the best trials over the whole run, delete the others."""
         sign = -1.0 if self._plan.mode == "max" else 1.0
-        candidates = [*self._kept, trial] if trial in self._best else self._kept
+        candidates = [name for name in self._kept if name != trial]
+        candidates += [trial] if trial in self._best else []
         candidates.sort(key=lambda name: (sign * self._best[name][1], name))
         self._kept = candidates[: max(1, self._plan.keep_checkpoints)]
         if trial not in self._kept:

@@ -1,46 +1,100 @@
-"""A babysat run taken up again where it was cut off."""
+"""A run taken up again where it was cut off."""
 
 from __future__ import annotations
 
 import os
 import platform
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
+from orchestrator.catalog import code_fingerprint
 from orchestrator.config import parse_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.prepared import Prepared, prepare_again
-from orchestrator.records import RunFolder, RunRecords, TrialRecord, read_run
-from orchestrator.strategies import TrialSpec
+from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
+from orchestrator.records.journal import stretch_of
+from orchestrator.schedulers import Scheduler, make_scheduler
+from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.training.panda.days import DayCheckpoints
 
 
-def prepare_to_resume(folder: RunFolder) -> tuple[Prepared, RunRecords]:
-    """Return a cut-off run's experiment with the trials that have not ended, and its records so far.
+@dataclass(frozen=True)
+class Resumed:
+    """What is left to do of a run: its experiment with the trials that have not ended.
 
-    Raises RunExistsError for a run that is finished or still being driven, ExperimentFileError for a caviar.
+    ``records`` is what happened so far; ``scheduler`` has seen it; ``endings`` are of trials that the scheduler had
+    stopped when the driver died before it could write that down. All are empty for a new run.
+    """
+
+    prepared: Prepared
+    records: RunRecords | None = None
+    scheduler: Scheduler | None = None
+    endings: tuple[TrialEnd, ...] = ()
+
+
+def prepare_to_resume(folder: RunFolder) -> Resumed:
+    """Return what is left of a cut-off run, rebuilt from its records alone.
+
+    Raises RunExistsError for a run that is finished or still being driven, ExperimentFileError where its data or its
+    model's code are no longer what they were.
     """
     records = read_run(folder.path)
     if records.status == "finished":
         raise RunExistsError(
             f"{records.name}: expected a run that was cut off. Received: a finished one."
         )
-    if records.experiment.get("strategy") != "panda":
-        raise ExperimentFileError(
-            f"{records.name}: expected a babysat run (strategy: panda). Received: a caviar, which cannot"
-            " be resumed yet; run it again under another name."
-        )
     _check_nobody_drives(records)
     experiment = parse_experiment(records.experiment | {"storage_path": str(folder.path.parent)})
     prepared = prepare_again(experiment.at(Path(records.manifest.get("folder", "."))))
-    known = {spec.trial: spec for spec in prepared.plan.trials}
-    known |= {spec.trial: spec for spec in _branches(records)}
-    ended = {trial.trial for trial in records.trials if _is_over(trial)}
-    pending = tuple(spec for spec in known.values() if spec.trial not in ended)
-    return replace(prepared, plan=replace(prepared.plan, trials=pending)), records
+    _check_unchanged(prepared, records)
+    plan = prepared.plan
+    scheduler, endings = _decided(plan, records)
+    known = {spec.trial: spec for spec in plan.trials} | {b.trial: b for b in _branches(records)}
+    over = {trial.trial for trial in records.trials if _is_over(trial)}
+    over |= {end.trial for end in endings}
+    pending = tuple(spec for spec in known.values() if spec.trial not in over)
+    left = replace(prepared, plan=replace(plan, trials=pending))
+    return Resumed(left, records, scheduler, endings)
+
+
+def _decided(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd, ...]]:
+    """Return the scheduler as the recorded epochs left it, and the endings it decided that were not written down."""
+    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    open_trials = {trial.trial: trial for trial in records.trials if not _is_over(trial)}
+    endings = {}
+    for row in records.epochs:
+        trial, epoch = row["trial"], int(row["epoch"])
+        value = row["metrics"].get(plan.metric)
+        decision = scheduler.report(trial, epoch, value)
+        if decision.stop and trial in open_trials:
+            stopped_by = {
+                "scheduler": scheduler.name,
+                "epoch": epoch,
+                "value": value,
+                "cutoff": decision.cutoff,
+            }
+            seconds = sum(float(each["seconds"]) for each in records.epochs_of(trial))
+            endings[trial] = TrialEnd(trial, "stopped", seconds, stopped_by=stopped_by)
+    return scheduler, tuple(endings.values())
+
+
+def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:
+    """Refuse to mix trials of other data or of another model into a run."""
+    now = {
+        "data": prepared.dataset.fingerprint,
+        "model": code_fingerprint(prepared.model),
+    }
+    for what, fingerprint in now.items():
+        before = records.manifest.get(what, {}).get("fingerprint")
+        if before not in (None, fingerprint):
+            raise ExperimentFileError(
+                f"{records.name}: expected the {what} the run began with. Received: {what} that has"
+                " changed since, so that its trials could not be compared. Run it under another name."
+            )
 
 
 def driver() -> dict[str, str | int]:
@@ -71,9 +125,7 @@ def _branches(records: RunRecords) -> Iterator[TrialSpec]:
         if entry["kind"] != "applied" or entry.get("action") != "branch":
             continue
         day = int(entry["to_day"])
-        file = records.folder.checkpoints / entry["trial"] / f"day-{day:05d}.npz"
-        if not file.exists():
-            continue
+        file = DayCheckpoints(records.folder.checkpoints / entry["branch"]).file(day)
         about = load_checkpoint(file).about
         changes = {name: new for name, (_, new) in (entry.get("changes") or {}).items()}
         yield TrialSpec(
@@ -89,6 +141,6 @@ def _branches(records: RunRecords) -> Iterator[TrialSpec]:
                 "trial": entry["trial"],
                 "day": day,
                 "epoch": int(about["epoch"]),
-                "stretch": int(about["panda"]["stretch"]),
+                "stretch": stretch_of(entry),
             },
         )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RecordError
+from orchestrator.experiment.asking import Asking
 from orchestrator.records import RunFolder, RunRecords, read_run
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Best:
     test: dict[str, float] | None
 
 
-class Run:
+class Run(Asking):
     """A run's folder, read when asked; ``reload`` after it went on."""
 
     def __init__(self, folder: RunFolder) -> None:

@@ -18,7 +18,7 @@ from orchestrator.errors import (
 )
 from orchestrator.records.whole import write_atomically
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class RunFolder:
         Raises RunExistsError where anything of that name exists, ExperimentFileError where the name
         is not one plain folder name, PlaceError where the folder cannot be made.
         """
-        if not _SAFE_NAME.fullmatch(name):
+        if not SAFE_NAME.fullmatch(name):
             raise ExperimentFileError(
                 explain(
                     "name",
@@ -107,20 +107,24 @@ class RunFolder:
             for part in (folder.best, folder.logs, folder.checkpoints):
                 part.mkdir()
         except FileExistsError:
-            raise RunExistsError(
-                f"{folder.path}: a run of that name exists and is never overwritten. "
-                f"See it with 'orchestrator show {folder.path}', or choose another name with "
-                f"'--set name=...'."
-            ) from None
+            raise folder.taken() from None
         except OSError as error:
             raise _no_place(folder.path, error) from None
         return folder
+
+    def taken(self) -> RunExistsError:
+        """Return the refusal of this folder's name for a new run."""
+        return RunExistsError(
+            f"{self.path}: a run of that name exists and is never overwritten. See it with "
+            f"'orchestrator show {self.path}', go on with 'orchestrator resume {self.path}' if it "
+            f"was cut off, or choose another name with '--set name=...'."
+        )
 
     @classmethod
     def open(cls, run: str | Path, storage: str | Path = "./runs") -> RunFolder:
         """Return an existing run: a bare name is looked up below ``storage``, else it is a path."""
         reference = str(run)
-        if _SAFE_NAME.fullmatch(reference):
+        if SAFE_NAME.fullmatch(reference):
             named = cls(Path(storage) / reference)
             if named._holds_run() and not named.path.is_symlink():
                 return named

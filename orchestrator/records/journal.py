@@ -56,7 +56,11 @@ def in_force_after(
     """
     force = dict(start)
     at_day: dict[int, Mapping[str, Any]] = {0: dict(start)}
-    at_day |= {int(day["day"]): day.get("hyperparameters") or start for day in history}
+    for day in history:
+        at_day[int(day["day"])] = day.get("hyperparameters") or start
+    at_day[max(at_day)] = dict(
+        start
+    )  # a branch's fork is its own, with the changes it was born with
     for entry in entries:
         if entry["kind"] == "day":
             force = dict(entry.get("hyperparameters") or force)

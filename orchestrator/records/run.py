@@ -209,6 +209,10 @@ class RunRecords:
         }
 
     def _shared(self, trial: str, what: Literal["epochs", "days"]) -> list[Line]:
+        """Return what a branch has from its parent and has not rolled back."""
+        return self._lines(trial).shared_at(None, self._shared_at_birth(trial, what))
+
+    def _shared_at_birth(self, trial: str, what: Literal["epochs", "days"]) -> list[Line]:
         """Return what a branch has from its parent, and that from its own: living at the fork."""
         found = self.trial(trial)
         origin = found.origin if found else None
@@ -217,7 +221,8 @@ class RunRecords:
         parent = self._lines(origin["trial"])
         forked = [e for e in parent.journal if e["kind"] == "applied" and e.get("branch") == trial]
         stretch = origin.get("stretch", stretch_of(forked[0]) if forked else None)
-        shared = [*self._shared(origin["trial"], what), *parent.living_at(stretch, what)]
+        before = parent.shared_at(stretch, self._shared_at_birth(origin["trial"], what))
+        shared = [*before, *parent.living_at(stretch, what)]
         return [line for line in shared if line["epoch"] <= origin["epoch"]]
 
     @cached_property

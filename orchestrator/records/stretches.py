@@ -40,6 +40,14 @@ class TrialLines:
         }
         return split_living(both[what], self.starts or {}, until=stretch)[0]
 
+    def shared_at(self, stretch: int | None, shared: Sequence[Line]) -> list[Line]:
+        """Return what lived of a branch's ``shared`` lines, its parent's, when ``stretch`` was its latest."""
+        starts = (
+            start for s, start in (self.starts or {}).items() if stretch is None or s <= stretch
+        )
+        end = min(starts, default=None)
+        return [line for line in shared if end is None or line["epoch"] < end]
+
 
 def stretch_starts(rows: Iterable[Entry], entries: Iterable[Entry]) -> dict[int, int]:
     """Return the first epoch of each later stretch of one trial.

@@ -5,11 +5,12 @@ pandas is imported when the first table is made, so that this room itself loads 
 
 from orchestrator.report.columns import legend
 from orchestrator.report.comparing import compare_lines, compare_table
-from orchestrator.report.days import days_table
+from orchestrator.report.days import checkpoints_line, days_table
 from orchestrator.report.edges import edge_hints
 from orchestrator.report.files import write_csvs
 from orchestrator.report.journal_table import journal_lines, journal_table
 from orchestrator.report.live_view import LiveView
+from orchestrator.report.narrator import request_words
 from orchestrator.report.panda_view import PandaView
 from orchestrator.report.plain_panda_view import PlainPandaView
 from orchestrator.report.plain_view import PlainView
@@ -31,6 +32,7 @@ __all__ = [
     "PlainPandaView",
     "PlainView",
     "View",
+    "checkpoints_line",
     "compare_lines",
     "compare_table",
     "days_table",
@@ -43,6 +45,7 @@ __all__ = [
     "open_panda_view",
     "open_view",
     "render",
+    "request_words",
     "runs_table",
     "show_lines",
     "trials_table",

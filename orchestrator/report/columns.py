@@ -62,7 +62,7 @@ def seconds(row: Row) -> float | None:
 
 
 def stopped_by(row: Row) -> str | None:
-    """Who stopped the trial, at which epoch, with what value against what cutoff."""
+    """Who stopped the trial, at which epoch, with what value against what cutoff (= where a tie came late)."""
     stop = row.trial.stopped_by
     if not stop:
         return None
@@ -70,7 +70,7 @@ def stopped_by(row: Row) -> str | None:
     value, cutoff = stop.get("value"), stop.get("cutoff")
     if value is None or cutoff is None:
         return text
-    sign = "<" if row.records.mode == "max" else ">"
+    sign = "=" if value == cutoff else "<" if row.records.mode == "max" else ">"
     return f"{text}: {number(value)} {sign} {number(cutoff)}"
 
 

@@ -48,16 +48,16 @@ class Narrator:
     def _effect(self, entry: Entry) -> str:
         asked = self._asked.get(entry.get("request") or "")
         cause = request_words(asked) if asked else _other_cause(str(entry.get("by") or ""))
-        return (
+        text = (
             f"effect of {cause} on day {entry.get('of_day', entry['day'])}: {entry.get('metric')}"
-            f" {_value(entry.get('before'))} -> {_value(entry.get('after'))}"
-            f" (the trend would have given {_value(entry.get('expected'))})"
         )
+        if entry.get("before") is None:
+            return f"{text} {_value(entry.get('after'))}, with no day before it to compare with"
+        trend = f" (the trend would have given {_value(entry.get('expected'))})"
+        return f"{text} {_value(entry['before'])} -> {_value(entry.get('after'))}{trend}"
 
     def _advice(self, entry: Entry) -> str:
-        return (
-            f"sitter, {entry.get('rule')}: {entry.get('suggests', '')}{_changes_after(': ', entry)}"
-        )
+        return f"sitter, {entry.get('rule')}: {_suggestion(entry)}{_changes_after(': ', entry)}"
 
     def _day(self, entry: Entry) -> str:
         before = self._days.get((entry["trial"], int(entry["day"]) - 1), {})
@@ -179,3 +179,9 @@ def _other_cause(by: str) -> str:
 
 def _value(value: Any) -> str:
     return "?" if value is None else cell(value) or "NaN"
+
+
+def _suggestion(entry: Mapping[str, Any]) -> str:
+    """Return what was suggested, without the full stop that a colon would follow."""
+    said = str(entry.get("suggests", ""))
+    return said.removesuffix(".") if entry.get("changes") else said

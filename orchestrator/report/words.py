@@ -62,6 +62,8 @@ def _declared(records: RunRecords, winner: dict[str, Any]) -> list[str]:
     if test:
         scores = ", ".join(f"{name} {number(value)}" for name, value in test.items())
         lines.append(f"  test: {scores}")
+    if winner.get("not_saved"):
+        return [*lines, f"  model: not saved: {winner['not_saved']}"]
     return [*lines, f"  model: {records.folder.best / 'model.keras'}"]
 
 

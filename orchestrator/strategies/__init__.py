@@ -14,5 +14,5 @@ __all__ = ["Ancestor", "Nursery", "Plan", "TrialSpec", "make_plan"]
 def make_plan(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
     """Return an experiment's plan: the one place that asks which strategy it is."""
     if experiment.strategy == "panda":
-        return panda(experiment, ancestor)
+        return panda(experiment, space, ancestor)
     return caviar(experiment, space)

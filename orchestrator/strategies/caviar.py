@@ -20,6 +20,7 @@ def caviar(experiment: Experiment, space: Space) -> Plan:
     return plan_of(
         experiment,
         trials,
+        space,
         scheduler=options.scheduler,
         max_concurrent_trials=None if concurrent == "auto" else concurrent,
     )

@@ -7,20 +7,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config import Experiment
+from orchestrator.domains import Space
 from orchestrator.searchers.random import trial_seed
 from orchestrator.strategies.plan import Nursery, Plan, TrialSpec, plan_of
 
 
 @dataclass(frozen=True)
 class Ancestor:
-    """A trial whose weights a panda goes on from: its checkpoint and what was in force."""
+    """A trial whose weights a panda goes on from: its checkpoint, and the seed and what was in force there."""
 
     checkpoint: str
+    seed: int
     hyperparameters: Mapping[str, Any]
     origin: Mapping[str, Any]
 
 
-def panda(experiment: Experiment, ancestor: Ancestor | None = None) -> Plan:
+def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
     """Plan one babysat trial, from the file's ``start`` or from an ancestor's weights.
 
     A panda's length is its days: ``epochs`` is their sum where a day is counted in epochs, and else the
@@ -32,7 +34,7 @@ def panda(experiment: Experiment, ancestor: Ancestor | None = None) -> Plan:
     spec = TrialSpec(
         "00000",
         0,
-        trial_seed(experiment.seed, 0),
+        ancestor.seed if ancestor else trial_seed(experiment.seed, 0),
         dict(ancestor.hyperparameters if ancestor else options.start),
         checkpoint=ancestor.checkpoint if ancestor else None,
         origin=ancestor.origin if ancestor else None,
@@ -45,4 +47,6 @@ def panda(experiment: Experiment, ancestor: Ancestor | None = None) -> Plan:
         keep_days=options.keep_days,
         schedule=tuple((change.epoch, dict(change.set)) for change in options.schedule),
     )
-    return plan_of(experiment, (spec,), epochs=nursery.epochs or experiment.epochs, nursery=nursery)
+    return plan_of(
+        experiment, (spec,), space, epochs=nursery.epochs or experiment.epochs, nursery=nursery
+    )

@@ -10,6 +10,7 @@ from orchestrator.config import Experiment
 from orchestrator.config.day import Day
 from orchestrator.config.options import NoSchedulerOptions
 from orchestrator.config.sitter_options import SitterOptions
+from orchestrator.domains import Space
 from orchestrator.records import Mode
 from orchestrator.schedulers.registry import SchedulerOptions
 
@@ -56,10 +57,13 @@ class Nursery:
 class Plan:
     """Which trials, for how many epochs each, under which scheduler, how many at once, and what stays on disk.
 
+    ``space`` is what the trials were drawn from; for a babysat one, the ranges its hyperparameters may take.
+
     ``max_concurrent_trials`` None means as many as the resources allow; ``keep_checkpoints`` counts over all trials.
     """
 
     trials: tuple[TrialSpec, ...]
+    space: Space
     epochs: int
     metric: str
     mode: Mode
@@ -79,10 +83,13 @@ class Plan:
         return f"{len(self.trials)} trials of up to {self.epochs} epochs"
 
 
-def plan_of(experiment: Experiment, trials: tuple[TrialSpec, ...], **more: Any) -> Plan:
+def plan_of(
+    experiment: Experiment, trials: tuple[TrialSpec, ...], space: Space, **more: Any
+) -> Plan:
     """Return the plan of ``trials`` with what every strategy takes from the experiment; ``more`` comes on top."""
     common: dict[str, Any] = {
         "trials": trials,
+        "space": space,
         "epochs": experiment.epochs,
         "metric": experiment.metric,
         "mode": experiment.mode,

@@ -29,11 +29,12 @@ class CarriedState:
         if len(seeds) == len(self.seeds):
             assign_all(seeds, self.seeds)
         optimizer = keras_optimizer(compiled)
-        shapes = [tuple(variable.shape) for variable in optimizer.variables]
+        slots = slots_of(optimizer)
+        shapes = [tuple(variable.shape) for variable in slots]
         if type(optimizer).__name__ == self.optimizer_kind and shapes == [
             a.shape for a in self.optimizer
         ]:
-            assign_all(optimizer.variables, self.optimizer)
+            assign_all(slots, self.optimizer)
 
 
 def carried_state(compiled: Compiled) -> CarriedState:
@@ -42,9 +43,15 @@ def carried_state(compiled: Compiled) -> CarriedState:
     return CarriedState(
         arrays_of(compiled.model.weights),
         arrays_of(seed_states(compiled.model)),
-        arrays_of(optimizer.variables),
+        arrays_of(slots_of(optimizer)),
         type(optimizer).__name__,
     )
+
+
+def slots_of(optimizer: Any) -> list[Any]:
+    """Return an optimizer's step counter and slots, but not its learning rate: that may be what changes."""
+    rate = getattr(optimizer, "_learning_rate", None)
+    return [variable for variable in optimizer.variables if variable is not rate]
 
 
 def check_same_weights(before: Any, after: Any, changed: Iterable[str]) -> None:

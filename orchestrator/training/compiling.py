@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras.src.random.seed_generator import global_seed_generator  # not public
 
-from orchestrator.catalog import CallableReference, UsersCode
+from orchestrator.catalog import CallableReference, UsersCode, source_files
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.hyperparameters import RecordedHyperparameters
@@ -95,11 +95,9 @@ def set_seed(reference: CallableReference, seed: int) -> None:
 def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
-    file = reference.file
-    return (
-        file is None
-        or re.search(r"\b(tf|tensorflow)\b.*\brandom\b", file.read_text("utf-8")) is not None
-    )
+    files = source_files(reference)
+    uses = re.compile(r"\b(tf|tensorflow)\b.*\brandom\b")
+    return not files or any(uses.search(file.read_text("utf-8")) for file in files)
 
 
 def watch_reads(

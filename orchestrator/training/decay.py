@@ -29,7 +29,7 @@ def _sqrt(rate: float, epoch: int, epochs: int) -> float:
 
 
 def _cosine(rate: float, epoch: int, epochs: int) -> float:
-    """Return half a cosine from 1 down to 1 - decay at the last epoch (Loshchilov & Hutter 2017)."""
+    """Return half a cosine from 1 towards 1 - decay, reached when all epochs are done (Loshchilov & Hutter 2017)."""
     return 1.0 - rate * 0.5 * (1.0 - math.cos(math.pi * epoch / max(1, epochs)))
 
 

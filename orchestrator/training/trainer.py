@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.training.carrying import carried_state, check_same_weights
 from orchestrator.training.checkpoint import Checkpoint
-from orchestrator.training.compiling import Built, build_model, compile_live, structure_of
+from orchestrator.training.compiling import Built, build_model
 from orchestrator.training.decay import learning_rate_at
+from orchestrator.training.generators import (
+    generator_state,
+    kept_generator_state,
+    set_generator_state,
+)
 from orchestrator.training.hyperparameters import (
     DEFAULTS,
     LIVE,
     batch_norm_momentum,
     batch_size_of,
-    structure_key,
 )
-from orchestrator.training.learners import Epoch, Learner, Tensors, make_learner
+from orchestrator.training.learner import Epoch, Learner, Tensors
 from orchestrator.training.optimizers import decays_weights
+from orchestrator.training.possible import (
+    COMPANION,
+    check_possible,
+    check_read,
+    read_while_training,
+)
 from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
 from orchestrator.training.task import TrainingTask
-
-PROGRAMS_KEPT = 24
-"""Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
-
-
-@dataclass
-class _Slot:
-    """A warm learner and why it is not a compiled one, if it is not."""
-
-    learner: Learner
-    reason: str | None
 
 
 class Trainer:
@@ -42,13 +40,11 @@ class Trainer:
     def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
         self.task = task
         self._tensors = Tensors(task.dataset)
-        self._programs: OrderedDict[str, _Slot] = OrderedDict()
-        self._programs_kept = programs_kept
-        self._slot: _Slot | None = None
+        self._programs = Programs(self._tensors, programs_kept)
+        self._slot: Slot | None = None
         self.hyperparameters: dict[str, Any] = {}
         self.seed = 0
         self.epoch = 0
-        self.traced = 0
         self._reads: frozenset[str] = frozenset()
 
     def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
@@ -58,41 +54,57 @@ class Trainer:
         self.epoch = 0
         self._slot = None
         built = self._build(self.hyperparameters)
-        key = structure_key(structure_of(built, self.hyperparameters))
-        self._slot = self._reused(key, built) or self._new(key, built)
-        self._reads = frozenset(built.reads)
-        self._set_momentum()
+        self._take(built)
 
     def change(self, changes: Mapping[str, Any]) -> Literal["live", "rebuilt"]:
         """Put new values in force on the model as it stands, its weights kept.
 
         "live": set in variables, nothing is compiled. "rebuilt": the model was built anew around its weights,
-        optimizer slots and averages. Raises TrialError, naming the layer, where weights would change shape; the
-        model is then as it was.
+        optimizer slots and averages. Raises as ``check_change`` does; the model is then as it was.
         """
         wanted = {**self.hyperparameters, **changes}
-        switches = decays_weights(wanted) != decays_weights(self.hyperparameters)
-        if changes.keys() <= LIVE and not changes.keys() & self._reads and not switches:
+        built = self.check_change(changes)
+        if built is None:
             self.hyperparameters = wanted
             self._set_momentum()
             return "live"
-        before = self.learner.compiled
-        built = self._build(wanted)
-        check_same_weights(before.model, built.model, changes)
-        state = carried_state(before)
-        key = structure_key(structure_of(built, wanted))
+        state = carried_state(self.learner.compiled)
         self.hyperparameters = wanted
-        self._slot = self._reused(key, built) or self._new(key, built)
-        self._reads = frozenset(built.reads)
-        state.put_into(self._slot.learner.compiled)
-        self._set_momentum()
+        self._take(built)
+        state.put_into(self.learner.compiled)
         return "rebuilt"
+
+    def check_change(self, changes: Mapping[str, Any]) -> Built | None:
+        """Return the model that new values need, None where they are live; the one in training is untouched.
+
+        Raises RequestError for what nothing reads or no training could use, TrialError, naming the layer, where
+        weights would change shape.
+        """
+        wanted = {**self.hyperparameters, **changes}
+        for name, value in changes.items():
+            check_possible(name, value)
+        before = self.learner.compiled
+        trained = read_while_training(wanted["optimizer"] if before.optimizer else None)
+        names = {name.removeprefix(COMPANION) for name in changes} | changes.keys() & self._reads
+        switches = decays_weights(wanted) != decays_weights(self.hyperparameters)
+        if names <= LIVE & trained and not names & self._reads and not switches:
+            return None
+        with kept_generator_state():
+            built = self._build(wanted)
+        check_read(changes, trained | built.reads.keys())
+        check_same_weights(before.model, built.model, changes)
+        return built
 
     def resume(self, checkpoint: Checkpoint) -> None:
         """Begin with a checkpoint's hyperparameters and go on from its state."""
         about = checkpoint.about
         self.begin(about["hyperparameters"], int(about["seed"]))
         self.restore(checkpoint)
+
+    @property
+    def traced(self) -> int:
+        """Return how many programs were made so far."""
+        return self._programs.traced
 
     @property
     def begun(self) -> bool:
@@ -167,6 +179,7 @@ class Trainer:
                 "epoch": self.epoch,
                 "seed": self.seed,
                 "hyperparameters": self.hyperparameters,
+                "generator": generator_state(),
                 **about,
             },
         )
@@ -179,6 +192,13 @@ class Trainer:
         assign_all(optimizer.variables, checkpoint.optimizer)
         self.seed = int(checkpoint.about["seed"])
         self.epoch = int(checkpoint.about["epoch"])
+        set_generator_state(checkpoint.about["generator"])
+
+    def _take(self, built: Built) -> None:
+        """Train in the program of a freshly built model from now on."""
+        self._slot = self._programs.of(built, self.hyperparameters)
+        self._reads = frozenset(built.reads)
+        self._set_momentum()
 
     def _build(self, hyperparameters: Mapping[str, Any]) -> Built:
         shape = (self.task.dataset.input_shape, self.task.dataset.num_classes)
@@ -207,32 +227,3 @@ class Trainer:
     def followed_momentum(self) -> float:
         """Return the BatchNormalization momentum that follows the current trial's steps per epoch."""
         return batch_norm_momentum(self.steps_per_epoch)
-
-    def _reused(self, key: str, built: Built) -> _Slot | None:
-        """Put a fresh model's state into the warm program of its structure, if there is one."""
-        slot = self._programs.get(key)
-        if slot is None:
-            return None
-        compiled = slot.learner.compiled
-        target, source = compiled.model.variables, built.model.variables
-        if [variable.shape for variable in target] != [variable.shape for variable in source]:
-            return None
-        assign_all(target, arrays_of(source))
-        if compiled.optimizer is not None:
-            compiled.optimizer.clear()
-        else:
-            fresh = built.model.optimizer
-            if not fresh.built:
-                fresh.build(built.model.trainable_variables)
-            assign_all(compiled.model.optimizer.variables, arrays_of(fresh.variables))
-        self._programs.move_to_end(key)
-        return slot
-
-    def _new(self, key: str, built: Built) -> _Slot:
-        compiled = compile_live(built, self.hyperparameters)
-        slot = _Slot(*make_learner(compiled, self._tensors, built.asked_momentum))
-        self.traced += 1
-        self._programs[key] = slot
-        while len(self._programs) > self._programs_kept:
-            self._programs.popitem(last=False)
-        return slot

@@ -6,6 +6,7 @@ An exception in a Tune scheduler ends the run, so nothing here may raise over wh
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
 from collections.abc import Sequence
@@ -163,5 +164,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Let the last, still warm, worker examine the winner."""
         verdict = self._listener.verdict()
         if verdict is not None and worker is not None:
-            self._listener.judged(ray.get(worker.judge.remote(verdict)))
-            self.judged = True
+            with contextlib.suppress(ray.exceptions.RayError):  # a new worker gets another try
+                metrics = ray.get(worker.judge.remote(verdict))
+                self._listener.judged(metrics)
+                self.judged = True

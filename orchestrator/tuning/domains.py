@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from ray import tune
+from ray.tune.search.sample import Float, Sampler
+from ray.tune.search.sample import Integer as TuneInteger
 
 from orchestrator.domains import (
     Choice,
@@ -18,6 +19,28 @@ from orchestrator.domains import (
     Space,
     Uniform,
 )
+from orchestrator.domains.one_minus import one_minus
+
+
+class _OurDraws(Sampler):  # type: ignore[misc]
+    """Draws as our domain does, where Ray has no such distribution.
+
+    Ray's steps are multiples of the step instead of steps from min, give both ends half a share, and refuse a min
+    that is no multiple; its whole numbers on a log scale are cut off where ours are rounded.
+    """
+
+    def __init__(self, ours: Domain) -> None:
+        self._ours = ours
+
+    def __str__(self) -> str:
+        return str(self._ours)
+
+    def sample(
+        self, domain: Any, config: Any = None, size: int = 1, random_state: Any = None
+    ) -> Any:
+        """Return a value, or ``size`` of them."""
+        values = [self._ours.from_unit(float(random_state.uniform())) for _ in range(size)]
+        return values if size > 1 else values[0]
 
 
 def to_tune(domain: Domain) -> Any:
@@ -26,37 +49,30 @@ def to_tune(domain: Domain) -> Any:
     Ray's integers exclude their upper end, so ours, which include it, get one more. ``one_minus_loguniform`` becomes
     Ray's log-uniform over 1-β, the quantity whose scale is logarithmic.
     """
-    step = getattr(domain, "step", None)
+    stepped = getattr(domain, "step", None) is not None
     match domain:
         case Fixed():
             return domain.value
         case Choice():
             return tune.choice(list(domain.values))
+        case Uniform() | LogUniform() if stepped:
+            return _drawn_as_ours(Float(domain.min, domain.max), domain)
         case Uniform():
-            return (
-                tune.quniform(domain.min, domain.max, step)
-                if step
-                else tune.uniform(domain.min, domain.max)
-            )
+            return tune.uniform(domain.min, domain.max)
         case LogUniform():
-            return (
-                tune.qloguniform(domain.min, domain.max, step)
-                if step
-                else tune.loguniform(domain.min, domain.max)
-            )
+            return tune.loguniform(domain.min, domain.max)
         case OneMinusLogUniform():
-            return tune.loguniform(1.0 - domain.max, 1.0 - domain.min)
-        case Integer():
-            return (
-                tune.qrandint(domain.min, domain.max, step)
-                if step
-                else tune.randint(domain.min, domain.max + 1)
-            )
-        case LogInteger():
-            return tune.lograndint(
-                domain.min, math.nextafter(domain.max + 1, 0) if step else domain.max + 1
-            )
+            return tune.loguniform(one_minus(domain.max), one_minus(domain.min))
+        case Integer() if not stepped:
+            return tune.randint(domain.min, domain.max + 1)
+        case Integer() | LogInteger():
+            return _drawn_as_ours(TuneInteger(domain.min, domain.max + 1), domain)
     raise TypeError(f"no Ray Tune domain for {domain!r}")
+
+
+def _drawn_as_ours(theirs: Any, ours: Domain) -> Any:
+    theirs.set_sampler(_OurDraws(ours))
+    return theirs
 
 
 def to_tune_space(space: Space) -> dict[str, Any]:

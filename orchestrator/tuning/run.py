@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
 from typing import Any
 
 import ray
 from ray import tune
 
-from orchestrator.domains import Space
-from orchestrator.schedulers import make_scheduler
+from orchestrator.schedulers import Scheduler, make_scheduler
 from orchestrator.strategies import Plan
 from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.conductor import Conductor, PlannedTrials
@@ -30,32 +31,39 @@ class _Starts(tune.Callback):  # type: ignore[misc]
         self._conductor.start(trial)
 
 
-def run_plan(plan: Plan, space: Space, job: Job, listener: Listener, cores: int) -> bool:
+def run_plan(
+    plan: Plan, job: Job, listener: Listener, cores: int, scheduler: Scheduler | None = None
+) -> bool:
     """Run every trial of ``plan``, telling ``listener`` what happens; return whether all of them ended.
 
-    ``cores`` is how many CPUs a cluster started for this run offers; False means the run was interrupted.
+    ``cores`` is how many CPUs a cluster started for this run offers. ``scheduler`` is one that knows earlier epochs
+    of the run; left out, it is the plan's, new. False means the run was interrupted.
     """
-    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    scheduler = scheduler or make_scheduler(plan.scheduler, plan.epochs, plan.mode)
     trials = PlannedTrials(plan.trials)
     conductor = Conductor(plan, scheduler, listener, trials)
     at_once = plan.max_concurrent_trials or max(1, int(cores / plan.cpus_per_trial))
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(at_once))
-    with running_ray(cores), tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch:
-        _tuner(plan, space, job, (trials, conductor), scratch).fit()
+    # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        running_ray(cores),
+        tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch,
+    ):
+        if plan.trials:
+            _tuner(plan, job, (trials, conductor), scratch).fit()
         if conductor.done and not conductor.judged:
             _judge_in_new_worker(job, listener)
     return conductor.done
 
 
-def _tuner(
-    plan: Plan, space: Space, job: Job, ours: tuple[PlannedTrials, Conductor], scratch: str
-) -> Any:
+def _tuner(plan: Plan, job: Job, ours: tuple[PlannedTrials, Conductor], scratch: str) -> Any:
     trials, conductor = ours
     resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
     trainable = tune.with_resources(tune.with_parameters(Worker, job=job), resources)
     return tune.Tuner(
         trainable,
-        param_space=to_tune_space(space),
+        param_space=to_tune_space(plan.space),
         tune_config=tune.TuneConfig(
             num_samples=-1 if plan.nursery else len(plan.trials),
             search_alg=trials,

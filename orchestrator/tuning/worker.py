@@ -17,7 +17,7 @@ from orchestrator.training.progress import Progress
 from orchestrator.tuning.job import Job, Report, Verdict
 
 if TYPE_CHECKING:
-    from orchestrator.training.panda.session import Birth
+    from orchestrator.training.panda.birth import Birth
     from orchestrator.training.session import Session
     from orchestrator.training.trainer import Trainer
 
@@ -115,7 +115,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
 def birth_of(spec: Mapping[str, Any]) -> Birth:
     """Return where a babysat trial comes from."""
-    from orchestrator.training.panda.session import Birth
+    from orchestrator.training.panda.birth import Birth
 
     checkpoint = spec.get("checkpoint")
     return Birth(

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.cli.app import PANELS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = [command.__name__ for commands in PANELS.values() for command in commands]
+COMMANDS = [command.__name__.rstrip("_") for commands in PANELS.values() for command in commands]
 HEAVY = ("ray", "tensorflow", "keras", "pandas", "numpy", "pydantic", "sklearn", "yaml", "pyarrow")
 
 

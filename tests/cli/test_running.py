@@ -77,7 +77,7 @@ def test_a_run_interrupted_before_its_first_trial_shows_no_table(a_run, capsys):
 )
 def test_the_exit_code_tells_how_a_run_ended(a_run, monkeypatch, run, code):
     a_run("done", **run)
-    monkeypatch.setattr("orchestrator.experiment.run", lambda *_: open_run("done"))
+    monkeypatch.setattr("orchestrator.experiment.run", lambda *_, **__: open_run("done"))
     if code is None:
         running.run(Path("e.yaml"))
         return

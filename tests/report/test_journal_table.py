@@ -4,6 +4,7 @@ import pytest
 
 from orchestrator.records import Request, RunRecords, read_run, write_request
 from orchestrator.report import journal_lines, journal_table
+from orchestrator.report.narrator import Narrator
 from tests.fortnight import ADA, MAIN, make_folder, write_fortnight
 
 
@@ -29,6 +30,14 @@ def test_asked_and_applied_are_two_rows(records):
 def test_an_effect_is_told_with_what_the_trend_would_have_given(records):
     said = "effect of set learning_rate 0.9 on day 2: val_accuracy 0.6 -> 0.3"
     assert f"{said} (the trend would have given 0.65)" in texts(records)
+
+
+def test_an_effect_on_the_first_day_is_told_without_a_comparison():
+    first = {"kind": "effect", "trial": MAIN, "day": 1, "epoch": 2, "by": "schedule"}
+    first |= {"of_day": 1, "metric": "val_accuracy", "before": None, "after": 0.7, "expected": None}
+    said = "effect of the schedule's change on day 1: val_accuracy 0.7"
+    told = Narrator("val_accuracy").hear(first)
+    assert told == f"{said}, with no day before it to compare with"
 
 
 def test_a_refusal_is_told_with_its_reason(records):

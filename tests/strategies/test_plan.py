@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import pytest
-
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
-from orchestrator.errors import ExperimentFileError
 from orchestrator.strategies import make_plan
 
 EXPERIMENT = {
@@ -39,8 +36,3 @@ def test_auto_leaves_the_number_of_trials_at_once_to_the_resources():
     assert plan().max_concurrent_trials is None
     caviar = {"num_samples": 4, "max_concurrent_trials": 3}
     assert plan(caviar=caviar).max_concurrent_trials == 3
-
-
-def test_a_panda_is_refused_in_one_sentence_until_it_can_be_run():
-    with pytest.raises(ExperimentFileError, match=r"^strategy: panda cannot be run yet"):
-        plan(strategy="panda", panda={"start": {"learning_rate": 0.1}})

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import OrchestratorError, TrialError
+from orchestrator.errors import OrchestratorError, RequestError
 from orchestrator.records.requests import Request
-from orchestrator.training.panda.memory import forecast
+from orchestrator.training.panda.branching import branch_off
+from orchestrator.training.panda.understanding import check_understood
 
 if TYPE_CHECKING:
     from orchestrator.training.panda.session import PandaSession
@@ -33,14 +34,35 @@ class Answers:
                 why=request.why,
                 at_day=request.at_day,
             )
-        if request.at_day is not None and panda.memory.day < request.at_day - 1:
-            return
-        panda.memory.handled.append(request.id)
         try:
+            check_understood(request)
+            if self._waits(request):
+                return
+            panda.memory.handled.append(request.id)
+            self._check_in_time(request)
             self._check_expected(request)
             self._apply(request)
         except OrchestratorError as error:
-            panda.note("refused", request=request.id, action=request.action, reason=str(error))
+            if request.id not in panda.memory.handled:
+                panda.memory.handled.append(request.id)
+            reason = " ".join(str(error).split())
+            panda.note("refused", request=request.id, action=request.action, reason=reason)
+
+    def _waits(self, request: Request) -> bool:
+        """Return whether a request is for a day that is still to come."""
+        panda, day = self._panda, request.at_day
+        return day is not None and panda.memory.day < day - 1 and not panda.is_over
+
+    def _check_in_time(self, request: Request) -> None:
+        """Refuse what needs another epoch of a panda that is over; before its end was told, it may be taken back."""
+        panda = self._panda
+        if not panda.is_over or request.action in ("branch", "note"):
+            return
+        if request.action == "rollback" and panda.ending is None and request.at_day is None:
+            return
+        raise RequestError(
+            f"{request.action}: expected a panda in training. Received: one that ended on day {panda.memory.day}."
+        )
 
     def apply_schedule(self) -> None:
         """Apply what the plan has scheduled for this many finished epochs."""
@@ -49,47 +71,16 @@ class Answers:
             if epoch > panda.trainer.epoch:
                 return
             panda.memory.scheduled += 1
-            self.change(changes, by="schedule")
-
-    def change(self, changes: Mapping[str, Any], by: str, request: str | None = None) -> None:
-        """Put new values in force and journal old and new."""
-        panda = self._panda
-        before = dict(panda.trainer.hyperparameters)
-        how = panda.trainer.change(changes)
-        memory = panda.memory
-        memory.changed += [name for name in changes if name not in memory.changed]
-        panda.sitter.changed(changes)
-        panda.note(
-            "applied",
-            request=request,
-            by=by,
-            action="set",
-            changes={name: [before.get(name), value] for name, value in changes.items()},
-            how=how,
-        )
-        self.await_effect(request=request, by=by)
-
-    def await_effect(self, **of: Any) -> None:
-        """Remember to tell, at the end of the coming day, what a change did."""
-        panda = self._panda
-        values = [day["metrics"][panda.goal.metric] for day in panda.memory.days]
-        panda.memory.effects.append(
-            {
-                **of,
-                "of_day": panda.memory.day + 1,
-                "metric": panda.goal.metric,
-                "before": values[-1] if values else None,
-                "expected": forecast(values),
-            }
-        )
+            panda.change(changes, by="schedule")
 
     def roll_back(self, arguments: Mapping[str, Any], by: str, request: str | None = None) -> None:
         """Return to a day's end, or to the epoch at one."""
         panda = self._panda
-        if arguments.get("to_epoch") is not None:
-            checkpoint = panda.days.of_epoch(int(arguments["to_epoch"]))
+        today, epoch, day = panda.memory.day, arguments.get("to_epoch"), arguments.get("to_day")
+        if epoch is not None:
+            checkpoint = panda.days.of_epoch(int(epoch), today)
         else:
-            checkpoint = panda.days.load(int(arguments["to_day"]))
+            checkpoint = panda.days.load(int(day or 0), today)
         left = {"from_epoch": panda.trainer.epoch, "from_day": panda.memory.day}
         before = dict(panda.trainer.hyperparameters)
         panda.go_back(checkpoint)
@@ -110,18 +101,18 @@ class Answers:
         panda, arguments = self._panda, request.arguments
         match request.action:
             case "set":
-                self.change(arguments["changes"], by=request.who, request=request.id)
+                panda.change(arguments["changes"], by=request.who, request=request.id)
                 return
             case "rollback":
                 self.roll_back(arguments, by=request.who, request=request.id)
                 return
             case "branch":
-                self._branch(request)
+                branch_off(panda, request)
                 return
             case "pause" | "continue":
                 panda.paused = request.action == "pause"
             case "stop":
-                panda.ended = panda.progress.stopped = True
+                panda.ending = "stopped"
         panda.note(
             "applied",
             request=request.id,
@@ -131,45 +122,11 @@ class Answers:
             how=None,
         )
 
-    def _branch(self, request: Request) -> None:
-        """Let a new trial start from one of this panda's days."""
-        panda, arguments = self._panda, request.arguments
-        day = arguments.get("at_day")
-        day = panda.memory.day if day is None else int(day)
-        origin = panda.days.load(day)
-        changes = dict(arguments.get("changes") or {})
-        in_force = origin.about["hyperparameters"]
-        panda.progress.branches.append(
-            {
-                "trial": arguments["name"],
-                "seed": origin.about["seed"],
-                "hyperparameters": {**origin.about["chosen"], **changes},
-                "checkpoint": str(panda.days.file(day)),
-                "changes": changes,
-                "origin": {
-                    "run": None,
-                    "trial": panda.trial,
-                    "day": day,
-                    "epoch": int(origin.about["epoch"]),
-                    "stretch": int(origin.about["panda"]["stretch"]),
-                },
-            }
-        )
-        panda.note(
-            "applied",
-            request=request.id,
-            by=request.who,
-            action="branch",
-            branch=arguments["name"],
-            changes={name: [in_force.get(name), value] for name, value in changes.items()},
-            to_day=day,
-        )
-
     def _check_expected(self, request: Request) -> None:
         in_force = self._panda.trainer.hyperparameters
         for name, value in request.expect.items():
             if in_force.get(name) != value:
-                raise TrialError(
+                raise RequestError(
                     f"{name}: expected {value!r} in force, as asked. Received: {in_force.get(name)!r},"
                     " since it was changed meanwhile."
                 )

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.sitter import DayRecord, Finding, learning_rates, suggest
-from orchestrator.training.panda.answers import Answers
 from orchestrator.training.panda.comparing import compare_branches
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ class Care:
 
     def __init__(self, panda: PandaSession) -> None:
         self._panda = panda
-        self._answers = Answers(panda)
 
     @property
     def acts(self) -> bool:
@@ -48,9 +46,7 @@ class Care:
             evidence=found.evidence,
         )
         if self.acts:
-            self._answers.change(
-                {"learning_rate": found.learning_rate}, by="sitter:learning_rate_test"
-            )
+            panda.change({"learning_rate": found.learning_rate}, by="sitter:learning_rate_test")
 
     def show_day_0(self) -> None:
         """Show the sitter the untrained model, against which a first epoch is judged."""
@@ -66,8 +62,11 @@ class Care:
         alpha = panda.trainer.hyperparameters.get("learning_rate")
         return any([self._heed(found) for found in panda.sitter.after_epoch(row["metrics"], alpha)])
 
-    def end_day(self, row: Mapping[str, Any]) -> None:
-        """Close the day: its checkpoint, its line in the journal, what changes did, the sitter's look."""
+    def end_day(self, row: Mapping[str, Any]) -> bool:
+        """Close the day: its checkpoint, its line in the journal, what changes did, the sitter's look.
+
+        Returns whether the sitter took the panda somewhere else.
+        """
         panda = self._panda
         memory = panda.memory
         seconds = memory.seconds_today
@@ -75,7 +74,7 @@ class Care:
         metrics = dict(row["metrics"])
         memory.days.append({"day": memory.day, "epoch": panda.trainer.epoch, "metrics": metrics})
         findings = panda.sitter.after_day(self._day(memory.day, metrics))
-        bytes_kept = panda.days.save(memory.day, panda.checkpoint())
+        bytes_kept = panda.end_of_day()
         panda.note(
             "day",
             metrics=metrics,
@@ -85,10 +84,9 @@ class Care:
             seconds=seconds,
         )
         self._tell_effects(row)
-        for finding in findings:
-            if self._heed(finding):
-                break
-        panda.days.prune(panda.sitter.needed_days)
+        went_elsewhere = any(self._heed(finding) for finding in findings)
+        panda.days.prune(panda.memory.day, panda.sitter.needed_days)
+        return went_elsewhere
 
     def _day(self, day: int, metrics: Mapping[str, Any]) -> DayRecord:
         trainer = self._panda.trainer
@@ -116,12 +114,12 @@ class Care:
         by = f"sitter:{finding.rule}"
         if finding.action == "stop":
             panda.note("verdict", text=finding.verdict or finding.text)
-            panda.ended = panda.progress.stopped = True
+            panda.ending = "stopped"
             return True
         if finding.action == "branch_and_compare":
             compare_branches(panda, finding)
             return True
         panda.return_by_sitter(int(finding.to_day or 0), by)
         if finding.changes:
-            self._answers.change(finding.changes, by=by)
+            panda.change(finding.changes, by=by)
         return True

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RecordError
+from orchestrator.records import write_atomically
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 _DAY_FILE = re.compile(r"day-(\d{5})\.npz")
@@ -17,7 +20,9 @@ _DAY_FILE = re.compile(r"day-(\d{5})\.npz")
 class DayCheckpoints:
     """One trial's folder of checkpoints: ``day-00005.npz`` is the end of day 5, day 0 is before training.
 
-    ``keep_days`` bounds how many days' ends stay besides day 0 and those asked to stay; None keeps all.
+    Beside it lies ``best-00005.npz``, the trial's best state by then. ``keep_days`` bounds how many days' ends stay
+    besides day 0 and those asked to stay; None keeps all. Files of days after ``today`` are those of days that a
+    rollback abandoned: they are days no more.
     """
 
     folder: Path
@@ -43,18 +48,18 @@ class DayCheckpoints:
         self.folder.mkdir(parents=True, exist_ok=True)
         save_checkpoint(self.last, checkpoint)
 
-    def load(self, day: int) -> Checkpoint:
+    def load(self, day: int, today: int) -> Checkpoint:
         """Return the end of ``day``. Raises RecordError where it is not kept."""
-        if not self.file(day).exists():
-            kept = ", ".join(map(str, self.kept())) or "none"
+        if day not in self.kept(today):
+            kept = ", ".join(map(str, self.kept(today))) or "none"
             raise RecordError(f"day {day}: expected a day whose end is kept. Known: {kept}.")
         return load_checkpoint(self.file(day))
 
-    def of_epoch(self, epoch: int) -> Checkpoint:
-        """Return the day's end that lies exactly after ``epoch`` epochs. Raises RecordError where none does."""
+    def of_epoch(self, epoch: int, today: int) -> Checkpoint:
+        """Return the day that ends exactly after ``epoch`` epochs. Raises RecordError where none does."""
         ends = {}
-        for day in self.kept():
-            checkpoint = self.load(day)
+        for day in self.kept(today):
+            checkpoint = self.load(day, today)
             ends[int(checkpoint.about["epoch"])] = checkpoint
         if epoch not in ends:
             known = ", ".join(map(str, sorted(ends))) or "none"
@@ -63,15 +68,61 @@ class DayCheckpoints:
             )
         return ends[epoch]
 
-    def kept(self) -> list[int]:
+    def kept(self, today: int) -> list[int]:
         """Return the days whose ends are here, ascending."""
+        return [day for day in self._files() if day <= today]
+
+    def prune(self, today: int, needed: Collection[int]) -> None:
+        """Delete the oldest days beyond ``keep_days``, but never day 0 nor one of ``needed``; and abandoned ones."""
+        if self.keep_days is None:
+            return
+        old = [day for day in self.kept(today) if day > 0][: -self.keep_days]
+        for day in self._files():
+            if day > today or (day in old and day not in needed):
+                self.file(day).unlink(missing_ok=True)
+                self._best(day).unlink(missing_ok=True)
+
+    def keep_best(self, when: int | str, best: Path) -> None:
+        """Remember the trial's best state as it is on a day, or at the last report; it costs no copy."""
+        _link(best, self._best(when))
+
+    def give_best(self, when: int | str, best: Path) -> bool:
+        """Put the best state of then back; return whether there was one."""
+        _link(self._best(when), best)
+        return best.exists()
+
+    def claim(self, request: str) -> bool:
+        """Take this folder for the trial that ``request`` asked for; return whether it is free, or is that one's."""
+        mark = self.folder / "asked"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if not any(self.folder.iterdir()):
+            write_atomically(mark, request)
+        return mark.exists() and mark.read_text("utf-8") == request
+
+    def lend(self, branch: DayCheckpoints, until: int) -> None:
+        """Give a branch the days up to ``until``; it costs no copy."""
+        for day in self.kept(until):
+            _link(self.file(day), branch.file(day))
+
+    def _best(self, when: int | str) -> Path:
+        return self.folder / (
+            f"best-{when:05d}.npz" if isinstance(when, int) else f"best-{when}.npz"
+        )
+
+    def _files(self) -> list[int]:
         found = (_DAY_FILE.fullmatch(file.name) for file in self.folder.glob("day-*.npz"))
         return sorted(int(match[1]) for match in found if match)
 
-    def prune(self, needed: Collection[int]) -> None:
-        """Delete the oldest days beyond ``keep_days``, but never day 0 nor one of ``needed``."""
-        if self.keep_days is None:
-            return
-        for day in [day for day in self.kept() if day > 0][: -self.keep_days]:
-            if day not in needed:
-                self.file(day).unlink(missing_ok=True)
+
+def _link(source: Path, target: Path) -> None:
+    """Let ``target`` be the file that is at ``source`` now, or none: checkpoints are replaced, never changed."""
+    if not source.exists():
+        target.unlink(missing_ok=True)
+        return
+    aside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    aside.unlink(missing_ok=True)
+    try:
+        os.link(source, aside)
+    except OSError:  # a filesystem without links
+        shutil.copyfile(source, aside)
+    aside.replace(target)

@@ -54,6 +54,20 @@ class Memory:
         }
         return Memory.from_plain(values)
 
+    def await_effect(self, request: str | None, by: str, metric: str) -> None:
+        """Remember to tell, at the end of the coming day, what a change did."""
+        values = [day["metrics"][metric] for day in self.days]
+        self.effects.append(
+            {
+                "request": request,
+                "by": by,
+                "of_day": self.day + 1,
+                "metric": metric,
+                "before": values[-1] if values else None,
+                "expected": forecast(values),
+            }
+        )
+
     def new_day(self) -> None:
         """Begin the next day."""
         self.day += 1

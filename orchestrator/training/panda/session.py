@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.records import RunFolder, is_better
 from orchestrator.records.requests import requests_of
@@ -14,6 +13,7 @@ from orchestrator.sitter import Sitter
 from orchestrator.strategies import Nursery
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from orchestrator.training.panda.answers import Answers
+from orchestrator.training.panda.birth import Birth
 from orchestrator.training.panda.care import Care
 from orchestrator.training.panda.days import DayCheckpoints
 from orchestrator.training.panda.memory import Memory
@@ -21,23 +21,10 @@ from orchestrator.training.progress import Progress
 from orchestrator.training.session import Goal, checkpoint_file, finite, train_epoch
 from orchestrator.training.trainer import Trainer
 
+Ending = Literal["stopped", "diverged"]
+
 PAUSE_SECONDS = 0.2
 """How often a paused panda looks for requests."""
-
-
-@dataclass(frozen=True)
-class Birth:
-    """Where a panda comes from: hyperparameters and a seed, or a checkpoint and what to change on it.
-
-    A ``branch`` shares the days of the panda whose checkpoint it is; another start from a checkpoint is a new life.
-    """
-
-    trial: str
-    seed: int
-    hyperparameters: Mapping[str, Any]
-    checkpoint: Path | None = None
-    branch: bool = False
-    changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class PandaSession:
@@ -54,7 +41,7 @@ class PandaSession:
             nursery.sitter, goal.metric, goal.mode, trainer.validation_rows, nursery.epochs
         )
         self.paused = False
-        self.ended = False
+        self.ending: Ending | None = None
         self.progress = Progress()
         self._best: float | None = None
         self._begun = False
@@ -64,22 +51,34 @@ class PandaSession:
         """Return the panda's name."""
         return self.birth.trial
 
+    @property
+    def is_over(self) -> bool:
+        """Return whether it ended or has lived all its days."""
+        return self.ending is not None or self.memory.day >= self.nursery.days
+
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train for about ``seconds`` and to the end of an epoch at least; a paused panda only listens."""
         self.progress = progress
-        if not self._begun:
+        starts = not self._begun
+        if starts:
             self._begin()
         deadline = time.monotonic() + seconds
-        while not self.ended and self.memory.day < self.nursery.days:
+        while not self.is_over:
             self._listen()
             if self.paused:
                 time.sleep(PAUSE_SECONDS)
-            elif not self.ended and self.memory.day < self.nursery.days:
+            elif not self.is_over:
                 self._epoch()
+            if self.is_over:
+                self._listen()
             if time.monotonic() > deadline:
                 break
-        progress.done = self.ended or self.memory.day >= self.nursery.days
-        self.days.save_last(self.checkpoint())
+        progress.done = self.is_over
+        progress.stopped = self.ending == "stopped"
+        progress.diverged = self.ending == "diverged"
+        if starts or progress.rows or progress.journal or progress.done:
+            self.days.save_last(self.checkpoint())
+            self.days.keep_best("last", self._best_file)
 
     def note(self, kind: str, **facts: Any) -> None:
         """Add an entry to the journal."""
@@ -107,8 +106,10 @@ class PandaSession:
                 "panda": self.memory.to_plain(),
                 "best": self._best,
                 "paused": self.paused,
+                "ending": self.ending,
                 "rows": self.progress.rows,
                 "journal": self.progress.journal,
+                "branches": self.progress.branches,
             }
         )
 
@@ -118,6 +119,19 @@ class PandaSession:
         self.trainer.resume(checkpoint)
         self.memory = self.memory.gone_back_to(earlier)
         self.sitter.remember(earlier.sitter)
+        had_best = self.days.give_best(self.memory.day, self._best_file)
+        self._best = checkpoint.about["best"] if had_best else None
+
+    def change(self, changes: Mapping[str, Any], by: str, **facts: Any) -> None:
+        """Put new values in force and journal old and new."""
+        before = dict(self.trainer.hyperparameters)
+        how = self.trainer.change(changes)
+        self.memory.changed += [name for name in changes if name not in self.memory.changed]
+        self.sitter.changed(changes)
+        old_and_new = {name: [before.get(name), value] for name, value in changes.items()}
+        entry = {"request": None, "by": by, "action": "set"} | facts
+        self.note("applied", **entry, changes=old_and_new, how=how)
+        self.memory.await_effect(entry["request"], by, self.goal.metric)
 
     def return_by_sitter(self, day: int, by: str) -> None:
         """Go back to a day's end on the sitter's own account: what it has spent stays spent."""
@@ -139,11 +153,12 @@ class PandaSession:
             self.trainer.begin(self.birth.hyperparameters, self.birth.seed)
         if self.birth.changes:
             self.trainer.change(self.birth.changes)
+            self.sitter.changed(self.birth.changes)
         care = Care(self)
-        care.test_learning_rate()
         if not self.birth.branch:
             care.show_day_0()
         self.days.save(self.memory.day, self.checkpoint())
+        care.test_learning_rate()
 
     def _inherit(self, checkpoint: Checkpoint) -> None:
         """Take a parent's weights; a branch of a panda shares its days, a promoted trial starts at day 0."""
@@ -153,7 +168,9 @@ class PandaSession:
             self.trainer.epoch = 0
             return
         shared = Memory.from_plain(parent)
-        self.memory = Memory(day=shared.day, days=shared.days, tested=True)
+        self.memory = Memory(
+            day=shared.day, days=shared.days, tested=True, scheduled=shared.scheduled
+        )
         self.sitter.remember(shared.sitter)
 
     def _resume(self, checkpoint: Checkpoint) -> None:
@@ -163,9 +180,18 @@ class PandaSession:
         self.memory = Memory.from_plain(about["panda"])
         self.sitter.remember(self.memory.sitter)
         self._best = about["best"]
+        self.days.give_best("last", self._best_file)
         self.paused = bool(about["paused"])
+        self.ending = about["ending"]
         self.progress.rows.extend(about["rows"])
         self.progress.journal.extend(about["journal"])
+        self.progress.branches.extend(about["branches"])
+
+    def end_of_day(self) -> int:
+        """Keep the day that just ended, and the best state by then; return the bytes of the former."""
+        size = self.days.save(self.memory.day, self.checkpoint())
+        self.days.keep_best(self.memory.day, self._best_file)
+        return size
 
     def _listen(self) -> None:
         """Deal with what was asked since, then with what the plan has scheduled for now."""
@@ -174,42 +200,42 @@ class PandaSession:
         for request in requests_of(run, self.trial):
             if request.id not in self.memory.handled:
                 answers.answer(request)
-        answers.apply_schedule()
-
-    def take_rows(self, rows: list[dict[str, Any]]) -> None:
-        """Make epochs just trained the panda's own: told, counted, and judged."""
-        memory = self.memory
-        for row in rows:
-            self.progress.rows.append(row | {"stretch": memory.stretch})
-            memory.epochs_today += 1
-            memory.seconds_today += row["seconds"]
-            memory.steps_today += self.trainer.steps_per_epoch
+        if not self.is_over:
+            answers.apply_schedule()
 
     def _epoch(self) -> None:
-        row = train_epoch(self.trainer, self.trial, self.goal.metric)
-        self.take_rows([row])
+        self.live_through(train_epoch(self.trainer, self.trial, self.goal.metric))
+
+    def live_through(self, row: dict[str, Any]) -> bool:
+        """Take in an epoch just trained: tell it, judge it, end the day; return whether the panda went elsewhere."""
+        memory = self.memory
+        self.progress.rows.append(row | {"stretch": memory.stretch})
+        memory.epochs_today += 1
+        memory.seconds_today += row["seconds"]
+        memory.steps_today += self.trainer.steps_per_epoch
         self._save_if_best(row)
         care = Care(self)
         if care.after_epoch(row):
-            return
+            return True
         if not finite(row["metrics"].get("loss")):
-            self.progress.diverged = self.ended = True
+            self.ending = "diverged"
             self.note(
                 "verdict", text="the loss is not finite and no sitter may act: the panda ends"
             )
-            return
-        memory = self.memory
+            return True
         today = (memory.epochs_today, memory.seconds_today, memory.steps_today)
-        if self.nursery.day.reached(*today):
-            care.end_day(row)
+        return self.nursery.day.reached(*today) and care.end_day(row)
 
     def _save_if_best(self, row: Mapping[str, Any]) -> None:
         value = row["metrics"][self.goal.metric]
         if is_better(value, self._best, self.goal.mode):
             self._best = value
             about = {"trial": self.trial, "chosen": self.chosen, **row}
-            file = checkpoint_file(self.goal.checkpoints, self.trial)
-            save_checkpoint(file, self.trainer.checkpoint(about))
+            save_checkpoint(self._best_file, self.trainer.checkpoint(about))
+
+    @property
+    def _best_file(self) -> Path:
+        return checkpoint_file(self.goal.checkpoints, self.trial)
 
     @property
     def chosen(self) -> dict[str, Any]:

@@ -1,0 +1,204 @@
+"""A model in training: ask it for changes, from any terminal that sees the run's folder; see its days."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.destination import destination, terminal_width
+from orchestrator.cli.options import RUNS, Format, Output, Storage
+from orchestrator.errors import RequestError, explain
+
+if TYPE_CHECKING:
+    from orchestrator.experiment import Panda
+    from orchestrator.records import Request
+
+PandaName = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN[/TRIAL]",
+        help="A run's name or the path of its folder; with /NAME, its branch of that name.",
+        show_default=False,
+    ),
+]
+Values = Annotated[
+    list[str], typer.Argument(metavar="NAME=VALUE...", help="New values.", show_default=False)
+]
+Why = Annotated[
+    str | None, typer.Option("--why", metavar="TEXT", show_default=False, help="For the journal.")
+]
+AtDay = Annotated[
+    int | None,
+    typer.Option(
+        "--at-day", metavar="N", show_default=False, help="Not now, but when day N begins."
+    ),
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Allow values outside the search space, with a warning.")
+]
+
+
+def set_(  # noqa: PLR0913 (a command's parameters are its flags)
+    run: PandaName,
+    values: Values,
+    why: Why = None,
+    at_day: AtDay = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--expect",
+            metavar="NAME=VALUE",
+            show_default=False,
+            help="Refuse where another value is in force, now or then.",
+        ),
+    ] = None,
+    force: Force = False,
+    storage: Storage = RUNS,
+) -> None:
+    """Change hyperparameters between two epochs: set RUN learning_rate=0.01 --why "it bounces"."""
+    changes = _assignments(values, "set")
+    believed = _assignments(expect or (), "--expect")
+    _ask(run, storage, lambda panda: panda.set(changes, why, at_day, believed, force))
+
+
+def pause(run: PandaName, why: Why = None, at_day: AtDay = None, storage: Storage = RUNS) -> None:
+    """Wait after the current epoch, until told to continue."""
+    _ask(run, storage, lambda panda: panda.pause(why, at_day))
+
+
+def continue_(run: PandaName, why: Why = None, storage: Storage = RUNS) -> None:
+    """Go on after a pause."""
+    _ask(run, storage, lambda panda: panda.continue_(why))
+
+
+def rollback(  # noqa: PLR0913
+    run: PandaName,
+    to_day: Annotated[
+        int | None,
+        typer.Option("--to-day", metavar="N", show_default=False, help="Its end; 0: the start."),
+    ] = None,
+    to_epoch: Annotated[
+        int | None,
+        typer.Option("--to-epoch", metavar="N", show_default=False, help="One at a day's end."),
+    ] = None,
+    why: Why = None,
+    at_day: AtDay = None,
+    storage: Storage = RUNS,
+) -> None:
+    """Return to an earlier day: weights, optimizer, averages, generators, hyperparameters."""
+    _ask(run, storage, lambda panda: panda.rollback(to_day, to_epoch, why, at_day))
+
+
+def branch(  # noqa: PLR0913
+    run: PandaName,
+    name: Annotated[
+        str, typer.Option("--name", metavar="NAME", show_default=False, help="The branch's name.")
+    ],
+    values: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", show_default=False, help="A new value in it."),
+    ] = None,
+    at_day: Annotated[
+        int | None,
+        typer.Option(
+            "--at-day", metavar="N", show_default=False, help="Fork at day N's end, not the latest."
+        ),
+    ] = None,
+    why: Why = None,
+    force: Force = False,
+    storage: Storage = RUNS,
+) -> None:
+    """Let a second model go on from a day's end, with other values, beside the first."""
+    changes = _assignments(values or (), "--set")
+    _ask(run, storage, lambda panda: panda.branch(name, changes, at_day, why, force))
+
+
+def note(
+    run: PandaName,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember.")],
+    storage: Storage = RUNS,
+) -> None:
+    """Put a sentence into the journal."""
+    _ask(run, storage, lambda panda: panda.note(text))
+
+
+def stop(run: PandaName, why: Why = None, at_day: AtDay = None, storage: Storage = RUNS) -> None:
+    """End the training as though its days were over; the model is examined and kept."""
+    _ask(run, storage, lambda panda: panda.stop(why, at_day))
+
+
+def journal(
+    run: PandaName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Tell what was asked, what was done, and what it did; --format and --output give a table."""
+    from orchestrator.experiment import Run, open_panda
+    from orchestrator.report import journal_lines
+
+    where = destination(format, output)
+    panda = open_panda(run, storage)
+    opened = Run(panda.folder)
+    if format is not None or output is not None:
+        where.write(opened.journal(panda.trial))
+        return
+    lines = journal_lines(opened.records, panda.trial, terminal_width())
+    typer.echo("\n".join(lines or ["the journal is empty"]))
+
+
+def days(
+    run: PandaName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Show one row a day: metrics, change since yesterday, what was in force, what was done."""
+    from orchestrator.experiment import Run, open_panda
+    from orchestrator.experiment.askable import babysat_trial
+    from orchestrator.report import checkpoints_line
+
+    where = destination(format, output)
+    panda = open_panda(run, storage)
+    opened = Run(panda.folder)
+    trial = babysat_trial(opened.records, panda.trial).trial
+    where.write(opened.days(trial))
+    if where.format == "table" and where.output is None:
+        typer.echo(f"\n{checkpoints_line(opened.records, trial)}")
+
+
+def _ask(run: str, storage: Path, request: Callable[[Panda], Request]) -> None:
+    """Put a request down and say so; what was allowed by force is a warning."""
+    from orchestrator.experiment import open_panda
+    from orchestrator.experiment.changes import OutOfRangeWarning
+    from orchestrator.records import read_run
+    from orchestrator.report import request_words
+
+    panda = open_panda(run, storage)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", OutOfRangeWarning)
+        asked = request(panda)
+    for warning in caught:
+        typer.echo(f"warning: {warning.message}", err=True)
+    entry = {"action": asked.action, "arguments": asked.arguments}
+    when = f" at day {asked.at_day}" if asked.at_day is not None else ""
+    typer.echo(f"asked trial {asked.trial}: {request_words(entry)}{when}")
+    if storage != RUNS:  # so that the command can be pasted
+        run = str(panda.folder.path)
+    if read_run(panda.folder.path).status == "interrupted":
+        typer.echo(f"the run is interrupted; 'orchestrator resume {run}' takes it up", err=True)
+    else:
+        typer.echo(f"what becomes of it: orchestrator journal {run}")
+
+
+def _assignments(texts: Iterable[str], where: str) -> dict[str, Any]:
+    """Return ``name=value`` pairs, the values read as YAML. Raises RequestError for what is none."""
+    from orchestrator.config.document import parse_value
+
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, written = text.partition("=")
+        if not equals or not name.strip() or not written.strip():
+            raise RequestError(explain(where, "expected name=value", text))
+        if name.strip() in found:
+            raise RequestError(f"{where}: expected each name once. Received: {name.strip()} twice.")
+        found[name.strip()], _ = parse_value(written, f"{where} {text}")
+    return found

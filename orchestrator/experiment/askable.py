@@ -1,0 +1,94 @@
+"""What a babysat run can be asked: which trial, which days, which names."""
+
+from __future__ import annotations
+
+from orchestrator.errors import RequestError, UnknownNameError, explain
+from orchestrator.records import RunRecords, TrialRecord
+from orchestrator.records.folder import SAFE_NAME
+
+
+def babysat_trial(records: RunRecords, name: str | None = None) -> TrialRecord:
+    """Return a babysat run's trial of that name, or its first one."""
+    if records.experiment.get("strategy") != "panda":
+        raise RequestError(
+            f"{records.name}: expected a babysat run (strategy: panda). Received: a caviar, whose trials"
+            " are left alone. 'orchestrator promote' makes a panda of one."
+        )
+    if not records.trials:
+        raise RequestError(
+            f"{records.name}: expected a model in training. Received: none started yet."
+        )
+    if name is None:
+        return next((trial for trial in records.trials if not trial.is_branch), records.trials[0])
+    found = records.trial(name)
+    if found is None:
+        known = [trial.trial for trial in records.trials]
+        expected = "expected a trial or branch of the run"
+        raise UnknownNameError(explain(records.name, expected, name, known))
+    return found
+
+
+def _finished_days(records: RunRecords, trial: str) -> int:
+    days = records.days_of(trial)
+    found = records.trial(trial)
+    origin = found.origin if found is not None and found.is_branch else None
+    forked = int((origin or {}).get("day") or 0)
+    return max(forked, int(days[-1]["day"]) if days else 0)
+
+
+def check_coming(records: RunRecords, trial: str, day: int | None) -> None:
+    """Raise RequestError where a day is over, or beyond the last one."""
+    if day is None:
+        return
+    today = _finished_days(records, trial) + 1
+    planned = (records.experiment.get("panda") or {}).get("days")
+    if day < today:
+        raise RequestError(
+            f"--at-day: expected a day that is not over. Received: {day}, on day {today}."
+        )
+    if isinstance(planned, int) and day > planned:
+        raise RequestError(f"--at-day: expected one of the run's {planned} days. Received: {day}.")
+
+
+def kept_ends(records: RunRecords, trial: str) -> dict[int, int]:
+    """Return the last epoch of each living day whose checkpoint is there; day 0 ends at epoch 0."""
+    ends = {0: 0} | {int(day["day"]): int(day["epoch"]) for day in records.days_of(trial)}
+    found = records.trial(trial)
+    if found is not None and found.is_branch and found.origin is not None:
+        ends[int(found.origin["day"])] = int(found.origin["epoch"])
+    place = records.folder.checkpoints / trial
+    return {d: epoch for d, epoch in ends.items() if (place / f"day-{d:05d}.npz").is_file()}
+
+
+def check_kept(records: RunRecords, trial: str, day: int, where: str) -> None:
+    """Raise RequestError where no model of that day can be returned to."""
+    kept = kept_ends(records, trial)
+    if day in kept:
+        return
+    lived = {0, *(int(found["day"]) for found in records.days_of(trial))}
+    gone = {int(found["day"]) for found in records.abandoned_days_of(trial)}
+    if day in lived:
+        reason = "whose model is not kept"
+    else:
+        reason = "which was abandoned by a rollback" if day in gone else "which has not been"
+    known = ", ".join(map(str, sorted(kept))) or "none"
+    raise RequestError(
+        f"{where}: expected a day whose model is kept. Received: {day}, {reason}. Known: {known}."
+    )
+
+
+def check_branch_name(records: RunRecords, name: str) -> None:
+    """Raise RequestError where a name cannot be a trial's, or is taken, be it by a request."""
+    if not SAFE_NAME.fullmatch(name):
+        expected = "expected letters, digits, '.', '_' and '-', not starting with '.'"
+        raise RequestError(explain("--name", expected, name))
+    taken = {trial.trial for trial in records.trials}
+    taken |= {str(entry.get("branch")) for entry in records.journal if entry.get("branch")}
+    for trial in records.trials:
+        asked = (r for r in records.unanswered(trial.trial) if r.action == "branch")
+        taken |= {str(request.arguments.get("name")) for request in asked}
+    if name.lower() in {known.lower() for known in taken}:
+        known = ", ".join(sorted(taken))
+        raise RequestError(
+            f"--name: expected a name that no trial of the run has. Received: {name!r}. Known: {known}."
+        )

@@ -1,0 +1,93 @@
+"""What learning a trial's model takes: an epoch, the data as tensors, and what a learner can be asked."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from orchestrator.data import Dataset, StreamedDataset
+from orchestrator.training.batch_norm import LiveMomentum
+from orchestrator.training.compiling import Compiled
+
+SplitName = Literal["train", "validation", "test"]
+AnyDataset = Dataset | StreamedDataset
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What one epoch's training needs: its number from 0, the trial's seed, rows a batch."""
+
+    number: int
+    seed: int
+    batch_size: int
+
+    def order(self, rows: int) -> np.ndarray:
+        """Return the rows' order, a pure function of (seed, epoch): resuming and rolling back repeat it."""
+        return np.random.default_rng([self.seed, self.number]).permutation(rows)
+
+
+class Learner(Protocol):
+    """A compiled model and the data it learns from."""
+
+    compiled: Compiled
+    batch_norm: LiveMomentum
+    path: Literal["compiled", "fit"]
+
+    def train(self, epoch: Epoch) -> dict[str, float]:
+        """Train one epoch; return Keras's metrics."""
+
+    def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
+        """Yield batches of training rows for ever, as ``train_on`` takes them."""
+
+    def train_on(self, batch: Any) -> float:
+        """Train on one batch; return its loss before the step."""
+
+    def evaluate(self, split: SplitName) -> dict[str, float]:
+        """Return Keras's metrics over a split."""
+
+    def row_losses(self, split: SplitName) -> list[float]:
+        """Return the cross-entropy of each row of a split, in its order."""
+
+    def recalibrate(self) -> None:
+        """Recompute BatchNormalization averages over training rows."""
+
+
+class Tensors:
+    """A dataset's splits as tensors, made once a worker and split when first asked for."""
+
+    def __init__(self, dataset: AnyDataset) -> None:
+        self.dataset = dataset
+        self._made: dict[tuple[str, bool], tuple[Any, Any]] = {}
+
+    def of(self, split: SplitName, one_hot: bool) -> tuple[Any, Any]:
+        """Return (x, y) of a split."""
+        key = (split, one_hot)
+        if key not in self._made:
+            arrays: Any = getattr(self.dataset, split)
+            other = self._made.get((split, not one_hot))
+            x = other[0] if other else tf.constant(arrays.x)
+            y = tf.one_hot(arrays.y, self.dataset.num_classes) if one_hot else tf.constant(arrays.y)
+            self._made[key] = (x, y)
+        return self._made[key]
+
+
+def cross_entropies(model: Any, batches: Iterable[Any]) -> list[float]:
+    """Return the cross-entropy of each row at prediction."""
+    loss = keras.losses.sparse_categorical_crossentropy
+    found = [np.array(loss(y, model(x, training=False))) for x, y in batches]
+    return [float(value) for values in found for value in values]
+
+
+def index_batches(seed: int, batch_size: int, rows: int) -> Iterator[np.ndarray]:
+    """Yield the indices of whole batches of training rows for ever, shuffled anew each time through."""
+    size = min(batch_size, rows)
+    for again in itertools.count():
+        order = np.random.default_rng([seed, again]).permutation(rows)
+        for start in range(0, rows - size + 1, size):
+            yield order[start : start + size]

@@ -1,0 +1,69 @@
+"""The warm programs of a worker: one a structure, so that a trial of a known structure traces nothing."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.training.compiling import Built, compile_live, structure_of
+from orchestrator.training.hyperparameters import structure_key
+from orchestrator.training.learner import Learner, Tensors
+from orchestrator.training.learners import make_learner
+from orchestrator.training.program import arrays_of, assign_all
+
+PROGRAMS_KEPT = 24
+"""Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
+
+
+@dataclass
+class Slot:
+    """A warm learner and why it is not a compiled one, if it is not."""
+
+    learner: Learner
+    reason: str | None
+
+
+class Programs:
+    """The programs used last; ``traced`` counts those that were ever made."""
+
+    def __init__(self, tensors: Tensors, kept: int) -> None:
+        self._tensors = tensors
+        self._kept = kept
+        self._slots: OrderedDict[str, Slot] = OrderedDict()
+        self.traced = 0
+
+    def of(self, built: Built, hyperparameters: Mapping[str, Any]) -> Slot:
+        """Return a program in the state of a model fresh from its builder: a warm one, or a new one."""
+        key = structure_key(structure_of(built, dict(hyperparameters)))
+        return self._reused(key, built) or self._new(key, built, hyperparameters)
+
+    def _reused(self, key: str, built: Built) -> Slot | None:
+        """Put a fresh model's state into the warm program of its structure, if there is one."""
+        slot = self._slots.get(key)
+        if slot is None:
+            return None
+        compiled = slot.learner.compiled
+        target, source = compiled.model.variables, built.model.variables
+        if [variable.shape for variable in target] != [variable.shape for variable in source]:
+            return None
+        assign_all(target, arrays_of(source))
+        if compiled.optimizer is not None:
+            compiled.optimizer.clear()
+        else:
+            fresh = built.model.optimizer
+            if not fresh.built:
+                fresh.build(built.model.trainable_variables)
+            assign_all(compiled.model.optimizer.variables, arrays_of(fresh.variables))
+        self._slots.move_to_end(key)
+        return slot
+
+    def _new(self, key: str, built: Built, hyperparameters: Mapping[str, Any]) -> Slot:
+        compiled = compile_live(built, hyperparameters)
+        slot = Slot(*make_learner(compiled, self._tensors, built.asked_momentum))
+        self.traced += 1
+        self._slots[key] = slot
+        while len(self._slots) > self._kept:
+            self._slots.popitem(last=False)
+        return slot

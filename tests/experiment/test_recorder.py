@@ -1,0 +1,159 @@
+"""What a run's listener writes, shows and keeps, told by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from orchestrator.config import parse_experiment
+from orchestrator.domains import Space
+from orchestrator.experiment.recorder import Recorder
+from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
+from orchestrator.strategies import make_plan
+
+
+class Shown:
+    """A view that remembers what it was told."""
+
+    def __init__(self):
+        self.told = []
+
+    def __getattr__(self, name):
+        return lambda *told: self.told.append((name, *told))
+
+
+class Told:
+    """A recorder whose trials are told in a few words."""
+
+    def __init__(self, folder, keep, mode):
+        metric = {"max": "val_accuracy", "min": "val_loss"}[mode]
+        experiment = parse_experiment(
+            {
+                "name": "one", "model": "mlp", "data": "digits", "metric": metric, "mode": mode,
+                "search_space": {"learning_rate": "loguniform(1e-3, 1)"}, "epochs": 3,
+                "keep_checkpoints": keep, "caviar": {"num_samples": 6},
+            }
+        )  # fmt: skip
+        self.plan = make_plan(experiment, Space.parse(experiment.search_space))
+        self.metric, self.folder, self.view = metric, folder, Shown()
+        self.folder.write_experiment(f"name: one\nmetric: {metric}\nmode: {mode}\n")
+        self.folder.write_manifest({})
+        self.writer = RunWriter(folder)
+        self.recorder = Recorder(folder, self.plan, self.writer, self.view)
+
+    def trial(self, index, *values, status="finished", checkpoint=True, **about):
+        """One trial from its start to its end, its best state saved as a worker does."""
+        spec = self.plan.trials[index]
+        self.recorder.started(spec)
+        for epoch, value in enumerate(values, 1):
+            metrics = {"loss": 1.0, self.metric: value}
+            row = {"trial": spec.trial, "epoch": epoch, "metrics": metrics, "seconds": 0.1}
+            self.recorder.epochs([row])
+        if checkpoint:
+            (self.folder.checkpoints / f"{spec.trial}.npz").write_bytes(b"state")
+        if status:
+            self.recorder.ended(TrialEnd(spec.trial, status, 1.0), about.get("traceback"))
+
+    @property
+    def kept(self):
+        return sorted(int(file.stem) for file in self.folder.checkpoints.iterdir())
+
+
+@pytest.fixture
+def tell(tmp_path):
+    """`tell(keep, mode)`: a recorder in a new run's folder."""
+    made = []
+
+    def make(keep=1, mode="max"):
+        made.append(Told(RunFolder.create(tmp_path, f"run{len(made)}"), keep, mode))
+        return made[-1]
+
+    yield make
+    for told in made:
+        told.writer.close()
+
+
+def test_the_best_checkpoints_over_all_trials_stay_not_those_of_each(tell):
+    told = tell(keep=2)
+    for index, value in enumerate([0.5, 0.9, 0.1, 0.7, 0.95]):
+        told.trial(index, value)
+        assert len(told.kept) <= 2
+    assert told.kept == [1, 4]
+
+
+def test_with_mode_min_the_lowest_stay(tell):
+    told = tell(keep=2, mode="min")
+    for index, value in enumerate([0.5, 0.9, 0.1, 0.7]):
+        told.trial(index, value)
+    assert told.kept == [0, 2]
+
+
+def test_a_trials_best_epoch_counts_and_the_first_of_equals_stays(tell):
+    told = tell()
+    told.trial(0, 0.2, 0.8, 0.1)
+    told.trial(1, 0.7, 0.7, 0.7)
+    told.trial(2, 0.8)
+    assert told.kept == [0]
+
+
+def test_what_has_no_finite_figure_keeps_no_checkpoint(tell):
+    told = tell(keep=3)
+    told.trial(0, math.nan, status="diverged")
+    told.trial(1, math.inf)
+    told.trial(2, status="failed")
+    assert told.kept == []
+    assert told.recorder.verdict() is None
+
+
+def test_a_failed_trial_that_had_the_best_epoch_is_kept_like_any(tell):
+    told = tell()
+    told.trial(0, 0.5)
+    told.trial(1, 0.9, status="failed", traceback="Traceback\nValueError: late")
+    assert told.kept == [1]
+    assert told.recorder.verdict().checkpoint.name == "00001.npz"
+
+
+def test_the_verdict_is_on_the_best_that_has_a_checkpoint(tell):
+    told = tell(keep=2)
+    told.trial(0, 0.5)
+    told.trial(1, 0.9)
+    assert told.recorder.verdict().checkpoint == (told.folder.checkpoints / "00001.npz").resolve()
+    (told.folder.checkpoints / "00001.npz").unlink()
+    assert told.recorder.verdict().checkpoint.name == "00000.npz"
+
+
+def test_the_records_hold_what_was_told(tell):
+    told = tell()
+    told.trial(0, 0.5, 0.6)
+    told.trial(1, status="failed", traceback="Traceback\nValueError: no")
+    told.recorder.judged({"trial": "00000", "epoch": 2, "test": {"accuracy": 0.5}})
+    records = read_run(told.folder.path)
+    assert [trial.status for trial in records.trials] == ["finished", "failed"]
+    assert records.trials[0].hyperparameters == told.plan.trials[0].hyperparameters
+    assert records.trials[0].seed == told.plan.trials[0].seed
+    assert records.best_of("00000") == (2, 0.6)
+    assert (told.folder.path / records.trials[1].error_file).read_text().endswith("ValueError: no")
+    assert records.winner["metric"] == 0.6
+    assert records.winner["test"] == {"accuracy": 0.5}
+
+
+def test_the_view_hears_all_of_it_after_the_records(tell):
+    told = tell()
+    told.trial(0, 0.5, 0.6)
+    assert [event for event, *_ in told.view.told] == [
+        "trial_started",
+        "epochs",
+        "epochs",
+        "trial_ended",
+    ]
+
+
+def test_trials_that_were_running_at_the_end_are_interrupted_and_keep_their_best(tell):
+    told = tell()
+    told.trial(0, 0.5)
+    told.trial(1, 0.9, status=None)
+    told.recorder.close()
+    records = read_run(told.folder.path)
+    assert [trial.status for trial in records.trials] == ["finished", "interrupted"]
+    assert told.kept == [1]
