@@ -25,7 +25,8 @@ from orchestrator.data import load_dataset
 from orchestrator.sitter import learning_rates
 from orchestrator.strategies import Nursery
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint
-from orchestrator.training.panda.session import Birth, PandaSession
+from orchestrator.training.panda.birth import Birth
+from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.progress import Progress
 from orchestrator.training.session import Goal, checkpoint_file, finite
 from orchestrator.training.task import TrainingTask

@@ -65,10 +65,13 @@ def near_miss(name: str, known: Iterable[str]) -> str:
 def explain(where: str, expected: str, received: object, known: Iterable[str] = ()) -> str:
     """Return one message of the house's sentence shape.
 
+    ``expected`` is a clause of its own ("expected …", "unknown …") or just what would have been right.
     ``known`` adds the near miss of ``received`` and the sorted list of what would have been right.
     """
     names = sorted(str(name) for name in known)
-    message = f"{where}: {expected}. Received: {received!r}."
+    whole = expected.startswith(("expected", "unknown"))
+    wanted = expected if whole else f"expected {expected}"
+    message = f"{where}: {wanted}. Received: {received!r}."
     if names:
         message += near_miss(str(received), names) + f" Known: {', '.join(names)}."
     return message
