@@ -67,8 +67,3 @@ def _short_temporary_folder() -> str:
     """Return where Ray's files go: its sockets' paths, below it, may not exceed some hundred characters."""
     asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
     return asked if len(asked) <= LONGEST_FOLDER else "/tmp"  # noqa: S108
-
-
-def cluster_cpus() -> float:
-    """Return the CPUs of the cluster that is connected."""
-    return float(ray.cluster_resources().get("CPU", 0.0))
