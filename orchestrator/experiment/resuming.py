@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
 
@@ -21,6 +22,9 @@ from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
 
+if TYPE_CHECKING:
+    from orchestrator.tuning.job import Sitting
+
 
 @dataclass(frozen=True)
 class Resumed:
@@ -34,6 +38,22 @@ class Resumed:
     records: RunRecords | None = None
     scheduler: Scheduler | None = None
     endings: tuple[TrialEnd, ...] = ()
+
+    def sitting(self, stopping: Callable[[], bool]) -> Sitting:
+        """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
+        from orchestrator.tuning.job import Sitting, Spent
+
+        before = self.records
+        if before is None:
+            return Sitting(self.prepared.cores, stopping=stopping)
+        over = [trial for trial in before.trials if _is_over(trial)]
+        spent = Spent(
+            seconds=before.seconds,
+            trials=len(over),
+            epochs=len(before.epochs),
+            failed=sum(trial.status == "failed" for trial in over),
+        )
+        return Sitting(self.prepared.cores, self.scheduler, spent, stopping)
 
 
 def prepare_to_resume(folder: RunFolder) -> Resumed:

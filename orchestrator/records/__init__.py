@@ -16,10 +16,12 @@ from orchestrator.records.requests import (
     write_request,
 )
 from orchestrator.records.run import RunRecords, TrialRecord
-from orchestrator.records.whole import write_atomically
-from orchestrator.records.writer import RunWriter, TrialEnd, trial_name
+from orchestrator.records.whole import DiskFull, is_full, write_atomically
+from orchestrator.records.writer import FailureKind, RunWriter, TrialEnd, trial_name
 
 __all__ = [
+    "DiskFull",
+    "FailureKind",
     "JsonLines",
     "Mode",
     "Request",
@@ -32,6 +34,7 @@ __all__ = [
     "UnreadableRequestWarning",
     "best_epoch",
     "is_better",
+    "is_full",
     "read_lines",
     "read_run",
     "requests_of",

@@ -6,17 +6,17 @@ JSON has no NaN and no infinities: they are stored as the strings "NaN", "Infini
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.errors import RecordError
+from orchestrator.records.whole import DiskFull, is_full
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -26,10 +26,15 @@ class TornLineWarning(UserWarning):
 
 
 class JsonLines:
-    """A file that only ever grows by whole lines; open for appending until closed."""
+    """A file that only ever grows by whole lines; open for appending until closed.
 
-    def __init__(self, path: Path) -> None:
+    On a full disk ``on_full`` is called with the bytes that do not fit, and whenever it returns they are tried again;
+    without it DiskFull is raised. The lines stay whole either way.
+    """
+
+    def __init__(self, path: Path, on_full: Callable[[int], object] | None = None) -> None:
         self.path = path
+        self._on_full = on_full
         _cut_torn_tail(path)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
@@ -40,12 +45,22 @@ class JsonLines:
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add several records by one system call."""
         block = "".join(_to_line(record) for record in records).encode()
-        if not block:
-            return
-        written = os.write(self._descriptor, block)
-        if written < len(block):  # a full disk takes a part: take it back, so that lines stay whole
+        while block and not self._fits(block):
+            if self._on_full is None:
+                raise DiskFull(self.path, len(block))
+            self._on_full(len(block))
+
+    def _fits(self, block: bytes) -> bool:
+        """Write a block whole and return True, or not at all."""
+        try:
+            written = os.write(self._descriptor, block)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            return False
+        if written < len(block):  # a full disk takes a part
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        return written == len(block)
 
     def close(self) -> None:
         """Flush to the disk and let go of the file; closing twice is harmless."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -14,6 +14,7 @@ from orchestrator.records.journal import KINDS, REQUIRED
 from orchestrator.records.lines import JsonLines
 
 Ending = Literal["finished", "stopped", "failed", "diverged", "interrupted"]
+FailureKind = Literal["error", "out_of_memory", "worker_died", "node_lost", "timeout", "disk"]
 
 
 def trial_name(index: int) -> str:
@@ -28,7 +29,8 @@ class TrialEnd:
     ``stopped_by`` is {scheduler, epoch, value, cutoff}; ``error`` the first line of what was raised
     and ``error_file`` where the whole of it lies, relative to the run; ``path`` is how it trained
     ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid
-    of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB.
+    of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
+    befell a failed one and ``attempts`` how often it was begun.
     """
 
     trial: str
@@ -42,6 +44,8 @@ class TrialEnd:
     path_reason: str | None = None
     worker: str | None = None
     rss_mb: float | None = None
+    failure: FailureKind | None = None
+    attempts: int = 1
 
     def with_error_file(self, error_file: str) -> TrialEnd:
         """Return the same ending with the place of its whole error."""
@@ -49,15 +53,19 @@ class TrialEnd:
 
 
 class RunWriter:
-    """Appends to one run's records; use it as a context manager. Every line gets its time (UTC)."""
+    """Appends to one run's records; use it as a context manager. Every line gets its time (UTC).
 
-    def __init__(self, folder: RunFolder) -> None:
+    ``on_full`` is what JsonLines does on a full disk.
+    """
+
+    def __init__(self, folder: RunFolder, on_full: Callable[[int], object] | None = None) -> None:
         self._journal_file = folder.journal_file
         self._journal: JsonLines | None = None
+        self._on_full = on_full
         with ExitStack() as stack:
-            self._trials = stack.enter_context(JsonLines(folder.trials_file))
-            self._epochs = stack.enter_context(JsonLines(folder.epochs_file))
-            self._events = stack.enter_context(JsonLines(folder.events_file))
+            self._trials = stack.enter_context(JsonLines(folder.trials_file, on_full))
+            self._epochs = stack.enter_context(JsonLines(folder.epochs_file, on_full))
+            self._events = stack.enter_context(JsonLines(folder.events_file, on_full))
             self._open_files = stack.pop_all()
 
     def trial_started(
@@ -94,7 +102,9 @@ class RunWriter:
             if missing or entry["kind"] not in KINDS:
                 raise ValueError(f"not an entry of the journal (lacks {missing}): {entry}")
         if timed and self._journal is None:  # a caviar run has no journal
-            self._journal = self._open_files.enter_context(JsonLines(self._journal_file))
+            self._journal = self._open_files.enter_context(
+                JsonLines(self._journal_file, self._on_full)
+            )
         if self._journal is not None:
             self._journal.extend(timed)
         return timed
