@@ -6,11 +6,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from orchestrator.experiment.patience import LowDisk, Patience
+from orchestrator.experiment.disk import DiskWait, LowDisk
 from orchestrator.records import (
+    Pen,
     RunFolder,
     RunRecords,
     RunWriter,
+    Tally,
     TrialEnd,
     best_epoch,
     is_better,
@@ -20,6 +22,7 @@ from orchestrator.records import (
 from orchestrator.strategies import Plan, TrialSpec
 
 if TYPE_CHECKING:
+    from orchestrator.experiment.driving import Driving
     from orchestrator.tuning.failures import Failure
 
 
@@ -49,14 +52,21 @@ class Recorder:
     """
 
     def __init__(
-        self, folder: RunFolder, plan: Plan, view: View, stopping: Callable[[], bool]
+        self,
+        folder: RunFolder,
+        plan: Plan,
+        view: View,
+        stopping: Callable[[], bool],
+        driven: Driving | None = None,
     ) -> None:
         self._folder = folder
         self._plan = plan
         self._view = view
-        self._patience = Patience(folder.path, self, stopping)
+        self._disk = DiskWait(folder.path, self, stopping)
         self._low_disk = LowDisk(folder.path)
-        self._writer = RunWriter(folder, self._patience.wait)
+        self._tally = driven.tally if driven else Tally()
+        pen = Pen(driven.check if driven else Pen.may_write, self._disk.wait)
+        self._writer = RunWriter(folder, pen, self._tally)
         self._best: dict[str, tuple[int, float]] = {}
         self._running: dict[str, float] = {}
         self._kept: list[str] = []
@@ -118,7 +128,7 @@ class Recorder:
         """Note how a trial ended, its whole error in a file of its own."""
         if traceback is not None:
             file = self._folder.logs / f"{end.trial}.txt"
-            self._patience.write(lambda: write_atomically(file, traceback))
+            self._disk.write(lambda: write_atomically(file, traceback))
             end = end.with_error_file(f"{self._folder.logs.name}/{file.name}")
         self._running.pop(end.trial, None)
         self._writer.trial_ended(end)
@@ -133,7 +143,7 @@ class Recorder:
     @property
     def paused_seconds(self) -> float:
         """Return how long the run has waited for room on a disk."""
-        return self._patience.seconds
+        return self._disk.seconds
 
     def tried_again(self, trial: str, failure: Failure, attempt: int, wait: float) -> None:
         """Note that a lost trial goes on."""
@@ -148,14 +158,16 @@ class Recorder:
 
     def wait_for_disk(self, needed: int) -> bool:
         """Wait until ``needed`` bytes fit into the run's folder; return whether that took waiting."""
-        return self._patience.wait(needed)
+        return self._disk.wait(needed)
 
     def paused(self, why: str) -> None:
         """Tell that the run waits for room on the disk; it cannot be written down yet."""
+        self._tally.pause(why)
         self._view.note(f"paused, {why}. It goes on by itself when there is room")
 
     def went_on(self, why: str, seconds: float) -> None:
         """Write down that the run waited."""
+        self._tally.go_on()
         self.event("paused", why=why, seconds=round(seconds, 3))
         self._view.note(f"went on after {seconds:.0f} s")
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from orchestrator.catalog import code_fingerprint
 from orchestrator.config import parse_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
@@ -59,15 +57,14 @@ class Resumed:
 def prepare_to_resume(folder: RunFolder) -> Resumed:
     """Return what is left of a cut-off run, rebuilt from its records alone.
 
-    Raises RunExistsError for a run that is finished or still being driven, ExperimentFileError where its data or its
-    model's code are no longer what they were.
+    Its lock is held by the caller. Raises RunExistsError for a run that is finished, ExperimentFileError where its
+    data or its model's code are no longer what they were.
     """
     records = read_run(folder.path)
     if records.status == "finished":
         raise RunExistsError(
             f"{records.name}: expected a run that was cut off. Received: a finished one."
         )
-    _check_nobody_drives(records)
     experiment = parse_experiment(records.experiment | {"storage_path": str(folder.path.parent)})
     prepared = prepare_again(experiment.at(Path(records.manifest.get("folder", "."))))
     _check_unchanged(prepared, records)
@@ -120,19 +117,6 @@ def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:
 def driver() -> dict[str, str | int]:
     """Return who drives a run, for its ``run_started`` event."""
     return {"host": platform.node(), "pid": os.getpid()}
-
-
-def _check_nobody_drives(records: RunRecords) -> None:
-    """Refuse a run whose driver is alive on this machine."""
-    starts = [event for event in records.events if event["event"] == "run_started"]
-    if records.status != "running" or not starts or starts[-1].get("host") != platform.node():
-        return
-    pid = int(starts[-1].get("pid", 0))
-    if pid != os.getpid() and psutil.pid_exists(pid):
-        raise RunExistsError(
-            f"{records.name}: expected a run that nobody drives. Received: one that process {pid} on this"
-            " machine drives."
-        )
 
 
 def _is_over(trial: TrialRecord) -> bool:

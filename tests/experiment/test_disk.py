@@ -7,8 +7,8 @@ import threading
 import pytest
 
 from orchestrator.errors import PlaceError
-from orchestrator.experiment.patience import LowDisk, Patience
-from orchestrator.records import DiskFull, JsonLines, read_lines, write_atomically
+from orchestrator.experiment.disk import DiskWait, LowDisk
+from orchestrator.records import DiskFull, JsonLines, Pen, read_lines, write_atomically
 
 SMALL = 2**20  # bytes of the disk
 
@@ -22,7 +22,7 @@ def small_disk(tmp_path):
     if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
         pytest.skip("only root can mount a small file system here")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 class Told(list):
@@ -42,7 +42,7 @@ def fill(place):
 
 def test_what_does_not_fit_is_waited_for_and_written_whole(small_disk):
     told = Told()
-    patience = Patience(small_disk, told, lambda: False)
+    patience = DiskWait(small_disk, told, lambda: False)
     ballast = fill(small_disk)
     threading.Timer(1.5, ballast.unlink).start()
     patience.write(lambda: write_atomically(small_disk / "state", bytes(1000)))
@@ -53,7 +53,9 @@ def test_what_does_not_fit_is_waited_for_and_written_whole(small_disk):
 
 
 def test_lines_on_a_full_disk_stay_whole_and_come_when_there_is_room(small_disk):
-    lines = JsonLines(small_disk / "epochs.jsonl", Patience(small_disk, Told(), bool).wait)
+    lines = JsonLines(
+        small_disk / "epochs.jsonl", Pen(on_full=DiskWait(small_disk, Told(), bool).wait)
+    )
     lines.append({"epoch": 0})
     ballast = fill(small_disk)
     threading.Timer(1.5, ballast.unlink).start()
@@ -89,12 +91,12 @@ def test_a_file_that_does_not_fit_leaves_the_one_that_was_there(small_disk):
 def test_a_run_asked_to_stop_waits_no_longer(small_disk):
     fill(small_disk)
     with pytest.raises(PlaceError, match="Free space, then resume"):
-        Patience(small_disk, Told(), lambda: True).wait(100)
+        DiskWait(small_disk, Told(), lambda: True).wait(100)
 
 
 def test_where_there_is_room_nobody_waits(tmp_path):
     told = Told()
-    assert not Patience(tmp_path, told, lambda: False).wait(100)
+    assert not DiskWait(tmp_path, told, lambda: False).wait(100)
     assert told == []
 
 

@@ -28,7 +28,7 @@ class Note(Protocol):
         """Tell that it goes on, after so long."""
 
 
-class Patience:
+class DiskWait:
     """Waits until a file of a size fits into a folder. Raises PlaceError once the run is asked to stop."""
 
     def __init__(self, folder: Path, note: Note, stopping: Callable[[], bool]) -> None:
