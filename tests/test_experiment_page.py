@@ -18,9 +18,9 @@ from orchestrator.config import (
     PandaOptions,
     parse_document,
 )
-from orchestrator.config.day import Day
 from orchestrator.config.document import parse_value
 from orchestrator.config.sitter_options import BranchAndCompareOptions
+from orchestrator.config.span import Span
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.training.decay import SCHEDULES
@@ -62,7 +62,7 @@ def _is_options(annotation: Any) -> bool:
 def _written(default: Any) -> Any:
     if isinstance(default, tuple):
         return list(default)
-    return str(default) if isinstance(default, Day) else default
+    return str(default) if isinstance(default, Span) else default
 
 
 @pytest.mark.parametrize(("key", "default"), list(keys(Experiment)))

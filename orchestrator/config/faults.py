@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.config.document import Document, KeyPath, dotted
+from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.options import CaviarOptions, DataOptions, Experiment, ResourceOptions
 from orchestrator.config.panda_options import PandaOptions, ScheduledChange
 from orchestrator.config.scheduler_options import AshaOptions, MedianOptions
@@ -36,6 +37,8 @@ _SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("panda", "sitter", "branch_and_compare"): BranchAndCompareOptions,
     ("panda", "schedule"): ScheduledChange,
     ("resources",): ResourceOptions,
+    ("limits",): LimitOptions,
+    ("retries",): RetryOptions,
 }
 _EXPECTED = {
     "int_type": "a whole number",
