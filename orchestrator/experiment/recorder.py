@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.records import (
     RunFolder,
     RunRecords,
@@ -52,11 +53,16 @@ class Recorder:
 
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
-        for trial in before.trials:
-            best = before.best_of(trial.trial)
+        # By epochs, not by trials: the line that a trial began may be the one that was lost.
+        for name in dict.fromkeys(str(row["trial"]) for row in before.epochs):
+            best = before.best_of(name)
             if best is not None:
-                self._best[trial.trial] = best
-            if trial.ending not in (None, "interrupted"):
+                self._best[name] = best
+        again = incomplete_trials(before, self._plan)
+        for name in again:
+            self._last(name).unlink(missing_ok=True)
+        for trial in before.trials:
+            if trial.ending not in (None, "interrupted") and trial.trial not in again:
                 self._keep_best(trial.trial)
         self._told |= {(row["trial"], row.get("stretch", 0), row["epoch"]) for row in before.epochs}
         self._told |= {entry["id"] for entry in before.journal if "id" in entry}
@@ -100,7 +106,7 @@ class Recorder:
         if self._plan.nursery is not None:
             self._best_that_lives(end.trial)
         if end.status != "interrupted":
-            (self._folder.checkpoints / f"{end.trial}.last.npz").unlink(missing_ok=True)
+            self._last(end.trial).unlink(missing_ok=True)
         self._keep_best(end.trial)
 
     def verdict(self) -> Any:
@@ -151,6 +157,9 @@ class Recorder:
 
     def _checkpoint(self, trial: str) -> Any:
         return self._folder.checkpoints / f"{trial}.npz"
+
+    def _last(self, trial: str) -> Any:
+        return self._folder.checkpoints / f"{trial}.last.npz"
 
 
 def _name(row: Mapping[str, Any]) -> object:
