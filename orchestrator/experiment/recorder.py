@@ -90,6 +90,7 @@ class Recorder:
             best = before.best_of(name)
             if best is not None:
                 self._best[name] = best
+        self._folder.sweep()
         again = incomplete_trials(before, self._plan)
         for name in again:
             self._last(name).unlink(missing_ok=True)

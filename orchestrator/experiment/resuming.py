@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import code_fingerprint
 from orchestrator.config import parse_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
+from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.experiment.prepared import Prepared, prepare_again
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
 from orchestrator.records.journal import stretch_of
-from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.schedulers import PassedBefore, Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint

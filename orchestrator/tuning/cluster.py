@@ -13,6 +13,8 @@ from typing import Any
 
 import ray
 
+from orchestrator.tuning.scratch import scratch_folder
+
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
@@ -52,11 +54,7 @@ def running_ray(cores: int) -> Iterator[None]:
         if address:
             _init(address=address)
         else:
-            own = stack.enter_context(
-                tempfile.TemporaryDirectory(
-                    prefix="orch-", dir=_short_temporary_folder(), ignore_cleanup_errors=True
-                )
-            )
+            own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
             _init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=own)
         stack.callback(ray.shutdown)
         yield

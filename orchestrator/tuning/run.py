@@ -17,6 +17,7 @@ from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAsked, Watch
 from orchestrator.tuning.domains import to_tune_space
 from orchestrator.tuning.job import Job, Listener, Outcome, Sitting
+from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.worker import Worker
 
@@ -33,7 +34,7 @@ def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outc
     with (
         contextlib.redirect_stdout(sys.stderr),
         running_ray(sitting.cores),
-        tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch,
+        scratch_folder("orchestrator-tune-") as scratch,
     ):
         rounds = _Rounds(plan, job, stage, scratch)
         conductor = Conductor(stage, listener)

@@ -65,7 +65,9 @@ def _stories(
         if place == "disk" and why_not():
             print(f"SKIPPED, {why_not()}: {', '.join(weapons)}", flush=True)
             continue
-        yield from _until_all_are_made(here, place, f"{number:02d}{kind}", weapons, references[kind])
+        yield from _until_all_are_made(
+            here, place, f"{number:02d}{kind}", weapons, references[kind]
+        )
 
 
 def _until_all_are_made(
@@ -90,7 +92,9 @@ def _until_all_are_made(
 
 
 def _asked() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Break runs at random moments and count survivors.")
+    parser = argparse.ArgumentParser(
+        description="Break runs at random moments and count survivors."
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--keep", type=Path, help="keep the runs and their logs in this new folder")
     parser.add_argument("--only", nargs="*", default=(), help="kinds of run, places or weapons")

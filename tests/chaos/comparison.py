@@ -17,16 +17,22 @@ OF_THE_CLOCK = ("seconds", "attempts", "failure")
 """Columns that say how it went, not what came of it."""
 
 
-def differences(reference: RunRecords, survivor: RunRecords, deterministic: bool) -> list[str]:
-    """Return one sentence for each thing that a kill changed."""
+def differences(
+    reference: RunRecords, survivor: RunRecords, deterministic: bool, damaged: bool = False
+) -> list[str]:
+    """Return one sentence for each thing that a kill changed.
+
+    ``damaged`` is a run whose records were: what was taken out of them is trained and recorded later than it was.
+    """
     found = [
         *_of_the_end(survivor),
         *_of_configurations(reference, survivor),
         *_of_epochs(survivor),
         *_of_curves(reference, survivor, deterministic),
-        *_of_endings(survivor),
-        *_of_decisions(survivor),
+        *_of_endings(survivor, damaged),
     ]
+    if not damaged:
+        found += _of_decisions(survivor)
     if deterministic:
         found += [*_of_tables(reference, survivor), *_of_journals(reference, survivor)]
     return [*found, *_of_winners(reference, survivor, deterministic)]
@@ -53,9 +59,7 @@ def _of_configurations(reference: RunRecords, survivor: RunRecords) -> Iterator[
 
 def _of_epochs(survivor: RunRecords) -> Iterator[str]:
     """No finished epoch is lost or repeated."""
-    rows = Counter(
-        (row["trial"], row.get("stretch") or 0, row["epoch"]) for row in survivor.epochs
-    )
+    rows = Counter((row["trial"], row.get("stretch") or 0, row["epoch"]) for row in survivor.epochs)
     for name, times in rows.items():
         if times > 1:
             yield f"epoch {name} is recorded {times} times"
@@ -65,9 +69,7 @@ def _of_epochs(survivor: RunRecords) -> Iterator[str]:
             yield f"trial {trial.trial} has the epochs {epochs}"
 
 
-def _of_curves(
-    reference: RunRecords, survivor: RunRecords, deterministic: bool
-) -> Iterator[str]:
+def _of_curves(reference: RunRecords, survivor: RunRecords, deterministic: bool) -> Iterator[str]:
     """Every figure is the same to its last bit; under ASHA a trial may have gone further."""
     for trial in reference.trials:
         expected, received = (
@@ -82,15 +84,14 @@ def _of_curves(
                 break
 
 
-def _of_endings(survivor: RunRecords) -> Iterator[str]:
+def _of_endings(survivor: RunRecords, damaged: bool) -> Iterator[str]:
     """Every trial has one final status, said last."""
     lines = read_lines(survivor.folder.trials_file)
     for trial in survivor.trials:
-        said = [
-            line.get("status", "started") for line in lines if line["trial"] == trial.trial
-        ]
+        said = [line.get("status", "started") for line in lines if line["trial"] == trial.trial]
         final = [status for status in said if status not in ("started", "interrupted")]
-        if len(final) != 1 or said[-1] != final[0]:
+        # Where a line was torn or taken out, a trial that had ended begins again: what it said before is void.
+        if said[-1:] != final[-1:] or (len(final) > 1 and not damaged):
             yield f"trial {trial.trial} was {', '.join(said)}"
 
 
@@ -147,9 +148,7 @@ def _told(entry: Mapping[str, Any]) -> str:
     return json.dumps({k: v for k, v in entry.items() if k not in apart}, sort_keys=True)
 
 
-def _of_winners(
-    reference: RunRecords, survivor: RunRecords, deterministic: bool
-) -> Iterator[str]:
+def _of_winners(reference: RunRecords, survivor: RunRecords, deterministic: bool) -> Iterator[str]:
     """The winner is the table's first, and its scores are the reference's."""
     won = survivor.winner
     if won is None or reference.winner is None:

@@ -116,7 +116,7 @@ class Driver:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that train for it, wherever Ray started them."""
-        return [p for p in marked(MARK, self.life.mark) if _title(p).startswith("ray::Resource")]
+        return [p for p in marked(MARK, self.life.mark) if title(p).startswith("ray::Resource")]
 
 
 def marked(name: str, value: str) -> list[psutil.Process]:
@@ -130,7 +130,8 @@ def marked(name: str, value: str) -> list[psutil.Process]:
     return found
 
 
-def _title(process: psutil.Process) -> str:
+def title(process: psutil.Process) -> str:
+    """Return a process's command line, which Ray sets to what a worker does."""
     with contextlib.suppress(psutil.Error):
         return " ".join(process.cmdline())
     return ""

@@ -32,7 +32,10 @@ REQUESTS: tuple[tuple[str, ...], ...] = (
     ("note", "seen"),
 )
 """What is asked of the panda before its first epoch: it waits for the rest on day 6."""
-LATER: tuple[tuple[str, ...], ...] = (("rollback", "--to-day", "2", "--at-day", "11"), ("continue",))
+LATER: tuple[tuple[str, ...], ...] = (
+    ("rollback", "--to-day", "2", "--at-day", "11"),
+    ("continue",),
+)
 
 
 @dataclass(frozen=True)

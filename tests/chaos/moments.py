@@ -12,6 +12,9 @@ START_SECONDS = 9.0
 STARTS = 0.2
 """Share of the moments that lie in a driver's start."""
 
+EXAMINATIONS = 0.3
+"""Share of the runs whose last moment comes after the last epoch, while the winner is examined."""
+
 
 @dataclass(frozen=True)
 class Moment:
@@ -40,6 +43,8 @@ class Moment:
 def draw_moments(random: Random, many: int) -> list[Moment]:
     """Return moments in the order in which one run can be hit at them."""
     shares = sorted(random.random() for _ in range(many))
+    if shares and random.random() < EXAMINATIONS:
+        shares[-1] = 1.0
     early = [random.random() < STARTS for _ in range(many)]
     return [
         Moment(random.uniform(0.5, START_SECONDS)) if at_start else Moment(random.random(), share)

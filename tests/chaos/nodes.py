@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.chaos.driver import NODE, ROOT, marked, shoot, until
+import psutil
+
+from tests.chaos.driver import NODE, ROOT, marked, shoot, title, until
 
 NODES = (2, 3, 4)
 """The last number of each node's address, 127.0.0.N; the first one is the head."""
@@ -54,14 +56,14 @@ class Cluster:
         for node in reversed(NODES):
             self.kill(node)
 
-    def workers(self) -> list[str]:
-        """What still runs on its nodes besides Ray itself."""
-        titles = []
-        for node in NODES:
-            for process in marked(NODE, self._name(node)):
-                with contextlib.suppress(Exception):
-                    titles.append(" ".join(process.cmdline()))
-        return [title for title in titles if title.startswith("ray::") and "IDLE" not in title]
+    def workers(self) -> list[psutil.Process]:
+        """The processes that train on its nodes."""
+        return [
+            process
+            for node in NODES
+            for process in marked(NODE, self._name(node))
+            if title(process).startswith("ray::Resource")
+        ]
 
     def _name(self, node: int) -> str:
         return f"{self._folder}/{node}"

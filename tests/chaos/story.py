@@ -62,7 +62,8 @@ class Ground:
             story.records = read_run(life.run)
             if reference is not None:
                 same = KINDS[kind].deterministic
-                story.faults += differences(reference, story.records, same)
+                damaged = any("torn" in weapon or "flipped" in weapon for weapon in weapons)
+                story.faults += differences(reference, story.records, same, damaged)
             story.faults += leftovers(life)
         except (AssertionError, OrchestratorError, subprocess.SubprocessError, OSError) as error:
             story.faults.append(f"{type(error).__name__}: {error}")
@@ -136,13 +137,14 @@ def leftovers(life: Life) -> list[str]:
     folders = ("orch-*", "orchestrator-tune-*")
     piled = [path.name for each in folders for path in life.temporary.glob(each)]
     found += [f"{name} stays behind" for name in piled]
-    return found + [f"{path.name} stays behind" for path in life.run.rglob("*.part")]
+    half = [*life.run.rglob("*.part"), *life.run.glob(".room-*")]
+    return found + [f"{path.name} stays behind" for path in half]
 
 
 @contextlib.contextmanager
 def ground(seed: int, folder: Path | None = None) -> Iterator[Ground]:
     """Have a place for stories; one that was made for them is removed again."""
-    temporary = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))  # noqa: S108 (sockets' paths are short)
+    temporary = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
     try:
         yield Ground(folder or temporary / "stories", temporary, Random(seed))
     finally:

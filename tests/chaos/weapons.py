@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
+import psutil
+
 from tests.chaos.damage import flip, tear
 from tests.chaos.disk import Disk
 from tests.chaos.driver import MARK, Driver, marked, shoot, until
@@ -38,8 +40,8 @@ def kill_driver(driver: Driver, at: Range) -> str:
 
 def kill_worker(driver: Driver, at: Range) -> str:
     """SIGKILL for a worker that trains."""
-    until(lambda: driver.workers() or driver.code is not None, 30)
-    workers = driver.workers()
+    until(lambda: _workers(driver, at) or driver.code is not None, 60)
+    workers = _workers(driver, at)
     assert workers, "there was no worker to kill"
     shoot([at.random.choice(workers)])
     return f"one of {len(workers)} workers killed"
@@ -47,7 +49,7 @@ def kill_worker(driver: Driver, at: Range) -> str:
 
 def kill_both(driver: Driver, at: Range) -> str:
     """SIGKILL for all workers and the driver, at once."""
-    workers = driver.workers()
+    workers = _workers(driver, at)
     shoot(workers)
     driver.kill()
     _all_gone(driver, at)
@@ -138,6 +140,10 @@ def flipped(record: str) -> Weapon:
     return kill_and_flip
 
 
+def _workers(driver: Driver, at: Range) -> list[psutil.Process]:
+    return at.cluster.workers() if at.cluster else driver.workers()
+
+
 def _says_paused(driver: Driver) -> bool:
     shown = driver.life.orchestrator("status", str(driver.life.run), seconds=60)
     return "paused" in shown.stdout
@@ -151,7 +157,7 @@ def _all_gone(driver: Driver, at: Range) -> None:
     assert gone, f"processes stay behind: {left}"
     if at.cluster is not None:
         gone = until(lambda: not at.cluster.workers(), GONE_SECONDS)
-        assert gone, f"workers stay behind on the cluster: {at.cluster.workers()}"
+        assert gone, f"{len(at.cluster.workers())} workers stay behind on the cluster"
 
 
 WEAPONS: dict[str, Weapon] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
@@ -28,9 +29,8 @@ def cut_off(tmp_path):
     folder = RunFolder.create(tmp_path, "torn")
     folder.write_experiment(prepared.document)
     folder.write_manifest({})
-    with RunWriter(folder) as writer:
-        recorder = Recorder(folder, prepared.plan, writer, NullView())
-        writer.event("run_started")
+    with Recorder(folder, prepared.plan, NullView(), lambda: False) as recorder:
+        recorder.event("run_started")
         for spec, values in zip(prepared.plan.trials, ([0.9] * EPOCHS, [0.1], [0.95]), strict=True):
             recorder.started(spec)
             for epoch, value in enumerate(values, start=1):
@@ -54,6 +54,13 @@ def without(file, *numbers):
     file.write_text("".join(line for at, line in enumerate(lines, 1) if at not in numbers))
 
 
+@contextlib.contextmanager
+def taken_up(folder, resumed):
+    with Recorder(folder, resumed.prepared.plan, NullView(), lambda: False) as recorder:
+        recorder.remember(resumed.records)
+        yield recorder
+
+
 def left(folder):
     return [spec.trial for spec in prepare_to_resume(folder).prepared.plan.trials]
 
@@ -73,9 +80,11 @@ def test_a_trial_that_goes_on_beyond_a_gap_begins_anew_not_from_its_last_state(c
         writer.epochs([row("00002", 3, 0.95)])
     resumed = prepare_to_resume(cut_off)
     last = cut_off.checkpoints / "00002.last.npz"
-    with RunWriter(cut_off) as writer:
-        Recorder(cut_off, resumed.prepared.plan, writer, NullView()).remember(resumed.records)
-    assert not last.exists()
+    half = cut_off.checkpoints / ".00002.npz.77.part"
+    half.write_bytes(b"bes")
+    with taken_up(cut_off, resumed):
+        assert not last.exists()
+        assert not half.exists()
 
 
 def test_what_comes_late_does_not_stop_a_trial_that_went_beyond(cut_off):
@@ -90,9 +99,7 @@ def test_the_best_of_a_trial_whose_beginning_was_lost_is_remembered(cut_off):
     kept = [line for line in lines if json.loads(line)["trial"] != "00002"]
     cut_off.trials_file.write_text("".join(kept))
     resumed = prepare_to_resume(cut_off)
-    with RunWriter(cut_off) as writer:
-        recorder = Recorder(cut_off, resumed.prepared.plan, writer, NullView())
-        recorder.remember(resumed.records)
+    with taken_up(cut_off, resumed) as recorder:
         recorder.started(resumed.prepared.plan.trials[0])
         recorder.epochs([row("00002", 1, 0.95)])  # told again
         recorder.ended(TrialEnd("00002", "finished", 1.0), None)
