@@ -193,6 +193,11 @@ class Recorder:
         trial = str(metrics["trial"])
         self._writer.event("winner", metric=self._best[trial][1], **metrics)
 
+    def not_judged(self, why: str) -> None:
+        """Note that the winner could not be examined; its trial stays the best."""
+        self.event("not_examined", why=why)
+        self._view.note(f"the winner could not be examined: {why}")
+
     def close(self) -> None:
         """Note the trials that were running when the run ended early."""
         for trial, since in list(self._running.items()):

@@ -175,7 +175,8 @@ class Stage:
             self._queue.try_again(self._specs[trial], self._now())
             return
         if failure.kind == "out_of_memory":
-            self._listener.fewer_at_once(self._queue.one_fewer())
+            in_training = len(self._clocks.keys() & self._queue.live.keys())
+            self._listener.fewer_at_once(self._queue.fewer_than(in_training))
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:
             self._end(TrialEnd(trial, "interrupted", self._seconds[trial]), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -121,13 +122,9 @@ def test_a_run_on_a_full_disk_pauses_and_goes_on_when_there_is_room(tune, small_
         epochs = RunFolder(small_disk / "one").epochs_file
         while not epochs.exists() or epochs.stat().st_size == 0:
             time.sleep(0.02)
-        with ballast.open("wb") as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-                    file.flush()
-            except OSError:
-                pass
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
         time.sleep(4)
         ballast.unlink()
 
