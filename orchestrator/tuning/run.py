@@ -18,6 +18,7 @@ from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAske
 from orchestrator.tuning.domains import to_tune_space
 from orchestrator.tuning.failures import Failure, of_a_task
 from orchestrator.tuning.job import Job, Listener, Outcome, Sitting
+from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.worker import Worker
 
@@ -34,7 +35,7 @@ def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outc
     with (
         contextlib.redirect_stdout(sys.stderr),
         running_ray(sitting.cores),
-        tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch,
+        scratch_folder("orchestrator-tune-") as scratch,
     ):
         rounds = _Rounds(plan, job, stage, scratch)
         conductor = Conductor(stage, listener)
