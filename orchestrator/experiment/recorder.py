@@ -91,9 +91,7 @@ class Recorder:
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended, its whole error in a file of its own."""
         if traceback is not None:
-            file = self._folder.logs / f"{end.trial}.txt"
-            file.write_text(traceback, encoding="utf-8")
-            end = end.with_error_file(f"{self._folder.logs.name}/{file.name}")
+            end = end.with_error_file(self._folder.write_log(end.trial, traceback))
         self._running.pop(end.trial, None)
         self._writer.trial_ended(end)
         self._view.trial_ended(end)

@@ -17,6 +17,7 @@ from orchestrator.errors import (
     explain,
 )
 from orchestrator.records.whole import write_atomically
+from orchestrator.redaction import redact, redacted
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
@@ -143,13 +144,13 @@ class RunFolder:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Keep the facts about this run's surroundings."""
-        text = json.dumps(dict(manifest), indent=2, ensure_ascii=False, default=str)
+        text = json.dumps(redacted(manifest), indent=2, ensure_ascii=False, default=str)
         write_atomically(self.manifest_file, text + "\n")
 
     def write_log(self, trial: str, text: str) -> str:
         """Keep a trial's full error; return its path relative to the run's folder."""
         file = self.logs / f"{trial}.txt"
-        write_atomically(file, text)
+        write_atomically(file, redact(text))
         return file.relative_to(self.path).as_posix()
 
     def _holds_run(self) -> bool:

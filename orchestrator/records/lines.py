@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.errors import RecordError
+from orchestrator.redaction import redact, redacted
 
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -117,7 +118,11 @@ def _warn_of_torn_line(path: Path, number: int) -> None:
 
 
 def _to_line(record: Mapping[str, Any]) -> str:
-    return json.dumps(as_plain(record), ensure_ascii=False, allow_nan=False) + "\n"
+    plain = as_plain(record)
+    line = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    if redact(line) != line:  # a look at the text is cheap, and hardly ever finds anything
+        line = json.dumps(redacted(plain), ensure_ascii=False, allow_nan=False)
+    return line + "\n"
 
 
 def _from_line(line: bytes) -> dict[str, Any] | None:

@@ -23,6 +23,7 @@ from typing import Any, Literal, get_args
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.lines import as_plain, revived
 from orchestrator.records.whole import write_atomically
+from orchestrator.redaction import redacted, restored
 
 Action = Literal["set", "pause", "continue", "rollback", "branch", "note", "stop"]
 ACTIONS: tuple[str, ...] = get_args(Action)
@@ -79,7 +80,7 @@ def write_request(folder: RunFolder, request: Request) -> Request:
     name = f"{time.time_ns():020d}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
     written = replace(request, id=name)
     content = {key: value for key, value in asdict(written).items() if key != "id"}
-    text = json.dumps(as_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(redacted(as_plain(content)), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(folder.requests / f"{name}.json", text + "\n")
     return written
 
@@ -110,4 +111,7 @@ def _read(file: Path) -> Request:
     facts = {name: revived(value) for name, value in document.items() if name in known}
     if not isinstance(facts["arguments"], dict) or not isinstance(facts.get("expect", {}), dict):
         raise ValueError("expected mappings for arguments and expect")
-    return Request(**facts, id=file.stem)
+    changes = facts["arguments"].get("changes")
+    if changes:
+        facts["arguments"] = {**facts["arguments"], "changes": restored(changes)}
+    return Request(**facts | {"expect": restored(facts.get("expect", {}))}, id=file.stem)

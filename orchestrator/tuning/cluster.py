@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 
 import ray
+from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader, Config
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -24,6 +27,7 @@ QUIET = {
 """Tune's own loggers and snapshots are off: our records hold what they would."""
 
 LONGEST_FOLDER = 30
+_TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextlib.contextmanager
@@ -46,6 +50,7 @@ def running_ray(cores: int) -> Iterator[None]:
         if address:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         else:
+            stack.enter_context(closed_to_others())
             own = stack.enter_context(
                 tempfile.TemporaryDirectory(
                     prefix="orch-", dir=_short_temporary_folder(), ignore_cleanup_errors=True
@@ -61,6 +66,30 @@ def running_ray(cores: int) -> Iterator[None]:
             )
         stack.callback(ray.shutdown)
         yield
+
+
+@contextlib.contextmanager
+def closed_to_others() -> Iterator[None]:
+    """Have a cluster that starts in the block listen on the loopback interface alone, and ask for a token there.
+
+    Ray listens on every interface under Linux, and on loopback under macOS; this is its switch between the two. Its
+    token would go into a file in the home directory that turns later clusters' tokens on; this one is in memory.
+    """
+    shared, asked = ray_constants.ENABLE_RAY_CLUSTER, set(os.environ) & set(_TOKEN)
+    if ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR not in os.environ:
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    if not asked:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        AuthenticationTokenLoader.instance().reset_cache()
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = shared
+        if not asked:
+            for name in _TOKEN:
+                os.environ.pop(name, None)
+            AuthenticationTokenLoader.instance().reset_cache()
+            Config.initialize("")  # it remembers the mode
 
 
 def _short_temporary_folder() -> str:

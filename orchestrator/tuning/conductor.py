@@ -18,6 +18,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.records import TrialEnd
+from orchestrator.redaction import redacted
 from orchestrator.schedulers import Scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.tuning.job import Listener, Report
@@ -44,7 +45,7 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration, None while one may still come, or that there is none."""
         if self._waiting:
-            return asdict(self._waiting.popleft())
+            return redacted(asdict(self._waiting.popleft()))  # Tune writes it into files of its own
         return Searcher.FINISHED if self.complete else None
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:

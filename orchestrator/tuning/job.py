@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +18,8 @@ class Job:
     """What a worker knows besides its trial: plain values, shipped once.
 
     ``milestones`` are the epochs at which the driver decides; ``checkpoints`` is where a trial's best state goes;
-    ``nursery`` says how trials are babysat, None that they are not.
+    ``nursery`` says how trials are babysat, None that they are not; ``secrets`` are the values behind references, by
+    the names of their variables.
     """
 
     task: TrainingTask
@@ -28,6 +29,7 @@ class Job:
     checkpoints: Path
     threads: int
     nursery: Nursery | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Any
 import ray
 from ray import tune
 
+from orchestrator.redaction import conceal
 from orchestrator.schedulers import Scheduler, make_scheduler
 from orchestrator.strategies import Plan
 from orchestrator.tuning.cluster import running_ray
@@ -97,6 +98,7 @@ def _judge_in_new_worker(job: Job, listener: Listener) -> None:
     def examine() -> dict[str, Any]:
         from orchestrator.training.worker_process import prepare_tensorflow
 
+        conceal(job.secrets)
         prepare_tensorflow(job.threads)
         from orchestrator.training.judge import judge
         from orchestrator.training.trainer import Trainer

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from orchestrator.errors import TrialError
+from orchestrator.redaction import conceal, redact, restored
 from orchestrator.training.progress import Progress
 from orchestrator.tuning.job import Job, Report, Verdict
 
@@ -38,6 +39,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         """
         assert job is not None  # noqa: S101
         self.job = job
+        conceal(job.secrets)
         self._take(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -57,7 +59,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
                 self._session = self._new_session()
             self._session.advance(progress, REPORT_SECONDS)
         except Exception as error:  # noqa: BLE001 (the trial boundary)
-            failure = (first_line(error), traceback.format_exc())
+            failure = (first_line(error), redact(traceback.format_exc()))
         return {"report": Report(self._spec["trial"], progress, failure, self._about())}
 
     def judge(self, verdict: Verdict) -> dict[str, Any]:
@@ -83,7 +85,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         return Trainer(self.job.task)
 
     def _take(self, config: dict[str, Any]) -> None:
-        self._spec = config
+        self._spec = restored(config)
         self._session = None
 
     def _new_session(self) -> Session:
@@ -131,7 +133,7 @@ def birth_of(spec: Mapping[str, Any]) -> Birth:
 def first_line(error: BaseException) -> str:
     """Return an error's kind and first line: those of the user's own, where ours only wraps it."""
     cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
-    said = str(cause).strip().split("\n")[0]
+    said = redact(str(cause)).strip().split("\n")[0]
     kind = type(cause).__name__
     if cause is error:
         return f"{kind}: {said}" if said else kind
