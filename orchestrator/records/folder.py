@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from orchestrator.errors import (
     ExperimentFileError,
     PlaceError,
+    RecordError,
     RunExistsError,
     UnknownNameError,
     explain,
@@ -123,15 +125,19 @@ class RunFolder:
 
     @classmethod
     def open(cls, run: str | Path, storage: str | Path = "./runs") -> RunFolder:
-        """Return an existing run: a bare name is looked up below ``storage``, else it is a path."""
+        """Return an existing run: a bare name is looked up below ``storage``, else it is a path.
+
+        Raises UnknownNameError where there is none, RecordError where it is, or holds, a link: what is written into
+        a run's folder stays there.
+        """
         reference = str(run)
         if SAFE_NAME.fullmatch(reference):
             named = cls(Path(storage) / reference)
             if named._holds_run() and not named.path.is_symlink():
-                return named
+                return named._without_links()
         folder = cls(Path(run))
         if folder._holds_run():
-            return cls(folder.path.resolve()) if not folder.name else folder
+            return (cls(folder.path.resolve()) if not folder.name else folder)._without_links()
         known = run_names(storage)
         where = f"run below {storage}" + ("" if known else ", which holds no runs")
         raise UnknownNameError(
@@ -156,6 +162,30 @@ class RunFolder:
     def _holds_run(self) -> bool:
         return self.experiment_file.is_file()
 
+    def _without_links(self) -> RunFolder:
+        found = str(self.path) if self.path.is_symlink() else first_that_is_no_file(str(self.path))
+        if found is not None:
+            expected = "expected files and folders of the run's own"
+            received = "a link" if Path(found).is_symlink() else "something else"
+            raise RecordError(explain(found, expected, received))
+        return self
+
+
+def first_that_is_no_file(folder: str) -> str | None:
+    """Return the first entry below a folder that is neither a file nor a folder itself; None where all are."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    found = first_that_is_no_file(entry.path)
+                else:
+                    found = None if entry.is_file(follow_symlinks=False) else entry.path
+                if found is not None and os.path.lexists(found):
+                    return found
+    except FileNotFoundError:  # a run that goes on replaces and deletes files of its own
+        return None
+    return None
+
 
 def _no_place(path: Path, error: OSError) -> PlaceError:
     expected = "a place where a run's folder can be made"
@@ -167,4 +197,5 @@ def run_names(storage: str | Path) -> list[str]:
     place = Path(storage)
     if not place.is_dir():
         return []
-    return sorted(child.parent.name for child in place.glob("*/experiment.yaml"))
+    holding = (child.parent for child in place.glob("*/experiment.yaml"))
+    return sorted(run.name for run in holding if not run.is_symlink())

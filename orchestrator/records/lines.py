@@ -32,7 +32,9 @@ class JsonLines:
     def __init__(self, path: Path) -> None:
         self.path = path
         _cut_torn_tail(path)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        self._descriptor = os.open(
+            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666
+        )
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record as one line; it survives the death of this process from here on."""
@@ -129,7 +131,7 @@ def _from_line(line: bytes) -> dict[str, Any] | None:
     """Return the record on a line, or None where the line is no whole JSON object."""
     try:
         record = json.loads(line)
-    except ValueError:  # bad JSON and bad UTF-8 alike
+    except (ValueError, RecursionError):  # bad JSON, bad UTF-8, thousands of brackets
         return None
     if not isinstance(record, dict):
         return None

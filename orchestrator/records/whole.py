@@ -10,7 +10,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Put ``content`` (text as UTF-8) at ``path`` so that no reader ever sees half of it."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with aside.open("wb") as file:
+        aside.unlink(missing_ok=True)  # of a process of that number that was killed
+        with aside.open("xb") as file:  # new, so that nothing a link leads to is written
             file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
