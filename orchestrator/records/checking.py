@@ -76,8 +76,9 @@ def _are_changes(value: Any) -> bool:
 def _is_origin(value: Any) -> bool:
     if not isinstance(value, Mapping) or not is_name(value.get("trial")):
         return False
-    counts = [value.get("epoch", 0), value.get("day", 0), value.get("stretch", 0)]
-    return all(count is None or _is_count(count) for count in counts)
+    counts = [value.get("day"), value.get("stretch")]
+    whole = all(count is None or _is_count(count) for count in counts)
+    return whole and _is_count(value.get("epoch")) and isinstance(value.get("run"), str | None)
 
 
 def _is_reason(value: Any) -> bool:

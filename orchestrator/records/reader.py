@@ -95,7 +95,22 @@ def _read_trials(file: Path) -> tuple[TrialRecord, ...]:
             trials[name] = _ended(trials.get(name), line, where)
         else:
             raise RecordError(explain(where, "an event", line["event"], ("started", "ended")))
+    _check_ancestry(trials, file)
     return tuple(trials.values())
+
+
+def _check_ancestry(trials: Mapping[str, TrialRecord], file: Path) -> None:
+    """Raise RecordError where a branch descends from itself."""
+    for trial in trials.values():
+        seen: list[str] = []
+        at: TrialRecord | None = trial
+        while at is not None and at.is_branch and at.origin is not None:
+            seen.append(at.trial)
+            parent = str(at.origin["trial"])
+            if parent in seen:
+                expected = "expected branches of trials that were there before"
+                raise RecordError(explain(f"{file}, trial {trial.trial}", expected, [*seen, parent]))
+            at = trials.get(parent)
 
 
 def _started(line: Mapping[str, Any]) -> TrialRecord:

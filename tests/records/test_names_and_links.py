@@ -57,7 +57,7 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "/tmp/x", "a/b", "..", ".", ".x", "", "x\0y", "x\n", "~root"]
+    "name", ["../x", "/elsewhere/x", "a/b", "..", ".", ".x", "", "x\0y", "x\n", "~root"]
 )
 def test_a_run_cannot_be_named_so_that_it_lies_elsewhere(tmp_path, name):
     before = sorted(tmp_path.rglob("*"))
@@ -71,14 +71,14 @@ def test_a_run_cannot_be_named_so_that_it_lies_elsewhere(tmp_path, name):
 def test_a_trial_in_a_record_cannot_be_named_so(folder, name, field):
     value = {"trial": name} if field == "origin" else name
     folder.trials_file.write_text(json.dumps({**STARTED, field: value}) + "\n")
-    with pytest.raises(RecordError, match="trials.jsonl, line 1, "):
+    with pytest.raises(RecordError, match=r"trials\.jsonl, line 1, "):
         read_run(folder.path)
 
 
 @pytest.mark.parametrize("name", [name for name in OUTSIDE if name is not None])
 def test_a_branch_in_the_journal_cannot_be_named_so(folder, name):
     folder.journal_file.write_text(json.dumps({**ENTRY, "branch": name}) + "\n")
-    with pytest.raises(RecordError, match="journal.jsonl, line 1, branch"):
+    with pytest.raises(RecordError, match=r"journal\.jsonl, line 1, branch"):
         read_run(folder.path)
 
 
@@ -107,7 +107,7 @@ def test_a_part_of_a_run_that_is_a_link_is_refused(folder, tmp_path, part, relat
 def test_a_link_deep_in_a_run_is_refused(folder, tmp_path):
     (folder.checkpoints / "00000").mkdir()
     (folder.checkpoints / "00000" / "day-00001.npz").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(RecordError, match="day-00001.npz"):
+    with pytest.raises(RecordError, match=r"day-00001\.npz"):
         read_run("one", folder.path.parent)
 
 
