@@ -36,6 +36,7 @@ __all__ = [
     "SchedulerOptions",
 ]
 
+SMALLEST_SHARE = 0.0001
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -106,6 +107,13 @@ class ResourceOptions(Options):
 
     cpu: Real = Field(default=1, gt=0, description="CPU cores of one trial.")
     gpu: Real = Field(default=0, ge=0, description="GPUs of one trial; a fraction shares one.")
+
+    @field_validator("cpu", "gpu")
+    @classmethod
+    def _a_share_that_ray_can_count(cls, share: float) -> float:
+        if 0 < share < SMALLEST_SHARE:
+            raise PydanticCustomError("share", f"expected at least {SMALLEST_SHARE:g}")
+        return share
 
 
 class Experiment(Options):

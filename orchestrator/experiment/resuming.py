@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from orchestrator.catalog import code_fingerprint
 from orchestrator.config import parse_experiment
@@ -20,6 +19,9 @@ from orchestrator.schedulers import Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
+
+if TYPE_CHECKING:
+    from orchestrator.tuning.job import Sitting
 
 
 @dataclass(frozen=True)
@@ -35,19 +37,34 @@ class Resumed:
     scheduler: Scheduler | None = None
     endings: tuple[TrialEnd, ...] = ()
 
+    def sitting(self, stopping: Callable[[], bool]) -> Sitting:
+        """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
+        from orchestrator.tuning.job import Sitting, Spent
+
+        before = self.records
+        if before is None:
+            return Sitting(self.prepared.cores, stopping=stopping)
+        over = [trial for trial in before.trials if _is_over(trial)]
+        spent = Spent(
+            seconds=before.seconds,
+            trials=len(over),
+            epochs=len(before.epochs),
+            failed=sum(trial.status == "failed" for trial in over),
+        )
+        return Sitting(self.prepared.cores, self.scheduler, spent, stopping)
+
 
 def prepare_to_resume(folder: RunFolder) -> Resumed:
     """Return what is left of a cut-off run, rebuilt from its records alone.
 
-    Raises RunExistsError for a run that is finished or still being driven, ExperimentFileError where its data or its
-    model's code are no longer what they were.
+    Its lock is held by the caller. Raises RunExistsError for a run that is finished, ExperimentFileError where its
+    data or its model's code are no longer what they were.
     """
     records = read_run(folder.path)
     if records.status == "finished":
         raise RunExistsError(
             f"{records.name}: expected a run that was cut off. Received: a finished one."
         )
-    _check_nobody_drives(records)
     experiment = parse_experiment(records.experiment | {"storage_path": str(folder.path.parent)})
     prepared = prepare_again(experiment.at(Path(records.manifest.get("folder", "."))))
     _check_unchanged(prepared, records)
@@ -100,19 +117,6 @@ def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:
 def driver() -> dict[str, str | int]:
     """Return who drives a run, for its ``run_started`` event."""
     return {"host": platform.node(), "pid": os.getpid()}
-
-
-def _check_nobody_drives(records: RunRecords) -> None:
-    """Refuse a run whose driver is alive on this machine."""
-    starts = [event for event in records.events if event["event"] == "run_started"]
-    if records.status != "running" or not starts or starts[-1].get("host") != platform.node():
-        return
-    pid = int(starts[-1].get("pid", 0))
-    if pid != os.getpid() and psutil.pid_exists(pid):
-        raise RunExistsError(
-            f"{records.name}: expected a run that nobody drives. Received: one that process {pid} on this"
-            " machine drives."
-        )
 
 
 def _is_over(trial: TrialRecord) -> bool:

@@ -15,6 +15,7 @@ from orchestrator.records.journal import REQUIRED, told_once
 from orchestrator.records.lines import read_lines
 from orchestrator.records.requests import requests_of
 from orchestrator.records.run import RunRecords, TrialRecord
+from orchestrator.records.standing import see_driver
 from orchestrator.records.writer import TrialEnd
 
 _ENDED_FIELDS = [field.name for field in fields(TrialEnd) if field.name not in ("trial", "status")]
@@ -33,6 +34,9 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
     Raises UnknownNameError where there is no such run and RecordError where a record is damaged.
     """
     folder = RunFolder.open(path, storage)
+    driver = see_driver(
+        folder
+    )  # first: one that ends after this look has recorded it in what is read next
     return RunRecords(
         folder=folder,
         experiment=_read_experiment(folder.experiment_file),
@@ -42,6 +46,7 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
         events=_read_checked(folder.events_file, ("event", "time"), _BY_EVENT),
         journal=told_once(_read_checked(folder.journal_file, REQUIRED, _BY_KIND)),
         requests=tuple(requests_of(folder)),
+        driver=driver,
     )
 
 
@@ -109,7 +114,9 @@ def _check_ancestry(trials: Mapping[str, TrialRecord], file: Path) -> None:
             parent = str(at.origin["trial"])
             if parent in seen:
                 expected = "expected branches of trials that were there before"
-                raise RecordError(explain(f"{file}, trial {trial.trial}", expected, [*seen, parent]))
+                raise RecordError(
+                    explain(f"{file}, trial {trial.trial}", expected, [*seen, parent])
+                )
             at = trials.get(parent)
 
 

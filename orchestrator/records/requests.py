@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from orchestrator.records.folder import SAFE_NAME, RunFolder
-from orchestrator.records.lines import as_plain, revived
+from orchestrator.records.line import as_plain, revived
 from orchestrator.records.whole import write_atomically
 from orchestrator.redaction import redacted, restored
 

@@ -37,8 +37,8 @@ VALID: dict[str, Any] = {
 WORDS = st.sampled_from(
     ["mlp", "cnn", "digits", "auto", "none", "asha", "median", "off", "on", "act", "panda", "caviar", "min", "max",
      "./x.py", "./x.npz:y", "../..", "/", "~", "a.b:c", "os:system", "1e3", ".nan", "-.inf", "1e999", "0x1F", "12:30",
-     "${ENV:HOME}", "${ENV:}", "${ENV:NO_SUCH}", "x\0y", "\x1b[2J", "\ud800", "😀", "a" * 300, "<<", "!!python/name:os.system",
-     "uniform(0, 1)", "choice([1, 2", "integer(1, 1e400)", "3 epochs", "0 minutes", "val_loss", "=1", "val_accuracy"]
+     "${ENV:HOME}", "${ENV:}", "${ENV:NO_SUCH}", "x\0y", "\x1b[2J", "\ud800", "😀", "a" * 300, "<<",
+     "!!python/name:os.system", "uniform(0, 1)", "choice([1, 2", "integer(1, 1e400)", "3 epochs", "0 minutes", "val_loss", "=1","val_accuracy"]
 )  # fmt: skip
 TEXTS = st.text(max_size=20) | WORDS
 NUMBERS = (
@@ -62,7 +62,8 @@ def calls(draw: st.DrawFn) -> str:
     """A short form, or what one could take for it."""
     name = draw(st.sampled_from([*DISTRIBUTIONS, "unifrom", "", "choice "]))
     given = [
-        draw(st.sampled_from(["", "min=", "max=", "step=", "values="])) + str(draw(SCALARS | st.lists(SCALARS, max_size=3)))
+        draw(st.sampled_from(["", "min=", "max=", "step=", "values="]))
+        + str(draw(SCALARS | st.lists(SCALARS, max_size=3)))
         for _ in range(draw(st.integers(0, 4)))
     ]  # fmt: skip
     return (
@@ -76,7 +77,7 @@ def calls(draw: st.DrawFn) -> str:
 def domains() -> st.SearchStrategy[Any]:
     """What may stand behind a hyperparameter's name."""
     ends = {"min": NUMBERS, "max": NUMBERS, "step": NUMBERS, "values": st.lists(SCALARS, max_size=4), "value": SCALARS,
-            "domain": calls() | SCALARS, "when": st.dictionaries(NAMES, SCALARS | st.lists(SCALARS, max_size=3), max_size=2),
+            "domain": calls() | SCALARS, "when": st.dictionaries(NAMES, VALUES, max_size=2),
             "distribution": st.sampled_from(DISTRIBUTIONS) | TEXTS}  # fmt: skip
     return calls() | VALUES | st.fixed_dictionaries({}, optional=ends)
 
