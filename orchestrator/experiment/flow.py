@@ -6,13 +6,16 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from orchestrator.config import Experiment
+from orchestrator.experiment.extending import prepare_to_extend, write_down
+from orchestrator.experiment.growth import Growth, More
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
-from orchestrator.experiment.resuming import Resumed, driver, prepare_to_resume
+from orchestrator.experiment.remaining import Resumed
+from orchestrator.experiment.resuming import driver, prepare_to_resume
 from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder, RunWriter
 from orchestrator.strategies import Plan
@@ -48,6 +51,26 @@ def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs
     return _concluded(_trained(prepare_to_resume(folder), folder, progress))
 
 
+def extend(
+    run: str | Path | Run,
+    overrides: Sequence[str] = (),
+    *,
+    force: bool = False,
+    progress: bool = True,
+    storage: str | Path = "./runs",
+    **more: Unpack[More],
+) -> Run:
+    """Make a run longer and train what it has then left to do, with its history; return it.
+
+    ``num_samples``, ``epochs`` and ``days`` are new totals, or as ``"+64"`` on top of what there is; ``scheduler``
+    decides from now on; ``overrides`` are ``key.path=value``. What would make further trials incomparable with those
+    there are is refused, unless ``force`` keeps them apart in a group of their own.
+    """
+    folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
+    extended = prepare_to_extend(folder, Growth(dict(more), overrides), force)
+    return _concluded(_trained(extended, folder, progress))
+
+
 def _trained(resumed: Resumed, folder: RunFolder, progress: bool) -> RunFolder:
     """Run what is left of the plan, every event of it recorded and shown; return where."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
@@ -55,8 +78,9 @@ def _trained(resumed: Resumed, folder: RunFolder, progress: bool) -> RunFolder:
     from orchestrator.tuning.run import run_plan
 
     prepared, plan = resumed.prepared, resumed.prepared.plan
-    shown = _view(plan) if progress else NullView()
+    shown = _view(plan, len(resumed.endings)) if progress else NullView()
     with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
+        write_down(resumed, folder, writer)
         writer.event("run_started", **driver())
         recorder = Recorder(folder, plan, writer, view)
         if resumed.records is not None:
@@ -76,13 +100,13 @@ def _trained(resumed: Resumed, folder: RunFolder, progress: bool) -> RunFolder:
     return folder
 
 
-def _view(plan: Plan) -> View:
-    """Return what shows a run on this terminal."""
+def _view(plan: Plan, endings: int) -> View:
+    """Return what shows a run on this terminal, of which so many trials end without training."""
     from orchestrator.report import open_panda_view, open_view
 
     if plan.nursery is not None:
         return open_panda_view(plan.nursery.days, plan.metric, plan.mode)
-    return open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode)
+    return open_view(len(plan.trials) + endings, plan.epochs, plan.metric, plan.mode)
 
 
 def _new_folder(prepared: Prepared) -> RunFolder:

@@ -48,11 +48,13 @@ class Recorder:
         self._best: dict[str, tuple[int, float]] = {}
         self._running: dict[str, float] = {}
         self._kept: list[str] = []
+        self._groups: dict[str, int] = {}
         self._told: set[object] = set()
 
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
         for trial in before.trials:
+            self._groups[trial.trial] = trial.group
             best = before.best_of(trial.trial)
             if best is not None:
                 self._best[trial.trial] = best
@@ -64,8 +66,14 @@ class Recorder:
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
         self._running[spec.trial] = time.monotonic()
+        self._groups[spec.trial] = spec.group
         self._writer.trial_started(
-            spec.trial, spec.index, spec.seed, spec.hyperparameters, origin=spec.origin
+            spec.trial,
+            spec.index,
+            spec.seed,
+            spec.hyperparameters,
+            spec.origin,
+            **({"group": spec.group} if spec.group > 1 else {}),
         )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 
@@ -104,10 +112,12 @@ class Recorder:
         self._keep_best(end.trial)
 
     def verdict(self) -> Any:
-        """Return which checkpoint to examine: the best trial's; None where no trial has one."""
+        """Return which checkpoint to examine: the best trial's; None where none of the newest group has one."""
         from orchestrator.tuning.job import Verdict
 
-        ranked = [trial for trial in self._kept if self._checkpoint(trial).exists()]
+        newest = max(self._groups.values(), default=1)
+        ranked = [trial for trial in self._kept if self._groups[trial] == newest]
+        ranked = [trial for trial in ranked if self._checkpoint(trial).exists()]
         if not ranked:
             return None
         self._view.note(f"examining trial {ranked[0]}: recalibrating, validating, testing")
@@ -142,7 +152,7 @@ class Recorder:
         sign = -1.0 if self._plan.mode == "max" else 1.0
         candidates = [name for name in self._kept if name != trial]
         candidates += [trial] if trial in self._best else []
-        candidates.sort(key=lambda name: (sign * self._best[name][1], name))
+        candidates.sort(key=lambda n: (-self._groups[n], sign * self._best[n][1], n))
         self._kept = candidates[: max(1, self._plan.keep_checkpoints)]
         if trial not in self._kept:
             self._checkpoint(trial).unlink(missing_ok=True)

@@ -4,36 +4,17 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from orchestrator.catalog import code_fingerprint
-from orchestrator.config import parse_experiment
+from orchestrator.config import Experiment, parse_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.prepared import Prepared, prepare_again
-from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
-from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import Scheduler, make_scheduler
-from orchestrator.strategies import Plan, TrialSpec
-from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.panda.days import DayCheckpoints
-
-
-@dataclass(frozen=True)
-class Resumed:
-    """What is left to do of a run: its experiment with the trials that have not ended.
-
-    ``records`` is what happened so far; ``scheduler`` has seen it; ``endings`` are of trials that the scheduler had
-    stopped when the driver died before it could write that down. All are empty for a new run.
-    """
-
-    prepared: Prepared
-    records: RunRecords | None = None
-    scheduler: Scheduler | None = None
-    endings: tuple[TrialEnd, ...] = ()
+from orchestrator.experiment.remaining import Resumed, remaining
+from orchestrator.records import RunFolder, RunRecords, read_run
+from orchestrator.records.extensions import surroundings
 
 
 def prepare_to_resume(folder: RunFolder) -> Resumed:
@@ -47,39 +28,17 @@ def prepare_to_resume(folder: RunFolder) -> Resumed:
         raise RunExistsError(
             f"{records.name}: expected a run that was cut off. Received: a finished one."
         )
-    _check_nobody_drives(records)
-    experiment = parse_experiment(records.experiment | {"storage_path": str(folder.path.parent)})
-    prepared = prepare_again(experiment.at(Path(records.manifest.get("folder", "."))))
+    check_nobody_drives(records)
+    prepared = prepare_again(recorded_experiment(records))
     _check_unchanged(prepared, records)
-    plan = prepared.plan
-    scheduler, endings = _decided(plan, records)
-    known = {spec.trial: spec for spec in plan.trials} | {b.trial: b for b in _branches(records)}
-    over = {trial.trial for trial in records.trials if _is_over(trial)}
-    over |= {end.trial for end in endings}
-    pending = tuple(spec for spec in known.values() if spec.trial not in over)
-    left = replace(prepared, plan=replace(plan, trials=pending))
-    return Resumed(left, records, scheduler, endings)
+    return remaining(prepared, records)
 
 
-def _decided(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd, ...]]:
-    """Return the scheduler as the recorded epochs left it, and the endings it decided that were not written down."""
-    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
-    open_trials = {trial.trial: trial for trial in records.trials if not _is_over(trial)}
-    endings = {}
-    for row in records.epochs:
-        trial, epoch = row["trial"], int(row["epoch"])
-        value = row["metrics"].get(plan.metric)
-        decision = scheduler.report(trial, epoch, value)
-        if decision.stop and trial in open_trials:
-            stopped_by = {
-                "scheduler": scheduler.name,
-                "epoch": epoch,
-                "value": value,
-                "cutoff": decision.cutoff,
-            }
-            seconds = sum(float(each["seconds"]) for each in records.epochs_of(trial))
-            endings[trial] = TrialEnd(trial, "stopped", seconds, stopped_by=stopped_by)
-    return scheduler, tuple(endings.values())
+def recorded_experiment(records: RunRecords) -> Experiment:
+    """Return the experiment of a run, wherever its folder lies now."""
+    place = {"storage_path": str(records.folder.path.parent)}
+    experiment = parse_experiment(records.experiment | place)
+    return experiment.at(Path(records.manifest.get("folder", ".")))
 
 
 def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:
@@ -88,12 +47,14 @@ def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:
         "data": prepared.dataset.fingerprint,
         "model": code_fingerprint(prepared.model),
     }
+    began_with = surroundings(records.manifest, records.events)
     for what, fingerprint in now.items():
-        before = records.manifest.get(what, {}).get("fingerprint")
+        before = began_with.get(what, {}).get("fingerprint")
         if before not in (None, fingerprint):
             raise ExperimentFileError(
                 f"{records.name}: expected the {what} the run began with. Received: {what} that has"
-                " changed since, so that its trials could not be compared. Run it under another name."
+                " changed since, so that its trials could not be compared. Run it under another name, or keep"
+                f" further trials apart in a group of their own: 'orchestrator extend {records.folder.path} --force'."
             )
 
 
@@ -102,7 +63,7 @@ def driver() -> dict[str, str | int]:
     return {"host": platform.node(), "pid": os.getpid()}
 
 
-def _check_nobody_drives(records: RunRecords) -> None:
+def check_nobody_drives(records: RunRecords) -> None:
     """Refuse a run whose driver is alive on this machine."""
     starts = [event for event in records.events if event["event"] == "run_started"]
     if records.status != "running" or not starts or starts[-1].get("host") != platform.node():
@@ -112,35 +73,4 @@ def _check_nobody_drives(records: RunRecords) -> None:
         raise RunExistsError(
             f"{records.name}: expected a run that nobody drives. Received: one that process {pid} on this"
             " machine drives."
-        )
-
-
-def _is_over(trial: TrialRecord) -> bool:
-    return trial.ending not in (None, "interrupted")
-
-
-def _branches(records: RunRecords) -> Iterator[TrialSpec]:
-    """Yield the branches that were made, as they were planned."""
-    for entry in records.journal:
-        if entry["kind"] != "applied" or entry.get("action") != "branch":
-            continue
-        day = int(entry["to_day"])
-        file = DayCheckpoints(records.folder.checkpoints / entry["branch"]).file(day)
-        about = load_checkpoint(file).about
-        changes = {name: new for name, (_, new) in (entry.get("changes") or {}).items()}
-        yield TrialSpec(
-            trial=entry["branch"],
-            index=1 + len(records.trials),
-            seed=int(about["seed"]),
-            hyperparameters={**about["chosen"], **changes},
-            checkpoint=str(file.resolve()),
-            branch=True,
-            changes=changes,
-            origin={
-                "run": None,
-                "trial": entry["trial"],
-                "day": day,
-                "epoch": int(about["epoch"]),
-                "stretch": stretch_of(entry),
-            },
         )

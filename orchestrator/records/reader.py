@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from orchestrator.errors import RecordError, explain
+from orchestrator.records.extensions import caught_up
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import REQUIRED, told_once
 from orchestrator.records.lines import read_lines
@@ -28,13 +29,14 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
     Raises UnknownNameError where there is no such run and RecordError where a record is damaged.
     """
     folder = RunFolder.open(path, storage)
+    events = _read_checked(folder.events_file, ("event",))
     return RunRecords(
         folder=folder,
-        experiment=_read_experiment(folder.experiment_file),
+        experiment=caught_up(_read_experiment(folder.experiment_file), events),
         manifest=_read_manifest(folder.manifest_file),
         trials=_read_trials(folder.trials_file),
         epochs=_read_checked(folder.epochs_file, _EPOCH_FIELDS),
-        events=_read_checked(folder.events_file, ("event",)),
+        events=events,
         journal=told_once(_read_checked(folder.journal_file, REQUIRED)),
         requests=tuple(requests_of(folder)),
     )
@@ -95,6 +97,7 @@ def _started(line: Mapping[str, Any], where: str) -> TrialRecord:
         hyperparameters=line["hyperparameters"],
         started=line["time"],
         origin=line.get("origin"),
+        group=int(line.get("group") or 1),
     )
 
 

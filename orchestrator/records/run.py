@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
 from orchestrator.records.best import Mode, best_epoch
+from orchestrator.records.extensions import (
+    extensions_in,
+    group_differences,
+    in_order,
+    last_winner,
+)
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
 from orchestrator.records.stretches import Line, TrialLines
-
-_RUN_STATUS = {
-    "run_started": "running",
-    "run_finished": "finished",
-    "run_interrupted": "interrupted",
-}
+from orchestrator.records.working_time import STATUS_AFTER, seconds_worked
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class TrialRecord:
     """One trial, from its ``started`` line and, once it has one, its ``ended`` line.
 
     ``origin`` is where a branch or a promoted trial comes from: {run (None: this one), trial, day,
-    epoch, and stretch, where it was written down}.
+    epoch, and stretch, where it was written down}. ``group`` is the group of comparable trials.
     """
 
     trial: str
@@ -47,6 +47,7 @@ class TrialRecord:
     rss_mb: float | None = None
     seconds: float | None = None
     origin: Mapping[str, Any] | None = None
+    group: int = 1
 
     @property
     def status(self) -> str:
@@ -98,28 +99,33 @@ class RunRecords:
     @property
     def status(self) -> str:
         """running, finished or interrupted: what the last event about the run says."""
-        known = [_RUN_STATUS[e["event"]] for e in self.events if e["event"] in _RUN_STATUS]
+        known = [STATUS_AFTER[e["event"]] for e in self.events if e["event"] in STATUS_AFTER]
         return known[-1] if known else "running"
 
     @property
     def winner(self) -> dict[str, Any] | None:
-        """The last ``winner`` event: trial, epoch, metric, validation and test scores."""
-        winners = [event for event in self.events if event["event"] == "winner"]
-        return winners[-1] if winners else None
+        """The ``winner`` event since the last extension: trial, epoch, metric, scores; or None."""
+        return last_winner(self.events)
+
+    @property
+    def extensions(self) -> tuple[Mapping[str, Any], ...]:
+        """The ``extended`` events, oldest first."""
+        return extensions_in(self.events)
+
+    @cached_property
+    def groups(self) -> dict[int, tuple[str, ...]]:
+        """What sets each group of trials apart from the one before it; empty where all compare."""
+        return group_differences(self.events)
+
+    @property
+    def group(self) -> int:
+        """The newest group, to which trials that start now belong."""
+        return max(self.groups, default=1)
 
     @property
     def seconds(self) -> float:
         """Wall-clock seconds the run was worked on, without the pauses before it was resumed."""
-        total, since = 0.0, None
-        for event in self.events:
-            if event["event"] == "run_started":
-                since = event["time"]
-            elif event["event"] in _RUN_STATUS and since is not None:
-                total += _seconds_between(since, event["time"])
-                since = None
-        if since is None:
-            return total
-        return total + _seconds_between(since, self._last_time)
+        return seconds_worked(self.events, lambda: self._last_time)
 
     def epochs_of(self, trial: str) -> tuple[dict[str, Any], ...]:
         """Return the epochs that a trial's model went through, in order.
@@ -176,14 +182,17 @@ class RunRecords:
 
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
-        """The trials, best first; ties by order of drawing; those without a finite value last."""
-        sign = -1.0 if self.mode == "max" else 1.0
+        """The trials, best first; ties by order of drawing; those without a finite value last.
 
-        def rank(trial: TrialRecord) -> tuple[bool, float, int]:
-            best = self.best_of(trial.trial)
-            return (best is None, sign * best[1] if best else 0.0, trial.index)
+        Those of the newest group come first.
+        """
+        return in_order(self.trials, self.best_of, self.mode)
 
-        return tuple(sorted(self.trials, key=rank))
+    @property
+    def contenders(self) -> tuple[TrialRecord, ...]:
+        """The trials of the newest group that have a finite value, best first."""
+        newest = (trial for trial in self.ranked if trial.group == self.group)
+        return tuple(trial for trial in newest if self.best_of(trial.trial) is not None)
 
     @property
     def _last_time(self) -> str:
@@ -232,7 +241,3 @@ class RunRecords:
             for trial, lines in self._lines_by_trial.items()
         }
         return {trial: best for trial, best in found.items() if best is not None}
-
-
-def _seconds_between(first: str, last: str) -> float:
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
