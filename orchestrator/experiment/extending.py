@@ -51,7 +51,10 @@ def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) ->
     conditions = unlike_conditions(records, old, new, facts)
     forced = (*conditions, *unlike_first_epochs(records, old, new))
     babysat = prepared.plan.nursery is not None
-    _check_comparable(records, forced, force and not (babysat and conditions))
+    if forced and (not force or (babysat and conditions)):
+        raise ExperimentFileError(
+            _incomparable(records, forced, _advice(records, babysat, conditions))
+        )
     _check_changed(records, changes, forced)
     before = _plan_before(prepared.plan, old)
     event = {
@@ -61,7 +64,8 @@ def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) ->
     }
     endings = decisions(before, records)[1]
     if forced and not babysat:
-        event |= {"group": records.group + 1, "now": {name: facts[name] for name in OF_THE_RUN}}
+        event |= {"group": records.group + 1, "going_on": []}
+        event |= {"now": {name: facts[name] for name in OF_THE_RUN}}
         endings += _cut_off(records, endings)
     else:
         held_back, going_on = _further(records, before, prepared.plan)
@@ -175,22 +179,23 @@ def _manifest(
     return {**records.manifest, **now, "extensions": [*earlier, about]}
 
 
-def _check_comparable(records: RunRecords, unlike: Sequence[str], forced: bool) -> None:
-    """Refuse further trials that could not be compared with those there are."""
-    if not unlike or forced:
-        return
-    panda = records.experiment.get("strategy") == "panda"
-    advice = (
-        f"'orchestrator promote {records.folder.path}' makes a panda of another name that goes on from its weights"
-        if panda and len(unlike) > len([each for each in unlike if "look ahead" in each])
-        else "--force trains on all the same"
-        if panda
-        else "--force keeps them apart in a group of their own, and another name in a run"
-    )
-    raise ExperimentFileError(
+def _incomparable(records: RunRecords, unlike: Sequence[str], advice: str) -> str:
+    return (
         f"{records.name}: expected what its trials were trained with, so that further ones can be compared with"
-        f" them. Received: {'; '.join(unlike)}. {advice}."
+        f" them. Received: {'; '.join(unlike)}. {advice}"
     )
+
+
+def _advice(records: RunRecords, babysat: bool, conditions: Sequence[str]) -> str:
+    """Return what one can do instead: one model cannot be in two groups."""
+    if not babysat:
+        return (
+            "--force keeps them apart in a group of their own; under another name they are a run."
+        )
+    if conditions:
+        promote = f"'orchestrator promote {records.folder.path}'"
+        return f"{promote} writes a panda of another name that goes on from its weights."
+    return "With --force it trains on all the same."
 
 
 def _check_changed(records: RunRecords, changes: Changes, forced: Sequence[str]) -> None:
