@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.config import Experiment
 from orchestrator.errors import ExperimentFileError
@@ -25,25 +25,24 @@ from orchestrator.experiment.remaining import (
     remaining,
     stopped,
 )
-from orchestrator.experiment.resuming import check_nobody_drives
-from orchestrator.records import RunFolder, RunRecords, RunWriter, TrialEnd, read_run
+from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
 from orchestrator.records.extensions import caught_up, surroundings
 from orchestrator.schedulers import make_scheduler, replay
 from orchestrator.strategies import Plan
 from orchestrator.training.going_on import keep_last_state
+from orchestrator.training.session import checkpoint_file, last_file
 
 OF_THE_RUN = ("model", "data")
 OF_THIS_TIME = ("command", "versions", "git", "machine")
 
 
 def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) -> Resumed:
-    """Return what a run has left to do once it is extended; nothing is written yet.
+    """Return what a run has left to do once it is extended; nothing is written yet. Its lock is held by the caller.
 
     Raises ExperimentFileError for what does not extend it, or would leave it nothing to train, and where further trials
     could not be compared with those it has, unless ``force`` keeps them apart in a group of their own.
     """
     records = read_run(folder.path)
-    check_nobody_drives(records)
     old, new = growth.of(records)
     prepared = prepare_again(new)
     facts = manifest_of(prepared)
@@ -77,13 +76,20 @@ def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) ->
     return replace(left, extension=Extension(event, _manifest(records, event, facts)))
 
 
-def write_down(resumed: Resumed, folder: RunFolder, writer: RunWriter) -> None:
+class Pen(Protocol):
+    """Writes a run's events."""
+
+    def event(self, event: str, **facts: Any) -> None:
+        """Record what happened to the run as a whole."""
+
+
+def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
     """Write the event that makes a run longer, and then all that follows from it; again after an interruption."""
     records = resumed.records
     if records is None or not records.extensions:
         return
     if resumed.extension is not None:
-        writer.event("extended", **resumed.extension.event)
+        pen.event("extended", **resumed.extension.event)
         folder.write_manifest(resumed.extension.manifest)
     prepared = resumed.prepared
     place = {"storage_path": records.experiment.get("storage_path", "./runs")}
@@ -91,11 +97,11 @@ def write_down(resumed: Resumed, folder: RunFolder, writer: RunWriter) -> None:
     folder.write_experiment(moved.document)
     pending = {spec.trial for spec in prepared.plan.trials}
     for trial in records.trials:
-        last = folder.checkpoints / f"{trial.trial}.last.npz"
+        last = last_file(folder.checkpoints, trial.trial)
         if trial.group < records.group:
             last.unlink(missing_ok=True)
         elif trial.trial in pending and goes_on(trial, prepared.plan, records):
-            best = folder.checkpoints / f"{trial.trial}.npz"
+            best = checkpoint_file(folder.checkpoints, trial.trial)
             keep_last_state(best, last, last_epoch(records, trial.trial), prepared.plan.metric)
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from orchestrator.config import Experiment
+from orchestrator.experiment.driving import Driving, driving
 from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.growth import Growth, More
+from orchestrator.experiment.interrupts import asked_to_stop
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
 from orchestrator.experiment.resuming import driver, prepare_to_resume
 from orchestrator.experiment.run import Run
-from orchestrator.records import RunFolder, RunWriter
+from orchestrator.records import RunFolder
 from orchestrator.strategies import Plan
 
 if TYPE_CHECKING:
@@ -42,13 +42,18 @@ def run(
         there = Run(folder)
         return there if there.status == "finished" else resume(folder.path, progress)
     prepared = prepare(read)
-    return _concluded(_trained(Resumed(prepared), _new_folder(prepared), progress))
+    folder = _new_folder(prepared)
+    with driving(folder) as driven:
+        _trained(Resumed(prepared), folder, driven, progress)
+    return Run(folder)
 
 
 def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs") -> Run:
     """Take a cut-off run up again where its records and checkpoints end, and return it."""
     folder = RunFolder.open(run, storage)
-    return _concluded(_trained(prepare_to_resume(folder), folder, progress))
+    with driving(folder) as driven:
+        _trained(prepare_to_resume(folder), folder, driven, progress)
+    return Run(folder)
 
 
 def extend(
@@ -67,79 +72,75 @@ def extend(
     there are is refused, unless ``force`` keeps them apart in a group of their own.
     """
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
-    extended = prepare_to_extend(folder, Growth(dict(more), overrides), force)
-    return _concluded(_trained(extended, folder, progress))
+    with driving(folder) as driven:
+        extended = prepare_to_extend(folder, Growth(dict(more), overrides), force)
+        _trained(extended, folder, driven, progress)
+    return Run(folder)
 
 
-def _trained(resumed: Resumed, folder: RunFolder, progress: bool) -> RunFolder:
-    """Run what is left of the plan, every event of it recorded and shown; return where."""
+def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool) -> None:
+    """Run what is left of the plan, every event of it recorded and shown, to the tables."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
     from orchestrator.report import NullView
+    from orchestrator.tuning.job import Outcome
     from orchestrator.tuning.run import run_plan
 
-    prepared, plan = resumed.prepared, resumed.prepared.plan
-    shown = _view(plan, len(resumed.endings)) if progress else NullView()
-    with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
-        write_down(resumed, folder, writer)
-        writer.event("run_started", **driver())
-        recorder = Recorder(folder, plan, writer, view)
+    plan = resumed.prepared.plan
+    planned = len(plan.trials) + len(resumed.endings)
+    shown = _view(plan, planned) if progress else NullView()
+    driven.tally.begin(plan.metric, plan.mode, planned, resumed.records)
+    with (
+        asked_to_stop() as asked,
+        shown as view,
+        Recorder(folder, plan, view, asked.is_set, driven) as recorder,
+    ):
+        if driven.taken_from:
+            recorder.event("taken_over", **{"from": driven.taken_from})
+        write_down(resumed, folder, recorder)
+        recorder.event("run_started", **driver())
         if resumed.records is not None:
             recorder.remember(resumed.records)
         for end in resumed.endings:
             recorder.ended(end, None)
-        ended = False
+        outcome = Outcome(ended=False)
         view.note(f"starting Ray for {plan.described}")
         try:
-            job = prepared.job(folder)
-            ended = run_plan(plan, job, recorder, prepared.cores, resumed.scheduler)
+            outcome = run_plan(
+                plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
+            )
         except KeyboardInterrupt:
-            view.note("stopping")
+            pass
         finally:
+            if not outcome.ended:
+                view.note("stopping")
             recorder.close()
-            writer.event("run_finished" if ended else "run_interrupted")
-    return folder
+            over = "run_finished" if outcome.ended else "run_interrupted"
+            recorder.event(over, reason=outcome.reason)
+    _write_tables(folder)
 
 
-def _view(plan: Plan, endings: int) -> View:
-    """Return what shows a run on this terminal, of which so many trials end without training."""
+def _view(plan: Plan, trials: int) -> View:
+    """Return what shows a run of so many trials on this terminal."""
     from orchestrator.report import open_panda_view, open_view
 
     if plan.nursery is not None:
         return open_panda_view(plan.nursery.days, plan.metric, plan.mode)
-    return open_view(len(plan.trials) + endings, plan.epochs, plan.metric, plan.mode)
+    return open_view(trials, plan.epochs, plan.metric, plan.mode)
 
 
 def _new_folder(prepared: Prepared) -> RunFolder:
     """Make the run's folder with what was asked for and the facts around it."""
     manifest = manifest_of(prepared)
-    folder = RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name)
-    folder.write_experiment(prepared.document)
-    folder.write_manifest(manifest)
-    return folder
+
+    def fill(folder: RunFolder) -> None:
+        folder.write_experiment(prepared.document)
+        folder.write_manifest(manifest)
+
+    return RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name, fill)
 
 
-def _concluded(folder: RunFolder) -> Run:
+def _write_tables(folder: RunFolder) -> None:
     """Write the tables beside the records."""
     from orchestrator.report import write_csvs
 
-    finished = Run(folder)
-    write_csvs(finished.records, folder.path)
-    return finished
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let a polite kill end the run as Ctrl-C does; outside the main thread signals are not ours."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    write_csvs(Run(folder).records, folder.path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import RunRecords, TrialEnd, TrialRecord
@@ -13,6 +13,9 @@ from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
+
+if TYPE_CHECKING:
+    from orchestrator.tuning.job import Sitting
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,23 @@ class Resumed:
     scheduler: Scheduler | None = None
     endings: tuple[TrialEnd, ...] = ()
     extension: Extension | None = None
+
+    def sitting(self, stopping: Callable[[], bool]) -> Sitting:
+        """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
+        from orchestrator.tuning.job import Sitting, Spent
+
+        before = self.records
+        if before is None:
+            return Sitting(self.prepared.cores, stopping=stopping)
+        pending = {spec.trial for spec in self.prepared.plan.trials}
+        over = [trial for trial in before.trials if trial.trial not in pending]
+        spent = Spent(
+            seconds=before.seconds,
+            trials=len(over),
+            epochs=len(before.epochs),
+            failed=sum(trial.status == "failed" for trial in over),
+        )
+        return Sitting(self.prepared.cores, self.scheduler, spent, stopping)
 
 
 def remaining(

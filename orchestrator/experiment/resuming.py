@@ -6,8 +6,6 @@ import os
 import platform
 from pathlib import Path
 
-import psutil
-
 from orchestrator.catalog import code_fingerprint
 from orchestrator.config import Experiment, parse_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
@@ -20,15 +18,14 @@ from orchestrator.records.extensions import surroundings
 def prepare_to_resume(folder: RunFolder) -> Resumed:
     """Return what is left of a cut-off run, rebuilt from its records alone.
 
-    Raises RunExistsError for a run that is finished or still being driven, ExperimentFileError where its data or its
-    model's code are no longer what they were.
+    Its lock is held by the caller. Raises RunExistsError for a run that is finished, ExperimentFileError where its
+    data or its model's code are no longer what they were.
     """
     records = read_run(folder.path)
     if records.status == "finished":
         raise RunExistsError(
             f"{records.name}: expected a run that was cut off. Received: a finished one."
         )
-    check_nobody_drives(records)
     prepared = prepare_again(recorded_experiment(records))
     _check_unchanged(prepared, records)
     return remaining(prepared, records)
@@ -61,16 +58,3 @@ def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:
 def driver() -> dict[str, str | int]:
     """Return who drives a run, for its ``run_started`` event."""
     return {"host": platform.node(), "pid": os.getpid()}
-
-
-def check_nobody_drives(records: RunRecords) -> None:
-    """Refuse a run whose driver is alive on this machine."""
-    starts = [event for event in records.events if event["event"] == "run_started"]
-    if records.status != "running" or not starts or starts[-1].get("host") != platform.node():
-        return
-    pid = int(starts[-1].get("pid", 0))
-    if pid != os.getpid() and psutil.pid_exists(pid):
-        raise RunExistsError(
-            f"{records.name}: expected a run that nobody drives. Received: one that process {pid} on this"
-            " machine drives."
-        )

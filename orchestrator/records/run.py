@@ -18,8 +18,8 @@ from orchestrator.records.extensions import (
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
+from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
 from orchestrator.records.stretches import Line, TrialLines
-from orchestrator.records.working_time import STATUS_AFTER, seconds_worked
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class TrialRecord:
     path_reason: str | None = None
     worker: str | None = None
     rss_mb: float | None = None
+    failure: str | None = None
+    attempts: int | None = None
     seconds: float | None = None
     origin: Mapping[str, Any] | None = None
     group: int = 1
@@ -72,6 +74,7 @@ class RunRecords:
     events: tuple[dict[str, Any], ...]
     journal: tuple[dict[str, Any], ...] = ()
     requests: tuple[Request, ...] = ()
+    driver: SeenDriver | None = None
 
     @property
     def name(self) -> str:
@@ -98,9 +101,13 @@ class RunRecords:
 
     @property
     def status(self) -> str:
-        """running, finished or interrupted: what the last event about the run says."""
-        known = [STATUS_AFTER[e["event"]] for e in self.events if e["event"] in STATUS_AFTER]
-        return known[-1] if known else "running"
+        """running, paused, interrupted, finished or stuck, as its records and its driver were when read."""
+        return self.standing.state
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The run's status, since when, and why."""
+        return standing(self.events, self.driver, self._last_time)
 
     @property
     def winner(self) -> dict[str, Any] | None:
@@ -125,7 +132,7 @@ class RunRecords:
     @property
     def seconds(self) -> float:
         """Wall-clock seconds the run was worked on, without the pauses before it was resumed."""
-        return seconds_worked(self.events, lambda: self._last_time)
+        return seconds_worked(self.events, self._last_time)
 
     def epochs_of(self, trial: str) -> tuple[dict[str, Any], ...]:
         """Return the epochs that a trial's model went through, in order.
@@ -182,10 +189,7 @@ class RunRecords:
 
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
-        """The trials, best first; ties by order of drawing; those without a finite value last.
-
-        Those of the newest group come first.
-        """
+        """The trials of the newest group, best first and without a finite value last; then older groups'."""
         return in_order(self.trials, self.best_of, self.mode)
 
     @property
@@ -195,11 +199,11 @@ class RunRecords:
         return tuple(trial for trial in newest if self.best_of(trial.trial) is not None)
 
     @property
-    def _last_time(self) -> str:
+    def _last_time(self) -> str | None:
         """The time of the newest line of any record; ISO times in UTC sort as text."""
         lines = (*self.events[-1:], *self.epochs[-1:])
         times = [str(line["time"]) for line in lines if "time" in line]
-        return max([*times, *(trial.ended or trial.started for trial in self.trials)])
+        return max([*times, *(trial.ended or trial.started for trial in self.trials)], default=None)
 
     def _lines(self, trial: str) -> TrialLines:
         return self._lines_by_trial.get(trial, TrialLines())

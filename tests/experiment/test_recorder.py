@@ -10,7 +10,7 @@ import pytest
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.recorder import Recorder
-from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
+from orchestrator.records import RunFolder, TrialEnd, read_run
 from orchestrator.strategies import make_plan
 
 
@@ -40,8 +40,7 @@ class Told:
         self.metric, self.folder, self.view = metric, folder, Shown()
         self.folder.write_experiment(f"name: one\nmetric: {metric}\nmode: {mode}\n")
         self.folder.write_manifest({})
-        self.writer = RunWriter(folder)
-        self.recorder = Recorder(folder, self.plan, self.writer, self.view)
+        self.recorder = Recorder(folder, self.plan, self.view, lambda: False)
         self.group = 1
 
     def trial(self, index, *values, status="finished", checkpoint=True, **about):
@@ -73,7 +72,7 @@ def tell(tmp_path):
 
     yield make
     for told in made:
-        told.writer.close()
+        told.recorder.__exit__()
 
 
 def test_the_best_checkpoints_over_all_trials_stay_not_those_of_each(tell):
@@ -178,3 +177,13 @@ def test_an_older_groups_best_is_no_winner_of_a_newer_one(tell):
     told.group = 2
     told.trial(1, status="failed")
     assert told.recorder.verdict() is None
+
+
+def test_epochs_that_a_worker_tells_again_are_written_once(tell):
+    told = tell()
+    told.trial(0, 0.5, 0.6, status=None)
+    row = {"trial": "00000", "metrics": {"loss": 1.0, "val_accuracy": 0.9}, "seconds": 0.1}
+    told.recorder.epochs([row | {"epoch": 2}, row | {"epoch": 3}])
+    records = read_run(told.folder.path)
+    assert [line["epoch"] for line in records.epochs_of("00000")] == [1, 2, 3]
+    assert records.best_of("00000") == (3, 0.9)

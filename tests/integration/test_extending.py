@@ -9,7 +9,7 @@ import pytest
 
 import orchestrator
 from orchestrator.errors import ExperimentFileError
-from orchestrator.experiment.recorder import Recorder
+from tests.integration.people import begin, until
 
 NET = """
     def build(hp, input_shape, num_classes):
@@ -45,23 +45,17 @@ def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
     assert kept[0] == kept[1]
 
 
-def test_an_extension_cut_off_goes_on_by_resume_as_if_it_had_not_been(tune, monkeypatch):
+def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
     none = {"scheduler": "none"}
     short = tune(3, name="short", epochs=2, caviar=none)
-    heard = Recorder.epochs
-
-    def cut_off(recorder, rows):
-        heard(recorder, rows)
-        if rows and rows[-1]["epoch"] >= 5:
-            monkeypatch.setattr(Recorder, "epochs", heard)
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(Recorder, "epochs", cut_off)
-    extended = orchestrator.extend(short, num_samples=4, epochs=6, progress=False)
-    assert extended.status == "interrupted"
-    assert extended.records.winner is None
-    whole = tune(4, name="whole", epochs=6, caviar=none)
-    resumed = orchestrator.resume(extended.path, progress=False)
+    whole = tune(4, name="whole", epochs=200, caviar=none)
+    driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "200")
+    until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 150)
+    driver.kill()
+    driver.wait()
+    killed = short.reload()
+    assert (killed.status, killed.records.winner) == ("interrupted", None)
+    resumed = orchestrator.resume(short.path, progress=False)
     assert curves(resumed).equals(curves(whole))
     assert (resumed.status, resumed.best) == ("finished", whole.best)
 
@@ -82,7 +76,7 @@ def test_another_model_is_refused_and_forced_it_is_a_group_of_its_own(tune, tmp_
     run = tune(2, source=NET, caviar=none, epochs=2)
     source = "import keras\n" + textwrap.dedent(NET).replace("Flatten()(x)", "Flatten()(x * 1)")
     (tmp_path / "net.py").write_text(source)
-    with pytest.raises(ExperimentFileError, match="code of model ./net.py"):
+    with pytest.raises(ExperimentFileError, match=r"code of model \./net\.py"):
         orchestrator.extend(run, num_samples=4, progress=False)
     forced = orchestrator.extend(run, num_samples=4, force=True, progress=False)
     table = forced.table()
