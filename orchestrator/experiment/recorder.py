@@ -70,6 +70,7 @@ class Recorder:
         self._best: dict[str, tuple[int, float]] = {}
         self._running: dict[str, float] = {}
         self._kept: list[str] = []
+        self._groups: dict[str, int] = {}
         self._told: dict[str, set[object]] = {}
 
     def __enter__(self) -> Self:
@@ -84,6 +85,7 @@ class Recorder:
 
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
+        self._groups |= {trial.trial: trial.group for trial in before.trials}
         # By epochs, not by trials: the line that a trial began may be the one that was lost.
         for name in dict.fromkeys(str(row["trial"]) for row in before.epochs):
             best = before.best_of(name)
@@ -106,8 +108,14 @@ class Recorder:
         """Note that a trial began."""
         self._warn_of_low_disk()
         self._running[spec.trial] = time.monotonic()
+        self._groups[spec.trial] = spec.group
         self._writer.trial_started(
-            spec.trial, spec.index, spec.seed, spec.hyperparameters, origin=spec.origin
+            spec.trial,
+            spec.index,
+            spec.seed,
+            spec.hyperparameters,
+            spec.origin,
+            **({"group": spec.group} if spec.group > 1 else {}),
         )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 
@@ -178,10 +186,12 @@ class Recorder:
         self._view.note(f"went on after {seconds:.0f} s")
 
     def verdict(self) -> Any:
-        """Return which checkpoint to examine: the best trial's; None where no trial has one."""
+        """Return which checkpoint to examine: the best trial's; None where none of the newest group has one."""
         from orchestrator.tuning.job import Verdict
 
-        ranked = [trial for trial in self._kept if self._checkpoint(trial).exists()]
+        newest = max(self._groups.values(), default=1)
+        ranked = [trial for trial in self._kept if self._groups[trial] == newest]
+        ranked = [trial for trial in ranked if self._checkpoint(trial).exists()]
         if not ranked:
             return None
         self._view.note(f"examining trial {ranked[0]}: recalibrating, validating, testing")
@@ -226,7 +236,7 @@ class Recorder:
         sign = -1.0 if self._plan.mode == "max" else 1.0
         candidates = [name for name in self._kept if name != trial]
         candidates += [trial] if trial in self._best else []
-        candidates.sort(key=lambda name: (sign * self._best[name][1], name))
+        candidates.sort(key=lambda n: (-self._groups[n], sign * self._best[n][1], n))
         self._kept = candidates[: max(1, self._plan.keep_checkpoints)]
         if trial not in self._kept:
             self._checkpoint(trial).unlink(missing_ok=True)

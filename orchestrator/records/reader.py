@@ -10,6 +10,7 @@ from typing import Any
 
 from orchestrator.errors import ExperimentFileError, RecordError, explain
 from orchestrator.records.checking import check_line
+from orchestrator.records.extensions import caught_up
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import REQUIRED, told_once
 from orchestrator.records.lines import read_lines
@@ -37,13 +38,14 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
     driver = see_driver(
         folder
     )  # first: one that ends after this look has recorded it in what is read next
+    events = _read_checked(folder.events_file, ("event", "time"), _BY_EVENT)
     return RunRecords(
         folder=folder,
-        experiment=_read_experiment(folder.experiment_file),
+        experiment=caught_up(_read_experiment(folder.experiment_file), events),
         manifest=_read_manifest(folder.manifest_file),
         trials=_read_trials(folder.trials_file),
         epochs=_read_checked(folder.epochs_file, _EPOCH_FIELDS),
-        events=_read_checked(folder.events_file, ("event", "time"), _BY_EVENT),
+        events=events,
         journal=told_once(_read_checked(folder.journal_file, REQUIRED, _BY_KIND)),
         requests=tuple(requests_of(folder)),
         driver=driver,
@@ -128,6 +130,7 @@ def _started(line: Mapping[str, Any]) -> TrialRecord:
         hyperparameters=line["hyperparameters"],
         started=line["time"],
         origin=line.get("origin"),
+        group=int(line.get("group") or 1),
     )
 
 

@@ -9,6 +9,12 @@ from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
 from orchestrator.records.best import Mode, best_epoch
+from orchestrator.records.extensions import (
+    extensions_in,
+    group_differences,
+    in_order,
+    last_winner,
+)
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
@@ -22,7 +28,7 @@ class TrialRecord:
     """One trial, from its ``started`` line and, once it has one, its ``ended`` line.
 
     ``origin`` is where a branch or a promoted trial comes from: {run (None: this one), trial, day,
-    epoch, and stretch, where it was written down}.
+    epoch, and stretch, where it was written down}. ``group`` is the group of comparable trials.
     """
 
     trial: str
@@ -44,6 +50,7 @@ class TrialRecord:
     attempts: int | None = None
     seconds: float | None = None
     origin: Mapping[str, Any] | None = None
+    group: int = 1
 
     @property
     def status(self) -> str:
@@ -108,9 +115,23 @@ class RunRecords:
 
     @property
     def winner(self) -> dict[str, Any] | None:
-        """The last ``winner`` event: trial, epoch, metric, validation and test scores."""
-        winners = [event for event in self.events if event["event"] == "winner"]
-        return winners[-1] if winners else None
+        """The ``winner`` event since the last extension: trial, epoch, metric, scores; or None."""
+        return last_winner(self.events)
+
+    @property
+    def extensions(self) -> tuple[Mapping[str, Any], ...]:
+        """The ``extended`` events, oldest first."""
+        return extensions_in(self.events)
+
+    @cached_property
+    def groups(self) -> dict[int, tuple[str, ...]]:
+        """What sets each group of trials apart from the one before it; empty where all compare."""
+        return group_differences(self.events)
+
+    @property
+    def group(self) -> int:
+        """The newest group, to which trials that start now belong."""
+        return max(self.groups, default=1)
 
     @property
     def seconds(self) -> float:
@@ -172,14 +193,14 @@ class RunRecords:
 
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
-        """The trials, best first; ties by order of drawing; those without a finite value last."""
-        sign = -1.0 if self.mode == "max" else 1.0
+        """The trials of the newest group, best first and without a finite value last; then older groups'."""
+        return in_order(self.trials, self.best_of, self.mode)
 
-        def rank(trial: TrialRecord) -> tuple[bool, float, int]:
-            best = self.best_of(trial.trial)
-            return (best is None, sign * best[1] if best else 0.0, trial.index)
-
-        return tuple(sorted(self.trials, key=rank))
+    @property
+    def contenders(self) -> tuple[TrialRecord, ...]:
+        """The trials of the newest group that have a finite value, best first."""
+        newest = (trial for trial in self.ranked if trial.group == self.group)
+        return tuple(trial for trial in newest if self.best_of(trial.trial) is not None)
 
     @property
     def _last_time(self) -> str | None:

@@ -32,3 +32,7 @@ class PassedBefore:
         if decision.stop and epoch < self._reached.get(trial, 0):
             return replace(decision, stop=False)
         return decision
+
+    def review(self, epoch: int) -> Mapping[str, Decision]:
+        """Return the scheduler's."""
+        return self._scheduler.review(epoch)
