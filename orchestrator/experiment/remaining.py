@@ -76,6 +76,7 @@ def remaining(
         if spec.trial not in over
     )
     left = replace(prepared, plan=replace(plan, trials=pending))
+    scheduler = PassedBefore(scheduler, _reached(records)) if again else scheduler
     return Resumed(left, records, scheduler, endings)
 
 
@@ -88,9 +89,7 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEn
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
     current = {trial.trial: trial for trial in records.trials if trial.group == records.group}
     decided_before = epochs_before_extension(records)
-    reached: dict[str, int] = {}
-    for row in records.epochs:
-        reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
+    reached = _reached(records)
     endings = {}
     for number, row in enumerate(records.epochs):
         trial = current.get(row["trial"])
@@ -102,7 +101,7 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEn
         is_last = epoch >= reached[trial.trial]
         if decision.stop and is_last and number >= decided_before and _is_open(trial):
             endings[trial.trial] = stopped(records, trial, scheduler.name, row, decision)
-    return PassedBefore(scheduler, reached), tuple(endings.values())
+    return scheduler, tuple(endings.values())
 
 
 def stopped(
@@ -143,6 +142,14 @@ def goes_on(trial: TrialRecord, plan: Plan, records: RunRecords) -> bool:
 def epochs_before_extension(records: RunRecords) -> int:
     """Return how many epochs were recorded when the run was last extended."""
     return int(records.extensions[-1].get("epochs_before", 0)) if records.extensions else 0
+
+
+def _reached(records: RunRecords) -> dict[str, int]:
+    """Return the last recorded epoch of each trial."""
+    reached: dict[str, int] = {}
+    for row in records.epochs:
+        reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
+    return reached
 
 
 def _is_open(trial: TrialRecord) -> bool:
