@@ -20,7 +20,7 @@ from orchestrator.experiment.remaining import (
     Extension,
     Resumed,
     decisions,
-    goes_on,
+    going_on,
     last_epoch,
     remaining,
     stopped,
@@ -67,8 +67,8 @@ def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) ->
         event |= {"now": {name: facts[name] for name in OF_THE_RUN}}
         endings += _cut_off(records, endings)
     else:
-        held_back, going_on = _further(records, before, prepared.plan)
-        event |= {"group": records.group, "going_on": going_on}
+        held_back, further = _further(records, before, prepared.plan)
+        event |= {"group": records.group, "going_on": further}
         endings += held_back
     left = remaining(prepared, _extended(records, event), endings)
     if not left.prepared.plan.trials:
@@ -95,12 +95,12 @@ def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
     place = {"storage_path": records.experiment.get("storage_path", "./runs")}
     moved = replace(prepared, experiment=prepared.experiment.model_copy(update=place))
     folder.write_experiment(moved.document)
-    pending = {spec.trial for spec in prepared.plan.trials}
+    further = going_on(prepared.plan, records)
     for trial in records.trials:
         last = last_file(folder.checkpoints, trial.trial)
         if trial.group < records.group:
             last.unlink(missing_ok=True)
-        elif trial.trial in pending and goes_on(trial, prepared.plan, records):
+        elif trial.trial in further:
             best = checkpoint_file(folder.checkpoints, trial.trial)
             keep_last_state(best, last, last_epoch(records, trial.trial), prepared.plan.metric)
 
@@ -128,13 +128,13 @@ def _further(
     The old end may be one of its rungs now: it is decided with the whole rung known, whoever came to it first.
     """
     current = [trial for trial in records.trials if trial.group == records.group]
-    going_on = [trial.trial for trial in current if goes_on(trial, before, records)]
+    further = sorted(going_on(before, records))
     if plan.nursery is not None:
         longer = before.nursery is not None and plan.nursery.days > before.nursery.days
         finished = [trial.trial for trial in current if trial.ending == "finished"]
-        return (), finished if longer else going_on
+        return (), finished if longer else further
     if plan.epochs == before.epochs:
-        return (), going_on
+        return (), further
     names = {trial.trial for trial in current}
     rows = [row for row in records.epochs if row["trial"] in names]
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
@@ -149,8 +149,8 @@ def _further(
             row = records.own_epochs_of(trial.trial)[-1]
             held_back.append(stopped(records, trial, scheduler.name, row, decision))
         elif trial.ending == "finished":
-            going_on.append(trial.trial)
-    return tuple(held_back), going_on
+            further.append(trial.trial)
+    return tuple(held_back), further
 
 
 def _cut_off(records: RunRecords, endings: Sequence[TrialEnd]) -> tuple[TrialEnd, ...]:

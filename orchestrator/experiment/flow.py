@@ -89,9 +89,9 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
     from orchestrator.tuning.run import run_plan
 
     plan = resumed.prepared.plan
-    planned = len(plan.trials) + len(resumed.endings)
-    shown = _view(plan, planned) if progress else NullView()
-    driven.tally.begin(plan.metric, plan.mode, planned, resumed.records)
+    waiting = {spec.trial for spec in plan.trials} | {end.trial for end in resumed.endings}
+    shown = _view(plan, len(waiting)) if progress else NullView()
+    driven.tally.begin(plan.metric, plan.mode, waiting, resumed.records)
     with (
         asked_to_stop() as asked,
         shown as view,

@@ -85,6 +85,8 @@ class Growth:
 def changes_between(old: Experiment, new: Experiment, space: Space) -> Changes:
     """Return {key: (old, new)} of what differs, the search space as one; ``space`` is the new one."""
     before, after = _flat(old), _flat(new)
+    if isinstance(old.search_space, dict):
+        before["search_space"] = Space.parse(old.search_space).to_document()
     after["search_space"] = space.to_document()
     return {
         key: (before.get(key), after.get(key))

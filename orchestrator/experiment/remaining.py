@@ -68,7 +68,12 @@ def remaining(
     scheduler, decided = decisions(plan, records)
     again = incomplete_trials(records, plan)
     endings = tuple(end for end in endings + decided if end.trial not in again)
-    over = {trial.trial for trial in records.trials if _is_over(trial, plan, records)} - again
+    further = going_on(plan, records) | again
+    over = {
+        trial.trial
+        for trial in records.trials
+        if trial.group < records.group or not (_is_open(trial) or trial.trial in further)
+    }
     over |= {end.trial for end in endings}
     pending = tuple(
         replace(spec, group=records.group)
@@ -128,15 +133,22 @@ def last_epoch(records: RunRecords, trial: str) -> int:
     return int(rows[-1]["epoch"]) if rows else 0
 
 
-def goes_on(trial: TrialRecord, plan: Plan, records: RunRecords) -> bool:
-    """Return whether a finished trial was to train further when the run was extended, and has not yet."""
-    chosen = records.extensions[-1].get("going_on", ()) if records.extensions else ()
-    if trial.ending != "finished" or trial.trial not in chosen:
-        return False
-    if plan.nursery is not None:
-        days = records.days_of(trial.trial)
-        return int(days[-1]["day"] if days else 0) < plan.nursery.days
-    return last_epoch(records, trial.trial) < plan.epochs
+def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
+    """Return the finished trials that were to train further when the run was last extended, and have not yet."""
+    chosen = set(records.extensions[-1].get("going_on", ()) if records.extensions else ())
+    return frozenset(
+        trial.trial
+        for trial in records.trials
+        if trial.trial in chosen and trial.ending == "finished" and _is_short(trial, plan, records)
+    )
+
+
+def _is_short(trial: TrialRecord, plan: Plan, records: RunRecords) -> bool:
+    """Return whether a trial lacks epochs or days of the plan's."""
+    if plan.nursery is None:
+        return last_epoch(records, trial.trial) < plan.epochs
+    days = records.days_of(trial.trial)
+    return int(days[-1]["day"] if days else 0) < plan.nursery.days
 
 
 def epochs_before_extension(records: RunRecords) -> int:
@@ -154,13 +166,6 @@ def _reached(records: RunRecords) -> dict[str, int]:
 
 def _is_open(trial: TrialRecord) -> bool:
     return trial.ending in (None, "interrupted")
-
-
-def _is_over(trial: TrialRecord, plan: Plan, records: RunRecords) -> bool:
-    """Return whether a trial trains no more; none of an older group does."""
-    if trial.group < records.group:
-        return True
-    return not _is_open(trial) and not goes_on(trial, plan, records)
 
 
 def _known(plan: Plan, records: RunRecords) -> Iterator[TrialSpec]:

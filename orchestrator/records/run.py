@@ -118,7 +118,7 @@ class RunRecords:
         """The ``winner`` event since the last extension: trial, epoch, metric, scores; or None."""
         return last_winner(self.events)
 
-    @property
+    @cached_property
     def extensions(self) -> tuple[Mapping[str, Any], ...]:
         """The ``extended`` events, oldest first."""
         return extensions_in(self.events)
