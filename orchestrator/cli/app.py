@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import babysitting, continuing, files, looking, place, running
+from orchestrator.cli import babysitting, continuing, files, looking, place, running, standing
 from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
 from orchestrator.errors import OrchestratorError
 
@@ -40,7 +40,7 @@ app = typer.Typer(
 
 PANELS = {
     "Before a run": (files.init, files.preview, files.schema),
-    "A run": (running.run, continuing.resume),
+    "A run": (running.run, continuing.resume, standing.status, standing.repair),
     "A model in training": (
         babysitting.set_,
         babysitting.pause,

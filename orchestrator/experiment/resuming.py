@@ -14,7 +14,7 @@ from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.prepared import Prepared, prepare_again
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
 from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import Scheduler, make_scheduler
+from orchestrator.schedulers import Passed, Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
@@ -60,7 +60,10 @@ def prepare_to_resume(folder: RunFolder) -> Resumed:
 
 def _decided(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd, ...]]:
     """Return the scheduler as the recorded epochs left it, and the endings it decided that were not written down."""
-    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    recorded: dict[str, int] = {}
+    for row in records.epochs:
+        recorded[row["trial"]] = max(int(row["epoch"]), recorded.get(row["trial"], 0))
+    scheduler = Passed(make_scheduler(plan.scheduler, plan.epochs, plan.mode), recorded)
     open_trials = {trial.trial: trial for trial in records.trials if not _is_over(trial)}
     endings = {}
     for row in records.epochs:

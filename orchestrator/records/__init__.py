@@ -19,6 +19,7 @@ from orchestrator.records.requests import (
 )
 from orchestrator.records.run import RunRecords, TrialRecord
 from orchestrator.records.standing import SeenDriver, Standing, see_driver
+from orchestrator.records.status import RunStatus, run_status, status_or_damage
 from orchestrator.records.taking import Patience, acquire
 from orchestrator.records.tally import Tally
 from orchestrator.records.whole import write_atomically
@@ -34,6 +35,7 @@ __all__ = [
     "Request",
     "RunFolder",
     "RunRecords",
+    "RunStatus",
     "RunWriter",
     "SeenDriver",
     "Standing",
@@ -49,7 +51,9 @@ __all__ = [
     "read_run",
     "requests_of",
     "run_names",
+    "run_status",
     "see_driver",
+    "status_or_damage",
     "trial_name",
     "user_at_host",
     "write_atomically",

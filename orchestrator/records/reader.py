@@ -12,15 +12,15 @@ import yaml
 
 from orchestrator.errors import RecordError, explain
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.journal import REQUIRED, told_once
-from orchestrator.records.lines import read_lines
+from orchestrator.records.journal import told_once
+from orchestrator.records.lines import read_lines, way_out
 from orchestrator.records.requests import requests_of
 from orchestrator.records.run import RunRecords, TrialRecord
+from orchestrator.records.sense import check_record
 from orchestrator.records.standing import see_driver
 from orchestrator.records.writer import TrialEnd
 
 _ENDED_FIELDS = [field.name for field in fields(TrialEnd) if field.name not in ("trial", "status")]
-_EPOCH_FIELDS = ("trial", "epoch", "metrics")
 
 
 def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
@@ -37,12 +37,22 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
         experiment=_read_experiment(folder.experiment_file),
         manifest=_read_manifest(folder.manifest_file),
         trials=_read_trials(folder.trials_file),
-        epochs=_read_checked(folder.epochs_file, _EPOCH_FIELDS),
-        events=_read_checked(folder.events_file, ("event",)),
-        journal=told_once(_read_checked(folder.journal_file, REQUIRED)),
+        epochs=_read_checked(folder.epochs_file),
+        events=read_events(folder),
+        journal=told_once(_read_checked(folder.journal_file)),
         requests=tuple(requests_of(folder)),
         driver=driver,
     )
+
+
+def read_events(folder: RunFolder) -> tuple[dict[str, Any], ...]:
+    """Return what happened to a run as a whole, oldest first."""
+    return _read_checked(folder.events_file)
+
+
+def read_experiment_of(folder: RunFolder) -> dict[str, Any]:
+    """Return the complete experiment as a run keeps it."""
+    return _read_experiment(folder.experiment_file)
 
 
 def _read_experiment(file: Path) -> dict[str, Any]:
@@ -67,32 +77,30 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     return manifest
 
 
-def _read_checked(file: Path, required: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+def _read_checked(file: Path) -> tuple[dict[str, Any], ...]:
     """Return a file's records, each of which has the fields it cannot do without."""
     records = read_lines(file)
     for number, record in enumerate(records, start=1):
-        _require(record, required, f"{file}, line {number}")
+        check_record(file, number, record)
     return tuple(records)
 
 
 def _read_trials(file: Path) -> tuple[TrialRecord, ...]:
     """Fold the lines into one record a trial: the last word about a trial counts."""
     trials: dict[str, TrialRecord] = {}
-    for number, line in enumerate(read_lines(file), start=1):
-        where = f"{file}, line {number}"
-        _require(line, ("event", "trial"), where)
+    for number, line in enumerate(_read_checked(file), start=1):
         name = line["trial"]
         if line["event"] == "started":
-            trials[name] = _started(line, where)
-        elif line["event"] == "ended":
-            trials[name] = _ended(trials.get(name), line, where)
+            trials[name] = _started(line)
+        elif name in trials:
+            trials[name] = _ended(trials[name], line)
         else:
-            raise RecordError(explain(where, "an event", line["event"], ("started", "ended")))
+            unknown = explain(f"{file}, line {number}", "a trial that was started before", name)
+            raise RecordError(f"{unknown} {way_out(file)}")
     return tuple(trials.values())
 
 
-def _started(line: Mapping[str, Any], where: str) -> TrialRecord:
-    _require(line, ("index", "seed", "hyperparameters", "time"), where)
+def _started(line: Mapping[str, Any]) -> TrialRecord:
     return TrialRecord(
         trial=line["trial"],
         index=line["index"],
@@ -103,15 +111,6 @@ def _started(line: Mapping[str, Any], where: str) -> TrialRecord:
     )
 
 
-def _ended(trial: TrialRecord | None, line: Mapping[str, Any], where: str) -> TrialRecord:
-    if trial is None:
-        raise RecordError(explain(where, "a trial that was started before", line["trial"]))
-    _require(line, ("status", "time"), where)
+def _ended(trial: TrialRecord, line: Mapping[str, Any]) -> TrialRecord:
     facts: dict[str, Any] = {name: line.get(name) for name in _ENDED_FIELDS}
     return replace(trial, ending=line["status"], ended=line["time"], **facts)
-
-
-def _require(record: Mapping[str, Any], names: tuple[str, ...], where: str) -> None:
-    for name in names:
-        if name not in record:
-            raise RecordError(explain(where, f"the field {name!r}", sorted(record)))

@@ -101,6 +101,19 @@ class RunRecords:
         return standing(self.events, self.driver, self._last_time)
 
     @property
+    def trials_done(self) -> int:
+        """How many trials have ended for good."""
+        return sum(trial.ending not in (None, "interrupted") for trial in self.trials)
+
+    @property
+    def planned_trials(self) -> int:
+        """How many trials the run was to have: a caviar's samples, else those there are."""
+        caviar = self.experiment.get("caviar")
+        planned = caviar.get("num_samples") if isinstance(caviar, dict) else None
+        is_caviar = self.experiment.get("strategy") == "caviar"
+        return int(planned) if is_caviar and planned else len(self.trials)
+
+    @property
     def winner(self) -> dict[str, Any] | None:
         """The last ``winner`` event: trial, epoch, metric, validation and test scores."""
         winners = [event for event in self.events if event["event"] == "winner"]

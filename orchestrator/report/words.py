@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 from orchestrator.records import RunRecords
-from orchestrator.report.cells import assignments, clock, number, printable
+from orchestrator.report.cells import assignments, clock, minute, number, printable
 from orchestrator.report.edges import edge_hints
 from orchestrator.report.tables import score, winning_trial
 
@@ -42,12 +42,22 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
             width,
         ),
         f"  folder: {records.folder.path}",
+        *_standing(records, width),
     ]
     statuses = Counter(trial.status for trial in records.trials)
     if statuses:
         counts = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
         lines.append(f"  trials: {counts}")
     return [*lines, *_failures(records, width), *winner_lines(records, width)]
+
+
+def _standing(records: RunRecords, width: int) -> list[str]:
+    """Return since when a run that is not finished stands as it does, and why."""
+    stands = records.standing
+    if stands.state == "finished" or stands.since is None:
+        return []
+    why = f": {printable(stands.why)}" if stands.why else ""
+    return _wrapped(f"{stands.state} since {minute(stands.since)}{why}", width)
 
 
 def _declared(records: RunRecords, winner: dict[str, Any]) -> list[str]:

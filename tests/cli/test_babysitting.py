@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.records import RunFolder, RunWriter, acquire, requests_of
+from orchestrator.records import RunWriter, acquire, requests_of
 from tests.fortnight import MAIN, make_folder, write_fortnight
 
 

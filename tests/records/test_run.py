@@ -124,7 +124,12 @@ def test_an_unknown_run_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("file", "line", "message"),
     [
-        ("trials_file", '{"event": "ended", "trial": "00001"}', "line 1.*started before"),
+        (
+            "trials_file",
+            '{"event": "ended", "trial": "00001", "status": "failed", "time": ""}',
+            "line 1.*started before",
+        ),
+        ("epochs_file", '{"trial": "1", "epoch": 1, "metrics": 3}', "line 1.*'metrics'.*repair"),
         ("trials_file", '{"event": "stared", "trial": "1"}', "Did you mean 'started'"),
         ("trials_file", '{"event": "started", "trial": "1"}', "line 1.*'index'"),
         ("epochs_file", '{"trial": "1"}', "line 1.*'epoch'"),
