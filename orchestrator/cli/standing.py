@@ -81,9 +81,7 @@ def repair(run: RunName, storage: Storage = RUNS) -> None:
         typer.echo(f"{file}: {len(moved)} of {repaired.lines[file]} lines moved to {file}.damaged")
         for number, why in moved.items():
             typer.echo(f"  line {number}: {why}")
-    if repaired.again:
-        typer.echo(f"trained again from the start: {', '.join(repaired.again)}")
     if repaired.moved:
-        typer.echo(f"next: orchestrator resume {name}")
+        typer.echo(f"next: orchestrator resume {name} trains what is gone")
     else:
         typer.echo(f"{name}: every line of its records is whole; nothing was changed")

@@ -7,8 +7,8 @@ from pathlib import Path
 from orchestrator.experiment.driving import driving
 from orchestrator.records import JsonLines, RunFolder
 from orchestrator.records.driver import now
-from orchestrator.records.reader import read_events, read_experiment_of
-from orchestrator.records.repair import Repaired, plan_repair, repaired
+from orchestrator.records.reader import read_events
+from orchestrator.records.repair import Repaired, repair_records
 
 
 def repair_run(run: str | Path, storage: str | Path = "./runs") -> Repaired:
@@ -17,11 +17,8 @@ def repair_run(run: str | Path, storage: str | Path = "./runs") -> Repaired:
     Raises UnknownNameError where there is no such run, RunExistsError where it is being driven.
     """
     folder = RunFolder.open(run, storage)
-    experiment = read_experiment_of(folder)
-    babysat = experiment.get("strategy") == "panda"
     with driving(folder) as driven:
-        sortings, again = plan_repair(folder, babysat, int(experiment.get("epochs") or 0))
-        done = repaired(folder, sortings, again)
+        done = repair_records(folder)
         if done.moved.keys() - {folder.journal_file.name}:
             _open_again(folder, driven.taken_from)
     return done

@@ -172,6 +172,11 @@ class RunFolder:
         write_atomically(file, text)
         return file.relative_to(self.path).as_posix()
 
+    def sweep(self) -> None:
+        """Delete what killed writers had begun; nobody but the driver's own writes where that lies."""
+        for file in [*self.checkpoints.rglob(".*.part"), *self.path.glob(".room-*")]:
+            file.unlink(missing_ok=True)
+
     def _holds_run(self) -> bool:
         return self.experiment_file.is_file()
 

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.errors import RecordError
 from orchestrator.records.line import from_line, has_checksum, to_line
+from orchestrator.records.whole import DiskFull, is_full
 
 
 class TornLineWarning(UserWarning):
     """The last line of a record was cut short by an interruption and is left out."""
 
 
+def _may() -> None:
+    """Raise nothing: whoever opened the file may write."""
+
+
+@dataclass(frozen=True)
+class Pen:
+    """What is asked of a writer's owner.
+
+    ``may_write`` is called before each write, and raises where it must not be. ``on_full`` is called with the bytes
+    that do not fit on a full disk, and whenever it returns they are tried again; without it DiskFull is raised.
+    """
+
+    may_write: Callable[[], None] = _may
+    on_full: Callable[[int], object] | None = None
+
+
 class JsonLines:
     """A file that only ever grows by whole lines; open for appending until closed.
 
-    ``guard`` is called before each write, and raises where it must not be.
+    ``pen`` is asked before each write, and when the disk is full. The lines stay whole either way.
     """
 
-    def __init__(self, path: Path, guard: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, path: Path, pen: Pen | None = None) -> None:
         self.path = path
-        self._guard = guard
+        self._pen = pen or Pen()
         _cut_torn_tail(path)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
 
@@ -37,13 +54,24 @@ class JsonLines:
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add several records by one system call."""
         block = b"".join(to_line(record) for record in records)
-        if not block:
-            return
-        self._guard()
-        written = os.write(self._descriptor, block)
-        if written < len(block):  # a full disk takes a part: take it back, so that lines stay whole
+        if block:
+            self._pen.may_write()
+        while block and not self._fits(block):
+            if self._pen.on_full is None:
+                raise DiskFull(self.path, len(block))
+            self._pen.on_full(len(block))
+
+    def _fits(self, block: bytes) -> bool:
+        """Write a block whole and return True, or not at all."""
+        try:
+            written = os.write(self._descriptor, block)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            return False
+        if written < len(block):  # a full disk takes a part
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        return written == len(block)
 
     def close(self) -> None:
         """Flush to the disk and let go of the file; closing twice is harmless."""

@@ -39,6 +39,8 @@ class TrialRecord:
     path_reason: str | None = None
     worker: str | None = None
     rss_mb: float | None = None
+    failure: str | None = None
+    attempts: int | None = None
     seconds: float | None = None
     origin: Mapping[str, Any] | None = None
 

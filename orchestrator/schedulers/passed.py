@@ -1,39 +1,34 @@
-"""A scheduler that does not take back what was decided: a trial recorded beyond an epoch has passed it."""
+"""What was passed stays passed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from orchestrator.schedulers.decision import CONTINUE, Decision, Scheduler
+from orchestrator.schedulers.decision import Decision, Scheduler
 
 
-class Passed:
-    """Asks another scheduler, and lets a trial go on as far as ``recorded`` says that it went.
+class PassedBefore:
+    """A scheduler that does not stop a trial at an epoch beyond which its records go on already.
 
-    Where a record of others is gone (a damaged line set aside), the same question asked again can get
-    another answer. Everything else is the other scheduler's.
+    Where a damaged record was taken out and its epoch trained again, the value comes later than it did and ranks
+    among more of them: the decision made then holds.
     """
 
-    def __init__(self, scheduler: Scheduler, recorded: Mapping[str, int]) -> None:
+    def __init__(self, scheduler: Scheduler, reached: Mapping[str, int]) -> None:
         self._scheduler = scheduler
-        self._recorded = recorded
-
-    def __getattr__(self, name: str) -> Any:
-        """Return whatever else the scheduler has."""
-        return getattr(self._scheduler, name)
-
-    @property
-    def name(self) -> str:
-        """Return the scheduler's name."""
-        return self._scheduler.name
+        self._reached = dict(reached)
+        self.name = scheduler.name
 
     @property
     def milestones(self) -> tuple[int, ...]:
-        """Return the epochs at which a decision is made."""
+        """Return the scheduler's."""
         return self._scheduler.milestones
 
     def report(self, trial: str, epoch: int, value: Any) -> Decision:
-        """Tell the scheduler; its answer counts for epochs beyond which nothing is recorded."""
+        """Tell the scheduler; pass its decision on where it is news."""
         decision = self._scheduler.report(trial, epoch, value)
-        return CONTINUE if epoch < self._recorded.get(trial, 0) else decision
+        if decision.stop and epoch < self._reached.get(trial, 0):
+            return replace(decision, stop=False)
+        return decision

@@ -10,7 +10,7 @@ import pytest
 from orchestrator.errors import LockLostError, RunExistsError
 from orchestrator.experiment import driving as room
 from orchestrator.experiment.driving import driving
-from orchestrator.records import RunFolder, RunWriter, acquire, read_run
+from orchestrator.records import Pen, RunFolder, RunWriter, acquire, read_run
 from orchestrator.records.driver import look
 from tests.drivers import FAR, dead
 
@@ -39,7 +39,7 @@ def rob(folder):
 def test_the_heart_beats_and_tells_what_is_recorded(folder):
     with driving(folder) as driven:
         driven.tally.begin("val_accuracy", "max", 4)
-        with RunWriter(folder, driven.check, driven.tally) as writer:
+        with RunWriter(folder, Pen(driven.check), driven.tally) as writer:
             writer.trial_started("00000", 0, 1, {})
             row = {"trial": "00000", "epoch": 1, "metrics": {"val_accuracy": 0.5}, "seconds": 1}
             writer.epochs([row])
@@ -75,7 +75,10 @@ def test_a_dead_driver_is_named_by_the_one_that_takes_over(folder):
 
 def test_a_driver_whose_run_was_taken_over_is_interrupted_and_writes_nothing_more(folder):
     with pytest.raises(LockLostError, match="taken over by process 7 on far"):  # noqa: SIM117
-        with driving(folder) as driven, RunWriter(folder, driven.check, driven.tally) as writer:
+        with (
+            driving(folder) as driven,
+            RunWriter(folder, Pen(driven.check), driven.tally) as writer,
+        ):
             writer.event("run_started")
             thief = rob(folder)
             try:
@@ -95,7 +98,7 @@ def test_a_driver_in_another_thread_is_stopped_at_its_next_write(folder):
 
     def drive():
         try:
-            with driving(folder) as driven, RunWriter(folder, driven.check) as writer:
+            with driving(folder) as driven, RunWriter(folder, Pen(driven.check)) as writer:
                 rob(folder)
                 until(lambda: driven.lost is not None)
                 writer.event("run_started")
@@ -114,7 +117,7 @@ def test_a_driver_that_slept_looks_before_it_writes(folder, monkeypatch):
     with (
         pytest.raises(LockLostError),
         driving(folder) as driven,
-        RunWriter(folder, driven.check) as writer,
+        RunWriter(folder, Pen(driven.check)) as writer,
     ):
         writer.event("run_started")
         rob(folder)
