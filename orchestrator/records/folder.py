@@ -195,16 +195,16 @@ def first_that_is_no_file(folder: str) -> str | None:
     """Return the first entry below a folder that is neither a file nor a folder itself; None where all are."""
     try:
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    found = first_that_is_no_file(entry.path)
-                else:
-                    found = None if entry.is_file(follow_symlinks=False) else entry.path
-                if found is not None and os.path.lexists(found):
-                    return found
+            found = (_no_file_at(entry) for entry in entries)
+            return next((path for path in found if path and os.path.lexists(path)), None)
     except FileNotFoundError:  # a run that goes on replaces and deletes files of its own
         return None
-    return None
+
+
+def _no_file_at(entry: os.DirEntry[str]) -> str | None:
+    if entry.is_dir(follow_symlinks=False):
+        return first_that_is_no_file(entry.path)
+    return None if entry.is_file(follow_symlinks=False) else entry.path
 
 
 def _no_place(path: Path, error: OSError) -> PlaceError:

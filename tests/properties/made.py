@@ -38,7 +38,8 @@ WORDS = st.sampled_from(
     ["mlp", "cnn", "digits", "auto", "none", "asha", "median", "off", "on", "act", "panda", "caviar", "min", "max",
      "./x.py", "./x.npz:y", "../..", "/", "~", "a.b:c", "os:system", "1e3", ".nan", "-.inf", "1e999", "0x1F", "12:30",
      "${ENV:HOME}", "${ENV:}", "${ENV:NO_SUCH}", "x\0y", "\x1b[2J", "\ud800", "😀", "a" * 300, "<<",
-     "!!python/name:os.system", "uniform(0, 1)", "choice([1, 2", "integer(1, 1e400)", "3 epochs", "0 minutes", "val_loss", "=1","val_accuracy"]
+     "!!python/name:os.system", "uniform(0, 1)", "choice([1, 2", "integer(1, 1e400)", "3 epochs", "0 minutes",
+     "val_loss", "=1", "val_accuracy"]
 )  # fmt: skip
 TEXTS = st.text(max_size=20) | WORDS
 NUMBERS = (
