@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import code_fingerprint
 from orchestrator.config import parse_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
+from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.experiment.prepared import Prepared, prepare_again
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
 from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import Scheduler, make_scheduler
+from orchestrator.schedulers import PassedBefore, Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
@@ -71,7 +72,9 @@ def prepare_to_resume(folder: RunFolder) -> Resumed:
     plan = prepared.plan
     scheduler, endings = _decided(plan, records)
     known = {spec.trial: spec for spec in plan.trials} | {b.trial: b for b in _branches(records)}
-    over = {trial.trial for trial in records.trials if _is_over(trial)}
+    again = incomplete_trials(records, plan)
+    endings = tuple(end for end in endings if end.trial not in again)
+    over = {trial.trial for trial in records.trials if _is_over(trial)} - again
     over |= {end.trial for end in endings}
     pending = tuple(spec for spec in known.values() if spec.trial not in over)
     left = replace(prepared, plan=replace(plan, trials=pending))
@@ -81,13 +84,16 @@ def prepare_to_resume(folder: RunFolder) -> Resumed:
 def _decided(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd, ...]]:
     """Return the scheduler as the recorded epochs left it, and the endings it decided that were not written down."""
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    reached: dict[str, int] = {}
+    for row in records.epochs:
+        reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
     open_trials = {trial.trial: trial for trial in records.trials if not _is_over(trial)}
     endings = {}
     for row in records.epochs:
         trial, epoch = row["trial"], int(row["epoch"])
         value = row["metrics"].get(plan.metric)
         decision = scheduler.report(trial, epoch, value)
-        if decision.stop and trial in open_trials:
+        if decision.stop and trial in open_trials and epoch >= reached[trial]:
             stopped_by = {
                 "scheduler": scheduler.name,
                 "epoch": epoch,
@@ -96,7 +102,7 @@ def _decided(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd
             }
             seconds = sum(float(each["seconds"]) for each in records.epochs_of(trial))
             endings[trial] = TrialEnd(trial, "stopped", seconds, stopped_by=stopped_by)
-    return scheduler, tuple(endings.values())
+    return PassedBefore(scheduler, reached), tuple(endings.values())
 
 
 def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:

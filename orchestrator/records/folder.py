@@ -179,6 +179,11 @@ class RunFolder:
         write_atomically(file, redact(text))
         return file.relative_to(self.path).as_posix()
 
+    def sweep(self) -> None:
+        """Delete what killed writers had begun; nobody but the driver's own writes where that lies."""
+        for file in [*self.checkpoints.rglob(".*.part"), *self.path.glob(".room-*")]:
+            file.unlink(missing_ok=True)
+
     def _holds_run(self) -> bool:
         return self.experiment_file.is_file()
 
@@ -195,13 +200,13 @@ def first_that_is_no_file(folder: str) -> str | None:
     """Return the first entry below a folder that is neither a file nor a folder itself; None where all are."""
     try:
         with os.scandir(folder) as entries:
-            found = (_no_file_at(entry) for entry in entries)
-            return next((path for path in found if path and os.path.lexists(path)), None)
+            found = (_in_entry(entry) for entry in entries)
+            return next((each for each in found if each and os.path.lexists(each)), None)
     except FileNotFoundError:  # a run that goes on replaces and deletes files of its own
         return None
 
 
-def _no_file_at(entry: os.DirEntry[str]) -> str | None:
+def _in_entry(entry: os.DirEntry[str]) -> str | None:
     if entry.is_dir(follow_symlinks=False):
         return first_that_is_no_file(entry.path)
     return None if entry.is_file(follow_symlinks=False) else entry.path

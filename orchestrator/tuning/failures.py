@@ -64,6 +64,12 @@ def lost(error: BaseException | None) -> Failure:
     return Failure("worker_died", f"worker died: {first}", said)
 
 
+def of_a_task(error: ray.exceptions.RayError) -> Failure:
+    """Return the failure of a task of Ray's: of what it raised, or of its process."""
+    cause = getattr(error, "cause", None)
+    return raised(cause) if isinstance(cause, Exception) else lost(error)
+
+
 class Attempts:
     """Counts the tries of each trial in training and says when the next one is."""
 
