@@ -49,8 +49,11 @@ def run(
 
 
 def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs") -> Run:
-    """Take a cut-off run up again where its records and checkpoints end, and return it."""
+    """Take a cut-off run up again where its records and checkpoints end, and return it; a finished one as it is."""
     folder = RunFolder.open(run, storage)
+    there = Run(folder)
+    if there.status == "finished":
+        return there
     with driving(folder) as driven:
         _trained(prepare_to_resume(folder), folder, driven, progress)
     return Run(folder)

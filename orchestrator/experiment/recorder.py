@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.experiment.disk import DiskWait, LowDisk
+from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.records import (
     Pen,
     RunFolder,
@@ -17,7 +18,6 @@ from orchestrator.records import (
     best_epoch,
     is_better,
     read_run,
-    write_atomically,
 )
 from orchestrator.strategies import Plan, TrialSpec
 
@@ -85,12 +85,18 @@ class Recorder:
 
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
-        for trial in before.trials:
-            self._groups[trial.trial] = trial.group
-            best = before.best_of(trial.trial)
+        self._groups |= {trial.trial: trial.group for trial in before.trials}
+        # By epochs, not by trials: the line that a trial began may be the one that was lost.
+        for name in dict.fromkeys(str(row["trial"]) for row in before.epochs):
+            best = before.best_of(name)
             if best is not None:
-                self._best[trial.trial] = best
-            if trial.ending not in (None, "interrupted"):
+                self._best[name] = best
+        self._folder.sweep()
+        again = incomplete_trials(before, self._plan)
+        for name in again:
+            self._last(name).unlink(missing_ok=True)
+        for trial in before.trials:
+            if trial.ending not in (None, "interrupted") and trial.trial not in again:
                 self._keep_best(trial.trial)
         for row in before.epochs:
             self._is_new(row["trial"], _name(row))
@@ -104,12 +110,7 @@ class Recorder:
         self._running[spec.trial] = time.monotonic()
         self._groups[spec.trial] = spec.group
         self._writer.trial_started(
-            spec.trial,
-            spec.index,
-            spec.seed,
-            spec.hyperparameters,
-            spec.origin,
-            **({"group": spec.group} if spec.group > 1 else {}),
+            spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
         )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 
@@ -135,16 +136,16 @@ class Recorder:
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended, its whole error in a file of its own."""
         if traceback is not None:
-            file = self._folder.logs / f"{end.trial}.txt"
-            self._disk.write(lambda: write_atomically(file, traceback))
-            end = end.with_error_file(f"{self._folder.logs.name}/{file.name}")
+            log = f"{self._folder.logs.name}/{end.trial}.txt"
+            self._disk.write(lambda: self._folder.write_log(end.trial, traceback))
+            end = end.with_error_file(log)
         self._running.pop(end.trial, None)
         self._writer.trial_ended(end)
         self._view.trial_ended(end)
         if self._plan.nursery is not None:
             self._best_that_lives(end.trial)
         if end.status != "interrupted":
-            (self._folder.checkpoints / f"{end.trial}.last.npz").unlink(missing_ok=True)
+            self._last(end.trial).unlink(missing_ok=True)
             self._told.pop(end.trial, None)
         self._keep_best(end.trial)
 
@@ -196,6 +197,11 @@ class Recorder:
         trial = str(metrics["trial"])
         self._writer.event("winner", metric=self._best[trial][1], **metrics)
 
+    def not_judged(self, why: str) -> None:
+        """Note that the winner could not be examined; its trial stays the best."""
+        self.event("not_examined", why=why)
+        self._view.note(f"the winner could not be examined: {why}")
+
     def close(self) -> None:
         """Note the trials that were running when the run ended early."""
         for trial, since in list(self._running.items()):
@@ -234,6 +240,9 @@ class Recorder:
 
     def _checkpoint(self, trial: str) -> Any:
         return self._folder.checkpoints / f"{trial}.npz"
+
+    def _last(self, trial: str) -> Any:
+        return self._folder.checkpoints / f"{trial}.last.npz"
 
 
 def _name(row: Mapping[str, Any]) -> object:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import Decision, Scheduler, make_scheduler
+from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
@@ -72,7 +73,9 @@ def remaining(
         for trial in records.trials
         if trial.group < records.group or not (_is_open(trial) or trial.trial in further)
     }
-    over |= {end.trial for end in endings}
+    again = incomplete_trials(records, plan)
+    endings = tuple(end for end in endings if end.trial not in again)
+    over = (over - again) | {end.trial for end in endings}
     pending = tuple(
         replace(spec, group=records.group)
         for spec in _known(plan, records)
@@ -91,16 +94,20 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEn
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
     current = {trial.trial: trial for trial in records.trials if trial.group == records.group}
     decided_before = epochs_before_extension(records)
+    reached: dict[str, int] = {}
+    for row in records.epochs:
+        reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
     endings = {}
     for number, row in enumerate(records.epochs):
         trial = current.get(row["trial"])
         if trial is None:
             continue
-        value = row["metrics"].get(plan.metric)
-        decision = scheduler.report(trial.trial, int(row["epoch"]), value)
-        if decision.stop and number >= decided_before and _is_open(trial):
+        epoch, value = int(row["epoch"]), row["metrics"].get(plan.metric)
+        decision = scheduler.report(trial.trial, epoch, value)
+        is_last = number >= decided_before and epoch >= reached[trial.trial]
+        if decision.stop and is_last and _is_open(trial):
             endings[trial.trial] = stopped(records, trial, scheduler.name, row, decision)
-    return scheduler, tuple(endings.values())
+    return PassedBefore(scheduler, reached), tuple(endings.values())
 
 
 def stopped(

@@ -9,17 +9,13 @@ from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
 from orchestrator.records.best import Mode, best_epoch
-from orchestrator.records.extensions import (
-    extensions_in,
-    group_differences,
-    in_order,
-    last_winner,
-)
+from orchestrator.records.extensions import extensions_in, group_differences, in_order, last_winner
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
 from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
 from orchestrator.records.stretches import Line, TrialLines
+from orchestrator.redaction import restored
 
 
 @dataclass(frozen=True)
@@ -93,9 +89,12 @@ class RunRecords:
 
     @cached_property
     def space(self) -> Space | None:
-        """The search space, which the record holds inline; None where it holds but a name."""
-        document = self.experiment.get("search_space")
-        if not isinstance(document, dict):
+        """The search space, which the record holds inline; None where it holds but a name.
+
+        None too where it refers to a variable of the environment that is not set here.
+        """
+        document = restored(self.experiment.get("search_space"))
+        if not isinstance(document, dict) or "${ENV:" in repr(document):
             return None
         return Space.parse(document, f"{self.folder.experiment_file}: search_space")
 

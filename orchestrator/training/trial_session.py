@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.errors import RecordError
 from orchestrator.records import is_better
 from orchestrator.strategies import TrialSpec
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -65,11 +66,15 @@ class TrialSession:
             self.keep()
 
     def _begin(self, progress: Progress) -> None:
-        """Start from the seed, or where a killed trial was: its unheard epochs are told again."""
-        if not self._last.exists():
+        """Start from the seed, or where a killed trial was: its unheard epochs are told again.
+
+        A state that is damaged is left: from the seed the same numbers come.
+        """
+        try:
+            checkpoint = load_checkpoint(self._last)
+        except RecordError:
             self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
             return
-        checkpoint = load_checkpoint(self._last)
         self._trainer.resume(checkpoint)
         self._best = checkpoint.about["best"]
         progress.rows.extend(checkpoint.about["rows"])

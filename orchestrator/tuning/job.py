@@ -108,3 +108,6 @@ class Listener(Protocol):
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's examination."""
+
+    def not_judged(self, why: str) -> None:
+        """Note that the winner could not be examined."""

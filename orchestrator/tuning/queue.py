@@ -52,9 +52,9 @@ class TrialQueue:
         """Take a trial out of training."""
         self.live.pop(trial, None)
 
-    def one_fewer(self) -> int:
-        """Let one fewer train at once than now, but one at least; return how many."""
-        self.at_once = max(1, len(self.live) - 1)
+    def fewer_than(self, trials: int) -> int:
+        """Let fewer than so many train at once, but one at least; return how many."""
+        self.at_once = max(1, trials - 1)
         return self.at_once
 
     @property

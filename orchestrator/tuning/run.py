@@ -16,7 +16,9 @@ from orchestrator.strategies import Plan
 from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAsked, Watch
 from orchestrator.tuning.domains import to_tune_space
+from orchestrator.tuning.failures import Failure, of_a_task
 from orchestrator.tuning.job import Job, Listener, Outcome, Sitting
+from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.worker import Worker
 
@@ -33,7 +35,7 @@ def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outc
     with (
         contextlib.redirect_stdout(sys.stderr),
         running_ray(sitting.cores),
-        tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch,
+        scratch_folder("orchestrator-tune-") as scratch,
     ):
         rounds = _Rounds(plan, job, stage, scratch)
         conductor = Conductor(stage, listener)
@@ -87,7 +89,7 @@ class _Rounds:
 
 
 def _judge_in_new_worker(job: Job, listener: Listener) -> None:
-    """Examine the winner where the last worker is gone."""
+    """Examine the winner where the last worker is gone, or could not."""
     verdict = listener.verdict()
     if verdict is None:
         return
@@ -96,4 +98,13 @@ def _judge_in_new_worker(job: Job, listener: Listener) -> None:
     def examine() -> dict[str, Any]:
         return job.open().judge(verdict.checkpoint, verdict.best)
 
-    listener.judged(ray.get(examine.remote()))
+    failure: Failure | None = None
+    while failure is None or (
+        failure.kind == "disk" and listener.wait_for_disk(failure.bytes_needed)
+    ):
+        try:
+            listener.judged(ray.get(examine.remote()))
+            return
+        except ray.exceptions.RayError as error:
+            failure = of_a_task(error)
+    listener.not_judged(failure.message)

@@ -71,9 +71,11 @@ class Stage:
         return spec
 
     def started(self, trial: str) -> None:
-        """Note that a worker has taken a trial; one that is tried again goes on."""
+        """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
         now = self._now()
         if trial not in self._clocks:
+            if self._queue.closed:
+                return
             self._clocks[trial] = Clock(now, now)
             self._listener.started(self._specs[trial])
         self._clocks[trial].heard = now
@@ -81,6 +83,9 @@ class Stage:
     def heard(self, report: Report, seconds: float) -> bool:
         """Take a worker's report, ``seconds`` after it took the trial; return whether the trial goes on."""
         trial, progress = report.trial, report.progress
+        if trial not in self._clocks:
+            self._queue.leave(trial)
+            return False
         self._seconds[trial] = seconds
         if progress.rows:
             self._listener.epochs(progress.rows)
@@ -109,6 +114,9 @@ class Stage:
         """Take in that a trial's worker is gone."""
         if trial not in self._clocks:
             self.started(trial)
+        if trial not in self._clocks:
+            self._queue.leave(trial)
+            return
         if trial in self._killed:
             self._killed.discard(trial)
             if self._queue.closed:
@@ -175,7 +183,8 @@ class Stage:
             self._queue.try_again(self._specs[trial], self._now())
             return
         if failure.kind == "out_of_memory":
-            self._listener.fewer_at_once(self._queue.one_fewer())
+            in_training = len(self._clocks.keys() & self._queue.live.keys())
+            self._listener.fewer_at_once(self._queue.fewer_than(in_training))
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:
             self._end(TrialEnd(trial, "interrupted", self._seconds[trial]), None)

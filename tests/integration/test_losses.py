@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import threading
@@ -50,8 +51,8 @@ def survived(cluster, tmp_path_factory):
     (folder / "net.py").write_text("import keras\nimport os\n" + textwrap.dedent(HAZARD))
     experiment = {
         "model": str(folder / "net.py"), "data": "digits", "search_space": SPACE, "epochs": 2,
-        "seed": 7, "retries": {"wait": "1 second"}, "limits": {"max_trial_time": "20 seconds"},
-        "caviar": {"num_samples": 9, "scheduler": "none"}, "storage_path": str(folder / "runs"),
+        "seed": 3, "retries": {"wait": "1 second"}, "limits": {"max_trial_time": "20 seconds"},
+        "caviar": {"num_samples": 7, "scheduler": "none"}, "storage_path": str(folder / "runs"),
     }  # fmt: skip
     return orchestrator.run(experiment, progress=False)
 
@@ -98,8 +99,8 @@ def test_too_many_failed_trials_end_the_run_with_the_reason(tune):
         limits={"max_failed_trials": 2},
     )
     assert run.status == "finished"
-    assert len([trial for trial in run.records.trials if trial.status == "failed"]) == 3
-    assert len(run.records.trials) < 9
+    failed = [trial for trial in run.records.trials if trial.status == "failed"]
+    assert 3 <= len(failed) == len(run.records.trials) <= 4, "two train at once"
     assert "max_failed_trials is 2" in run.records.events[-1]["reason"]
 
 
@@ -121,13 +122,9 @@ def test_a_run_on_a_full_disk_pauses_and_goes_on_when_there_is_room(tune, small_
         epochs = RunFolder(small_disk / "one").epochs_file
         while not epochs.exists() or epochs.stat().st_size == 0:
             time.sleep(0.02)
-        with ballast.open("wb") as file:
-            try:
-                while True:
-                    file.write(bytes(4096))
-                    file.flush()
-            except OSError:
-                pass
+        with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
         time.sleep(4)
         ballast.unlink()
 

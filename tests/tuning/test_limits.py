@@ -93,6 +93,18 @@ def test_too_many_failed_trials_end_the_run_which_says_why():
     assert play.stage.over
 
 
+def test_a_trial_that_a_worker_takes_when_the_run_is_over_is_left_out():
+    play = Play(4, limits={"max_failed_trials": 0})
+    play.begin(1)
+    late = [play.stage.next_trial(), play.stage.next_trial()]
+    play.report("00000", failure=BUG)
+    play.stage.started(late[0].trial)
+    assert not play.report(late[0].trial, 1)
+    play.stage.lost(late[1].trial, DIED)
+    assert play.heard.begun == ["00000"] and play.heard.rows == []
+    assert play.stage.over
+
+
 def test_trials_that_hang_when_the_run_is_over_are_killed_and_interrupted():
     play = Play(2, limits={"max_run_time": "1 minute"})
     play.begin()

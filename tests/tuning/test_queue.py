@@ -44,10 +44,7 @@ def test_a_closed_queue_hands_out_nothing_and_counts_as_empty():
     assert list(queue.live) == ["00000"]
 
 
-def test_one_fewer_is_never_none():
-    queue = TrialQueue([spec(index) for index in range(3)], None)
-    names(queue)
-    assert queue.one_fewer() == 2
-    for trial in list(queue.live):
-        queue.leave(trial)
-    assert queue.one_fewer() == 1
+def test_fewer_than_one_is_one():
+    queue = TrialQueue([spec(index) for index in range(5)], None)
+    assert queue.fewer_than(3) == 2 and names(queue) == ["00000", "00001"]
+    assert queue.fewer_than(1) == 1
