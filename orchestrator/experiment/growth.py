@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from orchestrator.config import Document, Experiment, check, with_overrides
+from orchestrator.config.references import as_written
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.resuming import recorded_experiment
@@ -84,10 +85,11 @@ class Growth:
 
 def changes_between(old: Experiment, new: Experiment, space: Space) -> Changes:
     """Return {key: (old, new)} of what differs, the search space as one; ``space`` is the new one."""
-    before, after = _flat(old), _flat(new)
+    before = _flat(old)
     if isinstance(old.search_space, dict):
-        before["search_space"] = Space.parse(old.search_space).to_document()
-    after["search_space"] = space.to_document()
+        drawn_from = Space.parse(old.search_space).to_document()
+        before = _flat(old.model_copy(update={"search_space": drawn_from}))
+    after = _flat(new.model_copy(update={"search_space": space.to_document()}))
     return {
         key: (before.get(key), after.get(key))
         for key in dict.fromkeys([*before, *after])
@@ -96,9 +98,9 @@ def changes_between(old: Experiment, new: Experiment, space: Space) -> Changes:
 
 
 def _flat(experiment: Experiment) -> dict[str, Any]:
-    """Return an experiment's values by their keys, one level of sections opened."""
+    """Return an experiment's values by their keys, one level of sections opened; references stay references."""
     flat: dict[str, Any] = {}
-    for key, value in experiment.model_dump().items():
+    for key, value in as_written(experiment.model_dump(), experiment.references).items():
         if isinstance(value, dict) and key != "search_space":
             flat |= {f"{key}.{name}": inner for name, inner in value.items()}
         else:

@@ -102,12 +102,7 @@ class Recorder:
         self._running[spec.trial] = time.monotonic()
         self._leaders.groups[spec.trial] = spec.group
         self._writer.trial_started(
-            spec.trial,
-            spec.index,
-            spec.seed,
-            spec.hyperparameters,
-            spec.origin,
-            **({"group": spec.group} if spec.group > 1 else {}),
+            spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
         )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 

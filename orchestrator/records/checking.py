@@ -115,6 +115,10 @@ def _is_reason(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("scheduler"), str)
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+
+
 _NAME = (is_name, "a name of letters, digits, '.', '_' and '-', not starting with '.'")
 _COUNT = (_is_count, "a whole number of at least 0")
 _TEXT = (_is_text, "a text")
@@ -122,7 +126,19 @@ _MAPPING = (_is_mapping, "a mapping")
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("trial", "branch"), _NAME),
     **dict.fromkeys(
-        ("epoch", "day", "index", "seed", "stretch", "to_day", "to_epoch", "attempts"), _COUNT
+        (
+            "epoch",
+            "day",
+            "index",
+            "seed",
+            "stretch",
+            "to_day",
+            "to_epoch",
+            "attempts",
+            "group",
+            "epochs_before",
+        ),
+        _COUNT,
     ),
     **dict.fromkeys(
         (
@@ -140,7 +156,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         ),
         _TEXT,
     ),
-    **dict.fromkeys(("hyperparameters", "arguments", "evidence"), _MAPPING),
+    **dict.fromkeys(("hyperparameters", "arguments", "evidence", "now"), _MAPPING),
+    **dict.fromkeys(("forced", "going_on"), (_are_texts, "a list of texts")),
     **dict.fromkeys(
         ("metrics", "validation", "validation_before_recalibration", "test"),
         (_are_metrics, "numbers by name"),

@@ -34,7 +34,9 @@ def caught_up(experiment: Mapping[str, Any], events: Iterable[Event]) -> dict[st
     for extension in extensions_in(events)[-1:]:
         for key, (_, new) in extension["changes"].items():
             section, _, name = key.partition(".")
-            content[section] = {**(content.get(section) or {}), name: new} if name else new
+            inside = content.get(section)
+            inside = inside if isinstance(inside, dict) else {}
+            content[section] = {**inside, name: new} if name else new
     return content
 
 

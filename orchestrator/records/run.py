@@ -9,12 +9,7 @@ from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
 from orchestrator.records.best import Mode, best_epoch
-from orchestrator.records.extensions import (
-    extensions_in,
-    group_differences,
-    in_order,
-    last_winner,
-)
+from orchestrator.records.extensions import extensions_in, group_differences, in_order, last_winner
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request

@@ -84,7 +84,7 @@ class RunWriter:
         """Record that a trial began; begun again (resumed), its earlier ending is void.
 
         ``origin`` is where a branch forked: {run (None: this one), trial, day, epoch, stretch};
-        ``more`` is ``group``, the group of comparable trials, where that is not the first.
+        ``more`` is ``group``, the group of comparable trials; left out, the first.
         """
         line = {
             "event": "started",

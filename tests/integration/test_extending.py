@@ -50,9 +50,11 @@ def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
     short = tune(3, name="short", epochs=2, caviar=none)
     whole = tune(4, name="whole", epochs=200, caviar=none)
     driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "200")
-    until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 150)
-    driver.kill()
-    driver.wait()
+    try:
+        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 150, 280)
+    finally:
+        driver.kill()
+        driver.wait()
     killed = short.reload()
     assert (killed.status, killed.records.winner) == ("interrupted", None)
     resumed = orchestrator.resume(short.path, progress=False)
