@@ -16,7 +16,7 @@ from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.experiment.prepared import Prepared, prepare_again
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
 from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import PassedBefore, Scheduler, make_scheduler
+from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
@@ -89,11 +89,13 @@ def _decided(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd
         reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
     open_trials = {trial.trial: trial for trial in records.trials if not _is_over(trial)}
     endings = {}
+    stops = _stops(records, scheduler.name)
     for row in records.epochs:
         trial, epoch = row["trial"], int(row["epoch"])
         value = row["metrics"].get(plan.metric)
         decision = scheduler.report(trial, epoch, value)
         if decision.stop and trial in open_trials and epoch >= reached[trial]:
+            stops[trial] = (epoch, decision)
             stopped_by = {
                 "scheduler": scheduler.name,
                 "epoch": epoch,
@@ -102,7 +104,17 @@ def _decided(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd
             }
             seconds = sum(float(each["seconds"]) for each in records.epochs_of(trial))
             endings[trial] = TrialEnd(trial, "stopped", seconds, stopped_by=stopped_by)
-    return PassedBefore(scheduler, reached), tuple(endings.values())
+    return PassedBefore(scheduler, reached, stops), tuple(endings.values())
+
+
+def _stops(records: RunRecords, scheduler: str) -> dict[str, tuple[int, Decision]]:
+    """Return where the scheduler stopped trials, {trial: (epoch, decision)}: a gap before that is trained up to it."""
+    found = {}
+    for trial in records.trials:
+        by = trial.stopped_by or {}
+        if trial.ending == "stopped" and by.get("scheduler") == scheduler and by.get("epoch"):
+            found[trial.trial] = (int(by["epoch"]), Decision(stop=True, cutoff=by.get("cutoff")))
+    return found
 
 
 def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:

@@ -8,9 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from orchestrator.errors import RecordError, explain
+from orchestrator.errors import ExperimentFileError, RecordError, explain
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import told_once
 from orchestrator.records.lines import read_lines, way_out
@@ -29,9 +27,7 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
     Raises UnknownNameError where there is no such run and RecordError where a record is damaged.
     """
     folder = RunFolder.open(path, storage)
-    driver = see_driver(
-        folder
-    )  # first: one that ends after this look has recorded it in what is read next
+    driver = see_driver(folder)  # first: what one does after this look is in what is read next
     return RunRecords(
         folder=folder,
         experiment=_read_experiment(folder.experiment_file),
@@ -56,13 +52,13 @@ def read_experiment_of(folder: RunFolder) -> dict[str, Any]:
 
 
 def _read_experiment(file: Path) -> dict[str, Any]:
+    # Imported here: whoever only writes records need not load what checks experiments.
+    from orchestrator.config import read_document
+
     try:
-        document = yaml.safe_load(file.read_bytes())
-    except (yaml.YAMLError, ValueError) as error:
-        raise RecordError(f"{file}: expected YAML. Received: {error}") from None
-    if not isinstance(document, dict):
-        raise RecordError(explain(str(file), "a mapping", document))
-    return document
+        return dict(read_document(file).content)
+    except ExperimentFileError as error:
+        raise RecordError(str(error)) from None
 
 
 def _read_manifest(file: Path) -> dict[str, Any]:
@@ -70,7 +66,7 @@ def _read_manifest(file: Path) -> dict[str, Any]:
         return {}
     try:
         manifest = json.loads(file.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RecordError(f"{file}: expected JSON. Received: {error}") from None
     if not isinstance(manifest, dict):
         raise RecordError(explain(str(file), "a JSON object", manifest))
@@ -97,7 +93,24 @@ def _read_trials(file: Path) -> tuple[TrialRecord, ...]:
         else:
             unknown = explain(f"{file}, line {number}", "a trial that was started before", name)
             raise RecordError(f"{unknown} {way_out(file)}")
+    _check_ancestry(trials, file)
     return tuple(trials.values())
+
+
+def _check_ancestry(trials: Mapping[str, TrialRecord], file: Path) -> None:
+    """Raise RecordError where a branch descends from itself."""
+    for trial in trials.values():
+        seen: list[str] = []
+        at: TrialRecord | None = trial
+        while at is not None and at.is_branch and at.origin is not None:
+            seen.append(at.trial)
+            parent = str(at.origin["trial"])
+            if parent in seen:
+                expected = "expected branches of trials that were there before"
+                raise RecordError(
+                    explain(f"{file}, trial {trial.trial}", expected, [*seen, parent])
+                )
+            at = trials.get(parent)
 
 
 def _started(line: Mapping[str, Any]) -> TrialRecord:

@@ -1,4 +1,4 @@
-"""What a line of each record file must have to make sense, and of which type."""
+"""What a line of each record file must have to make sense."""
 
 from __future__ import annotations
 
@@ -7,41 +7,31 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RecordError, explain
+from orchestrator.records.checking import check_line
+from orchestrator.records.journal import REQUIRED
 from orchestrator.records.lines import way_out
 
-Fields = Mapping[str, type | tuple[type, ...]]
-_TRIALS: Mapping[str, Fields] = {
-    "started": {"index": int, "seed": int, "hyperparameters": dict, "time": str},
-    "ended": {"status": str, "time": str},
+_TRIAL_EVENTS = {
+    "started": ("index", "seed", "hyperparameters", "time"),
+    "ended": ("status", "time"),
 }
-_FIELDS: Mapping[str, Fields] = {
-    "trials.jsonl": {"event": str, "trial": str},
-    "epochs.jsonl": {"trial": str, "epoch": int, "metrics": dict},
-    "events.jsonl": {"event": str},
-    "journal.jsonl": {"kind": str, "trial": str, "time": str, "epoch": int, "day": int},
+_NEEDED: Mapping[str, tuple[tuple[str, ...], Mapping[str, tuple[str, ...]]]] = {
+    "trials.jsonl": (("event", "trial"), _TRIAL_EVENTS),
+    "epochs.jsonl": (("trial", "epoch", "metrics", "seconds"), {}),
+    "events.jsonl": (("event", "time"), {"winner": ("trial", "epoch")}),
+    "journal.jsonl": (REQUIRED, {"day": ("metrics",), "applied": ("action",)}),
 }
-_IF_THERE: Fields = {"time": str, "seconds": (int, float, type(None))}
+"""By file: the fields of every line, and those that a line of a certain event, or kind of entry, needs besides."""
 
 
 def check_record(file: Path, number: int, record: Mapping[str, Any]) -> None:
-    """Raise RecordError, naming file and line, where a record lacks what its file's readers need."""
+    """Raise RecordError, naming file and line, where a record is not what its file's readers need."""
     where = f"{file}, line {number}"
-    _check(record, _FIELDS[file.name], where, file)
-    if file.name == "trials.jsonl":
-        if record["event"] not in _TRIALS:
-            raise RecordError(
-                f"{explain(where, 'an event', record['event'], _TRIALS)} {way_out(file)}"
-            )
-        _check(record, _TRIALS[record["event"]], where, file)
-    there = {name: kind for name, kind in _IF_THERE.items() if name in record}
-    _check(record, there, where, file)
-
-
-def _check(record: Mapping[str, Any], fields: Fields, where: str, file: Path) -> None:
-    for name, kind in fields.items():
-        if name not in record:
-            missing = explain(where, f"the field {name!r}", sorted(record))
-            raise RecordError(f"{missing} {way_out(file)}")
-        if not isinstance(record[name], kind):
-            wrong = explain(where, f"another type of value for {name!r}", record[name])
-            raise RecordError(f"{wrong} {way_out(file)}")
+    required, more = _NEEDED[file.name]
+    kind = record.get(required[0])
+    try:
+        check_line(record, (*required, *more.get(str(kind), ())), where)
+        if file.name == "trials.jsonl" and kind not in _TRIAL_EVENTS:
+            raise RecordError(explain(where, "an event", kind, _TRIAL_EVENTS))
+    except RecordError as error:
+        raise RecordError(f"{error} {way_out(file)}") from None
