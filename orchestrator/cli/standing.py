@@ -11,6 +11,7 @@ import typer
 
 from orchestrator.cli.destination import terminal_width
 from orchestrator.cli.options import RUNS, RunName, Storage
+from orchestrator.cli.say import say
 from orchestrator.errors import UnknownNameError, explain
 
 if TYPE_CHECKING:
@@ -54,13 +55,13 @@ def status(
             asdict(each) | {"next": next_step(each, name)}
             for each, name in zip(found, names, strict=True)
         ]
-        typer.echo(json.dumps(facts[0] if alone else facts, indent=2, ensure_ascii=False))
+        say(json.dumps(facts[0] if alone else facts, indent=2, ensure_ascii=False))
     elif alone:
-        typer.echo("\n".join(status_lines(found[0], names[0], terminal_width())))
+        say("\n".join(status_lines(found[0], names[0], terminal_width())))
     elif found:
-        typer.echo("\n".join(status_table(found)))
+        say("\n".join(status_table(found)))
     else:
-        typer.echo(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
+        say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
 
 
 def _status_of(reference: str, storage: Path) -> RunStatus:
@@ -78,10 +79,10 @@ def repair(run: RunName, storage: Storage = RUNS) -> None:
     repaired = repair_run(run, storage)
     name = said_name(str(repaired.folder.path), str(storage))
     for file, moved in repaired.moved.items():
-        typer.echo(f"{file}: {len(moved)} of {repaired.lines[file]} lines moved to {file}.damaged")
+        say(f"{file}: {len(moved)} of {repaired.lines[file]} lines moved to {file}.damaged")
         for number, why in moved.items():
-            typer.echo(f"  line {number}: {why}")
+            say(f"  line {number}: {why}")
     if repaired.moved:
-        typer.echo(f"next: orchestrator resume {name} trains what is gone")
+        say(f"next: orchestrator resume {name} trains what is gone")
     else:
-        typer.echo(f"{name}: every line of its records is whole; nothing was changed")
+        say(f"{name}: every line of its records is whole; nothing was changed")
