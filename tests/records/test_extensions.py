@@ -41,13 +41,13 @@ def test_the_experiment_is_that_of_the_last_extension_even_where_its_file_is_old
 def test_an_extended_run_is_not_finished_and_has_no_winner_until_the_next_one(folder):
     with RunWriter(folder) as writer:
         writer.event("run_started")
-        writer.event("winner", trial="00001")
+        writer.event("winner", trial="00001", epoch=1)
         writer.event("run_finished")
         extended(writer)
         records = read_run(folder.path)
         assert (records.status, records.winner) == ("interrupted", None)
         writer.event("run_started")
-        writer.event("winner", trial="00002")
+        writer.event("winner", trial="00002", epoch=1)
         writer.event("run_finished")
     records = read_run(folder.path)
     assert (records.status, records.winner["trial"]) == ("finished", "00002")
