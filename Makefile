@@ -14,7 +14,7 @@ BENCHABLE := .venv/.installed-bench
 FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda clean
+.PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda chaos clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the sam
 
 bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad learning rates; ARGS=--quick
 	$(BIN)/python benchmarks/panda.py $(ARGS)
+
+chaos: $(TESTABLE)  ## runs killed, torn and starved at random moments, and resumed; ARGS='--seed 1 --only node'
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 clean:  ## remove .venv and caches; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import babysitting, continuing, extending, files, looking, place, running
+from orchestrator.cli import (
+    babysitting,
+    continuing,
+    extending,
+    files,
+    looking,
+    place,
+    running,
+    standing,
+)
 from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
 from orchestrator.cli.say import say
 from orchestrator.errors import OrchestratorError
@@ -42,7 +51,13 @@ app = typer.Typer(
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Before a run": (files.init, files.preview, files.schema),
-    "A run": (running.run, continuing.resume, extending.extend),
+    "A run": (
+        running.run,
+        continuing.resume,
+        extending.extend,
+        standing.status,
+        standing.repair,
+    ),
     "A model in training": (
         babysitting.set_,
         babysitting.pause,

@@ -66,22 +66,22 @@ def remaining(
     """Return the trials that neither ended nor are ended by ``endings``, and the scheduler as the epochs left it."""
     plan = prepared.plan
     scheduler, decided = decisions(plan, records)
-    endings += decided
-    further = going_on(plan, records)
+    again = incomplete_trials(records, plan)
+    endings = tuple(end for end in endings + decided if end.trial not in again)
+    further = going_on(plan, records) | again
     over = {
         trial.trial
         for trial in records.trials
         if trial.group < records.group or not (_is_open(trial) or trial.trial in further)
     }
-    again = incomplete_trials(records, plan)
-    endings = tuple(end for end in endings if end.trial not in again)
-    over = (over - again) | {end.trial for end in endings}
+    over |= {end.trial for end in endings}
     pending = tuple(
         replace(spec, group=records.group)
         for spec in _known(plan, records)
         if spec.trial not in over
     )
     left = replace(prepared, plan=replace(plan, trials=pending))
+    scheduler = PassedBefore(scheduler, _reached(records)) if again else scheduler
     return Resumed(left, records, scheduler, endings)
 
 
@@ -94,20 +94,19 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEn
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
     current = {trial.trial: trial for trial in records.trials if trial.group == records.group}
     decided_before = epochs_before_extension(records)
-    reached: dict[str, int] = {}
-    for row in records.epochs:
-        reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
+    reached = _reached(records)
     endings = {}
     for number, row in enumerate(records.epochs):
         trial = current.get(row["trial"])
         if trial is None:
             continue
-        epoch, value = int(row["epoch"]), row["metrics"].get(plan.metric)
+        value = row["metrics"].get(plan.metric)
+        epoch = int(row["epoch"])
         decision = scheduler.report(trial.trial, epoch, value)
-        is_last = number >= decided_before and epoch >= reached[trial.trial]
-        if decision.stop and is_last and _is_open(trial):
+        is_last = epoch >= reached[trial.trial]
+        if decision.stop and is_last and number >= decided_before and _is_open(trial):
             endings[trial.trial] = stopped(records, trial, scheduler.name, row, decision)
-    return PassedBefore(scheduler, reached), tuple(endings.values())
+    return scheduler, tuple(endings.values())
 
 
 def stopped(
@@ -155,6 +154,14 @@ def _is_short(trial: TrialRecord, plan: Plan, records: RunRecords) -> bool:
 def epochs_before_extension(records: RunRecords) -> int:
     """Return how many epochs were recorded when the run was last extended."""
     return int(records.extensions[-1].get("epochs_before", 0)) if records.extensions else 0
+
+
+def _reached(records: RunRecords) -> dict[str, int]:
+    """Return the last recorded epoch of each trial."""
+    reached: dict[str, int] = {}
+    for row in records.epochs:
+        reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
+    return reached
 
 
 def _is_open(trial: TrialRecord) -> bool:

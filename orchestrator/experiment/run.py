@@ -53,8 +53,13 @@ class Run(Asking):
 
     @property
     def status(self) -> str:
-        """running, finished or interrupted."""
+        """running, paused, interrupted, finished or stuck."""
         return self.records.status
+
+    @property
+    def since(self) -> str | None:
+        """When the run came to be as its status says (UTC); None where that is not known."""
+        return self.records.standing.since
 
     @property
     def succeeded(self) -> bool:

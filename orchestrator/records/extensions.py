@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.records.best import Mode
 
 if TYPE_CHECKING:
-    from orchestrator.records.run import TrialRecord
+    from orchestrator.records.trial import TrialRecord
 
 Event = Mapping[str, Any]
 

@@ -15,47 +15,8 @@ from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
 from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
 from orchestrator.records.stretches import Line, TrialLines
+from orchestrator.records.trial import TrialRecord
 from orchestrator.redaction import restored
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial, from its ``started`` line and, once it has one, its ``ended`` line.
-
-    ``origin`` is where a branch or a promoted trial comes from: {run (None: this one), trial, day,
-    epoch, and stretch, where it was written down}. ``group`` is the group of comparable trials.
-    """
-
-    trial: str
-    index: int
-    seed: int
-    hyperparameters: Mapping[str, Any]
-    started: str
-    ended: str | None = None
-    ending: str | None = None
-    stopped_by: Mapping[str, Any] | None = None
-    error: str | None = None
-    error_file: str | None = None
-    parameters: int | None = None
-    path: str | None = None
-    path_reason: str | None = None
-    worker: str | None = None
-    rss_mb: float | None = None
-    failure: str | None = None
-    attempts: int | None = None
-    seconds: float | None = None
-    origin: Mapping[str, Any] | None = None
-    group: int = 1
-
-    @property
-    def status(self) -> str:
-        """finished, stopped, failed, diverged, interrupted; running where no ending is recorded."""
-        return self.ending or "running"
-
-    @property
-    def is_branch(self) -> bool:
-        """Whether the trial forked from another one of the same run."""
-        return self.origin is not None and self.origin.get("run") is None
 
 
 @dataclass(frozen=True)
@@ -107,6 +68,19 @@ class RunRecords:
     def standing(self) -> Standing:
         """The run's status, since when, and why."""
         return standing(self.events, self.driver, self._last_time)
+
+    @property
+    def trials_done(self) -> int:
+        """How many trials have ended for good."""
+        return sum(trial.ending not in (None, "interrupted") for trial in self.trials)
+
+    @property
+    def planned_trials(self) -> int:
+        """How many trials the run was to have: a caviar's samples, else those there are."""
+        caviar = self.experiment.get("caviar")
+        planned = caviar.get("num_samples") if isinstance(caviar, dict) else None
+        is_caviar = self.experiment.get("strategy") == "caviar"
+        return int(planned) if is_caviar and planned else len(self.trials)
 
     @property
     def winner(self) -> dict[str, Any] | None:

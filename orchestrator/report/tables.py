@@ -10,7 +10,7 @@ from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, read_run, run_names, trial_name
-from orchestrator.report.cells import shown_name
+from orchestrator.report.cells import minute, shown_name
 from orchestrator.report.columns import HEAD, TAIL, Row, hyperparameter_columns
 from orchestrator.report.edges import edges
 from orchestrator.report.frames import to_frame
@@ -116,21 +116,13 @@ def _listed(path: Path) -> dict[str, Any]:
         return {"run": path.name, "status": "damaged"}
     best = [records.best_of(trial.trial) for trial in records.contenders[:1]]
     started = [event["time"] for event in records.events if event["event"] == "run_started"]
-    caviar = records.experiment.get("caviar")
-    planned = caviar.get("num_samples") if isinstance(caviar, dict) else None
-    is_caviar = records.experiment.get("strategy") == "caviar"
     return {
         "run": records.name,
         "status": records.status,
         "strategy": records.experiment.get("strategy"),
-        "trials_done": sum(trial.ending is not None for trial in records.trials),
-        "trials": planned if is_caviar and planned else len(records.trials),
+        "trials_done": records.trials_done,
+        "trials": records.planned_trials,
         "metric": records.metric,
         "best": best[0][1] if best and best[0] else None,
-        "started": _minute(started[0]) if started else None,
+        "started": minute(started[0]) if started else None,
     }
-
-
-def _minute(time: str) -> str:
-    """Return an ISO time (UTC) to the minute, as ``2026-11-22 08:51Z``."""
-    return f"{time[:16].replace('T', ' ')}Z"

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.records import RunRecords
 from orchestrator.redaction import redact
-from orchestrator.report.cells import assignments, clock, number, printable
+from orchestrator.report.cells import assignments, clock, minute, number, printable
 from orchestrator.report.edges import edge_hints
 from orchestrator.report.tables import score, winning_trial
 
@@ -60,6 +60,7 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
             width,
         ),
         f"  folder: {records.folder.path}",
+        *_standing(records, width),
     ]
     statuses = Counter(trial.status for trial in records.trials)
     if statuses:
@@ -76,6 +77,15 @@ def _extended(extension: Mapping[str, Any], width: int) -> list[str]:
     ]
     changes = printable(", ".join(said)) or "nothing but a new group"
     return _wrapped(f"extended: {changes}", width)
+
+
+def _standing(records: RunRecords, width: int) -> list[str]:
+    """Return since when a run that is not finished stands as it does, and why."""
+    stands = records.standing
+    if stands.state == "finished" or stands.since is None:
+        return []
+    why = f": {printable(stands.why)}" if stands.why else ""
+    return _wrapped(f"{stands.state} since {minute(stands.since)}{why}", width)
 
 
 def _declared(records: RunRecords, winner: dict[str, Any]) -> list[str]:

@@ -22,7 +22,9 @@ CONTINUE = Decision(stop=False)
 class Scheduler(Protocol):
     """Decides after an epoch whether a trial goes on."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return what it is called in the experiment's file."""
 
     @property
     def milestones(self) -> tuple[int, ...]:
