@@ -13,7 +13,7 @@ TESTABLE := .venv/.installed-dev
 BENCHABLE := .venv/.installed-bench
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test format lint types contracts pytest bench bench-panda clean
+.PHONY: help install run test format lint types contracts pytest bench bench-panda lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the sam
 
 bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad learning rates; ARGS=--quick
 	$(BIN)/python benchmarks/panda.py $(ARGS)
+
+lock: $(TESTABLE)  ## the container image's versions anew, from pyproject.toml
+	$(PIP) uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" docker/lock.sh
 
 clean:  ## remove .venv and caches; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
