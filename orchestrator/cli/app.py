@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import babysitting, continuing, files, looking, place, running
+from orchestrator.cli import babysitting, continuing, files, looking, place, running, submitting
 from orchestrator.cli.faults import INTERRUPTED, YOU_CAN_FIX_IT, error_block
 from orchestrator.errors import OrchestratorError
 
@@ -41,6 +41,13 @@ app = typer.Typer(
 PANELS = {
     "Before a run": (files.init, files.preview, files.schema),
     "A run": (running.run, continuing.resume),
+    "A run elsewhere": (
+        submitting.submit,
+        submitting.status,
+        submitting.logs,
+        submitting.fetch,
+        submitting.jobs,
+    ),
     "A model in training": (
         babysitting.set_,
         babysitting.pause,

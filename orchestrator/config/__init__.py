@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from orchestrator.config.day import Day
 from orchestrator.config.document import Document, parse_document, read_document
 from orchestrator.config.load import check, load_experiment, parse_experiment, to_yaml
 from orchestrator.config.options import (
@@ -10,9 +9,11 @@ from orchestrator.config.options import (
     CaviarOptions,
     DataOptions,
     Experiment,
+    LimitOptions,
     MedianOptions,
     NoSchedulerOptions,
     ResourceOptions,
+    RetryOptions,
     SchedulerOptions,
 )
 from orchestrator.config.overrides import with_overrides
@@ -25,6 +26,7 @@ from orchestrator.config.sitter_options import (
     PlateauOptions,
     SitterOptions,
 )
+from orchestrator.config.span import Span
 from orchestrator.config.template import init_template, write_template
 
 __all__ = [
@@ -32,19 +34,21 @@ __all__ = [
     "BranchAndCompareOptions",
     "CaviarOptions",
     "DataOptions",
-    "Day",
     "DivergenceOptions",
     "Document",
     "Experiment",
+    "LimitOptions",
     "MedianOptions",
     "NoSchedulerOptions",
     "OverfittingOptions",
     "PandaOptions",
     "PlateauOptions",
     "ResourceOptions",
+    "RetryOptions",
     "ScheduledChange",
     "SchedulerOptions",
     "SitterOptions",
+    "Span",
     "check",
     "experiment_schema",
     "init_template",

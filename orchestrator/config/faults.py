@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.config.document import Document, KeyPath, dotted
+from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.options import CaviarOptions, DataOptions, Experiment, ResourceOptions
 from orchestrator.config.panda_options import PandaOptions, ScheduledChange
 from orchestrator.config.scheduler_options import AshaOptions, MedianOptions
@@ -19,6 +20,12 @@ from orchestrator.config.sitter_options import (
     PlateauOptions,
     SitterOptions,
 )
+from orchestrator.config.targets import (
+    TargetOptions,
+    TolerationOptions,
+    WorkerGroupOptions,
+)
+from orchestrator.config.targets.written import DEFAULTS
 from orchestrator.domains.refusal import shown
 from orchestrator.errors import explain
 
@@ -36,6 +43,12 @@ _SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("panda", "sitter", "branch_and_compare"): BranchAndCompareOptions,
     ("panda", "schedule"): ScheduledChange,
     ("resources",): ResourceOptions,
+    ("limits",): LimitOptions,
+    ("retries",): RetryOptions,
+    ("target",): TargetOptions,
+    **{("target", name): options for name, options in DEFAULTS.items()},
+    ("target", "kuberay", "workers"): WorkerGroupOptions,
+    ("target", "kuberay", "tolerations"): TolerationOptions,
 }
 _EXPECTED = {
     "int_type": "a whole number",
@@ -111,7 +124,10 @@ def _unknown_key(path: KeyPath, where: str) -> str:
     key = str(path[-1])
     section = _section(path[:-1])
     known = keys_of(section) if section else ()
-    elsewhere = [place for place, model in _SECTIONS.items() if key in keys_of(model)]
+    # Targets share words with one another and with the rest.
+    sections = {} if path[0] == "target" else _SECTIONS
+    elsewhere = [place for place, model in sections.items() if key in keys_of(model)]
+    elsewhere = [place for place in elsewhere if place[:1] != ("target",)]
     if elsewhere:
         home = dotted(elsewhere[0]) or "the top level"
         return explain(where, f"unknown key here; it belongs to {home}", key)

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.fields import Count, Flag, Options, Real, Text, Whole, misfit
+from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.scheduler_options import (
     AshaOptions,
@@ -17,16 +18,20 @@ from orchestrator.config.scheduler_options import (
     NoSchedulerOptions,
     SchedulerOptions,
 )
+from orchestrator.config.span import Length
+from orchestrator.config.targets import Target
 
 __all__ = [
     "AshaOptions",
     "CaviarOptions",
     "DataOptions",
     "Experiment",
+    "LimitOptions",
     "MedianOptions",
     "NoSchedulerOptions",
     "PandaOptions",
     "ResourceOptions",
+    "RetryOptions",
     "SchedulerOptions",
 ]
 
@@ -141,16 +146,32 @@ class Experiment(Options):
     resources: ResourceOptions = Field(
         default_factory=ResourceOptions, description="What one trial takes."
     )
+    limits: LimitOptions = Field(
+        default_factory=LimitOptions, description="Where a trial or the run ends early."
+    )
+    retries: RetryOptions = Field(
+        default_factory=RetryOptions, description="What is tried again, and how often."
+    )
     storage_path: Text = Field(
         default="./runs", description="The folder in which each run gets a folder."
     )
     keep_checkpoints: Count = Field(
         default=1, description="How many of the best trials keep their weights."
     )
+    checkpoint_every: Length | Literal["auto"] = Field(
+        default="auto",
+        description="How often a trial in training keeps its state, to go on from after a kill; auto: every second"
+        " or epoch, less often where that would take more than a twentieth of the time, at least every 3 minutes.",
+    )
     recalibrate_batch_norm: Literal["final", "every_validation"] = Field(
         default="final",
         description="When BatchNormalization's averages are computed anew over training rows;"
         " the final model's always are.",
+    )
+    target: Target = Field(
+        default=None,
+        description="Where submit takes it: a name, or options such as {slurm: {nodes: 2}}."
+        " run does not look at it.",
     )
     _folder: Path = PrivateAttr(default_factory=Path)
 

@@ -4,29 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, model_validator
 
-from orchestrator.config.day import WRITTEN, Day
 from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Text, Whole, misfit
 from orchestrator.config.sitter_options import SitterOptions, Sitting
-
-
-def _day(written: Any) -> Day:
-    if isinstance(written, Day):
-        return written
-    try:
-        return Day.parse(written)
-    except (TypeError, ValueError):
-        raise PydanticCustomError(
-            "day", "expected a number and epochs, minutes or steps, such as '3 epochs'"
-        ) from None
-
-
-_DayText = Annotated[str, Field(pattern=f"^{WRITTEN}$")]
-Length = Annotated[
-    Day, BeforeValidator(_day, json_schema_input_type=_DayText), PlainSerializer(str)
-]
+from orchestrator.config.span import Length, Span
 
 
 class ScheduledChange(Options):
@@ -57,7 +39,7 @@ class PandaOptions(Options):
         description="A run, or <run>/<trial>, whose weights and hyperparameters day 1 starts from.",
     )
     day: Length = Field(
-        default=Day(1, "epoch"),
+        default=Span(1, "epoch"),
         description="The length of a day: '3 epochs', '20 minutes', '500 steps'.",
     )
     days: Count = Field(default=14, description="How many days to train.")

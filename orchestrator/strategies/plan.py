@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.config import Experiment
-from orchestrator.config.day import Day
 from orchestrator.config.options import NoSchedulerOptions
 from orchestrator.config.sitter_options import SitterOptions
+from orchestrator.config.span import Span
 from orchestrator.domains import Space
 from orchestrator.records import Mode
 from orchestrator.schedulers.registry import SchedulerOptions
@@ -40,7 +40,7 @@ class Nursery:
     ``schedule`` holds (finished epochs, changes), ascending; ``keep_days`` None keeps every day's end.
     """
 
-    day: Day
+    day: Span
     days: int
     sitter: SitterOptions
     learning_rate_test: bool

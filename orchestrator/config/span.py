@@ -1,0 +1,89 @@
+"""A length of training, as a file writes it: so many epochs, steps, or so much time."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic_core import PydanticCustomError
+
+Unit = Literal["epoch", "second", "minute", "hour", "step"]
+
+WRITTEN = r"[1-9][0-9]{0,8} (epoch|second|minute|hour|step)s?"
+WRITTEN_TIME = r"[1-9][0-9]{0,8} (second|minute|hour)s?"
+_SECONDS = {"second": 1, "minute": 60, "hour": 3600}
+
+
+@dataclass(frozen=True)
+class Span:
+    """So many epochs, steps, or so much time.
+
+    >>> str(Span.parse("3 epochs"))
+    '3 epochs'
+    """
+
+    amount: int
+    unit: Unit
+
+    @classmethod
+    def parse(cls, text: str) -> Span:
+        """Return what is written as ``3 epochs``; raise ``ValueError`` where it is none."""
+        if not re.fullmatch(WRITTEN, text):
+            raise ValueError(text)
+        amount, unit = text.removesuffix("s").split(" ")
+        return cls(int(amount), unit)  # type: ignore[arg-type]
+
+    @property
+    def seconds(self) -> float | None:
+        """Return the span in seconds; None where it is counted in epochs or steps."""
+        return float(self.amount * _SECONDS[self.unit]) if self.unit in _SECONDS else None
+
+    def reached(self, epochs: int, seconds: float, steps: int) -> bool:
+        """Return whether so much training completes the span.
+
+        A model is only ever changed or kept between two epochs, so a span of minutes or steps ends
+        with the epoch in which they run out.
+        """
+        if self.unit == "epoch":
+            return epochs >= self.amount
+        if self.unit == "step":
+            return steps >= self.amount
+        return seconds >= self.amount * _SECONDS[self.unit]
+
+    def __str__(self) -> str:
+        return f"{self.amount} {self.unit}{'' if self.amount == 1 else 's'}"
+
+
+def _span(written: Any) -> Span:
+    if isinstance(written, Span):
+        return written
+    try:
+        return Span.parse(written)
+    except (TypeError, ValueError):
+        raise PydanticCustomError(
+            "span", "expected a number and epochs, minutes or steps, such as '3 epochs'"
+        ) from None
+
+
+def _time(written: Any) -> Span:
+    if isinstance(written, Span) and written.seconds is not None:
+        return written
+    if isinstance(written, str) and re.fullmatch(WRITTEN_TIME, written):
+        return Span.parse(written)
+    raise PydanticCustomError(
+        "time", "expected a number and seconds, minutes or hours, such as '30 minutes'"
+    )
+
+
+_SpanText = Annotated[str, Field(pattern=f"^{WRITTEN}$")]
+_TimeText = Annotated[str, Field(pattern=f"^{WRITTEN_TIME}$")]
+Length = Annotated[
+    Span, BeforeValidator(_span, json_schema_input_type=_SpanText), PlainSerializer(str)
+]
+"""A field that is any span."""
+Time = Annotated[
+    Span, BeforeValidator(_time, json_schema_input_type=_TimeText), PlainSerializer(str)
+]
+"""A field that is a span of time."""
