@@ -1,5 +1,5 @@
 #!/opt/venv/bin/python
-"""The image's health check: does a run that this container drives still beat?
+"""The image's health check: every run that this container drives still beats.
 
 A driver beats in ``driver.json`` of its run's folder. Before the first beat, and in a container that drives
 no run, there is nothing to complain of.

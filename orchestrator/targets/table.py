@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 TARGETS = {
     "local": "orchestrator.targets.local",
+    "kuberay": "orchestrator.targets.kuberay",
+    "docker": "orchestrator.targets.docker",
 }
 
 

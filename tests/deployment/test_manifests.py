@@ -88,7 +88,9 @@ def test_a_job_can_be_retried_is_removed_and_asks_for_a_token(overlay: str):
     assert spec["ttlSecondsAfterFinished"] >= 0
     assert spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
     for _, pod in pods(spec["rayClusterSpec"]):
-        assert {"name": "runs", "persistentVolumeClaim": {"claimName": "orchestrator-runs"}} in pod["volumes"]
+        assert {"name": "runs", "persistentVolumeClaim": {"claimName": "orchestrator-runs"}} in pod[
+            "volumes"
+        ]
 
 
 def test_the_standing_cluster_is_made_of_a_job_s_pods():

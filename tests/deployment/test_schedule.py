@@ -88,7 +88,9 @@ def tick(api: ApiServer, manifests: Path, name: str) -> subprocess.CompletedProc
 
 
 @needs_crds
-def test_a_tick_creates_the_rayjob_under_its_own_name_and_as_a_run_of_its_own(api_server, manifests):
+def test_a_tick_creates_the_rayjob_under_its_own_name_and_as_a_run_of_its_own(
+    api_server, manifests
+):
     ended = tick(api_server, manifests, "orchestrator-schedule-29012345")
     assert (ended.returncode, ended.stdout) == (0, "orchestrator-schedule-29012345: created\n")
     ((path, authorization, body),) = api_server.received

@@ -29,7 +29,9 @@ needs_crds = pytest.mark.skipif(
 
 def tool(name: str) -> str:
     """A program that the dev extra brings, beside the Python that runs the tests."""
-    found = shutil.which(name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    found = shutil.which(
+        name, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    )
     assert found, f"{name} is missing: pip install -e '.[dev]'"
     return found
 

@@ -39,7 +39,7 @@ def create(job: dict[str, Any], account: Path = ACCOUNT) -> str:
     host = f"[{host}]" if ":" in host else host
     namespace = (account / "namespace").read_text(encoding="utf-8").strip()
     token = (account / "token").read_text(encoding="utf-8").strip()
-    request = urllib.request.Request(  # noqa: S310  (https, to the cluster's own API server)
+    request = urllib.request.Request(
         f"https://{host}:{port}/apis/ray.io/v1/namespaces/{namespace}/rayjobs?fieldValidation=Strict",
         data=json.dumps(job).encode(),
         headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
