@@ -7,7 +7,7 @@ from typing import Literal
 
 from orchestrator.errors import PlaceError
 
-BundledKind = Literal["models", "search_spaces", "examples", "docker", "k8s"]
+BundledKind = Literal["models", "search_spaces", "examples", "slurm", "docker", "k8s"]
 
 BUNDLED_DATA = ("digits", "mnist5k")
 """The data sets a bare word can name; ``orchestrator.data`` has one reader for each."""
@@ -16,6 +16,7 @@ _ENDINGS: dict[BundledKind, str] = {
     "models": ".py",
     "search_spaces": ".yaml",
     "examples": ".yaml",
+    "slurm": ".sh",
 }
 _PACKAGE = Path(__file__).resolve().parents[1]
 

@@ -108,6 +108,8 @@ def _sigterm_as_ctrl_c() -> Iterator[None]:
     """Let a polite kill end the run as Ctrl-C does; outside the main thread signals are not ours."""
 
     def interrupt(number: int, frame: Any) -> None:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what ends in &
+            raise KeyboardInterrupt
         signal.raise_signal(signal.SIGINT)
 
     try:

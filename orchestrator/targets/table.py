@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 TARGETS = {
     "local": "orchestrator.targets.local",
+    "slurm": "orchestrator.targets.slurm",
     "kuberay": "orchestrator.targets.kuberay",
     "docker": "orchestrator.targets.docker",
 }

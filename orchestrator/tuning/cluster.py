@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import ray
 
@@ -44,23 +47,27 @@ def running_ray(cores: int) -> Iterator[None]:
     address = os.environ.get("RAY_ADDRESS")
     with contextlib.ExitStack() as stack:
         if address:
-            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+            _init(address=address)
         else:
             own = stack.enter_context(
                 tempfile.TemporaryDirectory(
                     prefix="orch-", dir=_short_temporary_folder(), ignore_cleanup_errors=True
                 )
             )
-            ray.init(
-                address="local",
-                num_cpus=cores,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                _temp_dir=own,
-            )
+            _init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=own)
         stack.callback(ray.shutdown)
         yield
+
+
+def _init(**options: Any) -> None:
+    """Start or join Ray, and keep what SIGTERM meant before: Ray would let it end the process at once."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
+    except SystemExit:  # what Ray makes of a SIGTERM meanwhile
+        raise KeyboardInterrupt from None
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _short_temporary_folder() -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from orchestrator.config.fields import Count, Text, Whole
+from orchestrator.config.fields import Count, Text, Whole, misfit
 from orchestrator.config.targets.place import Lines, Memory, PlaceOptions, written_as
 
 TimeLimit = Annotated[
@@ -55,3 +55,23 @@ class SlurmOptions(PlaceOptions):
         description="How long before the time limit the run is interrupted, so that it can go on"
         " in the next job.",
     )
+
+    @model_validator(mode="after")
+    def _leaves_time_to_run(self) -> SlurmOptions:
+        if self.time is not None and _seconds(self.time) <= self.warning_seconds:
+            expected = f"expected more than warning_seconds, {self.warning_seconds} of them"
+            raise misfit(("target", "slurm", "time"), expected, self.time)
+        return self
+
+
+def _seconds(limit: str) -> int:
+    """Return a time limit in seconds: 90 is minutes, 1:30 minutes and seconds, 1-12 days and hours."""
+    days, dash, rest = limit.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:
+        hours, minutes, seconds = (*parts, 0, 0)[:3]
+    elif len(parts) < 3:
+        hours, (minutes, seconds) = 0, (*parts, 0)[:2]
+    else:
+        hours, minutes, seconds = parts
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
