@@ -98,7 +98,9 @@ def state(job: Job) -> JobState:
     """Return what the controller says, or the accounts, or the exit code that the job left."""
     found = _from_controller(job) or _from_accounts(job) or _left_behind(job)
     if found is None and not job.known:
-        raise UnknownNameError(f"{job.handle}: expected a job that Slurm knows. Received: {job.id}.")
+        raise UnknownNameError(
+            f"{job.handle}: expected a job that Slurm knows. Received: {job.id}."
+        )
     return found or LOST
 
 

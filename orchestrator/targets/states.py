@@ -10,7 +10,13 @@ State = Literal["queued", "running", "finished", "failed", "stopped", "lost"]
 STATES: tuple[str, ...] = get_args(State)
 ACTIVE: tuple[State, ...] = ("queued", "running")
 
-EXITS: Mapping[int, State] = {0: "finished", 1: "failed", 2: "failed", 130: "stopped", 143: "stopped"}
+EXITS: Mapping[int, State] = {
+    0: "finished",
+    1: "failed",
+    2: "failed",
+    130: "stopped",
+    143: "stopped",
+}
 """What our own command's exit codes say; any other is a failure."""
 
 
