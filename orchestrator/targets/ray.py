@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import re
 import socket
@@ -97,7 +98,10 @@ def state(job: Job) -> JobState:
 def logs(job: Job, follow: bool) -> Iterator[str]:
     """Yield the driver's output, as long as the cluster's head keeps it."""
     state(job)
-    client = _client_of(job)
+    return _said(job, _client_of(job), follow)
+
+
+def _said(job: Job, client: Any, follow: bool) -> Iterator[str]:
     if not follow:
         with _said_by_ray(_address_of(job)):
             yield client.get_job_logs(job.id)
@@ -181,6 +185,8 @@ def _client(address: str, token: str | None) -> Any:
     with _said_by_ray(address), _address_from_us_alone():
         from ray.job_submission import JobSubmissionClient
 
+        for name in ("ray.dashboard", "ray._private"):
+            logging.getLogger(name).setLevel(logging.ERROR)
         return JobSubmissionClient(address, headers=headers)
 
 
@@ -199,11 +205,16 @@ def _address_from_us_alone() -> Iterator[None]:
 def _said_by_ray(address: str) -> Iterator[None]:
     """Turn what Ray's client raises into one sentence."""
     try:
-        from ray.exceptions import RayError
+        from ray.exceptions import AuthenticationError, RayError
     except ImportError:
         raise PlaceError(f"target.ray: expected Ray's client. Received: none. {_CLIENT}") from None
     try:
         yield
+    except AuthenticationError:
+        raise PlaceError(
+            f"Ray at {address}: expected this cluster's token as target.ray.token: ${{ENV:NAME}}. Received:"
+            " none, or another one."
+        ) from None
     except (ImportError, OSError, RuntimeError, RayError) as error:
         said = " ".join(str(error).split())
         if "ray[default]" in said or isinstance(error, ImportError):
