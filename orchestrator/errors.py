@@ -5,6 +5,7 @@ OrchestratorError
 ├── UnknownNameError      fix the name: no such model, data set, space, run or trial
 ├── DataError             fix the data: shapes, labels, splits
 ├── RunExistsError        choose another name, or resume
+│   └── LockLostError     leave the run to the driver that took it over
 ├── RequestError          ask for something else: what was asked of a model in training cannot be
 ├── RecordError           look at the record: file and line are named
 ├── TrialError            look at the trial: its code raised
@@ -38,6 +39,10 @@ class DataError(OrchestratorError):
 
 class RunExistsError(OrchestratorError):
     """A run of that name exists and would be overwritten."""
+
+
+class LockLostError(RunExistsError):
+    """Another driver has taken the run over: this one slept, or its machine was cut off."""
 
 
 class RequestError(OrchestratorError):

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from orchestrator.cli import babysitting, continuing, files, looking, place, running, submitting
-from orchestrator.cli.faults import INTERRUPTED, YOU_CAN_FIX_IT, error_block
+from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
 from orchestrator.errors import OrchestratorError
 
 
@@ -21,7 +21,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except OrchestratorError as error:
             typer.echo(error_block(str(error)), err=True)
-            raise typer.Exit(YOU_CAN_FIX_IT) from None
+            raise typer.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None

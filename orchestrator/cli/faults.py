@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import textwrap
 
+from orchestrator.errors import LockLostError, OrchestratorError
+
 NO_TRIAL_SUCCEEDED = 1
 YOU_CAN_FIX_IT = 2
 INTERRUPTED = 130
 
 _PREFIX = "error: "
 _WIDTH = 80
+
+
+def exit_code(error: OrchestratorError) -> int:
+    """Return the code that a refusal ends with: one whose run was taken over was interrupted."""
+    return INTERRUPTED if isinstance(error, LockLostError) else YOU_CAN_FIX_IT
 
 
 def error_block(message: str) -> str:

@@ -55,8 +55,11 @@ def print_outcome(ended: Run, where: Destination) -> None:
     lines = lines if on_screen and len(frame) > TOP else []
     lines += ["", *winner_lines(ended.records, terminal_width())]
     typer.echo("\n".join(lines), err=not where.for_people)
-    if ended.status != "finished":
+    standing = ended.records.standing
+    if standing.state != "finished":
         typer.echo(_kept(ended), err=True)
+    elif standing.why:
+        typer.echo(f"ended early, {standing.why}", err=True)
     elif not ended.succeeded:
         typer.echo(f"no trial succeeded: orchestrator show {ended.path}", err=True)
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import re
-from collections.abc import Mapping
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +61,11 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def driver_file(self) -> Path:
+        """Who drives the run, beaten every few seconds: the lock."""
+        return self.path / "driver.json"
+
+    @property
     def journal_file(self) -> Path:
         """What was asked of a babysat model, what was done and what it did, as JSON lines."""
         return self.path / "journal.jsonl"
@@ -83,9 +91,15 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @classmethod
-    def create(cls, storage: str | Path, name: str) -> RunFolder:
-        """Make the folder ``storage/name`` with its empty subfolders.
+    def create(
+        cls,
+        storage: str | Path,
+        name: str,
+        fill: Callable[[RunFolder], None] = lambda folder: None,
+    ) -> RunFolder:
+        """Make the folder ``storage/name`` with its empty subfolders, and with what ``fill`` writes.
 
+        It is made aside and then renamed: killed at any moment, there is a whole run or none.
         Raises RunExistsError where anything of that name exists, ExperimentFileError where the name
         is not one plain folder name, PlaceError where the folder cannot be made.
         """
@@ -102,14 +116,20 @@ class RunFolder:
             folder.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _no_place(folder.path, error) from None
+        if folder.path.exists() or folder.path.is_symlink():
+            raise folder.taken()
+        aside = cls(folder.path.with_name(f".{name}.{secrets.token_hex(8)}.part"))
         try:
-            folder.path.mkdir()
-            for part in (folder.best, folder.logs, folder.checkpoints):
+            for part in (aside.path, aside.best, aside.logs, aside.checkpoints):
                 part.mkdir()
-        except FileExistsError:
-            raise folder.taken() from None
+            fill(aside)
+            aside.path.rename(folder.path)
         except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise folder.taken() from None
             raise _no_place(folder.path, error) from None
+        finally:
+            shutil.rmtree(aside.path, ignore_errors=True)
         return folder
 
     def taken(self) -> RunExistsError:
@@ -152,6 +172,11 @@ class RunFolder:
         write_atomically(file, text)
         return file.relative_to(self.path).as_posix()
 
+    def sweep(self) -> None:
+        """Delete what killed writers had begun; nobody but the driver's own writes where that lies."""
+        for file in [*self.checkpoints.rglob(".*.part"), *self.path.glob(".room-*")]:
+            file.unlink(missing_ok=True)
+
     def _holds_run(self) -> bool:
         return self.experiment_file.is_file()
 
@@ -166,4 +191,4 @@ def run_names(storage: str | Path) -> list[str]:
     place = Path(storage)
     if not place.is_dir():
         return []
-    return sorted(child.parent.name for child in place.glob("*/experiment.yaml"))
+    return sorted(child.parent.name for child in place.glob("[!.]*/experiment.yaml"))

@@ -16,6 +16,7 @@ from orchestrator.records.journal import REQUIRED, told_once
 from orchestrator.records.lines import read_lines
 from orchestrator.records.requests import requests_of
 from orchestrator.records.run import RunRecords, TrialRecord
+from orchestrator.records.standing import see_driver
 from orchestrator.records.writer import TrialEnd
 
 _ENDED_FIELDS = [field.name for field in fields(TrialEnd) if field.name not in ("trial", "status")]
@@ -28,6 +29,9 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
     Raises UnknownNameError where there is no such run and RecordError where a record is damaged.
     """
     folder = RunFolder.open(path, storage)
+    driver = see_driver(
+        folder
+    )  # first: one that ends after this look has recorded it in what is read next
     return RunRecords(
         folder=folder,
         experiment=_read_experiment(folder.experiment_file),
@@ -37,6 +41,7 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
         events=_read_checked(folder.events_file, ("event",)),
         journal=told_once(_read_checked(folder.journal_file, REQUIRED)),
         requests=tuple(requests_of(folder)),
+        driver=driver,
     )
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.lines import as_plain, revived
+from orchestrator.records.line import as_plain, revived
 from orchestrator.records.whole import write_atomically
 
 Action = Literal["set", "pause", "continue", "rollback", "branch", "note", "stop"]

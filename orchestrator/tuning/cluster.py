@@ -13,18 +13,23 @@ from typing import Any
 
 import ray
 
+from orchestrator.tuning.scratch import scratch_folder
+
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_WARN_THRESHOLD_S": "60",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ROTATION_MAX_BYTES": str(16 * 2**20),
+    "RAY_ROTATION_BACKUP_COUNT": "1",
 }
-"""Tune's own loggers and snapshots are off: our records hold what they would."""
+"""Tune's own loggers and snapshots are off: our records hold what they would. Ray's logs stay small, however long."""
 
 LONGEST_FOLDER = 30
 
@@ -49,23 +54,24 @@ def running_ray(cores: int) -> Iterator[None]:
         if address:
             _init(address=address)
         else:
-            own = stack.enter_context(
-                tempfile.TemporaryDirectory(
-                    prefix="orch-", dir=_short_temporary_folder(), ignore_cleanup_errors=True
-                )
-            )
+            own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
             _init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=own)
         stack.callback(ray.shutdown)
         yield
 
 
-def _init(**options: Any) -> None:
-    """Start or join Ray, and keep what SIGTERM meant before: Ray would let it end the process at once."""
+def _init(**how: Any) -> None:
+    """Connect to Ray, which takes SIGTERM over: what it meant before is what it means afterwards.
+
+    Raises KeyboardInterrupt where one arrives meanwhile.
+    """
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except SystemExit:  # what Ray makes of a SIGTERM meanwhile
-        raise KeyboardInterrupt from None
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **how)
+    except SystemExit as ended:
+        if ended.code == signal.SIGTERM:
+            raise KeyboardInterrupt from None
+        raise
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
 

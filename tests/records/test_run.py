@@ -78,14 +78,14 @@ def test_a_trial_started_again_is_running_again(folder):
 @pytest.mark.parametrize(
     ("events", "status"),
     [
-        ([], "running"),
-        (["run_started"], "running"),
+        ([], "interrupted"),
+        (["run_started"], "interrupted"),
         (["run_started", "run_interrupted"], "interrupted"),
-        (["run_started", "run_interrupted", "run_started"], "running"),
+        (["run_started", "run_interrupted", "run_started"], "interrupted"),
         (["run_started", "winner", "run_finished"], "finished"),
     ],
 )
-def test_the_status_of_a_run_is_its_last_event(folder, events, status):
+def test_the_status_of_a_run_that_nobody_drives_is_its_last_event(folder, events, status):
     with RunWriter(folder) as writer:
         for event in events:
             writer.event(event)
