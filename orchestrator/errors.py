@@ -20,9 +20,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from orchestrator.redaction import redact, redacted
+
 
 class OrchestratorError(Exception):
-    """Something the caller can fix; its message is the whole explanation."""
+    """Something the caller can fix; its message is the whole explanation, without any secret."""
+
+    def __init__(self, message: str = "", *more: object) -> None:
+        super().__init__(redact(message), *more)
 
 
 class ExperimentFileError(OrchestratorError):
@@ -76,7 +81,7 @@ def explain(where: str, expected: str, received: object, known: Iterable[str] = 
     names = sorted(str(name) for name in known)
     whole = expected.startswith(("expected", "unknown"))
     wanted = expected if whole else f"expected {expected}"
-    message = f"{where}: {wanted}. Received: {received!r}."
+    message = f"{where}: {wanted}. Received: {redacted(received)!r}."
     if names:
         message += near_miss(str(received), names) + f" Known: {', '.join(names)}."
     return message

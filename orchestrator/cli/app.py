@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from orchestrator.cli import babysitting, continuing, files, looking, place, running, submitting
 from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
+from orchestrator.cli.say import say
 from orchestrator.errors import OrchestratorError
 
 
@@ -20,10 +21,10 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except OrchestratorError as error:
-            typer.echo(error_block(str(error)), err=True)
+            say(error_block(str(error)), err=True)
             raise typer.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
+            say("interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 

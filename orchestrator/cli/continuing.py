@@ -11,6 +11,7 @@ from orchestrator.cli.destination import destination
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
 from orchestrator.cli.options import RUNS, Address, Format, Output, RunName, Storage
 from orchestrator.cli.running import print_outcome
+from orchestrator.cli.say import say
 
 Recipe = Annotated[
     Path | None, typer.Option("--to", help="The file to write; named after the run if left out.")
@@ -42,7 +43,7 @@ def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
 
     content = promoted(run, str(storage))
     file = write_recipe(content, to or Path(f"{content['name']}.yaml"))
-    typer.echo(f"wrote {file}. Run it with: orchestrator run {file}")
+    say(f"wrote {file}. Run it with: orchestrator run {file}")
 
 
 def replay(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
@@ -51,4 +52,4 @@ def replay(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
 
     content = replayed(run, str(storage))
     file = write_recipe(content, to or Path(f"{content['name']}.yaml"))
-    typer.echo(f"wrote {file}. Run it with: orchestrator run {file}")
+    say(f"wrote {file}. Run it with: orchestrator run {file}")

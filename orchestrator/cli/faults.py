@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import textwrap
 
+from orchestrator.cli.say import visible
 from orchestrator.errors import LockLostError, OrchestratorError
+from orchestrator.redaction import redact
 
 NO_TRIAL_SUCCEEDED = 1
 YOU_CAN_FIX_IT = 2
@@ -24,7 +26,7 @@ def error_block(message: str) -> str:
 
     What could move a terminal's cursor (a file's content may be quoted) is shown as a sign.
     """
-    faults = [_printable(line) for line in message.split("\n") if line.strip()]
+    faults = [visible(line) for line in redact(message).split("\n") if line.strip()]
     lines: list[str] = []
     for fault in faults:
         lines += textwrap.wrap(
@@ -36,7 +38,3 @@ def error_block(message: str) -> str:
             break_on_hyphens=False,
         )
     return "\n".join(lines)
-
-
-def _printable(line: str) -> str:
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)

@@ -53,11 +53,12 @@ class DiskWait:
         self._note.went_on(why, seconds)
         return True
 
-    def write(self, action: Callable[[], None]) -> None:
+    def write(self, action: Callable[[], object]) -> None:
         """Do what writes a file, as often as it takes to fit."""
         while True:
             try:
-                return action()
+                action()
+                return
             except DiskFull as full:
                 self.wait(full.bytes_needed)
 

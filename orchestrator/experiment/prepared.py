@@ -17,6 +17,7 @@ from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read
 from orchestrator.records import RunFolder
+from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
 
@@ -70,6 +71,7 @@ class Prepared:
             ),
             threads=max(1, round(plan.cpus_per_trial)),
             nursery=plan.nursery,
+            secrets=concealed(),
         )
 
 

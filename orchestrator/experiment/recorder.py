@@ -18,7 +18,6 @@ from orchestrator.records import (
     best_epoch,
     is_better,
     read_run,
-    write_atomically,
 )
 from orchestrator.strategies import Plan, TrialSpec
 
@@ -134,9 +133,9 @@ class Recorder:
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended, its whole error in a file of its own."""
         if traceback is not None:
-            file = self._folder.logs / f"{end.trial}.txt"
-            self._disk.write(lambda: write_atomically(file, traceback))
-            end = end.with_error_file(f"{self._folder.logs.name}/{file.name}")
+            log = f"{self._folder.logs.name}/{end.trial}.txt"
+            self._disk.write(lambda: self._folder.write_log(end.trial, traceback))
+            end = end.with_error_file(log)
         self._running.pop(end.trial, None)
         self._writer.trial_ended(end)
         self._view.trial_ended(end)

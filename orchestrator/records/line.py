@@ -15,6 +15,8 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.redaction import redact, redacted
+
 _NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _KEY = b', "crc32": "'
 _CLOSE = b'"}'
@@ -25,7 +27,10 @@ _SIGNS_DAMAGED = 3
 
 def to_line(record: Mapping[str, Any]) -> bytes:
     """Return a record as one line with its checksum, its line end included."""
-    text = json.dumps(as_plain(record), ensure_ascii=False, allow_nan=False)
+    plain = as_plain(record)
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False)
+    if redact(text) != text:  # a look at the text is cheap, and hardly ever finds anything
+        text = json.dumps(redacted(plain), ensure_ascii=False, allow_nan=False)
     # A lone surrogate (a file name that is no UTF-8) becomes the escape that JSON has for it.
     body = text[:-1].encode(errors="backslashreplace")
     return body + _KEY + _checksum(body) + _CLOSE + b"\n" if record else b"{}\n"

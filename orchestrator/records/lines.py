@@ -45,7 +45,9 @@ class JsonLines:
         self.path = path
         self._pen = pen or Pen()
         _cut_torn_tail(path)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        self._descriptor = os.open(
+            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666
+        )
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record as one line; it survives the death of this process from here on."""

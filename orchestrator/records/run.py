@@ -14,6 +14,7 @@ from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
 from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
 from orchestrator.records.stretches import Line, TrialLines
+from orchestrator.redaction import restored
 
 
 @dataclass(frozen=True)
@@ -86,9 +87,12 @@ class RunRecords:
 
     @cached_property
     def space(self) -> Space | None:
-        """The search space, which the record holds inline; None where it holds but a name."""
-        document = self.experiment.get("search_space")
-        if not isinstance(document, dict):
+        """The search space, which the record holds inline; None where it holds but a name.
+
+        None too where it refers to a variable of the environment that is not set here.
+        """
+        document = restored(self.experiment.get("search_space"))
+        if not isinstance(document, dict) or "${ENV:" in repr(document):
             return None
         return Space.parse(document, f"{self.folder.experiment_file}: search_space")
 

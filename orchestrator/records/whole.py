@@ -31,7 +31,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     data = content.encode() if isinstance(content, str) else content
     try:
-        with aside.open("wb") as file:
+        aside.unlink(missing_ok=True)  # of a process of that number that was killed
+        with aside.open("xb") as file:  # new, so that nothing a link leads to is written
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -11,6 +11,7 @@ import yaml
 from orchestrator.catalog import UsersCode
 from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull, is_full, write_atomically
+from orchestrator.redaction import redacted
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.compiling import build_model, compile_stock
 from orchestrator.training.program import arrays_of, assign_all
@@ -45,7 +46,8 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
         if isinstance(error.__cause__, OSError) and is_full(error.__cause__):
             raise DiskFull(best / "model.keras", checkpoint_file.stat().st_size) from None
         metrics["not_saved"] = str(error)
-    hyperparameters = yaml.safe_dump(checkpoint.about.get("chosen", {}), sort_keys=False)
+    metrics = dict(redacted(metrics))
+    hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
     write_atomically(best / "hyperparameters.yaml", hyperparameters)
     write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics

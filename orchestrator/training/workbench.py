@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from orchestrator.redaction import conceal, restored
 from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.session import Goal, Session
 from orchestrator.training.task import TrainingTask
@@ -29,16 +30,19 @@ class Workbench(Protocol):
 class KerasJob:
     """Training Keras models: plain values, shipped to a worker once.
 
-    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not.
+    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``secrets`` are
+    the values behind references, by the names of their variables.
     """
 
     task: TrainingTask
     goal: Goal
     threads: int
     nursery: Nursery | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
 
     def open(self) -> KerasWorkbench:
         """Set this process up: TensorFlow is imported."""
+        conceal(self.secrets)
         return KerasWorkbench(self)
 
 
@@ -60,6 +64,7 @@ class KerasWorkbench:
         from orchestrator.training.panda.session import PandaSession
         from orchestrator.training.trial_session import TrialSession
 
+        spec = TrialSpec(**restored(asdict(spec)))
         self._trainer.leave()
         if self._job.nursery is None:
             return TrialSession(self._trainer, spec, self._job.goal)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import tempfile
 import threading
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
+from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from orchestrator.tuning.scratch import scratch_folder
 
@@ -32,6 +35,7 @@ QUIET = {
 """Tune's own loggers and snapshots are off: our records hold what they would. Ray's logs stay small, however long."""
 
 LONGEST_FOLDER = 30
+_TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextlib.contextmanager
@@ -54,6 +58,7 @@ def running_ray(cores: int) -> Iterator[None]:
         if address:
             _init(address=address)
         else:
+            stack.enter_context(closed_to_others())
             own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
             _init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=own)
         stack.callback(ray.shutdown)
@@ -74,6 +79,30 @@ def _init(**how: Any) -> None:
         raise
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def closed_to_others() -> Iterator[None]:
+    """Have a cluster that starts in the block listen on the loopback interface alone, and ask for a token there.
+
+    Ray listens on every interface under Linux, and on loopback under macOS; this is its switch between the two. Its
+    token would go into a file in the home directory that turns later clusters' tokens on; this one is in memory.
+    """
+    shared, asked = ray_constants.ENABLE_RAY_CLUSTER, set(os.environ) & set(_TOKEN)
+    if ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR not in os.environ:
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    if not asked:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        AuthenticationTokenLoader.instance().reset_cache()
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = shared
+        if not asked:
+            for name in _TOKEN:
+                os.environ.pop(name, None)
+            AuthenticationTokenLoader.instance().reset_cache()
+            Config.initialize("")  # it remembers the mode
 
 
 def _short_temporary_folder() -> str:

@@ -16,6 +16,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from orchestrator.redaction import redacted
 from orchestrator.tuning.failures import lost
 from orchestrator.tuning.job import Listener, Report
 from orchestrator.tuning.stage import Stage
@@ -51,7 +52,7 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
         if spec is None:
             return Searcher.FINISHED if self._stage.over else None
         self._left -= 1
-        return asdict(spec)
+        return redacted(asdict(spec))  # Tune writes it into files of its own
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Learn nothing: the stage has heard it already."""

@@ -12,6 +12,7 @@ import ray
 from orchestrator.config import RetryOptions
 from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull, FailureKind
+from orchestrator.redaction import redact
 
 LONGEST_WAIT_SECONDS = 300.0
 _OUT_OF_MEMORY = re.compile(r"memory pressure|NODE_OUT_OF_MEMORY|running low on memory")
@@ -38,7 +39,7 @@ class Failure:
 def raised(error: Exception) -> Failure:
     """Return the failure of a trial whose own code, or whose training, raised; called while it is handled."""
     cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
-    whole = traceback.format_exc()
+    whole = redact(traceback.format_exc())
     full = next((each for each in (error, cause) if isinstance(each, OSError)), None)
     if full is not None and full.errno in (errno.ENOSPC, errno.EDQUOT):
         needed = full.bytes_needed if isinstance(full, DiskFull) else 0
@@ -53,7 +54,7 @@ def raised(error: Exception) -> Failure:
 
 def lost(error: BaseException | None) -> Failure:
     """Return the failure of a trial whose worker is gone."""
-    said = str(error or "the process ended").strip()
+    said = redact(str(error or "the process ended")).strip()
     first = said.split("\n")[0]
     if isinstance(error, ray.exceptions.OutOfMemoryError) or _OUT_OF_MEMORY.search(said):
         return Failure("out_of_memory", f"out of memory: {first}", said)
@@ -104,7 +105,7 @@ class Attempts:
 def first_line(error: BaseException) -> str:
     """Return an error's kind and first line: those of the user's own, where ours only wraps it."""
     cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
-    said = str(cause).strip().split("\n")[0]
+    said = redact(str(cause)).strip().split("\n")[0]
     kind = type(cause).__name__
     if cause is error:
         return f"{kind}: {said}" if said else kind

@@ -71,7 +71,7 @@ class Stage:
         return spec
 
     def started(self, trial: str) -> None:
-        """Note that a worker has taken a trial; one that is tried again goes on, one that comes too late is left out."""
+        """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
         now = self._now()
         if trial not in self._clocks:
             if self._queue.closed:
