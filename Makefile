@@ -11,12 +11,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progre
 RUNNABLE := .venv/.installed
 TESTABLE := .venv/.installed-dev
 BENCHABLE := .venv/.installed-bench
+FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test format lint types contracts pytest bench bench-panda lock clean
+.PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda \
+  integration-kubernetes lock clean
 
 help:  ## this list
-	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(RUNNABLE)  ## .venv with the project in it; the command is .venv/bin/orchestrator
 
@@ -40,11 +42,21 @@ contracts: $(TESTABLE)  ## which room may import which
 pytest: $(TESTABLE)  ## the tests alone; ARGS='-m "not integration"' for the quick ones
 	$(BIN)/python -m pytest $(ARGS)
 
+properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides
+	$(BIN)/python -m pytest tests/properties --hypothesis-profile=search $(ARGS)
+
+fuzz: $(FUZZABLE)  ## the record reader and the space parser under a coverage-guided fuzzer; SECONDS=300 each
+	$(BIN)/python -m tests.fuzz records $(or $(SECONDS),300)
+	$(BIN)/python -m tests.fuzz spaces $(or $(SECONDS),300)
+
 bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the same work; ARGS=--quick
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad learning rates; ARGS=--quick
 	$(BIN)/python benchmarks/panda.py $(ARGS)
+
+integration-kubernetes: $(TESTABLE)  ## k8s/ on a real API server and node, built here: minutes, root, Debian
+	$(BIN)/python -m pytest -m slow tests/integration/kubernetes
 
 lock: $(TESTABLE)  ## the container image's versions anew, from pyproject.toml
 	$(PIP) uv
@@ -69,4 +81,8 @@ $(TESTABLE): $(RUNNABLE)
 
 $(BENCHABLE): $(RUNNABLE)
 	$(PIP) --editable '.[bench]'
+	@touch $@
+
+$(FUZZABLE): $(RUNNABLE)
+	$(PIP) --editable '.[fuzz]'
 	@touch $@

@@ -6,6 +6,7 @@ import sys
 import traceback
 
 from orchestrator.cli import app
+from orchestrator.cli.say import redacted_streams
 
 BUG = 70
 """Exit code of a bug (sysexits' EX_SOFTWARE): 1 and 2 have meanings of their own."""
@@ -13,11 +14,12 @@ BUG = 70
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    try:
-        app(prog_name="orchestrator")
-    except Exception:  # noqa: BLE001  (the last line: what gets here is a bug of ours)
-        traceback.print_exc()
-        sys.exit(BUG)
+    with redacted_streams():
+        try:
+            app(prog_name="orchestrator")
+        except Exception:  # noqa: BLE001  (the last line: what gets here is a bug of ours)
+            traceback.print_exc()
+            sys.exit(BUG)
 
 
 if __name__ == "__main__":

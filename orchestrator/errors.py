@@ -5,6 +5,7 @@ OrchestratorError
 ├── UnknownNameError      fix the name: no such model, data set, space, run or trial
 ├── DataError             fix the data: shapes, labels, splits
 ├── RunExistsError        choose another name, or resume
+│   └── LockLostError     leave the run to the driver that took it over
 ├── RequestError          ask for something else: what was asked of a model in training cannot be
 ├── RecordError           look at the record: file and line are named
 ├── TrialError            look at the trial: its code raised
@@ -19,9 +20,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+from orchestrator.redaction import redact, redacted
+
 
 class OrchestratorError(Exception):
-    """Something the caller can fix; its message is the whole explanation."""
+    """Something the caller can fix; its message is the whole explanation, without any secret."""
+
+    def __init__(self, message: str = "", *more: object) -> None:
+        super().__init__(redact(message), *more)
 
 
 class ExperimentFileError(OrchestratorError):
@@ -38,6 +44,10 @@ class DataError(OrchestratorError):
 
 class RunExistsError(OrchestratorError):
     """A run of that name exists and would be overwritten."""
+
+
+class LockLostError(RunExistsError):
+    """Another driver has taken the run over: this one slept, or its machine was cut off."""
 
 
 class RequestError(OrchestratorError):
@@ -71,7 +81,7 @@ def explain(where: str, expected: str, received: object, known: Iterable[str] = 
     names = sorted(str(name) for name in known)
     whole = expected.startswith(("expected", "unknown"))
     wanted = expected if whole else f"expected {expected}"
-    message = f"{where}: {wanted}. Received: {received!r}."
+    message = f"{where}: {wanted}. Received: {redacted(received)!r}."
     if names:
         message += near_miss(str(received), names) + f" Known: {', '.join(names)}."
     return message

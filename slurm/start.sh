@@ -1,4 +1,6 @@
 
+set -uo pipefail  # not before setup: modules and activate scripts do not bear it
+
 # Ray answers only to who has this job's token. What an earlier try of the job left goes first.
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$job/slurm-$SLURM_JOB_ID.token
 export RAY_USAGE_STATS_ENABLED=0 PYTHONUNBUFFERED=1

@@ -73,7 +73,7 @@ def find_space(
     ``where`` places a mapping's faults: words, or what a Document's ``under`` returns.
     """
     # Imported here so that naming a model or data costs nothing of the domains.
-    from orchestrator.config import read_document
+    from orchestrator.config import read_document, resolved
     from orchestrator.domains import Space
 
     if isinstance(reference, Mapping):
@@ -88,7 +88,7 @@ def find_space(
     else:
         expected = "a bundled name, a .yaml file or a mapping"
         raise ExperimentFileError(explain("search_space", expected, reference))
-    document = read_document(path)
+    document, _ = resolved(read_document(path))
     return Space.parse(document.content, document.where)
 
 

@@ -8,7 +8,8 @@ import typer
 from typer.core import TyperGroup
 
 from orchestrator.cli import babysitting, continuing, files, looking, place, running, submitting
-from orchestrator.cli.faults import INTERRUPTED, YOU_CAN_FIX_IT, error_block
+from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
+from orchestrator.cli.say import say
 from orchestrator.errors import OrchestratorError
 
 
@@ -20,10 +21,10 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except OrchestratorError as error:
-            typer.echo(error_block(str(error)), err=True)
-            raise typer.Exit(YOU_CAN_FIX_IT) from None
+            say(error_block(str(error)), err=True)
+            raise typer.Exit(exit_code(error)) from None
         except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
+            say("interrupted", err=True)
             raise typer.Exit(INTERRUPTED) from None
 
 

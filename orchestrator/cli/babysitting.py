@@ -11,6 +11,7 @@ import typer
 
 from orchestrator.cli.destination import destination, terminal_width
 from orchestrator.cli.options import RUNS, Format, Output, Storage
+from orchestrator.cli.say import say
 from orchestrator.cli.submitting import stop_job
 from orchestrator.errors import RequestError, explain
 
@@ -157,7 +158,7 @@ def journal(
         where.write(opened.journal(panda.trial))
         return
     lines = journal_lines(opened.records, panda.trial, terminal_width())
-    typer.echo("\n".join(lines or ["the journal is empty"]))
+    say("\n".join(lines or ["the journal is empty"]))
 
 
 def days(
@@ -174,7 +175,7 @@ def days(
     trial = babysat_trial(opened.records, panda.trial).trial
     where.write(opened.days(trial))
     if where.format == "table" and where.output is None:
-        typer.echo(f"\n{checkpoints_line(opened.records, trial)}")
+        say(f"\n{checkpoints_line(opened.records, trial)}")
 
 
 def _ask(run: str, storage: Path, request: Callable[[Panda], Request]) -> None:
@@ -189,16 +190,16 @@ def _ask(run: str, storage: Path, request: Callable[[Panda], Request]) -> None:
         warnings.simplefilter("always", OutOfRangeWarning)
         asked = request(panda)
     for warning in caught:
-        typer.echo(f"warning: {warning.message}", err=True)
+        say(f"warning: {warning.message}", err=True)
     entry = {"action": asked.action, "arguments": asked.arguments}
     when = f" at day {asked.at_day}" if asked.at_day is not None else ""
-    typer.echo(f"asked trial {asked.trial}: {request_words(entry)}{when}")
+    say(f"asked trial {asked.trial}: {request_words(entry)}{when}")
     if storage != RUNS:  # so that the command can be pasted
         run = str(panda.folder.path)
     if read_run(panda.folder.path).status == "interrupted":
-        typer.echo(f"the run is interrupted; 'orchestrator resume {run}' takes it up", err=True)
+        say(f"the run is interrupted; 'orchestrator resume {run}' takes it up", err=True)
     else:
-        typer.echo(f"what becomes of it: orchestrator journal {run}")
+        say(f"what becomes of it: orchestrator journal {run}")
 
 
 def _assignments(texts: Iterable[str], where: str) -> dict[str, Any]:

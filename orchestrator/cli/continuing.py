@@ -9,8 +9,9 @@ import typer
 
 from orchestrator.cli.destination import destination
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
-from orchestrator.cli.options import RUNS, Format, Output, RunName, Storage
+from orchestrator.cli.options import RUNS, Address, Format, Output, RunName, Storage
 from orchestrator.cli.running import print_outcome
+from orchestrator.cli.say import say
 
 Recipe = Annotated[
     Path | None, typer.Option("--to", help="The file to write; named after the run if left out.")
@@ -18,7 +19,11 @@ Recipe = Annotated[
 
 
 def resume(
-    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+    run: RunName,
+    storage: Storage = RUNS,
+    address: Address = None,
+    format: Format = None,
+    output: Output = None,
 ) -> None:
     """Go on with a run that was cut off: Ctrl-C, a kill, a reboot."""
     from orchestrator.experiment import resume as resume_run
@@ -38,7 +43,7 @@ def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
 
     content = promoted(run, str(storage))
     file = write_recipe(content, to or Path(f"{content['name']}.yaml"))
-    typer.echo(f"wrote {file}. Run it with: orchestrator run {file}")
+    say(f"wrote {file}. Run it with: orchestrator run {file}")
 
 
 def replay(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
@@ -47,4 +52,4 @@ def replay(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
 
     content = replayed(run, str(storage))
     file = write_recipe(content, to or Path(f"{content['name']}.yaml"))
-    typer.echo(f"wrote {file}. Run it with: orchestrator run {file}")
+    say(f"wrote {file}. Run it with: orchestrator run {file}")

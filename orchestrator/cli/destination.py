@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from orchestrator.cli.say import say
 from orchestrator.errors import OrchestratorError, PlaceError, explain
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class Destination:
         render(frame, self.format, self.output, terminal_width())
         if self.output is not None:
             rows = "1 row" if len(frame) == 1 else f"{len(frame)} rows"
-            typer.echo(f"wrote {self.output}: {rows}, {self.format}", err=True)
+            say(f"wrote {self.output}: {rows}, {self.format}", err=True)
 
 
 def destination(format: str | None, output: Path | None) -> Destination:

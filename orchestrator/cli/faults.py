@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import textwrap
 
+from orchestrator.cli.say import visible
+from orchestrator.errors import LockLostError, OrchestratorError
+from orchestrator.redaction import redact
+
 NO_TRIAL_SUCCEEDED = 1
 YOU_CAN_FIX_IT = 2
 INTERRUPTED = 130
@@ -12,12 +16,17 @@ _PREFIX = "error: "
 _WIDTH = 80
 
 
+def exit_code(error: OrchestratorError) -> int:
+    """Return the code that a refusal ends with: one whose run was taken over was interrupted."""
+    return INTERRUPTED if isinstance(error, LockLostError) else YOU_CAN_FIX_IT
+
+
 def error_block(message: str) -> str:
     """Return a message as ``error: ...`` in 80 columns; each further fault begins a line.
 
     What could move a terminal's cursor (a file's content may be quoted) is shown as a sign.
     """
-    faults = [_printable(line) for line in message.split("\n") if line.strip()]
+    faults = [visible(line) for line in redact(message).split("\n") if line.strip()]
     lines: list[str] = []
     for fault in faults:
         lines += textwrap.wrap(
@@ -29,7 +38,3 @@ def error_block(message: str) -> str:
             break_on_hyphens=False,
         )
     return "\n".join(lines)
-
-
-def _printable(line: str) -> str:
-    return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)

@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli.destination import destination, terminal_width
 from orchestrator.cli.options import ExperimentFile, Format, Output, Overrides
+from orchestrator.cli.say import say
 
 
 def init(
@@ -20,7 +21,7 @@ def init(
     from orchestrator.config import write_template
 
     write_template(file)
-    typer.echo(f"wrote {file}\n  orchestrator preview {file}\n  orchestrator run {file}")
+    say(f"wrote {file}\n  orchestrator preview {file}\n  orchestrator run {file}")
 
 
 def preview(
@@ -43,7 +44,7 @@ def preview(
     where = destination(format, output)
     seen = preview_experiment(file, overrides or ())
     if samples is None and format is None and output is None:
-        typer.echo(preview_text(seen, terminal_width()))
+        say(preview_text(seen, terminal_width()))
     else:
         where.write(draws_table(seen.space, seen.draws(samples or 10)))
 
@@ -54,4 +55,4 @@ def schema() -> None:
 
     from orchestrator.config import experiment_schema
 
-    typer.echo(json.dumps(experiment_schema(), indent=2, ensure_ascii=False))
+    say(json.dumps(experiment_schema(), indent=2, ensure_ascii=False))

@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli.destination import destination, terminal_width
 from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage
+from orchestrator.cli.say import say
 
 
 def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
@@ -20,7 +21,7 @@ def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) ->
     if len(frame) or not where.for_people or where.output:
         where.write(frame)
     else:
-        typer.echo(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
+        say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
 
 
 def show(run: RunName, storage: Storage = RUNS) -> None:
@@ -28,7 +29,7 @@ def show(run: RunName, storage: Storage = RUNS) -> None:
     from orchestrator.experiment import open_run
     from orchestrator.report import show_lines
 
-    typer.echo("\n".join(show_lines(open_run(run, storage).records, terminal_width())))
+    say("\n".join(show_lines(open_run(run, storage).records, terminal_width())))
 
 
 def table(
@@ -42,7 +43,7 @@ def table(
     opened = open_run(run, storage)
     where.write(opened.table())
     if where.format == "table" and where.output is None:
-        typer.echo("\n".join(["", *winner_lines(opened.records, terminal_width())]))
+        say("\n".join(["", *winner_lines(opened.records, terminal_width())]))
 
 
 def best(
@@ -57,7 +58,7 @@ def best(
     if format is not None or output is not None:
         where.write(opened.table().head(1 if opened.best else 0))
         return
-    typer.echo("\n".join(winner_lines(opened.records, terminal_width())))
+    say("\n".join(winner_lines(opened.records, terminal_width())))
 
 
 def compare(
@@ -72,7 +73,7 @@ def compare(
     where.write(compare_table(opened))
     lines = compare_lines(opened, terminal_width())
     if lines and where.format == "table" and where.output is None:
-        typer.echo("\n".join(["", *lines]))
+        say("\n".join(["", *lines]))
 
 
 def export(
@@ -88,4 +89,4 @@ def export(
 
     opened = open_run(run, storage)
     export_model(opened, to, overwrite=force)
-    typer.echo(f"wrote {to}. Load it with keras.saving.load_model({str(to)!r})")
+    say(f"wrote {to}. Load it with keras.saving.load_model({str(to)!r})")

@@ -9,6 +9,7 @@ import typer
 
 from orchestrator.cli.destination import terminal_width
 from orchestrator.cli.options import RUNS, Storage
+from orchestrator.cli.say import say
 
 if TYPE_CHECKING:
     from orchestrator.experiment.doctor import Check
@@ -25,7 +26,7 @@ def doctor(
 
     failed = False
     for check in examine(storage, with_ray=not no_ray):
-        typer.echo(_line(check))
+        say(_line(check))
         failed = failed or check.status == "fail"
     if failed:
         raise typer.Exit(SOMETHING_FAILS)
@@ -39,7 +40,7 @@ def version() -> None:
         number = metadata.version("orchestrator")
     except metadata.PackageNotFoundError:
         number = "(not installed: run from its sources)"
-    typer.echo(f"orchestrator {number}")
+    say(f"orchestrator {number}")
 
 
 def _line(check: Check) -> str:

@@ -10,6 +10,7 @@ from orchestrator.config import MedianOptions
 from orchestrator.domains.conditions import Condition
 from orchestrator.experiment.prepared import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
+from orchestrator.redaction import redact
 from orchestrator.report import draws_table
 from orchestrator.report.terminal import text_table
 
@@ -26,9 +27,11 @@ def preview_text(seen: Preview, width: int) -> str:
 def _head(seen: Preview, width: int) -> Iterator[str]:
     experiment = seen.experiment
     yield from textwrap.wrap(
-        f"{experiment.name}: {experiment.strategy} of {experiment.model} on"
-        f" {experiment.data.source}; {experiment.metric}, {experiment.mode};"
-        f" up to {_count(experiment.epochs, 'epoch')} a trial",
+        redact(
+            f"{experiment.name}: {experiment.strategy} of {experiment.model} on"
+            f" {experiment.data.source}; {experiment.metric}, {experiment.mode};"
+            f" up to {_count(experiment.epochs, 'epoch')} a trial"
+        ),
         width,
         subsequent_indent="  ",
     )
@@ -42,7 +45,7 @@ def _space(seen: Preview, width: int) -> Iterator[str]:
     for name, domain in seen.space.domains.items():
         when = f"  when {_conditions(domain.when)}" if domain.when else ""
         yield from textwrap.wrap(
-            f"{name:<{margin}}  {domain}{when}",
+            redact(f"{name:<{margin}}  {domain}{when}"),
             width,
             initial_indent="  ",
             subsequent_indent=" " * (margin + 6),

@@ -8,7 +8,8 @@ import typer
 
 from orchestrator.cli.destination import Destination, destination, terminal_width
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
-from orchestrator.cli.options import ExperimentFile, Format, Output, Overrides
+from orchestrator.cli.options import Address, ExperimentFile, Format, Output, Overrides
+from orchestrator.cli.say import say
 
 if TYPE_CHECKING:
     from orchestrator.experiment import Run
@@ -23,10 +24,11 @@ OrResume = Annotated[
 TOP = 10
 
 
-def run(
+def run(  # noqa: PLR0913 (a command's parameters are its flags)
     file: ExperimentFile,
     overrides: Overrides = None,
     or_resume: OrResume = False,
+    address: Address = None,
     format: Format = None,
     output: Output = None,
 ) -> None:
@@ -53,11 +55,14 @@ def print_outcome(ended: Run, where: Destination) -> None:
     lines = [f"{len(frame) - TOP} more trials: orchestrator table {ended.path}"]
     lines = lines if on_screen and len(frame) > TOP else []
     lines += ["", *winner_lines(ended.records, terminal_width())]
-    typer.echo("\n".join(lines), err=not where.for_people)
-    if ended.status != "finished":
-        typer.echo(_kept(ended), err=True)
+    say("\n".join(lines), err=not where.for_people)
+    standing = ended.records.standing
+    if standing.state != "finished":
+        say(_kept(ended), err=True)
+    elif standing.why:
+        say(f"ended early, {standing.why}", err=True)
     elif not ended.succeeded:
-        typer.echo(f"no trial succeeded: orchestrator show {ended.path}", err=True)
+        say(f"no trial succeeded: orchestrator show {ended.path}", err=True)
 
 
 def _kept(ended: Run) -> str:

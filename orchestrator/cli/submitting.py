@@ -10,6 +10,7 @@ import typer
 
 from orchestrator.cli.destination import destination, terminal_width
 from orchestrator.cli.options import ExperimentFile, Format, Output, Overrides
+from orchestrator.cli.say import say
 from orchestrator.errors import RequestError
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ def submit(
     if dry_run:
         typer.echo(find_target(name).prepare(submission), nl=False)
         for sent in submission.files:
-            typer.echo(f"with it: {sent.there}, {sent.bytes:,} bytes", err=True)
+            say(f"with it: {sent.there}, {sent.bytes:,} bytes", err=True)
         return
     job = submitting.submit(name, submission)
-    typer.echo(job.handle)
+    say(job.handle)
     if follow:
         follow_to_the_end(job.handle)
 
@@ -67,7 +68,7 @@ def logs(
     from orchestrator.experiment import submitted
 
     for piece in submitted.logs(handle, follow):
-        typer.echo(piece, nl=False)
+        say(piece, nl=False)
 
 
 def fetch(
@@ -79,7 +80,7 @@ def fetch(
     """Copy a job's run here, whole, from wherever its results are."""
     from orchestrator.experiment import submitted
 
-    typer.echo(f"fetched {submitted.fetch(handle, to)}")
+    say(f"fetched {submitted.fetch(handle, to)}")
 
 
 def jobs(format: Format = None, output: Output = None) -> None:
@@ -95,14 +96,14 @@ def jobs(format: Format = None, output: Output = None) -> None:
         typer.echo("no jobs; orchestrator submit FILE --target NAME makes one", err=True)
     for one in statuses:
         if one.unasked:
-            typer.echo(f"{one.job.handle}: {one.unasked}", err=True)
+            say(f"{one.job.handle}: {one.unasked}", err=True)
 
 
 def status(run: Handle) -> None:
     """Show how a job stands: what its place says, and what its run has recorded."""
     from orchestrator.experiment import submitted
 
-    typer.echo("\n".join(status_lines(submitted.status(run))))
+    say("\n".join(status_lines(submitted.status(run))))
 
 
 def stop_job(handle: str, options: Mapping[str, object]) -> None:
@@ -112,7 +113,7 @@ def stop_job(handle: str, options: Mapping[str, object]) -> None:
     for name, value in options.items():
         if value is not None:
             raise RequestError(f"stop {handle}: {name} is for a panda's run, not for a job.")
-    typer.echo("\n".join(status_lines(submitted.stop(handle))))
+    say("\n".join(status_lines(submitted.stop(handle))))
 
 
 def follow_to_the_end(handle: str) -> None:
@@ -120,9 +121,9 @@ def follow_to_the_end(handle: str) -> None:
     from orchestrator.experiment import submitted
 
     for piece in submitted.logs(handle, follow=True):
-        typer.echo(piece, nl=False, err=True)
+        say(piece, nl=False, err=True)
     ended = submitted.status(handle)
-    typer.echo("\n".join(status_lines(ended)), err=True)
+    say("\n".join(status_lines(ended)), err=True)
     if ended.word != "finished":
         raise typer.Exit(FAILED)
 

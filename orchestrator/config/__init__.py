@@ -18,6 +18,7 @@ from orchestrator.config.options import (
 )
 from orchestrator.config.overrides import with_overrides
 from orchestrator.config.panda_options import PandaOptions, ScheduledChange
+from orchestrator.config.references import resolved
 from orchestrator.config.schema import experiment_schema
 from orchestrator.config.sitter_options import (
     BranchAndCompareOptions,
@@ -56,6 +57,7 @@ __all__ = [
     "parse_document",
     "parse_experiment",
     "read_document",
+    "resolved",
     "to_yaml",
     "with_overrides",
     "write_template",

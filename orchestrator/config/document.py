@@ -51,7 +51,12 @@ class Document:
 
 def dotted(path: KeyPath) -> str:
     """Return ``caviar.num_samples`` for ``("caviar", "num_samples")``."""
-    return ".".join(str(part) for part in path)
+    return ".".join(legible(str(part)) for part in path)
+
+
+def legible(text: str) -> str:
+    """Return what was written as a sentence can hold it: what would break its line, or is empty, in quotes."""
+    return text if text and text.isprintable() else repr(text)
 
 
 def read_document(path: str | Path) -> Document:

@@ -14,6 +14,7 @@ from orchestrator.config.document import Document, read_document
 from orchestrator.config.faults import sentences
 from orchestrator.config.options import Experiment
 from orchestrator.config.overrides import with_overrides
+from orchestrator.config.references import as_written, resolved
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError
 
@@ -32,7 +33,8 @@ def parse_experiment(content: Mapping[str, Any], overrides: Iterable[str] = ()) 
 
 
 def check(document: Document) -> Experiment:
-    """Return the experiment that a document describes, its defaults filled in."""
+    """Return the experiment that a document describes, its references resolved, its defaults filled in."""
+    document, kept = resolved(document)
     content: dict[str, Any] = {"name": name_of(document.path), **document.content}
     faults: list[str] = []
     experiment = None
@@ -47,7 +49,7 @@ def check(document: Document) -> Experiment:
             faults.append(str(error))
     if experiment is None or faults:
         raise ExperimentFileError("\n".join(faults))
-    return experiment.at(document.path.absolute().parent)
+    return experiment.at(document.path.absolute().parent, kept)
 
 
 def name_of(path: Path) -> str:
@@ -56,5 +58,8 @@ def name_of(path: Path) -> str:
 
 
 def to_yaml(experiment: Experiment) -> str:
-    """Return the complete file of an experiment, every default written out; it loads back equal."""
-    return yaml_dialect.dump(experiment.model_dump())
+    """Return the complete file of an experiment, every default written out; it loads back equal.
+
+    References to the environment stand in it as references.
+    """
+    return yaml_dialect.dump(as_written(experiment.model_dump(), experiment.references))

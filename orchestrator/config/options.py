@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from orchestrator.config.scheduler_options import (
 )
 from orchestrator.config.span import Length
 from orchestrator.config.targets import Target
+from orchestrator.redaction import redact
 
 __all__ = [
     "AshaOptions",
@@ -35,6 +37,7 @@ __all__ = [
     "SchedulerOptions",
 ]
 
+SMALLEST_SHARE = 0.0001
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -106,6 +109,13 @@ class ResourceOptions(Options):
     cpu: Real = Field(default=1, gt=0, description="CPU cores of one trial.")
     gpu: Real = Field(default=0, ge=0, description="GPUs of one trial; a fraction shares one.")
 
+    @field_validator("cpu", "gpu")
+    @classmethod
+    def _a_share_that_ray_can_count(cls, share: float) -> float:
+        if 0 < share < SMALLEST_SHARE:
+            raise PydanticCustomError("share", f"expected at least {SMALLEST_SHARE:g}")
+        return share
+
 
 class Experiment(Options):
     """One experiment, complete: what a run needs to know, and what its record keeps."""
@@ -174,16 +184,26 @@ class Experiment(Options):
         " run does not look at it.",
     )
     _folder: Path = PrivateAttr(default_factory=Path)
+    _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)
 
     @property
     def folder(self) -> Path:
         """The directory against which relative references are resolved: that of the file."""
         return self._folder
 
-    def at(self, folder: Path) -> Experiment:
+    @property
+    def references(self) -> Mapping[tuple[str | int, ...], Any]:
+        """What the file says at each place where it refers to the environment."""
+        return self._references
+
+    def at(
+        self, folder: Path, references: Mapping[tuple[str | int, ...], Any] | None = None
+    ) -> Experiment:
         """Return the same experiment, its relative references resolved against ``folder``."""
         moved = self.model_copy()
         moved._folder = folder
+        if references is not None:
+            moved._references = references
         return moved
 
     @field_validator("name")
@@ -193,6 +213,8 @@ class Experiment(Options):
             raise PydanticCustomError(
                 "name", "expected letters, digits, '.', '_' and '-', not starting with '.'"
             )
+        if redact(name) != name:
+            raise PydanticCustomError("name", "expected a name without a secret, since it is shown")
         return name
 
     @model_validator(mode="after")

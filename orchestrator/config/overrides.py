@@ -7,7 +7,7 @@ from copy import deepcopy
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.config.document import Document, KeyPath, dotted, parse_value
+from orchestrator.config.document import Document, KeyPath, dotted, legible, parse_value
 from orchestrator.domains.refusal import shown
 from orchestrator.errors import ExperimentFileError, explain
 
@@ -20,7 +20,7 @@ def with_overrides(document: Document, overrides: Iterable[str]) -> Document:
     content = deepcopy(dict(document.content))
     origins = dict(document.origins)
     for override in overrides:
-        origin = f"--set {override}"
+        origin = f"--set {legible(override)}"
         key, equals, written = override.partition("=")
         path: KeyPath = tuple(part.strip() for part in key.split("."))
         if not equals or not all(path):

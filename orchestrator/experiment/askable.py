@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.errors import RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.folder import SAFE_NAME
+from orchestrator.redaction import redact
 
 
 def babysat_trial(records: RunRecords, name: str | None = None) -> TrialRecord:
@@ -82,6 +83,8 @@ def check_branch_name(records: RunRecords, name: str) -> None:
     if not SAFE_NAME.fullmatch(name):
         expected = "expected letters, digits, '.', '_' and '-', not starting with '.'"
         raise RequestError(explain("--name", expected, name))
+    if redact(name) != name:
+        raise RequestError("--name: expected a name without a secret, since files are named so.")
     taken = {trial.trial for trial in records.trials}
     taken |= {str(entry.get("branch")) for entry in records.journal if entry.get("branch")}
     for trial in records.trials:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import Experiment
+from orchestrator.experiment.driving import Driving, driving
+from orchestrator.experiment.interrupts import asked_to_stop
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.resuming import Resumed, driver, prepare_to_resume
 from orchestrator.experiment.run import Run
-from orchestrator.records import RunFolder, RunWriter
+from orchestrator.records import RunFolder
 from orchestrator.strategies import Plan
 
 if TYPE_CHECKING:
@@ -39,41 +39,62 @@ def run(
         there = Run(folder)
         return there if there.status == "finished" else resume(folder.path, progress)
     prepared = prepare(read)
-    return _concluded(_trained(Resumed(prepared), _new_folder(prepared), progress))
+    folder = _new_folder(prepared)
+    with driving(folder) as driven:
+        _trained(Resumed(prepared), folder, driven, progress)
+    return Run(folder)
 
 
 def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs") -> Run:
-    """Take a cut-off run up again where its records and checkpoints end, and return it."""
+    """Take a cut-off run up again where its records and checkpoints end, and return it; a finished one as it is."""
     folder = RunFolder.open(run, storage)
-    return _concluded(_trained(prepare_to_resume(folder), folder, progress))
+    there = Run(folder)
+    if there.status == "finished":
+        return there
+    with driving(folder) as driven:
+        _trained(prepare_to_resume(folder), folder, driven, progress)
+    return Run(folder)
 
 
-def _trained(resumed: Resumed, folder: RunFolder, progress: bool) -> RunFolder:
-    """Run what is left of the plan, every event of it recorded and shown; return where."""
+def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool) -> None:
+    """Run what is left of the plan, every event of it recorded and shown, to the tables."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
     from orchestrator.report import NullView
+    from orchestrator.tuning.job import Outcome
     from orchestrator.tuning.run import run_plan
 
-    prepared, plan = resumed.prepared, resumed.prepared.plan
+    plan = resumed.prepared.plan
     shown = _view(plan) if progress else NullView()
-    with RunWriter(folder) as writer, shown as view, _sigterm_as_ctrl_c():
-        writer.event("run_started", **driver())
-        recorder = Recorder(folder, plan, writer, view)
+    driven.tally.begin(
+        plan.metric, plan.mode, len(plan.trials) + len(resumed.endings), resumed.records
+    )
+    with (
+        asked_to_stop() as asked,
+        shown as view,
+        Recorder(folder, plan, view, asked.is_set, driven) as recorder,
+    ):
+        if driven.taken_from:
+            recorder.event("taken_over", **{"from": driven.taken_from})
+        recorder.event("run_started", **driver())
         if resumed.records is not None:
             recorder.remember(resumed.records)
         for end in resumed.endings:
             recorder.ended(end, None)
-        ended = False
+        outcome = Outcome(ended=False)
         view.note(f"starting Ray for {plan.described}")
         try:
-            job = prepared.job(folder)
-            ended = run_plan(plan, job, recorder, prepared.cores, resumed.scheduler)
+            outcome = run_plan(
+                plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
+            )
         except KeyboardInterrupt:
-            view.note("stopping")
+            pass
         finally:
+            if not outcome.ended:
+                view.note("stopping")
             recorder.close()
-            writer.event("run_finished" if ended else "run_interrupted")
-    return folder
+            over = "run_finished" if outcome.ended else "run_interrupted"
+            recorder.event(over, reason=outcome.reason)
+    _write_tables(folder)
 
 
 def _view(plan: Plan) -> View:
@@ -88,36 +109,16 @@ def _view(plan: Plan) -> View:
 def _new_folder(prepared: Prepared) -> RunFolder:
     """Make the run's folder with what was asked for and the facts around it."""
     manifest = manifest_of(prepared)
-    folder = RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name)
-    folder.write_experiment(prepared.document)
-    folder.write_manifest(manifest)
-    return folder
+
+    def fill(folder: RunFolder) -> None:
+        folder.write_experiment(prepared.document)
+        folder.write_manifest(manifest)
+
+    return RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name, fill)
 
 
-def _concluded(folder: RunFolder) -> Run:
+def _write_tables(folder: RunFolder) -> None:
     """Write the tables beside the records."""
     from orchestrator.report import write_csvs
 
-    finished = Run(folder)
-    write_csvs(finished.records, folder.path)
-    return finished
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    """Let a polite kill end the run as Ctrl-C does; outside the main thread signals are not ours."""
-
-    def interrupt(number: int, frame: Any) -> None:
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # so a shell starts what ends in &
-            raise KeyboardInterrupt
-        signal.raise_signal(signal.SIGINT)
-
-    try:
-        before = signal.signal(signal.SIGTERM, interrupt)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    write_csvs(Run(folder).records, folder.path)

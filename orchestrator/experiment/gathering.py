@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from orchestrator.catalog import CallableReference, find_data, find_model, source_files
@@ -14,7 +15,7 @@ from orchestrator.targets import SentFile
 
 _OUTSIDE = "elsewhere"
 """Where what lies outside the experiment's folder goes."""
-_SKIPPED = ("__pycache__", ".git")
+_SKIPPED = ("__pycache__", ".git", ".venv")
 
 
 @dataclass
@@ -61,8 +62,10 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     model = find_model(experiment.model, experiment.folder)
     gathered.model = _sent_code(gathered, model)
     gathered.data = _sent_data(gathered, experiment, in_place)
-    for text in options.ship:
-        for file in _further(folder / text, text):
+    skipped = (*options.excludes, *_SKIPPED, Path(experiment.storage_path).name)
+    whole = getattr(options, "working_dir", None)
+    for text in (*options.ship, *([whole] if whole else [])):
+        for file in _further(folder / text, text, skipped):
             gathered.take(file, folder.parent)
     return gathered
 
@@ -91,7 +94,7 @@ def _sent_data(gathered: Gathered, experiment: Experiment, in_place: bool) -> st
     return f"./{gathered.take(Path(reference.place), Path(reference.place).parent)}"
 
 
-def _further(path: Path, written: str) -> Iterator[Path]:
+def _further(path: Path, written: str, skipped: tuple[str, ...]) -> Iterator[Path]:
     """Yield the file, or every file below the folder, that ``ship`` names."""
     if not path.exists():
         raise UnknownNameError(
@@ -101,5 +104,8 @@ def _further(path: Path, written: str) -> Iterator[Path]:
         yield path
         return
     for file in sorted(path.rglob("*")):
-        if file.is_file() and not set(_SKIPPED) & set(file.parts):
+        inside = file.relative_to(path)
+        names = (inside.as_posix(), *inside.parts)
+        left_out = any(fnmatch(name, pattern) for name in names for pattern in skipped)
+        if file.is_file() and not left_out:
             yield file

@@ -17,6 +17,7 @@ from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read
 from orchestrator.records import RunFolder
+from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
 
@@ -51,20 +52,26 @@ class Prepared:
 
     def job(self, folder: RunFolder) -> Job:
         """Return what the workers are given."""
+        from orchestrator.training.session import Goal
         from orchestrator.training.task import TrainingTask
-        from orchestrator.tuning.job import Job
+        from orchestrator.training.workbench import KerasJob
 
         plan = self.plan
-        return Job(
+        milestones = make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones
+        return KerasJob(
             task=TrainingTask(
                 self.model, self.dataset, plan.epochs, plan.recalibrate_every_validation
             ),
-            metric=plan.metric,
-            mode=plan.mode,
-            milestones=make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones,
-            checkpoints=folder.checkpoints.resolve(),
+            goal=Goal(
+                plan.metric,
+                plan.mode,
+                frozenset(milestones),
+                folder.checkpoints.resolve(),
+                self.experiment.checkpoint_every,
+            ),
             threads=max(1, round(plan.cpus_per_trial)),
             nursery=plan.nursery,
+            secrets=concealed(),
         )
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from orchestrator.experiment.disk import DiskWait, LowDisk
+from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.records import (
+    Pen,
     RunFolder,
     RunRecords,
     RunWriter,
+    Tally,
     TrialEnd,
     best_epoch,
     is_better,
     read_run,
 )
 from orchestrator.strategies import Plan, TrialSpec
+
+if TYPE_CHECKING:
+    from orchestrator.experiment.driving import Driving
+    from orchestrator.tuning.failures import Failure
 
 
 class View(Protocol):
@@ -38,31 +46,65 @@ class View(Protocol):
 
 
 class Recorder:
-    """The listener of a run: records first, then shows."""
+    """The listener of a run: records first, then shows. A context manager, which holds the run's records open.
 
-    def __init__(self, folder: RunFolder, plan: Plan, writer: RunWriter, view: View) -> None:
+    On a full disk it waits, until the run is asked to stop.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        plan: Plan,
+        view: View,
+        stopping: Callable[[], bool],
+        driven: Driving | None = None,
+    ) -> None:
         self._folder = folder
         self._plan = plan
-        self._writer = writer
         self._view = view
+        self._disk = DiskWait(folder.path, self, stopping)
+        self._low_disk = LowDisk(folder.path)
+        self._tally = driven.tally if driven else Tally()
+        pen = Pen(driven.check if driven else Pen.may_write, self._disk.wait)
+        self._writer = RunWriter(folder, pen, self._tally)
         self._best: dict[str, tuple[int, float]] = {}
         self._running: dict[str, float] = {}
         self._kept: list[str] = []
-        self._told: set[object] = set()
+        self._told: dict[str, set[object]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._writer.close()
+
+    def event(self, event: str, **facts: Any) -> None:
+        """Record what happened to the run as a whole."""
+        self._writer.event(event, **facts)
 
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
-        for trial in before.trials:
-            best = before.best_of(trial.trial)
+        # By epochs, not by trials: the line that a trial began may be the one that was lost.
+        for name in dict.fromkeys(str(row["trial"]) for row in before.epochs):
+            best = before.best_of(name)
             if best is not None:
-                self._best[trial.trial] = best
-            if trial.ending not in (None, "interrupted"):
+                self._best[name] = best
+        self._folder.sweep()
+        again = incomplete_trials(before, self._plan)
+        for name in again:
+            self._last(name).unlink(missing_ok=True)
+        for trial in before.trials:
+            if trial.ending not in (None, "interrupted") and trial.trial not in again:
                 self._keep_best(trial.trial)
-        self._told |= {(row["trial"], row.get("stretch", 0), row["epoch"]) for row in before.epochs}
-        self._told |= {entry["id"] for entry in before.journal if "id" in entry}
+        for row in before.epochs:
+            self._is_new(row["trial"], _name(row))
+        for entry in before.journal:
+            if "id" in entry:
+                self._is_new(entry["trial"], entry["id"])
 
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
+        self._warn_of_low_disk()
         self._running[spec.trial] = time.monotonic()
         self._writer.trial_started(
             spec.trial, spec.index, spec.seed, spec.hyperparameters, origin=spec.origin
@@ -71,7 +113,7 @@ class Recorder:
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note finished epochs."""
-        rows = [row for row in rows if self._is_new(_name(row))]
+        rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
         if not rows:
             return
         self._writer.epochs(rows)
@@ -84,24 +126,56 @@ class Recorder:
 
     def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Note what was asked of babysat trials, what was done and what it did."""
-        entries = [entry for entry in entries if self._is_new(entry["id"])]
+        entries = [entry for entry in entries if self._is_new(entry["trial"], entry["id"])]
         self._writer.journal(entries)
         self._view.journal(entries)
 
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended, its whole error in a file of its own."""
         if traceback is not None:
-            file = self._folder.logs / f"{end.trial}.txt"
-            file.write_text(traceback, encoding="utf-8")
-            end = end.with_error_file(f"{self._folder.logs.name}/{file.name}")
+            log = f"{self._folder.logs.name}/{end.trial}.txt"
+            self._disk.write(lambda: self._folder.write_log(end.trial, traceback))
+            end = end.with_error_file(log)
         self._running.pop(end.trial, None)
         self._writer.trial_ended(end)
         self._view.trial_ended(end)
         if self._plan.nursery is not None:
             self._best_that_lives(end.trial)
         if end.status != "interrupted":
-            (self._folder.checkpoints / f"{end.trial}.last.npz").unlink(missing_ok=True)
+            self._last(end.trial).unlink(missing_ok=True)
+            self._told.pop(end.trial, None)
         self._keep_best(end.trial)
+
+    @property
+    def paused_seconds(self) -> float:
+        """Return how long the run has waited for room on a disk."""
+        return self._disk.seconds
+
+    def tried_again(self, trial: str, failure: Failure, attempt: int, wait: float) -> None:
+        """Note that a lost trial goes on."""
+        facts = {"trial": trial, "failure": failure.kind, "error": failure.message}
+        self.event("retried", **facts, attempt=attempt, wait_seconds=wait)
+        self._view.note(f"trial {trial}: {failure.message}; try {attempt} in {wait:g} s")
+
+    def fewer_at_once(self, trials: int) -> None:
+        """Note that only so many trials train at once from here on."""
+        self.event("fewer_at_once", trials=trials)
+        self._view.note(f"out of memory: {trials} at once from here on")
+
+    def wait_for_disk(self, needed: int) -> bool:
+        """Wait until ``needed`` bytes fit into the run's folder; return whether that took waiting."""
+        return self._disk.wait(needed)
+
+    def paused(self, why: str) -> None:
+        """Tell that the run waits for room on the disk; it cannot be written down yet."""
+        self._tally.pause(why)
+        self._view.note(f"paused, {why}. It goes on by itself when there is room")
+
+    def went_on(self, why: str, seconds: float) -> None:
+        """Write down that the run waited."""
+        self._tally.go_on()
+        self.event("paused", why=why, seconds=round(seconds, 3))
+        self._view.note(f"went on after {seconds:.0f} s")
 
     def verdict(self) -> Any:
         """Return which checkpoint to examine: the best trial's; None where no trial has one."""
@@ -118,17 +192,27 @@ class Recorder:
         trial = str(metrics["trial"])
         self._writer.event("winner", metric=self._best[trial][1], **metrics)
 
+    def not_judged(self, why: str) -> None:
+        """Note that the winner could not be examined; its trial stays the best."""
+        self.event("not_examined", why=why)
+        self._view.note(f"the winner could not be examined: {why}")
+
     def close(self) -> None:
         """Note the trials that were running when the run ended early."""
         for trial, since in list(self._running.items()):
             self.ended(TrialEnd(trial, "interrupted", time.monotonic() - since), None)
 
-    def _is_new(self, name: object) -> bool:
+    def _is_new(self, trial: str, name: object) -> bool:
         """Return whether the records lack what a worker tells: one that took a trial up again may tell it twice."""
-        new = name not in self._told
-        if self._plan.nursery is not None:
-            self._told.add(name)
+        told = self._told.setdefault(trial, set())
+        new = name not in told
+        told.add(name)
         return new
+
+    def _warn_of_low_disk(self) -> None:
+        warning = self._low_disk.warning()
+        if warning is not None:
+            self._view.note(warning)
 
     def _best_that_lives(self, trial: str) -> None:
         """Forget the bests of epochs that a rollback abandoned."""
@@ -152,6 +236,9 @@ class Recorder:
     def _checkpoint(self, trial: str) -> Any:
         return self._folder.checkpoints / f"{trial}.npz"
 
+    def _last(self, trial: str) -> Any:
+        return self._folder.checkpoints / f"{trial}.last.npz"
+
 
 def _name(row: Mapping[str, Any]) -> object:
-    return (row["trial"], row.get("stretch", 0), row["epoch"])
+    return (row.get("stretch", 0), row["epoch"])

@@ -5,8 +5,10 @@ This room imports neither Ray, TensorFlow nor pandas.
 """
 
 from orchestrator.records.best import Mode, best_epoch, is_better
+from orchestrator.records.driver import Driver, Pulse
+from orchestrator.records.driver_lock import DriverLock
 from orchestrator.records.folder import RunFolder, run_names
-from orchestrator.records.lines import JsonLines, TornLineWarning, read_lines
+from orchestrator.records.lines import JsonLines, Pen, TornLineWarning, read_lines
 from orchestrator.records.reader import read_run
 from orchestrator.records.requests import (
     Request,
@@ -16,26 +18,42 @@ from orchestrator.records.requests import (
     write_request,
 )
 from orchestrator.records.run import RunRecords, TrialRecord
-from orchestrator.records.whole import write_atomically
-from orchestrator.records.writer import RunWriter, TrialEnd, trial_name
+from orchestrator.records.standing import SeenDriver, Standing, see_driver
+from orchestrator.records.taking import Patience, acquire
+from orchestrator.records.tally import Tally
+from orchestrator.records.whole import DiskFull, is_full, write_atomically
+from orchestrator.records.writer import FailureKind, RunWriter, TrialEnd, trial_name
 
 __all__ = [
+    "DiskFull",
+    "Driver",
+    "DriverLock",
+    "FailureKind",
     "JsonLines",
     "Mode",
+    "Patience",
+    "Pen",
+    "Pulse",
     "Request",
     "RunFolder",
     "RunRecords",
     "RunWriter",
+    "SeenDriver",
+    "Standing",
+    "Tally",
     "TornLineWarning",
     "TrialEnd",
     "TrialRecord",
     "UnreadableRequestWarning",
+    "acquire",
     "best_epoch",
     "is_better",
+    "is_full",
     "read_lines",
     "read_run",
     "requests_of",
     "run_names",
+    "see_driver",
     "trial_name",
     "user_at_host",
     "write_atomically",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
-from collections.abc import Mapping
+import secrets
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +16,13 @@ from typing import Any
 from orchestrator.errors import (
     ExperimentFileError,
     PlaceError,
+    RecordError,
     RunExistsError,
     UnknownNameError,
     explain,
 )
 from orchestrator.records.whole import write_atomically
+from orchestrator.redaction import redact, redacted
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
@@ -58,6 +64,11 @@ class RunFolder:
         return self.path / "events.jsonl"
 
     @property
+    def driver_file(self) -> Path:
+        """Who drives the run, beaten every few seconds: the lock."""
+        return self.path / "driver.json"
+
+    @property
     def journal_file(self) -> Path:
         """What was asked of a babysat model, what was done and what it did, as JSON lines."""
         return self.path / "journal.jsonl"
@@ -83,9 +94,15 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @classmethod
-    def create(cls, storage: str | Path, name: str) -> RunFolder:
-        """Make the folder ``storage/name`` with its empty subfolders.
+    def create(
+        cls,
+        storage: str | Path,
+        name: str,
+        fill: Callable[[RunFolder], None] = lambda folder: None,
+    ) -> RunFolder:
+        """Make the folder ``storage/name`` with its empty subfolders, and with what ``fill`` writes.
 
+        It is made aside and then renamed: killed at any moment, there is a whole run or none.
         Raises RunExistsError where anything of that name exists, ExperimentFileError where the name
         is not one plain folder name, PlaceError where the folder cannot be made.
         """
@@ -102,14 +119,20 @@ class RunFolder:
             folder.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _no_place(folder.path, error) from None
+        if folder.path.exists() or folder.path.is_symlink():
+            raise folder.taken()
+        aside = cls(folder.path.with_name(f".{name}.{secrets.token_hex(8)}.part"))
         try:
-            folder.path.mkdir()
-            for part in (folder.best, folder.logs, folder.checkpoints):
+            for part in (aside.path, aside.best, aside.logs, aside.checkpoints):
                 part.mkdir()
-        except FileExistsError:
-            raise folder.taken() from None
+            fill(aside)
+            aside.path.rename(folder.path)
         except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise folder.taken() from None
             raise _no_place(folder.path, error) from None
+        finally:
+            shutil.rmtree(aside.path, ignore_errors=True)
         return folder
 
     def taken(self) -> RunExistsError:
@@ -122,15 +145,19 @@ class RunFolder:
 
     @classmethod
     def open(cls, run: str | Path, storage: str | Path = "./runs") -> RunFolder:
-        """Return an existing run: a bare name is looked up below ``storage``, else it is a path."""
+        """Return an existing run: a bare name is looked up below ``storage``, else it is a path.
+
+        Raises UnknownNameError where there is none, RecordError where it is, or holds, a link: what is written into
+        a run's folder stays there.
+        """
         reference = str(run)
         if SAFE_NAME.fullmatch(reference):
             named = cls(Path(storage) / reference)
             if named._holds_run() and not named.path.is_symlink():
-                return named
+                return named._without_links()
         folder = cls(Path(run))
         if folder._holds_run():
-            return cls(folder.path.resolve()) if not folder.name else folder
+            return (cls(folder.path.resolve()) if not folder.name else folder)._without_links()
         known = run_names(storage)
         where = f"run below {storage}" + ("" if known else ", which holds no runs")
         raise UnknownNameError(
@@ -143,17 +170,46 @@ class RunFolder:
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Keep the facts about this run's surroundings."""
-        text = json.dumps(dict(manifest), indent=2, ensure_ascii=False, default=str)
+        text = json.dumps(redacted(manifest), indent=2, ensure_ascii=False, default=str)
         write_atomically(self.manifest_file, text + "\n")
 
     def write_log(self, trial: str, text: str) -> str:
         """Keep a trial's full error; return its path relative to the run's folder."""
         file = self.logs / f"{trial}.txt"
-        write_atomically(file, text)
+        write_atomically(file, redact(text))
         return file.relative_to(self.path).as_posix()
+
+    def sweep(self) -> None:
+        """Delete what killed writers had begun; nobody but the driver's own writes where that lies."""
+        for file in [*self.checkpoints.rglob(".*.part"), *self.path.glob(".room-*")]:
+            file.unlink(missing_ok=True)
 
     def _holds_run(self) -> bool:
         return self.experiment_file.is_file()
+
+    def _without_links(self) -> RunFolder:
+        found = str(self.path) if self.path.is_symlink() else first_that_is_no_file(str(self.path))
+        if found is not None:
+            expected = "expected files and folders of the run's own"
+            received = "a link" if Path(found).is_symlink() else "something else"
+            raise RecordError(explain(found, expected, received))
+        return self
+
+
+def first_that_is_no_file(folder: str) -> str | None:
+    """Return the first entry below a folder that is neither a file nor a folder itself; None where all are."""
+    try:
+        with os.scandir(folder) as entries:
+            found = (_in_entry(entry) for entry in entries)
+            return next((each for each in found if each and os.path.lexists(each)), None)
+    except FileNotFoundError:  # a run that goes on replaces and deletes files of its own
+        return None
+
+
+def _in_entry(entry: os.DirEntry[str]) -> str | None:
+    if entry.is_dir(follow_symlinks=False):
+        return first_that_is_no_file(entry.path)
+    return None if entry.is_file(follow_symlinks=False) else entry.path
 
 
 def _no_place(path: Path, error: OSError) -> PlaceError:
@@ -166,4 +222,5 @@ def run_names(storage: str | Path) -> list[str]:
     place = Path(storage)
     if not place.is_dir():
         return []
-    return sorted(child.parent.name for child in place.glob("*/experiment.yaml"))
+    holding = (child.parent for child in place.glob("[!.]*/experiment.yaml"))
+    return sorted(run.name for run in holding if not run.is_symlink())

@@ -1,37 +1,53 @@
-"""Append-only JSON lines: one object a line, each written by a single ``os.write``.
-
-JSON has no NaN and no infinities: they are stored as the strings "NaN", "Infinity" and
-"-Infinity" and read back as floats, wherever a value may stand.
-"""
+"""Append-only JSON lines: one object a line, each written by a single ``os.write``."""
 
 from __future__ import annotations
 
-import errno
-import json
-import math
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from orchestrator.errors import RecordError
-
-_NON_FINITE = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+from orchestrator.records.line import from_line, has_checksum, to_line
+from orchestrator.records.whole import DiskFull, is_full
 
 
 class TornLineWarning(UserWarning):
     """The last line of a record was cut short by an interruption and is left out."""
 
 
-class JsonLines:
-    """A file that only ever grows by whole lines; open for appending until closed."""
+def _may() -> None:
+    """Raise nothing: whoever opened the file may write."""
 
-    def __init__(self, path: Path) -> None:
+
+@dataclass(frozen=True)
+class Pen:
+    """What is asked of a writer's owner.
+
+    ``may_write`` is called before each write, and raises where it must not be. ``on_full`` is called with the bytes
+    that do not fit on a full disk, and whenever it returns they are tried again; without it DiskFull is raised.
+    """
+
+    may_write: Callable[[], None] = _may
+    on_full: Callable[[int], object] | None = None
+
+
+class JsonLines:
+    """A file that only ever grows by whole lines; open for appending until closed.
+
+    ``pen`` is asked before each write, and when the disk is full. The lines stay whole either way.
+    """
+
+    def __init__(self, path: Path, pen: Pen | None = None) -> None:
         self.path = path
+        self._pen = pen or Pen()
         _cut_torn_tail(path)
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        self._descriptor = os.open(
+            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666
+        )
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record as one line; it survives the death of this process from here on."""
@@ -39,13 +55,25 @@ class JsonLines:
 
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add several records by one system call."""
-        block = "".join(_to_line(record) for record in records).encode()
-        if not block:
-            return
-        written = os.write(self._descriptor, block)
-        if written < len(block):  # a full disk takes a part: take it back, so that lines stay whole
+        block = b"".join(to_line(record) for record in records)
+        if block:
+            self._pen.may_write()
+        while block and not self._fits(block):
+            if self._pen.on_full is None:
+                raise DiskFull(self.path, len(block))
+            self._pen.on_full(len(block))
+
+    def _fits(self, block: bytes) -> bool:
+        """Write a block whole and return True, or not at all."""
+        try:
+            written = os.write(self._descriptor, block)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            return False
+        if written < len(block):  # a full disk takes a part
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
+        return written == len(block)
 
     def close(self) -> None:
         """Flush to the disk and let go of the file; closing twice is harmless."""
@@ -71,31 +99,40 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """Return every record of a file, oldest first; record ``i`` stands on line ``i + 1``.
 
     An absent file holds no records. A torn last line is dropped with a TornLineWarning; a damaged
-    line before it raises RecordError with the file and the line number.
+    line raises RecordError with the file and the line number.
     """
     if not path.exists():
         return []
-    whole, torn = _split(path.read_bytes())
+    whole, torn = split_lines(path.read_bytes())
     if torn:
         _warn_of_torn_line(path, len(whole) + 1)
     records = []
     for number, line in enumerate(whole, start=1):
-        record = _from_line(line)
+        record = from_line(line)
         if record is None:
-            raise RecordError(
-                f"{path}, line {number}: expected one JSON object. Received: {line[:60]!r}. "
-                "The lines before and after it may be whole: repair or delete this one by hand."
-            )
+            raise RecordError(f"{path}, line {number}: {damage_of(line)} {way_out(path)}")
         records.append(record)
     return records
 
 
-def _split(content: bytes) -> tuple[list[bytes], bytes]:
+def damage_of(line: bytes) -> str:
+    """Return what is wrong with a line that holds no record, as a sentence."""
+    expected = "a line that its checksum fits" if has_checksum(line) else "one JSON object"
+    return f"expected {expected}. Received: {line[:60]!r}."
+
+
+def way_out(path: Path) -> str:
+    """Return the sentence that says what to do about a damaged line of a run's record."""
+    return f"'orchestrator repair {path.parent}' sets the damaged lines aside and keeps the others."
+
+
+def split_lines(content: bytes) -> tuple[list[bytes], bytes]:
     """Return the lines of a file and its torn tail, which is empty in a healthy one."""
     *lines, tail = content.split(b"\n")
     if tail:
         return lines, tail
-    if lines and _from_line(lines[-1]) is None:
+    # What an interruption left has no checksum at its end: one that does not fit is damage.
+    if lines and not has_checksum(lines[-1]) and from_line(lines[-1]) is None:
         return lines[:-1], lines[-1] + b"\n"
     return lines, b""
 
@@ -105,7 +142,7 @@ def _cut_torn_tail(path: Path) -> None:
     if not path.exists():
         return
     content = path.read_bytes()
-    whole, torn = _split(content)
+    whole, torn = split_lines(content)
     if torn:
         _warn_of_torn_line(path, len(whole) + 1)
         os.truncate(path, len(content) - len(torn))
@@ -114,52 +151,3 @@ def _cut_torn_tail(path: Path) -> None:
 def _warn_of_torn_line(path: Path, number: int) -> None:
     message = f"{path}, line {number}: the last line was cut short and is left out."
     warnings.warn(message, TornLineWarning, stacklevel=4)
-
-
-def _to_line(record: Mapping[str, Any]) -> str:
-    return json.dumps(as_plain(record), ensure_ascii=False, allow_nan=False) + "\n"
-
-
-def _from_line(line: bytes) -> dict[str, Any] | None:
-    """Return the record on a line, or None where the line is no whole JSON object."""
-    try:
-        record = json.loads(line)
-    except ValueError:  # bad JSON and bad UTF-8 alike
-        return None
-    if not isinstance(record, dict):
-        return None
-    if b'NaN"' in line or b'Infinity"' in line:
-        record = {key: revived(value) for key, value in record.items()}
-    return record
-
-
-def as_plain(value: Any) -> Any:
-    """Return a value that JSON can hold: NumPy's scalars and arrays become Python's."""
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else _spelled(value)
-    if value is None or isinstance(value, str | int):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): as_plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [as_plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return as_plain(value.tolist())
-    return value if not hasattr(value, "__fspath__") else os.fspath(value)
-
-
-def _spelled(value: float) -> str:
-    if math.isnan(value):
-        return "NaN"
-    return "Infinity" if value > 0 else "-Infinity"
-
-
-def revived(value: Any) -> Any:
-    """Return a value read from JSON, its spelled-out NaN and infinities floats again."""
-    if isinstance(value, str):
-        return _NON_FINITE.get(value, value)
-    if isinstance(value, dict):
-        return {key: revived(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [revived(item) for item in value]
-    return value

@@ -20,12 +20,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from orchestrator.records.folder import RunFolder
-from orchestrator.records.lines import as_plain, revived
+from orchestrator.records.folder import SAFE_NAME, RunFolder
+from orchestrator.records.line import as_plain, revived
 from orchestrator.records.whole import write_atomically
+from orchestrator.redaction import redacted, restored
 
 Action = Literal["set", "pause", "continue", "rollback", "branch", "note", "stop"]
 ACTIONS: tuple[str, ...] = get_args(Action)
+LARGEST = 1_000_000  # bytes
 _REQUIRED = ("action", "trial", "arguments", "who", "time")
 
 
@@ -79,7 +81,7 @@ def write_request(folder: RunFolder, request: Request) -> Request:
     name = f"{time.time_ns():020d}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
     written = replace(request, id=name)
     content = {key: value for key, value in asdict(written).items() if key != "id"}
-    text = json.dumps(as_plain(content), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(redacted(as_plain(content)), indent=2, ensure_ascii=False, allow_nan=False)
     write_atomically(folder.requests / f"{name}.json", text + "\n")
     return written
 
@@ -96,18 +98,38 @@ def requests_of(folder: RunFolder, trial: str | None = None) -> list[Request]:
 def _read_or_warn(file: Path) -> Request | None:
     try:
         return _read(file)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         message = f"{file}: not a request, left out: {error}"
         warnings.warn(message, UnreadableRequestWarning, stacklevel=4)
         return None
 
 
 def _read(file: Path) -> Request:
+    if file.is_symlink() or not file.is_file():  # a pipe would never end
+        raise ValueError("expected a file")
+    if file.stat().st_size > LARGEST:
+        raise ValueError(f"expected at most {LARGEST} bytes")
     document = json.loads(file.read_bytes())
     if not isinstance(document, dict) or not all(name in document for name in _REQUIRED):
         raise ValueError(f"expected a JSON object with {', '.join(_REQUIRED)}")
     known = {field.name for field in fields(Request)} - {"id"}
     facts = {name: revived(value) for name, value in document.items() if name in known}
-    if not isinstance(facts["arguments"], dict) or not isinstance(facts.get("expect", {}), dict):
+    _check(facts)
+    changes = facts["arguments"].get("changes")
+    if changes:
+        facts["arguments"] = {**facts["arguments"], "changes": restored(changes)}
+    return Request(**facts | {"expect": restored(facts.get("expect", {}))}, id=file.stem)
+
+
+def _check(facts: Mapping[str, Any]) -> None:
+    """Raise ValueError where a fact is not what its name says: anyone can put a file there."""
+    mappings = (facts["arguments"], facts.get("expect", {}))
+    if not all(isinstance(mapping, dict) for mapping in mappings):
         raise ValueError("expected mappings for arguments and expect")
-    return Request(**facts, id=file.stem)
+    texts = ("action", "trial", "who", "time")
+    if not all(isinstance(facts[name], str) for name in texts):
+        raise ValueError(f"expected texts for {', '.join(texts)}")
+    if not SAFE_NAME.fullmatch(facts["trial"]) or facts["action"] not in ACTIONS:
+        raise ValueError("expected a trial's name, and an action such as set")
+    if not isinstance(facts.get("why"), str | None):
+        raise ValueError("expected a text for why")

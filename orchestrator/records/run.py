@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, cast
 
@@ -13,13 +12,9 @@ from orchestrator.records.best import Mode, best_epoch
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
+from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
 from orchestrator.records.stretches import Line, TrialLines
-
-_RUN_STATUS = {
-    "run_started": "running",
-    "run_finished": "finished",
-    "run_interrupted": "interrupted",
-}
+from orchestrator.redaction import restored
 
 
 @dataclass(frozen=True)
@@ -45,6 +40,8 @@ class TrialRecord:
     path_reason: str | None = None
     worker: str | None = None
     rss_mb: float | None = None
+    failure: str | None = None
+    attempts: int | None = None
     seconds: float | None = None
     origin: Mapping[str, Any] | None = None
 
@@ -71,6 +68,7 @@ class RunRecords:
     events: tuple[dict[str, Any], ...]
     journal: tuple[dict[str, Any], ...] = ()
     requests: tuple[Request, ...] = ()
+    driver: SeenDriver | None = None
 
     @property
     def name(self) -> str:
@@ -89,17 +87,24 @@ class RunRecords:
 
     @cached_property
     def space(self) -> Space | None:
-        """The search space, which the record holds inline; None where it holds but a name."""
-        document = self.experiment.get("search_space")
-        if not isinstance(document, dict):
+        """The search space, which the record holds inline; None where it holds but a name.
+
+        None too where it refers to a variable of the environment that is not set here.
+        """
+        document = restored(self.experiment.get("search_space"))
+        if not isinstance(document, dict) or "${ENV:" in repr(document):
             return None
         return Space.parse(document, f"{self.folder.experiment_file}: search_space")
 
     @property
     def status(self) -> str:
-        """running, finished or interrupted: what the last event about the run says."""
-        known = [_RUN_STATUS[e["event"]] for e in self.events if e["event"] in _RUN_STATUS]
-        return known[-1] if known else "running"
+        """running, paused, interrupted, finished or stuck, as its records and its driver were when read."""
+        return self.standing.state
+
+    @cached_property
+    def standing(self) -> Standing:
+        """The run's status, since when, and why."""
+        return standing(self.events, self.driver, self._last_time)
 
     @property
     def winner(self) -> dict[str, Any] | None:
@@ -110,16 +115,7 @@ class RunRecords:
     @property
     def seconds(self) -> float:
         """Wall-clock seconds the run was worked on, without the pauses before it was resumed."""
-        total, since = 0.0, None
-        for event in self.events:
-            if event["event"] == "run_started":
-                since = event["time"]
-            elif event["event"] in _RUN_STATUS and since is not None:
-                total += _seconds_between(since, event["time"])
-                since = None
-        if since is None:
-            return total
-        return total + _seconds_between(since, self._last_time)
+        return seconds_worked(self.events, self._last_time)
 
     def epochs_of(self, trial: str) -> tuple[dict[str, Any], ...]:
         """Return the epochs that a trial's model went through, in order.
@@ -186,11 +182,11 @@ class RunRecords:
         return tuple(sorted(self.trials, key=rank))
 
     @property
-    def _last_time(self) -> str:
+    def _last_time(self) -> str | None:
         """The time of the newest line of any record; ISO times in UTC sort as text."""
         lines = (*self.events[-1:], *self.epochs[-1:])
         times = [str(line["time"]) for line in lines if "time" in line]
-        return max([*times, *(trial.ended or trial.started for trial in self.trials)])
+        return max([*times, *(trial.ended or trial.started for trial in self.trials)], default=None)
 
     def _lines(self, trial: str) -> TrialLines:
         return self._lines_by_trial.get(trial, TrialLines())
@@ -232,7 +228,3 @@ class RunRecords:
             for trial, lines in self._lines_by_trial.items()
         }
         return {trial: best for trial, best in found.items() if best is not None}
-
-
-def _seconds_between(first: str, last: str) -> float:
-    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()

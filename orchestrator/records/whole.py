@@ -2,19 +2,43 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 
+class DiskFull(OSError):
+    """A file did not fit: ``bytes_needed`` is its size. What stood there before still stands, whole."""
+
+    def __init__(self, path: Path, bytes_needed: int) -> None:
+        super().__init__(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        self.bytes_needed = bytes_needed
+
+    def __reduce__(self) -> tuple[type[DiskFull], tuple[Path, int]]:
+        return (DiskFull, (Path(str(self.filename)), self.bytes_needed))
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether an error says that the disk, or the user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Put ``content`` (text as UTF-8) at ``path`` so that no reader ever sees half of it."""
+    """Put ``content`` (text as UTF-8) at ``path`` so that no reader ever sees half of it.
+
+    Raises DiskFull where it does not fit.
+    """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    data = content.encode() if isinstance(content, str) else content
     try:
-        with aside.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
+        aside.unlink(missing_ok=True)  # of a process of that number that was killed
+        with aside.open("xb") as file:  # new, so that nothing a link leads to is written
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+    except OSError as error:
+        raise (DiskFull(path, len(data)) if is_full(error) else error) from None
     finally:
         aside.unlink(missing_ok=True)
     _flush_folder(path.parent)

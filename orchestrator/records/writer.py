@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal, Self
 
+from orchestrator.records.driver import now as _now
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import KINDS, REQUIRED
-from orchestrator.records.lines import JsonLines
+from orchestrator.records.lines import JsonLines, Pen
+from orchestrator.records.tally import Tally
 
 Ending = Literal["finished", "stopped", "failed", "diverged", "interrupted"]
+FailureKind = Literal["error", "out_of_memory", "worker_died", "node_lost", "timeout", "disk"]
 
 
 def trial_name(index: int) -> str:
@@ -28,7 +30,8 @@ class TrialEnd:
     ``stopped_by`` is {scheduler, epoch, value, cutoff}; ``error`` the first line of what was raised
     and ``error_file`` where the whole of it lies, relative to the run; ``path`` is how it trained
     ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid
-    of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB.
+    of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
+    befell a failed one and ``attempts`` how often it was begun.
     """
 
     trial: str
@@ -42,6 +45,8 @@ class TrialEnd:
     path_reason: str | None = None
     worker: str | None = None
     rss_mb: float | None = None
+    failure: FailureKind | None = None
+    attempts: int = 1
 
     def with_error_file(self, error_file: str) -> TrialEnd:
         """Return the same ending with the place of its whole error."""
@@ -49,15 +54,22 @@ class TrialEnd:
 
 
 class RunWriter:
-    """Appends to one run's records; use it as a context manager. Every line gets its time (UTC)."""
+    """Appends to one run's records; use it as a context manager. Every line gets its time (UTC).
 
-    def __init__(self, folder: RunFolder) -> None:
+    ``pen`` is asked before each write, and when the disk is full; ``tally`` is told what was written.
+    """
+
+    def __init__(
+        self, folder: RunFolder, pen: Pen | None = None, tally: Tally | None = None
+    ) -> None:
         self._journal_file = folder.journal_file
         self._journal: JsonLines | None = None
+        self._pen = pen or Pen()
+        self._tally = tally or Tally()
         with ExitStack() as stack:
-            self._trials = stack.enter_context(JsonLines(folder.trials_file))
-            self._epochs = stack.enter_context(JsonLines(folder.epochs_file))
-            self._events = stack.enter_context(JsonLines(folder.events_file))
+            self._trials = stack.enter_context(JsonLines(folder.trials_file, self._pen))
+            self._epochs = stack.enter_context(JsonLines(folder.epochs_file, self._pen))
+            self._events = stack.enter_context(JsonLines(folder.events_file, self._pen))
             self._open_files = stack.pop_all()
 
     def trial_started(
@@ -81,6 +93,7 @@ class RunWriter:
             "time": _now(),
         }
         self._trials.append(line if origin is None else {**line, "origin": origin})
+        self._tally.trial_started(trial)
 
     def journal(self, entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Record entries of a babysat model's journal, timed now if without a time; return them.
@@ -94,19 +107,24 @@ class RunWriter:
             if missing or entry["kind"] not in KINDS:
                 raise ValueError(f"not an entry of the journal (lacks {missing}): {entry}")
         if timed and self._journal is None:  # a caviar run has no journal
-            self._journal = self._open_files.enter_context(JsonLines(self._journal_file))
+            file = JsonLines(self._journal_file, self._pen)
+            self._journal = self._open_files.enter_context(file)
         if self._journal is not None:
             self._journal.extend(timed)
+            self._tally.journal(timed)
         return timed
 
     def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Record finished epochs: {trial, epoch, metrics, seconds}, timed now if without a time."""
         time = _now()
-        self._epochs.extend({**row, "time": row.get("time", time)} for row in rows)
+        timed = [{**row, "time": row.get("time", time)} for row in rows]
+        self._epochs.extend(timed)
+        self._tally.epochs(timed)
 
     def trial_ended(self, end: TrialEnd) -> None:
         """Record how a trial ended."""
         self._trials.append({"event": "ended", **asdict(end), "time": _now()})
+        self._tally.trial_ended(end.trial, end.status)
 
     def event(self, event: str, **facts: Any) -> None:
         """Record what happened to the run as a whole, e.g. ``run_started`` or ``winner``."""
@@ -126,7 +144,3 @@ class RunWriter:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")

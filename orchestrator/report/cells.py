@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.redaction import redact
+
 COMPLEMENT = "one_minus_"
 
 
@@ -26,8 +28,8 @@ def number(value: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Return text on one line, without the control characters that could drive a terminal."""
-    line = " ".join(text.split())
+    """Return text on one line, without secrets or the control characters that could drive a terminal."""
+    line = " ".join(redact(text).split())
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
 
 

@@ -91,6 +91,16 @@ def path(row: Row) -> str | None:
     return row.trial.path
 
 
+def failure(row: Row) -> str | None:
+    """Kind of failure: error, out_of_memory, worker_died, node_lost, timeout or disk."""
+    return row.trial.failure
+
+
+def attempts(row: Row) -> int | None:
+    """How often the trial was begun: 1, or more where its worker was lost."""
+    return row.trial.attempts
+
+
 def error(row: Row) -> str | None:
     """First line of what a failed trial raised."""
     return row.trial.error
@@ -117,6 +127,8 @@ HEAD: tuple[tuple[str, Column], ...] = (
 )
 TAIL: tuple[tuple[str, Column], ...] = (
     ("path", path),
+    ("failure", failure),
+    ("attempts", attempts),
     ("error", error),
     ("error_file", error_file),
 )

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import OrchestratorError, PlaceError, UnknownNameError, explain
 from orchestrator.records import write_atomically
-from orchestrator.report.cells import cell
+from orchestrator.report.cells import cell, printable
+from orchestrator.report.escaping import in_markdown, mapped, unformulaic, without_secrets
 from orchestrator.report.terminal import text_table
 
 if TYPE_CHECKING:
@@ -42,19 +43,25 @@ def render(
 
 
 def to_csv(frame: pd.DataFrame, width: int = 0) -> str:
-    """Return comma-separated values with full precision; missing values are empty."""
-    return str(frame.to_csv(index=False, lineterminator="\n"))
+    """Return comma-separated values with full precision; missing values are empty.
+
+    A text that a spreadsheet would take for a formula is written behind an apostrophe.
+    """
+    return str(mapped(without_secrets(frame), unformulaic).to_csv(index=False, lineterminator="\n"))
 
 
 def to_json(frame: pd.DataFrame, width: int = 0) -> str:
     """Return a JSON list of records; what JSON cannot say (NaN, infinities) is null."""
-    rows = [{name: _jsonable(value) for name, value in row.items()} for row in _rows(frame)]
+    rows = [
+        {name: _jsonable(value) for name, value in row.items()}
+        for row in _rows(without_secrets(frame))
+    ]
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
 def to_markdown(frame: pd.DataFrame, width: int = 0) -> str:
-    """Return a pipe table, numbers to four digits, with pipes in cells escaped."""
-    texts = _texts(frame).map(lambda text: text.replace("\\", "\\\\").replace("|", "\\|"))
+    """Return a pipe table, numbers to four digits, with whatever Markdown or HTML would read escaped."""
+    texts = mapped(_texts(frame), in_markdown)
     alignment = ["right" if right else "left" for right in _right_aligned(frame)]
     if not len(texts):
         alignment = []
@@ -70,7 +77,7 @@ def to_latex(frame: pd.DataFrame, width: int = 0) -> str:
 
 def to_parquet(frame: pd.DataFrame, width: int = 0) -> bytes:
     """Return a Parquet file; a column of mixed kinds (say, 64 and "none") is kept as JSON text."""
-    plain = frame.copy()
+    plain = without_secrets(frame).copy()
     plain.attrs = {}
     for name in plain.columns:
         if plain[name].dtype == object:
@@ -117,7 +124,9 @@ def _as_json(value: Any) -> str | None:
 def _texts(frame: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    return pd.DataFrame({name: [cell(value) for value in frame[name]] for name in frame.columns})
+    return pd.DataFrame(
+        {printable(str(name)): [cell(value) for value in frame[name]] for name in frame.columns}
+    )
 
 
 def _right_aligned(frame: pd.DataFrame) -> list[bool]:

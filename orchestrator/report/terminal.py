@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, set_cell_size
 
-from orchestrator.report.cells import cell
+from orchestrator.report.cells import cell, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def text_table(frame: pd.DataFrame, width: int = 80) -> str:
         *(_line(shown, list(cells)) for cells in zip(*(c.cells for c in shown), strict=True)),
     ]
     text = "\n".join(line for line in lines if line) + "\n"
-    hidden = [column.name for column in told if column not in shown]
+    hidden = [printable(str(column.name)) for column in told if column not in shown]
     return text + (_hidden_note(hidden, width) if hidden else "")
 
 
@@ -63,7 +63,7 @@ def _column(frame: pd.DataFrame, name: str) -> _Column:
     kind = frame[name].dtype
     return _Column(
         name=name,
-        header=_folded(name),
+        header=_folded(printable(str(name))),
         cells=tuple(cell(value) for value in frame[name]),
         right=is_numeric_dtype(kind) and not is_bool_dtype(kind),
     )

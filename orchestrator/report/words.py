@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 from orchestrator.records import RunRecords
+from orchestrator.redaction import redact
 from orchestrator.report.cells import assignments, clock, number, printable
 from orchestrator.report.edges import edge_hints
 from orchestrator.report.tables import score, winning_trial
@@ -99,4 +100,4 @@ def _count(number_of: Any, noun: str) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(text, width, initial_indent="  ", subsequent_indent="    ")
+    return textwrap.wrap(redact(text), width, initial_indent="  ", subsequent_indent="    ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from bisect import insort
+from bisect import bisect_right, insort
 from typing import Any
 
 from orchestrator.schedulers.decision import CONTINUE, Decision, reported, score
@@ -56,7 +56,7 @@ class Asha:
         best_first = self._sorted[epoch]
         insort(best_first, -mine)
         passing = max(1, math.floor(len(best_first) / self._reduction_factor))
-        as_good_or_better = sum(1 for other in rung.values() if other >= mine)
+        as_good_or_better = bisect_right(best_first, -mine)
         cutoff = -best_first[passing - 1]
         stop = mine == -math.inf or as_good_or_better > passing
         return Decision(stop, reported(cutoff, self._mode))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.config import Experiment
+from orchestrator.config import Experiment, LimitOptions, RetryOptions
 from orchestrator.config.options import NoSchedulerOptions
 from orchestrator.config.sitter_options import SitterOptions
 from orchestrator.config.span import Span
@@ -73,6 +73,8 @@ class Plan:
     gpus_per_trial: float
     keep_checkpoints: int
     recalibrate_every_validation: bool
+    limits: LimitOptions = field(default_factory=LimitOptions)
+    retries: RetryOptions = field(default_factory=RetryOptions)
     nursery: Nursery | None = None
 
     @property
@@ -98,6 +100,8 @@ def plan_of(
         "cpus_per_trial": experiment.resources.cpu,
         "gpus_per_trial": experiment.resources.gpu,
         "keep_checkpoints": experiment.keep_checkpoints,
+        "limits": experiment.limits,
+        "retries": experiment.retries,
         "recalibrate_every_validation": experiment.recalibrate_batch_norm == "every_validation",
     }
     return Plan(**common | more)

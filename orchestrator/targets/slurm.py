@@ -71,7 +71,6 @@ def prepare(submission: Submission) -> str:
         "#!/bin/bash",
         f"# {submission.run}: written by orchestrator submit --target slurm",
         *(f"#SBATCH {line}" for line in _directives(submission, options)),
-        "set -uo pipefail",
         "",
         f"run={shlex.quote(f'{submission.storage}/{submission.run}')}",
         f"job={shlex.quote(str(submission.folder_there))}",

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 TARGETS = {
     "local": "orchestrator.targets.local",
     "slurm": "orchestrator.targets.slurm",
+    "ray": "orchestrator.targets.ray",
     "kuberay": "orchestrator.targets.kuberay",
     "docker": "orchestrator.targets.docker",
 }

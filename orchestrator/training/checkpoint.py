@@ -15,6 +15,7 @@ import numpy as np
 
 from orchestrator.errors import RecordError
 from orchestrator.records import write_atomically
+from orchestrator.redaction import redacted, restored
 
 # All that zipfile and NumPy raise over bytes that are not what was written.
 _NOT_WHOLE = (
@@ -48,7 +49,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     arrays |= {f"optimizer_{at}": array for at, array in enumerate(checkpoint.optimizer)}
     counts = np.array([len(checkpoint.model), len(checkpoint.optimizer)])
     buffer = io.BytesIO()
-    about = np.array(json.dumps(checkpoint.about))
+    about = np.array(json.dumps(redacted(checkpoint.about)))
     np.savez(buffer, about=about, counts=counts, **arrays)  # type: ignore[arg-type]
     write_atomically(path, buffer.getvalue())
 
@@ -58,7 +59,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
     try:
         with np.load(path, allow_pickle=False) as file:
             in_model, in_optimizer = (int(count) for count in file["counts"])
-            about = json.loads(str(file["about"]))
+            about = restored(json.loads(str(file["about"])))
             model = _numbered(file, "model", in_model)
             optimizer = _numbered(file, "optimizer", in_optimizer)
     except _NOT_WHOLE as error:

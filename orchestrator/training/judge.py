@@ -10,7 +10,8 @@ import yaml
 
 from orchestrator.catalog import UsersCode
 from orchestrator.errors import TrialError
-from orchestrator.records import write_atomically
+from orchestrator.records import DiskFull, is_full, write_atomically
+from orchestrator.redaction import redacted
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.compiling import build_model, compile_stock
 from orchestrator.training.program import arrays_of, assign_all
@@ -23,7 +24,7 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test}, each split's value a
     mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras`` needs nothing of
     ours to be loaded. ``test`` is None where the data has no test split; ``not_saved`` says why where the user's model
-    cannot be saved, which costs no score.
+    cannot be saved, which costs no score. Raises DiskFull where it does not fit.
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
@@ -42,8 +43,11 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     try:
         save_model(trainer, best / "model.keras")
     except TrialError as error:
+        if isinstance(error.__cause__, OSError) and is_full(error.__cause__):
+            raise DiskFull(best / "model.keras", checkpoint_file.stat().st_size) from None
         metrics["not_saved"] = str(error)
-    hyperparameters = yaml.safe_dump(checkpoint.about.get("chosen", {}), sort_keys=False)
+    metrics = dict(redacted(metrics))
+    hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
     write_atomically(best / "hyperparameters.yaml", hyperparameters)
     write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics

@@ -101,6 +101,10 @@ class Trainer:
         self.begin(about["hyperparameters"], int(about["seed"]))
         self.restore(checkpoint)
 
+    def leave(self) -> None:
+        """Have no trial in training until the next one begins; programs stay warm."""
+        self._slot = None
+
     @property
     def traced(self) -> int:
         """Return how many programs were made so far."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import signal
 import tempfile
 import threading
@@ -12,21 +13,29 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
+from ray._private import ray_constants
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+from orchestrator.tuning.scratch import scratch_folder
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_WARN_THRESHOLD_S": "60",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_CHDIR_TO_TRIAL_DIR": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ROTATION_MAX_BYTES": str(16 * 2**20),
+    "RAY_ROTATION_BACKUP_COUNT": "1",
 }
-"""Tune's own loggers and snapshots are off: our records hold what they would."""
+"""Tune's own loggers and snapshots are off: our records hold what they would. Ray's logs stay small, however long."""
 
 LONGEST_FOLDER = 30
+_TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextlib.contextmanager
@@ -49,25 +58,51 @@ def running_ray(cores: int) -> Iterator[None]:
         if address:
             _init(address=address)
         else:
-            own = stack.enter_context(
-                tempfile.TemporaryDirectory(
-                    prefix="orch-", dir=_short_temporary_folder(), ignore_cleanup_errors=True
-                )
-            )
+            stack.enter_context(closed_to_others())
+            own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
             _init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=own)
         stack.callback(ray.shutdown)
         yield
 
 
-def _init(**options: Any) -> None:
-    """Start or join Ray, and keep what SIGTERM meant before: Ray would let it end the process at once."""
+def _init(**how: Any) -> None:
+    """Connect to Ray, which takes SIGTERM over: what it meant before is what it means afterwards.
+
+    Raises KeyboardInterrupt where one arrives meanwhile.
+    """
     before = signal.getsignal(signal.SIGTERM)
     try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **options)
-    except SystemExit:  # what Ray makes of a SIGTERM meanwhile
-        raise KeyboardInterrupt from None
+        ray.init(log_to_driver=False, logging_level=logging.ERROR, **how)
+    except SystemExit as ended:
+        if ended.code == signal.SIGTERM:
+            raise KeyboardInterrupt from None
+        raise
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def closed_to_others() -> Iterator[None]:
+    """Have a cluster that starts in the block listen on the loopback interface alone, and ask for a token there.
+
+    Ray listens on every interface under Linux, and on loopback under macOS; this is its switch between the two. Its
+    token would go into a file in the home directory that turns later clusters' tokens on; this one is in memory.
+    """
+    shared, asked = ray_constants.ENABLE_RAY_CLUSTER, set(os.environ) & set(_TOKEN)
+    if ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR not in os.environ:
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    if not asked:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        AuthenticationTokenLoader.instance().reset_cache()
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = shared
+        if not asked:
+            for name in _TOKEN:
+                os.environ.pop(name, None)
+            AuthenticationTokenLoader.instance().reset_cache()
+            Config.initialize("")  # it remembers the mode
 
 
 def _short_temporary_folder() -> str:

@@ -1,39 +1,42 @@
-"""Between Ray Tune and our records: hands out the plan's trials, hears their reports, decides who goes on.
+"""Between Ray Tune and the stage: hands out its trials, passes on their reports, ends what the stage ends.
 
-Tune's own ASHA never stops a NaN, ends the whole run over a missing metric and forgets its rungs; ours is asked here.
-An exception in a Tune scheduler ends the run, so nothing here may raise over what a trial reports.
+Tune's own ASHA never stops a NaN, ends the whole run over a missing metric and forgets its rungs; ours is asked by the
+stage. An exception in a Tune scheduler ends the run, so nothing here may raise over what a trial reports.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
 import ray
+from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from orchestrator.records import TrialEnd
-from orchestrator.schedulers import Scheduler
-from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.redaction import redacted
+from orchestrator.tuning.failures import lost
 from orchestrator.tuning.job import Listener, Report
+from orchestrator.tuning.stage import Stage
+
+KEEP_SECONDS = 30.0
+"""How long a run that is asked to stop waits for its workers to write their trials' states down."""
 
 
 class PlannedTrials(Searcher):  # type: ignore[misc]
-    """Gives Ray Tune the plan's trials, one after another, and those that are added while it runs."""
+    """Gives Ray Tune the stage's trials, one after another, at most ``most`` of them in one round."""
 
-    def __init__(self, specs: Sequence[TrialSpec]) -> None:
+    def __init__(self, stage: Stage, stopping: Callable[[], bool], most: int) -> None:
         super().__init__()
-        self._waiting = deque(specs)
-        self.complete = True
+        self._stage = stage
+        self._stopping = stopping
+        self._left = most
 
-    def add(self, spec: TrialSpec) -> None:
-        """Have one more trial run."""
-        self._waiting.append(spec)
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave all behind: Tune pickles its parts into a file nobody reads, and a view cannot be."""
+        return {}
 
     def set_search_properties(
         self, metric: Any, mode: Any, config: dict[str, Any], **spec: Any
@@ -43,12 +46,16 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> Any:
         """Return the next trial's configuration, None while one may still come, or that there is none."""
-        if self._waiting:
-            return asdict(self._waiting.popleft())
-        return Searcher.FINISHED if self.complete else None
+        if self._stopping() or self._left == 0 or self._stage.over:
+            return Searcher.FINISHED
+        spec = self._stage.next_trial()
+        if spec is None:
+            return Searcher.FINISHED if self._stage.over else None
+        self._left -= 1
+        return redacted(asdict(spec))  # Tune writes it into files of its own
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        """Learn nothing: random search has no memory."""
+        """Learn nothing: the stage has heard it already."""
 
     def save(self, checkpoint_path: str) -> None:
         """Write nothing: the records hold all there is."""
@@ -58,109 +65,55 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
 
 
 class Conductor(FIFOScheduler):  # type: ignore[misc]
-    """Hears every report in the driver, asks the scheduler, and tells the listener."""
+    """Hears every report in the driver and passes it on; examines the winner when the last trial has ended."""
 
     _supports_buffered_results = False
 
-    def __init__(
-        self, plan: Plan, scheduler: Scheduler, listener: Listener, trials: PlannedTrials
-    ) -> None:
+    def __init__(self, stage: Stage, listener: Listener) -> None:
         super().__init__()
-        self._plan = plan
-        self._scheduler = scheduler
+        self._stage = stage
         self._listener = listener
-        self._trials = trials
-        self._trials.complete = plan.nursery is None
-        self._specs = {spec.trial: spec for spec in plan.trials}
-        self._seconds: dict[str, float] = {}
-        self._ended: set[str] = set()
+        self._trials: dict[str, Any] = {}
         self.judged = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave all behind: Tune pickles its scheduler into a file nobody reads, and a view cannot be."""
+        """Leave all behind, as PlannedTrials does."""
         return {}
 
-    @property
-    def done(self) -> bool:
-        """Return whether every planned trial has ended."""
-        return len(self._ended) == len(self._specs)
-
     def start(self, trial: Any) -> None:
-        """Tell the listener that a trial began."""
-        self._listener.started(self._specs[trial.config["trial"]])
+        """Note that a worker has taken a trial."""
+        name = trial.config["trial"]
+        self._trials[name] = trial
+        self._stage.started(name)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Record the report's epochs, decide, and examine the winner after the last trial."""
+        """Pass a report on; examine the winner after the last trial."""
         report: Report = result["report"]
-        self._seconds[report.trial] = float(result["time_total_s"])
-        if report.progress.rows:
-            self._listener.epochs(report.progress.rows)
-        if report.progress.journal:
-            self._listener.journal(report.progress.journal)
-        for branch in report.progress.branches:
-            self._branch(branch)
-        end = self._ending(report)
-        if end is None:
+        if self._stage.heard(report, float(result["time_total_s"])):
             return str(TrialScheduler.CONTINUE)
-        self._end(end, report.failure[1] if report.failure else None)
-        if self.done:
+        self._trials.pop(report.trial, None)
+        if self._stage.over:
             self._judge(trial.temporary_state.ray_actor)
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        """Record a trial whose worker died under it, unless Tune, which has stopped it then, starts it anew."""
+        """Pass on that a trial's worker is gone."""
         name = trial.config["trial"]
-        if trial.status == "ERROR":
-            return
+        self._trials.pop(name, None)
         error = trial.get_error() if hasattr(trial, "get_error") else None
-        first = "worker died: " + str(error or "the process ended").strip().split("\n")[0]
-        self._end(
-            TrialEnd(name, "failed", self._seconds.get(name, 0.0), error=first), str(error or first)
-        )
+        self._stage.lost(name, lost(error))
 
-    def _branch(self, branch: dict[str, Any]) -> None:
-        """Have a branch of a babysat trial run beside it."""
-        spec = TrialSpec(index=len(self._specs), branch=True, **branch)
-        if spec.trial not in self._specs:
-            self._specs[spec.trial] = spec
-            self._trials.add(spec)
+    def kill_the_hung(self) -> None:
+        """End the workers of trials that do not come back: their process, whatever it is stuck in."""
+        for name in self._stage.hung():
+            with contextlib.suppress(ray.exceptions.RayError):
+                ray.kill(self._trials[name].temporary_state.ray_actor)
 
-    def _ending(self, report: Report) -> TrialEnd | None:
-        """Return how the trial ends with this report; None while it goes on."""
-        about = {**report.about, "trial": report.trial, "seconds": self._seconds[report.trial]}
-        stopped_by = self._decide(report)
-        if report.failure:
-            return TrialEnd(status="failed", error=report.failure[0], **about)
-        if report.progress.diverged:
-            return TrialEnd(status="diverged", **about)
-        if report.progress.stopped:
-            return TrialEnd(status="stopped", stopped_by={"scheduler": "panda"}, **about)
-        if report.progress.done:
-            return TrialEnd(status="finished", **about)
-        if stopped_by:
-            return TrialEnd(status="stopped", stopped_by=stopped_by, **about)
-        return None
-
-    def _decide(self, report: Report) -> dict[str, Any] | None:
-        """Show the scheduler each epoch; return what it stopped the trial by."""
-        for row in report.progress.rows:
-            value = row["metrics"].get(self._plan.metric)
-            decision = self._scheduler.report(report.trial, row["epoch"], value)
-            if decision.stop:
-                shown = value if value is not None and math.isfinite(value) else None
-                return {
-                    "scheduler": self._scheduler.name,
-                    "epoch": row["epoch"],
-                    "value": shown,
-                    "cutoff": decision.cutoff,
-                }
-        return None
-
-    def _end(self, end: TrialEnd, traceback: str | None) -> None:
-        if end.trial not in self._ended:
-            self._ended.add(end.trial)
-            self._trials.complete = self.done or self._plan.nursery is None
-            self._listener.ended(end, traceback)
+    def keep_states(self) -> None:
+        """Have the trials in training write their states down, since the run is about to stop."""
+        actors = [trial.temporary_state.ray_actor for trial in self._trials.values()]
+        asked = [actor.keep.remote() for actor in actors if actor is not None]
+        ray.wait(asked, num_returns=len(asked), timeout=KEEP_SECONDS) if asked else None
 
     def _judge(self, worker: Any) -> None:
         """Let the last, still warm, worker examine the winner."""
@@ -170,3 +123,42 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
                 metrics = ray.get(worker.judge.remote(verdict))
                 self._listener.judged(metrics)
                 self.judged = True
+
+
+class Watch(tune.Callback):  # type: ignore[misc]
+    """Tells the conductor what Ray Tune does not tell schedulers: that a trial starts, and that time passes."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+        """Look for hung trials, some ten times a second."""
+        self._conductor.kill_the_hung()
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Pass it on."""
+        self._conductor.start(trial)
+
+
+class StopWhenAsked(tune.Stopper):  # type: ignore[misc]
+    """Ends Ray Tune's loop when the run is asked to stop, once the trials' states are kept."""
+
+    def __init__(self, conductor: Conductor, stopping: Callable[[], bool]) -> None:
+        self._conductor = conductor
+        self._stopping = stopping
+        self._stopped = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave all behind, as PlannedTrials does."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no trial by itself."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether to stop."""
+        if not self._stopped and self._stopping():
+            self._stopped = True
+            self._conductor.keep_states()
+        return self._stopped

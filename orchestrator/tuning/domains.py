@@ -20,6 +20,7 @@ from orchestrator.domains import (
     Uniform,
 )
 from orchestrator.domains.one_minus import one_minus
+from orchestrator.redaction import redacted
 
 
 class _OurDraws(Sampler):  # type: ignore[misc]
@@ -52,9 +53,11 @@ def to_tune(domain: Domain) -> Any:
     stepped = getattr(domain, "step", None) is not None
     match domain:
         case Fixed():
-            return domain.value
+            return redacted(
+                domain.value
+            )  # Tune writes what the space is made of into files of its own
         case Choice():
-            return tune.choice(list(domain.values))
+            return tune.choice(redacted(list(domain.values)))
         case Uniform() | LogUniform() if stepped:
             return _drawn_as_ours(Float(domain.min, domain.max), domain)
         case Uniform():

@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.records import Mode, TrialEnd
-from orchestrator.strategies import Nursery, TrialSpec
+from orchestrator.records import TrialEnd
+from orchestrator.schedulers import Scheduler
+from orchestrator.strategies import TrialSpec
 from orchestrator.training.progress import Progress
-from orchestrator.training.task import TrainingTask
+from orchestrator.training.workbench import Workbench
+from orchestrator.tuning.failures import Failure
 
 
-@dataclass(frozen=True)
-class Job:
-    """What a worker knows besides its trial: plain values, shipped once.
+class Job(Protocol):
+    """What a worker is to train, shipped to it once as plain values."""
 
-    ``milestones`` are the epochs at which the driver decides; ``checkpoints`` is where a trial's best state goes;
-    ``nursery`` says how trials are babysat, None that they are not.
-    """
-
-    task: TrainingTask
-    metric: str
-    mode: Mode
-    milestones: tuple[int, ...]
-    checkpoints: Path
-    threads: int
-    nursery: Nursery | None = None
+    def open(self) -> Workbench:
+        """Set a worker's process up. The slow part of its start belongs here."""
 
 
 @dataclass(frozen=True)
 class Report:
     """What a worker tells after a step: the trial's progress since its last report and how it stands.
 
-    ``failure`` is (first line, whole traceback) of what the trial's code raised; ``about`` holds the fields of its
-    record that a worker knows.
+    ``failure`` is what the trial's code raised; ``about`` holds the fields of its record that a worker knows.
     """
 
     trial: str
     progress: Progress
-    failure: tuple[str, str] | None
+    failure: Failure | None
     about: Mapping[str, Any]
 
 
@@ -52,8 +43,44 @@ class Verdict:
     best: Path
 
 
+@dataclass(frozen=True)
+class Spent:
+    """What earlier sittings of a run have spent of its limits."""
+
+    seconds: float = 0.0
+    trials: int = 0
+    epochs: int = 0
+    failed: int = 0
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What one uninterrupted stretch of a run is given.
+
+    ``cores`` is how many CPUs a cluster started for it offers. ``scheduler`` is one that knows the epochs of earlier
+    sittings; None: the plan's, new. ``stopping`` says that the run is asked to stop.
+    """
+
+    cores: int
+    scheduler: Scheduler | None = None
+    spent: Spent = Spent()
+    stopping: Callable[[], bool] = bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sitting went: whether the run is over, and by which limit it ended early."""
+
+    ended: bool
+    reason: str | None = None
+
+
 class Listener(Protocol):
     """Is told of everything, in the driver, in the order it happened."""
+
+    @property
+    def paused_seconds(self) -> float:
+        """Return how long the run has waited for room on a disk."""
 
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
@@ -67,8 +94,20 @@ class Listener(Protocol):
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended; ``traceback`` is the whole error of a failed one."""
 
+    def tried_again(self, trial: str, failure: Failure, attempt: int, wait: float) -> None:
+        """Note that a lost trial goes on, as the ``attempt``-th try, in ``wait`` seconds."""
+
+    def fewer_at_once(self, trials: int) -> None:
+        """Note that only so many trials train at once from here on."""
+
+    def wait_for_disk(self, needed: int) -> bool:
+        """Wait until ``needed`` bytes fit into the run's folder; return whether that took waiting."""
+
     def verdict(self) -> Verdict | None:
         """Return what to examine once every trial has ended; None where no trial succeeded."""
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's examination."""
+
+    def not_judged(self, why: str) -> None:
+        """Note that the winner could not be examined."""

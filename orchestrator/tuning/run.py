@@ -1,4 +1,4 @@
-"""Runs a plan on Ray Tune."""
+"""Runs a plan on Ray Tune, in rounds."""
 
 from __future__ import annotations
 
@@ -6,101 +6,105 @@ import contextlib
 import os
 import sys
 import tempfile
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 from ray import tune
 
-from orchestrator.schedulers import Scheduler, make_scheduler
 from orchestrator.strategies import Plan
 from orchestrator.tuning.cluster import running_ray
-from orchestrator.tuning.conductor import Conductor, PlannedTrials
+from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAsked, Watch
 from orchestrator.tuning.domains import to_tune_space
-from orchestrator.tuning.job import Job, Listener
+from orchestrator.tuning.failures import Failure, of_a_task
+from orchestrator.tuning.job import Job, Listener, Outcome, Sitting
+from orchestrator.tuning.scratch import scratch_folder
+from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.worker import Worker
 
-WORKERS_LOST = 2
-"""How often a babysat trial whose worker died is taken up again by another, from its last report."""
+TRIALS_A_ROUND = 1000
+"""Tune's bookkeeping, and what each of its steps costs, grow with the trials it has seen: a round begins with none."""
 
 
-class _Starts(tune.Callback):  # type: ignore[misc]
-    """Tells the conductor when Ray Tune starts a trial: schedulers are not told."""
-
-    def __init__(self, conductor: Conductor) -> None:
-        self._conductor = conductor
-
-    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """Pass it on."""
-        self._conductor.start(trial)
-
-
-def run_plan(
-    plan: Plan, job: Job, listener: Listener, cores: int, scheduler: Scheduler | None = None
-) -> bool:
-    """Run every trial of ``plan``, telling ``listener`` what happens; return whether all of them ended.
-
-    ``cores`` is how many CPUs a cluster started for this run offers. ``scheduler`` is one that knows earlier epochs
-    of the run; left out, it is the plan's, new. False means the run was interrupted.
-    """
-    scheduler = scheduler or make_scheduler(plan.scheduler, plan.epochs, plan.mode)
-    trials = PlannedTrials(plan.trials)
-    conductor = Conductor(plan, scheduler, listener, trials)
-    at_once = plan.max_concurrent_trials or max(1, int(cores / plan.cpus_per_trial))
+def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outcome:
+    """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
+    stage = Stage(plan, listener, sitting)
+    at_once = plan.max_concurrent_trials or max(1, int(sitting.cores / plan.cpus_per_trial))
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(at_once))
     # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
     with (
         contextlib.redirect_stdout(sys.stderr),
-        running_ray(cores),
-        tempfile.TemporaryDirectory(prefix="orchestrator-tune-") as scratch,
+        running_ray(sitting.cores),
+        scratch_folder("orchestrator-tune-") as scratch,
     ):
-        if plan.trials:
-            _tuner(plan, job, (trials, conductor), scratch).fit()
-        if conductor.done and not conductor.judged:
+        rounds = _Rounds(plan, job, stage, scratch)
+        conductor = Conductor(stage, listener)
+        while not stage.over and not sitting.stopping():
+            conductor = Conductor(stage, listener)
+            rounds.run_one(conductor, sitting)
+        if stage.over and not conductor.judged:
             _judge_in_new_worker(job, listener)
-    return conductor.done
+    return Outcome(stage.over, stage.reason)
 
 
-def _tuner(plan: Plan, job: Job, ours: tuple[PlannedTrials, Conductor], scratch: str) -> Any:
-    trials, conductor = ours
-    resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
-    trainable = tune.with_resources(tune.with_parameters(Worker, job=job), resources)
-    return tune.Tuner(
-        trainable,
-        param_space=to_tune_space(plan.space),
-        tune_config=tune.TuneConfig(
-            num_samples=-1 if plan.nursery else len(plan.trials),
-            search_alg=trials,
-            scheduler=conductor,
-            max_concurrent_trials=plan.max_concurrent_trials,
-            reuse_actors=True,
-        ),
-        run_config=tune.RunConfig(
-            name="run",
-            storage_path=scratch,
+@dataclass(frozen=True)
+class _Rounds:
+    """Ray Tune drivers, one after another: the records make the seam invisible."""
+
+    plan: Plan
+    job: Job
+    stage: Stage
+    scratch: str
+
+    def run_one(self, conductor: Conductor, sitting: Sitting) -> None:
+        """Run the next trials, to the last one's end."""
+        plan = self.plan
+        resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
+        trainable = tune.with_resources(tune.with_parameters(Worker, job=self.job), resources)
+        with tempfile.TemporaryDirectory(dir=self.scratch) as own:
+            tune.Tuner(
+                trainable,
+                param_space=to_tune_space(plan.space),
+                tune_config=tune.TuneConfig(
+                    num_samples=-1,
+                    search_alg=PlannedTrials(self.stage, sitting.stopping, TRIALS_A_ROUND),
+                    scheduler=conductor,
+                    reuse_actors=True,
+                ),
+                run_config=self._run_config(conductor, sitting, own),
+            ).fit()
+
+    def _run_config(self, conductor: Conductor, sitting: Sitting, own: str) -> Any:
+        return tune.RunConfig(
+            name="round",
+            storage_path=own,
             verbose=0,
-            callbacks=[_Starts(conductor)],
+            callbacks=[Watch(conductor)],
+            stop=StopWhenAsked(conductor, sitting.stopping),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),
-            failure_config=tune.FailureConfig(max_failures=WORKERS_LOST if plan.nursery else 0),
-        ),
-    )
+            failure_config=tune.FailureConfig(max_failures=0),
+        )
 
 
 def _judge_in_new_worker(job: Job, listener: Listener) -> None:
-    """Examine the winner where the last worker is gone."""
+    """Examine the winner where the last worker is gone, or could not."""
     verdict = listener.verdict()
     if verdict is None:
         return
 
     @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
     def examine() -> dict[str, Any]:
-        from orchestrator.training.worker_process import prepare_tensorflow
+        return job.open().judge(verdict.checkpoint, verdict.best)
 
-        prepare_tensorflow(job.threads)
-        from orchestrator.training.judge import judge
-        from orchestrator.training.trainer import Trainer
-
-        return judge(Trainer(job.task), verdict.checkpoint, verdict.best)
-
-    listener.judged(ray.get(examine.remote()))
+    failure: Failure | None = None
+    while failure is None or (
+        failure.kind == "disk" and listener.wait_for_disk(failure.bytes_needed)
+    ):
+        try:
+            listener.judged(ray.get(examine.remote()))
+            return
+        except ray.exceptions.RayError as error:
+            failure = of_a_task(error)
+    listener.not_judged(failure.message)

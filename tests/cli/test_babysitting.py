@@ -7,15 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.records import RunFolder, RunWriter, requests_of
+from orchestrator.records import RunWriter, acquire, requests_of
 from tests.fortnight import MAIN, make_folder, write_fortnight
 
 
 @pytest.fixture
-def folder(here) -> RunFolder:
+def folder(here):
     folder = make_folder(Path("runs"))
     write_fortnight(folder)
-    return folder
+    lock = acquire(folder.driver_file)
+    yield folder
+    lock.release()
 
 
 COMMANDS = {

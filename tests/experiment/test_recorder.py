@@ -9,7 +9,7 @@ import pytest
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.recorder import Recorder
-from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
+from orchestrator.records import RunFolder, TrialEnd, read_run
 from orchestrator.strategies import make_plan
 
 
@@ -39,8 +39,7 @@ class Told:
         self.metric, self.folder, self.view = metric, folder, Shown()
         self.folder.write_experiment(f"name: one\nmetric: {metric}\nmode: {mode}\n")
         self.folder.write_manifest({})
-        self.writer = RunWriter(folder)
-        self.recorder = Recorder(folder, self.plan, self.writer, self.view)
+        self.recorder = Recorder(folder, self.plan, self.view, lambda: False)
 
     def trial(self, index, *values, status="finished", checkpoint=True, **about):
         """One trial from its start to its end, its best state saved as a worker does."""
@@ -71,7 +70,7 @@ def tell(tmp_path):
 
     yield make
     for told in made:
-        told.writer.close()
+        told.recorder.__exit__()
 
 
 def test_the_best_checkpoints_over_all_trials_stay_not_those_of_each(tell):
@@ -157,3 +156,13 @@ def test_trials_that_were_running_at_the_end_are_interrupted_and_keep_their_best
     records = read_run(told.folder.path)
     assert [trial.status for trial in records.trials] == ["finished", "interrupted"]
     assert told.kept == [1]
+
+
+def test_epochs_that_a_worker_tells_again_are_written_once(tell):
+    told = tell()
+    told.trial(0, 0.5, 0.6, status=None)
+    row = {"trial": "00000", "metrics": {"loss": 1.0, "val_accuracy": 0.9}, "seconds": 0.1}
+    told.recorder.epochs([row | {"epoch": 2}, row | {"epoch": 3}])
+    records = read_run(told.folder.path)
+    assert [line["epoch"] for line in records.epochs_of("00000")] == [1, 2, 3]
+    assert records.best_of("00000") == (3, 0.9)

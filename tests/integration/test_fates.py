@@ -39,7 +39,7 @@ def fates(cluster, tmp_path_factory):
     space = {"learning_rate": 0.05, "fate": "choice([fine, raises, dies, diverges])"}
     experiment = {
         "model": str(folder / "net.py"), "data": "digits", "search_space": space, "epochs": 3,
-        "seed": 338, "caviar": {"num_samples": 8, "scheduler": "none"},
+        "seed": 338, "retries": {"times": 1, "wait": "1 second"}, "caviar": {"num_samples": 8, "scheduler": "none"},
         "storage_path": str(folder / "runs"),
     }  # fmt: skip
     stdout = io.StringIO()
@@ -59,6 +59,7 @@ def test_trials_whose_build_raises_are_failed_rows_with_their_whole_error_in_a_f
     for trial in with_fate(fates, "raises"):
         assert trial.status == "failed"
         assert trial.error == "ValueError: not this one (net.py line 9, in build)"
+        assert (trial.failure, trial.attempts) == ("error", 1)
         whole = (fates.path / trial.error_file).read_text()
         assert "Traceback" in whole
         assert "by far" in whole
@@ -76,6 +77,9 @@ def test_a_trial_whose_process_dies_is_a_failed_row(fates):
     [trial] = with_fate(fates, "dies")
     assert trial.status == "failed"
     assert trial.error.startswith("worker died: ")
+    assert (trial.failure, trial.attempts) == ("worker_died", 2)
+    [retried] = [event for event in fates.records.events if event["event"] == "retried"]
+    assert (retried["trial"], retried["failure"]) == (trial.trial, "worker_died")
     assert (fates.path / trial.error_file).exists()
 
 
@@ -120,6 +124,7 @@ def test_where_every_trial_fails_there_is_no_winner(tune):
 def test_the_winner_is_examined_where_the_last_trials_process_died(tune):
     space = {"learning_rate": 0.05, "fate": "choice([fine, dies])"}
     one_by_one = {"max_concurrent_trials": 1}
-    run = tune(2, FATES, search_space=space, epochs=1, seed=1, caviar=one_by_one)
+    no_retry = {"times": 0}
+    run = tune(2, FATES, search_space=space, epochs=1, seed=1, caviar=one_by_one, retries=no_retry)
     assert [trial.status for trial in run.records.trials] == ["finished", "failed"]
     assert run.best.test is not None

@@ -78,17 +78,17 @@ def test_a_trial_started_again_is_running_again(folder):
 @pytest.mark.parametrize(
     ("events", "status"),
     [
-        ([], "running"),
-        (["run_started"], "running"),
+        ([], "interrupted"),
+        (["run_started"], "interrupted"),
         (["run_started", "run_interrupted"], "interrupted"),
-        (["run_started", "run_interrupted", "run_started"], "running"),
+        (["run_started", "run_interrupted", "run_started"], "interrupted"),
         (["run_started", "winner", "run_finished"], "finished"),
     ],
 )
-def test_the_status_of_a_run_is_its_last_event(folder, events, status):
+def test_the_status_of_a_run_that_nobody_drives_is_its_last_event(folder, events, status):
     with RunWriter(folder) as writer:
         for event in events:
-            writer.event(event)
+            writer.event(event, trial="00000", epoch=1)
     assert read_run(folder.path).status == status
 
 
@@ -124,13 +124,17 @@ def test_an_unknown_run_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("file", "line", "message"),
     [
-        ("trials_file", '{"event": "ended", "trial": "00001"}', "line 1.*started before"),
+        (
+            "trials_file",
+            '{"event": "ended", "trial": "00001", "status": "failed", "time": "2026-11-22T08:00:00+00:00"}',
+            "line 1.*started before",
+        ),
         ("trials_file", '{"event": "stared", "trial": "1"}', "Did you mean 'started'"),
         ("trials_file", '{"event": "started", "trial": "1"}', "line 1.*'index'"),
         ("epochs_file", '{"trial": "1"}', "line 1.*'epoch'"),
         ("manifest_file", "{", "manifest.json"),
         ("experiment_file", "[1", "experiment.yaml"),
-        ("experiment_file", "7", "a mapping"),
+        ("experiment_file", "7", "expected keys and values"),
     ],
 )
 def test_a_record_that_makes_no_sense_is_named(folder, file, line, message):
@@ -155,6 +159,6 @@ def test_the_seconds_of_a_run_leave_out_its_pauses(folder):
             for event, second in lines
         )
     )
-    row = '{"trial": "0", "epoch": 1, "metrics": {}, "time": "2026-11-22T08:00:45.500+00:00"}\n'
+    row = '{"trial": "0", "epoch": 1, "metrics": {}, "seconds": 1, "time": "2026-11-22T08:00:45.500+00:00"}\n'
     folder.epochs_file.write_text(row)
     assert read_run(folder.path).seconds == 15.5

@@ -62,7 +62,7 @@ def test_a_run_whose_first_day_has_not_ended_has_no_row_or_today_alone(tmp_path)
     with RunWriter(folder) as writer:
         writer.trial_started(MAIN, 0, 7, {})
         empty = days_table(read_run(folder.path), MAIN)
-        writer.epochs([{"trial": MAIN, "epoch": 1, "metrics": {}}])
+        writer.epochs([{"trial": MAIN, "epoch": 1, "metrics": {}, "seconds": 1.0}])
     assert len(empty) == 0 and "day" in empty.columns
     assert list(days_table(read_run(folder.path), MAIN)["state"]) == ["today"]
 

@@ -27,14 +27,14 @@ def test_a_run_is_told_at_a_glance_within_80_columns(run):
     assert max(map(len, (line for line in lines if "/" not in line))) <= 80
 
 
-def test_a_running_run_tells_its_best_so_far(tmp_path, write_experiment, write_trial):
+def test_a_run_that_was_cut_off_tells_its_best_so_far(tmp_path, write_experiment, write_trial):
     folder = RunFolder.create(tmp_path, "going")
     write_experiment(folder)
     assert winner_lines(read_run(folder.path)) == ["No winner: no trial has a finite val_accuracy."]
     with RunWriter(folder) as writer:
         write_trial(writer, 0, [0.5])
     lines = show_lines(read_run(folder.path))
-    assert lines[0] == "going: running, 1 trial, 1 epoch in 0 s"
+    assert lines[0] == "going: interrupted, 1 trial, 1 epoch in 0 s"
     assert "Best so far: trial 00000, epoch 1" in lines
 
 

@@ -24,6 +24,8 @@ class ApiServer:
     kept: dict[str, Any] = field(default_factory=dict)
     refuses: int | None = None
     asked: list[str] = field(default_factory=list)
+    runs_at_once: bool = False
+    """Whether it does KubeRay's work too: a RayJob runs as it is created, and its Pod says hello."""
 
     def answer(self, method: str, address: str, body: Any) -> tuple[int, Any]:
         path = urlsplit(address).path
@@ -43,6 +45,10 @@ class ApiServer:
             return 409, {"message": "already exists"}
         body["metadata"]["uid"] = f"uid-{len(self.asked)}"
         self.kept[path] = body
+        if body["kind"] == "RayJob" and self.runs_at_once:
+            body["status"] = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+            self.kept[PODS] = [pod("hello", day=1)]
+            self.kept[f"{PODS}/hello/log"] = "hello\n"
         return 201, body
 
     def _change(self, method: str, path: str, body: Any) -> tuple[int, Any]:
@@ -81,6 +87,15 @@ class ApiServer:
                 pass
 
         return Handler
+
+
+def pod(name: str, day: int) -> dict[str, Any]:
+    """A Pod that runs since a day."""
+    return {
+        "metadata": {"name": name, "creationTimestamp": f"2026-01-0{day}T00:00:00Z"},
+        "status": {"phase": "Running"},
+        "spec": {"containers": [{"name": "c"}]},
+    }
 
 
 @contextmanager

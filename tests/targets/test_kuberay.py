@@ -16,47 +16,18 @@ from orchestrator.config.targets import KubeRayOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.targets import Job, SentFile, Submission, kuberay
 from orchestrator.targets.rayjob import manifests, resource_name
-from tests.deployment.validators import ROOT, faults, needs_crds, pods
+from tests.deployment.validators import ROOT, pods
 from tests.targets.api_server import (
     CONFIG_MAPS,
     PODS,
     RAYJOBS,
     ApiServer,
+    pod,
     serving,
     write_kubeconfig,
 )
 
-GOLDEN = Path(__file__).parent / "golden"
-EVERYTHING = {
-    "namespace": "tuning",
-    "context": "here",
-    "image": "registry.example.com/orchestrator:0.1.0",
-    "image_pull_secrets": ["registry"],
-    "service_account": "tuner",
-    "storage": "/results",
-    "storage_claim": "shared",
-    "cpus": 0.5,
-    "memory": "2Gi",
-    "workers": [
-        {
-            "name": "small",
-            "replicas": 2,
-            "min_replicas": 1,
-            "max_replicas": 8,
-            "cpus": 4,
-            "memory": "8Gi",
-        },
-        {"name": "gpu", "gpus": 1, "memory": "16G", "node_selector": {"pool": "gpu"}},
-    ],
-    "autoscaling": True,
-    "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
-    "environment": {"HTTPS_PROXY": "http://proxy:3128"},
-    "secrets": ["tracking"],
-    "queue": "team",
-    "retries": 5,
-    "time_limit_seconds": 7200,
-    "ttl_seconds": 60,
-}
+TWO_GROUPS = [{"name": "small"}, {"name": "gpu", "gpus": 1, "node_selector": {"pool": "gpu"}}]
 
 
 def submission(
@@ -84,19 +55,6 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
         yield server
 
 
-@pytest.mark.parametrize(("name", "options"), [("plain", {}), ("everything", EVERYTHING)])
-def test_what_is_sent_is_the_golden_file_and_is_taken_by_a_strict_server(name, options, files):
-    text = kuberay.prepare(submission(options, files=files))
-    assert text == (GOLDEN / f"kuberay-{name}.yaml").read_text(encoding="utf-8")
-
-
-@needs_crds
-@pytest.mark.parametrize("name", ["plain", "everything"])
-def test_the_golden_files_are_taken_by_a_strict_server(name):
-    golden = (GOLDEN / f"kuberay-{name}.yaml").read_text(encoding="utf-8")
-    assert faults(yaml.safe_load_all(golden)) == []
-
-
 def test_what_is_not_asked_for_stays_as_it_is_in_k8s():
     _, rayjob = manifests(submission({}))
     bundled = yaml.safe_load((ROOT / "k8s/base/rayjob/rayjob.yaml").read_text(encoding="utf-8"))
@@ -114,7 +72,7 @@ def test_what_is_not_asked_for_stays_as_it_is_in_k8s():
 
 
 def test_two_groups_of_workers_share_nothing():
-    _, rayjob = manifests(submission(EVERYTHING))
+    _, rayjob = manifests(submission({"workers": TWO_GROUPS}))
     small, gpu = rayjob["spec"]["rayClusterSpec"]["workerGroupSpecs"]
     assert "nodeSelector" not in small["template"]["spec"]
     assert gpu["template"]["spec"]["nodeSelector"] == {"pool": "gpu"}
@@ -194,11 +152,7 @@ def test_logs_are_the_submitter_s_latest_pod_s(api):
     api.kept[f"{RAYJOBS}/digits"]["status"] = status
     with pytest.raises(PlaceError, match="the submitter's Pod"):
         kuberay.logs(job, follow=False)
-    api.kept[PODS] = [
-        {"metadata": {"name": name, "creationTimestamp": f"2026-01-0{day}T00:00:00Z"},
-         "status": {"phase": "Running"}, "spec": {"containers": [{"name": "c"}]}}
-        for day, name in enumerate(["old", "new"], start=1)
-    ]  # fmt: skip
+    api.kept[PODS] = [pod("old", day=1), pod("new", day=2)]
     api.kept[f"{PODS}/new/log"] = "0/4 trials\n4/4 trials\n"
     assert "".join(kuberay.logs(job, follow=False)) == "0/4 trials\n4/4 trials\n"
 

@@ -67,3 +67,6 @@ class PlaceOptions(Options):
         default=(),
         description="Further files or folders beside the experiment that its code reads.",
     )
+    excludes: Texts = Field(
+        default=(), description="What of such folders is not sent: patterns such as *.ckpt."
+    )

@@ -21,10 +21,8 @@ class RayOptions(PlaceOptions):
     )
     working_dir: Text | None = Field(
         default=None,
-        description="A folder that is sent whole; left out, only what the experiment refers to.",
-    )
-    excludes: Texts = Field(
-        default=(), description="What of working_dir and ship is not sent: patterns such as *.ckpt."
+        description="A folder beside the experiment that is sent whole, . for its own; left out, only"
+        " what it refers to.",
     )
     packages: Texts = Field(
         default=(), description="What pip installs there before the run starts."

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.strategies import TrialSpec
+
 
 @dataclass(frozen=True)
 class Birth:
@@ -21,3 +23,15 @@ class Birth:
     checkpoint: Path | None = None
     branch: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def birth_of(spec: TrialSpec) -> Birth:
+    """Return where a babysat trial comes from."""
+    return Birth(
+        trial=spec.trial,
+        seed=spec.seed,
+        hyperparameters=spec.hyperparameters,
+        checkpoint=Path(spec.checkpoint) if spec.checkpoint else None,
+        branch=spec.branch,
+        changes=spec.changes,
+    )

@@ -126,3 +126,4 @@ def _link(source: Path, target: Path) -> None:
     except OSError:  # a filesystem without links
         shutil.copyfile(source, aside)
     aside.replace(target)
+    aside.unlink(missing_ok=True)  # a rename onto another name of the same file does nothing

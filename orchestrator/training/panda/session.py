@@ -80,6 +80,9 @@ class PandaSession:
             self.days.save_last(self.checkpoint())
             self.days.keep_best("last", self._best_file)
 
+    def keep(self) -> None:
+        """Do nothing: the last state is written down with each report."""
+
     def note(self, kind: str, **facts: Any) -> None:
         """Add an entry to the journal."""
         memory = self.memory

@@ -15,7 +15,7 @@ cat >"$dir/slurm.conf" <<CONF
 ClusterName=orchestrator
 SlurmctldHost=orch-s1(10.79.0.1)
 SlurmUser=root
-AuthInfo=socket=$dir/munge.sock
+AuthInfo=socket=$dir/munge.sock,cred_expire=5
 SlurmctldPidFile=$dir/slurmctld.pid
 SlurmdPidFile=$dir/slurmd-%n.pid
 SlurmdSpoolDir=$dir/spool-%n
@@ -38,6 +38,7 @@ NodeName=orch-s2 NodeAddr=10.79.0.2 CPUs=2 RealMemory=8000 State=UNKNOWN
 NodeName=orch-s3 NodeAddr=10.79.0.3 CPUs=2 RealMemory=8000 State=UNKNOWN
 PartitionName=debug Nodes=orch-s2,orch-s3 Default=YES MaxTime=01:00:00 State=UP
 CONF
+# cred_expire: a requeued job waits that long, by default two minutes.
 export SLURM_CONF=$dir/slurm.conf
 "$here/on.sh" "$dir" 1 slurmctld -i
 "$here/on.sh" "$dir" 2 slurmd

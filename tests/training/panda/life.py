@@ -14,7 +14,6 @@ from orchestrator.records import (
     Request,
     RunFolder,
     RunRecords,
-    RunWriter,
     TrialEnd,
     read_run,
     write_request,
@@ -23,7 +22,7 @@ from orchestrator.report import NullView
 from orchestrator.strategies import Plan, TrialSpec, make_plan
 from orchestrator.training.carrying import keras_optimizer, slots_of
 from orchestrator.training.generators import generator_state
-from orchestrator.training.panda.birth import Birth
+from orchestrator.training.panda.birth import birth_of
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.program import arrays_of
 from orchestrator.training.progress import Progress
@@ -57,14 +56,9 @@ class Life:
     def begin(self, before: RunRecords | None = None) -> None:
         spec, plan = self.spec, self.plan
         assert plan.nursery is not None
-        checkpoint = Path(spec.checkpoint) if spec.checkpoint else None
-        birth = Birth(
-            spec.trial, spec.seed, spec.hyperparameters, checkpoint, spec.branch, spec.changes
-        )
         goal = Goal(plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve())
-        self.session = PandaSession(self.trainer, birth, plan.nursery, goal)
-        self.writer = RunWriter(self.folder)
-        self.recorder = Recorder(self.folder, plan, self.writer, NullView())
+        self.session = PandaSession(self.trainer, birth_of(spec), plan.nursery, goal)
+        self.recorder = Recorder(self.folder, plan, NullView(), lambda: False)
         if before is not None:
             self.recorder.remember(before)
         self.recorder.started(spec)
@@ -100,7 +94,7 @@ class Life:
 
     def killed(self) -> Life:
         """Return the same trial taken up again by another process: nothing but the folder is left."""
-        self.writer.close()
+        self.recorder.__exit__()
         self.begin(read_run(self.folder.path))
         return self
 

@@ -130,3 +130,9 @@ def test_a_branch_whose_panda_died_before_it_could_say_so_is_made(panda):
     life.killed().advance()
     assert life.answer(asked)["kind"] == "applied"
     assert [branch.trial for branch in life.branches] == ["gentle"]
+
+
+def test_a_life_leaves_no_half_written_files(panda):
+    life = panda(days=3)
+    life.to_end()
+    assert list(life.folder.path.rglob("*.part")) == []

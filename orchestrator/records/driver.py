@@ -1,0 +1,178 @@
+"""``driver.json``: who drives a run, whether it lives, and how far the run has come.
+
+The file has one size for ever and ends in a checksum, so that it can be written in place: on a full
+disk too, and a reader knows a half-written one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.records.line import from_line, to_line
+from orchestrator.records.process import ProcessIdentity, lives
+
+BLOCK_BYTES = 4096
+BEAT_SECONDS = 2.0
+STALE_SECONDS = 60.0
+"""A driver that cannot be looked up from here and has not beaten for so long is dead."""
+_WHY_SIGNS = 300
+_TOKEN = re.compile(r"[0-9a-f]{32}")
+_READS = 5
+
+
+def now() -> str:
+    """Return the time (UTC) as records have it."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """What a heartbeat tells of the run: how far it has come, and whether it waits.
+
+    ``state`` is running, paused (``why`` says for what) or ended (its driver let go of it), ``since`` when it became
+    so; ``progressed`` is when a trial last began, finished an epoch or ended; ``trials`` are those planned so far;
+    ``slowest_epoch`` is in seconds.
+    """
+
+    state: str = "running"
+    since: str = ""
+    why: str | None = None
+    progressed: str = ""
+    trials_done: int = 0
+    trials: int = 0
+    epochs: int = 0
+    best: float | None = None
+    best_trial: str | None = None
+    slowest_epoch: float = 0.0
+
+
+@dataclass(frozen=True)
+class Driver:
+    """One driver of a run: its process, its latest heartbeat, and what that told.
+
+    ``token`` is its own and nobody else's; ``beat`` is when it last wrote, by its own clock, and ``count`` how often.
+    """
+
+    token: str
+    process: ProcessIdentity
+    started: str
+    beat: str
+    count: int
+    pulse: Pulse
+
+    def facts(self) -> dict[str, Any]:
+        """Return everything as one flat mapping, as it stands in the file."""
+        own = {name: getattr(self, name) for name in ("token", "started", "beat", "count")}
+        return own | asdict(self.process) | asdict(self.pulse)
+
+
+@dataclass(frozen=True)
+class Sighting:
+    """A lock file as it was found; ``driver`` is None where its content is no driver's.
+
+    ``modified`` is by the clock of the machine that holds the file.
+    """
+
+    driver: Driver | None
+    inode: tuple[int, int]
+    modified: float
+
+    @property
+    def token(self) -> str:
+        """Something that names this driver and no other."""
+        return self.driver.token if self.driver else f"inode-{self.inode[1]}"
+
+    def age(self) -> float:
+        """Return the seconds since the last beat as this machine's clock has it."""
+        return max(0.0, time.time() - self.modified)
+
+
+def to_block(driver: Driver) -> bytes:
+    """Return a driver as the whole content of its file."""
+    facts = driver.facts()
+    if facts["why"]:
+        facts["why"] = facts["why"][:_WHY_SIGNS]
+    return to_line(facts).rstrip(b"\n").ljust(BLOCK_BYTES - 1) + b"\n"
+
+
+def from_block(content: bytes) -> Driver | None:
+    """Return the driver that a file's content tells of, None where it is torn or damaged."""
+    facts = from_line(content.rstrip(b" \n\x00"))
+    if facts is None or not _TOKEN.fullmatch(str(facts.get("token"))):
+        return None
+    try:
+        own = {name: facts[name] for name in ("token", "started", "beat", "count")}
+        return Driver(
+            process=ProcessIdentity(**_named(ProcessIdentity, facts)),
+            pulse=Pulse(**_named(Pulse, facts)),
+            **own,
+        )
+    except (KeyError, TypeError):
+        return None
+
+
+def _named(kind: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {field.name: facts[field.name] for field in fields(kind) if field.name in facts}
+
+
+def look(file: Path) -> Sighting | None:
+    """Return what a lock file says, None where there is none.
+
+    The file is opened anew each time: on NFS that is when another machine's writing is seen.
+    """
+    for read in range(_READS):
+        try:
+            descriptor = os.open(file, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            content, facts = os.read(descriptor, 2 * BLOCK_BYTES), os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        driver = from_block(content)
+        if driver is not None or read == _READS - 1:
+            return Sighting(driver, (facts.st_dev, facts.st_ino), facts.st_mtime)
+        time.sleep(0.02)  # it may have been read while it was written
+    return None
+
+
+def is_driving(
+    seen: Sighting, stale_after: float = STALE_SECONDS, age: float | None = None
+) -> bool:
+    """Return whether the driver of a lock holds it still: its process decides where it can be seen.
+
+    Else its heartbeat does, whose ``age`` is best told by the file server's own clock.
+    """
+    if seen.driver is not None:
+        if seen.driver.pulse.state == "ended":
+            return False
+        alive = lives(seen.driver.process)
+        if alive is not None:
+            return alive
+    return (seen.age() if age is None else age) < stale_after
+
+
+def age_by_server(seen: Sighting, folder: Path) -> float:
+    """Return the seconds since the last beat by the clock of the machine that holds ``folder``.
+
+    Clocks of several machines differ, so a file is touched beside it and the two are compared. Where
+    nothing can be written this machine's clock has to do.
+    """
+    probe = folder / f".clock.{secrets.token_hex(8)}"
+    try:
+        descriptor = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError:
+        return seen.age()
+    try:
+        return max(0.0, os.fstat(descriptor).st_mtime - seen.modified)
+    finally:
+        os.close(descriptor)
+        probe.unlink(missing_ok=True)

@@ -1,0 +1,106 @@
+"""Where a run stands: running, paused, interrupted, finished or stuck, since when, and why.
+
+It follows from two facts: the last event about the run, and whether the driver that its lock names lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from orchestrator.records.driver import STALE_SECONDS, Driver, age_by_server, is_driving, look
+from orchestrator.records.folder import RunFolder
+
+NO_PROGRESS_SECONDS = 600.0
+NO_PROGRESS_EPOCHS = 5
+"""A driver that lives is stuck after so many of its slowest epochs, but not before ten minutes."""
+_BEGINNINGS = ("run_started", "extended")
+_ENDINGS = {"run_finished": "finished", "run_interrupted": "interrupted"}
+
+
+@dataclass(frozen=True)
+class SeenDriver:
+    """A run's driver as it was found: whether it lives, and the seconds since its last heartbeat."""
+
+    driver: Driver
+    drives: bool
+    age: float
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A run's ``state``, since when (None: not known), and why, where there is something to tell."""
+
+    state: str
+    since: str | None = None
+    why: str | None = None
+
+
+def see_driver(folder: RunFolder) -> SeenDriver | None:
+    """Return who drives a run, or drove it last; None where its lock does not tell."""
+    seen = look(folder.driver_file)
+    if seen is None or seen.driver is None:
+        return None
+    if seen.driver.pulse.state == "ended":
+        return SeenDriver(seen.driver, drives=False, age=seen.age())
+    age = age_by_server(seen, folder.path)
+    return SeenDriver(seen.driver, is_driving(seen, age=age), age)
+
+
+def standing(
+    events: Iterable[Mapping[str, Any]], seen: SeenDriver | None, last_record: str | None = None
+) -> Standing:
+    """Return where a run stands; ``last_record`` is the time of the newest line of its records."""
+    told = [event for event in events if event["event"] in (*_ENDINGS, *_BEGINNINGS)]
+    last = told[-1] if told else None
+    if last is not None and last["event"] == "run_finished":
+        return Standing("finished", last.get("time"), last.get("reason"))
+    if seen is not None and seen.drives:
+        return _driven(seen)
+    if last is not None and last["event"] == "run_interrupted":
+        return Standing("interrupted", last.get("time"), last.get("why"))
+    died = seen is not None and seen.driver.pulse.state != "ended"
+    since = seen.driver.beat if seen is not None else last_record
+    return Standing("interrupted", since, "its driver died" if died else None)
+
+
+def _driven(seen: SeenDriver) -> Standing:
+    pulse = seen.driver.pulse
+    if seen.age > STALE_SECONDS:
+        silent = f"its driver has not been heard of for {seen.age:.0f} seconds"
+        return Standing("stuck", seen.driver.beat, silent)
+    if pulse.state == "paused":
+        return Standing("paused", pulse.since, pulse.why)
+    patience = max(NO_PROGRESS_SECONDS, NO_PROGRESS_EPOCHS * pulse.slowest_epoch)
+    # Both times are the driver's own: another machine's clock says nothing about the time between.
+    still = _seconds_since(pulse.progressed, seen.driver.beat) + seen.age
+    if still > patience:
+        return Standing("stuck", pulse.progressed, f"no progress for {still:.0f} seconds")
+    return Standing("running", pulse.since)
+
+
+def _seconds_since(first: str, last: str) -> float:
+    try:
+        return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+    except ValueError:
+        return 0.0
+
+
+def seconds_worked(events: Iterable[Mapping[str, Any]], last: str | None) -> float:
+    """Return the wall-clock seconds that a run's drivers worked on it, without the pauses between them.
+
+    ``last`` is the time of the last sign of a driver that has not ended, None where there is none.
+    """
+    total, since = 0.0, None
+    for event in events:
+        if event["event"] == "taken_over" and since is not None:  # from a driver that was killed
+            total += _seconds_since(since, str((event.get("from") or {}).get("beat")))
+            since = None
+        elif event["event"] == "run_started":
+            since = event["time"]
+        elif event["event"] in _ENDINGS and since is not None:
+            total += _seconds_since(since, event["time"])
+            since = None
+    return total + (_seconds_since(since, last) if since and last else 0.0)

@@ -1,0 +1,109 @@
+"""One trial's training in a worker, from its first epoch to its last, free of any Ray type."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import RecordError
+from orchestrator.records import is_better
+from orchestrator.strategies import TrialSpec
+from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from orchestrator.training.keeping import KeepingRhythm
+from orchestrator.training.progress import Progress
+from orchestrator.training.session import Goal, checkpoint_file, finite, last_file, train_epoch
+from orchestrator.training.trainer import Trainer
+
+
+class TrialSession:
+    """Trains a trial's epochs one after another and keeps the state of its best one.
+
+    Now and then it also keeps the last state, from which a killed trial goes on; one that was killed before starts
+    again from its seed, which gives the same numbers.
+    """
+
+    def __init__(self, trainer: Trainer, spec: TrialSpec, goal: Goal) -> None:
+        self._trainer = trainer
+        self._spec = spec
+        self._goal = goal
+        self._begun = False
+        self._best: float | None = None
+        self._improved: Checkpoint | None = None
+        self._rhythm = KeepingRhythm(goal.checkpoint_every)
+        self._rows: list[dict[str, Any]] = []
+
+    def advance(self, progress: Progress, seconds: float) -> None:
+        """Train to the next milestone or for about ``seconds``, whichever comes first."""
+        self._rows = progress.rows
+        if not self._begun:
+            self._begin(progress)
+            self._begun = True
+        deadline = time.monotonic() + seconds
+        try:
+            while (
+                not self._reports_after(self._epoch(progress), progress)
+                and time.monotonic() < deadline
+            ):
+                self._keep_if_due()
+        finally:
+            self._save_improved()
+        if not (progress.done or progress.diverged):
+            self._keep_if_due()
+
+    def keep(self) -> None:
+        """Write the last state down, with the rows of the last report: the driver has surely heard those before."""
+        if not self._begun:
+            return
+        with self._rhythm.keeping():
+            self._save_improved()
+            about = {"trial": self._spec.trial, "best": self._best, "rows": self._rows}
+            save_checkpoint(self._last, self._trainer.checkpoint(about))
+
+    def _keep_if_due(self) -> None:
+        if self._rhythm.is_due(self._trainer.steps_per_epoch):
+            self.keep()
+
+    def _begin(self, progress: Progress) -> None:
+        """Start from the seed, or where a killed trial was: its unheard epochs are told again.
+
+        A state that is damaged is left: from the seed the same numbers come.
+        """
+        try:
+            checkpoint = load_checkpoint(self._last)
+        except RecordError:
+            self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
+            return
+        self._trainer.resume(checkpoint)
+        self._best = checkpoint.about["best"]
+        progress.rows.extend(checkpoint.about["rows"])
+
+    def _epoch(self, progress: Progress) -> dict[str, Any]:
+        """Train one epoch, add its row, and take the state where it is the trial's best."""
+        row = train_epoch(self._trainer, self._spec.trial, self._goal.metric)
+        progress.rows.append(row)
+        self._rhythm.epochs += 1
+        value = row["metrics"][self._goal.metric]
+        if is_better(value, self._best, self._goal.mode):
+            self._best = value
+            chosen = dict(self._spec.hyperparameters)
+            self._improved = self._trainer.checkpoint(
+                {"trial": self._spec.trial, "chosen": chosen, **row}
+            )
+        return row
+
+    def _reports_after(self, row: Mapping[str, Any], progress: Progress) -> bool:
+        progress.diverged = not finite(row["metrics"].get("loss"))
+        progress.done = row["epoch"] >= self._trainer.task.epochs
+        return progress.diverged or progress.done or row["epoch"] in self._goal.milestones
+
+    def _save_improved(self) -> None:
+        if self._improved is not None:
+            file = checkpoint_file(self._goal.checkpoints, self._spec.trial)
+            save_checkpoint(file, self._improved)
+            self._improved = None
+
+    @property
+    def _last(self) -> Path:
+        return last_file(self._goal.checkpoints, self._spec.trial)

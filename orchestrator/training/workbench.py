@@ -1,0 +1,88 @@
+"""What a worker's process trains with: set up once, then trial after trial. Free of any Ray type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator.redaction import conceal, restored
+from orchestrator.strategies import Nursery, TrialSpec
+from orchestrator.training.session import Goal, Session
+from orchestrator.training.task import TrainingTask
+
+
+class Workbench(Protocol):
+    """A process that trains one trial at a time."""
+
+    def session(self, spec: TrialSpec) -> Session:
+        """Return the next trial's training, not begun."""
+
+    def about(self) -> Mapping[str, Any]:
+        """Return what the record of the trial in training holds besides its epochs: TrialEnd's fields."""
+
+    def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
+        """Examine a checkpointed model, save it under ``best``, and return its scores."""
+
+
+@dataclass(frozen=True)
+class KerasJob:
+    """Training Keras models: plain values, shipped to a worker once.
+
+    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``secrets`` are
+    the values behind references, by the names of their variables.
+    """
+
+    task: TrainingTask
+    goal: Goal
+    threads: int
+    nursery: Nursery | None = None
+    secrets: Mapping[str, str] = field(default_factory=dict)
+
+    def open(self) -> KerasWorkbench:
+        """Set this process up: TensorFlow is imported."""
+        conceal(self.secrets)
+        return KerasWorkbench(self)
+
+
+class KerasWorkbench:
+    """One process's trainer, its programs warm between trials."""
+
+    def __init__(self, job: KerasJob) -> None:
+        from orchestrator.training.worker_process import prepare_tensorflow
+
+        prepare_tensorflow(job.threads)
+        from orchestrator.training.trainer import Trainer
+
+        self._job = job
+        self._trainer = Trainer(job.task)
+
+    def session(self, spec: TrialSpec) -> Session:
+        """Return a trial's training: babysat where the job has a nursery."""
+        from orchestrator.training.panda.birth import birth_of
+        from orchestrator.training.panda.session import PandaSession
+        from orchestrator.training.trial_session import TrialSession
+
+        spec = TrialSpec(**restored(asdict(spec)))
+        self._trainer.leave()
+        if self._job.nursery is None:
+            return TrialSession(self._trainer, spec, self._job.goal)
+        return PandaSession(self._trainer, birth_of(spec), self._job.nursery, self._job.goal)
+
+    def about(self) -> Mapping[str, Any]:
+        """Return the model's size and how it trains; nothing before the trial has a model."""
+        trainer = self._trainer
+        if not trainer.begun:
+            return {}
+        return {
+            "parameters": trainer.parameters,
+            "path": trainer.learner.path,
+            "path_reason": trainer.path_reason,
+        }
+
+    def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
+        """Examine a checkpointed model and save it as ``model.keras``."""
+        from orchestrator.training.judge import judge
+
+        return judge(self._trainer, checkpoint, best)

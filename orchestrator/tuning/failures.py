@@ -1,0 +1,113 @@
+"""What befell a trial, and whether it is worth another try."""
+
+from __future__ import annotations
+
+import errno
+import re
+import traceback
+from dataclasses import dataclass
+
+import ray
+
+from orchestrator.config import RetryOptions
+from orchestrator.errors import TrialError
+from orchestrator.records import DiskFull, FailureKind
+from orchestrator.redaction import redact
+
+LONGEST_WAIT_SECONDS = 300.0
+_OUT_OF_MEMORY = re.compile(r"memory pressure|NODE_OUT_OF_MEMORY|running low on memory")
+_NODE_LOST = re.compile(r"node (was|has|is) (dead|died|terminated|preempted)|its node has died")
+_PASSING = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
+_PASSING_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What befell a trial.
+
+    ``message`` is its first line, ``whole`` all that is known. ``passing`` says that the same code may well get
+    through another time; ``bytes_needed`` is what did not fit on a full disk.
+    """
+
+    kind: FailureKind
+    message: str
+    whole: str
+    passing: bool = True
+    bytes_needed: int = 0
+
+
+def raised(error: Exception) -> Failure:
+    """Return the failure of a trial whose own code, or whose training, raised; called while it is handled."""
+    cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
+    whole = redact(traceback.format_exc())
+    full = next((each for each in (error, cause) if isinstance(each, OSError)), None)
+    if full is not None and full.errno in (errno.ENOSPC, errno.EDQUOT):
+        needed = full.bytes_needed if isinstance(full, DiskFull) else 0
+        return Failure("disk", first_line(error), whole, bytes_needed=needed)
+    if isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError":
+        return Failure("out_of_memory", first_line(error), whole)
+    passing = isinstance(cause, _PASSING) or (
+        isinstance(cause, OSError) and cause.errno in _PASSING_NUMBERS
+    )
+    return Failure("error", first_line(error), whole, passing=passing)
+
+
+def lost(error: BaseException | None) -> Failure:
+    """Return the failure of a trial whose worker is gone."""
+    said = redact(str(error or "the process ended")).strip()
+    first = said.split("\n")[0]
+    if isinstance(error, ray.exceptions.OutOfMemoryError) or _OUT_OF_MEMORY.search(said):
+        return Failure("out_of_memory", f"out of memory: {first}", said)
+    preempted = bool(getattr(error, "preempted", False))
+    if isinstance(error, ray.exceptions.NodeDiedError) or preempted or _NODE_LOST.search(said):
+        return Failure("node_lost", f"node lost: {first}", said)
+    return Failure("worker_died", f"worker died: {first}", said)
+
+
+def of_a_task(error: ray.exceptions.RayError) -> Failure:
+    """Return the failure of a task of Ray's: of what it raised, or of its process."""
+    cause = getattr(error, "cause", None)
+    return raised(cause) if isinstance(cause, Exception) else lost(error)
+
+
+class Attempts:
+    """Counts the tries of each trial in training and says when the next one is."""
+
+    def __init__(self, options: RetryOptions) -> None:
+        self._times = options.times
+        self._wait = options.wait.seconds or 0.0
+        self._before: dict[str, list[Failure]] = {}
+
+    def wait_after(self, trial: str, failure: Failure) -> float | None:
+        """Return the seconds until a trial is tried again; None where that would be no use.
+
+        No use are an error that was not passing, or that came twice in the same words, a trial that ran out of its
+        time, and more than ``retries.times``.
+        """
+        before = self._before.setdefault(trial, [])
+        again = failure.kind == "error" and any(
+            each.message == failure.message for each in before if each.kind == "error"
+        )
+        before.append(failure)
+        if not failure.passing or again or len(before) > self._times:
+            return None
+        return min(LONGEST_WAIT_SECONDS, self._wait * 2.0 ** (len(before) - 1))
+
+    def made(self, trial: str) -> int:
+        """Return how often a trial was begun so far, the first time included."""
+        return len(self._before.get(trial, ())) + 1
+
+    def forget(self, trial: str) -> None:
+        """Let go of a trial that ended."""
+        self._before.pop(trial, None)
+
+
+def first_line(error: BaseException) -> str:
+    """Return an error's kind and first line: those of the user's own, where ours only wraps it."""
+    cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
+    said = redact(str(cause)).strip().split("\n")[0]
+    kind = type(cause).__name__
+    if cause is error:
+        return f"{kind}: {said}" if said else kind
+    spot = re.search(r" \([^()]+ line \d+, in \w+\)", str(error))
+    return (f"{kind}: {said}" if said else kind) + (spot.group() if spot else "")

@@ -1,0 +1,225 @@
+"""The trials of a run from waiting to ended: who comes next, goes on, is tried again, and when it is over.
+
+Pure: no Ray type, no worker. ``conductor`` is what ties it to Ray Tune.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.records import TrialEnd
+from orchestrator.schedulers import make_scheduler
+from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.tuning.failures import Attempts, Failure
+from orchestrator.tuning.job import Listener, Report, Sitting
+from orchestrator.tuning.limits import Clock, Limits
+from orchestrator.tuning.queue import TrialQueue
+
+
+class Stage:
+    """Hears what happens to trials, decides, and tells the listener."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        listener: Listener,
+        sitting: Sitting,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._plan = plan
+        self._listener = listener
+        self._clock = now
+        self._scheduler = sitting.scheduler or make_scheduler(
+            plan.scheduler, plan.epochs, plan.mode
+        )
+        self._queue = TrialQueue(plan.trials, plan.max_concurrent_trials)
+        self._specs = {spec.trial: spec for spec in plan.trials}
+        self._limits = Limits(plan.limits, self._now(), sitting.spent)
+        self._attempts = Attempts(plan.retries)
+        self._clocks: dict[str, Clock] = {}
+        self._seconds: dict[str, float] = {}
+        self._killed: set[str] = set()
+        self._closed_at: float | None = None
+        self.reason: str | None = None
+
+    def _now(self) -> float:
+        """Return the time on a clock that stands still while the run waits for a disk."""
+        return self._clock() - self._listener.paused_seconds
+
+    @property
+    def over(self) -> bool:
+        """Return whether no trial is in training and none will come."""
+        return self._queue.is_empty and not self._queue.live
+
+    def next_trial(self) -> TrialSpec | None:
+        """Return the trial to train next, None while there is none."""
+        self._close_if_a_limit_is_met()
+        spec = self._queue.next(self._now())
+        if spec is None or spec.trial in self._seconds:
+            return spec
+        if not self._limits.more_trials():
+            self._queue.leave(spec.trial)
+            self._queue.drop_waiting()
+            self.reason = f"limits.max_trials of {self._plan.limits.max_trials} is used up"
+            return None
+        self._limits.trials += 1
+        self._seconds[spec.trial] = 0.0
+        return spec
+
+    def started(self, trial: str) -> None:
+        """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
+        now = self._now()
+        if trial not in self._clocks:
+            if self._queue.closed:
+                return
+            self._clocks[trial] = Clock(now, now)
+            self._listener.started(self._specs[trial])
+        self._clocks[trial].heard = now
+
+    def heard(self, report: Report, seconds: float) -> bool:
+        """Take a worker's report, ``seconds`` after it took the trial; return whether the trial goes on."""
+        trial, progress = report.trial, report.progress
+        if trial not in self._clocks:
+            self._queue.leave(trial)
+            return False
+        self._seconds[trial] = seconds
+        if progress.rows:
+            self._listener.epochs(progress.rows)
+            self._limits.epochs += len(progress.rows)
+        if progress.journal:
+            self._listener.journal(progress.journal)
+        for branch in progress.branches:
+            self._branch(branch)
+        clock, now = self._clocks[trial], self._now()
+        clock.report(now)
+        stopped_by = self._decide(report)
+        if report.failure:
+            self._fail(trial, report.failure, report.about)
+            return False
+        if stopped_by is None and self._limits.out_of_time(clock, now):
+            stopped_by = {"scheduler": "max_trial_time", "epoch": _last_epoch(report)}
+        end = self._ending(report, stopped_by)
+        self._close_if_a_limit_is_met()
+        if end is None and self._queue.closed:
+            end = TrialEnd(trial, "interrupted", seconds)
+        if end is not None:
+            self._end(replace(end, attempts=self._attempts.made(trial)), None)
+        return end is None
+
+    def lost(self, trial: str, failure: Failure) -> None:
+        """Take in that a trial's worker is gone."""
+        if trial not in self._clocks:
+            self.started(trial)
+        if trial not in self._clocks:
+            self._queue.leave(trial)
+            return
+        if trial in self._killed:
+            self._killed.discard(trial)
+            if self._queue.closed:
+                self._end(TrialEnd(trial, "interrupted", self._seconds[trial]), None)
+                return
+            allowed = self._plan.limits.max_trial_time
+            said = f"timeout: no report, and limits.max_trial_time of {allowed} is used up"
+            failure = Failure("timeout", said, failure.whole, passing=False)
+        self._fail(trial, failure, {})
+
+    def hung(self) -> list[str]:
+        """Return the trials that should have reported long ago; whoever asks has them killed."""
+        self._close_if_a_limit_is_met()
+        now = self._now()
+        found = [
+            trial
+            for trial, clock in self._clocks.items()
+            if trial in self._queue.live
+            and trial not in self._killed
+            and self._limits.hung(clock, now, self._closed_at)
+        ]
+        self._killed.update(found)
+        return found
+
+    def _branch(self, branch: dict[str, Any]) -> None:
+        """Have a branch of a babysat trial run beside it."""
+        spec = TrialSpec(index=len(self._specs), branch=True, **branch)
+        if spec.trial not in self._specs:
+            self._specs[spec.trial] = spec
+            self._queue.add(spec)
+
+    def _ending(self, report: Report, stopped_by: Mapping[str, Any] | None) -> TrialEnd | None:
+        """Return how the trial ends with this report; None while it goes on."""
+        trial, progress = report.trial, report.progress
+        about = {**report.about, "trial": trial, "seconds": self._seconds[trial]}
+        if progress.diverged:
+            return TrialEnd(status="diverged", **about)
+        if progress.stopped:
+            return TrialEnd(status="stopped", stopped_by={"scheduler": "panda"}, **about)
+        if progress.done:
+            return TrialEnd(status="finished", **about)
+        if stopped_by:
+            return TrialEnd(status="stopped", stopped_by=stopped_by, **about)
+        return None
+
+    def _decide(self, report: Report) -> dict[str, Any] | None:
+        """Show the scheduler each epoch; return what it stopped the trial by."""
+        for row in report.progress.rows:
+            value = row["metrics"].get(self._plan.metric)
+            decision = self._scheduler.report(report.trial, row["epoch"], value)
+            if decision.stop:
+                shown = value if value is not None and math.isfinite(value) else None
+                return {
+                    "scheduler": self._scheduler.name,
+                    "epoch": row["epoch"],
+                    "value": shown,
+                    "cutoff": decision.cutoff,
+                }
+        return None
+
+    def _fail(self, trial: str, failure: Failure, about: Mapping[str, Any]) -> None:
+        """Have a trial tried again where that may help; else it has failed."""
+        if failure.kind == "disk" and self._listener.wait_for_disk(failure.bytes_needed):
+            self._queue.try_again(self._specs[trial], self._now())
+            return
+        if failure.kind == "out_of_memory":
+            in_training = len(self._clocks.keys() & self._queue.live.keys())
+            self._listener.fewer_at_once(self._queue.fewer_than(in_training))
+        wait = self._attempts.wait_after(trial, failure)
+        if wait is not None and self._queue.closed:
+            self._end(TrialEnd(trial, "interrupted", self._seconds[trial]), None)
+            return
+        if wait is not None:
+            attempt = self._attempts.made(trial)
+            self._listener.tried_again(trial, failure, attempt, wait)
+            self._queue.try_again(self._specs[trial], self._now() + wait)
+            return
+        facts = {**about, "trial": trial, "seconds": self._seconds[trial]}
+        facts |= {"error": failure.message, "failure": failure.kind}
+        self._limits.failed += 1
+        attempts = self._attempts.made(trial) - 1
+        self._end(TrialEnd(status="failed", attempts=attempts, **facts), failure.whole)
+
+    def _end(self, end: TrialEnd, traceback: str | None) -> None:
+        if end.trial in self._clocks:
+            del self._clocks[end.trial]
+            self._killed.discard(end.trial)
+            self._attempts.forget(end.trial)
+            self._queue.leave(end.trial)
+            self._listener.ended(end, traceback)
+            self._close_if_a_limit_is_met()
+
+    def _close_if_a_limit_is_met(self) -> None:
+        reason = self._limits.met(self._now()) if not self._queue.closed else None
+        if reason is not None and not self.over:
+            self._close(reason)
+
+    def _close(self, reason: str) -> None:
+        """Let nobody else begin; those in training end with their next report."""
+        self._queue.closed = True
+        self._closed_at = self._now()
+        self.reason = reason
+
+
+def _last_epoch(report: Report) -> int | None:
+    return int(report.progress.rows[-1]["epoch"]) if report.progress.rows else None

@@ -1,0 +1,29 @@
+"""What a power cut, a bad cable or a bad disk does to a record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+
+def tear(file: Path, random: Random) -> str:
+    """Leave only the beginning of the last line, as a power cut may; return what was done."""
+    content = file.read_bytes()
+    begins = content.rstrip(b"\n").rfind(b"\n") + 1
+    kept = random.randrange(begins + 1, len(content))
+    file.write_bytes(content[:kept])
+    return f"{len(content) - kept} bytes off line {content.count(bytes([10]))}"
+
+
+def flip(file: Path, random: Random) -> int:
+    """Flip one bit of one byte of a line that is not the last one; return the line's number."""
+    content = bytearray(file.read_bytes())
+    last_begins = content.rstrip(b"\n").rfind(b"\n") + 1
+    while True:
+        at = random.randrange(last_begins)
+        changed = content[at] ^ (1 << random.randrange(8))
+        if ord("\n") not in (content[at], changed):
+            break
+    content[at] = changed
+    file.write_bytes(content)
+    return content.count(b"\n", 0, at) + 1

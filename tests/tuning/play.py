@@ -1,0 +1,77 @@
+"""A run's trials told by hand: a stage, who listens to it, a clock that is set. No Ray, no worker."""
+
+from __future__ import annotations
+
+from orchestrator.config import parse_experiment
+from orchestrator.domains import Space
+from orchestrator.strategies import make_plan
+from orchestrator.training.progress import Progress
+from orchestrator.tuning.failures import Failure
+from orchestrator.tuning.job import Report, Sitting, Spent
+from orchestrator.tuning.stage import Stage
+
+DIED = Failure("worker_died", "worker died: x", "x")
+BUG = Failure("error", "ValueError: units", "Traceback", passing=False)
+FULL = Failure("disk", "OSError: full", "Traceback", bytes_needed=99)
+OOM = Failure("out_of_memory", "MemoryError", "Traceback")
+
+
+class Heard:
+    """A listener that keeps what it hears."""
+
+    def __init__(self):
+        self.ends, self.begun, self.again, self.at_once, self.rows = {}, [], [], [], []
+        self.paused_seconds = 0.0
+        self.disk_needs_waiting = True
+
+    def started(self, spec):
+        self.begun.append(spec.trial)
+
+    def epochs(self, rows):
+        self.rows += rows
+
+    def ended(self, end, traceback):
+        assert end.trial not in self.ends, "a trial ends once"
+        self.ends[end.trial] = end
+
+    def tried_again(self, trial, failure, attempt, wait):
+        self.again.append((trial, failure.kind, attempt, wait))
+
+    def fewer_at_once(self, trials):
+        self.at_once.append(trials)
+
+    def wait_for_disk(self, needed):
+        return self.disk_needs_waiting
+
+
+class Play:
+    """A stage with its listener and its clock."""
+
+    def __init__(self, trials=4, spent=None, scheduler="none", **keys):
+        experiment = parse_experiment(
+            {
+                "name": "one", "model": "mlp", "data": "digits", "epochs": 9,
+                "search_space": {"learning_rate": "loguniform(1e-3, 1)"},
+                "caviar": {"num_samples": trials, "scheduler": scheduler},
+            } | keys
+        )  # fmt: skip
+        self.plan = make_plan(experiment, Space.parse(experiment.search_space))
+        self.heard, self.time = Heard(), 0.0
+        sitting = Sitting(2, spent=spent or Spent())
+        self.stage = Stage(self.plan, self.heard, sitting, now=lambda: self.time)
+
+    def begin(self, most=9):
+        """Let workers take trials; return which."""
+        begun = []
+        while len(begun) < most and (spec := self.stage.next_trial()) is not None:
+            self.stage.started(spec.trial)
+            begun.append(spec.trial)
+        return begun
+
+    def report(self, trial, *epochs, value=0.5, failure=None, **ending):
+        rows = [
+            {"trial": trial, "epoch": epoch, "seconds": 1.0,
+             "metrics": {"loss": 1.0, "val_accuracy": value}}
+            for epoch in epochs
+        ]  # fmt: skip
+        return self.stage.heard(Report(trial, Progress(rows=rows, **ending), failure, {}), 1.0)
