@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,11 +28,11 @@ PATH = f"/usr/sbin:/usr/bin:/sbin:/bin:{os.environ['PATH']}"
 """Debian's own docker first: another may lack what builds."""
 
 
-def why_not() -> str | None:
-    """Why this machine cannot have an engine of its own, after installing one where CI may."""
+def why_not(packages: Mapping[str, str] = PACKAGES) -> str | None:
+    """Why this machine cannot have an engine of its own, after installing what is missing where CI may."""
     if platform.system() != "Linux" or os.geteuid() != 0:
         return "a Docker engine of one's own needs root on Linux"
-    missing = [package for tool, package in PACKAGES.items() if not shutil.which(tool, path=PATH)]
+    missing = [package for tool, package in packages.items() if not shutil.which(tool, path=PATH)]
     if not missing:
         return None
     if not shutil.which("apt-get"):
@@ -78,8 +78,11 @@ class Engine:
 
 
 @contextmanager
-def running_engine(folder: Path = CACHE / "docker") -> Iterator[Engine]:
-    """An engine whose network is its own, with the image; layers and the base stay for the next time."""
+def running_engine(folder: Path = CACHE / "docker", settings: str = "{}") -> Iterator[Engine]:
+    """An engine whose network is its own, with the image; layers and the base stay for the next time.
+
+    ``settings`` are the engine's, as daemon.json writes them, once the image is built.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -88,7 +91,7 @@ def running_engine(folder: Path = CACHE / "docker") -> Iterator[Engine]:
         try:
             script(engine, "engine.sh", "up", folder, "host")
             build(engine)
-            script(engine, "engine.sh", "up", folder, "apart")
+            script(engine, "engine.sh", "up", folder, "apart", ENGINE_SETTINGS=settings)
             clear(engine)
             yield engine
             clear(engine)
@@ -96,8 +99,8 @@ def running_engine(folder: Path = CACHE / "docker") -> Iterator[Engine]:
             script(engine, "engine.sh", "down", folder)
 
 
-def script(engine: Engine, name: str, *arguments: str | Path) -> None:
-    ended = engine.run(HERE / name, *arguments, seconds=600)
+def script(engine: Engine, name: str, *arguments: str | Path, **variables: str) -> None:
+    ended = engine.run(HERE / name, *arguments, seconds=600, **variables)
     assert ended.returncode == 0, ended.stdout + ended.stderr
 
 

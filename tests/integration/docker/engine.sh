@@ -2,7 +2,7 @@
 # engine.sh up DIR host|apart: a Docker engine of one's own, at DIR/docker.sock, its layers in DIR/data.
 #   host   in this machine's network and without bridges or firewall rules: builds reach the package registries
 #   apart  in a network namespace of its own: bridges and names between containers, nothing on this machine changed
-# engine.sh down DIR: end it.
+# engine.sh down DIR: end it. ENGINE_SETTINGS: further settings, as daemon.json writes them.
 set -euo pipefail
 what=$1 dir=$(realpath -m "$2") network=${3:-apart}
 
@@ -16,7 +16,7 @@ down() {
 
 up() {
   mkdir -p "$dir"
-  echo '{}' >"$dir/engine.json"
+  printf '%s\n' "${ENGINE_SETTINGS:-{\}}" >"$dir/engine.json"
   local options=() apart=()
   if [ "$network" = host ]; then
     options=(--bridge=none --iptables=false --ip6tables=false --ip-forward=false --ip-masq=false)
