@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -13,9 +13,6 @@ from orchestrator.cli.destination import terminal_width
 from orchestrator.cli.options import RUNS, RunName, Storage
 from orchestrator.cli.say import say
 from orchestrator.errors import UnknownNameError, explain
-
-if TYPE_CHECKING:
-    from orchestrator.records import RunStatus
 
 FORMATS = ("table", "json")
 
@@ -31,7 +28,7 @@ def status(
         list[str] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="Runs' names, or the paths of their folders; all of them if left out.",
+            help="Runs' names, the paths of their folders, or jobs' handles; all runs if left out.",
             show_default=False,
         ),
     ] = None,
@@ -43,13 +40,37 @@ def status(
         ),
     ] = "table",
 ) -> None:
-    """Tell whether a run is running, paused, interrupted, finished or stuck, since when, and how far."""
+    """Tell whether a run is running, paused, interrupted, finished or stuck, since when, and how far.
+
+    Of a job (slurm://421) it tells what its place says as well.
+    """
     from orchestrator.records import run_names
+
+    handles = [run for run in runs or () if "://" in run]
+    if handles:
+        _tell_jobs(handles, format)
+    named = [run for run in runs or () if "://" not in run]
+    if named or not handles:
+        _tell_runs(named or run_names(storage), storage, format, alone=len(named) == 1)
+
+
+def _tell_jobs(handles: list[str], format: str) -> None:
+    from orchestrator.cli.submitting import job_facts, status_lines
+    from orchestrator.experiment import submitted
+
+    for found in map(submitted.status, handles):
+        if format == "json":
+            say(json.dumps(job_facts(found), indent=2, ensure_ascii=False))
+        else:
+            say("\n".join(status_lines(found)))
+
+
+def _tell_runs(runs: list[str], storage: Path, format: str, alone: bool) -> None:
+    from orchestrator.records import RunFolder, status_or_damage
     from orchestrator.report.standing import next_step, said_name, status_lines, status_table
 
-    found = [_status_of(run, storage) for run in runs or run_names(storage)]
+    found = [status_or_damage(RunFolder.open(run, storage)) for run in runs]
     names = [said_name(each.folder, str(storage)) for each in found]
-    alone = len(runs or ()) == 1
     if format == "json":
         facts = [
             asdict(each) | {"next": next_step(each, name)}
@@ -62,13 +83,6 @@ def status(
         say("\n".join(status_table(found)))
     else:
         say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
-
-
-def _status_of(reference: str, storage: Path) -> RunStatus:
-    """Return how that which ``reference`` names stands: the place to tell a job's handle from a run."""
-    from orchestrator.records import RunFolder, status_or_damage
-
-    return status_or_damage(RunFolder.open(reference, storage))
 
 
 def repair(run: RunName, storage: Storage = RUNS) -> None:
