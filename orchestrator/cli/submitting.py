@@ -15,6 +15,7 @@ from orchestrator.errors import RequestError
 
 if TYPE_CHECKING:
     from orchestrator.experiment.submitted import JobStatus
+    from orchestrator.records import RunRecords
 
 Handle = Annotated[
     str,
@@ -138,9 +139,20 @@ def status_lines(found: JobStatus) -> list[str]:
     if job.known:
         lines.append(f"  submitted {job.submitted}, results in {job.results}/{job.run}")
     if found.run is not None:
-        return [*lines, *show_lines(found.run, terminal_width())]
+        return [*lines, *_heartbeat(found.run), *show_lines(found.run, terminal_width())]
     if job.known:
         lines.append("  nothing recorded yet, or nothing that this machine sees")
+    return lines
+
+
+def _heartbeat(run: RunRecords) -> list[str]:
+    """Return what the run's own driver tells, which outlives what any place remembers."""
+    why = f": {run.standing.why}" if run.standing.why else ""
+    lines = [f"  its records say {run.status}{why}"]
+    if run.driver is not None and run.driver.drives:
+        beat = f"{run.driver.age:.0f} s ago on {run.driver.driver.process.host}"
+        pulse = run.driver.driver.pulse
+        lines.append(f"  heartbeat {beat}: {pulse.trials_done} of {pulse.trials} trials done")
     return lines
 
 
