@@ -137,7 +137,7 @@ def _directives(submission: Submission, options: SlurmOptions) -> Iterator[str]:
         yield f"--gpus-per-node={options.gpus}"
     if options.memory:
         yield f"--mem={options.memory.removesuffix('i')}"
-    yield f"--output={submission.folder_there}/slurm-%j.log"
+    yield f"--output={shlex.quote(f'{submission.folder_there}/slurm-%j.log')}"
     yield "--open-mode=append"
     yield f"--signal=B:USR1@{options.warning_seconds}"
     yield "--requeue" if options.requeue else "--no-requeue"
