@@ -15,7 +15,7 @@ FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda \
-  integration-kubernetes lock clean
+  chaos integration-kubernetes lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the sam
 
 bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad learning rates; ARGS=--quick
 	$(BIN)/python benchmarks/panda.py $(ARGS)
+
+chaos: $(TESTABLE)  ## runs killed, torn and starved at random moments, and resumed; ARGS='--seed 1 --only node'
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 integration-kubernetes: $(TESTABLE)  ## k8s/ on a real API server and node, built here: minutes, root, Debian
 	$(BIN)/python -m pytest -m slow tests/integration/kubernetes

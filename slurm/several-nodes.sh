@@ -17,7 +17,8 @@ export RAY_ADDRESS=$ip:$port
 
 ray_on_a_node() {  # until a signal comes; then its logs are kept and its files are not
     tmp=$tmp-$SLURMD_NODENAME
-    mkdir -m 700 "$tmp"
+    rm -rf "$tmp"
+    mkdir -m 700 "$tmp" || exit 1
     trap : TERM USR2
     "${python[@]}" -m ray.scripts.scripts start "$@" --temp-dir="$tmp" --num-cpus="$cpus" \
         --num-gpus="$gpus" --dashboard-agent-listen-port=0 --disable-usage-stats --block &

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,13 +100,6 @@ def jobs(format: Format = None, output: Output = None) -> None:
             say(f"{one.job.handle}: {one.unasked}", err=True)
 
 
-def status(run: Handle) -> None:
-    """Show how a job stands: what its place says, and what its run has recorded."""
-    from orchestrator.experiment import submitted
-
-    say("\n".join(status_lines(submitted.status(run))))
-
-
 def stop_job(handle: str, options: Mapping[str, object]) -> None:
     """Interrupt a job. Raises RequestError for options that only a panda understands."""
     from orchestrator.experiment import submitted
@@ -130,7 +124,8 @@ def follow_to_the_end(handle: str) -> None:
 
 def status_lines(found: JobStatus) -> list[str]:
     """Return what is known of a job: its place's words, then its run's."""
-    from orchestrator.report import show_lines
+    from orchestrator.report.standing import said_name
+    from orchestrator.report.standing import status_lines as run_lines
 
     job, state = found.job, found.state
     said = f" ({state.native}{', ' + state.reason if state.reason else ''})" if state else ""
@@ -138,10 +133,19 @@ def status_lines(found: JobStatus) -> list[str]:
     if job.known:
         lines.append(f"  submitted {job.submitted}, results in {job.results}/{job.run}")
     if found.run is not None:
-        return [*lines, *show_lines(found.run, terminal_width())]
+        name = said_name(found.run.folder, job.results)
+        return [*lines, *run_lines(found.run, name, terminal_width())]
     if job.known:
         lines.append("  nothing recorded yet, or nothing that this machine sees")
     return lines
+
+
+def job_facts(found: JobStatus) -> dict[str, Any]:
+    """Return what is known of a job as plain values."""
+    job, state = found.job, found.state
+    facts = {"job": job.handle, "state": found.word, "native": state.native if state else None}
+    facts["reason"] = state.reason if state else found.unasked
+    return facts | {"run": asdict(found.run) if found.run else None}
 
 
 def _row(found: JobStatus) -> dict[str, Any]:
@@ -155,9 +159,4 @@ def _row(found: JobStatus) -> dict[str, Any]:
     }
     if run is None:
         return row
-    best = run.best_of(run.ranked[0].trial) if run.ranked else None
-    return row | {
-        "trials_done": sum(trial.ending not in (None, "interrupted") for trial in run.trials),
-        "trials": len(run.trials),
-        "best": None if best is None else best[1],
-    }
+    return row | {"trials_done": run.trials_done, "trials": run.trials, "best": run.best}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import PlaceError, UnknownNameError
-from orchestrator.records import RunRecords, read_run
+from orchestrator.records import RunFolder, RunStatus, status_or_damage
 from orchestrator.targets import (
     Job,
     JobState,
@@ -28,7 +28,7 @@ class JobStatus:
 
     job: Job
     state: JobState | None
-    run: RunRecords | None = None
+    run: RunStatus | None = None
     unasked: str | None = None
 
     @property
@@ -36,7 +36,7 @@ class JobStatus:
         """One word. A place forgets jobs; a run's records do not."""
         if self.state is None:
             return "unknown"
-        if self.state.state == "lost" and self.run is not None and self.run.status == "finished":
+        if self.state.state == "lost" and self.run is not None and self.run.state == "finished":
             return "finished"
         return self.state.state
 
@@ -85,6 +85,6 @@ def _asked(job: Job) -> JobStatus:
         return JobStatus(job, None, _run(job), str(error))
 
 
-def _run(job: Job) -> RunRecords | None:
+def _run(job: Job) -> RunStatus | None:
     folder = reachable_run(job)
-    return None if folder is None else read_run(folder)
+    return None if folder is None else status_or_damage(RunFolder.open(folder))

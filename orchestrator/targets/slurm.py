@@ -137,7 +137,7 @@ def _directives(submission: Submission, options: SlurmOptions) -> Iterator[str]:
         yield f"--gpus-per-node={options.gpus}"
     if options.memory:
         yield f"--mem={options.memory.removesuffix('i')}"
-    yield f"--output={submission.folder_there}/slurm-%j.log"
+    yield f"--output={shlex.quote(f'{submission.folder_there}/slurm-%j.log')}"
     yield "--open-mode=append"
     yield f"--signal=B:USR1@{options.warning_seconds}"
     yield "--requeue" if options.requeue else "--no-requeue"
@@ -182,8 +182,8 @@ def _left_behind(job: Job) -> JobState | None:
 def _state(word: str, code: str, reason: str | None) -> JobState:
     """Return our word for Slurm's; a run that was interrupted politely is stopped, not failed."""
     left = int(code.partition(":")[0] or 0)
-    if word == "FAILED" and left in EXITS:
-        return JobState(EXITS[left], f"FAILED, exit code {left}", reason)
+    if word == "FAILED" and EXITS.get(left) == "stopped":
+        return JobState("stopped", f"FAILED, exit code {left}", reason)
     return JobState(NATIVE.get(word, "lost"), word, reason)
 
 

@@ -1,7 +1,8 @@
 """A stand-in for KubeRay's operator: ``operator_stand_in.py NAMESPACE RAYJOB`` makes the Pods of one RayJob.
 
 It does what the operator does with a RayJob in K8sJobMode, and no more: a Secret with the token, a head, the workers,
-a Job that submits, the RayJob's status, and the cluster's end. No services, init containers, retries, autoscaler.
+a Job that submits, the RayJob's status, and the cluster's end. No services, no init containers, no retries,
+no autoscaler.
 """
 
 from __future__ import annotations

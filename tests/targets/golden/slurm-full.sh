@@ -30,9 +30,10 @@ source env/bin/activate
 set -uo pipefail  # not before setup: modules and activate scripts do not bear it
 
 # Ray answers only to who has this job's token. What an earlier try of the job left goes first.
+unset RAY_ADDRESS RAY_AUTH_TOKEN
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$job/slurm-$SLURM_JOB_ID.token
 export RAY_USAGE_STATS_ENABLED=0 PYTHONUNBUFFERED=1
-rm -rf "$job"/slurm-*.token "$tmp"
+rm -f "$job"/slurm-*.token
 (umask 077 && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH")
 
 # Several nodes: Ray's head on the first, where the run's driver is too, and a worker on each other.
@@ -53,7 +54,8 @@ export RAY_ADDRESS=$ip:$port
 
 ray_on_a_node() {  # until a signal comes; then its logs are kept and its files are not
     tmp=$tmp-$SLURMD_NODENAME
-    mkdir -m 700 "$tmp"
+    rm -rf "$tmp"
+    mkdir -m 700 "$tmp" || exit 1
     trap : TERM USR2
     "${python[@]}" -m ray.scripts.scripts start "$@" --temp-dir="$tmp" --num-cpus="$cpus" \
         --num-gpus="$gpus" --dashboard-agent-listen-port=0 --disable-usage-stats --block &

@@ -18,16 +18,18 @@ tmp=/tmp/orch-$SLURM_JOB_ID
 set -uo pipefail  # not before setup: modules and activate scripts do not bear it
 
 # Ray answers only to who has this job's token. What an earlier try of the job left goes first.
+unset RAY_ADDRESS RAY_AUTH_TOKEN
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$job/slurm-$SLURM_JOB_ID.token
 export RAY_USAGE_STATS_ENABLED=0 PYTHONUNBUFFERED=1
-rm -rf "$job"/slurm-*.token "$tmp"
+rm -f "$job"/slurm-*.token
 (umask 077 && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH")
 
 # One node: the run starts a Ray of its own, and its files go with it.
 export RAY_TMPDIR=$tmp
-mkdir -m 700 "$tmp"
 clean_up() { rm -rf "$tmp" "$RAY_AUTH_TOKEN_PATH"; }
 trap clean_up EXIT
+rm -rf "$tmp"
+mkdir -m 700 "$tmp" || exit 1
 
 # The one command. Slurm's warning before the time limit (USR1) and a polite stop (TERM) interrupt
 # it as Ctrl-C does: it writes down where it is, and --or-resume goes on from there.

@@ -1,0 +1,222 @@
+"""A finished run made longer: more trials, epochs or days, going on from its records as after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from orchestrator.config import Experiment
+from orchestrator.errors import ExperimentFileError
+from orchestrator.experiment.comparable import (
+    last_epoch_of,
+    unlike_conditions,
+    unlike_first_epochs,
+)
+from orchestrator.experiment.growth import Changes, Growth, changes_between
+from orchestrator.experiment.manifest import manifest_of
+from orchestrator.experiment.prepared import prepare_again
+from orchestrator.experiment.remaining import (
+    Extension,
+    Resumed,
+    decisions,
+    going_on,
+    last_epoch,
+    remaining,
+    stopped,
+)
+from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
+from orchestrator.records.extensions import caught_up, surroundings
+from orchestrator.schedulers import make_scheduler, replay
+from orchestrator.strategies import Plan
+from orchestrator.training.going_on import keep_last_state
+from orchestrator.training.session import checkpoint_file, last_file
+
+OF_THE_RUN = ("model", "data")
+OF_THIS_TIME = ("command", "versions", "git", "machine")
+
+
+def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) -> Resumed:
+    """Return what a run has left to do once it is extended; nothing is written yet. Its lock is held by the caller.
+
+    Raises ExperimentFileError for what does not extend it, or would leave it nothing to train, and where further trials
+    could not be compared with those it has, unless ``force`` keeps them apart in a group of their own.
+    """
+    records = read_run(folder.path)
+    old, new = growth.of(records)
+    prepared = prepare_again(new)
+    facts = manifest_of(prepared)
+    changes = changes_between(old, new, prepared.space)
+    conditions = unlike_conditions(records, old, new, facts)
+    forced = (*conditions, *unlike_first_epochs(records, old, new))
+    babysat = prepared.plan.nursery is not None
+    if forced and (not force or (babysat and conditions)):
+        raise ExperimentFileError(
+            _incomparable(records, forced, _advice(records, babysat, conditions))
+        )
+    _check_changed(records, changes, forced)
+    before = _plan_before(prepared.plan, old)
+    event = {
+        "changes": {key: list(pair) for key, pair in changes.items()},
+        "forced": list(forced),
+        "epochs_before": len(records.epochs),
+    }
+    endings = decisions(before, records)[1]
+    if forced and not babysat:
+        event |= {"group": records.group + 1, "going_on": []}
+        event |= {"now": {name: facts[name] for name in OF_THE_RUN}}
+        endings += _cut_off(records, endings)
+    else:
+        held_back, further = _further(records, before, prepared.plan)
+        event |= {"group": records.group, "going_on": further}
+        endings += held_back
+    left = remaining(prepared, _extended(records, event), endings)
+    if not left.prepared.plan.trials:
+        raise ExperimentFileError(_nothing_left(records, event))
+    return replace(left, extension=Extension(event, _manifest(records, event, facts)))
+
+
+class Pen(Protocol):
+    """Writes a run's events."""
+
+    def event(self, event: str, **facts: Any) -> None:
+        """Record what happened to the run as a whole."""
+
+
+def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
+    """Write the event that makes a run longer, and then all that follows from it; again after an interruption."""
+    records = resumed.records
+    if records is None or not records.extensions:
+        return
+    if resumed.extension is not None:
+        pen.event("extended", **resumed.extension.event)
+        folder.write_manifest(resumed.extension.manifest)
+    prepared = resumed.prepared
+    place = {"storage_path": records.experiment.get("storage_path", "./runs")}
+    moved = replace(prepared, experiment=prepared.experiment.model_copy(update=place))
+    folder.write_experiment(moved.document)
+    further = going_on(prepared.plan, records)
+    for trial in records.trials:
+        last = last_file(folder.checkpoints, trial.trial)
+        if trial.group < records.group:
+            last.unlink(missing_ok=True)
+        elif trial.trial in further:
+            best = checkpoint_file(folder.checkpoints, trial.trial)
+            keep_last_state(best, last, last_epoch(records, trial.trial), prepared.plan.metric)
+
+
+def _plan_before(plan: Plan, old: Experiment) -> Plan:
+    """Return how trials were judged, and how long they were, before the extension."""
+    nursery = plan.nursery
+    if nursery is not None and old.panda is not None:
+        nursery = replace(nursery, days=old.panda.days)
+    return replace(
+        plan,
+        epochs=last_epoch_of(old),
+        metric=old.metric,
+        mode=old.mode,
+        scheduler=old.caviar.scheduler if nursery is None else plan.scheduler,
+        nursery=nursery,
+    )
+
+
+def _further(
+    records: RunRecords, before: Plan, plan: Plan
+) -> tuple[tuple[TrialEnd, ...], list[str]]:
+    """Return the endings of the trials that the scheduler holds back at the old end, and those that go beyond it.
+
+    The old end may be one of its rungs now: it is decided with the whole rung known, whoever came to it first.
+    """
+    current = [trial for trial in records.trials if trial.group == records.group]
+    further = sorted(going_on(before, records))
+    if plan.nursery is not None:
+        longer = before.nursery is not None and plan.nursery.days > before.nursery.days
+        finished = [trial.trial for trial in current if trial.ending == "finished"]
+        return (), finished if longer else further
+    if plan.epochs == before.epochs:
+        return (), further
+    names = {trial.trial for trial in current}
+    rows = [row for row in records.epochs if row["trial"] in names]
+    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    decided = replay(scheduler, rows, plan.metric).review(before.epochs)
+    held_back = []
+    for trial in current:
+        ended = trial.ending not in (None, "interrupted", "finished")
+        if ended or last_epoch(records, trial.trial) != before.epochs:
+            continue
+        decision = decided.get(trial.trial)
+        if decision is not None and decision.stop:
+            row = records.own_epochs_of(trial.trial)[-1]
+            held_back.append(stopped(records, trial, scheduler.name, row, decision))
+        elif trial.ending == "finished":
+            further.append(trial.trial)
+    return tuple(held_back), further
+
+
+def _cut_off(records: RunRecords, endings: Sequence[TrialEnd]) -> tuple[TrialEnd, ...]:
+    """Return the endings of the trials that were in training: no trial of an older group goes on."""
+    known = {end.trial for end in endings}
+    return tuple(
+        TrialEnd(
+            trial.trial,
+            "interrupted",
+            sum(float(row["seconds"]) for row in records.own_epochs_of(trial.trial)),
+        )
+        for trial in records.trials
+        if trial.ending is None and trial.trial not in known
+    )
+
+
+def _extended(records: RunRecords, event: Mapping[str, Any]) -> RunRecords:
+    """Return the records as they are once the event is written."""
+    events = (*records.events, {"event": "extended", **event})
+    return replace(records, events=events, experiment=caught_up(records.experiment, events))
+
+
+def _manifest(
+    records: RunRecords, event: Mapping[str, Any], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the manifest with how the run was extended, and what its data and model were before a forced one."""
+    about = {name: facts[name] for name in OF_THIS_TIME}
+    now = event.get("now") or {}
+    before = surroundings(records.manifest, records.events)
+    about |= {f"{name}_before": before.get(name) for name in now}
+    earlier = records.manifest.get("extensions", [])
+    return {**records.manifest, **now, "extensions": [*earlier, about]}
+
+
+def _incomparable(records: RunRecords, unlike: Sequence[str], advice: str) -> str:
+    return (
+        f"{records.name}: expected what its trials were trained with, so that further ones can be compared with"
+        f" them. Received: {'; '.join(unlike)}. {advice}"
+    )
+
+
+def _advice(records: RunRecords, babysat: bool, conditions: Sequence[str]) -> str:
+    """Return what one can do instead: one model cannot be in two groups."""
+    if not babysat:
+        return (
+            "--force keeps them apart in a group of their own; under another name they are a run."
+        )
+    if conditions:
+        promote = f"'orchestrator promote {records.folder.path}'"
+        return f"{promote} writes a panda of another name that goes on from its weights."
+    return "With --force it trains on all the same."
+
+
+def _check_changed(records: RunRecords, changes: Changes, forced: Sequence[str]) -> None:
+    if not changes and not forced:
+        raise ExperimentFileError(
+            f"{records.name}: expected something to change, such as --num-samples +64. Received: nothing."
+        )
+
+
+def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> str:
+    """Return why there would be nothing to train, and what would be."""
+    if event["group"] > records.group:
+        why = "a new group without trials of its own: add --num-samples +64, say"
+    elif records.experiment.get("strategy") == "panda":
+        why = "a panda that lived its days, or was stopped: add --days +5, say, or promote it"
+    else:
+        why = "nothing to train: add --num-samples +64, say, or --epochs"
+    return f"{records.name}: expected trials to start or to go on. Received: {why}."
