@@ -17,6 +17,7 @@ from orchestrator.cli import (
     place,
     running,
     standing,
+    submitting,
 )
 from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
 from orchestrator.cli.say import say
@@ -57,6 +58,12 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         extending.extend,
         standing.status,
         standing.repair,
+    ),
+    "A run elsewhere": (
+        submitting.submit,
+        submitting.logs,
+        submitting.fetch,
+        submitting.jobs,
     ),
     "A model in training": (
         babysitting.set_,

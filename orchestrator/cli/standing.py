@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from orchestrator.cli.destination import terminal_width
 from orchestrator.cli.options import RUNS, RunName, Storage
+from orchestrator.cli.say import say
 from orchestrator.errors import UnknownNameError, explain
-
-if TYPE_CHECKING:
-    from orchestrator.records import RunStatus
 
 FORMATS = ("table", "json")
 
@@ -30,7 +28,7 @@ def status(
         list[str] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="Runs' names, or the paths of their folders; all of them if left out.",
+            help="Runs' names, the paths of their folders, or jobs' handles; all runs if left out.",
             show_default=False,
         ),
     ] = None,
@@ -42,32 +40,49 @@ def status(
         ),
     ] = "table",
 ) -> None:
-    """Tell whether a run is running, paused, interrupted, finished or stuck, since when, and how far."""
+    """Tell whether a run is running, paused, interrupted, finished or stuck, since when, and how far.
+
+    Of a job (slurm://421) it tells what its place says as well.
+    """
     from orchestrator.records import run_names
+
+    handles = [run for run in runs or () if "://" in run]
+    if handles:
+        _tell_jobs(handles, format)
+    named = [run for run in runs or () if "://" not in run]
+    if named or not handles:
+        _tell_runs(named or run_names(storage), storage, format, alone=len(named) == 1)
+
+
+def _tell_jobs(handles: list[str], format: str) -> None:
+    from orchestrator.cli.submitting import job_facts, status_lines
+    from orchestrator.experiment import submitted
+
+    for found in map(submitted.status, handles):
+        if format == "json":
+            say(json.dumps(job_facts(found), indent=2, ensure_ascii=False))
+        else:
+            say("\n".join(status_lines(found)))
+
+
+def _tell_runs(runs: list[str], storage: Path, format: str, alone: bool) -> None:
+    from orchestrator.records import RunFolder, status_or_damage
     from orchestrator.report.standing import next_step, said_name, status_lines, status_table
 
-    found = [_status_of(run, storage) for run in runs or run_names(storage)]
+    found = [status_or_damage(RunFolder.open(run, storage)) for run in runs]
     names = [said_name(each.folder, str(storage)) for each in found]
-    alone = len(runs or ()) == 1
     if format == "json":
         facts = [
             asdict(each) | {"next": next_step(each, name)}
             for each, name in zip(found, names, strict=True)
         ]
-        typer.echo(json.dumps(facts[0] if alone else facts, indent=2, ensure_ascii=False))
+        say(json.dumps(facts[0] if alone else facts, indent=2, ensure_ascii=False))
     elif alone:
-        typer.echo("\n".join(status_lines(found[0], names[0], terminal_width())))
+        say("\n".join(status_lines(found[0], names[0], terminal_width())))
     elif found:
-        typer.echo("\n".join(status_table(found)))
+        say("\n".join(status_table(found)))
     else:
-        typer.echo(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
-
-
-def _status_of(reference: str, storage: Path) -> RunStatus:
-    """Return how that which ``reference`` names stands: the place to tell a job's handle from a run."""
-    from orchestrator.records import RunFolder, status_or_damage
-
-    return status_or_damage(RunFolder.open(reference, storage))
+        say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
 
 
 def repair(run: RunName, storage: Storage = RUNS) -> None:
@@ -78,10 +93,10 @@ def repair(run: RunName, storage: Storage = RUNS) -> None:
     repaired = repair_run(run, storage)
     name = said_name(str(repaired.folder.path), str(storage))
     for file, moved in repaired.moved.items():
-        typer.echo(f"{file}: {len(moved)} of {repaired.lines[file]} lines moved to {file}.damaged")
+        say(f"{file}: {len(moved)} of {repaired.lines[file]} lines moved to {file}.damaged")
         for number, why in moved.items():
-            typer.echo(f"  line {number}: {why}")
+            say(f"  line {number}: {why}")
     if repaired.moved:
-        typer.echo(f"next: orchestrator resume {name} trains what is gone")
+        say(f"next: orchestrator resume {name} trains what is gone")
     else:
-        typer.echo(f"{name}: every line of its records is whole; nothing was changed")
+        say(f"{name}: every line of its records is whole; nothing was changed")

@@ -65,8 +65,9 @@ class DiskWait:
     def _fits(self, needed: int) -> bool:
         """Return whether so much can be written: quotas and reserves are known to the file system alone."""
         probe = self._folder / f".room-{os.getpid()}"
+        probe.unlink(missing_ok=True)
         try:
-            with probe.open("wb") as file:
+            with probe.open("xb") as file:  # new, so that nothing a link leads to is filled
                 for _ in range((needed + ROOM) // ROOM + 1):
                     file.write(bytes(ROOM))
         except OSError as error:

@@ -81,7 +81,8 @@ def remaining(
         if spec.trial not in over
     )
     left = replace(prepared, plan=replace(plan, trials=pending))
-    scheduler = PassedBefore(scheduler, _reached(records)) if again else scheduler
+    if again:
+        scheduler = PassedBefore(scheduler, _reached(records), _stops(records, decided))
     return Resumed(left, records, scheduler, endings)
 
 
@@ -119,12 +120,17 @@ def stopped(
         "value": row["metrics"].get(records.metric),
         "cutoff": decision.cutoff,
     }
-    seconds = sum(float(each["seconds"]) for each in records.epochs_of(trial.trial))
+    seconds = trained_seconds(records, trial.trial)
     told = {field.name: getattr(trial, field.name, None) for field in fields(TrialEnd)}
     about = {name: value for name, value in told.items() if value is not None}
     return TrialEnd(
         **{"seconds": seconds} | about | {"status": "stopped", "stopped_by": stopped_by}
     )
+
+
+def trained_seconds(records: RunRecords, trial: str) -> float:
+    """Return how long a trial has trained."""
+    return sum(float(row["seconds"]) for row in records.epochs_of(trial))
 
 
 def last_epoch(records: RunRecords, trial: str) -> int:
@@ -162,6 +168,17 @@ def _reached(records: RunRecords) -> dict[str, int]:
     for row in records.epochs:
         reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
     return reached
+
+
+def _stops(records: RunRecords, decided: tuple[TrialEnd, ...]) -> dict[str, tuple[int, Decision]]:
+    """Return where trials were stopped, {trial: (epoch, decision)}: a gap before that is trained up to it."""
+    found = {}
+    ends: tuple[TrialRecord | TrialEnd, ...] = (*records.trials, *decided)
+    for end in ends:
+        by = end.stopped_by or {}
+        if by.get("epoch") and "cutoff" in by:
+            found[end.trial] = (int(by["epoch"]), Decision(stop=True, cutoff=by["cutoff"]))
+    return found
 
 
 def _is_open(trial: TrialRecord) -> bool:

@@ -78,7 +78,7 @@ class DriverLock:
 
     def _write(self, driver: Driver) -> None:
         try:
-            descriptor = os.open(self.file, os.O_RDWR)
+            descriptor = os.open(self.file, os.O_RDWR | os.O_NOFOLLOW)
         except FileNotFoundError:
             self._put_back(driver)
             return

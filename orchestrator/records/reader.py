@@ -29,9 +29,7 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
     Raises UnknownNameError where there is no such run and RecordError where a record is damaged.
     """
     folder = RunFolder.open(path, storage)
-    driver = see_driver(
-        folder
-    )  # first: one that ends after this look has recorded it in what is read next
+    driver = see_driver(folder)  # first: what one does after this look is in what is read next
     events = read_events(folder)
     return RunRecords(
         folder=folder,

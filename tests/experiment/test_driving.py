@@ -32,13 +32,14 @@ def until(condition):
 
 def rob(folder):
     """Take the run over, as another machine does that believes this one dead."""
-    folder.driver_file.unlink()
-    return acquire(folder.driver_file, me=FAR)
+    thief = acquire(folder.path / "other.json", me=FAR)
+    thief.file = thief.file.replace(folder.driver_file)
+    return thief
 
 
 def test_the_heart_beats_and_tells_what_is_recorded(folder):
     with driving(folder) as driven:
-        driven.tally.begin("val_accuracy", "max", 4)
+        driven.tally.begin("val_accuracy", "max", ["00000"])
         with RunWriter(folder, Pen(driven.check), driven.tally) as writer:
             writer.trial_started("00000", 0, 1, {})
             row = {"trial": "00000", "epoch": 1, "metrics": {"val_accuracy": 0.5}, "seconds": 1}

@@ -96,7 +96,7 @@ def test_a_changed_scheduler_decides_nothing_that_is_past_but_remembers_it(writt
     run.writes((0, [0.9] * 9, "finished"), (1, [0.1] * 4, "interrupted"), event="run_interrupted")
     extended = extend(run, scheduler="{asha: {reduction_factor: 2}}")
     assert (pending(extended), ends(extended)) == (["00001", "00002"], {})
-    assert extended.scheduler.rungs[4] == {"00000": 0.9, "00001": 0.1}
+    assert set(extended.scheduler.review(4)) == {"00000", "00001"}
     assert extended.scheduler.report("00001", 8, 0.1).stop
 
 
@@ -116,7 +116,8 @@ def test_the_event_alone_makes_the_extension_whatever_died_after_it(written):
     again = prepare_to_resume(run.folder)
     assert pending(again) == pending(extended)
     assert again.prepared.plan.epochs == 9
-    assert again.scheduler.rungs == extended.scheduler.rungs
+    assert again.scheduler.milestones == (1, 3)
+    assert again.scheduler.review(3) == extended.scheduler.review(3) != {}
     commit(run, again)
     assert yaml.safe_load(run.folder.experiment_file.read_text())["caviar"]["num_samples"] == 8
 
@@ -206,3 +207,13 @@ def test_resume_of_an_extended_run_gives_up_nothing_it_had_finished(written):
         writer.trial_started(spec.trial, spec.index, spec.seed, spec.hyperparameters)
         writer.trial_ended(TrialEnd(spec.trial, "failed", 0.1))
     assert pending(prepare_to_resume(run.folder)) == []
+
+
+def test_a_trial_that_lost_an_epoch_is_trained_from_its_beginning_others_stay(written):
+    run = written(caviar=NONE).writes(*FOUR)
+    commit(run, extend(run, epochs=5))
+    run.writes((1, [0.1, 0.2, 0.4, 0.5, 0.6], "finished"), (2, [0.1, 0.2, 0.5, 0.6], "finished"))
+    lines = run.folder.epochs_file.read_text().splitlines()
+    kept = [line for line in lines if '"00003", "epoch": 2' not in line]
+    run.folder.epochs_file.write_text("\n".join(kept) + "\n")
+    assert pending(extend(run, num_samples=5)) == ["00000", "00002", "00003", "00004"]

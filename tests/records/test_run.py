@@ -127,7 +127,7 @@ def test_an_unknown_run_is_refused(tmp_path):
         (
             "trials_file",
             '{"event": "ended", "trial": "00001", "status": "failed", "time": "2026-11-22T08:00:00+00:00"}',
-            "line 1.*started before",
+            "line 1.*started before.*orchestrator repair",
         ),
         (
             "epochs_file",

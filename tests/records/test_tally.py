@@ -19,7 +19,7 @@ def folder(tmp_path):
 @pytest.fixture
 def tally():
     tally = Tally()
-    tally.begin("val_loss", "min", 3)
+    tally.begin("val_loss", "min", ["00000", "00001", "00002"])
     return tally
 
 
@@ -44,7 +44,7 @@ def test_what_is_recorded_is_tallied(folder, tally):
     assert (pulse.best_trial, pulse.best, pulse.slowest_epoch) == ("00000", 0.25, 7.0)
 
     later = Tally()
-    later.begin("val_loss", "min", 2, records)
+    later.begin("val_loss", "min", ["00001", "00002"], records)
     facts = ("trials_done", "trials", "epochs", "best", "best_trial", "slowest_epoch")
     assert [getattr(later.pulse, f) for f in facts] == [getattr(pulse, f) for f in facts]
 
