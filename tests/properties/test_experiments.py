@@ -57,7 +57,9 @@ def judge(content: Any, folder: Path) -> None:
     with refused_or_right(folder):
         experiment = read_experiment(content)
         again = parse_experiment(yaml.safe_load(to_yaml(experiment)))
-        assert again.model_dump() == experiment.model_dump()
+        assert repr(again.model_dump()) == repr(
+            experiment.model_dump()
+        )  # NaN is not equal to itself
         if experiment.caviar.num_samples > 50 or experiment.strategy == "panda":
             return
         preview_text(preview_experiment(experiment), 80)
