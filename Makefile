@@ -14,10 +14,11 @@ BENCHABLE := .venv/.installed-bench
 FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda clean
+.PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda \
+  chaos integration-kubernetes lock clean
 
 help:  ## this list
-	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(RUNNABLE)  ## .venv with the project in it; the command is .venv/bin/orchestrator
 
@@ -53,6 +54,16 @@ bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the sam
 
 bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad learning rates; ARGS=--quick
 	$(BIN)/python benchmarks/panda.py $(ARGS)
+
+chaos: $(TESTABLE)  ## runs killed, torn and starved at random moments, and resumed; ARGS='--seed 1 --only node'
+	$(BIN)/python -m tests.chaos $(ARGS)
+
+integration-kubernetes: $(TESTABLE)  ## k8s/ on a real API server and node, built here: minutes, root, Debian
+	$(BIN)/python -m pytest -m slow tests/integration/kubernetes
+
+lock: $(TESTABLE)  ## the container image's versions anew, from pyproject.toml
+	$(PIP) uv
+	PATH="$(CURDIR)/$(BIN):$$PATH" docker/lock.sh
 
 clean:  ## remove .venv and caches; runs/ stays
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.config import Experiment
-    from orchestrator.experiment import Run, open_run, run
+    from orchestrator.experiment import Run, extend, open_run, resume, run
 
-__all__ = ["Experiment", "Run", "open_run", "run"]
+__all__ = ["Experiment", "Run", "extend", "open_run", "resume", "run"]
 
 _HOMES = {
     "Experiment": "orchestrator.config",
     "Run": "orchestrator.experiment",
+    "extend": "orchestrator.experiment",
     "open_run": "orchestrator.experiment",
+    "resume": "orchestrator.experiment",
     "run": "orchestrator.experiment",
 }
 

@@ -17,10 +17,13 @@ from orchestrator.config import (
     MedianOptions,
     PandaOptions,
     parse_document,
+    parse_experiment,
 )
 from orchestrator.config.document import parse_value
 from orchestrator.config.sitter_options import BranchAndCompareOptions
 from orchestrator.config.span import Span
+from orchestrator.config.targets import TolerationOptions, WorkerGroupOptions
+from orchestrator.config.targets.written import DEFAULTS as TARGET_DEFAULTS
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.training.decay import SCHEDULES
@@ -35,8 +38,12 @@ ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type doe
     "panda.sitter.branch_and_compare": BranchAndCompareOptions,
     "caviar.scheduler.asha": AshaOptions,
     "caviar.scheduler.median": MedianOptions,
+    **{f"target.{name}": options for name, options in TARGET_DEFAULTS.items()},
+    "target.kuberay.workers": WorkerGroupOptions,
+    "target.kuberay.tolerations": TolerationOptions,
 }
 SHORT = {"caviar.scheduler": "asha", "panda.sitter.branch_and_compare": "off"}
+SHORT |= {"target.kuberay.workers": [{}]}
 
 
 def keys(options: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -89,9 +96,13 @@ def test_every_short_form_on_the_page_is_a_domain():
     assert len(Space.parse({f"h{at}": form for at, form in enumerate(forms)}).names) == 7
 
 
-def test_every_example_space_on_the_page_can_be_drawn_from():
+def test_every_example_on_the_page_is_a_target_or_a_space_to_draw_from():
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
-        assert Space.parse(parse_document(block, Path("page")).content["search_space"]).draw(0, 0)
+        content = parse_document(block, Path("page")).content
+        if "target" in content:
+            parse_experiment({"model": "mlp", "data": "digits", "search_space": "mlp", **content})
+        else:
+            assert Space.parse(content["search_space"]).draw(0, 0)
 
 
 @pytest.mark.parametrize("name", [*DEFAULTS, "batch_norm_momentum"])

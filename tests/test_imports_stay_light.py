@@ -23,6 +23,7 @@ LIGHT = (
     "orchestrator.searchers",
     "orchestrator.sitter",
     "orchestrator.strategies",
+    "orchestrator.targets",
     "orchestrator.training",
 )
 

@@ -19,6 +19,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 BY_PANDAS = {"jinja2", "tabulate"}  # imported when a table becomes LaTeX or Markdown
 PROVIDED = {"tensorflow-cpu": "tensorflow", "scikit-learn": "sklearn", "pyyaml": "yaml"}
 WITH_PYDANTIC = {"pydantic_core"}
+WITH_KUBERNETES = {"urllib3"}
 
 
 def required(requirements: list[str]) -> set[str]:
@@ -42,7 +43,8 @@ def imported(*folders: str) -> set[str]:
 
 def test_every_import_of_the_package_and_the_models_is_a_dependency():
     declared = required(PROJECT["project"]["dependencies"]) | WITH_PYDANTIC
-    optional = required(PROJECT["project"]["optional-dependencies"]["mnist"])
+    extras = PROJECT["project"]["optional-dependencies"]
+    optional = required(extras["mnist"] + extras["kubernetes"]) | WITH_KUBERNETES
     assert imported("orchestrator", "models") <= declared | optional
 
 

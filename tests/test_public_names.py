@@ -6,7 +6,7 @@ import orchestrator
 
 
 def test_the_public_names_are_these():
-    assert orchestrator.__all__ == ["Experiment", "Run", "open_run", "run"]
+    assert orchestrator.__all__ == ["Experiment", "Run", "extend", "open_run", "resume", "run"]
 
 
 def test_every_public_name_is_there():

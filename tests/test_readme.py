@@ -63,7 +63,13 @@ def shell(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=folder,
-        env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "COLUMNS": "80"},
+        env={
+            **os.environ,
+            "PATH": path,
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "80",
+            "XDG_STATE_HOME": str(folder / "state"),
+        },
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

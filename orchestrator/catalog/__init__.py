@@ -7,7 +7,7 @@ file (``./net.py:build_wide``), a dotted name is an installed module (``package.
 
 from __future__ import annotations
 
-from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_folder, bundled_names
+from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.find import find_data, find_model, find_space
 from orchestrator.catalog.guard import UsersCode
 from orchestrator.catalog.references import CallableReference, DataReference
@@ -18,6 +18,7 @@ __all__ = [
     "CallableReference",
     "DataReference",
     "UsersCode",
+    "bundled_file",
     "bundled_folder",
     "bundled_names",
     "code_fingerprint",

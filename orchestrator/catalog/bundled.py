@@ -7,7 +7,7 @@ from typing import Literal
 
 from orchestrator.errors import PlaceError
 
-BundledKind = Literal["models", "search_spaces", "examples"]
+BundledKind = Literal["models", "search_spaces", "examples", "slurm", "docker", "k8s"]
 
 BUNDLED_DATA = ("digits", "mnist5k")
 """The data sets a bare word can name; ``orchestrator.data`` has one reader for each."""
@@ -16,6 +16,7 @@ _ENDINGS: dict[BundledKind, str] = {
     "models": ".py",
     "search_spaces": ".yaml",
     "examples": ".yaml",
+    "slurm": ".sh",
 }
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -33,7 +34,7 @@ def bundled_folder(kind: BundledKind) -> Path:
 
 def bundled_names(kind: BundledKind) -> tuple[str, ...]:
     """Return the sorted names of the bundled files of one kind: being there is all it takes."""
-    ending = _ENDINGS[kind]
+    ending = _ENDINGS.get(kind, "")
     files = bundled_folder(kind).glob(f"*{ending}")
     return tuple(sorted(file.stem for file in files if not file.name.startswith(("_", "."))))
 

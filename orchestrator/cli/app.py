@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import babysitting, continuing, files, looking, place, running
+from orchestrator.cli import (
+    babysitting,
+    continuing,
+    extending,
+    files,
+    looking,
+    place,
+    running,
+    standing,
+    submitting,
+)
 from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
 from orchestrator.cli.say import say
 from orchestrator.errors import OrchestratorError
@@ -39,9 +50,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-PANELS = {
+PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "Before a run": (files.init, files.preview, files.schema),
-    "A run": (running.run, continuing.resume),
+    "A run": (
+        running.run,
+        continuing.resume,
+        extending.extend,
+        standing.status,
+        standing.repair,
+    ),
+    "A run elsewhere": (
+        submitting.submit,
+        submitting.logs,
+        submitting.fetch,
+        submitting.jobs,
+    ),
     "A model in training": (
         babysitting.set_,
         babysitting.pause,

@@ -12,6 +12,7 @@ import typer
 from orchestrator.cli.destination import destination, terminal_width
 from orchestrator.cli.options import RUNS, Format, Output, Storage
 from orchestrator.cli.say import say
+from orchestrator.cli.submitting import stop_job
 from orchestrator.errors import RequestError, explain
 
 if TYPE_CHECKING:
@@ -23,6 +24,14 @@ PandaName = Annotated[
     typer.Argument(
         metavar="RUN[/TRIAL]",
         help="A run's name or the path of its folder; with /NAME, its branch of that name.",
+        show_default=False,
+    ),
+]
+PandaOrJob = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN[/TRIAL]|HANDLE",
+        help="A panda, or a job that submit printed (slurm://421).",
         show_default=False,
     ),
 ]
@@ -127,8 +136,11 @@ def note(
     _ask(run, storage, lambda panda: panda.note(text))
 
 
-def stop(run: PandaName, why: Why = None, at_day: AtDay = None, storage: Storage = RUNS) -> None:
-    """End the training as though its days were over; the model is examined and kept."""
+def stop(run: PandaOrJob, why: Why = None, at_day: AtDay = None, storage: Storage = RUNS) -> None:
+    """End a panda as though its days were over, its model kept; or interrupt a job, to go on later."""
+    if "://" in run:
+        stop_job(run, {"--why": why, "--at-day": at_day})
+        return
     _ask(run, storage, lambda panda: panda.stop(why, at_day))
 
 

@@ -9,7 +9,7 @@ import typer
 
 from orchestrator.cli.destination import destination
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
-from orchestrator.cli.options import RUNS, Format, Output, RunName, Storage
+from orchestrator.cli.options import RUNS, Address, Format, Output, RunName, Storage
 from orchestrator.cli.running import print_outcome
 from orchestrator.cli.say import say
 
@@ -19,7 +19,11 @@ Recipe = Annotated[
 
 
 def resume(
-    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+    run: RunName,
+    storage: Storage = RUNS,
+    address: Address = None,
+    format: Format = None,
+    output: Output = None,
 ) -> None:
     """Go on with a run that was cut off: Ctrl-C, a kill, a reboot."""
     from orchestrator.experiment import resume as resume_run

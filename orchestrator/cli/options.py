@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -64,6 +65,25 @@ Overrides = Annotated[
         metavar="KEY=VALUE",
         show_default=False,
         help="Override a key of the file: --set epochs=9 --set caviar.num_samples=8.",
+    ),
+]
+
+
+def _joined(address: str | None) -> str | None:
+    """Let Ray, and all that asks where it is, know the cluster that was named."""
+    if address is not None:
+        os.environ["RAY_ADDRESS"] = address
+    return address
+
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        callback=_joined,
+        show_default=False,
+        help="Join this Ray cluster, as RAY_ADDRESS says, instead of starting one here.",
     ),
 ]
 Storage = Annotated[

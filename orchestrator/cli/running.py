@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli.destination import Destination, destination, terminal_width
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
-from orchestrator.cli.options import ExperimentFile, Format, Output, Overrides
+from orchestrator.cli.options import Address, ExperimentFile, Format, Output, Overrides
 from orchestrator.cli.say import say
 
 if TYPE_CHECKING:
@@ -24,10 +24,11 @@ OrResume = Annotated[
 TOP = 10
 
 
-def run(
+def run(  # noqa: PLR0913 (a command's parameters are its flags)
     file: ExperimentFile,
     overrides: Overrides = None,
     or_resume: OrResume = False,
+    address: Address = None,
     format: Format = None,
     output: Output = None,
 ) -> None:

@@ -12,9 +12,9 @@ import typer
 from orchestrator.redaction import redact
 
 
-def say(text: str, err: bool = False) -> None:
-    """Print lines on stdout, or on stderr."""
-    typer.echo("\n".join(visible(line) for line in redact(text).split("\n")), err=err)
+def say(text: str, err: bool = False, nl: bool = True) -> None:
+    """Print lines on stdout, or on stderr; without ``nl`` the last one is not ended."""
+    typer.echo("\n".join(visible(line) for line in redact(text).split("\n")), err=err, nl=nl)
 
 
 def visible(line: str) -> str:

@@ -20,6 +20,12 @@ from orchestrator.config.sitter_options import (
     PlateauOptions,
     SitterOptions,
 )
+from orchestrator.config.targets import (
+    TargetOptions,
+    TolerationOptions,
+    WorkerGroupOptions,
+)
+from orchestrator.config.targets.written import DEFAULTS
 from orchestrator.domains.refusal import shown
 from orchestrator.errors import explain
 
@@ -39,6 +45,10 @@ _SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("resources",): ResourceOptions,
     ("limits",): LimitOptions,
     ("retries",): RetryOptions,
+    ("target",): TargetOptions,
+    **{("target", name): options for name, options in DEFAULTS.items()},
+    ("target", "kuberay", "workers"): WorkerGroupOptions,
+    ("target", "kuberay", "tolerations"): TolerationOptions,
 }
 _EXPECTED = {
     "int_type": "a whole number",
@@ -114,7 +124,10 @@ def _unknown_key(path: KeyPath, where: str) -> str:
     key = str(path[-1])
     section = _section(path[:-1])
     known = keys_of(section) if section else ()
-    elsewhere = [place for place, model in _SECTIONS.items() if key in keys_of(model)]
+    # Targets share words with one another and with the rest.
+    sections = {} if path[0] == "target" else _SECTIONS
+    elsewhere = [place for place, model in sections.items() if key in keys_of(model)]
+    elsewhere = [place for place in elsewhere if place[:1] != ("target",)]
     if elsewhere:
         home = dotted(elsewhere[0]) or "the top level"
         return explain(where, f"unknown key here; it belongs to {home}", key)

@@ -20,6 +20,7 @@ from orchestrator.config.scheduler_options import (
     SchedulerOptions,
 )
 from orchestrator.config.span import Length
+from orchestrator.config.targets import Target
 from orchestrator.redaction import redact
 
 __all__ = [
@@ -176,6 +177,11 @@ class Experiment(Options):
         default="final",
         description="When BatchNormalization's averages are computed anew over training rows;"
         " the final model's always are.",
+    )
+    target: Target = Field(
+        default=None,
+        description="Where submit takes it: a name, or options such as {slurm: {nodes: 2}}."
+        " run does not look at it.",
     )
     _folder: Path = PrivateAttr(default_factory=Path)
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)

@@ -54,6 +54,8 @@ def _spelt_out(path: KeyPath, value: Any) -> Any:
         return {value: {}}
     if isinstance(value, str) and path == ("panda", "sitter"):
         return {"mode": value}
+    if isinstance(value, str) and path == ("target",):
+        return {value: {}}
     if value in ("off", "on") and path == ("panda", "sitter", "branch_and_compare"):
         return {}
     return value

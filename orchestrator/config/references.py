@@ -22,10 +22,12 @@ def resolved(document: Document) -> tuple[Document, dict[KeyPath, Any]]:
     """Return a document with its references replaced by their values, and the texts that held them.
 
     The values are secrets from here on: ``redaction`` keeps them out of whatever is written. Raises
-    ExperimentFileError, a line for each reference that is misspelt, not set or out of place.
+    ExperimentFileError, a line for each reference that is misspelt, not set or out of place. Those of a target are
+    its own to read, when something is submitted to it: they are left as they stand.
     """
     _check_unicode(document, document.content, ())
-    written = {path: text for path, text in _texts(document.content, ()) if _BEGUN.search(text)}
+    texts = (each for each in _texts(document.content, ()) if each[0][0] != "target")  # read there
+    written = {path: text for path, text in texts if _BEGUN.search(text)}
     faults = [fault for path, text in written.items() for fault in _faults(document, path, text)]
     if faults:
         raise ExperimentFileError("\n".join(faults))
@@ -36,7 +38,11 @@ def resolved(document: Document) -> tuple[Document, dict[KeyPath, Any]]:
     if not written:
         return document, {}
     kept = dict(_kept(document.content, path, text) for path, text in written.items())
-    return replace(document, content=_with_values(document.content, values)), kept
+    content = {
+        key: item if key == "target" else _with_values(item, values)
+        for key, item in document.content.items()
+    }
+    return replace(document, content=content), kept
 
 
 def as_written(content: dict[str, Any], kept: Mapping[KeyPath, Any]) -> dict[str, Any]:

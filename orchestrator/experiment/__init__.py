@@ -2,7 +2,7 @@
 
 from orchestrator.experiment.babysitting import Panda, open_panda
 from orchestrator.experiment.export import export_model
-from orchestrator.experiment.flow import resume, run
+from orchestrator.experiment.flow import extend, resume, run
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.run import Run, open_run
 
@@ -11,6 +11,7 @@ __all__ = [
     "Prepared",
     "Run",
     "export_model",
+    "extend",
     "open_panda",
     "open_run",
     "prepare",

@@ -43,7 +43,7 @@ def find_trial(reference: str, storage: str | Path) -> tuple[RunRecords, TrialRe
             raise
         records = read_run(RunFolder.open(run, storage).path)
     if not name:
-        best = [trial for trial in records.ranked if records.best_of(trial.trial) is not None]
+        best = records.contenders
         if not best:
             raise RecordError(f"{reference}: expected a run with a trial that trained.")
         return records, best[0]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from orchestrator.config import Experiment
 from orchestrator.experiment.driving import Driving, driving
+from orchestrator.experiment.extending import prepare_to_extend, write_down
+from orchestrator.experiment.growth import Growth, More
 from orchestrator.experiment.interrupts import asked_to_stop
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
-from orchestrator.experiment.resuming import Resumed, driver, prepare_to_resume
+from orchestrator.experiment.remaining import Resumed
+from orchestrator.experiment.resuming import driver, prepare_to_resume
 from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder
 from orchestrator.strategies import Plan
@@ -56,6 +59,28 @@ def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs
     return Run(folder)
 
 
+def extend(
+    run: str | Path | Run,
+    overrides: Sequence[str] = (),
+    *,
+    force: bool = False,
+    progress: bool = True,
+    storage: str | Path = "./runs",
+    **more: Unpack[More],
+) -> Run:
+    """Make a run longer and train what it has then left to do, with its history; return it.
+
+    ``num_samples``, ``epochs`` and ``days`` are new totals, or as ``"+64"`` on top of what there is; ``scheduler``
+    decides from now on; ``overrides`` are ``key.path=value``. What would make further trials incomparable with those
+    there are is refused, unless ``force`` keeps them apart in a group of their own.
+    """
+    folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
+    with driving(folder) as driven:
+        extended = prepare_to_extend(folder, Growth(dict(more), overrides), force)
+        _trained(extended, folder, driven, progress)
+    return Run(folder)
+
+
 def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool) -> None:
     """Run what is left of the plan, every event of it recorded and shown, to the tables."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
@@ -64,10 +89,9 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
     from orchestrator.tuning.run import run_plan
 
     plan = resumed.prepared.plan
-    shown = _view(plan) if progress else NullView()
-    driven.tally.begin(
-        plan.metric, plan.mode, len(plan.trials) + len(resumed.endings), resumed.records
-    )
+    waiting = {spec.trial for spec in plan.trials} | {end.trial for end in resumed.endings}
+    shown = _view(plan, len(waiting)) if progress else NullView()
+    driven.tally.begin(plan.metric, plan.mode, waiting, resumed.records)
     with (
         asked_to_stop() as asked,
         shown as view,
@@ -75,6 +99,7 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
     ):
         if driven.taken_from:
             recorder.event("taken_over", **{"from": driven.taken_from})
+        write_down(resumed, folder, recorder)
         recorder.event("run_started", **driver())
         if resumed.records is not None:
             recorder.remember(resumed.records)
@@ -97,13 +122,13 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
     _write_tables(folder)
 
 
-def _view(plan: Plan) -> View:
-    """Return what shows a run on this terminal."""
+def _view(plan: Plan, trials: int) -> View:
+    """Return what shows a run of so many trials on this terminal."""
     from orchestrator.report import open_panda_view, open_view
 
     if plan.nursery is not None:
         return open_panda_view(plan.nursery.days, plan.metric, plan.mode)
-    return open_view(len(plan.trials), plan.epochs, plan.metric, plan.mode)
+    return open_view(trials, plan.epochs, plan.metric, plan.mode)
 
 
 def _new_folder(prepared: Prepared) -> RunFolder:

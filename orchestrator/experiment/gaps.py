@@ -9,18 +9,27 @@ from orchestrator.strategies import Plan
 def incomplete_trials(records: RunRecords, plan: Plan) -> set[str]:
     """Return the trials that have to be trained from their beginning, so that what is missing is recorded.
 
-    Everything else they tell is known already. A panda is left as it is: what was asked of it cannot be asked again.
+    Everything else they tell is known already. A panda is left as it is: what was asked of it cannot be asked again;
+    so are trials of an older group, whose data or code may be gone.
     """
     if plan.nursery is not None:
         return set()
-    return {trial.trial for trial in records.trials if _lacks_epochs(trial, records, plan.epochs)}
+    lengths = _full_lengths(records, plan)
+    newest = (trial for trial in records.trials if trial.group == records.group)
+    return {trial.trial for trial in newest if _lacks_epochs(trial, records, lengths)}
 
 
-def _lacks_epochs(trial: TrialRecord, records: RunRecords, epochs: int) -> bool:
+def _full_lengths(records: RunRecords, plan: Plan) -> list[int]:
+    """Return how many epochs a finished trial may have: today's, and those before each extension."""
+    extended = [event.get("changes", {}).get("epochs") for event in records.extensions]
+    return sorted({plan.epochs} | {int(change[0]) for change in extended if change})
+
+
+def _lacks_epochs(trial: TrialRecord, records: RunRecords, lengths: list[int]) -> bool:
     there = {int(row["epoch"]) for row in records.epochs_of(trial.trial)}
     last = max(there, default=0)
     if trial.ending == "finished":
-        last = max(last, epochs)
+        last = next((length for length in lengths if length >= last), last)
     if trial.ending == "stopped":
         last = max(last, int((trial.stopped_by or {}).get("epoch") or 0))
     return len(there) < last

@@ -116,8 +116,12 @@ def read_space(plan: Plan, space: Space) -> Space:
 
 
 def available_cores() -> int:
-    """Return the cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Return the cores this process may use; in a job of Slurm those that it was given, bound to them or not."""
+    cores = (
+        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    )
+    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
+    return min(cores, int(given)) if given.isdecimal() and int(given) else cores
 
 
 def folder_of(experiment: Experiment) -> RunFolder:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.experiment.disk import DiskWait, LowDisk
 from orchestrator.experiment.gaps import incomplete_trials
+from orchestrator.experiment.leaders import Leaders
 from orchestrator.records import (
     Pen,
     RunFolder,
@@ -15,8 +16,6 @@ from orchestrator.records import (
     RunWriter,
     Tally,
     TrialEnd,
-    best_epoch,
-    is_better,
     read_run,
 )
 from orchestrator.strategies import Plan, TrialSpec
@@ -67,9 +66,8 @@ class Recorder:
         self._tally = driven.tally if driven else Tally()
         pen = Pen(driven.check if driven else Pen.may_write, self._disk.wait)
         self._writer = RunWriter(folder, pen, self._tally)
-        self._best: dict[str, tuple[int, float]] = {}
+        self._leaders = Leaders(folder, plan)
         self._running: dict[str, float] = {}
-        self._kept: list[str] = []
         self._told: dict[str, set[object]] = {}
 
     def __enter__(self) -> Self:
@@ -84,18 +82,14 @@ class Recorder:
 
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
-        # By epochs, not by trials: the line that a trial began may be the one that was lost.
-        for name in dict.fromkeys(str(row["trial"]) for row in before.epochs):
-            best = before.best_of(name)
-            if best is not None:
-                self._best[name] = best
+        self._leaders.remember(before)
         self._folder.sweep()
         again = incomplete_trials(before, self._plan)
         for name in again:
             self._last(name).unlink(missing_ok=True)
         for trial in before.trials:
             if trial.ending not in (None, "interrupted") and trial.trial not in again:
-                self._keep_best(trial.trial)
+                self._leaders.ended(trial.trial)
         for row in before.epochs:
             self._is_new(row["trial"], _name(row))
         for entry in before.journal:
@@ -106,8 +100,9 @@ class Recorder:
         """Note that a trial began."""
         self._warn_of_low_disk()
         self._running[spec.trial] = time.monotonic()
+        self._leaders.groups[spec.trial] = spec.group
         self._writer.trial_started(
-            spec.trial, spec.index, spec.seed, spec.hyperparameters, origin=spec.origin
+            spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
         )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 
@@ -117,11 +112,7 @@ class Recorder:
         if not rows:
             return
         self._writer.epochs(rows)
-        trial = rows[0]["trial"]
-        new = best_epoch(rows, self._plan.metric, self._plan.mode)
-        old = self._best.get(trial)
-        if new is not None and is_better(new[1], old[1] if old else None, self._plan.mode):
-            self._best[trial] = new
+        self._leaders.epochs(rows)
         self._view.epochs(rows)
 
     def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
@@ -140,11 +131,11 @@ class Recorder:
         self._writer.trial_ended(end)
         self._view.trial_ended(end)
         if self._plan.nursery is not None:
-            self._best_that_lives(end.trial)
+            self._leaders.set_best(end.trial, read_run(self._folder.path).best_of(end.trial))
         if end.status != "interrupted":
             self._last(end.trial).unlink(missing_ok=True)
             self._told.pop(end.trial, None)
-        self._keep_best(end.trial)
+        self._leaders.ended(end.trial)
 
     @property
     def paused_seconds(self) -> float:
@@ -178,19 +169,19 @@ class Recorder:
         self._view.note(f"went on after {seconds:.0f} s")
 
     def verdict(self) -> Any:
-        """Return which checkpoint to examine: the best trial's; None where no trial has one."""
+        """Return which checkpoint to examine: the best trial's; None where none of the newest group has one."""
         from orchestrator.tuning.job import Verdict
 
-        ranked = [trial for trial in self._kept if self._checkpoint(trial).exists()]
-        if not ranked:
+        first = self._leaders.first()
+        if first is None:
             return None
-        self._view.note(f"examining trial {ranked[0]}: recalibrating, validating, testing")
-        return Verdict(self._checkpoint(ranked[0]).resolve(), self._folder.best.resolve())
+        self._view.note(f"examining trial {first.stem}: recalibrating, validating, testing")
+        return Verdict(first.resolve(), self._folder.best.resolve())
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's scores."""
         trial = str(metrics["trial"])
-        self._writer.event("winner", metric=self._best[trial][1], **metrics)
+        self._writer.event("winner", metric=self._leaders.best[trial][1], **metrics)
 
     def not_judged(self, why: str) -> None:
         """Note that the winner could not be examined; its trial stays the best."""
@@ -213,28 +204,6 @@ class Recorder:
         warning = self._low_disk.warning()
         if warning is not None:
             self._view.note(warning)
-
-    def _best_that_lives(self, trial: str) -> None:
-        """Forget the bests of epochs that a rollback abandoned."""
-        self._best.pop(trial, None)
-        best = read_run(self._folder.path).best_of(trial)
-        if best is not None:
-            self._best[trial] = best
-
-    def _keep_best(self, trial: str) -> None:
-        """Keep the checkpoints of the best trials over the whole run, delete the others."""
-        sign = -1.0 if self._plan.mode == "max" else 1.0
-        candidates = [name for name in self._kept if name != trial]
-        candidates += [trial] if trial in self._best else []
-        candidates.sort(key=lambda name: (sign * self._best[name][1], name))
-        self._kept = candidates[: max(1, self._plan.keep_checkpoints)]
-        if trial not in self._kept:
-            self._checkpoint(trial).unlink(missing_ok=True)
-        for dropped in candidates[len(self._kept) :]:
-            self._checkpoint(dropped).unlink(missing_ok=True)
-
-    def _checkpoint(self, trial: str) -> Any:
-        return self._folder.checkpoints / f"{trial}.npz"
 
     def _last(self, trial: str) -> Any:
         return self._folder.checkpoints / f"{trial}.last.npz"

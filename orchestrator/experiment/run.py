@@ -53,16 +53,18 @@ class Run(Asking):
 
     @property
     def status(self) -> str:
-        """running, finished or interrupted."""
+        """running, paused, interrupted, finished or stuck."""
         return self.records.status
 
     @property
+    def since(self) -> str | None:
+        """When the run came to be as its status says (UTC); None where that is not known."""
+        return self.records.standing.since
+
+    @property
     def succeeded(self) -> bool:
-        """Whether a trial got through: finished or stopped in time, with a finite value."""
-        return any(
-            trial.status in ("finished", "stopped") and self.records.best_of(trial.trial)
-            for trial in self.records.trials
-        )
+        """Whether a trial of the newest group got through: finished or stopped in time, with a finite value."""
+        return any(trial.status in ("finished", "stopped") for trial in self.records.contenders)
 
     def reload(self) -> Run:
         """Return the run as it is on disk now."""
@@ -83,7 +85,7 @@ class Run(Asking):
     @property
     def best(self) -> Best | None:
         """The best trial, None where no trial has a finite value."""
-        for trial in self.records.ranked[:1]:
+        for trial in self.records.contenders[:1]:
             found = self.records.best_of(trial.trial)
             if found is None:
                 return None

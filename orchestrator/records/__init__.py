@@ -17,10 +17,12 @@ from orchestrator.records.requests import (
     user_at_host,
     write_request,
 )
-from orchestrator.records.run import RunRecords, TrialRecord
+from orchestrator.records.run import RunRecords
 from orchestrator.records.standing import SeenDriver, Standing, see_driver
+from orchestrator.records.status import RunStatus, run_status, status_or_damage
 from orchestrator.records.taking import Patience, acquire
 from orchestrator.records.tally import Tally
+from orchestrator.records.trial import TrialRecord
 from orchestrator.records.whole import DiskFull, is_full, write_atomically
 from orchestrator.records.writer import FailureKind, RunWriter, TrialEnd, trial_name
 
@@ -37,6 +39,7 @@ __all__ = [
     "Request",
     "RunFolder",
     "RunRecords",
+    "RunStatus",
     "RunWriter",
     "SeenDriver",
     "Standing",
@@ -53,7 +56,9 @@ __all__ = [
     "read_run",
     "requests_of",
     "run_names",
+    "run_status",
     "see_driver",
+    "status_or_damage",
     "trial_name",
     "user_at_host",
     "write_atomically",

@@ -9,25 +9,55 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from orchestrator.domains.refusal import shown
 from orchestrator.errors import RecordError, explain
 from orchestrator.records.folder import SAFE_NAME
-from orchestrator.records.journal import KINDS
+from orchestrator.records.journal import KINDS, REQUIRED
+from orchestrator.records.lines import way_out
+
+_REQUIRED = {
+    "trials.jsonl": ("event", "trial"),
+    "epochs.jsonl": ("trial", "epoch", "metrics", "seconds"),
+    "events.jsonl": ("event", "time"),
+    "journal.jsonl": REQUIRED,
+}
+_OF_A_KIND: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "trials.jsonl": {
+        "started": ("index", "seed", "hyperparameters", "time"),
+        "ended": ("status", "time"),
+    },
+    "events.jsonl": {"winner": ("trial", "epoch")},
+    "journal.jsonl": {"day": ("metrics",), "applied": ("action",)},
+}
+"""What a line needs besides, by its event or kind."""
 
 
-def check_line(line: Mapping[str, Any], required: tuple[str, ...], where: str) -> None:
-    """Raise RecordError for a field that is missing or that is not what its name says."""
+def check_record(file: Path, number: int, record: Mapping[str, Any]) -> None:
+    """Raise RecordError, naming file and line, for a field that is missing or that is not what its name says."""
+    required, kinds = _REQUIRED[file.name], _OF_A_KIND.get(file.name, {})
+    kind = record.get(required[0])
+    needed = (*required, *kinds.get(str(kind), ()))
+    where = f"{file}, line {number}"
+    fault = _fault(record, needed, where)
+    if fault is None and file.name == "trials.jsonl" and kind not in kinds:
+        fault = explain(where, "an event", kind, kinds)
+    if fault is not None:
+        raise RecordError(f"{fault} {way_out(file)}")
+
+
+def _fault(line: Mapping[str, Any], required: tuple[str, ...], where: str) -> str | None:
     for name in required:
         if name not in line:
-            raise RecordError(explain(where, f"the field {name!r}", shown(sorted(line))))
+            return explain(where, f"the field {name!r}", shown(sorted(line)))
     for name, value in line.items():
-        if name not in _CHECKS:
-            continue
-        holds, expected = _CHECKS[name]
-        if not (value is None and name not in required) and not holds(value):
-            raise RecordError(explain(f"{where}, {name}", f"expected {expected}", shown(value)))
+        if name in _CHECKS and not (value is None and name not in required):
+            holds, expected = _CHECKS[name]
+            if not holds(value):
+                return explain(f"{where}, {name}", f"expected {expected}", shown(value))
+    return None
 
 
 def is_name(value: Any) -> bool:
@@ -85,6 +115,10 @@ def _is_reason(value: Any) -> bool:
     return isinstance(value, Mapping) and isinstance(value.get("scheduler"), str)
 
 
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+
+
 _NAME = (is_name, "a name of letters, digits, '.', '_' and '-', not starting with '.'")
 _COUNT = (_is_count, "a whole number of at least 0")
 _TEXT = (_is_text, "a text")
@@ -92,7 +126,19 @@ _MAPPING = (_is_mapping, "a mapping")
 _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("trial", "branch"), _NAME),
     **dict.fromkeys(
-        ("epoch", "day", "index", "seed", "stretch", "to_day", "to_epoch", "attempts"), _COUNT
+        (
+            "epoch",
+            "day",
+            "index",
+            "seed",
+            "stretch",
+            "to_day",
+            "to_epoch",
+            "attempts",
+            "group",
+            "epochs_before",
+        ),
+        _COUNT,
     ),
     **dict.fromkeys(
         (
@@ -110,7 +156,8 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         ),
         _TEXT,
     ),
-    **dict.fromkeys(("hyperparameters", "arguments", "evidence"), _MAPPING),
+    **dict.fromkeys(("hyperparameters", "arguments", "evidence", "now"), _MAPPING),
+    **dict.fromkeys(("forced", "going_on"), (_are_texts, "a list of texts")),
     **dict.fromkeys(
         ("metrics", "validation", "validation_before_recalibration", "test"),
         (_are_metrics, "numbers by name"),

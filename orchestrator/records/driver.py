@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +25,7 @@ STALE_SECONDS = 60.0
 _WHY_SIGNS = 300
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _READS = 5
+_OWN = ("token", "started", "beat", "count")
 
 
 def now() -> str:
@@ -70,7 +70,7 @@ class Driver:
 
     def facts(self) -> dict[str, Any]:
         """Return everything as one flat mapping, as it stands in the file."""
-        own = {name: getattr(self, name) for name in ("token", "started", "beat", "count")}
+        own = {name: getattr(self, name) for name in _OWN}
         return own | asdict(self.process) | asdict(self.pulse)
 
 
@@ -108,19 +108,34 @@ def from_block(content: bytes) -> Driver | None:
     facts = from_line(content.rstrip(b" \n\x00"))
     if facts is None or not _TOKEN.fullmatch(str(facts.get("token"))):
         return None
-    try:
-        own = {name: facts[name] for name in ("token", "started", "beat", "count")}
-        return Driver(
-            process=ProcessIdentity(**_named(ProcessIdentity, facts)),
-            pulse=Pulse(**_named(Pulse, facts)),
-            **own,
-        )
-    except (KeyError, TypeError):
+    own: dict[str, Any] = {name: facts.get(name) for name in _OWN}
+    process: dict[str, Any] = {
+        field.name: facts.get(field.name) for field in fields(ProcessIdentity)
+    }
+    pulse: dict[str, Any] = {field.name: facts.get(field.name) for field in fields(Pulse)}
+    if not all(_holds(name, value) for name, value in (own | process | pulse).items()):
         return None
+    return Driver(process=ProcessIdentity(**process), pulse=Pulse(**pulse), **own)
 
 
-def _named(kind: Any, facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {field.name: facts[field.name] for field in fields(kind) if field.name in facts}
+def _holds(name: str, value: Any) -> bool:
+    """Return whether a value is what its name says: anyone can edit a text file."""
+    if value is None:
+        return name in ("why", "best", "best_trial")
+    if name in ("started", "beat", "since", "progressed"):
+        return _is_time(value)
+    if name in ("process_started", "best", "slowest_epoch"):
+        return isinstance(value, int | float)
+    if name in ("pid", "count", "trials_done", "trials", "epochs"):
+        return isinstance(value, int) and value >= 0
+    return isinstance(value, str)
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        return datetime.fromisoformat(value).tzinfo is not None
+    except (TypeError, ValueError):
+        return False
 
 
 def look(file: Path) -> Sighting | None:

@@ -9,23 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExperimentFileError, RecordError, explain
-from orchestrator.records.checking import check_line
+from orchestrator.records.checking import check_record
+from orchestrator.records.extensions import caught_up
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.journal import REQUIRED, told_once
-from orchestrator.records.lines import read_lines
+from orchestrator.records.journal import told_once
+from orchestrator.records.lines import read_lines, way_out
 from orchestrator.records.requests import requests_of
-from orchestrator.records.run import RunRecords, TrialRecord
+from orchestrator.records.run import RunRecords
 from orchestrator.records.standing import see_driver
+from orchestrator.records.trial import TrialRecord
 from orchestrator.records.writer import TrialEnd
 
 _ENDED_FIELDS = [field.name for field in fields(TrialEnd) if field.name not in ("trial", "status")]
-_EPOCH_FIELDS = ("trial", "epoch", "metrics", "seconds")
-_BY_EVENT = {
-    "started": ("index", "seed", "hyperparameters", "time"),
-    "ended": ("status", "time"),
-    "winner": ("trial", "epoch"),
-}
-_BY_KIND = {"day": ("metrics",), "applied": ("action",)}
 
 
 def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
@@ -34,20 +29,29 @@ def read_run(path: str | Path, storage: str | Path = "./runs") -> RunRecords:
     Raises UnknownNameError where there is no such run and RecordError where a record is damaged.
     """
     folder = RunFolder.open(path, storage)
-    driver = see_driver(
-        folder
-    )  # first: one that ends after this look has recorded it in what is read next
+    driver = see_driver(folder)  # first: what one does after this look is in what is read next
+    events = read_events(folder)
     return RunRecords(
         folder=folder,
-        experiment=_read_experiment(folder.experiment_file),
+        experiment=caught_up(_read_experiment(folder.experiment_file), events),
         manifest=_read_manifest(folder.manifest_file),
         trials=_read_trials(folder.trials_file),
-        epochs=_read_checked(folder.epochs_file, _EPOCH_FIELDS),
-        events=_read_checked(folder.events_file, ("event", "time"), _BY_EVENT),
-        journal=told_once(_read_checked(folder.journal_file, REQUIRED, _BY_KIND)),
+        epochs=_read_checked(folder.epochs_file),
+        events=events,
+        journal=told_once(_read_checked(folder.journal_file)),
         requests=tuple(requests_of(folder)),
         driver=driver,
     )
+
+
+def read_events(folder: RunFolder) -> tuple[dict[str, Any], ...]:
+    """Return what happened to a run as a whole, oldest first."""
+    return _read_checked(folder.events_file)
+
+
+def read_experiment_of(folder: RunFolder) -> dict[str, Any]:
+    """Return the complete experiment as a run keeps it."""
+    return _read_experiment(folder.experiment_file)
 
 
 def _read_experiment(file: Path) -> dict[str, Any]:
@@ -72,34 +76,26 @@ def _read_manifest(file: Path) -> dict[str, Any]:
     return manifest
 
 
-def _read_checked(
-    file: Path, required: tuple[str, ...], more: Mapping[str, tuple[str, ...]] | None = None
-) -> tuple[dict[str, Any], ...]:
-    """Return a file's records, each of which has the fields it cannot do without.
-
-    ``more`` are those that a line of a certain event, or of a certain kind of entry, needs besides.
-    """
+def _read_checked(file: Path) -> tuple[dict[str, Any], ...]:
+    """Return a file's records, each of which has the fields it cannot do without."""
     records = read_lines(file)
     for number, record in enumerate(records, start=1):
-        where = f"{file}, line {number}"
-        needed = (more or {}).get(str(record.get(required[0])), ())
-        check_line(record, (*required, *needed), where)
+        check_record(file, number, record)
     return tuple(records)
 
 
 def _read_trials(file: Path) -> tuple[TrialRecord, ...]:
     """Fold the lines into one record a trial: the last word about a trial counts."""
     trials: dict[str, TrialRecord] = {}
-    for number, line in enumerate(read_lines(file), start=1):
-        where = f"{file}, line {number}"
-        check_line(line, ("event", "trial", *_BY_EVENT.get(str(line.get("event")), ())), where)
+    for number, line in enumerate(_read_checked(file), start=1):
         name = line["trial"]
         if line["event"] == "started":
             trials[name] = _started(line)
-        elif line["event"] == "ended":
-            trials[name] = _ended(trials.get(name), line, where)
+        elif name in trials:
+            trials[name] = _ended(trials[name], line)
         else:
-            raise RecordError(explain(where, "an event", line["event"], ("started", "ended")))
+            unknown = explain(f"{file}, line {number}", "a trial that was started before", name)
+            raise RecordError(f"{unknown} {way_out(file)}")
     _check_ancestry(trials, file)
     return tuple(trials.values())
 
@@ -128,11 +124,10 @@ def _started(line: Mapping[str, Any]) -> TrialRecord:
         hyperparameters=line["hyperparameters"],
         started=line["time"],
         origin=line.get("origin"),
+        group=int(line.get("group") or 1),
     )
 
 
-def _ended(trial: TrialRecord | None, line: Mapping[str, Any], where: str) -> TrialRecord:
-    if trial is None:
-        raise RecordError(explain(where, "a trial that was started before", line["trial"]))
+def _ended(trial: TrialRecord, line: Mapping[str, Any]) -> TrialRecord:
     facts: dict[str, Any] = {name: line.get(name) for name in _ENDED_FIELDS}
     return replace(trial, ending=line["status"], ended=line["time"], **facts)

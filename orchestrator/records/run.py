@@ -9,51 +9,14 @@ from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
 from orchestrator.records.best import Mode, best_epoch
+from orchestrator.records.extensions import extensions_in, group_differences, in_order, last_winner
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
 from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
 from orchestrator.records.stretches import Line, TrialLines
+from orchestrator.records.trial import TrialRecord
 from orchestrator.redaction import restored
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """One trial, from its ``started`` line and, once it has one, its ``ended`` line.
-
-    ``origin`` is where a branch or a promoted trial comes from: {run (None: this one), trial, day,
-    epoch, and stretch, where it was written down}.
-    """
-
-    trial: str
-    index: int
-    seed: int
-    hyperparameters: Mapping[str, Any]
-    started: str
-    ended: str | None = None
-    ending: str | None = None
-    stopped_by: Mapping[str, Any] | None = None
-    error: str | None = None
-    error_file: str | None = None
-    parameters: int | None = None
-    path: str | None = None
-    path_reason: str | None = None
-    worker: str | None = None
-    rss_mb: float | None = None
-    failure: str | None = None
-    attempts: int | None = None
-    seconds: float | None = None
-    origin: Mapping[str, Any] | None = None
-
-    @property
-    def status(self) -> str:
-        """finished, stopped, failed, diverged, interrupted; running where no ending is recorded."""
-        return self.ending or "running"
-
-    @property
-    def is_branch(self) -> bool:
-        """Whether the trial forked from another one of the same run."""
-        return self.origin is not None and self.origin.get("run") is None
 
 
 @dataclass(frozen=True)
@@ -107,10 +70,37 @@ class RunRecords:
         return standing(self.events, self.driver, self._last_time)
 
     @property
+    def trials_done(self) -> int:
+        """How many trials have ended for good."""
+        return sum(trial.ending not in (None, "interrupted") for trial in self.trials)
+
+    @property
+    def planned_trials(self) -> int:
+        """How many trials the run was to have: a caviar's samples, else those there are."""
+        caviar = self.experiment.get("caviar")
+        planned = caviar.get("num_samples") if isinstance(caviar, dict) else None
+        is_caviar = self.experiment.get("strategy") == "caviar"
+        return int(planned) if is_caviar and planned else len(self.trials)
+
+    @property
     def winner(self) -> dict[str, Any] | None:
-        """The last ``winner`` event: trial, epoch, metric, validation and test scores."""
-        winners = [event for event in self.events if event["event"] == "winner"]
-        return winners[-1] if winners else None
+        """The ``winner`` event since the last extension: trial, epoch, metric, scores; or None."""
+        return last_winner(self.events)
+
+    @cached_property
+    def extensions(self) -> tuple[Mapping[str, Any], ...]:
+        """The ``extended`` events, oldest first."""
+        return extensions_in(self.events)
+
+    @cached_property
+    def groups(self) -> dict[int, tuple[str, ...]]:
+        """What sets each group of trials apart from the one before it; empty where all compare."""
+        return group_differences(self.events)
+
+    @property
+    def group(self) -> int:
+        """The newest group, to which trials that start now belong."""
+        return max(self.groups, default=1)
 
     @property
     def seconds(self) -> float:
@@ -172,14 +162,14 @@ class RunRecords:
 
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
-        """The trials, best first; ties by order of drawing; those without a finite value last."""
-        sign = -1.0 if self.mode == "max" else 1.0
+        """The trials of the newest group, best first and without a finite value last; then older groups'."""
+        return in_order(self.trials, self.best_of, self.mode)
 
-        def rank(trial: TrialRecord) -> tuple[bool, float, int]:
-            best = self.best_of(trial.trial)
-            return (best is None, sign * best[1] if best else 0.0, trial.index)
-
-        return tuple(sorted(self.trials, key=rank))
+    @property
+    def contenders(self) -> tuple[TrialRecord, ...]:
+        """The trials of the newest group that have a finite value, best first."""
+        newest = (trial for trial in self.ranked if trial.group == self.group)
+        return tuple(trial for trial in newest if self.best_of(trial.trial) is not None)
 
     @property
     def _last_time(self) -> str | None:

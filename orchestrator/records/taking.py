@@ -120,7 +120,8 @@ def _check_gone(seen: Sighting, place: Path, folder: Path, patience: Patience) -
 
 def _in_use(run: str, seen: Sighting, age: float) -> RunExistsError:
     """Return the refusal of a second driver."""
+    ago = "1 second" if round(age) == 1 else f"{age:.0f} seconds"
     return RunExistsError(
         f"{run}: expected a run that nobody drives. Received: one that {named(seen)} drives, whose last"
-        f" heartbeat was {age:.0f} seconds ago."
+        f" heartbeat was {ago} ago."
     )

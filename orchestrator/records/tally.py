@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -25,13 +25,17 @@ class Tally:
         self._open: set[str] = set()
         self._waiting: set[str] = set()
 
-    def begin(self, metric: str, mode: Mode, trials: int, before: RunRecords | None = None) -> None:
-        """Take up what a run is judged by, how many trials are to be trained, and what earlier drivers did."""
+    def begin(
+        self, metric: str, mode: Mode, waiting: Collection[str], before: RunRecords | None = None
+    ) -> None:
+        """Take up what a run is judged by, which trials are yet to end, and what earlier drivers did."""
         self._metric, self._mode = metric, mode
+        trials = len(waiting)
         if before is None:
             self.pulse = replace(self.pulse, trials=trials)
             return
-        over = {t.trial for t in before.trials if t.ending not in (None, "interrupted")}
+        ended = {t.trial for t in before.trials if t.ending not in (None, "interrupted")}
+        over = ended - set(waiting)  # a finished one may go on
         self._trials = {trial.trial for trial in before.trials}
         best = before.best_of(before.ranked[0].trial) if before.ranked else None
         self.pulse = replace(

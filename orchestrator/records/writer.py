@@ -79,10 +79,12 @@ class RunWriter:
         seed: int,
         hyperparameters: Mapping[str, Any],
         origin: Mapping[str, Any] | None = None,
+        **more: Any,
     ) -> None:
         """Record that a trial began; begun again (resumed), its earlier ending is void.
 
-        ``origin`` is where a branch forked: {run (None: this one), trial, day, epoch, stretch}.
+        ``origin`` is where a branch forked: {run (None: this one), trial, day, epoch, stretch};
+        ``more`` is ``group``, the group of comparable trials; left out, the first.
         """
         line = {
             "event": "started",
@@ -92,7 +94,9 @@ class RunWriter:
             "hyperparameters": hyperparameters,
             "time": _now(),
         }
-        self._trials.append(line if origin is None else {**line, "origin": origin})
+        if origin is not None:
+            line["origin"] = origin
+        self._trials.append(line | more)
         self._tally.trial_started(trial)
 
     def journal(self, entries: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:

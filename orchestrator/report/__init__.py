@@ -8,6 +8,7 @@ from orchestrator.report.comparing import compare_lines, compare_table
 from orchestrator.report.days import checkpoints_line, days_table
 from orchestrator.report.edges import edge_hints
 from orchestrator.report.files import write_csvs
+from orchestrator.report.jobs_table import jobs_table
 from orchestrator.report.journal_table import journal_lines, journal_table
 from orchestrator.report.live_view import LiveView
 from orchestrator.report.narrator import request_words
@@ -39,6 +40,7 @@ __all__ = [
     "draws_table",
     "edge_hints",
     "epochs_table",
+    "jobs_table",
     "journal_lines",
     "journal_table",
     "legend",

@@ -43,6 +43,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def minute(time: str) -> str:
+    """Return an ISO time (UTC) to the minute, as ``2026-11-22 08:51Z``."""
+    return f"{time[:16].replace('T', ' ')}Z"
+
+
 def shown_name(hyperparameter: str) -> str:
     """Return the name tables give a hyperparameter: ``one_minus_momentum`` is ``1-momentum``."""
     if hyperparameter.startswith(COMPLEMENT):

@@ -28,6 +28,11 @@ def trial(row: Row) -> str:
     return row.trial.trial
 
 
+def group(row: Row) -> int:
+    """Group of comparable trials, in a run that has several; those of the newest come first."""
+    return row.trial.group
+
+
 def status(row: Row) -> str:
     """finished, stopped (by the scheduler), failed, diverged, interrupted or running."""
     return row.trial.status
@@ -115,6 +120,7 @@ Column = Callable[[Row], Any]
 
 HEAD: tuple[tuple[str, Column], ...] = (
     ("trial", trial),
+    ("group", group),
     ("status", status),
     ("best_{metric}", best),
     ("best_epoch", best_epoch),

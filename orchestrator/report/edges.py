@@ -18,11 +18,11 @@ Edges = dict[str, str]
 
 def leading_trials(records: RunRecords) -> tuple[TrialRecord, ...]:
     """Return the trials whose edges matter: the best tenth, and three where there are ten."""
-    count = max(1, math.ceil(len(records.trials) / 10))
-    if len(records.trials) >= 10:
+    trials = sum(trial.group == records.group for trial in records.trials)
+    count = max(1, math.ceil(trials / 10))
+    if trials >= 10:
         count = max(3, count)
-    scored = [trial for trial in records.ranked if records.best_of(trial.trial) is not None]
-    return tuple(scored[:count])
+    return records.contenders[:count]
 
 
 def edges(records: RunRecords) -> dict[str, Edges]:

@@ -45,6 +45,7 @@ class Progress:
     running: dict[str, RunningTrial] = field(default_factory=dict)
     best: Best | None = None
     epochs_done: int = 0
+    untrained: int = 0  # ended without having been started: decided while nobody drove the run
     began: float = field(init=False)
     first_start: float | None = None
 
@@ -82,7 +83,8 @@ class Progress:
 
     def trial_ended(self, end: TrialEnd) -> None:
         """Count a trial as over."""
-        self.running.pop(end.trial, None)
+        if self.running.pop(end.trial, None) is None:
+            self.untrained += 1
         self.counts[end.status] += 1
 
     def share(self) -> float:
@@ -91,14 +93,15 @@ class Progress:
         Trials that are stopped early make the others of their kind shorter too: a running trial is
         measured against the mean length of those that are over, once there are some.
         """
-        if self.total_trials <= 0:
+        total, ended = self.total_trials - self.untrained, self.ended - self.untrained
+        if total <= 0:
             return 1.0
-        mine = sum(trial.epoch for trial in self.running.values())
+        mine = sum(len(trial.curve) for trial in self.running.values())
         length = float(self.epochs_each)
-        if self.ended:
-            length = max((self.epochs_done - mine) / self.ended, 1.0)
-        partly = sum(min(trial.epoch / length, 0.95) for trial in self.running.values())
-        return min((self.ended + partly) / self.total_trials, 1.0)
+        if ended:
+            length = max((self.epochs_done - mine) / ended, 1.0)
+        partly = sum(min(len(trial.curve) / length, 0.95) for trial in self.running.values())
+        return min((ended + partly) / total, 1.0)
 
     def time_left(self) -> str:
         """Return the time left in words, or nothing while there is too little to judge by."""

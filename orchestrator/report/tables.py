@@ -10,7 +10,7 @@ from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, read_run, run_names, trial_name
-from orchestrator.report.cells import shown_name
+from orchestrator.report.cells import minute, shown_name
 from orchestrator.report.columns import HEAD, TAIL, Row, hyperparameter_columns
 from orchestrator.report.edges import edges
 from orchestrator.report.frames import to_frame
@@ -23,13 +23,15 @@ def trials_table(records: RunRecords) -> pd.DataFrame:
     """Return one row a trial, best first; failed ones keep their row and say why."""
     hyperparameters = list(hyperparameter_columns(records))
     at_edge = edges(records)
-    columns = [(name.format(metric=records.metric), read) for name, read in HEAD]
+    head = [(name, read) for name, read in HEAD if records.groups or name != "group"]
+    columns = [(name.format(metric=records.metric), read) for name, read in head]
     columns += [*hyperparameters, *TAIL]
     rows = [Row(records, trial, at_edge.get(trial.trial, {})) for trial in records.ranked]
     frame = to_frame({name: [read(row) for row in rows] for name, read in columns})
     first = [name for name, _ in hyperparameters if not name.startswith("1-")]
     frame.attrs["importance"] = [
-        *("trial", "status", f"best_{records.metric}", "best_epoch"),
+        *("trial", *(["group"] if records.groups else []), "status"),
+        *(f"best_{records.metric}", "best_epoch"),
         *first[:4],
         *("error", "at_edge", "epochs", "stopped_by"),
         *first[4:],
@@ -48,6 +50,9 @@ def epochs_table(records: RunRecords) -> pd.DataFrame:
         columns[name] = [row["metrics"].get(name) for row in rows]
     for name in ("seconds", "time"):
         columns[name] = [row.get(name) for row in rows]
+    if records.groups:
+        groups = {trial.trial: trial.group for trial in records.trials}
+        columns["group"] = [groups.get(row["trial"]) for row in rows]
     return to_frame(columns | _stretches(records, rows))
 
 
@@ -93,7 +98,7 @@ def winning_trial(records: RunRecords) -> str | None:
     """Return the declared winner, or the best so far; None where no trial has a finite value."""
     if records.winner is not None:
         return str(records.winner["trial"])
-    leaders = [trial.trial for trial in records.ranked[:1] if records.best_of(trial.trial)]
+    leaders = [trial.trial for trial in records.contenders[:1]]
     return leaders[0] if leaders else None
 
 
@@ -109,23 +114,15 @@ def _listed(path: Path) -> dict[str, Any]:
         records = read_run(path)
     except RecordError:
         return {"run": path.name, "status": "damaged"}
-    best = [records.best_of(trial.trial) for trial in records.ranked[:1]]
+    best = [records.best_of(trial.trial) for trial in records.contenders[:1]]
     started = [event["time"] for event in records.events if event["event"] == "run_started"]
-    caviar = records.experiment.get("caviar")
-    planned = caviar.get("num_samples") if isinstance(caviar, dict) else None
-    is_caviar = records.experiment.get("strategy") == "caviar"
     return {
         "run": records.name,
         "status": records.status,
         "strategy": records.experiment.get("strategy"),
-        "trials_done": sum(trial.ending is not None for trial in records.trials),
-        "trials": planned if is_caviar and planned else len(records.trials),
+        "trials_done": records.trials_done,
+        "trials": records.planned_trials,
         "metric": records.metric,
         "best": best[0][1] if best and best[0] else None,
-        "started": _minute(started[0]) if started else None,
+        "started": minute(started[0]) if started else None,
     }
-
-
-def _minute(time: str) -> str:
-    """Return an ISO time (UTC) to the minute, as ``2026-11-22 08:51Z``."""
-    return f"{time[:16].replace('T', ' ')}Z"

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import textwrap
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.records import RunRecords
 from orchestrator.redaction import redact
-from orchestrator.report.cells import assignments, clock, number, printable
+from orchestrator.report.cells import assignments, clock, minute, number, printable
 from orchestrator.report.edges import edge_hints
 from orchestrator.report.tables import score, winning_trial
 
 
 def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return the winner, its scores and hyperparameters, and hints about the space's edges."""
+    groups = group_lines(records, width)
     name = winning_trial(records)
     if name is None:
-        return [f"No winner: no trial has a finite {records.metric}."]
-    lines = _declared(records, records.winner) if records.winner else _best_so_far(records, name)
+        which = f"no trial of group {records.group}" if groups else "no trial"
+        return [*groups, f"No winner: {which} has a finite {records.metric}."]
+    lines = groups
+    lines += _declared(records, records.winner) if records.winner else _best_so_far(records, name)
     trial = records.trial(name)
     if trial is not None:
         winner = records.winner or {}
@@ -27,6 +31,19 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
         lines += _wrapped(text, width)
     for hint in edge_hints(records):
         lines += textwrap.wrap(f"Hint: {hint}.", width, subsequent_indent="  ")
+    return lines
+
+
+def group_lines(records: RunRecords, width: int = 80) -> list[str]:
+    """Return what sets each group of trials apart from the one before it, where there are several."""
+    lines = []
+    for group, unlike in records.groups.items():
+        trials = sum(trial.group == group for trial in records.trials)
+        text = (
+            f"Group {group} ({_count(trials, 'trial')}) cannot be compared with group {group - 1}:"
+            f" {printable('; '.join(unlike))}."
+        )
+        lines += textwrap.wrap(text, width, subsequent_indent="  ")
     return lines
 
 
@@ -43,12 +60,32 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
             width,
         ),
         f"  folder: {records.folder.path}",
+        *_standing(records, width),
     ]
     statuses = Counter(trial.status for trial in records.trials)
     if statuses:
         counts = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
         lines.append(f"  trials: {counts}")
+    lines += [line for extension in records.extensions for line in _extended(extension, width)]
     return [*lines, *_failures(records, width), *winner_lines(records, width)]
+
+
+def _extended(extension: Mapping[str, Any], width: int) -> list[str]:
+    said = [
+        f"{key} {old} -> {new}" if key != "search_space" else "another search_space"
+        for key, (old, new) in extension["changes"].items()
+    ]
+    changes = printable(", ".join(said)) or "nothing but a new group"
+    return _wrapped(f"extended: {changes}", width)
+
+
+def _standing(records: RunRecords, width: int) -> list[str]:
+    """Return since when a run that is not finished stands as it does, and why."""
+    stands = records.standing
+    if stands.state == "finished" or stands.since is None:
+        return []
+    why = f": {printable(stands.why)}" if stands.why else ""
+    return _wrapped(f"{stands.state} since {minute(stands.since)}{why}", width)
 
 
 def _declared(records: RunRecords, winner: dict[str, Any]) -> list[str]:

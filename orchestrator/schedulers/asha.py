@@ -60,3 +60,16 @@ class Asha:
         cutoff = -best_first[passing - 1]
         stop = mine == -math.inf or as_good_or_better > passing
         return Decision(stop, reported(cutoff, self._mode))
+
+    def review(self, epoch: int) -> dict[str, Decision]:
+        """Decide a whole rung at once: the best ``1/reduction_factor`` pass, and no one else."""
+        rung = self.rungs.get(epoch)
+        if not rung:
+            return {}
+        best_first = sorted(rung, key=lambda trial: -rung[trial])
+        passing = max(1, math.floor(len(rung) / self._reduction_factor))
+        cutoff = reported(rung[best_first[passing - 1]], self._mode)
+        return {
+            trial: Decision(rank >= passing or rung[trial] == -math.inf, cutoff)
+            for rank, trial in enumerate(best_first)
+        }

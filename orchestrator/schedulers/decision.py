@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,7 +22,9 @@ CONTINUE = Decision(stop=False)
 class Scheduler(Protocol):
     """Decides after an epoch whether a trial goes on."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return what it is called in the experiment's file."""
 
     @property
     def milestones(self) -> tuple[int, ...]:
@@ -29,6 +32,9 @@ class Scheduler(Protocol):
 
     def report(self, trial: str, epoch: int, value: Any) -> Decision:
         """Take one trial's metric after one epoch and decide."""
+
+    def review(self, epoch: int) -> Mapping[str, Decision]:
+        """Decide about every trial that reported ``epoch``, in whatever order, with all that is known by now."""
 
 
 def score(value: Any, mode: str) -> float:

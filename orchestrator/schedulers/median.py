@@ -31,8 +31,17 @@ class MedianStopping:
         if epoch in mine:
             return CONTINUE
         mine[epoch] = score(value, self._mode)
+        return self._decide(trial, epoch) if epoch in self._milestones else CONTINUE
+
+    def review(self, epoch: int) -> dict[str, Decision]:
+        """Hold every trial that came to ``epoch`` against all others that did."""
         if epoch not in self._milestones:
-            return CONTINUE
+            return {}
+        came = [trial for trial, values in self._scores.items() if epoch in values]
+        return {trial: self._decide(trial, epoch) for trial in came}
+
+    def _decide(self, trial: str, epoch: int) -> Decision:
+        mine = self._scores[trial]
         if mine[epoch] == float("-inf"):
             return Decision(stop=True)
         averages = [
@@ -43,7 +52,8 @@ class MedianStopping:
         if len(averages) < self._min_trials:
             return CONTINUE
         cutoff = statistics.median(averages)
-        return Decision(max(mine.values()) < cutoff, reported(cutoff, self._mode))
+        best = max(value for at, value in mine.items() if at <= epoch)
+        return Decision(best < cutoff, reported(cutoff, self._mode))
 
 
 def _average_until(values: dict[int, float], epoch: int) -> float | None:

@@ -1,4 +1,4 @@
-"""What was passed stays passed."""
+"""What was passed stays passed, and what was stopped stays stopped."""
 
 from __future__ import annotations
 
@@ -10,15 +10,21 @@ from orchestrator.schedulers.decision import Decision, Scheduler
 
 
 class PassedBefore:
-    """A scheduler that does not stop a trial at an epoch beyond which its records go on already.
+    """A scheduler that stops no trial before the epoch its records reach, and stops it where it was stopped.
 
     Where a damaged record was taken out and its epoch trained again, the value comes later than it did and ranks
-    among more of them: the decision made then holds.
+    among more of them: the decision made then, one of ``stops`` {trial: (epoch, decision)}, holds.
     """
 
-    def __init__(self, scheduler: Scheduler, reached: Mapping[str, int]) -> None:
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        reached: Mapping[str, int],
+        stops: Mapping[str, tuple[int, Decision]] | None = None,
+    ) -> None:
         self._scheduler = scheduler
         self._reached = dict(reached)
+        self._stops = dict(stops or {})
         self.name = scheduler.name
 
     @property
@@ -29,6 +35,13 @@ class PassedBefore:
     def report(self, trial: str, epoch: int, value: Any) -> Decision:
         """Tell the scheduler; pass its decision on where it is news."""
         decision = self._scheduler.report(trial, epoch, value)
+        stopped_at, stop = self._stops.get(trial, (None, decision))
+        if epoch == stopped_at:
+            return stop
         if decision.stop and epoch < self._reached.get(trial, 0):
             return replace(decision, stop=False)
         return decision
+
+    def review(self, epoch: int) -> Mapping[str, Decision]:
+        """Return the scheduler's."""
+        return self._scheduler.review(epoch)

@@ -23,6 +23,10 @@ class _EveryTrialFinishes:
         """Let the trial go on."""
         return CONTINUE
 
+    def review(self, epoch: int) -> dict[str, Decision]:
+        """Let every trial go on."""
+        return {}
+
 
 def make_scheduler(options: SchedulerOptions, epochs: int, mode: str) -> Scheduler:
     """Return the scheduler that ``options`` describe, for trials of ``epochs`` epochs."""

@@ -20,7 +20,8 @@ class TrialSpec:
     """One trial before it starts. ``trial`` is its name, ``index`` its place in the seed's sequence of draws.
 
     ``checkpoint`` is the state it starts from, with ``changes`` made on it; a ``branch`` also shares the history of
-    the trial whose state that is. ``origin`` tells where that came from: {run, trial, day, epoch}.
+    the trial whose state that is. ``origin`` tells where that came from: {run, trial, day, epoch}. Trials of one
+    ``group`` can be compared: a forced extension of a run begins the next one.
     """
 
     trial: str
@@ -31,6 +32,7 @@ class TrialSpec:
     branch: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] | None = None
+    group: int = 1
 
 
 @dataclass(frozen=True)

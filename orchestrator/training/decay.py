@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from orchestrator.errors import TrialError, explain
 
@@ -40,6 +40,16 @@ SCHEDULES: dict[str, Callable[[float, int, int], float]] = {
     "sqrt": _sqrt,
     "cosine": _cosine,
 }
+
+
+LOOK_AHEAD = frozenset({"cosine"})
+"""The schedules that depend on how many epochs there will be: with more of them the first ones differ too."""
+
+
+def looks_ahead(hyperparameters: Mapping[str, object]) -> bool:
+    """Return whether α in the first epochs depends on the number of the last one."""
+    rate = float(str(hyperparameters.get("learning_rate_decay") or 0.0))
+    return rate != 0 and hyperparameters.get("decay_schedule") in LOOK_AHEAD
 
 
 def learning_rate_at(hyperparameters: dict[str, object], epoch: int, epochs: int) -> float:

@@ -20,7 +20,9 @@ from tests.chaos.story import Ground, Story, ground
 
 Place = Literal["here", "cluster", "disk"]
 
-PLAN: tuple[tuple[str, Place, tuple[str, ...]], ...] = (
+Planned = tuple[str, Place, tuple[str, ...]]
+
+PLAN: tuple[Planned, ...] = (
     ("none", "here", ("driver", "worker", "both", "sigterm")),
     ("none", "here", ("torn trials", "driver", "torn epochs", "worker")),
     ("none", "here", ("driver", "torn events", "flipped events", "flipped trials")),
@@ -45,23 +47,22 @@ def main() -> int:
     print(f"seed {asked.seed}", flush=True)
     with ground(asked.seed, asked.keep) as here:
         references: dict[str, RunRecords] = {}
-        stories = list(_stories(here, references, asked.only))
+        stories = list(_stories(here, references, _chosen(asked.only)))
     print(f"\n{time.monotonic() - begun:.0f} s\n\n{table(stories)}")
     return int(any(story.faults for story in stories))
 
 
 def _stories(
-    here: Ground, references: dict[str, RunRecords], only: Sequence[str]
+    here: Ground, references: dict[str, RunRecords], plan: dict[int, Planned]
 ) -> Iterator[Story]:
-    plan = [each for each in PLAN if not only or {each[0], each[1], *each[2]} & set(only)]
-    for kind in dict.fromkeys(kind for kind, _, _ in plan):
+    for kind in dict.fromkeys(kind for kind, _, _ in plan.values()):
         story = here.tell(kind, f"ref-{kind}", ())
         print(told(story), flush=True)
         if story.records is None or story.faults:
             yield story
             raise SystemExit(f"the reference of {kind} did not come to its end")
         references[kind] = story.records
-    for number, (kind, place, weapons) in enumerate(plan, start=1):
+    for number, (kind, place, weapons) in plan.items():
         if place == "disk" and why_not():
             print(f"SKIPPED, {why_not()}: {', '.join(weapons)}", flush=True)
             continue
@@ -91,13 +92,24 @@ def _until_all_are_made(
             return
 
 
+def _chosen(only: Sequence[str]) -> dict[int, Planned]:
+    """Return the runs that have one of the words about them: number, kind, place, weapon."""
+    return {
+        number: each
+        for number, each in enumerate(PLAN, start=1)
+        if not only or {str(number), each[0], each[1], *each[2]} & set(only)
+    }
+
+
 def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description="Break runs at random moments and count survivors."
     )
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
     parser.add_argument("--keep", type=Path, help="keep the runs and their logs in this new folder")
-    parser.add_argument("--only", nargs="*", default=(), help="kinds of run, places or weapons")
+    parser.add_argument(
+        "--only", nargs="*", default=(), help="numbers or kinds of runs, places, weapons"
+    )
     return parser.parse_args()
 
 

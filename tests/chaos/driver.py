@@ -17,7 +17,7 @@ import psutil
 ROOT = Path(__file__).parents[2]
 MARK = "ORCHESTRATOR_CHAOS"
 NODE = "ORCHESTRATOR_CHAOS_NODE"
-LONGEST = 240.0
+LONGEST = 600.0
 
 
 @dataclass

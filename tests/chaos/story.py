@@ -51,14 +51,22 @@ class Ground:
     disk: Disk | None = None
 
     def tell(
-        self, kind: str, name: str, weapons: Sequence[str], reference: RunRecords | None = None
+        self,
+        kind: str,
+        name: str,
+        weapons: Sequence[str],
+        reference: RunRecords | None = None,
+        rows: int | None = None,
     ) -> Story:
-        """Run one experiment through ``weapons`` to its end; without any it is the reference itself."""
+        """Run one experiment through ``weapons`` to its end; without any it is the reference itself.
+
+        ``rows`` are the epochs that it trains in all: moments lie among them. Left out, they are the reference's.
+        """
         story = Story(name, kind)
         begun = time.monotonic()
         life = self._life(kind, name)
         try:
-            self._live(life, story, weapons, len(reference.epochs) if reference else 0)
+            self._live(life, story, weapons, rows or (len(reference.epochs) if reference else 0))
             story.records = read_run(life.run)
             if reference is not None:
                 same = KINDS[kind].deterministic

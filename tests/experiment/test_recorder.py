@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -40,10 +41,11 @@ class Told:
         self.folder.write_experiment(f"name: one\nmetric: {metric}\nmode: {mode}\n")
         self.folder.write_manifest({})
         self.recorder = Recorder(folder, self.plan, self.view, lambda: False)
+        self.group = 1
 
     def trial(self, index, *values, status="finished", checkpoint=True, **about):
         """One trial from its start to its end, its best state saved as a worker does."""
-        spec = self.plan.trials[index]
+        spec = replace(self.plan.trials[index], group=self.group)
         self.recorder.started(spec)
         for epoch, value in enumerate(values, 1):
             metrics = {"loss": 1.0, self.metric: value}
@@ -156,6 +158,25 @@ def test_trials_that_were_running_at_the_end_are_interrupted_and_keep_their_best
     records = read_run(told.folder.path)
     assert [trial.status for trial in records.trials] == ["finished", "interrupted"]
     assert told.kept == [1]
+
+
+def test_the_newest_group_keeps_the_checkpoints_and_has_the_winner(tell):
+    told = tell(keep=2)
+    told.trial(0, 0.9)
+    told.trial(1, 0.8)
+    told.group = 2
+    told.trial(2, 0.1)
+    assert told.kept == [0, 2]
+    assert told.recorder.verdict().checkpoint.name == "00002.npz"
+    assert [trial.group for trial in read_run(told.folder.path).trials] == [1, 1, 2]
+
+
+def test_an_older_groups_best_is_no_winner_of_a_newer_one(tell):
+    told = tell(keep=2)
+    told.trial(0, 0.9)
+    told.group = 2
+    told.trial(1, status="failed")
+    assert told.recorder.verdict() is None
 
 
 def test_epochs_that_a_worker_tells_again_are_written_once(tell):

@@ -19,9 +19,8 @@ HERE = Path(__file__).parent
 TOKENS = (
     "loguniform(", "one_minus_loguniform(", "integer(", "choice([", "step=", "when:", "domain:", "distribution:",
     "values:", '"event": "started"', '"trial": "00000"', '"epoch": 1', '"metrics": {', '"kind": "applied"',
-    '"changes": {',
-    "NaN",
-    '"origin": {', "Infinity", "null", "1e400", "====", '"stretch": 1', '"to_day": 0', "&a [*a, *a]", "!!int", "<<: ",
+    '"changes": {', "NaN", '"origin": {', "Infinity", "null", "1e400", "====", '"stretch": 1', '"to_day": 0',
+    "&a [*a, *a]", "!!int", "<<: ",
 )  # fmt: skip
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import yaml
 
 import orchestrator
 from orchestrator.experiment import flow, open_run
 from orchestrator.records.lines import read_lines
-from tests.integration.people import MAIN, Person, entries, experiment, paused, until, workers
+from tests.integration.people import (
+    MAIN,
+    Person,
+    begin,
+    entries,
+    experiment,
+    paused,
+    until,
+    workers,
+)
 
 
 def test_where_there_is_no_room_branches_run_in_turn_and_a_stop_is_one(cluster, tmp_path):
@@ -62,12 +67,6 @@ def test_a_panda_whose_worker_died_is_taken_up_by_another(cluster, tmp_path):
     starts = [line["event"] for line in read_lines(run.path / "trials.jsonl")]
     assert starts == ["started", "started", "ended"]
     assert run.records.winner is not None
-
-
-def begin(*words: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "orchestrator", *words]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    return subprocess.Popen(command, env=os.environ | {"RAY_ADDRESS": ""}, **quiet)
 
 
 def test_a_run_that_was_interrupted_and_killed_goes_on_as_if_it_had_not_been(cluster, tmp_path):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -7,22 +8,25 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.records.process import lives, this_process
+from orchestrator.records.process import ProcessIdentity, lives, this_process
 
 LINUX = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="elsewhere only a heartbeat tells"
 )
-WHO = "from orchestrator.records.process import this_process; print(this_process()); input()"
+WHO = """
+import dataclasses, json
+from orchestrator.records.process import this_process
+print(json.dumps(dataclasses.asdict(this_process())), flush=True)
+input()
+"""
 
 
 @pytest.fixture
 def other():
     """Another process, and who it says it is."""
-    from orchestrator.records.process import ProcessIdentity
-
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     process = subprocess.Popen([sys.executable, "-c", WHO], **pipes)
-    yield process, eval(process.stdout.readline(), {"ProcessIdentity": ProcessIdentity})  # noqa: S307
+    yield process, ProcessIdentity(**json.loads(process.stdout.readline()))
     process.kill()
     process.communicate()
 

@@ -127,7 +127,12 @@ def test_an_unknown_run_is_refused(tmp_path):
         (
             "trials_file",
             '{"event": "ended", "trial": "00001", "status": "failed", "time": "2026-11-22T08:00:00+00:00"}',
-            "line 1.*started before",
+            "line 1.*started before.*orchestrator repair",
+        ),
+        (
+            "epochs_file",
+            '{"trial": "1", "epoch": 1, "metrics": 3}',
+            "line 1.*(metrics|seconds).*repair",
         ),
         ("trials_file", '{"event": "stared", "trial": "1"}', "Did you mean 'started'"),
         ("trials_file", '{"event": "started", "trial": "1"}', "line 1.*'index'"),

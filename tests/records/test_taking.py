@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,9 +13,9 @@ from orchestrator.errors import LockLostError, PlaceError, RunExistsError
 from orchestrator.records import Patience, acquire
 from orchestrator.records.driver import from_block, look
 from orchestrator.records.lock_files import file_aside
-from orchestrator.records.process import ProcessIdentity, this_process
+from orchestrator.records.process import this_process
+from tests.drivers import FAR, dead, only_the_lock, silent
 
-FAR = ProcessIdentity("far", 7, 1.0, "another boot", "another namespace")
 QUICK = Patience(stale_after=0.3, between_looks=0.02)
 SOON = Patience(stale_after=30, between_looks=0.02)
 
@@ -25,23 +23,6 @@ SOON = Patience(stale_after=30, between_looks=0.02)
 @pytest.fixture
 def file(tmp_path):
     return tmp_path / "driver.json"
-
-
-def dead() -> ProcessIdentity:
-    """A process of this machine that has ended."""
-    process = subprocess.Popen(["true"])
-    process.wait()
-    return replace(this_process(), pid=process.pid)
-
-
-def silent(file: Path, seconds: float = 120) -> None:
-    """Have a lock not been beaten for so long, by the file server's clock."""
-    facts = file.stat()
-    os.utime(file, (facts.st_atime - seconds, facts.st_mtime - seconds))
-
-
-def only_the_lock(file: Path) -> bool:
-    return [found.name for found in file.parent.iterdir()] == [file.name]
 
 
 def test_a_lock_names_its_driver_and_fills_one_block(file):
@@ -190,75 +171,3 @@ def test_without_links_a_file_is_created_in_its_place(file, monkeypatch):
 def test_where_nothing_can_be_written_nothing_is_driven(file):
     with pytest.raises(PlaceError, match="can be written"):
         acquire(file.parent / "none" / file.name)
-
-
-RACE = """
-import sys, time
-from pathlib import Path
-from orchestrator.errors import RunExistsError
-from orchestrator.records import acquire
-file = Path(sys.argv[1])
-for line in sys.stdin:
-    while time.time() < float(line):
-        pass
-    try:
-        lock = acquire(file)
-        print("won", flush=True)
-    except RunExistsError:
-        lock = None
-        print("refused", flush=True)
-    sys.stdin.readline()
-    if lock:
-        lock.release()
-    print("done", flush=True)
-"""
-
-
-@pytest.mark.parametrize("left_by", ["nobody", "the dead", "one that let go", "damage"])
-def test_of_many_processes_that_try_at_once_exactly_one_wins_again_and_again(file, left_by):
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
-    racers = [subprocess.Popen([sys.executable, "-c", RACE, str(file)], **pipes) for _ in range(8)]
-    try:
-        for lap in range(25):
-            if left_by != "one that let go":
-                file.unlink(missing_ok=True)
-            if left_by == "the dead":
-                acquire(file, me=dead())
-            if left_by == "damage":
-                file.write_bytes(b"?")
-                silent(file)
-            start = time.time() + (1 if lap == 0 else 0.05)
-            for racer in racers:
-                racer.stdin.write(f"{start}\n")
-            answers = [racer.stdout.readline().strip() for racer in racers]
-            assert sorted(answers) == ["refused"] * 7 + ["won"], (lap, answers)
-            for racer in racers:
-                racer.stdin.write("over\n")
-            assert {racer.stdout.readline() for racer in racers} == {"done\n"}
-            assert only_the_lock(file)
-    finally:
-        for racer in racers:
-            racer.stdin.close()
-            racer.wait(20)
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
-def test_the_heart_beats_on_a_full_disk(tmp_path):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(disk)]
-    if subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("this container may not mount anything")
-    try:
-        lock = acquire(disk / "driver.json")
-        with pytest.raises(OSError, match="No space"), (disk / "full").open("wb", 0) as full:
-            while True:
-                full.write(b"x" * 512)
-        lock.beat(replace(lock.driver.pulse, epochs=3, why="the disk is full"))
-        found = look(disk / "driver.json").driver
-        assert (found.count, found.pulse.epochs) == (1, 3)
-        lock.release()
-        with pytest.raises(PlaceError, match="No space left"):
-            acquire(disk / "driver.json")
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)

@@ -39,7 +39,7 @@ def test_the_columns_stand_in_order_and_one_minus_momentum_follows_momentum(run)
         *("trial", "status", "best_val_accuracy", "best_epoch", "last_val_accuracy", "epochs"),
         *("seconds", "stopped_by", "at_edge", "parameters"),
         *("learning_rate", "momentum", "1-momentum", "units", "optimizer"),
-        *("path", "error", "error_file"),
+        *("path", "failure", "attempts", "error", "error_file"),
     ]
 
 

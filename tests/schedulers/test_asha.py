@@ -112,3 +112,22 @@ def test_between_rungs_nothing_is_decided_or_remembered():
     scheduler = Asha((1, 3), 3, "max")
     assert not scheduler.report("a", 2, math.nan).stop
     assert scheduler.rungs == {1: {}, 3: {}}
+
+
+def test_a_whole_rung_lets_no_more_pass_than_its_share_and_equals_in_their_order():
+    asha = Asha((1, 3), 3, "max")
+    for index, value in enumerate([0.1, 0.9, 0.5, 0.9, 0.2, 0.3, math.nan]):
+        asha.report(str(index), 3, value)
+    decided = asha.review(3)
+    assert [trial for trial, decision in decided.items() if not decision.stop] == ["1", "3"]
+    assert {decision.cutoff for decision in decided.values()} == {0.9}
+    assert asha.review(2) == {}
+
+
+def test_a_rung_of_one_passes_and_one_of_no_figures_does_not():
+    asha = Asha((1, 3), 3, "min")
+    assert asha.review(3) == {}
+    asha.report("a", 3, 0.5)
+    assert not asha.review(3)["a"].stop
+    asha.report("b", 1, math.inf)
+    assert asha.review(1)["b"].stop

@@ -141,3 +141,21 @@ def test_what_is_no_finite_number_never_passes_a_milestone(name, value, mode):
 def test_none_stops_nothing_at_all(value, mode):
     scheduler = make_scheduler(NoSchedulerOptions(), EPOCHS, mode)
     assert not scheduler.report("a", 1, value).stop
+
+
+@FEW
+@given(curves=CURVES, data=st.data())
+def test_a_review_does_not_depend_on_who_came_first(options, mode, curves, data):
+    def reviewed(order):
+        rows = rows_in_some_order(curves, order)
+        scheduler = replay(make_scheduler(options, EPOCHS, mode), rows, "m")
+        return {epoch: scheduler.review(epoch) for epoch in scheduler.milestones}
+
+    distinct = {epoch: [curve[epoch - 1] for curve in curves if len(curve) >= epoch] for epoch in
+                range(1, EPOCHS + 1)}  # fmt: skip
+    some_order = reviewed(lambda names: data.draw(st.sampled_from(names)))
+    for epoch, decisions in reviewed(min).items():
+        values = distinct[epoch]
+        assert len(decisions) == len(values)
+        if len(set(map(str, values))) == len(values):  # equals are told apart by who came first
+            assert decisions == some_order[epoch]

@@ -1,0 +1,72 @@
+"""What the options of every target have in common, and the forms in which a file writes them."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_core import PydanticCustomError
+
+from orchestrator.config.fields import AS_LIST, Options, Text
+
+Texts = Annotated[tuple[Text, ...], Field(strict=False), AS_LIST]
+
+
+def _lines(written: Any) -> Any:
+    """Turn a block of text into its lines."""
+    if isinstance(written, str):
+        return [line.rstrip() for line in written.splitlines() if line.strip()]
+    return written
+
+
+Lines = Annotated[Texts, BeforeValidator(_lines, json_schema_input_type=str | tuple[Text, ...])]
+"""A list of lines, or a block of text (``|`` in YAML)."""
+
+
+def written_as(pattern: str, expected: str) -> BeforeValidator:
+    """Return the check that a text has a form, which is said in words where it has not."""
+
+    def check(written: Any) -> Any:
+        text = str(written) if isinstance(written, int) and written is not True else written
+        if isinstance(text, str) and not re.fullmatch(pattern, text):
+            raise PydanticCustomError("written_as", expected)  # type: ignore[arg-type]
+        return text
+
+    form = Annotated[str, Field(pattern=f"^{pattern}$")]
+    return BeforeValidator(check, json_schema_input_type=form | int)
+
+
+Memory = Annotated[
+    Text,
+    written_as(r"[1-9][0-9]*(\.[0-9]+)?([kKMGT]i?)?", "expected an amount of memory, such as 16G"),
+]
+FromEnvironment = Annotated[
+    Text,
+    written_as(
+        r"\$\{ENV:[A-Za-z_][A-Za-z0-9_]*\}",
+        "expected ${ENV:NAME}, since a secret is never written into a file that is kept",
+    ),
+]
+
+
+class PlaceOptions(Options):
+    """What every target can be told: where results lie, and what else goes along."""
+
+    storage: Text | None = Field(
+        default=None,
+        description="The folder of runs as that place sees it; left out, storage_path made"
+        " absolute, on a filesystem that both see.",
+    )
+    results: Text | None = Field(
+        default=None,
+        description="The same folder as this machine reaches it: a folder, or a URI such as"
+        " s3://bucket/runs; left out, storage_path.",
+    )
+    ship: Texts = Field(
+        default=(),
+        description="Further files or folders beside the experiment that its code reads.",
+    )
+    excludes: Texts = Field(
+        default=(), description="What of such folders is not sent: patterns such as *.ckpt."
+    )

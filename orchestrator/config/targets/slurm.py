@@ -1,0 +1,77 @@
+"""The options of the target ``slurm``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from orchestrator.config.fields import Count, Text, Whole, misfit
+from orchestrator.config.targets.place import Lines, Memory, PlaceOptions, written_as
+
+TimeLimit = Annotated[
+    Text,
+    written_as(r"([0-9]+-)?[0-9]+(:[0-9]+){0,2}", "expected minutes, 'H:MM:SS' or 'days-H:MM:SS'"),
+]
+
+
+class SlurmOptions(PlaceOptions):
+    """A batch job: one node, or several with Ray's head on the first."""
+
+    partition: Text | None = Field(default=None, description="The partition (queue).")
+    account: Text | None = Field(default=None, description="The account that is charged.")
+    qos: Text | None = Field(default=None, description="The quality of service.")
+    time: TimeLimit | None = Field(
+        default=None,
+        description="The time limit: minutes, H:MM:SS or days-H:MM:SS (in quotes); left out, the"
+        " partition's.",
+    )
+    nodes: Count = Field(default=1, description="How many nodes.")
+    cpus: Count = Field(default=1, description="CPU cores of each node.")
+    gpus: Whole = Field(default=0, description="GPUs of each node.")
+    memory: Memory | None = Field(default=None, description="Memory of each node: 16G.")
+    constraint: Text | None = Field(default=None, description="Features that the nodes must have.")
+    extra: Lines = Field(
+        default=(), description="Further options of sbatch, one a line: --mail-type=END."
+    )
+    setup: Lines = Field(
+        default=(),
+        description="Commands before anything else, one a line: module load python.",
+    )
+    image: Text | None = Field(
+        default=None, description="A container image that Apptainer runs everything in."
+    )
+    python: Text | None = Field(
+        default=None,
+        description="The Python that has the orchestrator there; left out, this one, or python3"
+        " where setup or image is given.",
+    )
+    requeue: Whole = Field(
+        default=20,
+        description="How often the job may go back into the queue, at its time limit too; 0: never.",
+    )
+    warning_seconds: Count = Field(
+        default=120,
+        description="How long before the time limit the run is interrupted, so that it can go on"
+        " in the next job.",
+    )
+
+    @model_validator(mode="after")
+    def _leaves_time_to_run(self) -> SlurmOptions:
+        if self.time is not None and _seconds(self.time) <= self.warning_seconds:
+            expected = f"expected more than warning_seconds, {self.warning_seconds} of them"
+            raise misfit(("target", "slurm", "time"), expected, self.time)
+        return self
+
+
+def _seconds(limit: str) -> int:
+    """Return a time limit in seconds: 90 is minutes, 1:30 minutes and seconds, 1-12 days and hours."""
+    days, dash, rest = limit.rpartition("-")
+    parts = [int(part) for part in rest.split(":")]
+    if dash:
+        hours, minutes, seconds = (*parts, 0, 0)[:3]
+    elif len(parts) < 3:
+        hours, (minutes, seconds) = 0, (*parts, 0)[:2]
+    else:
+        hours, minutes, seconds = parts
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds

@@ -1,0 +1,92 @@
+"""What would set an extended run's new trials apart from those it has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from orchestrator.config import Experiment
+from orchestrator.records import RunRecords, TrialRecord
+from orchestrator.records.extensions import surroundings
+from orchestrator.training.decay import looks_ahead
+
+JUDGED_BY = ("metric", "mode", "recalibrate_batch_norm")
+SPLIT_BY = ("label", "validation", "test", "scale")
+FINGERPRINT = 12  # characters of it that are shown
+
+
+def unlike_conditions(
+    records: RunRecords, old: Experiment, new: Experiment, now: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """Return a few words on each thing by which the newest trials and further ones would be told apart.
+
+    ``now`` is what the manifest would say now of data and model.
+    """
+    before = surroundings(records.manifest, records.events)
+    return (
+        *_values("", JUDGED_BY, old, new),
+        *_values("data.", SPLIT_BY, old.data, new.data),
+        *_data(before.get("data") or {}, now["data"]),
+        *_model(before.get("model") or {}, now["model"]),
+    )
+
+
+def unlike_first_epochs(records: RunRecords, old: Experiment, new: Experiment) -> tuple[str, ...]:
+    """Return a few words where there are more epochs, and trials whose learning rate depended on how many."""
+    before, after = last_epoch_of(old), last_epoch_of(new)
+    looking = [trial.trial for trial in records.trials if _looks_ahead(trial, records)]
+    if before == after or not looking:
+        return ()
+    others = f" and {len(looking) - 1} more" if looking[1:] else ""
+    return (
+        f"learning rates that look ahead to the last epoch, {before} -> {after}"
+        f" (decay_schedule cosine in trial {looking[0]}{others})",
+    )
+
+
+def _values(prefix: str, keys: Iterable[str], old: Any, new: Any) -> Iterator[str]:
+    for key in keys:
+        if getattr(old, key) != getattr(new, key):
+            yield _differs(f"{prefix}{key}", getattr(old, key), getattr(new, key))
+
+
+def _data(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    old, new = before.get("fingerprint"), now["fingerprint"]
+    if old not in (None, new):
+        yield _differs("data (fingerprint)", str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
+    if before.get("rows") not in (None, now["rows"]):
+        yield _differs("data (rows)", _rows(before["rows"]), _rows(now["rows"]))
+
+
+def _rows(splits: Mapping[str, int]) -> str:
+    return ", ".join(f"{rows} {part}" for part, rows in splits.items())
+
+
+def _model(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    old, new = before.get("fingerprint"), now["fingerprint"]
+    if old in (None, new):
+        return
+    if before.get("reference") != now["reference"]:
+        yield _differs("model", before.get("reference"), now["reference"])
+    else:
+        fingerprints = (str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
+        yield _differs(f"code of model {now['reference']} (fingerprint)", *fingerprints)
+
+
+def last_epoch_of(experiment: Experiment) -> int:
+    """Return the epoch that schedules look ahead to: a panda's are those of its days."""
+    panda = experiment.panda
+    if experiment.strategy == "panda" and panda is not None and panda.day.unit == "epoch":
+        return int(panda.days * panda.day.amount)
+    return experiment.epochs
+
+
+def _looks_ahead(trial: TrialRecord, records: RunRecords) -> bool:
+    if trial.group < records.group:
+        return False
+    days = [day.get("hyperparameters") or {} for day in records.days_of(trial.trial)]
+    return any(map(looks_ahead, [trial.hyperparameters, *days]))
+
+
+def _differs(what: str, old: Any, new: Any) -> str:
+    return f"{what}: {old} -> {new}"

@@ -1,0 +1,227 @@
+"""A finished run made longer: more trials, epochs or days, going on from its records as after an interruption."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from orchestrator.config import Experiment
+from orchestrator.errors import ExperimentFileError
+from orchestrator.experiment.comparable import (
+    last_epoch_of,
+    unlike_conditions,
+    unlike_first_epochs,
+)
+from orchestrator.experiment.growth import Growth, changes_between
+from orchestrator.experiment.manifest import manifest_of
+from orchestrator.experiment.prepared import prepare_again
+from orchestrator.experiment.remaining import (
+    Extension,
+    Resumed,
+    decisions,
+    going_on,
+    last_epoch,
+    remaining,
+    stopped,
+    trained_seconds,
+)
+from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
+from orchestrator.records.extensions import caught_up, surroundings
+from orchestrator.schedulers import make_scheduler, replay
+from orchestrator.strategies import Plan
+from orchestrator.training.going_on import keep_last_state
+from orchestrator.training.session import checkpoint_file, last_file
+
+OF_THE_RUN = ("model", "data")
+OF_THIS_TIME = ("command", "versions", "git", "machine")
+
+
+def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) -> Resumed:
+    """Return what a run has left to do once it is extended; nothing is written yet. Its lock is held by the caller.
+
+    Raises ExperimentFileError for what does not extend it, or would leave it nothing to train, and where further trials
+    could not be compared with those it has, unless ``force`` keeps them apart in a group of their own.
+    """
+    records = read_run(folder.path)
+    old, new = growth.of(records)
+    prepared = prepare_again(new)
+    facts = manifest_of(prepared)
+    changes = changes_between(old, new, prepared.space)
+    babysat = prepared.plan.nursery is not None
+    conditions = unlike_conditions(records, old, new, facts)
+    forced = (*conditions, *unlike_first_epochs(records, old, new))
+    if forced and (not force or (babysat and conditions)):
+        raise _incomparable(records, forced, _advice(records, babysat, conditions))
+    if not changes and not forced:
+        raise _nothing_changed(records)
+    before = _plan_before(prepared.plan, old)
+    if forced and not babysat:
+        fate, endings = _new_group(records, facts)
+    else:
+        fate, endings = _same_group(records, before, prepared.plan)
+    event = {
+        "changes": {key: list(pair) for key, pair in changes.items()},
+        "forced": list(forced),
+        "epochs_before": len(records.epochs),
+        **fate,
+    }
+    written = decisions(before, records)[1]
+    known = {end.trial for end in written}
+    endings = (*written, *(end for end in endings if end.trial not in known))
+    left = remaining(prepared, _extended(records, event), endings)
+    if not left.prepared.plan.trials:
+        raise _nothing_left(records, event)
+    return replace(left, extension=Extension(event, _manifest(records, event, facts)))
+
+
+class Pen(Protocol):
+    """Writes a run's events."""
+
+    def event(self, event: str, **facts: Any) -> None:
+        """Record what happened to the run as a whole."""
+
+
+def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
+    """Write the event that makes a run longer, and then all that follows from it; again after an interruption."""
+    records = resumed.records
+    if records is None or not records.extensions:
+        return
+    if resumed.extension is not None:
+        pen.event("extended", **resumed.extension.event)
+        folder.write_manifest(resumed.extension.manifest)
+    prepared = resumed.prepared
+    place = {"storage_path": records.experiment.get("storage_path", "./runs")}
+    moved = replace(prepared, experiment=prepared.experiment.model_copy(update=place))
+    folder.write_experiment(moved.document)
+    further = going_on(prepared.plan, records)
+    for trial in records.trials:
+        last = last_file(folder.checkpoints, trial.trial)
+        if trial.group < records.group:
+            last.unlink(missing_ok=True)
+        elif trial.trial in further:
+            best = checkpoint_file(folder.checkpoints, trial.trial)
+            keep_last_state(best, last, last_epoch(records, trial.trial), prepared.plan.metric)
+
+
+def _plan_before(plan: Plan, old: Experiment) -> Plan:
+    """Return how trials were judged, and how long they were, before the extension."""
+    nursery = plan.nursery
+    if nursery is not None and old.panda is not None:
+        nursery = replace(nursery, days=old.panda.days)
+    return replace(
+        plan,
+        epochs=last_epoch_of(old),
+        metric=old.metric,
+        mode=old.mode,
+        scheduler=old.caviar.scheduler if nursery is None else plan.scheduler,
+        nursery=nursery,
+    )
+
+
+def _new_group(
+    records: RunRecords, facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[TrialEnd, ...]]:
+    """Return what the event says of a new group, and the endings of the trials in training: none goes on."""
+    fate = {
+        "group": records.group + 1,
+        "going_on": [],
+        "now": {name: facts[name] for name in OF_THE_RUN},
+    }
+    cut_off = [trial.trial for trial in records.trials if trial.ending is None]
+    return fate, tuple(
+        TrialEnd(name, "interrupted", trained_seconds(records, name)) for name in cut_off
+    )
+
+
+def _same_group(
+    records: RunRecords, before: Plan, plan: Plan
+) -> tuple[dict[str, Any], tuple[TrialEnd, ...]]:
+    """Return what the event says of the trials that go on beyond the old end, and the endings of those held back there.
+
+    The old end may be one of its rungs now: it is decided with the whole rung known, whoever came to it first.
+    """
+    current = [trial for trial in records.trials if trial.group == records.group]
+    further = sorted(going_on(before, records))
+    if plan.nursery is not None:
+        longer = before.nursery is not None and plan.nursery.days > before.nursery.days
+        finished = [trial.trial for trial in current if trial.ending == "finished"]
+        return _going_on(records, finished if longer else further), ()
+    if plan.epochs == before.epochs:
+        return _going_on(records, further), ()
+    names = {trial.trial for trial in current}
+    rows = [row for row in records.epochs if row["trial"] in names]
+    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    decided = replay(scheduler, rows, plan.metric).review(before.epochs)
+    held_back = []
+    for trial in current:
+        ended = trial.ending not in (None, "interrupted", "finished")
+        if ended or last_epoch(records, trial.trial) != before.epochs:
+            continue
+        decision = decided.get(trial.trial)
+        if decision is not None and decision.stop:
+            row = records.own_epochs_of(trial.trial)[-1]
+            held_back.append(stopped(records, trial, scheduler.name, row, decision))
+        elif trial.ending == "finished":
+            further.append(trial.trial)
+    return _going_on(records, further), tuple(held_back)
+
+
+def _going_on(records: RunRecords, further: list[str]) -> dict[str, Any]:
+    return {"group": records.group, "going_on": further}
+
+
+def _extended(records: RunRecords, event: Mapping[str, Any]) -> RunRecords:
+    """Return the records as they are once the event is written."""
+    events = (*records.events, {"event": "extended", **event})
+    return replace(records, events=events, experiment=caught_up(records.experiment, events))
+
+
+def _manifest(
+    records: RunRecords, event: Mapping[str, Any], facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return the manifest with how the run was extended, and what its data and model were before a forced one."""
+    about = {name: facts[name] for name in OF_THIS_TIME}
+    now = event.get("now") or {}
+    before = surroundings(records.manifest, records.events)
+    about |= {f"{name}_before": before.get(name) for name in now}
+    earlier = records.manifest.get("extensions", [])
+    return {**records.manifest, **now, "extensions": [*earlier, about]}
+
+
+def _incomparable(records: RunRecords, unlike: Sequence[str], advice: str) -> ExperimentFileError:
+    return ExperimentFileError(
+        f"{records.name}: expected what its trials were trained with, so that further ones can be compared with"
+        f" them. Received: {'; '.join(unlike)}. {advice}"
+    )
+
+
+def _advice(records: RunRecords, babysat: bool, conditions: Sequence[str]) -> str:
+    """Return what one can do instead: one model cannot be in two groups."""
+    if not babysat:
+        return (
+            "--force keeps them apart in a group of their own; under another name they are a run."
+        )
+    if conditions:
+        promote = f"'orchestrator promote {records.folder.path}'"
+        return f"{promote} writes a panda of another name that goes on from its weights."
+    return "With --force it trains on all the same."
+
+
+def _nothing_changed(records: RunRecords) -> ExperimentFileError:
+    return ExperimentFileError(
+        f"{records.name}: expected something to change, such as --num-samples +64. Received: nothing."
+    )
+
+
+def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFileError:
+    """Return why there would be nothing to train, and what would be."""
+    if event["group"] > records.group:
+        why = "a new group without trials of its own: add --num-samples +64, say"
+    elif records.experiment.get("strategy") == "panda":
+        why = "a panda that lived its days, or was stopped: add --days +5, say, or promote it"
+    else:
+        why = "nothing to train: add --num-samples +64, say, or --epochs"
+    return ExperimentFileError(
+        f"{records.name}: expected trials to start or to go on. Received: {why}."
+    )

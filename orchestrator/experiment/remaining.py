@@ -1,0 +1,228 @@
+"""What is left to do of a run, as its records have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.experiment.gaps import incomplete_trials
+from orchestrator.experiment.prepared import Prepared
+from orchestrator.records import RunRecords, TrialEnd, TrialRecord
+from orchestrator.records.journal import stretch_of
+from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler
+from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.training.panda.days import DayCheckpoints
+
+if TYPE_CHECKING:
+    from orchestrator.tuning.job import Sitting
+
+
+@dataclass(frozen=True)
+class Extension:
+    """What turns a run into a longer one: its ``extended`` event, and how the manifest reads from then on."""
+
+    event: dict[str, Any]
+    manifest: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """What is left to do of a run: its experiment with the trials that have not ended.
+
+    ``records`` is what happened so far; ``scheduler`` has seen it; ``endings`` are of trials that the scheduler had
+    stopped when the driver died before it could write that down. All are empty for a new run. ``extension`` is to be
+    written down before anything else.
+    """
+
+    prepared: Prepared
+    records: RunRecords | None = None
+    scheduler: Scheduler | None = None
+    endings: tuple[TrialEnd, ...] = ()
+    extension: Extension | None = None
+
+    def sitting(self, stopping: Callable[[], bool]) -> Sitting:
+        """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
+        from orchestrator.tuning.job import Sitting, Spent
+
+        before = self.records
+        if before is None:
+            return Sitting(self.prepared.cores, stopping=stopping)
+        pending = {spec.trial for spec in self.prepared.plan.trials}
+        over = [trial for trial in before.trials if trial.trial not in pending]
+        spent = Spent(
+            seconds=before.seconds,
+            trials=len(over),
+            epochs=len(before.epochs),
+            failed=sum(trial.status == "failed" for trial in over),
+        )
+        return Sitting(self.prepared.cores, self.scheduler, spent, stopping)
+
+
+def remaining(
+    prepared: Prepared, records: RunRecords, endings: tuple[TrialEnd, ...] = ()
+) -> Resumed:
+    """Return the trials that neither ended nor are ended by ``endings``, and the scheduler as the epochs left it."""
+    plan = prepared.plan
+    scheduler, decided = decisions(plan, records)
+    again = incomplete_trials(records, plan)
+    endings = tuple(end for end in endings + decided if end.trial not in again)
+    further = going_on(plan, records) | again
+    over = {
+        trial.trial
+        for trial in records.trials
+        if trial.group < records.group or not (_is_open(trial) or trial.trial in further)
+    }
+    over |= {end.trial for end in endings}
+    pending = tuple(
+        replace(spec, group=records.group)
+        for spec in _known(plan, records)
+        if spec.trial not in over
+    )
+    left = replace(prepared, plan=replace(plan, trials=pending))
+    if again:
+        scheduler = PassedBefore(scheduler, _reached(records), _stops(records, decided))
+    return Resumed(left, records, scheduler, endings)
+
+
+def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd, ...]]:
+    """Return the scheduler as the recorded epochs left it, and the endings it decided that were not written down.
+
+    It sees the newest group alone. Of what was recorded before the run's last extension it learns, and decides nothing:
+    that was the scheduler's of then.
+    """
+    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    current = {trial.trial: trial for trial in records.trials if trial.group == records.group}
+    decided_before = epochs_before_extension(records)
+    reached = _reached(records)
+    endings = {}
+    for number, row in enumerate(records.epochs):
+        trial = current.get(row["trial"])
+        if trial is None:
+            continue
+        value = row["metrics"].get(plan.metric)
+        epoch = int(row["epoch"])
+        decision = scheduler.report(trial.trial, epoch, value)
+        is_last = epoch >= reached[trial.trial]
+        if decision.stop and is_last and number >= decided_before and _is_open(trial):
+            endings[trial.trial] = stopped(records, trial, scheduler.name, row, decision)
+    return scheduler, tuple(endings.values())
+
+
+def stopped(
+    records: RunRecords, trial: TrialRecord, scheduler: str, row: Any, decision: Decision
+) -> TrialEnd:
+    """Return the ending of a trial that the scheduler stopped at an epoch, with what else is known of it."""
+    stopped_by = {
+        "scheduler": scheduler,
+        "epoch": int(row["epoch"]),
+        "value": row["metrics"].get(records.metric),
+        "cutoff": decision.cutoff,
+    }
+    seconds = trained_seconds(records, trial.trial)
+    told = {field.name: getattr(trial, field.name, None) for field in fields(TrialEnd)}
+    about = {name: value for name, value in told.items() if value is not None}
+    return TrialEnd(
+        **{"seconds": seconds} | about | {"status": "stopped", "stopped_by": stopped_by}
+    )
+
+
+def trained_seconds(records: RunRecords, trial: str) -> float:
+    """Return how long a trial has trained."""
+    return sum(float(row["seconds"]) for row in records.epochs_of(trial))
+
+
+def last_epoch(records: RunRecords, trial: str) -> int:
+    """Return how many epochs a trial has trained."""
+    rows = records.own_epochs_of(trial)
+    return int(rows[-1]["epoch"]) if rows else 0
+
+
+def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
+    """Return the finished trials that were to train further when the run was last extended, and have not yet."""
+    chosen = set(records.extensions[-1].get("going_on", ()) if records.extensions else ())
+    return frozenset(
+        trial.trial
+        for trial in records.trials
+        if trial.trial in chosen and trial.ending == "finished" and _is_short(trial, plan, records)
+    )
+
+
+def _is_short(trial: TrialRecord, plan: Plan, records: RunRecords) -> bool:
+    """Return whether a trial lacks epochs or days of the plan's."""
+    if plan.nursery is None:
+        return last_epoch(records, trial.trial) < plan.epochs
+    days = records.days_of(trial.trial)
+    return int(days[-1]["day"] if days else 0) < plan.nursery.days
+
+
+def epochs_before_extension(records: RunRecords) -> int:
+    """Return how many epochs were recorded when the run was last extended."""
+    return int(records.extensions[-1].get("epochs_before", 0)) if records.extensions else 0
+
+
+def _reached(records: RunRecords) -> dict[str, int]:
+    """Return the last recorded epoch of each trial."""
+    reached: dict[str, int] = {}
+    for row in records.epochs:
+        reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
+    return reached
+
+
+def _stops(records: RunRecords, decided: tuple[TrialEnd, ...]) -> dict[str, tuple[int, Decision]]:
+    """Return where trials were stopped, {trial: (epoch, decision)}: a gap before that is trained up to it."""
+    found = {}
+    ends: tuple[TrialRecord | TrialEnd, ...] = (*records.trials, *decided)
+    for end in ends:
+        by = end.stopped_by or {}
+        if by.get("epoch") and "cutoff" in by:
+            found[end.trial] = (int(by["epoch"]), Decision(stop=True, cutoff=by["cutoff"]))
+    return found
+
+
+def _is_open(trial: TrialRecord) -> bool:
+    return trial.ending in (None, "interrupted")
+
+
+def _known(plan: Plan, records: RunRecords) -> Iterator[TrialSpec]:
+    """Yield every trial there is: a started one as it was drawn then, since the space may have changed."""
+    started = {trial.trial: trial for trial in records.trials}
+    for spec in plan.trials:
+        began = started.get(spec.trial)
+        if began is None or plan.nursery is not None:
+            yield spec
+        else:
+            yield replace(spec, seed=began.seed, hyperparameters=dict(began.hyperparameters))
+    for entry in records.journal:
+        if entry["kind"] == "applied" and entry.get("action") == "branch":
+            yield _branch(entry, started.get(entry["branch"]), records)
+
+
+def _branch(entry: Mapping[str, Any], began: TrialRecord | None, records: RunRecords) -> TrialSpec:
+    """Return a branch that was made, as it was planned."""
+    day = int(entry["to_day"])
+    file = DayCheckpoints(records.folder.checkpoints / entry["branch"]).file(day)
+    changes = {name: new for name, (_, new) in (entry.get("changes") or {}).items()}
+    spec = TrialSpec(
+        trial=entry["branch"],
+        index=1 + len(records.trials),
+        seed=0,
+        hyperparameters={},
+        checkpoint=str(file.resolve()),
+        branch=True,
+        changes=changes,
+    )
+    if began is not None:  # the day it forked at need not be kept any more
+        chosen = dict(began.hyperparameters)
+        return replace(spec, seed=began.seed, hyperparameters=chosen, origin=began.origin)
+    about = load_checkpoint(file).about
+    origin = {
+        "run": None,
+        "trial": entry["trial"],
+        "day": day,
+        "epoch": int(about["epoch"]),
+        "stretch": stretch_of(entry),
+    }
+    chosen = {**about["chosen"], **changes}
+    return replace(spec, seed=int(about["seed"]), hyperparameters=chosen, origin=origin)

@@ -1,0 +1,125 @@
+"""An experiment made ready to run somewhere else: checked here, completed, its files gathered, sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestrator.catalog import find_model, find_space
+from orchestrator.config import Experiment, to_yaml
+from orchestrator.config.targets import TargetOptions
+from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
+from orchestrator.experiment.gathering import Gathered, gather
+from orchestrator.experiment.prepared import read_experiment, read_space
+from orchestrator.experiment.reads import refuse_unread, unmentioned
+from orchestrator.records import read_run
+from orchestrator.strategies import make_plan
+from orchestrator.targets import (
+    EXPERIMENT_FILE,
+    Job,
+    Submission,
+    find_target,
+    known_jobs,
+    remember,
+)
+
+
+def make_submission(
+    file: Path, overrides: Sequence[str] = (), target: str | None = None
+) -> tuple[str, Submission]:
+    """Return the target and what would be sent to it: nothing is written, no process is started.
+
+    What a run would refuse is refused, but for what only the place can tell: what its data holds, its cores.
+    """
+    experiment = read_experiment(file, overrides)
+    _check(experiment)
+    written = experiment.target or TargetOptions()
+    name = _chosen(written, target)
+    options = written.of(name)
+    here = str(Path(experiment.storage_path).absolute())
+    gathered = gather(experiment, options, find_target(name).SEES_OUR_FILES)
+    storage = options.storage or here
+    return name, Submission(
+        run=experiment.name,
+        document=_document(experiment, gathered, storage),
+        files=gathered.files,
+        options=options,
+        storage=storage,
+        results=options.results or here,
+    )
+
+
+def submit(target: str, submission: Submission) -> Job:
+    """Send it and remember the job. Raises RunExistsError for a run that is finished or under way."""
+    place = find_target(target)
+    _check_wanted(submission)
+    job = place.submit(submission)
+    remember(job)
+    return job
+
+
+def _chosen(written: TargetOptions, name: str | None) -> str:
+    """Return the target asked for, or the only one that the file has options for."""
+    if name is None and len(written.names) != 1:
+        received = ", ".join(written.names) or "none"
+        raise ExperimentFileError(
+            f"submit: expected --target NAME, or one target in the file. Received: {received} in the file."
+        )
+    chosen = name or written.names[0]
+    find_target(chosen)
+    return chosen
+
+
+def _check(experiment: Experiment) -> None:
+    """Refuse what can be seen to fail from here."""
+    space = find_space(experiment.search_space, experiment.folder)
+    model = find_model(experiment.model, experiment.folder)
+    if experiment.panda is not None and experiment.panda.from_run is not None:
+        return  # where the run that it goes on from lies, the place may know alone
+    space = read_space(make_plan(experiment, space), space)
+    if model.kind == "bundled":
+        refuse_unread(unmentioned(space, model), space, model)
+
+
+def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
+    """Return the complete experiment as the place reads it; how it got there is no part of it."""
+    space = find_space(experiment.search_space, experiment.folder)
+    data = experiment.data.model_copy(update={"source": gathered.data})
+    there: dict[str, Any] = {
+        "search_space": space.to_document(),
+        "model": gathered.model,
+        "data": data,
+        "storage_path": storage,
+        "target": None,
+    }
+    panda = experiment.panda
+    if panda is not None and (panda.from_run or "").startswith("."):
+        origin = str(Path(panda.from_run or "").absolute())
+        there["panda"] = panda.model_copy(update={"from_run": origin})
+    return to_yaml(experiment.model_copy(update=there))
+
+
+def _check_wanted(submission: Submission) -> None:
+    """Refuse a run that needs no further job."""
+    folder = Path(submission.results) / submission.run
+    there = "://" not in submission.results and (folder / EXPERIMENT_FILE).is_file()
+    if there and read_run(folder).status == "finished":
+        raise RunExistsError(
+            f"{folder}: expected a run that is not finished. See it with 'orchestrator show {folder}', or"
+            " choose another name with '--set name=...'."
+        )
+    for job in known_jobs():
+        same = (job.run, job.results) == (submission.run, submission.results)
+        if same and _is_active(job):
+            raise RunExistsError(
+                f"{submission.run}: expected a run that no job works on. Received: {job.handle}, which"
+                f" 'orchestrator status {job.handle}' shows."
+            )
+
+
+def _is_active(job: Job) -> bool:
+    try:
+        return find_target(job.target).state(job).active
+    except UnknownNameError:
+        return False

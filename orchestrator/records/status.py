@@ -1,0 +1,106 @@
+"""How a run stands at this moment, from its folder alone: no Ray is asked, and little is read."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import RecordError
+from orchestrator.records.folder import RunFolder
+from orchestrator.records.reader import read_events, read_experiment_of, read_run
+from orchestrator.records.standing import SeenDriver, seconds_worked, see_driver, standing
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """One run's state and progress; None where something is not known, or there is nothing.
+
+    ``state`` is running, paused, interrupted, finished, stuck, or damaged, which ``why`` explains. ``host``
+    and ``pid`` are of the driver, the last one where none drives; ``heartbeat_seconds`` is how long ago it was last
+    heard of, ``worked_seconds`` how long the run was worked on and ``free_bytes`` the room at its storage.
+    """
+
+    run: str
+    folder: str
+    state: str
+    since: str | None = None
+    why: str | None = None
+    host: str | None = None
+    pid: int | None = None
+    heartbeat_seconds: float | None = None
+    trials_done: int | None = None
+    trials: int | None = None
+    epochs: int | None = None
+    metric: str | None = None
+    best: float | None = None
+    best_trial: str | None = None
+    worked_seconds: float | None = None
+    free_bytes: int | None = None
+
+
+def run_status(folder: RunFolder) -> RunStatus:
+    """Return how a run stands. Raises RecordError where its records are damaged.
+
+    While a caviar is driven its driver's heartbeat tells how far it is; else the records do.
+    """
+    seen = see_driver(folder)
+    experiment = read_experiment_of(folder)
+    if seen is not None and seen.drives and experiment.get("strategy") != "panda":
+        facts = _told(folder, experiment, seen)
+    else:
+        facts = _read(folder)
+    process = seen.driver.process if seen else None
+    return RunStatus(
+        run=folder.name,
+        folder=str(folder.path),
+        host=process.host if process else None,
+        pid=process.pid if process else None,
+        heartbeat_seconds=round(seen.age, 1) if seen and seen.drives else None,
+        free_bytes=shutil.disk_usage(folder.path).free,
+        **facts,
+    )
+
+
+def status_or_damage(folder: RunFolder) -> RunStatus:
+    """Return how a run stands, be its records damaged."""
+    try:
+        return run_status(folder)
+    except RecordError as error:
+        return RunStatus(folder.name, str(folder.path), "damaged", why=str(error))
+
+
+def _told(folder: RunFolder, experiment: Mapping[str, Any], seen: SeenDriver) -> dict[str, Any]:
+    pulse, events = seen.driver.pulse, read_events(folder)
+    stands = standing(events, seen)
+    return {
+        "state": stands.state,
+        "since": stands.since,
+        "why": stands.why,
+        "trials_done": pulse.trials_done,
+        "trials": pulse.trials,
+        "epochs": pulse.epochs,
+        "metric": experiment.get("metric"),
+        "best": pulse.best,
+        "best_trial": pulse.best_trial,
+        "worked_seconds": round(seconds_worked(events, seen.driver.beat), 1),
+    }
+
+
+def _read(folder: RunFolder) -> dict[str, Any]:
+    records = read_run(folder.path)
+    leader = records.ranked[0].trial if records.ranked else ""
+    best = records.best_of(leader)
+    return {
+        "state": records.status,
+        "since": records.standing.since,
+        "why": records.standing.why,
+        "trials_done": records.trials_done,
+        "trials": records.planned_trials,
+        "epochs": len(records.epochs),
+        "metric": records.metric,
+        "best": best[1] if best else None,
+        "best_trial": leader if best else None,
+        "worked_seconds": round(records.seconds, 1),
+    }

@@ -1,0 +1,157 @@
+"""A RayJob on Kubernetes: KubeRay makes a cluster for the run, and removes it when the run has ended."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import yaml
+
+from orchestrator.config.targets import KubeRayOptions
+from orchestrator.errors import PlaceError, RunExistsError, UnknownNameError
+from orchestrator.targets.job import Job
+from orchestrator.targets.kubernetes_client import Cluster
+from orchestrator.targets.rayjob import KUEUE, manifests
+from orchestrator.targets.states import LOST, JobState, State
+from orchestrator.targets.submission import Submission
+
+SEES_OUR_FILES = False
+POLITE_SECONDS = 120
+NATIVE: Mapping[str, State] = {
+    "": "queued",
+    "Initializing": "queued",
+    "Waiting": "queued",
+    "Retrying": "queued",
+    "Running": "running",
+    "Complete": "finished",
+    "Failed": "failed",
+    "ValidationFailed": "failed",
+    "Suspending": "stopped",
+    "Suspended": "stopped",
+}
+"""KubeRay's words for a RayJob; one that is complete or running is judged by Ray's own word too."""
+RAYS: Mapping[str, State] = {
+    "PENDING": "queued",
+    "RUNNING": "running",
+    "SUCCEEDED": "finished",
+    "FAILED": "failed",
+    "STOPPED": "stopped",
+}
+
+
+class _Readable(yaml.SafeDumper):
+    """Writes text of several lines as lines, and no value as a reference to another."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Return that nothing is shared."""
+        return True
+
+
+_Readable.add_representer(
+    str,
+    lambda dumper, text: dumper.represent_scalar(
+        "tag:yaml.org,2002:str", text, style="|" if "\n" in text else None
+    ),
+)
+
+
+def prepare(submission: Submission) -> str:
+    """Return the manifests: the ConfigMap of what is sent, and the RayJob."""
+    text: str = yaml.dump_all(manifests(submission), Dumper=_Readable, sort_keys=False, width=120)
+    return text
+
+
+def submit(submission: Submission) -> Job:
+    """Create them and return the RayJob. One of the same name that has ended is replaced."""
+    options = cast(KubeRayOptions, submission.options)
+    config_map, rayjob = manifests(submission)
+    cluster = Cluster(options.context, options.namespace)
+    name = rayjob["metadata"]["name"]
+    there = cluster.rayjob(name)
+    if there is not None and _state(there).active:
+        raise RunExistsError(
+            f"kuberay://{options.namespace}/{name}: expected no RayJob of that name under way. Received: one"
+            " of another run or storage. Choose another name with '--set name=...'."
+        )
+    if there is not None:
+        cluster.delete_rayjob(name, POLITE_SECONDS)
+    cluster.put_config_map(config_map)
+    created = cluster.create_rayjob(rayjob)
+    cluster.own_config_map(config_map["metadata"]["name"], created)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    about = {"context": options.context}
+    return Job(
+        "kuberay", f"{options.namespace}/{name}", submission.run, now, submission.results, about
+    )
+
+
+def state(job: Job) -> JobState:
+    """Return how the RayJob stands."""
+    found = _cluster(job).rayjob(_name(job))
+    if found is not None:
+        return _state(found)
+    if not job.known:
+        raise UnknownNameError(
+            f"{job.handle}: expected a RayJob of that namespace. Received: one that the cluster does not know."
+        )
+    return LOST
+
+
+def logs(job: Job, follow: bool) -> Iterator[str]:
+    """Yield what the Pod that submits to the cluster tells of the run."""
+    cluster = _cluster(job)
+    while (current := state(job)).state == "queued" and follow:
+        time.sleep(1)
+    pod = cluster.newest_pod(f"job-name={_name(job)}")
+    if pod is None and current.state != "queued":
+        raise PlaceError(f"{job.handle}: expected the submitter's Pod. Received: it is gone.")
+    return iter(()) if pod is None else cluster.log(pod, follow)
+
+
+def stop(job: Job) -> None:
+    """Suspend the RayJob, which removes its cluster; with a queue of Kueue, which would wake it, delete it."""
+    cluster = _cluster(job)
+    name = _name(job)
+    found = cluster.rayjob(name)
+    if found is None:
+        return
+    if KUEUE in found["metadata"].get("labels", {}):
+        cluster.delete_rayjob(name, POLITE_SECONDS)
+        return
+    cluster.suspend_rayjob(name)
+    deadline = time.monotonic() + POLITE_SECONDS
+    while state(job).active:
+        if time.monotonic() > deadline:
+            raise PlaceError(
+                f"{job.handle}: expected KubeRay to suspend it within {POLITE_SECONDS} seconds. Received:"
+                f" {state(job).native}. Does its operator run?"
+            )
+        time.sleep(1)
+
+
+def _cluster(job: Job) -> Cluster:
+    namespace, _, name = job.id.rpartition("/")
+    if not namespace or "/" in namespace or not name:
+        raise UnknownNameError(
+            f"{job.handle}: expected kuberay://NAMESPACE/NAME. Received: {job.id!r}."
+        )
+    return Cluster(job.about.get("context"), namespace)
+
+
+def _name(job: Job) -> str:
+    return job.id.rpartition("/")[2]
+
+
+def _state(found: Mapping[str, Any]) -> JobState:
+    """Return the state that a RayJob's status tells."""
+    status = found.get("status") or {}
+    word, rays = status.get("jobDeploymentStatus", ""), status.get("jobStatus", "")
+    judged = NATIVE.get(word, "running")
+    if word in ("Running", "Complete"):
+        judged = RAYS.get(rays, judged)
+    if word == "Suspended" and KUEUE in found["metadata"].get("labels", {}):
+        judged = "queued"  # Kueue holds it back until there is room
+    native = f"{word or 'not seen by KubeRay yet'}{', ' + rays if rays else ''}"
+    return JobState(judged, native, status.get("message") or status.get("reason") or None)

@@ -1,0 +1,89 @@
+"""What is submitted: a complete experiment and the files it refers to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from orchestrator.config.targets import PlaceOptions
+from orchestrator.errors import PlaceError
+from orchestrator.targets.job import job_folder
+
+EXPERIMENT_FILE = "experiment.yaml"
+MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True)
+class SentFile:
+    """A file of the user's, and where it lies beside the experiment at the place."""
+
+    source: Path
+    there: str
+
+    @property
+    def bytes(self) -> int:
+        """How large it is."""
+        return self.source.stat().st_size
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A run to be, complete: nothing of it depends on where it is read.
+
+    ``document`` is the experiment as YAML, references to secrets still ``${ENV:NAME}``, its own references
+    relative to itself. ``storage`` is the folder of runs as the place sees it, ``results`` the same as this machine
+    reaches it (a folder or a URI).
+    """
+
+    run: str
+    document: str
+    files: tuple[SentFile, ...]
+    options: PlaceOptions
+    storage: str
+    results: str
+
+    @property
+    def folder(self) -> Path:
+        """Where a shared filesystem keeps what is sent, seen from here."""
+        return job_folder(self.results, self.run)
+
+    @property
+    def folder_there(self) -> PurePosixPath:
+        """The same folder as the place sees it."""
+        return PurePosixPath(job_folder(self.storage, self.run))
+
+
+def lay_down(submission: Submission, folder: Path) -> None:
+    """Put the experiment and its files into a folder, readable by their owner alone.
+
+    Raises PlaceError where that cannot be.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for sent in submission.files:
+            file = folder / sent.there
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(sent.source.read_bytes())
+        (folder / EXPERIMENT_FILE).write_text(submission.document, encoding="utf-8")
+    except OSError as error:
+        raise PlaceError(
+            f"{folder}: expected a folder that can be written. Received: {error.strerror}."
+        ) from None
+
+
+def check_size(files: Iterable[SentFile], most_megabytes: int, where: str) -> None:
+    """Raise PlaceError, naming the largest files, where they are together more than may be sent."""
+    largest = sorted(files, key=lambda sent: sent.bytes, reverse=True)
+    total = sum(sent.bytes for sent in largest)
+    if total <= most_megabytes * MEGABYTE:
+        return
+    named = ", ".join(f"{sent.source} ({_size(sent.bytes)})" for sent in largest[:3])
+    raise PlaceError(
+        f"{where}: expected at most {most_megabytes} MB to send. Received: {_size(total)}, the largest"
+        f" {named}; nothing was sent. Put it where the place sees it and name it by its absolute path."
+    )
+
+
+def _size(number: int) -> str:
+    return f"{number / MEGABYTE:.1f} MB"

@@ -1,0 +1,36 @@
+"""The chaos suite's short form: the cheap kills, a few of each; `make chaos` is the long one."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chaos.report import told
+from tests.chaos.story import ground
+
+pytestmark = pytest.mark.integration
+ROWS_UNDER_ASHA = 60
+"""About how many epochs eight trials train under ASHA: moments are drawn among them."""
+
+
+@pytest.fixture(scope="module")
+def here():
+    with ground(seed=5) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def reference(here):
+    story = here.tell("none", "ref", ())
+    assert story.faults == [], told(story)
+    return story.records
+
+
+def test_a_run_that_was_killed_and_torn_ends_as_if_it_had_not_been(here, reference):
+    story = here.tell("none", "kills", ("driver", "worker", "torn epochs"), reference)
+    assert story.faults == [], told(story)
+
+
+def test_so_does_one_under_asha_terminated_flipped_and_repaired(here, reference):
+    weapons = ("sigterm", "both", "flipped epochs")
+    story = here.tell("asha", "asha", weapons, reference, ROWS_UNDER_ASHA)
+    assert story.faults == [], told(story)

@@ -1,0 +1,178 @@
+"""k8s/: what an operator applies is what a strict server takes, and no Pod may do more than it must."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.deployment.validators import ROOT, Manifest, faults, needs_crds, pods, rendered
+
+K8S = ROOT / "k8s"
+FOLDERS = sorted(file.parent for file in K8S.rglob("kustomization.yaml"))
+NAMES = [folder.relative_to(K8S).as_posix() for folder in FOLDERS]
+OF_THE_ISSUE = {"base/rayjob", "base/raycluster", "base/cronjob", "base/pvc"} | {
+    "overlays/cpu", "overlays/gpu", "overlays/kind"
+}  # fmt: skip
+
+
+def job(overlay: str) -> Manifest:
+    return next(each for each in rendered(K8S / "overlays" / overlay) if each["kind"] == "RayJob")
+
+
+def every_pod() -> list[Any]:
+    return [
+        pytest.param(pod, id=f"{name}:{manifest['kind']}:{container}")
+        for folder, name in zip(FOLDERS, NAMES, strict=True)
+        for manifest in rendered(folder)
+        for container, pod in pods(manifest)
+    ]
+
+
+PODS = every_pod()
+NODES = [each for each in PODS if each.id.endswith(("ray-head", "ray-worker"))]
+
+
+def test_the_folders_that_are_promised_are_there():
+    assert set(NAMES) >= OF_THE_ISSUE
+
+
+@needs_crds
+@pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
+def test_every_base_and_overlay_is_taken_by_a_strict_server(folder: Path):
+    assert faults(rendered(folder)) == []
+
+
+def test_pods_are_found_in_every_kind_that_has_some():
+    assert {param.id.split(":")[1] for param in PODS} == {"RayJob", "RayCluster", "CronJob"}
+
+
+@pytest.mark.parametrize("pod", PODS)
+def test_no_pod_runs_as_root_or_asks_for_a_privilege(pod: dict[str, Any]):
+    assert pod["securityContext"]["runAsNonRoot"] is True
+    assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in pod["containers"]:
+        context = container["securityContext"]
+        assert context["allowPrivilegeEscalation"] is False
+        assert context["readOnlyRootFilesystem"] is True
+        assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+@pytest.mark.parametrize("pod", PODS)
+def test_every_container_says_what_it_needs_and_where_it_ends(pod: dict[str, Any]):
+    for container in pod["containers"]:
+        assert {"cpu", "memory"} <= container["resources"]["requests"].keys()
+        assert "memory" in container["resources"]["limits"]
+        assert ":" in container["image"].rpartition("/")[2], "an image without a tag is any image"
+
+
+@pytest.mark.parametrize("pod", NODES)
+def test_a_node_of_ray_is_probed_and_a_head_notices_a_cut_cable(pod: dict[str, Any]):
+    container = pod["containers"][0]
+    assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys()
+    variables = {each["name"]: each["value"] for each in container.get("env", [])}
+    noticing = {name for name in variables if name.startswith("RAY_health_check_")}
+    assert len(noticing) == (4 if container["name"] == "ray-head" else 0)
+
+
+@pytest.mark.parametrize("overlay", ["cpu", "gpu", "kind"])
+def test_a_job_can_be_retried_is_removed_and_asks_for_a_token(overlay: str):
+    spec = job(overlay)["spec"]
+    assert spec["entrypoint"].endswith("--or-resume")
+    assert spec["backoffLimit"] >= 1
+    assert spec["shutdownAfterJobFinishes"] is True
+    assert spec["ttlSecondsAfterFinished"] >= 0
+    assert spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
+    for _, pod in pods(spec["rayClusterSpec"]):
+        assert {"name": "runs", "persistentVolumeClaim": {"claimName": "orchestrator-runs"}} in pod[
+            "volumes"
+        ]
+
+
+def test_the_standing_cluster_is_made_of_a_job_s_pods():
+    base = {each["kind"]: each for each in rendered(K8S / "base/rayjob")}["RayJob"]
+    (standing,) = rendered(K8S / "base/raycluster")
+    ours = dict(pods(base["spec"]["rayClusterSpec"]))
+    for name, pod in pods(standing):
+        expected = copy.deepcopy(ours[name])
+        expected["volumes"] = [each for each in expected["volumes"] if each["name"] != "experiment"]
+        mounts = expected["containers"][0]["volumeMounts"]
+        expected["containers"][0]["volumeMounts"] = [
+            each for each in mounts if each["name"] != "experiment"
+        ]
+        if name == "ray-head":
+            del expected["automountServiceAccountToken"]  # the autoscaler speaks to the API server
+        assert pod == expected
+
+
+def test_the_schedule_never_overlaps_and_its_account_creates_rayjobs_and_nothing_else():
+    manifests = {each["kind"]: each for each in rendered(K8S / "base/cronjob")}
+    assert manifests["CronJob"]["spec"]["concurrencyPolicy"] == "Forbid"
+    assert manifests["Role"]["rules"] == [
+        {"apiGroups": ["ray.io"], "resources": ["rayjobs"], "verbs": ["create"]}
+    ]
+    account = manifests["ServiceAccount"]["metadata"]["name"]
+    (pod,) = (pod for _, pod in pods(manifests["CronJob"]))
+    assert pod["serviceAccountName"] == account
+    assert manifests["RoleBinding"]["subjects"] == [{"kind": "ServiceAccount", "name": account}]
+
+
+def test_the_experiment_of_the_manifests_is_the_example():
+    assert (K8S / "base/rayjob/experiment.yaml").read_bytes() == (
+        ROOT / "examples/digits.yaml"
+    ).read_bytes()
+
+
+def test_no_token_or_password_stands_in_a_manifest():
+    for file in K8S.rglob("*.yaml"):
+        for manifest in yaml.safe_load_all(file.read_text(encoding="utf-8")):
+            assert manifest["kind"] != "Secret" if "kind" in manifest else True
+
+
+def misspelt(spec: Manifest) -> None:
+    spec["backofLimit"] = spec.pop("backoffLimit")
+
+
+def of_a_wrong_type(spec: Manifest) -> None:
+    spec["ttlSecondsAfterFinished"] = "soon"
+
+
+def of_an_unknown_mode(spec: Manifest) -> None:
+    spec["rayClusterSpec"]["authOptions"]["mode"] = "password"
+
+
+def without_a_name(spec: Manifest) -> None:
+    del spec["rayClusterSpec"]["workerGroupSpecs"][0]["groupName"]
+
+
+def misspelt_deep_inside(spec: Manifest) -> None:
+    pod = spec["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
+    pod["containers"][0]["readynessProbe"] = pod["containers"][0].pop("readinessProbe")
+
+
+@needs_crds
+@pytest.mark.parametrize(
+    "break_it",
+    [misspelt, of_a_wrong_type, of_an_unknown_mode, without_a_name, misspelt_deep_inside],
+)
+def test_a_broken_rayjob_is_refused(break_it: Callable[[Manifest], None]):
+    broken = copy.deepcopy(job("kind"))
+    break_it(broken["spec"])
+    assert len(faults([broken])) == 1
+
+
+@pytest.mark.parametrize("key", ["concurrencyPolicy", "jobTemplate"])
+def test_a_broken_cronjob_is_refused(key: str):
+    broken = {each["kind"]: each for each in rendered(K8S / "base/cronjob")}["CronJob"]
+    broken["spec"][f"{key}s"] = broken["spec"].pop(key)
+    assert faults([broken])
+
+
+@needs_crds
+def test_an_unknown_kind_is_refused():
+    assert faults([{"apiVersion": "ray.io/v1", "kind": "RayJobs", "metadata": {"name": "x"}}])
+    assert faults([{"apiVersion": "batch/v1", "kind": "RayJob", "metadata": {"name": "x"}}])

@@ -1,0 +1,164 @@
+"""A real Slurm of two nodes on this machine, each with its own network and host name, started by start.sh."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestrator.records import read_run
+from tests.pages import lay_out
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+PACKAGES = ("slurm-wlm", "munge", "iproute2")
+PATIENCE_SECONDS = 400
+TRIALS, EPOCHS = 16, 200
+EXPERIMENT = {
+    "name": "two-nodes", "model": "mlp", "data": "digits", "epochs": EPOCHS,
+    "search_space": {"learning_rate": "loguniform(0.001, 0.1)", "units": "choice([8, 16])"},
+    "caviar": {"num_samples": TRIALS, "scheduler": "none"},
+    "target": {"slurm": {"nodes": 2, "time": "20"}},
+}  # fmt: skip
+
+
+def why_not() -> str | None:
+    """Why this machine cannot have a Slurm."""
+    if os.geteuid() != 0:
+        return "needs root, for network namespaces and Slurm's daemons"
+    if shutil.which("slurmctld") is None and shutil.which("apt-get") is None:
+        return "needs Slurm: slurmctld is not on PATH and this is no Debian to install it on"
+    probe = subprocess.run(["unshare", "--net", "--mount", "--uts", "true"], capture_output=True)
+    return "needs network namespaces, which unshare may not make" if probe.returncode else None
+
+
+@dataclass(frozen=True)
+class Slurm:
+    """Slurm, and the commands of ours on its login host."""
+
+    folder: Path
+    work: Path
+
+    def on_login(self, *command: str) -> subprocess.CompletedProcess[str]:
+        environment = {
+            **os.environ, "PYTHONPATH": str(ROOT), "SLURM_CONF": str(self.folder / "slurm.conf"),
+            "XDG_STATE_HOME": str(self.work / "state"), "TF_CPP_MIN_LOG_LEVEL": "3",
+        }  # fmt: skip
+        return subprocess.run(
+            [str(HERE / "on.sh"), str(self.folder), "1", *command],
+            cwd=self.work, env=environment, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+        )  # fmt: skip
+
+    def orchestrator(self, *arguments: str) -> str:
+        done = self.on_login(sys.executable, "-m", "orchestrator", *arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def epochs(self, run: str) -> int:
+        file = self.work / "runs" / run / "epochs.jsonl"
+        return file.read_bytes().count(b"\n") if file.exists() else 0
+
+    def left_behind(self, number: str) -> list[Path]:
+        """What a job keeps on a node or in its folder only while it runs."""
+        tokens = (self.work / "runs" / ".jobs").rglob(f"slurm-{number}.token")
+        return [*Path("/tmp").glob(f"orch-{number}-*"), *tokens]  # noqa: S108
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    if shutil.which("slurmctld") is None:
+        subprocess.run(["apt-get", "update", "-qq"], check=True, timeout=PATIENCE_SECONDS)
+        install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *PACKAGES]
+        subprocess.run(install, check=True, timeout=PATIENCE_SECONDS)
+    folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/var/tmp"))
+    folder.chmod(0o755)
+    work = folder / "work"
+    work.mkdir()
+    (work / "two-nodes.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+    try:
+        started = [str(HERE / "start.sh"), str(folder)]
+        subprocess.run(started, check=True, timeout=60, stdin=subprocess.DEVNULL)
+        yield Slurm(folder, work)
+    finally:
+        subprocess.run([str(HERE / "stop.sh"), str(folder)], timeout=60)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def wait_until(reached: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not reached():
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+
+
+def test_a_job_on_two_nodes_is_stopped_goes_on_is_requeued_and_ends_with_its_table(slurm):
+    first = slurm.orchestrator("submit", "two-nodes.yaml").strip()
+    assert first == "slurm://1"
+    wait_until(lambda: slurm.epochs("two-nodes") > EPOCHS)
+    assert "slurm://1: running (RUNNING, on orch-s[2-3])" in slurm.orchestrator("status", first)
+
+    assert "slurm://1: stopped" in slurm.orchestrator("stop", first)
+    after_stop = slurm.epochs("two-nodes")
+    assert read_run(slurm.work / "runs" / "two-nodes").status == "interrupted"
+    assert slurm.left_behind("1") == []
+
+    second = slurm.orchestrator("submit", "two-nodes.yaml").strip()
+    wait_until(lambda: slurm.epochs("two-nodes") > after_stop + EPOCHS)
+    # What Slurm itself sends before the time limit (--signal=B:USR1@...), which it rounds to a minute.
+    assert slurm.on_login("scancel", "--batch", "--signal=USR1", "2").returncode == 0
+    wait_until(lambda: "restarted 1 times" in slurm.orchestrator("status", second))
+    wait_until(lambda: "slurm://2: finished" in slurm.orchestrator("status", second))
+
+    check_complete(slurm)
+    assert "goes back into the queue" in slurm.orchestrator("logs", second)
+    assert slurm.left_behind("2") == []
+    for node in ("orch-s2", "orch-s3"):
+        logs = slurm.work / "runs" / "two-nodes" / "logs" / "slurm-2" / node
+        assert list(logs.glob("worker-*")), f"no trial ran on {node}"
+
+
+def check_complete(slurm: Slurm) -> None:
+    """Every trial trained each of its epochs once, whatever happened in between."""
+    records = read_run(slurm.work / "runs" / "two-nodes")
+    assert (records.status, len(records.trials)) == ("finished", TRIALS)
+    for trial in records.trials:
+        epochs = [row["epoch"] for row in records.epochs_of(trial.trial)]
+        assert (trial.status, epochs) == ("finished", list(range(1, EPOCHS + 1)))
+    assert records.winner is not None
+    table = slurm.orchestrator("table", "two-nodes", "--format", "csv")
+    assert table.count(",finished,") == TRIALS
+
+
+def test_the_page_does_what_it_says(slurm):
+    folder = slurm.folder / "page"
+    folder.mkdir()
+    done = slurm.on_login("bash", str(lay_out("targets/slurm.md", folder)))
+    assert done.returncode == 0, done.stderr
+    records = read_run(folder / "copies" / "digits")
+    assert (records.status, len(records.trials)) == ("finished", 8)
+
+
+def test_a_job_that_slurm_refuses_is_one_sentence(slurm):
+    refused = slurm.on_login(
+        sys.executable, "-m", "orchestrator", "submit", "two-nodes.yaml",
+        "--set", "name=x", "--set", "target.slurm.partition=nowhere",
+    )  # fmt: skip
+    assert refused.returncode == 2
+    assert "invalid partition specified: nowhere" in " ".join(refused.stderr.split())
+
+
+def test_a_job_that_slurm_has_never_had_is_unknown(slurm):
+    unknown = slurm.on_login(sys.executable, "-m", "orchestrator", "status", "slurm://4242")
+    assert (unknown.returncode, "Received: 4242" in unknown.stderr) == (2, True)

@@ -1,0 +1,41 @@
+"""A page of documentation as something to run: its files, and its commands as one script."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+_FENCED = re.compile(r"<!-- (file|run): ([^ ]*) -->\n```\w*\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
+
+
+def lay_out(page: str, folder: Path) -> Path:
+    """Write a page's files into ``folder``, and its commands as ``page.sh``; return that script.
+
+    A command that fails ends it. ``orchestrator`` is this checkout's.
+    """
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    python = shlex.quote(sys.executable)
+    lines = [
+        "set -euxo pipefail",
+        f"cd {shlex.quote(str(folder))}",
+        f'orchestrator() {{ {python} -m orchestrator "$@"; }}',
+    ]
+    for what, name, block in _FENCED.findall(text):
+        if what == "file":
+            (folder / name).write_text(block + "\n", encoding="utf-8")
+        else:
+            lines += [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+    script = folder / "page.sh"
+    script.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return script
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a page's commands: no cluster, a state folder of their own."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    own |= {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "80"}
+    return own | {"TF_CPP_MIN_LOG_LEVEL": "3"} | more

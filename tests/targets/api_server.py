@@ -1,0 +1,121 @@
+"""A stand-in for a Kubernetes API server: it keeps what it is sent, by its address, over real HTTP."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+RAYJOBS = "/apis/ray.io/v1/namespaces/tuning/rayjobs"
+CONFIG_MAPS = "/api/v1/namespaces/tuning/configmaps"
+PODS = "/api/v1/namespaces/tuning/pods"
+
+
+@dataclass
+class ApiServer:
+    kept: dict[str, Any] = field(default_factory=dict)
+    refuses: int | None = None
+    asked: list[str] = field(default_factory=list)
+    runs_at_once: bool = False
+    """Whether it does KubeRay's work too: a RayJob runs as it is created, and its Pod says hello."""
+
+    def answer(self, method: str, address: str, body: Any) -> tuple[int, Any]:
+        path = urlsplit(address).path
+        self.asked.append(f"{method} {address}")
+        if self.refuses:
+            return self.refuses, {"message": "rayjobs is forbidden: you may not"}
+        if method == "POST":
+            return self._create(f"{path}/{body['metadata']['name']}", body)
+        if path == PODS:
+            return 200, {"items": self.kept.get(PODS, [])}
+        if path not in self.kept:
+            return 404, {"message": f"{path} not found"}
+        return self._change(method, path, body)
+
+    def _create(self, path: str, body: Any) -> tuple[int, Any]:
+        if path in self.kept:
+            return 409, {"message": "already exists"}
+        body["metadata"]["uid"] = f"uid-{len(self.asked)}"
+        self.kept[path] = body
+        if body["kind"] == "RayJob" and self.runs_at_once:
+            body["status"] = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+            self.kept[PODS] = [pod("hello", day=1)]
+            self.kept[f"{PODS}/hello/log"] = "hello\n"
+        return 201, body
+
+    def _change(self, method: str, path: str, body: Any) -> tuple[int, Any]:
+        if method == "DELETE":
+            return 200, self.kept.pop(path)
+        if method == "PUT":
+            self.kept[path] = body
+        if method == "PATCH":
+            for key, change in body.items():
+                self.kept[path][key] |= change
+            if change.get("suspend"):  # what KubeRay's operator would do
+                self.kept[path]["status"] = {
+                    "jobDeploymentStatus": "Suspended",
+                    "jobStatus": "STOPPED",
+                }
+        return 200, self.kept[path]
+
+    def handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                body = json.loads(self.rfile.read(length)) if length else None
+                code, told = server.answer(self.command, self.path, body)
+                text = told if isinstance(told, str) else json.dumps(told)
+                self.send_response(code)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text.encode())))
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        return Handler
+
+
+def pod(name: str, day: int) -> dict[str, Any]:
+    """A Pod that runs since a day."""
+    return {
+        "metadata": {"name": name, "creationTimestamp": f"2026-01-0{day}T00:00:00Z"},
+        "status": {"phase": "Running"},
+        "spec": {"containers": [{"name": "c"}]},
+    }
+
+
+@contextmanager
+def serving(kubeconfig: Path) -> Iterator[ApiServer]:
+    """A server, and a kubeconfig that names it."""
+    api = ApiServer()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), api.handler())
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    write_kubeconfig(kubeconfig, server.server_port)
+    yield api
+    server.shutdown()
+    server.server_close()
+
+
+def write_kubeconfig(file: Path, port: int) -> None:
+    file.write_text(
+        yaml.safe_dump({
+            "apiVersion": "v1", "kind": "Config", "current-context": "here",
+            "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{port}"}}],
+            "users": [{"name": "u", "user": {"token": "t"}}],
+            "contexts": [{"name": "here", "context": {"cluster": "c", "user": "u"}}],
+        })
+    )  # fmt: skip

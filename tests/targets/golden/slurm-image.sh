@@ -1,0 +1,57 @@
+#!/bin/bash
+# digits: written by orchestrator submit --target slurm
+#SBATCH --job-name=digits
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --cpus-per-task=1
+#SBATCH --gpus-per-node=1
+#SBATCH --output=/work/runs/.jobs/digits/slurm-%j.log
+#SBATCH --open-mode=append
+#SBATCH --signal=B:USR1@120
+#SBATCH --requeue
+
+run=/work/runs/digits
+job=/work/runs/.jobs/digits
+python=(apptainer exec --nv --bind /work/runs --bind /tmp /images/orchestrator.sif python3)
+cpus=1 gpus=1 requeue=20
+tmp=/tmp/orch-$SLURM_JOB_ID
+
+set -uo pipefail  # not before setup: modules and activate scripts do not bear it
+
+# Ray answers only to who has this job's token. What an earlier try of the job left goes first.
+unset RAY_ADDRESS RAY_AUTH_TOKEN
+export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$job/slurm-$SLURM_JOB_ID.token
+export RAY_USAGE_STATS_ENABLED=0 PYTHONUNBUFFERED=1
+rm -f "$job"/slurm-*.token
+(umask 077 && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH")
+
+# One node: the run starts a Ray of its own, and its files go with it.
+export RAY_TMPDIR=$tmp
+clean_up() { rm -rf "$tmp" "$RAY_AUTH_TOKEN_PATH"; }
+trap clean_up EXIT
+rm -rf "$tmp"
+mkdir -m 700 "$tmp" || exit 1
+
+# The one command. Slurm's warning before the time limit (USR1) and a polite stop (TERM) interrupt
+# it as Ctrl-C does: it writes down where it is, and --or-resume goes on from there.
+driver='' near_the_limit=''
+trap 'again=1; near_the_limit=1; kill -TERM $driver 2>/dev/null' USR1
+trap 'again=1; kill -TERM $driver 2>/dev/null' TERM
+"${python[@]}" -m orchestrator run "$job/experiment.yaml" --or-resume &
+driver=$!
+again=1
+while [ "$again" ]; do
+    again=''
+    wait "$driver"
+    code=$?
+done
+trap '' USR1 TERM
+
+clean_up
+trap - EXIT
+echo "$code" >"$job/slurm-$SLURM_JOB_ID.exit"
+if [ "$near_the_limit" ] && [ "$code" -ge 128 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt "$requeue" ]; then
+    echo "the time limit is near: the job goes back into the queue, and on from here"
+    scontrol requeue "$SLURM_JOB_ID" && sleep 300
+fi
+exit "$code"

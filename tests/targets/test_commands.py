@@ -1,0 +1,79 @@
+"""submit, status, logs, stop, fetch and jobs, as one types them."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from orchestrator.cli import app
+from orchestrator.targets import TARGETS, find_target
+from tests.targets.places import Slurm
+
+
+def call(*arguments: str):
+    result = CliRunner().invoke(app, list(arguments))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch) -> Slurm:
+    return Slurm(tmp_path, monkeypatch)
+
+
+def test_a_dry_run_prints_what_is_prepared_and_writes_nothing(here, submission):
+    before = sorted(here.rglob("*"))
+    printed = call("submit", "digits.yaml", "--target", "slurm", "--dry-run")
+    assert printed.stdout == find_target("slurm").prepare(submission("slurm"))
+    assert "with it: net.py" in printed.stderr
+    assert [path for path in sorted(here.rglob("*")) if "__pycache__" not in str(path)] == before
+
+
+def test_what_is_submitted_is_what_the_dry_run_printed(here, slurm):
+    printed = call("submit", "digits.yaml", "--target", "slurm", "--dry-run").stdout
+    assert call("submit", "digits.yaml", "--target", "slurm").stdout == "slurm://421\n"
+    assert (here / "runs" / ".jobs" / "digits" / "slurm.sh").read_text() == printed
+
+
+def test_a_handle_is_all_that_the_other_commands_need(here, slurm):
+    call("submit", "digits.yaml", "--target", "slurm")
+    assert "slurm://421: running (RUNNING, on n1)" in call("status", "slurm://421").stdout
+    assert call("logs", "slurm://421").stdout == "hello\n"
+    assert [job["state"] for job in json.loads(call("jobs", "--format", "json").stdout)] == [
+        "running"
+    ]
+    assert "slurm://421: stopped" in call("stop", "slurm://421").stdout
+
+
+def test_following_a_job_ends_when_it_does(here, slurm):
+    call("submit", "digits.yaml", "--target", "slurm")
+    (here / "slurm-job").write_text("JobState=FAILED Reason=None ExitCode=1:0 NodeList=n1")
+    followed = call("logs", "-f", "slurm://421")
+    assert (followed.exit_code, followed.stdout) == (0, "hello\n")
+    assert "failed (FAILED" in call("status", "slurm://421").stdout
+
+
+def test_an_unknown_target_lists_those_there_are(here):
+    refused = call("submit", "digits.yaml", "--target", "slrum")
+    assert refused.exit_code == 2
+    assert all(name in refused.stderr for name in ("Did you mean 'slurm'?", *TARGETS))
+
+
+def test_an_unknown_option_of_a_target_lists_those_there_are(here):
+    refused = call("submit", "digits.yaml", "--set", "target.slurm.partitoin=x")
+    said = " ".join(refused.stderr.split())
+    assert refused.exit_code == 2
+    assert "Did you mean 'partition'? Known: account, constraint, cpus" in said
+
+
+def test_no_jobs_is_said_and_is_no_error(here):
+    assert "no jobs" in call("jobs").stderr
+    assert call("jobs", "--format", "csv").stdout.startswith("job,state,run")
+
+
+def test_a_job_that_nobody_knows_cannot_be_fetched(here):
+    refused = call("fetch", "slurm://99")
+    assert (refused.exit_code, "'orchestrator jobs'" in refused.stderr) == (2, True)
