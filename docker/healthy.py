@@ -1,8 +1,8 @@
 #!/opt/venv/bin/python
 """The image's health check: every run that this container drives still beats.
 
-A driver beats in ``driver.json`` of its run's folder until it has ended. Before the first beat, and in a container that drives
-no run, there is nothing to complain of.
+A driver beats in ``driver.json`` of its run's folder until it has ended. Before the first beat, and in a container
+that drives no run, there is nothing to complain of.
 """
 
 from __future__ import annotations
