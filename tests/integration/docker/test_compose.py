@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -39,8 +40,12 @@ class Cluster:
         return ended.stdout
 
     def nodes(self) -> int:
-        program = "import ray; ray.init('auto', log_to_driver=False); print(sum(n['Alive'] for n in ray.nodes()))"
-        return int(self.compose("exec", "-T", "head", "python", "-c", program).splitlines()[-1])
+        program = (
+            "import ray; ray.init('auto', log_to_driver=False, logging_level='ERROR')\n"
+            "print('alive:', sum(node['Alive'] for node in ray.nodes()))"
+        )
+        said = self.compose("exec", "-T", "head", "python", "-c", program)
+        return int(re.findall(r"^alive: (\d+)$", said, re.MULTILINE)[-1])
 
     def come_to(self, nodes: int) -> bool:
         deadline = time.monotonic() + 120
