@@ -142,6 +142,19 @@ def check_complete(slurm: Slurm) -> None:
     assert table.count(",finished,") == TRIALS
 
 
+def test_two_jobs_on_the_same_two_nodes_do_not_meet(slurm):
+    small = ("--set", "epochs=2", "--set", "caviar.num_samples=4")
+    jobs = {
+        run: slurm.orchestrator("submit", "two-nodes.yaml", "--set", f"name={run}", *small).strip()
+        for run in ("left", "right")
+    }
+    for run, job in jobs.items():
+        wait_until(lambda job=job: f"{job}: finished" in slurm.orchestrator("status", job))
+        records = read_run(slurm.work / "runs" / run)
+        assert [trial.status for trial in records.trials] == ["finished"] * 4
+        assert slurm.left_behind(job.removeprefix("slurm://")) == []
+
+
 def test_the_page_does_what_it_says(slurm):
     folder = slurm.folder / "page"
     folder.mkdir()
