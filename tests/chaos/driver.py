@@ -132,6 +132,14 @@ def marked(name: str, value: str) -> list[psutil.Process]:
     return found
 
 
+def at_work(life: Life) -> list[psutil.Process]:
+    """Return the living processes of a run that do something for it.
+
+    Ray's agents are none: where their node is gone they end by themselves, within a minute.
+    """
+    return [process for process in marked(MARK, life.mark) if "gent" not in title(process)]
+
+
 def title(process: psutil.Process) -> str:
     """Return a process's command line, which Ray sets to what a worker does."""
     with contextlib.suppress(psutil.Error):
