@@ -99,7 +99,8 @@ def test_it_is_seen(told, change):
 def test_under_asha_only_what_both_have_is_compared(told):
     def stopped(lines):
         del lines["epochs"][2]
-        lines["trials"][1] |= {"status": "stopped", "stopped_by": {"epoch": 2}}
+        by = {"scheduler": "asha", "epoch": 2, "value": 0.5, "cutoff": 0.6}
+        lines["trials"][1] |= {"status": "stopped", "stopped_by": by}
 
     found = differences(told(), told(stopped), deterministic=False)
     assert found == [
