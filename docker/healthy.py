@@ -1,8 +1,8 @@
 #!/opt/venv/bin/python
 """The image's health check: every run that this container drives still beats.
 
-A driver beats in ``driver.json`` of its run's folder. Before the first beat, and in a container that drives
-no run, there is nothing to complain of.
+A driver beats in ``driver.json`` of its run's folder until it has ended. Before the first beat, and in a container
+that drives no run, there is nothing to complain of.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ def silent_runs(runs: Path, host: str) -> list[str]:
     silent = []
     for beat in runs.glob("*/driver.json"):
         try:
-            mine = json.loads(beat.read_text(encoding="utf-8")).get("host") == host
+            driver = json.loads(beat.read_text(encoding="utf-8"))
             age = time.time() - beat.stat().st_mtime
         except (OSError, ValueError):  # ended, or being written, while we looked
             continue
-        if mine and age > STALE_SECONDS:
+        lives = driver.get("host") == host and driver.get("state") != "ended"
+        if lives and age > STALE_SECONDS:
             silent.append(f"{beat.parent.name}: no beat for {age:.0f} s")
     return silent
 

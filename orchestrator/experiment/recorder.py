@@ -80,6 +80,10 @@ class Recorder:
         """Record what happened to the run as a whole."""
         self._writer.event(event, **facts)
 
+    def write(self, action: Callable[[], None]) -> None:
+        """Do what writes files of the run beside its records; on a full disk it waits."""
+        self._disk.write(action)
+
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
         self._leaders.remember(before)

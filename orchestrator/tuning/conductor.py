@@ -106,8 +106,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
     def kill_the_hung(self) -> None:
         """End the workers of trials that do not come back: their process, whatever it is stuck in."""
         for name in self._stage.hung():
-            with contextlib.suppress(ray.exceptions.RayError):
-                ray.kill(self._trials[name].temporary_state.ray_actor)
+            ray.kill(self._trials[name].temporary_state.ray_actor)
 
     def keep_states(self) -> None:
         """Have the trials in training write their states down, since the run is about to stop."""

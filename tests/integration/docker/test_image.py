@@ -77,11 +77,15 @@ def test_a_user_without_a_name_can_start_a_node_of_ray_on_a_read_only_root(engin
     )  # fmt: skip
 
 
-@pytest.mark.parametrize(("host", "code"), [("me", 1), ("another", 0)])
-def test_its_health_check_complains_of_a_run_of_its_own_that_fell_silent(engine, runs, host, code):
+@pytest.mark.parametrize(
+    ("host", "state", "code"), [("me", "running", 1), ("another", "running", 0), ("me", "ended", 0)]
+)
+def test_its_health_check_complains_of_a_run_of_its_own_that_fell_silent(
+    engine, runs, host, state, code
+):
     driver = runs / "digits" / "driver.json"
     driver.parent.mkdir()
-    driver.write_text(json.dumps({"host": host}))
+    driver.write_text(json.dumps({"host": host, "state": state}))
     os.utime(driver, (1, 1))
     ended = engine.run(
         "docker", "run", "--rm", "--hostname=me", f"--volume={runs}:/runs", IMAGE, "healthy"
