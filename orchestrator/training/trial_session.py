@@ -40,6 +40,8 @@ class TrialSession:
         if not self._begun:
             self._begin(progress)
             self._begun = True
+            if self._told_again(progress):
+                return
         deadline = time.monotonic() + seconds
         try:
             while (
@@ -78,6 +80,10 @@ class TrialSession:
         self._trainer.resume(checkpoint)
         self._best = checkpoint.about["best"]
         progress.rows.extend(checkpoint.about["rows"])
+
+    def _told_again(self, progress: Progress) -> bool:
+        """Return whether the driver has to decide, before anything else, about what is told again."""
+        return bool(progress.rows) and progress.rows[-1]["epoch"] in self._goal.milestones
 
     def _epoch(self, progress: Progress) -> dict[str, Any]:
         """Train one epoch, add its row, and take the state where it is the trial's best."""

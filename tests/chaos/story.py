@@ -26,6 +26,9 @@ from tests.chaos.weapons import WEAPONS, Range
 TRIES = 4
 """How often a driver that ends before its run does is followed by another."""
 
+AGENTS_SECONDS = 150.0
+"""How long Ray's agents may take to end after the last driver was killed."""
+
 
 @dataclass
 class Story:
@@ -140,7 +143,7 @@ def _ask(life: Life, driver: Driver) -> None:
 
 def leftovers(life: Life) -> list[str]:
     """Return what stays of a run that is done."""
-    until(lambda: not marked(MARK, life.mark), 10)
+    until(lambda: not marked(MARK, life.mark), AGENTS_SECONDS)
     found = [f"process {process.pid} stays behind" for process in marked(MARK, life.mark)]
     folders = ("orch-*", "orchestrator-tune-*")
     piled = [path.name for each in folders for path in life.temporary.glob(each)]

@@ -43,6 +43,7 @@ class PandaSession:
         self.paused = False
         self.ending: Ending | None = None
         self.progress = Progress()
+        self._told = Progress()
         self._best: float | None = None
         self._begun = False
 
@@ -58,7 +59,7 @@ class PandaSession:
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train for about ``seconds`` and to the end of an epoch at least; a paused panda only listens."""
-        self.progress = progress
+        self._told, self.progress = self.progress, progress
         starts = not self._begun
         if starts:
             self._begin()
@@ -100,7 +101,12 @@ class PandaSession:
         )
 
     def checkpoint(self) -> Checkpoint:
-        """Return the whole state: model, optimizer, and what is remembered."""
+        """Return the whole state: model, optimizer, and what is remembered.
+
+        Of what was told, the last two reports: a power cut may take the end of the records, where the one before this
+        one stands.
+        """
+        reports = (self._told, self.progress)
         self.memory.sitter = self.sitter.memory
         return self.trainer.checkpoint(
             {
@@ -110,9 +116,9 @@ class PandaSession:
                 "best": self._best,
                 "paused": self.paused,
                 "ending": self.ending,
-                "rows": self.progress.rows,
-                "journal": self.progress.journal,
-                "branches": self.progress.branches,
+                "rows": [each for report in reports for each in report.rows],
+                "journal": [each for report in reports for each in report.journal],
+                "branches": [each for report in reports for each in report.branches],
             }
         )
 
