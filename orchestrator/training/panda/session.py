@@ -226,9 +226,7 @@ class PandaSession:
             return True
         if not finite(row["metrics"].get("loss")):
             self.ending = "diverged"
-            self.note(
-                "verdict", text="the loss is not finite and no sitter may act: the panda ends"
-            )
+            self.note("verdict", text="the loss is not finite and no sitter may act: it ends")
             return True
         today = (memory.epochs_today, memory.seconds_today, memory.steps_today)
         return self.nursery.day.reached(*today) and care.end_day(row)
