@@ -40,8 +40,8 @@ class TrialSession:
         if not self._begun:
             self._begin(progress)
             self._begun = True
-            if self._told_again(progress):
-                return
+            if progress.rows and self._reports_after(progress.rows[-1], progress):
+                return  # it was killed before the driver heard this, and decided
         deadline = time.monotonic() + seconds
         try:
             while (
@@ -80,10 +80,6 @@ class TrialSession:
         self._trainer.resume(checkpoint)
         self._best = checkpoint.about["best"]
         progress.rows.extend(checkpoint.about["rows"])
-
-    def _told_again(self, progress: Progress) -> bool:
-        """Return whether the driver has to decide, before anything else, about what is told again."""
-        return bool(progress.rows) and progress.rows[-1]["epoch"] in self._goal.milestones
 
     def _epoch(self, progress: Progress) -> dict[str, Any]:
         """Train one epoch, add its row, and take the state where it is the trial's best."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -100,8 +101,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Pass on that a trial's worker is gone."""
         name = trial.config["trial"]
         self._trials.pop(name, None)
-        error = trial.get_error() if hasattr(trial, "get_error") else None
-        self._stage.lost(name, lost(error))
+        self._stage.lost(name, lost(_error_of(trial)))
 
     def kill_the_hung(self) -> None:
         """End the workers of trials that do not come back: their process, whatever it is stuck in."""
@@ -122,6 +122,18 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
                 metrics = ray.get(worker.judge.remote(verdict))
                 self._listener.judged(metrics)
                 self.judged = True
+
+
+def _error_of(trial: Any) -> BaseException | None:
+    """Return what Ray said of a trial's worker, None where it said nothing.
+
+    Tune has just written it into the driver's own scratch; its ``get_error`` looks where that is copied later.
+    """
+    file = trial.pickled_error_file
+    if file is None or not Path(file).is_file():
+        return None
+    error = cloudpickle.loads(Path(file).read_bytes())
+    return error if isinstance(error, BaseException) else None
 
 
 class Watch(tune.Callback):  # type: ignore[misc]

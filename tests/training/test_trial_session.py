@@ -46,3 +46,14 @@ def test_the_driver_decides_at_a_rung_before_a_trial_taken_up_there_trains_on(be
     taken_up = begin(1)
     assert [epoch for epoch, _ in report(taken_up)] == [1]
     assert [epoch for epoch, _ in report(taken_up)] == [2]
+
+
+def test_a_trial_killed_after_its_last_epoch_trains_no_further(begin, mlp):
+    killed = begin()
+    for _ in range(mlp.epochs):
+        report(killed)
+    killed.keep()
+    progress = Progress()
+    begin().advance(progress, 0.0)
+    assert [row["epoch"] for row in progress.rows] == [mlp.epochs]
+    assert progress.done

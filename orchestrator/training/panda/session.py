@@ -101,12 +101,10 @@ class PandaSession:
         )
 
     def checkpoint(self) -> Checkpoint:
-        """Return the whole state: model, optimizer, and what is remembered.
+        """Return the whole state: model, optimizer, what is remembered, and told: in the last two reports.
 
-        Of what was told, the last two reports: a power cut may take the end of the records, where the one before this
-        one stands.
+        A power cut may take the end of the records, where the one before this one stands.
         """
-        reports = (self._told, self.progress)
         self.memory.sitter = self.sitter.memory
         return self.trainer.checkpoint(
             {
@@ -116,9 +114,9 @@ class PandaSession:
                 "best": self._best,
                 "paused": self.paused,
                 "ending": self.ending,
-                "rows": [each for report in reports for each in report.rows],
-                "journal": [each for report in reports for each in report.journal],
-                "branches": [each for report in reports for each in report.branches],
+                "rows": self._told.rows + self.progress.rows,
+                "journal": self._told.journal + self.progress.journal,
+                "branches": self._told.branches + self.progress.branches,
             }
         )
 
@@ -228,9 +226,7 @@ class PandaSession:
             return True
         if not finite(row["metrics"].get("loss")):
             self.ending = "diverged"
-            self.note(
-                "verdict", text="the loss is not finite and no sitter may act: the panda ends"
-            )
+            self.note("verdict", text="the loss is not finite and no sitter may act: it ends")
             return True
         today = (memory.epochs_today, memory.seconds_today, memory.steps_today)
         return self.nursery.day.reached(*today) and care.end_day(row)
