@@ -16,13 +16,13 @@ from random import Random
 from orchestrator.errors import OrchestratorError
 from orchestrator.records import RunRecords, read_run
 from orchestrator.tuning.scratch import scratch_folder
-from tests.chaos.comparison import differences
+from tests.chaos.comparison import Damage, differences
 from tests.chaos.disk import Disk
 from tests.chaos.driver import LONGEST, MARK, Driver, Life, marked, shoot, until
 from tests.chaos.experiment import KINDS, LATER, PAUSE_DAY, REQUESTS, write_experiment
 from tests.chaos.moments import Moment, draw_moments
 from tests.chaos.nodes import Cluster
-from tests.chaos.weapons import WEAPONS, Range
+from tests.chaos.weapons import WEAPONS, Range, TooLate
 
 TRIES = 4
 """How often a driver that ends before its run does is followed by another."""
@@ -74,8 +74,7 @@ class Ground:
             story.records = read_run(life.run)
             if reference is not None:
                 same = KINDS[kind].deterministic
-                damaged = any("torn" in weapon or "flipped" in weapon for weapon in weapons)
-                story.faults += differences(reference, story.records, same, damaged)
+                story.faults += differences(reference, story.records, same, _damage(weapons))
             story.faults += leftovers(life)
         except (AssertionError, OrchestratorError, subprocess.SubprocessError, OSError) as error:
             story.faults.append(f"{type(error).__name__}: {error}")
@@ -105,8 +104,17 @@ class Ground:
                 continue
             # Noted before: a shot whose weapon finds something wrong is one that was made.
             story.hits.append((weapon, moment, "went wrong"))
-            story.hits[-1] = (weapon, moment, WEAPONS[weapon](driver, aim))
+            try:
+                story.hits[-1] = (weapon, moment, WEAPONS[weapon](driver, aim))
+            except TooLate:
+                story.hits.pop()
+                story.missed.append(weapon)
         _to_the_end(life, driver)
+
+
+def _damage(weapons: Sequence[str]) -> Damage:
+    flips = sum("flipped" in weapon for weapon in weapons)
+    return Damage(any("torn" in weapon for weapon in weapons), flips)
 
 
 def _to_the_end(life: Life, driver: Driver) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.records.lines import TornLineWarning, read_lines
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
@@ -151,3 +152,18 @@ def test_a_life_leaves_no_half_written_files(panda):
     life = panda(days=3)
     life.to_end()
     assert list(life.folder.path.rglob("*.part")) == []
+
+
+def test_a_panda_whose_end_was_torn_off_the_records_tells_it_again(panda):
+    life = panda(days=2)
+    life.to_end()
+    assert incomplete_trials(life.records, life.plan) == set()
+    whole = life.metrics()
+    rows = life.folder.epochs_file
+    rows.write_bytes(rows.read_bytes()[:-9])
+    with pytest.warns(TornLineWarning):
+        assert incomplete_trials(life.records, life.plan) == {life.trial}
+        life.ended = None
+        life.killed().advance()
+    assert life.ended == "finished"
+    assert life.metrics() == whole
