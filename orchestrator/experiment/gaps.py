@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.strategies import Plan
+from orchestrator.training.checkpoint import load_checkpoint
+
+LAST = ".last.npz"
 
 
 def incomplete_trials(records: RunRecords, plan: Plan) -> set[str]:
@@ -17,6 +24,22 @@ def incomplete_trials(records: RunRecords, plan: Plan) -> set[str]:
     lengths = _full_lengths(records, plan)
     newest = (trial for trial in records.trials if trial.group == records.group)
     return {trial.trial for trial in newest if _lacks_epochs(trial, records, lengths)}
+
+
+def states_ahead(records: RunRecords) -> Iterator[Path]:
+    """Yield the last states of trials that lie further than the records and what is told again reach.
+
+    A power cut may take a line whose epoch a worker believed to be recorded. From its seed a trial gives the same
+    numbers.
+    """
+    for file in sorted(records.folder.checkpoints.glob(f"*{LAST}")):
+        try:
+            about = load_checkpoint(file).about
+        except RecordError:
+            continue  # whoever takes the trial up begins it anew
+        known = [*records.own_epochs_of(file.name.removesuffix(LAST)), *about["rows"]]
+        if len({int(row["epoch"]) for row in known}) < int(about["epoch"]):
+            yield file
 
 
 def _full_lengths(records: RunRecords, plan: Plan) -> list[int]:

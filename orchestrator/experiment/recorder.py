@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.experiment.disk import DiskWait, LowDisk
-from orchestrator.experiment.gaps import incomplete_trials
+from orchestrator.experiment.gaps import incomplete_trials, states_ahead
 from orchestrator.experiment.leaders import Leaders
 from orchestrator.records import (
     Pen,
@@ -91,6 +91,8 @@ class Recorder:
         again = incomplete_trials(before, self._plan)
         for name in again:
             self._last(name).unlink(missing_ok=True)
+        for state in states_ahead(before):
+            state.unlink()
         for trial in before.trials:
             if trial.ending not in (None, "interrupted") and trial.trial not in again:
                 self._leaders.ended(trial.trial)

@@ -15,6 +15,7 @@ from random import Random
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.records import RunRecords, read_run
+from orchestrator.tuning.scratch import scratch_folder
 from tests.chaos.comparison import differences
 from tests.chaos.disk import Disk
 from tests.chaos.driver import LONGEST, MARK, Driver, Life, marked, shoot, until
@@ -25,6 +26,9 @@ from tests.chaos.weapons import WEAPONS, Range
 
 TRIES = 4
 """How often a driver that ends before its run does is followed by another."""
+
+AGENTS_SECONDS = 150.0
+"""How long Ray's agents may take to end after the last driver was killed."""
 
 
 @dataclass
@@ -140,10 +144,12 @@ def _ask(life: Life, driver: Driver) -> None:
 
 def leftovers(life: Life) -> list[str]:
     """Return what stays of a run that is done."""
-    until(lambda: not marked(MARK, life.mark), 10)
+    until(lambda: not marked(MARK, life.mark), AGENTS_SECONDS)
     found = [f"process {process.pid} stays behind" for process in marked(MARK, life.mark)]
-    folders = ("orch-*", "orchestrator-tune-*")
-    piled = [path.name for each in folders for path in life.temporary.glob(each)]
+    for prefix in ("orch-", "orchestrator-tune-"):
+        with scratch_folder(prefix, str(life.temporary)):
+            pass  # as the next driver begins: what agents wrote to until now goes with it
+    piled = [path.name for path in life.temporary.glob("orch*")]
     found += [f"{name} stays behind" for name in piled]
     half = [*life.run.rglob("*.part"), *life.run.glob(".room-*")]
     return found + [f"{path.name} stays behind" for path in half]

@@ -12,7 +12,7 @@ import psutil
 
 from tests.chaos.damage import flip, tear
 from tests.chaos.disk import Disk
-from tests.chaos.driver import LONGEST, MARK, Driver, marked, shoot, until
+from tests.chaos.driver import LONGEST, Driver, at_work, shoot, title, until
 from tests.chaos.nodes import NODES, Cluster
 
 GONE_SECONDS = 60.0
@@ -152,8 +152,8 @@ def _says_paused(driver: Driver) -> bool:
 def _all_gone(driver: Driver, at: Range) -> None:
     """Check that nothing of the driver's Ray goes on."""
     life = driver.life
-    gone = until(lambda: not marked(MARK, life.mark), GONE_SECONDS)
-    left = [" ".join(process.cmdline())[:80] for process in marked(MARK, life.mark)]
+    gone = until(lambda: not at_work(life), GONE_SECONDS)
+    left = [title(process)[:80] for process in at_work(life)]
     assert gone, f"processes stay behind: {left}"
     if at.cluster is not None:
         gone = until(lambda: not at.cluster.workers(), GONE_SECONDS)

@@ -1,4 +1,4 @@
-"""Hosts on this machine, each with its own network and host name, and Ray on them: started by the scripts beside this."""
+"""Hosts on this machine, each with its own network and host name, and Ray on them: by the scripts beside this."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Hosts:
 def connected(many: int) -> Iterator[Hosts]:
     """Have so many hosts, joined by cables and without Ray, while the block runs."""
     # Ray's sockets lie below it, and their names may not be long.
-    hosts = Hosts(Path(tempfile.mkdtemp(prefix="hosts-", dir="/var/tmp")))  # noqa: S108
+    hosts = Hosts(Path(tempfile.mkdtemp(prefix="hosts-", dir="/var/tmp")))
     try:
         hosts._net("up", many)
         yield hosts

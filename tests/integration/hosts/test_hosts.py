@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -34,7 +35,7 @@ def alone(tmp_path_factory) -> RunRecords:
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", "run", "hosts.yaml"], cwd=folder,
-        env=own | {"PYTHONPATH": os.getcwd()}, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+        env=own | {"PYTHONPATH": str(Path.cwd())}, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return read_run(folder / "runs" / "hosts")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 PACKAGES = "slurm-wlm munge iproute2"
 PATIENCE_SECONDS = 400
-TRIALS, EPOCHS = 16, 200
+TRIALS, EPOCHS = 16, 300
 EXPERIMENT = {
     "name": "two-nodes", "model": "mlp", "data": "digits", "epochs": EPOCHS,
     "search_space": {"learning_rate": "loguniform(0.001, 0.1)", "units": "choice([8, 16])"},
@@ -106,9 +107,7 @@ def wait_until(reached: Callable[[], bool]) -> None:
 def test_a_job_on_two_nodes_is_stopped_goes_on_is_requeued_and_ends_with_its_table(slurm):
     first = slurm.orchestrator("submit", "two-nodes.yaml").strip()
     number = first.removeprefix("slurm://")
-    wait_until(lambda: slurm.epochs("two-nodes") > EPOCHS)
-    assert f"{first}: running (RUNNING, on orch-s[2-3])" in slurm.orchestrator("status", first)
-
+    wait_until(lambda: slurm.epochs("two-nodes") > 0)
     assert f"{first}: stopped" in slurm.orchestrator("stop", first)
     after_stop = slurm.epochs("two-nodes")
     assert read_run(slurm.work / "runs" / "two-nodes").status == "interrupted"
@@ -116,7 +115,10 @@ def test_a_job_on_two_nodes_is_stopped_goes_on_is_requeued_and_ends_with_its_tab
 
     second = slurm.orchestrator("submit", "two-nodes.yaml").strip()
     number = second.removeprefix("slurm://")
-    wait_until(lambda: slurm.epochs("two-nodes") > after_stop + EPOCHS)
+    wait_until(
+        lambda: f"{second}: running (RUNNING, on orch" in slurm.orchestrator("status", second)
+    )
+    wait_until(lambda: slurm.epochs("two-nodes") > after_stop)
     # What Slurm itself sends before the time limit (--signal=B:USR1@...), which it rounds to a minute.
     assert slurm.on_login("scancel", "--batch", "--signal=USR1", number).returncode == 0
     wait_until(lambda: "restarted 1 times" in slurm.orchestrator("status", second))
@@ -135,8 +137,9 @@ def check_complete(slurm: Slurm) -> None:
     records = read_run(slurm.work / "runs" / "two-nodes")
     assert (records.status, len(records.trials)) == ("finished", TRIALS)
     for trial in records.trials:
-        epochs = [row["epoch"] for row in records.epochs_of(trial.trial)]
-        assert (trial.status, epochs) == ("finished", list(range(1, EPOCHS + 1)))
+        counted = Counter(row["epoch"] for row in records.epochs_of(trial.trial))
+        wrong = {epoch: counted[epoch] for epoch in range(1, EPOCHS + 1) if counted[epoch] != 1}
+        assert (trial.trial, trial.status, wrong) == (trial.trial, "finished", {})
     assert records.winner is not None
     table = slurm.orchestrator("table", "two-nodes", "--format", "csv")
     assert table.count(",finished,") == TRIALS
