@@ -72,13 +72,21 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def on_one_line(text: str) -> str:
+    """Return a text whose line breaks and other control signs are spelt out."""
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
+
+
 def explain(where: str, expected: str, received: object, known: Iterable[str] = ()) -> str:
     """Return one message of the house's sentence shape.
 
     ``expected`` is a clause of its own ("expected …", "unknown …") or just what would have been right.
     ``known`` adds the near miss of ``received`` and the sorted list of what would have been right.
     """
-    names = sorted(str(name) for name in known)
+    where, expected = on_one_line(where), on_one_line(expected)
+    names = sorted(on_one_line(str(name)) for name in known)
     whole = expected.startswith(("expected", "unknown"))
     wanted = expected if whole else f"expected {expected}"
     message = f"{where}: {wanted}. Received: {redacted(received)!r}."

@@ -2,7 +2,7 @@
 # Several nodes: Ray's head on the first, where the run's driver is too, and a worker on each other.
 # A cut cable is noticed within seconds and not after a minute:
 export RAY_health_check_initial_delay_ms=5000 RAY_health_check_period_ms=1000
-export RAY_health_check_timeout_ms=2000 RAY_health_check_failure_threshold=5
+export RAY_health_check_timeout_ms=3000 RAY_health_check_failure_threshold=4
 
 mapfile -t nodes < <(scontrol show hostnames "$SLURM_JOB_NODELIST")
 second=$(scontrol --oneliner show node "${nodes[1]}" | grep -o 'NodeAddr=[^ ]*' | cut -d= -f2)

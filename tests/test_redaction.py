@@ -92,3 +92,7 @@ def test_a_reference_to_what_is_not_set_stays():
 def test_an_error_of_ours_never_holds_a_secret():
     assert "hunter2" not in str(DataError(f"no file {VALUE}"))
     assert "hunter2" not in explain("here", "something else", VALUE)
+
+
+def test_a_sentence_stays_on_its_line():
+    assert "\n" not in explain("here\n", "a\nb", 1, ["c\rd"])

@@ -36,15 +36,19 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     from orchestrator.experiment import run as run_experiment
 
     where = destination(format, output)
-    ended = run_experiment(file, overrides or (), or_resume=or_resume)
-    print_outcome(ended, where)
+    conclude(run_experiment(file, overrides or (), or_resume=or_resume), where)
+
+
+def conclude(ended: Run, where: Destination) -> None:
+    """Print what came of a run and exit with its code."""
+    _print_outcome(ended, where)
     if ended.status != "finished":
         raise typer.Exit(INTERRUPTED)
-    if not ended.succeeded:
+    if ended.given_up or not ended.succeeded:
         raise typer.Exit(NO_TRIAL_SUCCEEDED)
 
 
-def print_outcome(ended: Run, where: Destination) -> None:
+def _print_outcome(ended: Run, where: Destination) -> None:
     """Print the table (its best rows where a person reads it), the winner, how it ended."""
     from orchestrator.report import winner_lines
 

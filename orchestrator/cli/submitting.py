@@ -94,7 +94,7 @@ def jobs(format: Format = None, output: Output = None) -> None:
     if statuses or not where.for_people or where.output:
         where.write(jobs_table([_row(one) for one in statuses]))
     else:
-        typer.echo("no jobs; orchestrator submit FILE --target NAME makes one", err=True)
+        say("no jobs; orchestrator submit FILE --target NAME makes one", err=True)
     for one in statuses:
         if one.unasked:
             say(f"{one.job.handle}: {one.unasked}", err=True)

@@ -94,6 +94,10 @@ def parse_value(text: str, place: str) -> tuple[Any, dict[KeyPath, int]]:
         ) from None
     except RecursionError:
         raise ExperimentFileError(_too_deep(place)) from None
+    except (OverflowError, ValueError) as error:  # PyYAML's own, for an escape such as \UFFFFFFFF
+        raise ExperimentFileError(
+            explain(place, "expected plain text in YAML", str(error))
+        ) from None
 
 
 class _Reading:

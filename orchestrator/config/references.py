@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -25,6 +25,7 @@ def resolved(document: Document) -> tuple[Document, dict[KeyPath, Any]]:
     ExperimentFileError, a line for each reference that is misspelt, not set or out of place. Those of a target are
     its own to read, when something is submitted to it: they are left as they stand.
     """
+    _check_unicode(document, document.content, ())
     texts = (each for each in _texts(document.content, ()) if each[0][0] != "target")  # read there
     written = {path: text for path, text in texts if _BEGUN.search(text)}
     faults = [fault for path, text in written.items() for fault in _faults(document, path, text)]
@@ -100,6 +101,29 @@ def _faults(document: Document, path: KeyPath, text: str) -> Iterator[str]:
         if name not in os.environ:
             expected = f"expected the environment variable {name} to be set"
             yield f"{where}: {expected}. Received: no value for ${{ENV:{name}}}."
+
+
+def _check_unicode(document: Document, value: Any, path: KeyPath) -> None:
+    """Raise ExperimentFileError for a key or text, of a command line say, that no file in UTF-8 can hold."""
+    inside: Iterable[tuple[Any, Any]] = ()
+    if isinstance(value, Mapping):
+        inside = value.items()
+    elif isinstance(value, list | tuple):
+        inside = enumerate(value)
+    for key, item in inside:
+        for text in (key, item):
+            if isinstance(text, str) and not _is_unicode(text):
+                where = document.where((*path, key))
+                raise ExperimentFileError(explain(where, "expected text in Unicode", shown(text)))
+        _check_unicode(document, item, (*path, key))
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _with_values(value: Any, values: Mapping[str, str]) -> Any:

@@ -13,7 +13,7 @@ from orchestrator.experiment.comparable import (
     unlike_conditions,
     unlike_first_epochs,
 )
-from orchestrator.experiment.growth import Changes, Growth, changes_between
+from orchestrator.experiment.growth import Growth, changes_between
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import prepare_again
 from orchestrator.experiment.remaining import (
@@ -24,6 +24,7 @@ from orchestrator.experiment.remaining import (
     last_epoch,
     remaining,
     stopped,
+    trained_seconds,
 )
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
 from orchestrator.records.extensions import caught_up, surroundings
@@ -47,32 +48,30 @@ def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) ->
     prepared = prepare_again(new)
     facts = manifest_of(prepared)
     changes = changes_between(old, new, prepared.space)
+    babysat = prepared.plan.nursery is not None
     conditions = unlike_conditions(records, old, new, facts)
     forced = (*conditions, *unlike_first_epochs(records, old, new))
-    babysat = prepared.plan.nursery is not None
     if forced and (not force or (babysat and conditions)):
-        raise ExperimentFileError(
-            _incomparable(records, forced, _advice(records, babysat, conditions))
-        )
-    _check_changed(records, changes, forced)
+        raise _incomparable(records, forced, _advice(records, babysat, conditions))
+    if not changes and not forced:
+        raise _nothing_changed(records)
     before = _plan_before(prepared.plan, old)
+    if forced and not babysat:
+        fate, endings = _new_group(records, facts)
+    else:
+        fate, endings = _same_group(records, before, prepared.plan)
     event = {
         "changes": {key: list(pair) for key, pair in changes.items()},
         "forced": list(forced),
         "epochs_before": len(records.epochs),
+        **fate,
     }
-    endings = decisions(before, records)[1]
-    if forced and not babysat:
-        event |= {"group": records.group + 1, "going_on": []}
-        event |= {"now": {name: facts[name] for name in OF_THE_RUN}}
-        endings += _cut_off(records, endings)
-    else:
-        held_back, further = _further(records, before, prepared.plan)
-        event |= {"group": records.group, "going_on": further}
-        endings += held_back
+    written = decisions(before, records)[1]
+    known = {end.trial for end in written}
+    endings = (*written, *(end for end in endings if end.trial not in known))
     left = remaining(prepared, _extended(records, event), endings)
     if not left.prepared.plan.trials:
-        raise ExperimentFileError(_nothing_left(records, event))
+        raise _nothing_left(records, event)
     return replace(left, extension=Extension(event, _manifest(records, event, facts)))
 
 
@@ -120,10 +119,25 @@ def _plan_before(plan: Plan, old: Experiment) -> Plan:
     )
 
 
-def _further(
+def _new_group(
+    records: RunRecords, facts: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[TrialEnd, ...]]:
+    """Return what the event says of a new group, and the endings of the trials in training: none goes on."""
+    fate = {
+        "group": records.group + 1,
+        "going_on": [],
+        "now": {name: facts[name] for name in OF_THE_RUN},
+    }
+    cut_off = [trial.trial for trial in records.trials if trial.ending is None]
+    return fate, tuple(
+        TrialEnd(name, "interrupted", trained_seconds(records, name)) for name in cut_off
+    )
+
+
+def _same_group(
     records: RunRecords, before: Plan, plan: Plan
-) -> tuple[tuple[TrialEnd, ...], list[str]]:
-    """Return the endings of the trials that the scheduler holds back at the old end, and those that go beyond it.
+) -> tuple[dict[str, Any], tuple[TrialEnd, ...]]:
+    """Return what the event says of the trials that go on beyond the old end, and the endings of those held back there.
 
     The old end may be one of its rungs now: it is decided with the whole rung known, whoever came to it first.
     """
@@ -132,9 +146,9 @@ def _further(
     if plan.nursery is not None:
         longer = before.nursery is not None and plan.nursery.days > before.nursery.days
         finished = [trial.trial for trial in current if trial.ending == "finished"]
-        return (), finished if longer else further
+        return _going_on(records, finished if longer else further), ()
     if plan.epochs == before.epochs:
-        return (), further
+        return _going_on(records, further), ()
     names = {trial.trial for trial in current}
     rows = [row for row in records.epochs if row["trial"] in names]
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
@@ -150,21 +164,11 @@ def _further(
             held_back.append(stopped(records, trial, scheduler.name, row, decision))
         elif trial.ending == "finished":
             further.append(trial.trial)
-    return tuple(held_back), further
+    return _going_on(records, further), tuple(held_back)
 
 
-def _cut_off(records: RunRecords, endings: Sequence[TrialEnd]) -> tuple[TrialEnd, ...]:
-    """Return the endings of the trials that were in training: no trial of an older group goes on."""
-    known = {end.trial for end in endings}
-    return tuple(
-        TrialEnd(
-            trial.trial,
-            "interrupted",
-            sum(float(row["seconds"]) for row in records.own_epochs_of(trial.trial)),
-        )
-        for trial in records.trials
-        if trial.ending is None and trial.trial not in known
-    )
+def _going_on(records: RunRecords, further: list[str]) -> dict[str, Any]:
+    return {"group": records.group, "going_on": further}
 
 
 def _extended(records: RunRecords, event: Mapping[str, Any]) -> RunRecords:
@@ -185,8 +189,8 @@ def _manifest(
     return {**records.manifest, **now, "extensions": [*earlier, about]}
 
 
-def _incomparable(records: RunRecords, unlike: Sequence[str], advice: str) -> str:
-    return (
+def _incomparable(records: RunRecords, unlike: Sequence[str], advice: str) -> ExperimentFileError:
+    return ExperimentFileError(
         f"{records.name}: expected what its trials were trained with, so that further ones can be compared with"
         f" them. Received: {'; '.join(unlike)}. {advice}"
     )
@@ -204,14 +208,13 @@ def _advice(records: RunRecords, babysat: bool, conditions: Sequence[str]) -> st
     return "With --force it trains on all the same."
 
 
-def _check_changed(records: RunRecords, changes: Changes, forced: Sequence[str]) -> None:
-    if not changes and not forced:
-        raise ExperimentFileError(
-            f"{records.name}: expected something to change, such as --num-samples +64. Received: nothing."
-        )
+def _nothing_changed(records: RunRecords) -> ExperimentFileError:
+    return ExperimentFileError(
+        f"{records.name}: expected something to change, such as --num-samples +64. Received: nothing."
+    )
 
 
-def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> str:
+def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFileError:
     """Return why there would be nothing to train, and what would be."""
     if event["group"] > records.group:
         why = "a new group without trials of its own: add --num-samples +64, say"
@@ -219,4 +222,6 @@ def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> str:
         why = "a panda that lived its days, or was stopped: add --days +5, say, or promote it"
     else:
         why = "nothing to train: add --num-samples +64, say, or --epochs"
-    return f"{records.name}: expected trials to start or to go on. Received: {why}."
+    return ExperimentFileError(
+        f"{records.name}: expected trials to start or to go on. Received: {why}."
+    )

@@ -119,7 +119,7 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
             recorder.close()
             over = "run_finished" if outcome.ended else "run_interrupted"
             recorder.event(over, reason=outcome.reason)
-    _write_tables(folder)
+        recorder.write(lambda: _write_tables(folder))
 
 
 def _view(plan: Plan, trials: int) -> View:

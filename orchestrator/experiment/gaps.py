@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
+from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, TrialRecord
+from orchestrator.records.journal import stretch_of
 from orchestrator.strategies import Plan
+from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.training.panda.days import DayCheckpoints
+
+LAST = ".last.npz"
 
 
 def incomplete_trials(records: RunRecords, plan: Plan) -> set[str]:
-    """Return the trials that have to be trained from their beginning, so that what is missing is recorded.
+    """Return the trials that have to be taken up again from their beginning, so that what is missing is recorded.
 
-    Everything else they tell is known already. A panda is left as it is: what was asked of it cannot be asked again;
-    so are trials of an older group, whose data or code may be gone.
+    Everything else they tell is known already. A panda is not trained again, since what was asked of it cannot be asked
+    again: one whose end was lost tells it from its last state. Trials of an older group, whose data or code may be
+    gone, are left as they are.
     """
     if plan.nursery is not None:
-        return set()
+        return {trial.trial for trial in records.trials if _end_is_lost(trial.trial, records)}
     lengths = _full_lengths(records, plan)
     newest = (trial for trial in records.trials if trial.group == records.group)
     return {trial.trial for trial in newest if _lacks_epochs(trial, records, lengths)}
+
+
+def _end_is_lost(panda: str, records: RunRecords) -> bool:
+    """Return whether the records lack something of what a panda told last."""
+    try:
+        about = load_checkpoint(DayCheckpoints(records.folder.checkpoints / panda).last).about
+    except RecordError:
+        return False
+    rows = [row for row in records.epochs if row["trial"] == panda]
+    epochs = {(stretch_of(row), row["epoch"]) for row in rows}
+    entries = {entry.get("id") for entry in records.journal}
+    return any((stretch_of(row), row["epoch"]) not in epochs for row in about["rows"]) or any(
+        entry["id"] not in entries for entry in about["journal"]
+    )
+
+
+def states_ahead(records: RunRecords) -> Iterator[Path]:
+    """Yield the last states of trials that lie further than the records and what is told again reach.
+
+    A power cut may take a line whose epoch a worker believed to be recorded. From its seed a trial gives the same
+    numbers.
+    """
+    for file in sorted(records.folder.checkpoints.glob(f"*{LAST}")):
+        try:
+            about = load_checkpoint(file).about
+        except RecordError:
+            continue  # whoever takes the trial up begins it anew
+        known = [*records.own_epochs_of(file.name.removesuffix(LAST)), *about["rows"]]
+        if len({int(row["epoch"]) for row in known}) < int(about["epoch"]):
+            yield file
 
 
 def _full_lengths(records: RunRecords, plan: Plan) -> list[int]:

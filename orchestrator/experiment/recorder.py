@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.experiment.disk import DiskWait, LowDisk
-from orchestrator.experiment.gaps import incomplete_trials
+from orchestrator.experiment.gaps import incomplete_trials, states_ahead
 from orchestrator.experiment.leaders import Leaders
 from orchestrator.records import (
     Pen,
@@ -80,6 +80,10 @@ class Recorder:
         """Record what happened to the run as a whole."""
         self._writer.event(event, **facts)
 
+    def write(self, action: Callable[[], None]) -> None:
+        """Do what writes files of the run beside its records; on a full disk it waits."""
+        self._disk.write(action)
+
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
         self._leaders.remember(before)
@@ -87,6 +91,8 @@ class Recorder:
         again = incomplete_trials(before, self._plan)
         for name in again:
             self._last(name).unlink(missing_ok=True)
+        for state in states_ahead(before):
+            state.unlink()
         for trial in before.trials:
             if trial.ending not in (None, "interrupted") and trial.trial not in again:
                 self._leaders.ended(trial.trial)

@@ -120,12 +120,17 @@ def stopped(
         "value": row["metrics"].get(records.metric),
         "cutoff": decision.cutoff,
     }
-    seconds = sum(float(each["seconds"]) for each in records.epochs_of(trial.trial))
+    seconds = trained_seconds(records, trial.trial)
     told = {field.name: getattr(trial, field.name, None) for field in fields(TrialEnd)}
     about = {name: value for name, value in told.items() if value is not None}
     return TrialEnd(
         **{"seconds": seconds} | about | {"status": "stopped", "stopped_by": stopped_by}
     )
+
+
+def trained_seconds(records: RunRecords, trial: str) -> float:
+    """Return how long a trial has trained."""
+    return sum(float(row["seconds"]) for row in records.epochs_of(trial))
 
 
 def last_epoch(records: RunRecords, trial: str) -> int:

@@ -158,7 +158,7 @@ class RunRecords:
 
     def trial(self, name: str) -> TrialRecord | None:
         """Return the trial of that name, or None."""
-        return next((trial for trial in self.trials if trial.trial == name), None)
+        return self._trials_by_name.get(name)
 
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
@@ -180,6 +180,10 @@ class RunRecords:
 
     def _lines(self, trial: str) -> TrialLines:
         return self._lines_by_trial.get(trial, TrialLines())
+
+    @cached_property
+    def _trials_by_name(self) -> dict[str, TrialRecord]:
+        return {trial.trial: trial for trial in self.trials}
 
     @cached_property
     def _lines_by_trial(self) -> dict[str, TrialLines]:

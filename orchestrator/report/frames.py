@@ -27,6 +27,8 @@ def _series(values: list[Any]) -> Any:
     import pandas as pd
 
     kinds = {type(value) for value in values if value is not None}
+    if int in kinds and any(isinstance(value, int) and abs(value) >= 2**63 for value in values):
+        return pd.Series(values, dtype="object")
     if kinds == {int}:
         return pd.Series(values, dtype="Int64" if None in values else "int64")
     if kinds == {bool}:

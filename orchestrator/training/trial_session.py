@@ -40,6 +40,8 @@ class TrialSession:
         if not self._begun:
             self._begin(progress)
             self._begun = True
+            if progress.rows and self._reports_after(progress.rows[-1], progress):
+                return  # it was killed before the driver heard this, and decided
         deadline = time.monotonic() + seconds
         try:
             while (

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -100,14 +101,12 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Pass on that a trial's worker is gone."""
         name = trial.config["trial"]
         self._trials.pop(name, None)
-        error = trial.get_error() if hasattr(trial, "get_error") else None
-        self._stage.lost(name, lost(error))
+        self._stage.lost(name, lost(_error_of(trial)))
 
     def kill_the_hung(self) -> None:
         """End the workers of trials that do not come back: their process, whatever it is stuck in."""
         for name in self._stage.hung():
-            with contextlib.suppress(ray.exceptions.RayError):
-                ray.kill(self._trials[name].temporary_state.ray_actor)
+            ray.kill(self._trials[name].temporary_state.ray_actor)
 
     def keep_states(self) -> None:
         """Have the trials in training write their states down, since the run is about to stop."""
@@ -123,6 +122,19 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
                 metrics = ray.get(worker.judge.remote(verdict))
                 self._listener.judged(metrics)
                 self.judged = True
+
+
+def _error_of(trial: Any) -> BaseException | None:
+    """Return what Ray said of a trial's worker, None where it said nothing.
+
+    Tune has just written it into the driver's own scratch, below a line of the time; its ``get_error`` looks where
+    that is copied later.
+    """
+    file = trial.error_file
+    if file is None or not Path(file).is_file():
+        return None
+    said = Path(file).read_text(encoding="utf-8", errors="replace").partition("\n")[2]
+    return ray.exceptions.RayError(said)  # type: ignore[no-any-return]
 
 
 class Watch(tune.Callback):  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.config import LimitOptions
+from orchestrator.records import GIVEN_UP
 from orchestrator.tuning.job import Spent
 
 GRACE_SECONDS = 10.0
@@ -13,16 +14,32 @@ GRACE_SECONDS = 10.0
 
 @dataclass
 class Clock:
-    """When a trial in training began, when it last reported, and the longest it took between two reports."""
+    """How long a trial has been in training: ``since`` its worker took it (None: it waits for one), and ``before``.
 
-    began: float
-    heard: float
+    ``heard`` is when it last reported, ``longest`` the longest it took between two reports.
+    """
+
+    since: float | None = None
+    before: float = 0.0
+    heard: float = 0.0
     longest: float = 0.0
+
+    def start(self, now: float) -> None:
+        """Note that a worker has taken the trial."""
+        self.since = self.heard = now
 
     def report(self, now: float) -> None:
         """Note a report."""
         self.longest = max(self.longest, now - self.heard)
         self.heard = now
+
+    def stop(self, now: float) -> None:
+        """Note that the trial waits for another worker."""
+        self.before, self.since = self.seconds(now), None
+
+    def seconds(self, now: float) -> float:
+        """Return the seconds in training, of all tries."""
+        return self.before + (0.0 if self.since is None else now - self.since)
 
 
 @dataclass
@@ -46,7 +63,7 @@ class Limits:
         most = self.options
         if most.max_failed_trials is not None and self.failed > most.max_failed_trials:
             allowed = most.max_failed_trials
-            return f"given up: {self.failed} trials failed, limits.max_failed_trials is {allowed}"
+            return f"{GIVEN_UP}: {self.failed} trials failed, limits.max_failed_trials is {allowed}"
         if most.max_run_time is not None:
             seconds = self.spent.seconds + now - self.began
             if seconds >= (most.max_run_time.seconds or 0.0):
@@ -62,11 +79,13 @@ class Limits:
     def out_of_time(self, clock: Clock, now: float) -> bool:
         """Return whether a trial that reports now has used up its time."""
         most = self.options.max_trial_time
-        return most is not None and now - clock.began >= (most.seconds or 0.0)
+        return most is not None and clock.seconds(now) >= (most.seconds or 0.0)
 
     def hung(self, clock: Clock, now: float, closed_at: float | None) -> bool:
         """Return whether a trial should have reported long ago: its time is up, or the run's, and it stays away."""
-        ends = [] if closed_at is None else [closed_at]
+        if clock.since is None:
+            return False
+        over = [] if closed_at is None else [now - closed_at]
         if self.options.max_trial_time is not None:
-            ends.append(clock.began + (self.options.max_trial_time.seconds or 0.0))
-        return bool(ends) and now > min(ends) + max(GRACE_SECONDS, 2 * clock.longest)
+            over.append(clock.seconds(now) - (self.options.max_trial_time.seconds or 0.0))
+        return max(over, default=0.0) > max(GRACE_SECONDS, 2 * clock.longest)

@@ -23,10 +23,22 @@ def scratch_folder(prefix: str, place: str | None = None) -> Iterator[str]:
     where = Path(place or tempfile.gettempdir())
     for folder in sorted(where.glob(f"{prefix}*")):
         if _is_orphan(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another driver that starts removes it too
+                _remove(folder)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=where, ignore_cleanup_errors=True) as own:
         Path(own, OWNER).write_text(json.dumps(asdict(this_process())), encoding="utf-8")
         yield own
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, who owned it last: what still writes there may leave something for another start."""
+    for child in folder.iterdir():
+        if child.name != OWNER:
+            shutil.rmtree(child, ignore_errors=True)
+            if not child.is_dir() or child.is_symlink():
+                child.unlink(missing_ok=True)
+    if [child.name for child in folder.iterdir()] == [OWNER]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_orphan(folder: Path) -> bool:

@@ -76,9 +76,9 @@ class Stage:
         if trial not in self._clocks:
             if self._queue.closed:
                 return
-            self._clocks[trial] = Clock(now, now)
+            self._clocks[trial] = Clock()
             self._listener.started(self._specs[trial])
-        self._clocks[trial].heard = now
+        self._clocks[trial].start(now)
 
     def heard(self, report: Report, seconds: float) -> bool:
         """Take a worker's report, ``seconds`` after it took the trial; return whether the trial goes on."""
@@ -134,9 +134,7 @@ class Stage:
         found = [
             trial
             for trial, clock in self._clocks.items()
-            if trial in self._queue.live
-            and trial not in self._killed
-            and self._limits.hung(clock, now, self._closed_at)
+            if trial not in self._killed and self._limits.hung(clock, now, self._closed_at)
         ]
         self._killed.update(found)
         return found
@@ -179,11 +177,12 @@ class Stage:
 
     def _fail(self, trial: str, failure: Failure, about: Mapping[str, Any]) -> None:
         """Have a trial tried again where that may help; else it has failed."""
+        self._clocks[trial].stop(self._now())
         if failure.kind == "disk" and self._listener.wait_for_disk(failure.bytes_needed):
             self._queue.try_again(self._specs[trial], self._now())
             return
         if failure.kind == "out_of_memory":
-            in_training = len(self._clocks.keys() & self._queue.live.keys())
+            in_training = 1 + sum(clock.since is not None for clock in self._clocks.values())
             self._listener.fewer_at_once(self._queue.fewer_than(in_training))
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:

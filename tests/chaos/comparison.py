@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config import parse_experiment
@@ -17,24 +18,39 @@ OF_THE_CLOCK = ("seconds", "attempts", "failure")
 """Columns that say how it went, not what came of it."""
 
 
-def differences(
-    reference: RunRecords, survivor: RunRecords, deterministic: bool, damaged: bool = False
-) -> list[str]:
-    """Return one sentence for each thing that a kill changed.
+@dataclass(frozen=True)
+class Damage:
+    """What was done to a run's records besides.
 
-    ``damaged`` is a run whose records were: what was taken out of them is trained and recorded later than it was.
+    Where a line was ``torn`` or taken out, what it said is trained and recorded later than it was; an entry of a
+    panda's journal that was ``taken_out`` stays out, since what was asked of a panda cannot be asked again.
     """
+
+    torn: bool = False
+    taken_out: int = 0
+
+
+WHOLE = Damage()
+
+
+def differences(
+    reference: RunRecords, survivor: RunRecords, deterministic: bool, damage: Damage = WHOLE
+) -> list[str]:
+    """Return one sentence for each thing that a kill changed, and damage to the records does not account for."""
     found = [
         *_of_the_end(survivor),
         *_of_configurations(reference, survivor),
         *_of_epochs(survivor),
         *_of_curves(reference, survivor, deterministic),
-        *_of_endings(survivor, damaged),
+        *_of_endings(survivor, damage),
     ]
-    if not damaged:
+    if damage == WHOLE:
         found += _of_decisions(survivor)
     if deterministic:
-        found += [*_of_tables(reference, survivor), *_of_journals(reference, survivor)]
+        found += [
+            *_of_tables(reference, survivor),
+            *_of_journals(reference, survivor, damage.taken_out),
+        ]
     return [*found, *_of_winners(reference, survivor, deterministic)]
 
 
@@ -84,14 +100,14 @@ def _of_curves(reference: RunRecords, survivor: RunRecords, deterministic: bool)
                 break
 
 
-def _of_endings(survivor: RunRecords, damaged: bool) -> Iterator[str]:
+def _of_endings(survivor: RunRecords, damage: Damage) -> Iterator[str]:
     """Every trial has one final status, said last."""
     lines = read_lines(survivor.folder.trials_file)
     for trial in survivor.trials:
         said = [line.get("status", "started") for line in lines if line["trial"] == trial.trial]
         final = [status for status in said if status not in ("started", "interrupted")]
         # Where a line was torn or taken out, a trial that had ended begins again: what it said before is void.
-        if said[-1:] != final[-1:] or (len(final) > 1 and not damaged):
+        if said[-1:] != final[-1:] or (len(final) > 1 and damage == WHOLE):
             yield f"trial {trial.trial} was {', '.join(said)}"
 
 
@@ -127,14 +143,15 @@ def _of_tables(reference: RunRecords, survivor: RunRecords) -> Iterator[str]:
             yield f"the table says {other}, not {one}"
 
 
-def _of_journals(reference: RunRecords, survivor: RunRecords) -> Iterator[str]:
+def _of_journals(reference: RunRecords, survivor: RunRecords, taken_out: int) -> Iterator[str]:
     """What was asked was done, once, at the same epochs, with the same effects."""
 
     def done(records: RunRecords) -> list[str]:
         return sorted(_told(entry) for entry in records.journal)
 
     expected, received = Counter(done(reference)), Counter(done(survivor))
-    for entry in (expected - received).elements():
+    lost = list((expected - received).elements())
+    for entry in lost if len(lost) > taken_out else ():
         yield f"the journal lacks {entry}"
     for entry in (received - expected).elements():
         yield f"the journal has {entry} besides"

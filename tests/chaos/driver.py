@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 MARK = "ORCHESTRATOR_CHAOS"
 NODE = "ORCHESTRATOR_CHAOS_NODE"
 LONGEST = 600.0
+FAIR = {"RAY_worker_niceness": "0"}
+"""Ray lets its workers wait for everything else on a machine: on a crowded one the suite would take hours."""
 
 
 @dataclass
@@ -44,7 +46,7 @@ class Life:
         """The environment of its drivers."""
         return os.environ | {
             "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(self.temporary),
-            "RAY_ADDRESS": self.address, "COLUMNS": "120", MARK: self.mark,
+            "RAY_ADDRESS": self.address, "COLUMNS": "120", MARK: self.mark, **FAIR,
         }  # fmt: skip
 
     def lines(self, record: str = "epochs.jsonl") -> int:
@@ -128,6 +130,14 @@ def marked(name: str, value: str) -> list[psutil.Process]:
             if not gone and process.environ().get(name) == value:
                 found.append(process)
     return found
+
+
+def at_work(life: Life) -> list[psutil.Process]:
+    """Return the living processes of a run that do something for it.
+
+    Ray's agents are none: where their node is gone they end by themselves, within a minute.
+    """
+    return [process for process in marked(MARK, life.mark) if "gent" not in title(process)]
 
 
 def title(process: psutil.Process) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from random import Random
 
-from tests.chaos.driver import Driver, until
+from tests.chaos.driver import LONGEST, Driver, until
 
 START_SECONDS = 9.0
 """About how long a driver takes until the first epoch is recorded."""
@@ -32,7 +32,7 @@ class Moment:
         if self.share is not None:
             # One epoch more than there is: a driver that only repeats what is known has done nothing yet.
             goal = min(epochs, max(driver.life.lines() + 1, round(self.share * epochs)))
-            until(lambda: driver.life.lines() >= goal or driver.code is not None, 180)
+            until(lambda: driver.life.lines() >= goal or driver.code is not None, LONGEST)
             since = driver.seconds
         else:
             since = 0.0

@@ -15,16 +15,20 @@ from random import Random
 
 from orchestrator.errors import OrchestratorError
 from orchestrator.records import RunRecords, read_run
-from tests.chaos.comparison import differences
+from orchestrator.tuning.scratch import scratch_folder
+from tests.chaos.comparison import Damage, differences
 from tests.chaos.disk import Disk
 from tests.chaos.driver import LONGEST, MARK, Driver, Life, marked, shoot, until
 from tests.chaos.experiment import KINDS, LATER, PAUSE_DAY, REQUESTS, write_experiment
 from tests.chaos.moments import Moment, draw_moments
 from tests.chaos.nodes import Cluster
-from tests.chaos.weapons import WEAPONS, Range
+from tests.chaos.weapons import WEAPONS, Range, TooLate
 
 TRIES = 4
 """How often a driver that ends before its run does is followed by another."""
+
+AGENTS_SECONDS = 150.0
+"""How long Ray's agents may take to end after the last driver was killed."""
 
 
 @dataclass
@@ -70,8 +74,7 @@ class Ground:
             story.records = read_run(life.run)
             if reference is not None:
                 same = KINDS[kind].deterministic
-                damaged = any("torn" in weapon or "flipped" in weapon for weapon in weapons)
-                story.faults += differences(reference, story.records, same, damaged)
+                story.faults += differences(reference, story.records, same, _damage(weapons))
             story.faults += leftovers(life)
         except (AssertionError, OrchestratorError, subprocess.SubprocessError, OSError) as error:
             story.faults.append(f"{type(error).__name__}: {error}")
@@ -101,8 +104,17 @@ class Ground:
                 continue
             # Noted before: a shot whose weapon finds something wrong is one that was made.
             story.hits.append((weapon, moment, "went wrong"))
-            story.hits[-1] = (weapon, moment, WEAPONS[weapon](driver, aim))
+            try:
+                story.hits[-1] = (weapon, moment, WEAPONS[weapon](driver, aim))
+            except TooLate:
+                story.hits.pop()
+                story.missed.append(weapon)
         _to_the_end(life, driver)
+
+
+def _damage(weapons: Sequence[str]) -> Damage:
+    flips = sum("flipped" in weapon for weapon in weapons)
+    return Damage(any("torn" in weapon for weapon in weapons), flips)
 
 
 def _to_the_end(life: Life, driver: Driver) -> None:
@@ -140,10 +152,12 @@ def _ask(life: Life, driver: Driver) -> None:
 
 def leftovers(life: Life) -> list[str]:
     """Return what stays of a run that is done."""
-    until(lambda: not marked(MARK, life.mark), 10)
+    until(lambda: not marked(MARK, life.mark), AGENTS_SECONDS)
     found = [f"process {process.pid} stays behind" for process in marked(MARK, life.mark)]
-    folders = ("orch-*", "orchestrator-tune-*")
-    piled = [path.name for each in folders for path in life.temporary.glob(each)]
+    for prefix in ("orch-", "orchestrator-tune-"):
+        with scratch_folder(prefix, str(life.temporary)):
+            pass  # as the next driver begins: what agents wrote to until now goes with it
+    piled = [path.name for path in life.temporary.glob("orch*")]
     found += [f"{name} stays behind" for name in piled]
     half = [*life.run.rglob("*.part"), *life.run.glob(".room-*")]
     return found + [f"{path.name} stays behind" for path in half]

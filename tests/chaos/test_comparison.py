@@ -14,6 +14,7 @@ from tests.chaos.comparison import differences
 from tests.chaos.damage import flip, tear
 
 EPOCHS = 3
+TIME = "2026-11-22T10:00:00.000+00:00"
 EXPERIMENT = {
     "model": "mlp", "data": "digits", "epochs": EPOCHS, "caviar": {"scheduler": "none"},
     "search_space": {"learning_rate": "loguniform(1e-3, 1)"},
@@ -25,15 +26,21 @@ def lines_of_a_run():
     trials, epochs = [], []
     for index, name in enumerate(("00000", "00001")):
         trials.append({"event": "started", "trial": name, "index": index, "seed": index,
-                       "hyperparameters": {"learning_rate": 0.1 + index}, "time": "t"})  # fmt: skip
+                       "hyperparameters": {"learning_rate": 0.1 + index}, "time": TIME})  # fmt: skip
         for epoch in range(1, EPOCHS + 1):
             metrics = {"loss": 0.1, "val_accuracy": 0.5 + index / 10 + epoch / 100}
-            epochs.append({"trial": name, "epoch": epoch, "metrics": metrics, "time": "t"})
-        trials.append({"event": "ended", "trial": name, "status": "finished", "time": "t"})
+            epochs.append(
+                {"trial": name, "epoch": epoch, "metrics": metrics, "seconds": 0.1, "time": TIME}
+            )
+        trials.append({"event": "ended", "trial": name, "status": "finished", "time": TIME})
     scores = {"accuracy": 0.6, "loss": 0.2}
-    winner = {"event": "winner", "trial": "00001", "epoch": 3, "metric": 0.63,
+    winner = {"event": "winner", "time": TIME, "trial": "00001", "epoch": 3, "metric": 0.63,
               "validation": scores, "test": scores, "hyperparameters": {}}  # fmt: skip
-    events = [{"event": "run_started", "time": "t"}, winner, {"event": "run_finished", "time": "t"}]
+    events = [
+        {"event": "run_started", "time": TIME},
+        winner,
+        {"event": "run_finished", "time": TIME},
+    ]
     return {"trials": trials, "epochs": epochs, "events": events}
 
 
@@ -92,7 +99,8 @@ def test_it_is_seen(told, change):
 def test_under_asha_only_what_both_have_is_compared(told):
     def stopped(lines):
         del lines["epochs"][2]
-        lines["trials"][1] |= {"status": "stopped", "stopped_by": {"epoch": 2}}
+        by = {"scheduler": "asha", "epoch": 2, "value": 0.5, "cutoff": 0.6}
+        lines["trials"][1] |= {"status": "stopped", "stopped_by": by}
 
     found = differences(told(), told(stopped), deterministic=False)
     assert found == [

@@ -107,6 +107,7 @@ def test_force_takes_a_value_outside_its_domain_with_a_warning(cli, folder):
 def test_a_request_to_an_interrupted_run_says_how_to_take_it_up(cli, folder):
     with RunWriter(folder) as writer:
         writer.event("run_interrupted")
+    folder.driver_file.unlink()
     assert "orchestrator resume digits" in cli("pause", "digits").stderr
 
 

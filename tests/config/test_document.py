@@ -190,3 +190,9 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_bytes(b"\xef\xbb\xbfa: 1")
     assert read_document(path).content == {"a": 1}
+
+
+@pytest.mark.parametrize("escape", ["\\UFFFFFFFF", "\\U00110000", "\\x"])
+def test_an_escape_that_is_no_sign_is_refused(escape):
+    with pytest.raises(ExperimentFileError, match="expected"):
+        content(f'a: "{escape}"')

@@ -120,3 +120,11 @@ def test_a_long_secret_is_not_cut_into_a_part_of_itself(environment, monkeypatch
     with pytest.raises(ExperimentFileError) as refusal:
         load_experiment(environment, ["epochs=${ENV:LONG}", "seed=x${ENV:LONG}"])
     assert "kkkkkk" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "content", [{"model": "\ud800"}, {"\udcff": 1}, {"caviar": {"scheduler": {"\ud800": {}}}}]
+)
+def test_what_is_no_unicode_is_refused(content):
+    with pytest.raises(ExperimentFileError, match="expected text in Unicode"):
+        parse_experiment(content)

@@ -39,7 +39,7 @@ def rob(folder):
 
 def test_the_heart_beats_and_tells_what_is_recorded(folder):
     with driving(folder) as driven:
-        driven.tally.begin("val_accuracy", "max", 4)
+        driven.tally.begin("val_accuracy", "max", ["00000"])
         with RunWriter(folder, Pen(driven.check), driven.tally) as writer:
             writer.trial_started("00000", 0, 1, {})
             row = {"trial": "00000", "epoch": 1, "metrics": {"val_accuracy": 0.5}, "seconds": 1}

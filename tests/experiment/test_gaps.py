@@ -13,6 +13,7 @@ from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
 from orchestrator.report import NullView
+from orchestrator.training.checkpoint import Checkpoint, save_checkpoint
 
 EPOCHS = 4
 EXPERIMENT = {
@@ -105,3 +106,14 @@ def test_the_best_of_a_trial_whose_beginning_was_lost_is_remembered(cut_off):
         recorder.ended(TrialEnd("00002", "finished", 1.0), None)
         assert recorder.verdict().checkpoint.name == "00002.npz"
     assert len(read_run(cut_off.path).epochs) == EPOCHS + 2
+
+
+@pytest.mark.parametrize(("rows", "stays"), [([1, 2, 3], True), ([2, 3], True), ([3], False)])
+def test_a_last_state_beyond_what_is_recorded_and_told_again_is_not_gone_on_from(
+    cut_off, rows, stays
+):
+    last = cut_off.checkpoints / "00002.last.npz"
+    about = {"epoch": 3, "rows": [row("00002", epoch, 0.95) for epoch in rows]}
+    save_checkpoint(last, Checkpoint((), (), about))
+    with taken_up(cut_off, prepare_to_resume(cut_off)):
+        assert last.exists() == stays

@@ -12,6 +12,7 @@ from orchestrator.domains.parse import parse_domain
 from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.records import RunFolder, TornLineWarning, read_lines, read_run
 from orchestrator.records.requests import UnreadableRequestWarning
+from orchestrator.report import journal_lines, show_lines, trials_table
 
 PARTS = ("experiment.yaml", "manifest.json", "trials.jsonl", "epochs.jsonl", "events.jsonl", "journal.jsonl",
          "requests/1.json")  # fmt: skip
@@ -46,6 +47,7 @@ def ask_everything(folder: Path) -> None:
         run.in_force(name), run.unanswered(name), run.best_of(name)
     assert run.space is None or run.space.names is not None
     assert run.metric and run.mode and run.name
+    show_lines(run), trials_table(run), journal_lines(run, None, 80)
 
 
 def spaces(content: bytes, folder: Path) -> None:

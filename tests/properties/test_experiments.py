@@ -52,12 +52,21 @@ def refused_or_right(folder: Path) -> Iterator[None]:
     assert sorted(folder.rglob("*")) == before
 
 
+def same(left: Any, right: Any) -> bool:
+    """Return whether two values are equal, NaN being equal to itself."""
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(same(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
+        return len(left) == len(right) and all(map(same, left, right))
+    return left == right or (left != left and right != right)
+
+
 def judge(content: Any, folder: Path) -> None:
     """Take an experiment as far as it goes without running it."""
     with refused_or_right(folder):
         experiment = read_experiment(content)
         again = parse_experiment(yaml.safe_load(to_yaml(experiment)))
-        assert again.model_dump() == experiment.model_dump()
+        assert same(again.model_dump(), experiment.model_dump())
         if experiment.caviar.num_samples > 50 or experiment.strategy == "panda":
             return
         preview_text(preview_experiment(experiment), 80)

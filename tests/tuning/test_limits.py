@@ -115,3 +115,17 @@ def test_trials_that_hang_when_the_run_is_over_are_killed_and_interrupted():
         play.stage.lost(trial, DIED)
     assert {end.status for end in play.heard.ends.values()} == {"interrupted"}
     assert play.stage.over
+
+
+def test_the_time_until_a_lost_trial_has_another_worker_does_not_count():
+    play = Play(1, limits={"max_trial_time": "1 minute"})
+    play.begin()
+    play.time = 50.0
+    play.stage.lost("00000", DIED)
+    play.time = 500.0
+    assert play.stage.hung() == []
+    play.begin()
+    play.time = 509.0
+    assert play.report("00000", 1)
+    play.time = 511.0
+    assert not play.report("00000", 2), "50 seconds of the first try count"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -46,6 +47,14 @@ def test_a_folder_is_there_for_the_block_alone(tmp_path):
 
 def test_a_dead_drivers_folder_is_removed(tmp_path, dead):
     assert not stays(left_by(dead, tmp_path))
+
+
+def test_what_cannot_be_removed_yet_is_at_a_later_start(tmp_path, dead, monkeypatch):
+    folder = left_by(dead, tmp_path)
+    with monkeypatch.context() as patched:  # somebody goes on writing there
+        patched.setattr(shutil, "rmtree", lambda *_, **__: None)
+        assert stays(folder)
+    assert not stays(folder)
 
 
 def test_a_reused_process_number_does_not_keep_it(tmp_path):

@@ -43,6 +43,7 @@ class PandaSession:
         self.paused = False
         self.ending: Ending | None = None
         self.progress = Progress()
+        self._told = Progress()
         self._best: float | None = None
         self._begun = False
 
@@ -58,7 +59,7 @@ class PandaSession:
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train for about ``seconds`` and to the end of an epoch at least; a paused panda only listens."""
-        self.progress = progress
+        self._told, self.progress = self.progress, progress
         starts = not self._begun
         if starts:
             self._begin()
@@ -100,7 +101,10 @@ class PandaSession:
         )
 
     def checkpoint(self) -> Checkpoint:
-        """Return the whole state: model, optimizer, and what is remembered."""
+        """Return the whole state: model, optimizer, what is remembered, and told: in the last two reports.
+
+        A power cut may take the end of the records, where the one before this one stands.
+        """
         self.memory.sitter = self.sitter.memory
         return self.trainer.checkpoint(
             {
@@ -110,9 +114,9 @@ class PandaSession:
                 "best": self._best,
                 "paused": self.paused,
                 "ending": self.ending,
-                "rows": self.progress.rows,
-                "journal": self.progress.journal,
-                "branches": self.progress.branches,
+                "rows": self._told.rows + self.progress.rows,
+                "journal": self._told.journal + self.progress.journal,
+                "branches": self._told.branches + self.progress.branches,
             }
         )
 
@@ -222,9 +226,7 @@ class PandaSession:
             return True
         if not finite(row["metrics"].get("loss")):
             self.ending = "diverged"
-            self.note(
-                "verdict", text="the loss is not finite and no sitter may act: the panda ends"
-            )
+            self.note("verdict", text="the loss is not finite and no sitter may act: it ends")
             return True
         today = (memory.epochs_today, memory.seconds_today, memory.steps_today)
         return self.nursery.day.reached(*today) and care.end_day(row)

@@ -1,18 +1,18 @@
 #!/bin/bash
-# hosts.sh up DIR | down DIR: three "hosts" orch-s1..3 on this machine, each with its own network and
-# host name, joined by a bridge; 10.79.0.1..3. Nothing is routed out of them.
+# hosts.sh up DIR | down DIR: the networks of three "hosts" on this machine, 10.79.0.1..3, joined by a bridge.
+# They are named after DIR, so that two tests do not meet. Nothing is routed out of them.
 set -euo pipefail
-names="orch-s1 orch-s2 orch-s3"
+tag=$(basename "$2")
 case "$1" in
 up)
-    ip netns add orch-sw
-    ip -n orch-sw link add br0 type bridge
-    ip -n orch-sw link set br0 up
-    for name in $names; do
-        i=${name#orch-s}
+    ip netns add "$tag-switch"
+    ip -n "$tag-switch" link add br0 type bridge
+    ip -n "$tag-switch" link set br0 up
+    for i in 1 2 3; do
+        name=$tag-$i
         ip netns add "$name"
-        ip -n orch-sw link add "p$i" type veth peer name eth0 netns "$name"
-        ip -n orch-sw link set "p$i" master br0 up
+        ip -n "$tag-switch" link add "p$i" type veth peer name eth0 netns "$name"
+        ip -n "$tag-switch" link set "p$i" master br0 up
         ip -n "$name" link set lo up
         ip -n "$name" addr add "10.79.0.$i/24" dev eth0
         ip -n "$name" link set eth0 up
@@ -22,7 +22,7 @@ up)
     done
     ;;
 down)
-    for name in $names orch-sw; do
+    for name in "$tag-1" "$tag-2" "$tag-3" "$tag-switch"; do
         ip netns pids "$name" 2>/dev/null | xargs -r kill -9 2>/dev/null || true
         ip netns del "$name" 2>/dev/null || true
     done

@@ -27,6 +27,7 @@ TaskPlugin=task/none
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
+FirstJobId=$((1000 + $$ % 50000))
 AccountingStorageType=accounting_storage/none
 JobAcctGatherType=jobacct_gather/none
 ReturnToService=2
@@ -38,7 +39,8 @@ NodeName=orch-s2 NodeAddr=10.79.0.2 CPUs=2 RealMemory=8000 State=UNKNOWN
 NodeName=orch-s3 NodeAddr=10.79.0.3 CPUs=2 RealMemory=8000 State=UNKNOWN
 PartitionName=debug Nodes=orch-s2,orch-s3 Default=YES MaxTime=01:00:00 State=UP
 CONF
-# cred_expire: a requeued job waits that long, by default two minutes.
+# cred_expire: a requeued job waits that long, by default two minutes. FirstJobId: what a job leaves on a node
+# is named after its number, and this machine may have other Slurms.
 export SLURM_CONF=$dir/slurm.conf
 "$here/on.sh" "$dir" 1 slurmctld -i
 "$here/on.sh" "$dir" 2 slurmd

@@ -25,7 +25,7 @@ MINE = """\
 model: ./net.py
 data: {source: ./t.csv, label: y}
 search_space: {learning_rate: "loguniform(1e-3, 1)", units: "choice([8, 16])"}
-epochs: 400
+epochs: 200
 caviar: {num_samples: 8, scheduler: none}
 target: {ray: {address: "http://127.0.0.2:28265", token: "${ENV:RAY_CLUSTER_TOKEN}"}}
 """

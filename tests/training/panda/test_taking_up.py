@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.records.lines import read_lines
+from orchestrator.experiment.gaps import incomplete_trials
+from orchestrator.records.lines import TornLineWarning, read_lines
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
 
@@ -48,6 +49,21 @@ def test_a_killed_panda_goes_on_as_if_it_had_not_been(panda, same, whole, at, he
     assert [row["epoch"] for row in rows] == list(range(1, 11))
     ids = [entry["id"] for entry in read_lines(life.folder.journal_file)]
     assert len(ids) == len(set(ids))
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_what_a_power_cut_takes_from_the_records_is_told_again(panda, whole, heard):
+    life = eventful(panda("cut", sitter="advise", days=5, learning_rate_test=True))
+    life.advance(3)
+    written = [life.folder.epochs_file, life.folder.journal_file]
+    before = [file.read_bytes() for file in written]
+    life.advance(heard=heard)
+    for file, content in zip(written, before, strict=True):
+        file.write_bytes(content[: len(content) - 9])
+    with pytest.warns(TornLineWarning):
+        life.killed().to_end()
+    assert life.metrics() == whole[0]
+    assert sorted(map(str, told(life))) == sorted(map(str, whole[2]))
 
 
 def test_a_request_made_while_nobody_drove_is_answered(panda):
@@ -136,3 +152,18 @@ def test_a_life_leaves_no_half_written_files(panda):
     life = panda(days=3)
     life.to_end()
     assert list(life.folder.path.rglob("*.part")) == []
+
+
+def test_a_panda_whose_end_was_torn_off_the_records_tells_it_again(panda):
+    life = panda(days=2)
+    life.to_end()
+    assert incomplete_trials(life.records, life.plan) == set()
+    whole = life.metrics()
+    rows = life.folder.epochs_file
+    rows.write_bytes(rows.read_bytes()[:-9])
+    with pytest.warns(TornLineWarning):
+        assert incomplete_trials(life.records, life.plan) == {life.trial}
+        life.ended = None
+        life.killed().advance()
+    assert life.ended == "finished"
+    assert life.metrics() == whole

@@ -1,0 +1,97 @@
+"""A caviar on Ray clusters of several hosts, one of which is killed, one cut off, and one that joins late."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from orchestrator.records import RunFolder, RunRecords, read_run
+from tests.chaos.comparison import differences
+from tests.integration.hosts.hosts import PATIENCE_SECONDS, connected, why_not
+from tests.integration.people import until
+
+TRIALS, EPOCHS = 16, 40
+SPACE = {
+    "learning_rate": "loguniform(0.01, 0.3)", "momentum": "one_minus_loguniform(0.9, 0.99)",
+    "units": "choice([128, 192])", "hidden_layers": 3, "batch_size": 8, "dropout": 0.2,
+}  # fmt: skip
+EXPERIMENT = {
+    "name": "hosts", "model": "mlp", "data": "digits", "seed": 7, "epochs": EPOCHS,
+    "search_space": SPACE, "caviar": {"num_samples": TRIALS, "scheduler": "none"},
+    "retries": {"wait": "1 second"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory) -> RunRecords:
+    """The records of the same run, left alone, on a Ray of this machine."""
+    folder = tmp_path_factory.mktemp("alone")
+    (folder / "hosts.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+    own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "orchestrator", "run", "hosts.yaml"], cwd=folder,
+        env=own | {"PYTHONPATH": str(Path.cwd())}, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return read_run(folder / "runs" / "hosts")
+
+
+@pytest.fixture(scope="module")
+def survived(alone) -> RunRecords:
+    """The records of a run on three hosts: host 2 is killed and host 3 cut off at once, and host 4 joins."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with connected(4) as hosts:
+        hosts.start_ray(1, 2, 3)
+        (hosts.folder / "hosts.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+        log, path = hosts.folder / "driver.log", hosts.folder / "runs" / "hosts"
+        driver = hosts.drive("run", "hosts.yaml", log=log)
+        until(lambda: driver.poll() is not None or in_training(path) == 3, PATIENCE_SECONDS)
+        hosts.kill(2)
+        hosts.cut(3)
+        hosts.start_ray(4)
+        assert driver.wait(PATIENCE_SECONDS) == 0, log.read_text()
+        yield read_run(path)
+
+
+def in_training(path) -> int:
+    """How many trials have finished an epoch and not ended."""
+    if not RunFolder(path).epochs_file.exists():
+        return 0
+    records = read_run(path)
+    begun = {row["trial"] for row in records.epochs}
+    return len(begun) - sum(trial.ended is not None for trial in records.trials)
+
+
+def test_no_trial_is_lost_and_no_epoch_lost_or_repeated(alone, survived):
+    assert [trial.status for trial in survived.trials] == ["finished"] * TRIALS
+    assert differences(alone, survived, deterministic=True) == []
+
+
+def test_the_trials_of_both_lost_hosts_went_on_elsewhere(survived):
+    retried = [event for event in survived.events if event["event"] == "retried"]
+    lost = {event["trial"] for event in retried}
+    assert len(retried) == len(lost) == 2
+    # Of a killed host its workers' sockets tell first, when nobody knows yet that it is more than a process.
+    kinds = sorted(event["failure"] for event in retried)
+    assert kinds in (["node_lost", "node_lost"], ["node_lost", "worker_died"]), retried
+    assert any("its node has died" in event["error"] for event in retried)
+    attempts = {trial.trial: trial.attempts for trial in survived.trials}
+    assert attempts == {trial: 2 if trial in lost else 1 for trial in attempts}
+    for trial in survived.trials:
+        if trial.trial in lost:
+            assert host_of(trial) in ("orch-h1", "orch-h4")
+
+
+def test_a_host_that_joins_is_used(survived):
+    assert {"orch-h1", "orch-h4"} <= {host_of(trial) for trial in survived.trials}
+
+
+def host_of(trial) -> str:
+    return trial.worker.split(":")[0]
