@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.destination import destination
-from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
 from orchestrator.cli.options import RUNS, Address, Format, Output, RunName, Storage
-from orchestrator.cli.running import print_outcome
+from orchestrator.cli.running import conclude
 from orchestrator.cli.say import say
 
 Recipe = Annotated[
@@ -29,12 +28,7 @@ def resume(
     from orchestrator.experiment import resume as resume_run
 
     where = destination(format, output)
-    ended = resume_run(run, storage=storage)
-    print_outcome(ended, where)
-    if ended.status != "finished":
-        raise typer.Exit(INTERRUPTED)
-    if not ended.succeeded:
-        raise typer.Exit(NO_TRIAL_SUCCEEDED)
+    conclude(resume_run(run, storage=storage), where)
 
 
 def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:

@@ -7,9 +7,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.destination import destination
-from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
 from orchestrator.cli.options import RUNS, Format, Output, Overrides, RunName, Storage
-from orchestrator.cli.running import print_outcome
+from orchestrator.cli.running import conclude
 
 NumSamples = Annotated[
     str | None,
@@ -79,8 +78,4 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
         scheduler=scheduler,
         days=days,
     )
-    print_outcome(ended, where)
-    if ended.status != "finished":
-        raise typer.Exit(INTERRUPTED)
-    if not ended.succeeded:
-        raise typer.Exit(NO_TRIAL_SUCCEEDED)
+    conclude(ended, where)

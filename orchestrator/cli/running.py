@@ -36,11 +36,15 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     from orchestrator.experiment import run as run_experiment
 
     where = destination(format, output)
-    ended = run_experiment(file, overrides or (), or_resume=or_resume)
+    conclude(run_experiment(file, overrides or (), or_resume=or_resume), where)
+
+
+def conclude(ended: Run, where: Destination) -> None:
+    """Print what came of a run and exit with its code."""
     print_outcome(ended, where)
     if ended.status != "finished":
         raise typer.Exit(INTERRUPTED)
-    if not ended.succeeded:
+    if ended.given_up or not ended.succeeded:
         raise typer.Exit(NO_TRIAL_SUCCEEDED)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RecordError
 from orchestrator.experiment.asking import Asking
-from orchestrator.records import RunFolder, RunRecords, read_run
+from orchestrator.records import GIVEN_UP, RunFolder, RunRecords, read_run
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
@@ -65,6 +65,11 @@ class Run(Asking):
     def succeeded(self) -> bool:
         """Whether a trial of the newest group got through: finished or stopped in time, with a finite value."""
         return any(trial.status in ("finished", "stopped") for trial in self.records.contenders)
+
+    @property
+    def given_up(self) -> bool:
+        """Whether the run ended because too many of its trials failed."""
+        return self.status == "finished" and (self.records.standing.why or "").startswith(GIVEN_UP)
 
     def reload(self) -> Run:
         """Return the run as it is on disk now."""

@@ -18,7 +18,7 @@ from orchestrator.records.requests import (
     write_request,
 )
 from orchestrator.records.run import RunRecords
-from orchestrator.records.standing import SeenDriver, Standing, see_driver
+from orchestrator.records.standing import GIVEN_UP, SeenDriver, Standing, see_driver
 from orchestrator.records.status import RunStatus, run_status, status_or_damage
 from orchestrator.records.taking import Patience, acquire
 from orchestrator.records.tally import Tally
@@ -27,6 +27,7 @@ from orchestrator.records.whole import DiskFull, is_full, write_atomically
 from orchestrator.records.writer import FailureKind, RunWriter, TrialEnd, trial_name
 
 __all__ = [
+    "GIVEN_UP",
     "DiskFull",
     "Driver",
     "DriverLock",

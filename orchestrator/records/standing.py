@@ -16,6 +16,8 @@ from orchestrator.records.folder import RunFolder
 NO_PROGRESS_SECONDS = 600.0
 NO_PROGRESS_EPOCHS = 5
 """A driver that lives is stuck after so many of its slowest epochs, but not before ten minutes."""
+GIVEN_UP = "given up"
+"""How the reason begins of a run that ended because too many of its trials failed."""
 _BEGINNINGS = ("run_started", "extended")
 _ENDINGS = {"run_finished": "finished", "run_interrupted": "interrupted"}
 

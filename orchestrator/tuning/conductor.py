@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import cloudpickle, tune
+from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
@@ -127,13 +127,14 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
 def _error_of(trial: Any) -> BaseException | None:
     """Return what Ray said of a trial's worker, None where it said nothing.
 
-    Tune has just written it into the driver's own scratch; its ``get_error`` looks where that is copied later.
+    Tune has just written it into the driver's own scratch, below a line of the time; its ``get_error`` looks where
+    that is copied later.
     """
-    file = trial.pickled_error_file
+    file = trial.error_file
     if file is None or not Path(file).is_file():
         return None
-    error = cloudpickle.loads(Path(file).read_bytes())
-    return error if isinstance(error, BaseException) else None
+    said = Path(file).read_text(encoding="utf-8", errors="replace").partition("\n")[2]
+    return ray.exceptions.RayError(said)  # type: ignore[no-any-return]
 
 
 class Watch(tune.Callback):  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from orchestrator.config import LimitOptions
+from orchestrator.records import GIVEN_UP
 from orchestrator.tuning.job import Spent
 
 GRACE_SECONDS = 10.0
@@ -62,7 +63,7 @@ class Limits:
         most = self.options
         if most.max_failed_trials is not None and self.failed > most.max_failed_trials:
             allowed = most.max_failed_trials
-            return f"given up: {self.failed} trials failed, limits.max_failed_trials is {allowed}"
+            return f"{GIVEN_UP}: {self.failed} trials failed, limits.max_failed_trials is {allowed}"
         if most.max_run_time is not None:
             seconds = self.spent.seconds + now - self.began
             if seconds >= (most.max_run_time.seconds or 0.0):

@@ -102,6 +102,7 @@ def test_too_many_failed_trials_end_the_run_with_the_reason(tune):
     failed = [trial for trial in run.records.trials if trial.status == "failed"]
     assert 3 <= len(failed) == len(run.records.trials) <= 4, "two train at once"
     assert "max_failed_trials is 2" in run.records.events[-1]["reason"]
+    assert run.given_up
 
 
 @pytest.fixture

@@ -66,6 +66,37 @@ def test_a_worker_is_lost_with_its_node_for_lack_of_memory_or_by_itself(error, k
     assert lost(error).kind == kind
 
 
+CUT_OFF = """\
+The actor died unexpectedly before finishing this task.
+\tclass_name: Worker
+\tactor_id: fa20245f9219abb49da1563201000000
+\tpid: 25365
+\tnamespace: 579503bf-f9df-467b-8a02-1cd0cb267e2f
+\tip: 10.78.0.3
+The actor died because its node has died. Node Id: 346434b9a79d9294229b170f798746fa1539dc39a64eb66cab7ee5e2
+\tthe actor's node was terminated unexpectedly: health check failed due to missing too many heartbeats"""
+"""What Ray 2.60 says of a worker on a host whose cable was cut."""
+KILLED = (
+    "The actor aad95e06221a411afff56ad401000000 is unavailable: The actor is temporarily unavailable: RpcError:"
+    " RPC error: Socket closed rpc_code: 14. The task may or may not have been executed on the actor."
+)
+"""What it says of one on a host all of whose processes were killed: nobody knows yet that it is more than a process."""
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "line"),
+    [
+        (CUT_OFF, "node_lost", "The actor died because its node has died. Node Id: 3464"),
+        (KILLED, "worker_died", "The actor aad95e06221a411afff56ad401000000 is unavailable"),
+    ],
+)
+def test_what_is_told_of_a_lost_worker_is_the_line_that_says_why(said, kind, line):
+    error = ray.exceptions.RayActorError(error_msg=said)
+    failure = lost(pickle.loads(pickle.dumps(error)))  # noqa: S301
+    assert (failure.kind, failure.whole) == (kind, said)
+    assert failure.message.startswith(f"{kind.replace('_', ' ')}: {line}")
+
+
 def attempts(times=3, wait=5):
     return Attempts(RetryOptions(times=times, wait=Span(wait, "second")))
 

@@ -32,7 +32,7 @@ def why_not(packages: Mapping[str, str] = PACKAGES) -> str | None:
     """Why this machine cannot have an engine of its own, after installing what is missing where CI may."""
     if platform.system() != "Linux" or os.geteuid() != 0:
         return "a Docker engine of one's own needs root on Linux"
-    missing = [package for tool, package in packages.items() if not shutil.which(tool, path=PATH)]
+    missing = [package for tool, package in packages.items() if not there(tool)]
     if not missing:
         return None
     if not shutil.which("apt-get"):
@@ -46,6 +46,11 @@ def why_not(packages: Mapping[str, str] = PACKAGES) -> str | None:
     quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     subprocess.run(install, check=True, timeout=600, stdout=subprocess.DEVNULL, env=quiet)
     return None
+
+
+def there(tool: str) -> bool:
+    """Whether a command, or a file by its full path, is installed."""
+    return Path(tool).exists() if tool.startswith("/") else bool(shutil.which(tool, path=PATH))
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,10 @@ def test_the_trials_of_both_lost_hosts_went_on_elsewhere(survived):
     retried = [event for event in survived.events if event["event"] == "retried"]
     lost = {event["trial"] for event in retried}
     assert len(retried) == len(lost) == 2
-    assert {event["failure"] for event in retried} == {"node_lost"}, retried
+    # Of a killed host its workers' sockets tell first, when nobody knows yet that it is more than a process.
+    kinds = sorted(event["failure"] for event in retried)
+    assert kinds in (["node_lost", "node_lost"], ["node_lost", "worker_died"]), retried
+    assert any("its node has died" in event["error"] for event in retried)
     attempts = {trial.trial: trial.attempts for trial in survived.trials}
     assert attempts == {trial: 2 if trial in lost else 1 for trial in attempts}
     for trial in survived.trials:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,15 +72,22 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             "import", "--change", 'ENTRYPOINT ["/pause"]', hold / "pause.tar", "pause:here"
         )
         node = Node(engine, cache / "node")
-        started = node.run(
-            HERE / "node.sh", "up", node.folder, cache / "bin", engine.variables["DOCKER_HOST"]
-        )
-        assert started.returncode == 0, started.stderr[-3000:]
-        for file in sorted(CRDS.glob("*.yaml")):
-            node.kubectl("create", "--filename=-", standard_input=json.dumps(for_old_server(file)))
-        node.kubectl("create", "namespace", "tuning")
-        yield node
-        if not os.environ.get("KEEP"):
+        try:
+            started = node.run(
+                HERE / "node.sh", "up", node.folder, cache / "bin", engine.variables["DOCKER_HOST"]
+            )
+            assert started.returncode == 0, started.stderr[-3000:]
+            for file in sorted(CRDS.glob("*.yaml")):
+                node.kubectl(
+                    "create", "--filename=-", standard_input=json.dumps(for_old_server(file))
+                )
+            node.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
+            shutil.rmtree(
+                node.folder / ".kube", ignore_errors=True
+            )  # what kubectl knew before them
+            node.kubectl("create", "namespace", "tuning")
+            yield node
+        finally:
             node.run(HERE / "node.sh", "down", node.folder)
 
 
@@ -116,7 +123,9 @@ def operator(node: Node) -> Any:
 
     def run(name: str) -> None:
         ended = node.run(sys.executable, HERE / "operator_stand_in.py", "tuning", name, seconds=900)
-        pods = node.kubectl("--namespace=tuning", "get", "pods", "--output=wide")
-        assert ended.returncode == 0, ended.stdout + ended.stderr + pods
+        if ended.returncode:
+            pods = node.kubectl("--namespace=tuning", "get", "pods", "--output=wide")
+            told = node.run("kubectl", "--namespace=tuning", "logs", f"job/{name}")
+            raise AssertionError(ended.stderr + pods + told.stdout + told.stderr)
 
     return run

@@ -75,6 +75,6 @@ CONF
 }
 
 case $what in
-  up) up "$3" "$4" ;;
+  up) down && up "$3" "$4" ;;
   down) down ;;
 esac

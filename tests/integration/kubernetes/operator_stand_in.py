@@ -29,8 +29,10 @@ def main(namespace: str, name: str) -> None:
     core.create_namespaced_secret(namespace, secret)
 
     def start(group: Manifest, pod: str, command: str) -> str:
-        parameters = group.get("rayStartParams", {}).items()
-        flags = " ".join(f"--{key}={shlex.quote(value)}" for key, value in parameters)
+        limits = group["template"]["spec"]["containers"][0]["resources"]["limits"]
+        cores = {"num-cpus": limits["cpu"]} if "cpu" in limits else {}  # whole ones, here
+        parameters = cores | group.get("rayStartParams", {})
+        flags = " ".join(f"--{key}={shlex.quote(value)}" for key, value in parameters.items())
         body = with_token(group["template"], token)
         body |= {"apiVersion": "v1", "kind": "Pod"}
         body["metadata"] = body.get("metadata", {}) | {"name": pod}

@@ -95,19 +95,29 @@ def test_a_tick_of_the_schedule_creates_its_rayjob_with_that_account(node: Node,
     manifests.write_text(yaml.safe_dump_all(rendered(ROOT / "k8s/overlays/kind")))
     tuning = "--namespace=tuning"
     node.kubectl(tuning, "create", "configmap", "scheduled-rayjob", f"--from-file={manifests}")
-    node.apply([for_old_server(each) for each in rendered(ROOT / "k8s/base/cronjob")])
-    node.kubectl(tuning, "create", "job", "tick-1", "--from=cronjob/orchestrator-schedule")
-    node.kubectl(tuning, "wait", "--for=condition=Complete", "--timeout=120s", "job/tick-1")
-    assert node.kubectl(tuning, "logs", "job/tick-1") == "tick-1: created\n"
-    created = json.loads(node.kubectl(tuning, "get", "rayjob", "tick-1", "--output=json"))
-    assert created["spec"]["entrypoint"].endswith("--or-resume --set name=tick-1")
-    node.kubectl(tuning, "delete", "rayjob", "tick-1")
+    schedule = [for_old_server(each) for each in rendered(ROOT / "k8s/base/cronjob")]
+    (cronjob,) = (each for each in schedule if each["kind"] == "CronJob")
+    cronjob["spec"]["schedule"] = "* * * * *"
+    node.apply(schedule)
+    names: list[str] = []
+    deadline = time.monotonic() + 180
+    while not names and time.monotonic() < deadline:
+        time.sleep(1)
+        names = node.kubectl(tuning, "get", "rayjobs", "--output=name").split()
+    cronjob["spec"]["suspend"] = True
+    node.apply([cronjob])
+    name = names[0].rpartition("/")[2]
+    assert name.startswith("orchestrator-schedule-")
+    assert node.kubectl(tuning, "logs", f"job/{name}") == f"{name}: created\n"
+    created = json.loads(node.kubectl(tuning, "get", "rayjob", name, "--output=json"))
+    assert created["spec"]["entrypoint"].endswith(f"--or-resume --set name={name}")
+    node.kubectl(tuning, "delete", "rayjobs", "--all")
 
 
 def test_a_submitted_experiment_runs_in_pods_to_its_table(
     node: Node, volume: Path, tmp_path: Path, operator
 ):
-    group = {"cpus": 0.5, "memory": "3Gi", "replicas": 1}
+    group = {"cpus": 1, "memory": "3Gi", "replicas": 1}
     target = {
         "namespace": "tuning", "image": "orchestrator:0.1.0", "cpus": 0.2, "memory": "3Gi",
         "workers": [group], "results": str(volume),
