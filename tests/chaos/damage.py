@@ -15,6 +15,12 @@ def tear(file: Path, random: Random) -> str:
     return f"{len(content) - kept} bytes off line {content.count(bytes([10]))}"
 
 
+def _around_checksum(content: bytearray, at: int) -> bool:
+    """Return whether a byte only frames a line's checksum: one of those may be damaged and all is still proven."""
+    to_end = content.index(b"\n", at) - at
+    return to_end <= len('"}') or 0 < to_end - len('01234567"}') <= len(', "crc32": "')
+
+
 def flip(file: Path, random: Random) -> int:
     """Flip one bit of one byte of a line that is not the last one; return the line's number."""
     content = bytearray(file.read_bytes())
@@ -22,7 +28,7 @@ def flip(file: Path, random: Random) -> int:
     while True:
         at = random.randrange(last_begins)
         changed = content[at] ^ (1 << random.randrange(8))
-        if ord("\n") not in (content[at], changed):
+        if ord("\n") not in (content[at], changed) and not _around_checksum(content, at):
             break
     content[at] = changed
     file.write_bytes(content)
