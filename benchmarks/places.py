@@ -44,14 +44,14 @@ def folder(prefix: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def local() -> Iterator[Place]:
-    """A detached process on this machine."""
+    """Offer a detached process on this machine."""
     with folder("local-") as path:
         yield Place(path, "local")
 
 
 @contextlib.contextmanager
 def slurm() -> Iterator[Place]:
-    """A Slurm of two nodes, of which the job takes one."""
+    """Offer a Slurm of two nodes, of which the job takes one."""
     if shutil.which("slurmctld") is None:
         raise OSError("apt-get install slurm-wlm munge")
     scripts = TESTS / "slurm"
@@ -72,7 +72,7 @@ def slurm() -> Iterator[Place]:
 
 @contextlib.contextmanager
 def ray() -> Iterator[Place]:
-    """A Ray cluster with its Jobs API, on loopback and with a token."""
+    """Offer a Ray cluster with its Jobs API, on loopback and with a token."""
     host, port, token = "127.0.0.3", 28266, secrets.token_hex(32)
     own = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": token}
     own |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(TESTS.parents[1])}
@@ -109,7 +109,7 @@ def wait_for(host: str, port: int, head: subprocess.Popen[bytes]) -> None:
 
 @contextlib.contextmanager
 def docker() -> Iterator[Place]:
-    """A Docker engine with the image built, which takes minutes the first time."""
+    """Offer a Docker engine with the image built, which takes minutes the first time."""
     from tests.integration.docker.engine import running_engine, why_not
 
     reason = why_not()
