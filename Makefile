@@ -15,7 +15,7 @@ FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda \
-  chaos integration-kubernetes lock clean
+  bench-hosts chaos integration-kubernetes lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the sam
 
 bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad learning rates; ARGS=--quick
 	$(BIN)/python benchmarks/panda.py $(ARGS)
+
+bench-hosts: $(TESTABLE)  ## one, two and three Ray hosts against this machine, and each target's start; root; ARGS='--only targets'
+	$(BIN)/python -m benchmarks.hosts $(ARGS)
 
 chaos: $(TESTABLE)  ## runs killed, torn and starved at random moments, and resumed; ARGS='--seed 1 --only node'
 	$(BIN)/python -m tests.chaos $(ARGS)

@@ -41,14 +41,14 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
 
 def conclude(ended: Run, where: Destination) -> None:
     """Print what came of a run and exit with its code."""
-    _print_outcome(ended, where)
+    print_outcome(ended, where)
     if ended.status != "finished":
         raise typer.Exit(INTERRUPTED)
     if ended.given_up or not ended.succeeded:
         raise typer.Exit(NO_TRIAL_SUCCEEDED)
 
 
-def _print_outcome(ended: Run, where: Destination) -> None:
+def print_outcome(ended: Run, where: Destination) -> None:
     """Print the table (its best rows where a person reads it), the winner, how it ended."""
     from orchestrator.report import winner_lines
 

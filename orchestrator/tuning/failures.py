@@ -69,7 +69,9 @@ def _telling_line(said: str) -> str:
     """Return the line in which Ray says why: not its first, that an actor died, nor the facts below that."""
     lines = [line.strip() for line in said.splitlines()]
     reasons = [line for line in lines[1:] if line and not _FACT.match(line)]
-    return reasons[0] if lines[0].startswith("The actor died unexpectedly") and reasons else lines[0]
+    return (
+        reasons[0] if lines[0].startswith("The actor died unexpectedly") and reasons else lines[0]
+    )
 
 
 def of_a_task(error: ray.exceptions.RayError) -> Failure:

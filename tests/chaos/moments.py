@@ -43,7 +43,7 @@ class Moment:
 def draw_moments(random: Random, many: int) -> list[Moment]:
     """Return moments in the order in which one run can be hit at them."""
     shares = sorted(random.random() for _ in range(many))
-    if shares and random.random() < EXAMINATIONS:
+    if many > 1 and random.random() < EXAMINATIONS:
         shares[-1] = 1.0
     early = [random.random() < STARTS for _ in range(many)]
     return [
