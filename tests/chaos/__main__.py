@@ -31,7 +31,7 @@ PLAN: tuple[Planned, ...] = (
     ("panda", "here", ("driver", "torn journal", "both", "worker")),
     ("panda", "here", ("flipped journal", "sigterm", "torn epochs")),
     ("none", "cluster", ("node", "driver", "node")),
-    ("asha", "cluster", ("node", "worker", "head")),
+    ("asha", "cluster", ("head", "node", "worker")),
     ("none", "disk", ("disk", "disk+driver", "disk")),
 )
 """The runs: their kind, where they happen, and what they are hit with, one after another."""

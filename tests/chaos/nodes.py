@@ -42,9 +42,11 @@ class Cluster:
             "--object-store-memory=80000000", "--disable-usage-stats", f"--temp-dir={place}",
         ]  # fmt: skip
         with (place / "log").open("a") as log:
+            # Its own session: what a Ray process does to its process group is not ours to bear.
             subprocess.run(
-                command, env=self._environment(node), stdout=log, stderr=log, timeout=90, check=True
-            )
+                command, env=self._environment(node), stdout=log, stderr=log, timeout=90,
+                check=True, start_new_session=True,
+            )  # fmt: skip
 
     def kill(self, node: int) -> None:
         """Kill everything of a node."""

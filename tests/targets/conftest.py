@@ -74,6 +74,6 @@ def portable(here: Path) -> Callable[[str], str]:
     import sys
 
     def without(text: str) -> str:
-        return re.sub(re.escape(sys.executable), "/python", text.replace(str(here), "/work"))
+        return re.sub(re.escape(sys.executable), "/python", text.replace(str(here), "/home/ada"))
 
     return without

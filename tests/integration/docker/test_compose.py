@@ -48,7 +48,7 @@ class Cluster:
         return int(re.findall(r"^alive: (\d+)$", said, re.MULTILINE)[-1])
 
     def come_to(self, nodes: int) -> bool:
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 240  # a busy machine starts a node at its second try
         while self.nodes() != nodes and time.monotonic() < deadline:
             time.sleep(1)
         return self.nodes() == nodes

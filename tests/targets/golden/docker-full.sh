@@ -5,7 +5,7 @@ docker run \
   --cap-drop=ALL \
   --security-opt=no-new-privileges \
   --user=1000:1000 \
-  --volume=/work/runs:/results \
+  --volume=/home/ada/runs:/results \
   '--volume=/data sets:/data:ro' \
   --shm-size=2g \
   --memory=8g \

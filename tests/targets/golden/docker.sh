@@ -5,6 +5,6 @@ docker run \
   --cap-drop=ALL \
   --security-opt=no-new-privileges \
   --user=1000:1000 \
-  --volume=/work/runs:/runs \
+  --volume=/home/ada/runs:/runs \
   --shm-size=1g \
   orchestrator orchestrator run /runs/.jobs/digits/experiment.yaml --or-resume

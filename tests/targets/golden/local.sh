@@ -1,6 +1,6 @@
 #!/bin/sh
 # digits: written by orchestrator submit --target local
-job=/work/runs/.jobs/digits
+job=/home/ada/runs/.jobs/digits
 exec >"$job/local-$$.log" 2>&1 </dev/null
 /python -m orchestrator run "$job/experiment.yaml" --or-resume
 echo $? >"$job/local-$$.exit"

@@ -11,14 +11,14 @@
 #SBATCH --cpus-per-task=16
 #SBATCH --gpus-per-node=2
 #SBATCH --mem=64G
-#SBATCH --output=/work/runs/.jobs/digits/slurm-%j.log
+#SBATCH --output=/home/ada/runs/.jobs/digits/slurm-%j.log
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@300
 #SBATCH --no-requeue
 #SBATCH --mail-type=END
 
-run=/work/runs/digits
-job=/work/runs/.jobs/digits
+run=/home/ada/runs/digits
+job=/home/ada/runs/.jobs/digits
 python=(python3)
 cpus=16 gpus=2 requeue=0
 tmp=/tmp/orch-$SLURM_JOB_ID

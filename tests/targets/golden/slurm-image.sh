@@ -5,14 +5,14 @@
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=1
 #SBATCH --gpus-per-node=1
-#SBATCH --output=/work/runs/.jobs/digits/slurm-%j.log
+#SBATCH --output=/home/ada/runs/.jobs/digits/slurm-%j.log
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@120
 #SBATCH --requeue
 
-run=/work/runs/digits
-job=/work/runs/.jobs/digits
-python=(apptainer exec --nv --bind /work/runs --bind /tmp /images/orchestrator.sif python3)
+run=/home/ada/runs/digits
+job=/home/ada/runs/.jobs/digits
+python=(apptainer exec --nv --bind /home/ada/runs --bind /tmp /images/orchestrator.sif python3)
 cpus=1 gpus=1 requeue=20
 tmp=/tmp/orch-$SLURM_JOB_ID
 

@@ -4,13 +4,13 @@
 #SBATCH --nodes=1
 #SBATCH --ntasks-per-node=1
 #SBATCH --cpus-per-task=1
-#SBATCH --output=/work/runs/.jobs/digits/slurm-%j.log
+#SBATCH --output=/home/ada/runs/.jobs/digits/slurm-%j.log
 #SBATCH --open-mode=append
 #SBATCH --signal=B:USR1@120
 #SBATCH --requeue
 
-run=/work/runs/digits
-job=/work/runs/.jobs/digits
+run=/home/ada/runs/digits
+job=/home/ada/runs/.jobs/digits
 python=(/python)
 cpus=1 gpus=0 requeue=20
 tmp=/tmp/orch-$SLURM_JOB_ID
