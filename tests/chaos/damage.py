@@ -31,13 +31,7 @@ def flip(file: Path, random: Random) -> int:
     while True:
         at = random.randrange(last_begins)
         changed = content[at] ^ (1 << random.randrange(8))
-<<<<<<< HEAD
         if ord("\n") not in (content[at], changed) and not _around_checksum(content, at):
-=======
-        begins, ends = content.rfind(b"\n", 0, at) + 1, content.find(b"\n", at)
-        frame = content.rfind(b', "crc32"', begins, ends)
-        if ord("\n") not in (content[at], changed) and at < frame:
->>>>>>> main
             break
     content[at] = changed
     file.write_bytes(content)
