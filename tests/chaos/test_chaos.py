@@ -7,7 +7,11 @@ import pytest
 from tests.chaos.report import told
 from tests.chaos.story import ground
 
-pytestmark = pytest.mark.integration
+pytestmark = [
+    pytest.mark.integration,
+    # The suite reads records while they are torn.
+    pytest.mark.filterwarnings("ignore::orchestrator.records.TornLineWarning"),
+]
 ROWS_UNDER_ASHA = 60
 """About how many epochs eight trials train under ASHA: moments are drawn among them."""
 
