@@ -6,10 +6,9 @@ import contextlib
 import logging
 import os
 import secrets
-import signal
 import tempfile
-import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import ray
@@ -17,6 +16,7 @@ from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from orchestrator.tuning.scratch import scratch_folder
+from orchestrator.tuning.undisturbed import undisturbed
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -55,30 +55,20 @@ def running_ray(cores: int) -> Iterator[None]:
         return
     address = os.environ.get("RAY_ADDRESS")
     with contextlib.ExitStack() as stack:
-        if address:
-            _init(address=address)
-        else:
+        how: dict[str, Any] = {"address": address}
+        if not address:
             stack.enter_context(closed_to_others())
             own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
-            _init(address="local", num_cpus=cores, include_dashboard=False, _temp_dir=own)
-        stack.callback(ray.shutdown)
+            how = {
+                "address": "local",
+                "num_cpus": cores,
+                "include_dashboard": False,
+                "_temp_dir": own,
+            }
+        do = stack.enter_context(undisturbed())
+        stack.callback(do, ray.shutdown)
+        do(partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how))
         yield
-
-
-def _init(**how: Any) -> None:
-    """Connect to Ray, which takes SIGTERM over: what it meant before is what it means afterwards.
-
-    Raises KeyboardInterrupt where one arrives meanwhile.
-    """
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        ray.init(log_to_driver=False, logging_level=logging.ERROR, **how)
-    except SystemExit as ended:
-        if ended.code == signal.SIGTERM:
-            raise KeyboardInterrupt from None
-        raise
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

@@ -43,7 +43,7 @@ def alone(tmp_path_factory) -> RunRecords:
 
 @pytest.fixture(scope="module")
 def survived(alone) -> RunRecords:
-    """The records of a run on three hosts: host 2 is killed and host 3 cut off at once, and host 4 joins."""
+    """The records of a run on three hosts: host 4 joins, then host 2 is killed and host 3 cut off at once."""
     reason = why_not()
     if reason:
         pytest.skip(reason)
@@ -53,9 +53,10 @@ def survived(alone) -> RunRecords:
         log, path = hosts.folder / "driver.log", hosts.folder / "runs" / "hosts"
         driver = hosts.drive("run", "hosts.yaml", log=log)
         until(lambda: driver.poll() is not None or in_training(path) == 3, PATIENCE_SECONDS)
+        hosts.start_ray(4)
+        until(lambda: driver.poll() is not None or in_training(path) == 4, PATIENCE_SECONDS)
         hosts.kill(2)
         hosts.cut(3)
-        hosts.start_ray(4)
         assert driver.wait(PATIENCE_SECONDS) == 0, log.read_text()
         yield read_run(path)
 

@@ -140,7 +140,7 @@ def check_complete(slurm: Slurm) -> None:
         counted = Counter(row["epoch"] for row in records.epochs_of(trial.trial))
         wrong = {epoch: counted[epoch] for epoch in range(1, EPOCHS + 1) if counted[epoch] != 1}
         assert (trial.trial, trial.status, wrong) == (trial.trial, "finished", {})
-    assert records.winner is not None
+    assert records.winner is not None, records.events
     table = slurm.orchestrator("table", "two-nodes", "--format", "csv")
     assert table.count(",finished,") == TRIALS
 
