@@ -15,23 +15,47 @@ from tests.chaos.comparison import differences
 from tests.integration.hosts.hosts import PATIENCE_SECONDS, connected, why_not
 from tests.integration.people import until
 
-TRIALS, EPOCHS = 16, 40
+TRIALS, EPOCHS = 8, 30
 SPACE = {
     "learning_rate": "loguniform(0.01, 0.3)", "momentum": "one_minus_loguniform(0.9, 0.99)",
-    "units": "choice([128, 192])", "hidden_layers": 3, "batch_size": 8, "dropout": 0.2,
+    "units": "choice([128, 192])", "batch_size": 8,
 }  # fmt: skip
 EXPERIMENT = {
-    "name": "hosts", "model": "mlp", "data": "digits", "seed": 7, "epochs": EPOCHS,
+    "name": "hosts", "model": "./net.py", "data": "digits", "seed": 7, "epochs": EPOCHS,
     "search_space": SPACE, "caviar": {"num_samples": TRIALS, "scheduler": "none"},
     "retries": {"wait": "1 second"},
 }  # fmt: skip
+# Where there is a folder `arrived`, no model is built before four hosts have come to build one.
+NET = """
+import os
+import time
+from pathlib import Path
+
+import keras
+
+ARRIVED = Path(__file__).parent / "arrived"
+
+
+def build(hp, input_shape, num_classes):
+    if ARRIVED.is_dir():
+        (ARRIVED / os.uname().nodename).touch()
+        while len(list(ARRIVED.iterdir())) < 4:
+            time.sleep(0.1)
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Flatten()(inputs)
+    for _ in range(3):
+        x = keras.layers.Dense(hp.get("units", 128), use_bias=False)(x)
+        x = keras.layers.Activation("relu")(keras.layers.BatchNormalization()(x))
+        x = keras.layers.Dropout(0.2)(x)
+    return keras.Model(inputs, keras.layers.Dense(num_classes, activation="softmax")(x))
+"""
 
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> RunRecords:
     """The records of the same run, left alone, on a Ray of this machine."""
     folder = tmp_path_factory.mktemp("alone")
-    (folder / "hosts.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+    write_experiment(folder)
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", "run", "hosts.yaml"], cwd=folder,
@@ -49,16 +73,25 @@ def survived(alone) -> RunRecords:
         pytest.skip(reason)
     with connected(4) as hosts:
         hosts.start_ray(1, 2, 3)
-        (hosts.folder / "hosts.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+        write_experiment(hosts.folder)
+        arrived = hosts.folder / "arrived"
+        arrived.mkdir()
         log, path = hosts.folder / "driver.log", hosts.folder / "runs" / "hosts"
         driver = hosts.drive("run", "hosts.yaml", log=log)
-        until(lambda: driver.poll() is not None or in_training(path) == 3, PATIENCE_SECONDS)
+        until(
+            lambda: driver.poll() is not None or len(list(arrived.iterdir())) == 3, PATIENCE_SECONDS
+        )
         hosts.start_ray(4)
         until(lambda: driver.poll() is not None or in_training(path) == 4, PATIENCE_SECONDS)
         hosts.kill(2)
         hosts.cut(3)
         assert driver.wait(PATIENCE_SECONDS) == 0, log.read_text()
         yield read_run(path)
+
+
+def write_experiment(folder: Path) -> None:
+    (folder / "hosts.yaml").write_text(yaml.safe_dump(EXPERIMENT))
+    (folder / "net.py").write_text(NET)
 
 
 def in_training(path) -> int:
