@@ -7,14 +7,16 @@ import logging
 import os
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+import psutil
 import ray
 from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
+from orchestrator.errors import PlaceError
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.undisturbed import undisturbed
 
@@ -33,6 +35,12 @@ QUIET = {
     "RAY_ROTATION_BACKUP_COUNT": "1",
 }
 """Tune's own loggers and snapshots are off: our records hold what they would. Ray's logs stay small, however long."""
+
+TOO_SLOW = "timed out during startup"
+"""What Ray says of a node that did not start in time."""
+
+STARTS = 3
+"""How many starts of Ray are tried."""
 
 LONGEST_FOLDER = 30
 _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -67,8 +75,37 @@ def running_ray(cores: int) -> Iterator[None]:
             }
         do = stack.enter_context(undisturbed())
         stack.callback(do, ray.shutdown)
-        do(partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how))
+        init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)
+        start(partial(do, init), how.get("_temp_dir"))
         yield
+
+
+def start(ray_init: Callable[[], object], folder: str | None) -> None:
+    """Start Ray, in ``folder``; again where its processes took longer than the 30 s that it gives them.
+
+    Raises PlaceError where no start was quick enough, and whatever else ``ray_init`` raises.
+    """
+    for _ in range(STARTS):
+        try:
+            ray_init()
+            return
+        except Exception as error:
+            if TOO_SLOW not in str(error):
+                raise
+            _end_half_started(folder)
+    load = " ".join(f"{each:.0f}" for each in os.getloadavg())
+    raise PlaceError(
+        f"Ray: expected its processes to start within 30 s. Received: {STARTS} starts that took longer; the load of"
+        f" this machine was {load} over the last 1, 5 and 15 minutes. Try again when it is less busy."
+    )
+
+
+def _end_half_started(folder: str | None) -> None:
+    """End what a start that failed has left, by the folder in its command line: Ray itself has forgotten it."""
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if folder is not None and any(folder in word for word in child.cmdline()):
+                child.kill()
 
 
 @contextlib.contextmanager
