@@ -15,7 +15,7 @@ FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda \
-  bench-hosts chaos integration-kubernetes lock clean
+  bench-hosts bench-trials chaos integration-kubernetes lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad
 
 bench-hosts: $(TESTABLE)  ## one, two and three Ray hosts against this machine, and each target's start; root; ARGS='--only targets'
 	$(BIN)/python -m benchmarks.hosts $(ARGS)
+
+bench-trials: $(RUNNABLE)  ## ten thousand trials that train nothing: what orchestration costs; ARGS='--trials 1000'
+	$(BIN)/python benchmarks/many_trials.py $(ARGS)
 
 chaos: $(TESTABLE)  ## runs killed, torn and starved at random moments, and resumed; ARGS='--seed 1 --only node'
 	$(BIN)/python -m tests.chaos $(ARGS)
