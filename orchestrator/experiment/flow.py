@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -118,8 +119,16 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
                 view.note("stopping")
             recorder.close()
             over = "run_finished" if outcome.ended else "run_interrupted"
-            recorder.event(over, reason=outcome.reason)
+            recorder.event(over, reason=outcome.reason or _named(sys.exception()))
         recorder.write(lambda: _write_tables(folder))
+
+
+def _named(error: BaseException | None) -> str | None:
+    """Return what ended a driver as one line; None where nothing was raised."""
+    if error is None:
+        return None
+    said = str(error).strip().partition("\n")[0]
+    return f"its driver ended with {type(error).__name__}" + (f": {said}" if said else "")
 
 
 def _view(plan: Plan, trials: int) -> View:

@@ -152,6 +152,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
             "by",
             "who",
             "why",
+            "reason",
             "failure",
         ),
         _TEXT,
