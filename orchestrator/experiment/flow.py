@@ -40,7 +40,7 @@ def run(
     read = read_experiment(experiment, overrides)
     folder = folder_of(read)
     if or_resume and folder.manifest_file.exists():
-        there = Run(folder)
+        there = Run(folder, exact=True)
         return there if there.status == "finished" else resume(folder.path, progress)
     prepared = prepare(read)
     folder = _new_folder(prepared)
@@ -52,7 +52,7 @@ def run(
 def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs") -> Run:
     """Take a cut-off run up again where its records and checkpoints end, and return it; a finished one as it is."""
     folder = RunFolder.open(run, storage)
-    there = Run(folder)
+    there = Run(folder, exact=True)
     if there.status == "finished":
         return there
     with driving(folder) as driven:

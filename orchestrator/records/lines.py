@@ -12,13 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from orchestrator.errors import RecordError
+from orchestrator.errors import RecordError, RecordWarning
 from orchestrator.records.line import from_line, has_checksum, to_line
 from orchestrator.records.whole import DiskFull, is_full
 
 
-class TornLineWarning(UserWarning):
+class TornLineWarning(RecordWarning):
     """The last line of a record was cut short by an interruption and is left out."""
+
+
+class DamagedLineWarning(RecordWarning):
+    """Lines of a record are damaged and left out."""
 
 
 def _may() -> None:
@@ -161,7 +165,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return []
     whole, torn = split_lines(path.read_bytes())
     if torn:
-        _warn_of_torn_line(path, len(whole) + 1)
+        warn_of_torn_line(path, len(whole) + 1)
     records = []
     for number, line in enumerate(whole, start=1):
         record = from_line(line)
@@ -200,10 +204,11 @@ def _cut_torn_tail(path: Path) -> None:
     content = path.read_bytes()
     whole, torn = split_lines(content)
     if torn:
-        _warn_of_torn_line(path, len(whole) + 1)
+        warn_of_torn_line(path, len(whole) + 1)
         os.truncate(path, len(content) - len(torn))
 
 
-def _warn_of_torn_line(path: Path, number: int) -> None:
+def warn_of_torn_line(path: Path, number: int) -> None:
+    """Tell that a line which an interruption cut short is left out."""
     message = f"{path}, line {number}: the last line was cut short and is left out."
     warnings.warn(message, TornLineWarning, stacklevel=4)
