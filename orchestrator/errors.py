@@ -58,6 +58,10 @@ class RecordError(OrchestratorError):
     """A record on disk is damaged or absent."""
 
 
+class RecordWarning(UserWarning):
+    """Something on disk cannot be read and is left out; the message says what."""
+
+
 class TrialError(OrchestratorError):
     """A trial's own code raised."""
 

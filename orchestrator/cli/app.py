@@ -20,7 +20,7 @@ from orchestrator.cli import (
     submitting,
 )
 from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
-from orchestrator.cli.say import say
+from orchestrator.cli.say import say, warned
 from orchestrator.errors import OrchestratorError
 
 
@@ -30,7 +30,8 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
         try:
-            return super().invoke(ctx)
+            with warned():
+                return super().invoke(ctx)
         except OrchestratorError as error:
             say(error_block(str(error)), err=True)
             raise typer.Exit(exit_code(error)) from None

@@ -190,7 +190,8 @@ def _ask(run: str, storage: Path, request: Callable[[Panda], Request]) -> None:
         warnings.simplefilter("always", OutOfRangeWarning)
         asked = request(panda)
     for warning in caught:
-        say(f"warning: {warning.message}", err=True)
+        if issubclass(warning.category, OutOfRangeWarning):  # others were told when it was opened
+            say(f"warning: {warning.message}", err=True)
     entry = {"action": asked.action, "arguments": asked.arguments}
     when = f" at day {asked.at_day}" if asked.at_day is not None else ""
     say(f"asked trial {asked.trial}: {request_words(entry)}{when}")

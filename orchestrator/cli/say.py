@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
 import typer
 
+from orchestrator.errors import RecordWarning
 from orchestrator.redaction import redact
 
 
@@ -20,6 +22,25 @@ def say(text: str, err: bool = False, nl: bool = True) -> None:
 def visible(line: str) -> str:
     """Return a line with a sign in place of whatever could move a terminal's cursor or hide other signs."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
+
+
+@contextmanager
+def warned() -> Iterator[None]:
+    """Print, while the block runs, what of a run cannot be read as ``warning: ...`` on stderr: each sentence once."""
+    said: set[str] = set()
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, RecordWarning):
+                others(message, category, *where, **more)
+            elif str(message) not in said:
+                said.add(str(message))
+                say(f"warning: {message}", err=True)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", RecordWarning)
+        yield
 
 
 class _Redacting:

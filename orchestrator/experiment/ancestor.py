@@ -33,15 +33,18 @@ def find_ancestor(experiment: Experiment) -> Ancestor | None:
 
 
 def find_trial(reference: str, storage: str | Path) -> tuple[RunRecords, TrialRecord]:
-    """Return the run and trial that ``<run>`` or ``<run>/<trial>`` names; the best trial where none is named."""
+    """Return the run and trial that ``<run>`` or ``<run>/<trial>`` names; the best trial where none is named.
+
+    Raises RecordError where a line of its records is damaged: what is made of it goes on from all that it was.
+    """
     run, _, name = reference.rpartition("/")
     try:
-        records = read_run(RunFolder.open(reference, storage).path)
+        records = read_run(RunFolder.open(reference, storage).path, exact=True)
         name = ""
     except UnknownNameError:
         if not run:
             raise
-        records = read_run(RunFolder.open(run, storage).path)
+        records = read_run(RunFolder.open(run, storage).path, exact=True)
     if not name:
         best = records.contenders
         if not best:

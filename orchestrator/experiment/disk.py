@@ -70,6 +70,8 @@ class DiskWait:
             with probe.open("xb") as file:  # new, so that nothing a link leads to is filled
                 for _ in range((needed + ROOM) // ROOM + 1):
                     file.write(bytes(ROOM))
+                file.flush()
+                os.fsync(file.fileno())  # no sooner do NFS and some quotas tell
         except OSError as error:
             if not is_full(error):
                 raise

@@ -43,7 +43,7 @@ def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) ->
     Raises ExperimentFileError for what does not extend it, or would leave it nothing to train, and where further trials
     could not be compared with those it has, unless ``force`` keeps them apart in a group of their own.
     """
-    records = read_run(folder.path)
+    records = read_run(folder.path, exact=True)
     old, new = growth.of(records)
     prepared = prepare_again(new)
     facts = manifest_of(prepared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -39,7 +40,7 @@ def run(
     read = read_experiment(experiment, overrides)
     folder = folder_of(read)
     if or_resume and folder.manifest_file.exists():
-        there = Run(folder)
+        there = Run(folder, exact=True)
         return there if there.status == "finished" else resume(folder.path, progress)
     prepared = prepare(read)
     folder = _new_folder(prepared)
@@ -51,7 +52,7 @@ def run(
 def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs") -> Run:
     """Take a cut-off run up again where its records and checkpoints end, and return it; a finished one as it is."""
     folder = RunFolder.open(run, storage)
-    there = Run(folder)
+    there = Run(folder, exact=True)
     if there.status == "finished":
         return there
     with driving(folder) as driven:
@@ -118,8 +119,16 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
                 view.note("stopping")
             recorder.close()
             over = "run_finished" if outcome.ended else "run_interrupted"
-            recorder.event(over, reason=outcome.reason)
+            recorder.event(over, reason=outcome.reason or _named(sys.exception()))
         recorder.write(lambda: _write_tables(folder))
+
+
+def _named(error: BaseException | None) -> str | None:
+    """Return what ended a driver as one line; None where nothing was raised."""
+    if error is None:
+        return None
+    said = str(error).strip().partition("\n")[0]
+    return f"its driver ended with {type(error).__name__}" + (f": {said}" if said else "")
 
 
 def _view(plan: Plan, trials: int) -> View:

@@ -21,7 +21,7 @@ def prepare_to_resume(folder: RunFolder) -> Resumed:
     Its lock is held by the caller. Raises RunExistsError for a run that is finished, ExperimentFileError where its
     data or its model's code are no longer what they were.
     """
-    records = read_run(folder.path)
+    records = read_run(folder.path, exact=True)
     if records.status == "finished":
         raise RunExistsError(
             f"{records.name}: expected a run that was cut off. Received: a finished one."

@@ -28,10 +28,14 @@ class Best:
 
 
 class Run(Asking):
-    """A run's folder, read when asked; ``reload`` after it went on."""
+    """A run's folder, read when asked; ``reload`` after it went on.
 
-    def __init__(self, folder: RunFolder) -> None:
+    Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
+    """
+
+    def __init__(self, folder: RunFolder, exact: bool = False) -> None:
         self.folder = folder
+        self._exact = exact
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.status})"
@@ -44,7 +48,7 @@ class Run(Asking):
     @cached_property
     def records(self) -> RunRecords:
         """Everything recorded."""
-        return read_run(self.folder.path)
+        return read_run(self.folder.path, exact=self._exact)
 
     @property
     def name(self) -> str:

@@ -104,7 +104,7 @@ def _check_wanted(submission: Submission) -> None:
     """Refuse a run that needs no further job."""
     folder = Path(submission.results) / submission.run
     there = "://" not in submission.results and (folder / EXPERIMENT_FILE).is_file()
-    if there and read_run(folder).status == "finished":
+    if there and read_run(folder, exact=True).status == "finished":
         raise RunExistsError(
             f"{folder}: expected a run that is not finished. See it with 'orchestrator show {folder}', or"
             " choose another name with '--set name=...'."

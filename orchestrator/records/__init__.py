@@ -8,7 +8,13 @@ from orchestrator.records.best import Mode, best_epoch, is_better
 from orchestrator.records.driver import Driver, Pulse
 from orchestrator.records.driver_lock import DriverLock
 from orchestrator.records.folder import RunFolder, run_names
-from orchestrator.records.lines import JsonLines, Pen, TornLineWarning, read_lines
+from orchestrator.records.lines import (
+    DamagedLineWarning,
+    JsonLines,
+    Pen,
+    TornLineWarning,
+    read_lines,
+)
 from orchestrator.records.reader import read_run
 from orchestrator.records.requests import (
     Request,
@@ -28,6 +34,7 @@ from orchestrator.records.writer import FailureKind, RunWriter, TrialEnd, trial_
 
 __all__ = [
     "GIVEN_UP",
+    "DamagedLineWarning",
     "DiskFull",
     "Driver",
     "DriverLock",

@@ -9,14 +9,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from orchestrator.domains.refusal import shown
-from orchestrator.errors import RecordError, explain
+from orchestrator.errors import explain
 from orchestrator.records.folder import SAFE_NAME
 from orchestrator.records.journal import KINDS, REQUIRED
-from orchestrator.records.lines import way_out
 
 _REQUIRED = {
     "trials.jsonl": ("event", "trial"),
@@ -35,28 +33,24 @@ _OF_A_KIND: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 """What a line needs besides, by its event or kind."""
 
 
-def check_record(file: Path, number: int, record: Mapping[str, Any]) -> None:
-    """Raise RecordError, naming file and line, for a field that is missing or that is not what its name says."""
-    required, kinds = _REQUIRED[file.name], _OF_A_KIND.get(file.name, {})
+def fault_of(file: str, record: Mapping[str, Any]) -> str | None:
+    """Return which field of a record is missing or not what its name says, as a sentence; None where all is well.
+
+    ``file`` is the name of the file that it stands in.
+    """
+    required, kinds = _REQUIRED[file], _OF_A_KIND.get(file, {})
     kind = record.get(required[0])
     needed = (*required, *kinds.get(str(kind), ()))
-    where = f"{file}, line {number}"
-    fault = _fault(record, needed, where)
-    if fault is None and file.name == "trials.jsonl" and kind not in kinds:
-        fault = explain(where, "an event", kind, kinds)
-    if fault is not None:
-        raise RecordError(f"{fault} {way_out(file)}")
-
-
-def _fault(line: Mapping[str, Any], required: tuple[str, ...], where: str) -> str | None:
-    for name in required:
-        if name not in line:
-            return explain(where, f"the field {name!r}", shown(sorted(line)))
-    for name, value in line.items():
-        if name in _CHECKS and not (value is None and name not in required):
+    for name in needed:
+        if name not in record:
+            return explain("fields", f"the field {name!r}", shown(sorted(record)))
+    for name, value in record.items():
+        if name in _CHECKS and not (value is None and name not in needed):
             holds, expected = _CHECKS[name]
             if not holds(value):
-                return explain(f"{where}, {name}", f"expected {expected}", shown(value))
+                return explain(name, f"expected {expected}", shown(value))
+    if file == "trials.jsonl" and kind not in kinds:
+        return explain("event", "an event", kind, kinds)
     return None
 
 
@@ -152,6 +146,7 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
             "by",
             "who",
             "why",
+            "reason",
             "failure",
         ),
         _TEXT,

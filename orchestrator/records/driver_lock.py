@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 from orchestrator.errors import LockLostError
 from orchestrator.records.driver import (
     BLOCK_BYTES,
+    STALE_SECONDS,
     Driver,
     Pulse,
     Sighting,
@@ -24,6 +26,11 @@ from orchestrator.records.lock_files import file_aside, linked
 
 FRESH_SECONDS = 5.0
 """A lock seen to be ours so recently is believed to be: a write to the records need not look again."""
+UNSEEN_SECONDS = STALE_SECONDS / 2
+"""So long one that cannot be looked at is believed to be: nobody takes it from a driver silent for so short a time."""
+PATIENCE_SECONDS = 600.0
+LOOK_AGAIN_SECONDS = 1.0
+"""How long, and how often, a lock is looked at that was unseen for longer, before its driver gives it up."""
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -49,22 +56,31 @@ class DriverLock:
         Raises LockLostError where the lock is another's by now. A disk that takes nothing is no reason to let go.
         """
         with self._mutex:
+            began = _clocks()
             fresh = replace(
                 self._driver,
                 beat=now(),
                 count=self._driver.count + 1,
                 pulse=pulse or self._driver.pulse,
             )
-            self._write(fresh)
-            self._driver, self._seen = fresh, _clocks()
+            if self._write(fresh):
+                self._seen = began
+            self._driver = fresh
 
     def check(self) -> None:
         """Raise LockLostError where another driver may have taken over: asked before each write to the records.
 
-        Cheap while the heart beats. After a silence, such as a laptop's sleep, the file is looked at.
+        Cheap while the heart beats. After a silence, such as a laptop's sleep, the file is looked at. Where that
+        cannot be done, on a server that is away, it waits before another driver may have taken over: for ten minutes.
         """
-        silence = max(new - old for new, old in zip(_clocks(), self._seen, strict=True))
-        if silence > FRESH_SECONDS:
+        if self._silence() <= FRESH_SECONDS:
+            return
+        self.beat()
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self._silence() > UNSEEN_SECONDS:
+            if time.monotonic() > end:
+                raise self._unseen()
+            time.sleep(LOOK_AGAIN_SECONDS)
             self.beat()
 
     def release(self) -> None:
@@ -76,23 +92,33 @@ class DriverLock:
             except LockLostError:
                 return
 
-    def _write(self, driver: Driver) -> None:
+    def _silence(self) -> float:
+        """Return the seconds since the lock was last seen to be ours."""
+        return max(new - old for new, old in zip(_clocks(), self._seen, strict=True))
+
+    def _write(self, driver: Driver) -> bool:
+        """Write a heartbeat; return whether the file was seen to be ours, be the disk too full for more."""
         try:
             descriptor = os.open(self.file, os.O_RDWR | os.O_NOFOLLOW)
         except FileNotFoundError:
-            self._put_back(driver)
-            return
+            return self._put_back(driver)
         except OSError:  # too many open files, a server that is away: it is asked again soon
-            return
+            return False
+        ours = False
         try:
             self._check_ours(descriptor)
-            os.pwrite(descriptor, to_block(driver), 0)
-            os.utime(descriptor)
+            ours = True
+            try:
+                os.pwrite(descriptor, to_block(driver), 0)
+            finally:  # a full disk may take as much as this
+                os.utime(descriptor)
         except OSError as error:
             if error.errno == errno.ESTALE:  # NFS: the file behind this name is gone
                 raise self._lost() from None
         finally:
-            os.close(descriptor)
+            with contextlib.suppress(OSError):  # NFS: what it did not write
+                os.close(descriptor)
+        return ours
 
     def _check_ours(self, descriptor: int) -> None:
         """Raise LockLostError where another's file lies in the place of ours; a damaged one of ours is written anew."""
@@ -106,29 +132,41 @@ class DriverLock:
         if not ours:
             raise self._lost()
 
-    def _put_back(self, driver: Driver) -> None:
-        """Put a lock file back that someone deleted, unless someone was quicker."""
+    def _put_back(self, driver: Driver) -> bool:
+        """Put a lock file back that someone deleted; return whether it lies there. Raises where someone was quicker."""
         try:
             own = file_aside(self.file.parent, driver)
-        except OSError:
-            return
-        try:
-            if not linked(own, self.file, driver):
-                raise self._lost()
+            try:
+                ours = linked(own, self.file, driver)
+            finally:
+                own.unlink(missing_ok=True)
             self._inode = self._inode_of_ours()
-        finally:
-            own.unlink(missing_ok=True)
+        except OSError:
+            return False
+        if not ours:
+            raise self._lost()
+        return True
 
     def _inode_of_ours(self) -> tuple[int, int] | None:
         found = look(self.file)
         return found.inode if found and found.token == self._driver.token else None
 
     def _lost(self) -> LockLostError:
-        found = look(self.file)
+        found = None
+        with contextlib.suppress(OSError):
+            found = look(self.file)
         by = named(found) if found else "someone who deleted the lock"
+        return self._gone(f"and the run was taken over by {by}.")
+
+    def _unseen(self) -> LockLostError:
+        return self._gone(
+            f"since {self.file} cannot be looked at; another may have taken the run over."
+        )
+
+    def _gone(self, why: str) -> LockLostError:
         return LockLostError(
             f"{self.file.parent.name}: this driver, process {self._driver.process.pid} on"
-            f" {self._driver.process.host}, was not heard of for a while, and the run was taken over by {by}."
+            f" {self._driver.process.host}, was not heard of for a while, {why}"
             " It stops here and has written nothing since."
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -10,13 +12,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from orchestrator.errors import RecordError
+from orchestrator.errors import RecordError, RecordWarning
 from orchestrator.records.line import from_line, has_checksum, to_line
 from orchestrator.records.whole import DiskFull, is_full
 
 
-class TornLineWarning(UserWarning):
+class TornLineWarning(RecordWarning):
     """The last line of a record was cut short by an interruption and is left out."""
+
+
+class DamagedLineWarning(RecordWarning):
+    """Lines of a record are damaged and left out."""
 
 
 def _may() -> None:
@@ -38,16 +44,21 @@ class Pen:
 class JsonLines:
     """A file that only ever grows by whole lines; open for appending until closed.
 
-    ``pen`` is asked before each write, and when the disk is full. The lines stay whole either way.
+    ``pen`` is asked before each write, and when the disk is full. The lines stay whole either way. What was
+    written is due to be flushed when the last flush is ``flush_after`` seconds ago.
     """
 
-    def __init__(self, path: Path, pen: Pen | None = None) -> None:
+    def __init__(self, path: Path, pen: Pen | None = None, flush_after: float = math.inf) -> None:
         self.path = path
         self._pen = pen or Pen()
+        self._flush_after = flush_after
         _cut_torn_tail(path)
         self._descriptor = os.open(
             path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666
         )
+        self._unflushed: list[bytes] = []
+        self._in_doubt = False
+        self._note_flushed()
 
     def append(self, record: Mapping[str, Any]) -> None:
         """Add one record as one line; it survives the death of this process from here on."""
@@ -56,12 +67,38 @@ class JsonLines:
     def extend(self, records: Iterable[Mapping[str, Any]]) -> None:
         """Add several records by one system call."""
         block = b"".join(to_line(record) for record in records)
-        if block:
-            self._pen.may_write()
-        while block and not self._fits(block):
-            if self._pen.on_full is None:
-                raise DiskFull(self.path, len(block))
-            self._pen.on_full(len(block))
+        if not block:
+            return
+        self._pen.may_write()
+        while not self._fits(block):
+            self._wait(len(block))
+        self._unflushed.append(block)
+
+    def flush(self) -> None:
+        """Have all that was written survive a power cut."""
+        while self._unflushed and not self._flushed():
+            self._wait(sum(map(len, self._unflushed)))
+
+    def flush_if_due(self) -> None:
+        """Flush if the last time is long enough ago."""
+        if time.monotonic() - self._flushed_at >= self._flush_after:
+            self.flush()
+
+    def close(self) -> None:
+        """Flush to the disk and let go of the file; closing twice is harmless."""
+        if self._descriptor < 0:
+            return
+        try:
+            self.flush()
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _wait(self, needed: int) -> None:
+        """Have the owner wait for room on the full disk."""
+        if self._pen.on_full is None:
+            raise DiskFull(self.path, needed)
+        self._pen.on_full(needed)
 
     def _fits(self, block: bytes) -> bool:
         """Write a block whole and return True, or not at all."""
@@ -75,13 +112,36 @@ class JsonLines:
             os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
         return written == len(block)
 
-    def close(self) -> None:
-        """Flush to the disk and let go of the file; closing twice is harmless."""
-        if self._descriptor < 0:
-            return
-        os.fsync(self._descriptor)
-        os.close(self._descriptor)
-        self._descriptor = -1
+    def _flushed(self) -> bool:
+        """Flush and return True; False where the disk is full, which NFS and quotas may tell no sooner."""
+        try:
+            if self._in_doubt:
+                self._write_again()
+            os.fsync(self._descriptor)
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self._in_doubt = True
+            return False
+        self._note_flushed()
+        return True
+
+    def _write_again(self) -> None:
+        """Write what a failed flush may have dropped over itself: flushing again does not bring it back."""
+        self._pen.may_write()
+        block = b"".join(self._unflushed)
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_NOFOLLOW)
+        try:
+            written = os.pwrite(descriptor, block, self._flushed_bytes)
+        finally:
+            os.close(descriptor)
+        if written < len(block):
+            raise DiskFull(self.path, len(block))
+
+    def _note_flushed(self) -> None:
+        self._flushed_bytes = os.fstat(self._descriptor).st_size
+        self._flushed_at = time.monotonic()
+        self._unflushed, self._in_doubt = [], False
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +165,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
         return []
     whole, torn = split_lines(path.read_bytes())
     if torn:
-        _warn_of_torn_line(path, len(whole) + 1)
+        warn_of_torn_line(path, len(whole) + 1)
     records = []
     for number, line in enumerate(whole, start=1):
         record = from_line(line)
@@ -144,10 +204,11 @@ def _cut_torn_tail(path: Path) -> None:
     content = path.read_bytes()
     whole, torn = split_lines(content)
     if torn:
-        _warn_of_torn_line(path, len(whole) + 1)
+        warn_of_torn_line(path, len(whole) + 1)
         os.truncate(path, len(content) - len(torn))
 
 
-def _warn_of_torn_line(path: Path, number: int) -> None:
+def warn_of_torn_line(path: Path, number: int) -> None:
+    """Tell that a line which an interruption cut short is left out."""
     message = f"{path}, line {number}: the last line was cut short and is left out."
     warnings.warn(message, TornLineWarning, stacklevel=4)

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from orchestrator.errors import RecordWarning
 from orchestrator.records.folder import SAFE_NAME, RunFolder
 from orchestrator.records.line import as_plain, revived
 from orchestrator.records.whole import write_atomically
@@ -31,7 +32,7 @@ LARGEST = 1_000_000  # bytes
 _REQUIRED = ("action", "trial", "arguments", "who", "time")
 
 
-class UnreadableRequestWarning(UserWarning):
+class UnreadableRequestWarning(RecordWarning):
     """A file among the requests is none and is left out."""
 
 

@@ -21,7 +21,7 @@ from orchestrator.redaction import restored
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Everything recorded about one run."""
+    """Everything recorded about one run; ``damage`` names the damaged lines that were left out, by file."""
 
     folder: RunFolder
     experiment: dict[str, Any]
@@ -32,6 +32,7 @@ class RunRecords:
     journal: tuple[dict[str, Any], ...] = ()
     requests: tuple[Request, ...] = ()
     driver: SeenDriver | None = None
+    damage: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -62,7 +62,7 @@ def standing(
     if seen is not None and seen.drives:
         return _driven(seen)
     if last is not None and last["event"] == "run_interrupted":
-        return Standing("interrupted", last.get("time"), last.get("why"))
+        return Standing("interrupted", last.get("time"), last.get("reason") or last.get("why"))
     died = seen is not None and seen.driver.pulse.state != "ended"
     since = seen.driver.beat if seen is not None else last_record
     return Standing("interrupted", since, "its driver died" if died else None)

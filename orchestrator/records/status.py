@@ -19,7 +19,8 @@ class RunStatus:
 
     ``state`` is running, paused, interrupted, finished, stuck, or damaged, which ``why`` explains. ``host``
     and ``pid`` are of the driver, the last one where none drives; ``heartbeat_seconds`` is how long ago it was last
-    heard of, ``worked_seconds`` how long the run was worked on and ``free_bytes`` the room at its storage.
+    heard of, ``worked_seconds`` how long the run was worked on and ``free_bytes`` the room at its storage. ``damage``
+    names the damaged lines that all of that leaves out.
     """
 
     run: str
@@ -38,10 +39,11 @@ class RunStatus:
     best_trial: str | None = None
     worked_seconds: float | None = None
     free_bytes: int | None = None
+    damage: str | None = None
 
 
 def run_status(folder: RunFolder) -> RunStatus:
-    """Return how a run stands. Raises RecordError where its records are damaged.
+    """Return how a run stands, as far as its lines are whole. Raises RecordError where its experiment is damaged.
 
     While a caviar is driven its driver's heartbeat tells how far it is; else the records do.
     """
@@ -64,7 +66,7 @@ def run_status(folder: RunFolder) -> RunStatus:
 
 
 def status_or_damage(folder: RunFolder) -> RunStatus:
-    """Return how a run stands, be its records damaged."""
+    """Return how a run stands, be its experiment damaged."""
     try:
         return run_status(folder)
     except RecordError as error:
@@ -103,4 +105,5 @@ def _read(folder: RunFolder) -> dict[str, Any]:
         "best": best[1] if best else None,
         "best_trial": leader if best else None,
         "worked_seconds": round(records.seconds, 1),
+        "damage": "; ".join(records.damage) or None,
     }

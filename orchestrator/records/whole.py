@@ -6,6 +6,9 @@ import errno
 import os
 from pathlib import Path
 
+_NO_FLUSHING = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""What file systems that cannot flush a folder say to it: some of FUSE, CIFS."""
+
 
 class DiskFull(OSError):
     """A file did not fit: ``bytes_needed`` is its size. What stood there before still stands, whole."""
@@ -45,9 +48,12 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut."""
+    """Make the rename itself survive a power cut, where the file system can."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_FLUSHING:
+            raise
     finally:
         os.close(descriptor)

@@ -17,6 +17,9 @@ from orchestrator.records.tally import Tally
 Ending = Literal["finished", "stopped", "failed", "diverged", "interrupted"]
 FailureKind = Literal["error", "out_of_memory", "worker_died", "node_lost", "timeout", "disk"]
 
+FLUSH_SECONDS = 5.0
+"""How much of the epochs and the journal a power cut may take; of how trials ended, far rarer, one second."""
+
 
 def trial_name(index: int) -> str:
     """Return the name of the trial drawn as number ``index``: five digits, so that names sort."""
@@ -67,9 +70,12 @@ class RunWriter:
         self._pen = pen or Pen()
         self._tally = tally or Tally()
         with ExitStack() as stack:
-            self._trials = stack.enter_context(JsonLines(folder.trials_file, self._pen))
-            self._epochs = stack.enter_context(JsonLines(folder.epochs_file, self._pen))
+            # Closed last: that others had to wait for room while they were closed is an event.
             self._events = stack.enter_context(JsonLines(folder.events_file, self._pen))
+            self._trials = stack.enter_context(JsonLines(folder.trials_file, self._pen, 1.0))
+            self._epochs = stack.enter_context(
+                JsonLines(folder.epochs_file, self._pen, FLUSH_SECONDS)
+            )
             self._open_files = stack.pop_all()
 
     def trial_started(
@@ -111,10 +117,11 @@ class RunWriter:
             if missing or entry["kind"] not in KINDS:
                 raise ValueError(f"not an entry of the journal (lacks {missing}): {entry}")
         if timed and self._journal is None:  # a caviar run has no journal
-            file = JsonLines(self._journal_file, self._pen)
+            file = JsonLines(self._journal_file, self._pen, FLUSH_SECONDS)
             self._journal = self._open_files.enter_context(file)
         if self._journal is not None:
             self._journal.extend(timed)
+            self._flush_what_is_due()
             self._tally.journal(timed)
         return timed
 
@@ -123,16 +130,33 @@ class RunWriter:
         time = _now()
         timed = [{**row, "time": row.get("time", time)} for row in rows]
         self._epochs.extend(timed)
+        self._flush_what_is_due()
         self._tally.epochs(timed)
 
     def trial_ended(self, end: TrialEnd) -> None:
         """Record how a trial ended."""
         self._trials.append({"event": "ended", **asdict(end), "time": _now()})
+        self._flush_what_is_due()
         self._tally.trial_ended(end.trial, end.status)
 
     def event(self, event: str, **facts: Any) -> None:
-        """Record what happened to the run as a whole, e.g. ``run_started`` or ``winner``."""
+        """Record what happened to the run as a whole, e.g. ``run_started`` or ``winner``; on the disk when it returns.
+
+        What was recorded before is there first: after a power cut no run is over that lacks epochs.
+        """
+        for file in self._others:
+            file.flush()
         self._events.append({"event": event, "time": _now(), **facts})
+        self._events.flush()
+
+    @property
+    def _others(self) -> list[JsonLines]:
+        """The records beside the events; what tells of epochs comes after them."""
+        return [*([self._journal] if self._journal else []), self._epochs, self._trials]
+
+    def _flush_what_is_due(self) -> None:
+        for file in self._others:
+            file.flush_if_due()
 
     def close(self) -> None:
         """Flush and let go of the files."""

@@ -19,6 +19,8 @@ def status_lines(status: RunStatus, name: str, width: int = 80) -> list[str]:
     lines = [f"{printable(status.run)}: {status.state}{_since(status)}"]
     if status.why:
         lines += _wrapped(status.why, width)
+    if status.damage:
+        lines += _wrapped(f"damaged and left out: {status.damage}", width)
     if status.pid is not None:
         lines.append(f"  driver: {_driver(status)}")
     if status.epochs is not None:
@@ -33,6 +35,8 @@ def next_step(status: RunStatus, name: str) -> str:
     """Return what someone who asked how a run stands would do next."""
     resume = f"orchestrator resume {name}"
     match status.state:
+        case "interrupted" | "finished" if status.damage:
+            return f"orchestrator repair {name}"
         case "interrupted":
             return f"{resume} goes on with it"
         case "stuck":

@@ -71,7 +71,7 @@ class Ground:
         life = self._life(kind, name)
         try:
             self._live(life, story, weapons, rows or (len(reference.epochs) if reference else 0))
-            story.records = read_run(life.run)
+            story.records = read_run(life.run, exact=True)
             if reference is not None:
                 same = KINDS[kind].deterministic
                 story.faults += differences(reference, story.records, same, _damage(weapons))

@@ -152,3 +152,29 @@ def test_comparing_sets_branches_beside_their_parents_and_tells_who_leads(cli, f
     text = cli("compare", "digits", "many").stdout
     assert "digits/gentle" in text
     assert "leads: val_accuracy 0.9" in text
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[20] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize("record", ["journal", "epochs"])
+def test_a_panda_whose_record_is_damaged_is_looked_at_and_asked_while_it_trains(
+    cli, folder, record
+):
+    flip(folder.path / f"{record}.jsonl")
+    for command in (("journal",), ("days",), ("show",), ("status",), ("note", "odd")):
+        result = cli(command[0], "digits", *command[1:])
+        assert result.exit_code == 0, result.stderr
+        said = f"warning: runs/digits/{record}.jsonl, line 1: damaged and left out."
+        assert result.stderr.count(said) == 1 and result.stderr.count("warning") == 1
+    assert json.loads(cli("days", "digits", "--format", "json").stdout)
+
+
+def test_a_damaged_panda_is_not_replayed(cli, folder):
+    flip(folder.journal_file)
+    result = cli("replay", "digits")
+    assert result.exit_code == 2
+    assert "journal.jsonl, line 1:" in " ".join(result.stderr.split())

@@ -111,13 +111,71 @@ def test_an_unknown_run_names_the_near_miss(cli, a_run):
     assert "Did you mean 'first'?" in result.stderr
 
 
-def test_a_damaged_record_is_named_by_file_and_line(cli, a_run):
+def damage(run, record, number):
+    file = Path("runs", run, f"{record}.jsonl")
+    lines = file.read_text().split("\n")
+    lines[number - 1] = "{damaged" + lines[number - 1]
+    file.write_text("\n".join(lines))
+
+
+@pytest.mark.parametrize("record", ["trials", "epochs", "events"])
+@pytest.mark.parametrize("command", ["table", "best", "show", "status", "ls", "compare"])
+def test_a_damaged_record_is_named_once_by_file_and_line_and_the_others_are_shown(
+    cli, a_run, command, record
+):
     a_run("first")
-    file = Path("runs/first/trials.jsonl")
-    file.write_text("{damaged\n" + file.read_text())
+    damage("first", record, 2)
+    result = cli(command, *([] if command == "ls" else ["first"]))
+    assert result.exit_code == 0
+    assert "first" in result.stdout or "00000" in result.stdout
+    [warning] = result.stderr.splitlines()
+    assert warning.startswith(f"warning: runs/first/{record}.jsonl, line 2: damaged and left out.")
+    assert "orchestrator repair runs/first" in warning
+
+
+@pytest.mark.parametrize("format", MACHINE)
+def test_a_machine_format_of_a_damaged_run_is_alone_on_stdout(cli, a_run, format):
+    a_run("first")
+    whole = cli("table", "first", "--format", format).stdout
+    damage("first", "epochs", 2)
+    result = cli("table", "first", "--format", format)
+    assert result.exit_code == 0
+    assert "damaged" not in result.stdout
+    assert len(result.stdout.splitlines()) == len(whole.splitlines())
+
+
+def test_a_line_that_an_interruption_cut_short_is_told_of_once(cli, a_run):
+    a_run("first")
+    with Path("runs/first/epochs.jsonl").open("ab") as file:
+        file.write(b'{"trial": "0000')
     result = cli("table", "first")
-    assert result.exit_code == 2
-    assert "trials.jsonl" in result.stderr and "line 1" in result.stderr
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "warning: runs/first/epochs.jsonl, line 5: the last line was cut short and is left out.\n"
+    )
+
+
+def test_many_damaged_lines_are_one_sentence(cli, a_run):
+    a_run("first", trials=9)
+    for number in range(1, 8):
+        damage("first", "epochs", number)
+    assert "epochs.jsonl, lines 1, 2, 3, 4, 5 and 2 more: damaged" in cli("show", "first").stderr
+
+
+@pytest.mark.parametrize("command", ["resume", "promote", "extend"])
+def test_what_goes_on_from_a_damaged_record_is_refused(cli, a_run, command):
+    a_run("first")
+    damage("first", "epochs", 2)
+    result = cli(command, "first")
+    assert (result.exit_code, result.stdout) == (2, "")
+    said = " ".join(result.stderr.split())
+    assert "runs/first/epochs.jsonl, line 2: expected" in said and "orchestrator repair" in said
+
+
+def test_the_model_of_a_damaged_run_is_exported(cli, a_run):
+    a_run("first")
+    damage("first", "epochs", 2)
+    assert cli("export", "first", "--to", "m.keras").exit_code == 0
 
 
 def test_export_copies_the_model_and_overwrites_when_forced(cli, a_run):

@@ -91,17 +91,37 @@ def flip(file):
     file.write_bytes(bytes(content))
 
 
-def test_a_damaged_run_is_listed_and_says_how_to_repair_it(cli, a_run):
+def test_a_damaged_run_is_told_of_as_far_as_it_is_whole_and_how_to_repair_it(cli, a_run):
     a_run("first")
     a_run("second")
     flip(Path("runs/first/epochs.jsonl"))
+    result = cli("status")
+    assert [line.split()[:2] for line in result.stdout.splitlines()[2:]] == [
+        ["first", "finished"],
+        ["second", "finished"],
+    ]
+    assert result.stderr.count("runs/first/epochs.jsonl, line 2: damaged") == 1
+    lines = cli("status", "first").stdout.splitlines()
+    assert lines[1] == "  damaged and left out: epochs.jsonl, line 2"
+    assert "  progress: 3 of 3 trials done, 3 epochs; best val_accuracy 0.89" in lines[2]
+    assert lines[-1] == "  next: orchestrator repair first"
+
+
+def test_a_run_whose_experiment_is_damaged_is_damaged(cli, a_run):
+    a_run("first")
+    Path("runs/first/experiment.yaml").write_text("[1")
     assert "damaged" in cli("status").stdout
     text = cli("status", "first").stdout
-    assert "runs/first/epochs.jsonl, line 2: " in text
-    assert "next: orchestrator repair first" in text
-    result = cli("table", "first")
-    assert result.exit_code == 2
-    assert "orchestrator repair" in result.stderr
+    assert "experiment.yaml" in text and "next: orchestrator repair first" in text
+    assert "damaged" in cli("ls").stdout
+
+
+def test_the_status_of_a_damaged_run_as_json_is_alone_on_stdout(cli, a_run):
+    a_run("first")
+    flip(Path("runs/first/epochs.jsonl"))
+    facts = json.loads(cli("status", "first", "--format", "json").stdout)
+    assert (facts["state"], facts["damage"]) == ("finished", "epochs.jsonl, line 2")
+    assert facts["next"] == "orchestrator repair first"
 
 
 def test_repair_says_what_it_moved_and_what_comes_next(cli, a_run):

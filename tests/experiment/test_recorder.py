@@ -10,7 +10,7 @@ import pytest
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.recorder import Recorder
-from orchestrator.records import RunFolder, TrialEnd, read_run
+from orchestrator.records import DamagedLineWarning, RunFolder, TrialEnd, read_run
 from orchestrator.strategies import make_plan
 
 
@@ -27,7 +27,7 @@ class Shown:
 class Told:
     """A recorder whose trials are told in a few words."""
 
-    def __init__(self, folder, keep, mode):
+    def __init__(self, folder, keep, mode, keys):
         metric = {"max": "val_accuracy", "min": "val_loss"}[mode]
         experiment = parse_experiment(
             {
@@ -35,6 +35,7 @@ class Told:
                 "search_space": {"learning_rate": "loguniform(1e-3, 1)"}, "epochs": 3,
                 "keep_checkpoints": keep, "caviar": {"num_samples": 6},
             }
+            | keys
         )  # fmt: skip
         self.plan = make_plan(experiment, Space.parse(experiment.search_space))
         self.metric, self.folder, self.view = metric, folder, Shown()
@@ -63,11 +64,11 @@ class Told:
 
 @pytest.fixture
 def tell(tmp_path):
-    """`tell(keep, mode)`: a recorder in a new run's folder."""
+    """`tell(keep, mode, epochs=9)`: a recorder in a new run's folder."""
     made = []
 
-    def make(keep=1, mode="max"):
-        made.append(Told(RunFolder.create(tmp_path, f"run{len(made)}"), keep, mode))
+    def make(keep=1, mode="max", **keys):
+        made.append(Told(RunFolder.create(tmp_path, f"run{len(made)}"), keep, mode, keys))
         return made[-1]
 
     yield make
@@ -187,3 +188,13 @@ def test_epochs_that_a_worker_tells_again_are_written_once(tell):
     records = read_run(told.folder.path)
     assert [line["epoch"] for line in records.epochs_of("00000")] == [1, 2, 3]
     assert records.best_of("00000") == (3, 0.9)
+
+
+def test_a_panda_ends_whose_records_were_damaged_meanwhile(tell):
+    told = tell(strategy="panda", panda={"start": {"learning_rate": 0.1}, "days": 1})
+    told.trial(0, 0.9, 0.5, status=None)
+    content = told.folder.epochs_file.read_bytes()
+    told.folder.epochs_file.write_bytes(b"\xff" + content)
+    with pytest.warns(DamagedLineWarning, match=r"epochs\.jsonl, line 1: damaged"):
+        told.recorder.ended(TrialEnd("00000", "finished", 1.0), None)
+    assert told.recorder.verdict().checkpoint.name == "00000.npz"

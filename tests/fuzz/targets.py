@@ -9,9 +9,8 @@ from pathlib import Path
 
 from orchestrator.domains import Space
 from orchestrator.domains.parse import parse_domain
-from orchestrator.errors import ExperimentFileError, OrchestratorError
-from orchestrator.records import RunFolder, TornLineWarning, read_lines, read_run
-from orchestrator.records.requests import UnreadableRequestWarning
+from orchestrator.errors import ExperimentFileError, OrchestratorError, RecordWarning
+from orchestrator.records import RunFolder, read_lines, read_run
 from orchestrator.report import journal_lines, show_lines, trials_table
 
 PARTS = ("experiment.yaml", "manifest.json", "trials.jsonl", "epochs.jsonl", "events.jsonl", "journal.jsonl",
@@ -26,8 +25,7 @@ def records(content: bytes, folder: Path) -> None:
     for part, text in zip(PARTS, content.split(BETWEEN), strict=False):
         (folder / part).write_bytes(text)
     with warnings.catch_warnings(), contextlib.suppress(OrchestratorError):
-        warnings.simplefilter("ignore", TornLineWarning)
-        warnings.simplefilter("ignore", UnreadableRequestWarning)
+        warnings.simplefilter("ignore", RecordWarning)
         RunFolder.open(folder)
         with contextlib.suppress(OrchestratorError):
             read_lines(folder / "epochs.jsonl")

@@ -145,7 +145,7 @@ def test_an_unknown_run_is_refused(tmp_path):
 def test_a_record_that_makes_no_sense_is_named(folder, file, line, message):
     getattr(folder, file).write_text(line + "\n")
     with pytest.raises(RecordError, match=message):
-        read_run(folder.path)
+        read_run(folder.path, exact=True)
 
 
 def test_the_room_loads_without_the_heavy_packages():

@@ -48,6 +48,14 @@ def test_a_finished_run_is_finished_while_its_driver_writes_the_tables():
     assert standing(over, None).why == "enough epochs"
 
 
+def test_an_interrupted_run_says_why_whether_a_driver_or_a_repair_ended_it():
+    for key in ("reason", "why"):
+        over = [*STARTED, {"event": "run_interrupted", "time": at(9), key: "a crash"}]
+        assert standing(over, None).why == "a crash"
+    silent = [*STARTED, {"event": "run_interrupted", "time": at(9), "reason": None}]
+    assert standing(silent, None).why is None
+
+
 def test_a_finished_run_that_was_extended_is_not_finished_any_more():
     events = [
         *STARTED,

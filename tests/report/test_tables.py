@@ -125,7 +125,7 @@ def test_comparing_runs_shows_scores_and_hyperparameters(
 def test_the_list_of_runs_survives_a_damaged_one(run, tmp_path, write_experiment):
     broken = RunFolder.create(tmp_path / "runs", "broken")
     write_experiment(broken)
-    broken.trials_file.write_text("{\n{}\n")
+    broken.manifest_file.write_text("{")
     table = runs_table(tmp_path / "runs").set_index("run")
     assert table.loc["broken", "status"] == "damaged"
     assert table.loc["digits", "status"] == "finished"
