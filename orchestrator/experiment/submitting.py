@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.catalog import find_model, find_space
 from orchestrator.config import Experiment, to_yaml
-from orchestrator.config.targets import TargetOptions
+from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
 from orchestrator.experiment.gathering import Gathered, gather
 from orchestrator.experiment.prepared import read_experiment, read_space
@@ -23,6 +24,9 @@ from orchestrator.targets import (
     known_jobs,
     remember,
 )
+
+_WHERE = {"address", "context", "namespace", "storage", "storage_claim"}
+"""The options that tell one place of a kind from another."""
 
 
 def make_submission(
@@ -46,15 +50,16 @@ def make_submission(
         files=gathered.files,
         options=options,
         storage=storage,
-        results=options.results or here,
+        results=_results(options, here),
     )
 
 
 def submit(target: str, submission: Submission) -> Job:
     """Send it and remember the job. Raises RunExistsError for a run that is finished or under way."""
     place = find_target(target)
-    _check_wanted(submission)
+    _check_wanted(target, submission)
     job = place.submit(submission)
+    job = replace(job, about={**job.about, "where": _where(submission)})
     remember(job)
     return job
 
@@ -82,6 +87,12 @@ def _check(experiment: Experiment) -> None:
         refuse_unread(unmentioned(space, model), space, model)
 
 
+def _results(options: PlaceOptions, here: str) -> str:
+    """Return where this machine reaches the results: unknown where they lie elsewhere and nobody said."""
+    ours = isinstance(options, FolderOptions) or options.storage in (None, here)
+    return options.results or (here if ours else "")
+
+
 def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     """Return the complete experiment as the place reads it; how it got there is no part of it."""
     space = find_space(experiment.search_space, experiment.folder)
@@ -100,22 +111,33 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     return to_yaml(experiment.model_copy(update=there))
 
 
-def _check_wanted(submission: Submission) -> None:
+def _check_wanted(target: str, submission: Submission) -> None:
     """Refuse a run that needs no further job."""
     folder = Path(submission.results) / submission.run
-    there = "://" not in submission.results and (folder / EXPERIMENT_FILE).is_file()
-    if there and read_run(folder).status == "finished":
+    seen = submission.results != "" and "://" not in submission.results
+    if seen and (folder / EXPERIMENT_FILE).is_file() and read_run(folder).status == "finished":
         raise RunExistsError(
             f"{folder}: expected a run that is not finished. See it with 'orchestrator show {folder}', or"
             " choose another name with '--set name=...'."
         )
     for job in known_jobs():
-        same = (job.run, job.results) == (submission.run, submission.results)
-        if same and _is_active(job):
+        if _is_of(job, target, submission) and _is_active(job):
             raise RunExistsError(
                 f"{submission.run}: expected a run that no job works on. Received: {job.handle}, which"
                 f" 'orchestrator status {job.handle}' shows."
             )
+
+
+def _is_of(job: Job, target: str, submission: Submission) -> bool:
+    """Return whether a job is of the run that is submitted, judged by the place where results are unknown."""
+    if (job.run, job.results) != (submission.run, submission.results):
+        return False
+    there = (job.target, job.about.get("where"))
+    return submission.results != "" or there == (target, _where(submission))
+
+
+def _where(submission: Submission) -> dict[str, str | None]:
+    return submission.options.model_dump(include=_WHERE)
 
 
 def _is_active(job: Job) -> bool:

@@ -13,7 +13,7 @@ _EXTRA = "Is the place reachable, and are its credentials in the environment?"
 
 def reachable_run(job: Job) -> Path | None:
     """Return the folder of a job's run where this machine sees it."""
-    if not job.run or "://" in job.results:
+    if not job.run or not job.results or "://" in job.results:
         return None
     folder = Path(job.results) / job.run
     return folder if (folder / "experiment.yaml").is_file() else None
@@ -24,6 +24,11 @@ def fetch_run(job: Job, to: Path) -> Path:
 
     Raises RunExistsError rather than overwrite one, UnknownNameError where there is no run there yet.
     """
+    if not job.results:
+        raise UnknownNameError(
+            f"{job.handle}: expected a job whose results this machine reaches. Received: one submitted without"
+            f" target.{job.target}.results."
+        )
     goal = to / job.run
     if goal.exists():
         raise RunExistsError(

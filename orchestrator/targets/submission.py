@@ -33,7 +33,7 @@ class Submission:
 
     ``document`` is the experiment as YAML, references to secrets still ``${ENV:NAME}``, its own references
     relative to itself. ``storage`` is the folder of runs as the place sees it, ``results`` the same as this machine
-    reaches it (a folder or a URI).
+    reaches it (a folder or a URI), empty where that is not known.
     """
 
     run: str

@@ -61,7 +61,7 @@ class PlaceOptions(Options):
     results: Text | None = Field(
         default=None,
         description="The same folder as this machine reaches it: a folder, or a URI such as"
-        " s3://bucket/runs; left out, storage_path.",
+        " s3://bucket/runs; left out, storage_path, or unknown where storage is another.",
     )
     ship: Texts = Field(
         default=(),
@@ -69,4 +69,13 @@ class PlaceOptions(Options):
     )
     excludes: Texts = Field(
         default=(), description="What of such folders is not sent: patterns such as *.ckpt."
+    )
+
+
+class FolderOptions(PlaceOptions):
+    """A place that finds what is sent laid down beside the results, in a folder that both see."""
+
+    results: Text | None = Field(
+        default=None,
+        description="The same folder as this machine reaches it; left out, storage_path.",
     )

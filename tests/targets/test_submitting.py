@@ -1,0 +1,59 @@
+"""What keeps a run from being submitted, and what is known of one whose results lie elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.cli.submitting import status_lines
+from orchestrator.errors import RunExistsError, UnknownNameError
+from orchestrator.experiment import submitted
+from orchestrator.experiment.submitting import submit
+from tests.cli.conftest import write_run
+from tests.targets.places import PLACES
+
+AWAY = {
+    "kuberay": (),
+    "ray": ("target.ray.storage=/mnt/shared/runs",),
+}
+"""Places whose storage is another than ours, of which nobody said where we reach it."""
+
+
+@pytest.fixture(params=sorted(AWAY))
+def away(request, tmp_path, monkeypatch):
+    place = PLACES[request.param](tmp_path, monkeypatch)
+    place.overrides = (*place.overrides, *AWAY[request.param])
+    yield place
+    place.close()
+
+
+def test_a_run_of_that_name_done_here_is_not_taken_for_the_one_elsewhere(away, submission, here):
+    write_run("digits")
+    job = submit(away.name, submission(away.name, *away.overrides))
+    found = submitted.status(job.handle)
+    assert (found.word, found.run) == ("running", None)
+    assert "results not seen from here" in "\n".join(status_lines(found))
+    with pytest.raises(UnknownNameError, match=rf"without target\.{away.name}\.results"):
+        submitted.fetch(job.handle, here / "copies")
+
+
+def test_results_that_are_given_are_looked_at_wherever_storage_is(away, submission, here):
+    write_run("digits")
+    given = f"target.{away.name}.results={here / 'runs'}"
+    with pytest.raises(RunExistsError, match="not finished"):
+        submit(away.name, submission(away.name, *away.overrides, given))
+
+
+def test_a_run_of_that_name_in_another_place_of_the_kind_is_another_run(submission, tmp_path, monkeypatch):  # fmt: skip
+    place = PLACES["kuberay"](tmp_path, monkeypatch)
+    job = submit("kuberay", submission("kuberay", *place.overrides))
+    elsewhere = "target.kuberay.namespace=other"
+    assert submit("kuberay", submission("kuberay", elsewhere)).handle == "kuberay://other/digits"
+    with pytest.raises(RunExistsError, match=job.handle):
+        submit("kuberay", submission("kuberay", *place.overrides))
+    place.close()
+
+
+def test_a_shared_storage_path_is_where_this_machine_reaches_the_results(submission, here):
+    for name in ("ray", "slurm", "local", "docker"):
+        assert submission(name).results == str(here / "runs")
+    assert submission("slurm", "target.slurm.storage=/mnt/runs").results == str(here / "runs")
