@@ -89,8 +89,11 @@ def _check(experiment: Experiment) -> None:
 
 def _results(options: PlaceOptions, here: str) -> str:
     """Return where this machine reaches the results: unknown where they lie elsewhere and nobody said."""
-    ours = isinstance(options, FolderOptions) or options.storage in (None, here)
-    return options.results or (here if ours else "")
+    if options.results is None:
+        ours = isinstance(options, FolderOptions) or options.storage in (None, here)
+        return here if ours else ""
+    uri = "://" in options.results
+    return options.results if uri else str(Path(options.results).expanduser().absolute())
 
 
 def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.cli.submitting import status_lines
-from orchestrator.errors import RunExistsError, UnknownNameError
+from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
 from orchestrator.experiment import submitted
 from orchestrator.experiment.submitting import submit
 from tests.cli.conftest import write_run
@@ -51,6 +51,30 @@ def test_a_run_of_that_name_in_another_place_of_the_kind_is_another_run(submissi
     with pytest.raises(RunExistsError, match=job.handle):
         submit("kuberay", submission("kuberay", *place.overrides))
     place.close()
+
+
+@pytest.mark.parametrize("name", ["local", "slurm", "docker", "ray", "kuberay"])
+@pytest.mark.parametrize(("written", "meant"), [("there", "{here}/there"), ("~/x", "{home}/x")])
+def test_a_folder_of_results_is_the_same_from_everywhere(
+    name, written, meant, submission, here, monkeypatch
+):
+    monkeypatch.setenv("HOME", "/home/ada")
+    made = submission(name, f"target.{name}.results={written}")
+    assert made.results == meant.format(here=here, home="/home/ada")
+
+
+@pytest.mark.parametrize("name", ["local", "slurm", "docker"])
+@pytest.mark.parametrize("key", ["results", "storage"])
+def test_a_job_that_reads_a_folder_of_ours_is_refused_a_uri(name, key, submission):
+    with pytest.raises(
+        ExperimentFileError, match=rf"target\.{name}\.{key}.*expected a folder"
+    ) as no:
+        submission(name, f"target.{name}.{key}=s3://bucket/runs")
+    assert "'s3://bucket/runs'" in str(no.value)
+
+
+def test_a_uri_is_kept_for_a_place_that_needs_no_folder_of_ours(submission):
+    assert submission("ray", "target.ray.results=s3://bucket/runs").results == "s3://bucket/runs"
 
 
 def test_a_shared_storage_path_is_where_this_machine_reaches_the_results(submission, here):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.fields import AS_LIST, Options, Text
@@ -79,3 +79,12 @@ class FolderOptions(PlaceOptions):
         default=None,
         description="The same folder as this machine reaches it; left out, storage_path.",
     )
+
+    @field_validator("storage", "results")
+    @classmethod
+    def _is_a_folder(cls, written: str | None) -> str | None:
+        if written is not None and "://" in written:
+            raise PydanticCustomError(
+                "written_as", "expected a folder, which the job and this machine both write into"
+            )
+        return written
