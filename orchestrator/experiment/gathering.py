@@ -15,7 +15,8 @@ from orchestrator.targets import SentFile
 
 _OUTSIDE = "elsewhere"
 """Where what lies outside the experiment's folder goes."""
-_SKIPPED = ("__pycache__", ".git", ".venv")
+_SKIPPED = ("__pycache__", ".git", ".venv", ".gitignore", ".rayignore")
+"""Ray leaves out what ignore files name, data for instance: without them, what is listed is what is sent."""
 
 
 @dataclass
@@ -101,7 +102,7 @@ def _further(path: Path, written: str, skipped: tuple[str, ...]) -> Iterator[Pat
             f"ship: expected a file or folder beside the experiment. Received: {written!r}."
         )
     if path.is_file():
-        yield path
+        yield from () if path.name in _SKIPPED else (path,)
         return
     for file in sorted(path.rglob("*")):
         inside = file.relative_to(path)
