@@ -10,11 +10,11 @@ from typing import Any
 from orchestrator.catalog import find_model, find_space
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
-from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
+from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.experiment.gathering import Gathered, gather
 from orchestrator.experiment.prepared import read_experiment, read_space
 from orchestrator.experiment.reads import refuse_unread, unmentioned
-from orchestrator.records import read_run
+from orchestrator.records import RunFolder, read_run, see_driver
 from orchestrator.strategies import make_plan
 from orchestrator.targets import (
     EXPERIMENT_FILE,
@@ -22,6 +22,7 @@ from orchestrator.targets import (
     Submission,
     find_target,
     known_jobs,
+    reachable_run,
     remember,
 )
 
@@ -144,7 +145,13 @@ def _where(submission: Submission) -> dict[str, str | None]:
 
 
 def _is_active(job: Job) -> bool:
+    """Return whether a job works on its run; where its place does not answer, the run's driver tells."""
     try:
         return find_target(job.target).state(job).active
     except UnknownNameError:
         return False
+    except PlaceError:
+        folder = reachable_run(job)
+        # Not even that is seen: a second driver would be refused by the first one's lock.
+        seen = see_driver(RunFolder.open(folder)) if folder is not None else None
+        return seen is not None and seen.drives

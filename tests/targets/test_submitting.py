@@ -8,8 +8,12 @@ from orchestrator.cli.submitting import status_lines
 from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
 from orchestrator.experiment import submitted
 from orchestrator.experiment.submitting import submit
+from orchestrator.records import RunFolder, acquire
+from orchestrator.targets import Job, remember
 from tests.cli.conftest import write_run
-from tests.targets.places import PLACES
+from tests.targets.places import PLACES, Slurm
+
+GONE = "http://127.0.0.1:9"
 
 AWAY = {
     "kuberay": (),
@@ -51,6 +55,25 @@ def test_a_run_of_that_name_in_another_place_of_the_kind_is_another_run(submissi
     with pytest.raises(RunExistsError, match=job.handle):
         submit("kuberay", submission("kuberay", *place.overrides))
     place.close()
+
+
+@pytest.fixture
+def torn_down(submission, here, monkeypatch):
+    """A job of a Ray cluster that is no more, and a place of another kind for its run."""
+    remember(Job("ray", "raysubmit_1", "digits", "", str(here / "runs"), {"address": GONE}))
+    return Slurm(here, monkeypatch)
+
+
+def test_a_place_that_is_gone_keeps_no_run_from_being_submitted_again(torn_down, submission):
+    write_run("digits", status="run_interrupted")
+    assert submit("slurm", submission("slurm")).handle == "slurm://421"
+
+
+def test_a_run_that_is_driven_is_under_way_though_its_place_does_not_answer(torn_down, submission):
+    write_run("digits", status="run_interrupted")
+    acquire(RunFolder.open("digits").driver_file)
+    with pytest.raises(RunExistsError, match=r"ray://raysubmit_1"):
+        submit("slurm", submission("slurm"))
 
 
 @pytest.mark.parametrize("name", ["local", "slurm", "docker", "ray", "kuberay"])
