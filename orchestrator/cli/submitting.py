@@ -129,8 +129,11 @@ def status_lines(found: JobStatus) -> list[str]:
     from orchestrator.report.standing import status_lines as run_lines
 
     job, state = found.job, found.state
-    said = f" ({state.native}{', ' + state.reason if state.reason else ''})" if state else ""
-    lines = [f"{job.handle}: {found.word}{said}"]
+    if state is None:
+        lines = [f"{job.handle}: {found.word}, by its records alone", f"  {found.unasked}"]
+    else:
+        reason = f", {state.reason}" if state.reason else ""
+        lines = [f"{job.handle}: {found.word} ({state.native}{reason})"]
     if job.known:
         lines.append(f"  submitted {job.submitted}, {_where(job)}")
     if found.run is not None:

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli import app
-from orchestrator.targets import TARGETS, find_target
+from orchestrator.targets import TARGETS, Job, find_target, remember
+from tests.cli.conftest import write_run
 from tests.targets.places import Slurm
 
 
@@ -67,6 +68,30 @@ def test_an_unknown_option_of_a_target_lists_those_there_are(here):
     said = " ".join(refused.stderr.split())
     assert refused.exit_code == 2
     assert "Did you mean 'partition'? Known: account, constraint, cpus" in said
+
+
+@pytest.mark.parametrize(
+    ("event", "word", "line"),
+    [("run_interrupted", "unknown", "interrupted since"), ("run_finished", "finished", "finished")],
+)
+def test_a_place_that_does_not_answer_leaves_what_is_recorded(here, event, word, line):
+    write_run("digits", status=event)
+    gone = {"address": "http://127.0.0.1:9"}
+    remember(Job("ray", "raysubmit_1", "digits", "2026", str(here / "runs"), gone))
+    told = call("status", "ray://raysubmit_1")
+    assert told.exit_code == 0
+    assert f"ray://raysubmit_1: {word}, by its records alone" in told.stdout
+    assert "Connection refused" in told.stdout
+    assert line in told.stdout
+    assert (
+        json.loads(call("status", "ray://raysubmit_1", "--format", "json").stdout)["state"] == word
+    )
+
+
+def test_a_place_that_does_not_answer_is_said_where_nothing_is_recorded(here):
+    remember(Job("ray", "raysubmit_1", "digits", "2026", "", {"address": "http://127.0.0.1:9"}))
+    told = call("status", "ray://raysubmit_1")
+    assert (told.exit_code, "Connection refused" in told.stderr) == (2, True)
 
 
 def test_no_jobs_is_said_and_is_no_error(here):
