@@ -94,6 +94,7 @@ def test_a_log_is_followed_until_the_job_ends(here):
     ("word", "code", "state"),
     [("RUNNING", "0:0", "running"), ("PENDING", "0:0", "queued"), ("COMPLETED", "0:0", "finished"),
      ("FAILED", "130:0", "stopped"), ("FAILED", "1:0", "failed"), ("FAILED", "0:9", "failed"),
+     ("FAILED", "0:15", "stopped"), ("FAILED", "", "failed"),
      ("CANCELLED", "0:15", "stopped"), ("TIMEOUT", "0:0", "stopped"), ("NEW_WORD", "0:0", "lost")],
 )  # fmt: skip
 def test_slurms_words_become_ours(word, code, state):
