@@ -16,6 +16,7 @@ print(towards.getsockname()[0], free.getsockname()[1])' "$second")
 export RAY_ADDRESS=$ip:$port
 
 ray_on_a_node() {  # until a signal comes; then its logs are kept and its files are not
+    sweep /tmp/orch-*
     tmp=$tmp-$SLURMD_NODENAME
     rm -rf "$tmp"
     mkdir -m 700 "$tmp" || exit 1
@@ -37,7 +38,7 @@ on() {  # on NODE ARGUMENT...: Ray there, as a step of this job
     shift
     # Since Slurm 22.05 a step has no cpus-per-task from its job.
     srun --overlap --nodes=1 --ntasks=1 --cpus-per-task="$cpus" --nodelist="$node" bash -c \
-        "$(declare -p python cpus gpus tmp run); $(declare -f ray_on_a_node); ray_on_a_node $*" \
+        "$(declare -p python cpus gpus tmp run); $(declare -f sweep ray_on_a_node); ray_on_a_node $*" \
         >>"$job/slurm-$SLURM_JOB_ID-$node.log" 2>&1 &
     steps+=($!)
 }

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.catalog import bundled_file
 from orchestrator.targets import slurm
 from orchestrator.targets.submission import Submission
 from tests.targets.places import Place
@@ -111,3 +112,25 @@ def test_a_stop_reaches_a_run_that_has_begun(node, submission, here):
     script.send_signal(signal.SIGTERM)
     assert script.wait(PATIENCE_SECONDS) == 130
     assert left(made, node.number) == []
+
+
+@pytest.mark.parametrize(
+    ("queued", "gone"),
+    [("421\n7\n", {"orch-8", "orch-8-node1"}), ("7\n", set()), (None, set())],
+)
+def test_what_killed_jobs_left_is_removed_where_slurm_no_longer_has_them(node, here, queued, gone):
+    """Nothing is removed where the queue is not had, or lacks this very job."""
+    node.executable("squeue", f"print({queued!r}, end='')" if queued else "raise SystemExit(1)")
+    place = here / "left"
+    for name in ("orch-421", "orch-7-node1", "orch-8", "orch-8-node1", "orch-x1y", "orch-9"):
+        (place / name / "session").mkdir(parents=True)
+    (place / "orch-9" / "owner.json").touch()  # a driver's own, whose name looks like a job's
+    before = {path.name for path in place.iterdir()}
+    start = bundled_file("slurm", "start").read_text()
+    sweep = start[start.index("sweep() {") : start.index("\n}\n") + 3]
+    done = subprocess.run(
+        ["bash", "-uc", f'{sweep}\nsweep "$@"', "bash", *map(str, place.iterdir())],
+        env={**os.environ, "SLURM_JOB_ID": "421"}, check=False,
+    )  # fmt: skip
+    assert done.returncode <= 1
+    assert before - {path.name for path in place.iterdir()} == gone

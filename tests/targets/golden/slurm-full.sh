@@ -38,11 +38,25 @@ source env/bin/activate
 
 set -uo pipefail  # not before setup: modules and activate scripts do not bear it
 
+sweep() {  # removes what jobs of ours left that were killed outright: such as Slurm no longer has
+    local queued left number
+    queued=$(timeout 30 squeue --noheader --user="$UID" --format=%A 2>/dev/null) || return
+    grep -qx "$SLURM_JOB_ID" <<<"$queued" || return
+    for left in "$@"; do
+        number=${left##*/}  # orch-421, orch-421-node1
+        number=${number#*-}
+        number=${number%%-*}
+        [[ $number =~ ^[0-9]+$ && -O $left && ! -e $left/owner.json ]] || continue
+        grep -qx "$number" <<<"$queued" || rm -rf "$left"
+    done
+}
+
 # Ray answers only to who has this job's token. What an earlier try of the job left goes first.
 unset RAY_ADDRESS RAY_AUTH_TOKEN
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$job/slurm-$SLURM_JOB_ID.token
 export RAY_USAGE_STATS_ENABLED=0 PYTHONUNBUFFERED=1
 rm -f "$job"/slurm-*.token
+sweep /tmp/orch-*
 (umask 077 && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH")
 trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 
@@ -63,6 +77,7 @@ print(towards.getsockname()[0], free.getsockname()[1])' "$second")
 export RAY_ADDRESS=$ip:$port
 
 ray_on_a_node() {  # until a signal comes; then its logs are kept and its files are not
+    sweep /tmp/orch-*
     tmp=$tmp-$SLURMD_NODENAME
     rm -rf "$tmp"
     mkdir -m 700 "$tmp" || exit 1
@@ -84,7 +99,7 @@ on() {  # on NODE ARGUMENT...: Ray there, as a step of this job
     shift
     # Since Slurm 22.05 a step has no cpus-per-task from its job.
     srun --overlap --nodes=1 --ntasks=1 --cpus-per-task="$cpus" --nodelist="$node" bash -c \
-        "$(declare -p python cpus gpus tmp run); $(declare -f ray_on_a_node); ray_on_a_node $*" \
+        "$(declare -p python cpus gpus tmp run); $(declare -f sweep ray_on_a_node); ray_on_a_node $*" \
         >>"$job/slurm-$SLURM_JOB_ID-$node.log" 2>&1 &
     steps+=($!)
 }
