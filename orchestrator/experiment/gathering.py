@@ -22,12 +22,16 @@ _SKIPPED = ("__pycache__", ".git", ".venv", ".gitignore", ".rayignore")
 
 @dataclass
 class Gathered:
-    """Files to send, by where they will lie, and the references by which the sent experiment finds them."""
+    """Files to send, by where they will lie, and the references by which the sent experiment finds them.
+
+    ``reads`` are folders that it may read where they are, for a place that sees them.
+    """
 
     folder: Path
     model: str
     data: str
     sent: dict[str, Path] = field(default_factory=dict)
+    reads: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[SentFile, ...]:
@@ -65,6 +69,10 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     model = find_model(experiment.model, experiment.folder)
     gathered.model = _sent_code(gathered, model)
     gathered.data = _sent_data(gathered, experiment, in_place)
+    if in_place:
+        files = (find_data(experiment.data.source, experiment.folder), model)
+        named = [Path(each.place).parent for each in files if "/" in each.place]
+        gathered.reads = tuple(dict.fromkeys([folder, *named]))
     skipped = (*options.excludes, *_SKIPPED, Path(experiment.storage_path).name)
     whole: str | None = getattr(options, "working_dir", None)
     further = [("ship", text) for text in options.ship]

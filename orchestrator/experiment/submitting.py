@@ -52,6 +52,7 @@ def make_submission(
         options=options,
         storage=storage,
         results=_results(options, here),
+        reads=gathered.reads,
     )
 
 

@@ -71,13 +71,13 @@ def prepare(submission: Submission) -> str:
         "",
         f"run={shlex.quote(f'{submission.storage}/{submission.run}')}",
         f"job={shlex.quote(str(submission.folder_there))}",
-        f"python=({_python(submission, options)})",
+        *_python(submission, options),
         f"cpus={options.cpus} gpus={options.gpus} requeue={options.requeue}",
         "tmp=/tmp/orch-$SLURM_JOB_ID",
     ]
     setup = ["", "# target.slurm.setup", *options.setup] if options.setup else []
     several = "several-nodes" if options.nodes > 1 else "one-node"
-    parts = ["begin", "start", several, "run"]
+    parts = ["begin", *(["image"] if options.image else []), "start", several, "run"]
     begin, *rest = [bundled_file("slurm", part).read_text() for part in parts]
     return _lines(head) + begin + _lines(setup) + "".join(rest)
 
@@ -148,14 +148,17 @@ def _directives(submission: Submission, options: SlurmOptions) -> Iterator[str]:
     yield from options.extra
 
 
-def _python(submission: Submission, options: SlurmOptions) -> str:
-    """Return the command that is Python there, as words of a shell."""
+def _python(submission: Submission, options: SlurmOptions) -> Iterator[str]:
+    """Yield the command that is Python there, as arrays of a shell; image.sh puts one in an image together."""
     python = options.python or ("python3" if options.setup or options.image else sys.executable)
     if options.image is None:
-        return shlex.quote(python)
+        yield f"python=({shlex.quote(python)})"
+        return
     gpus = ["--nv"] if options.gpus else []
     bound = ["--bind", submission.storage, "--bind", "/tmp"]  # noqa: S108 (Ray's files)
-    return shlex.join(["apptainer", "exec", *gpus, *bound, options.image, python])
+    yield f"python=({shlex.join(['apptainer', 'exec', *gpus, *bound])})"
+    yield f"reads=({shlex.join(map(str, submission.reads))})"
+    yield f"image=({shlex.join([options.image, python])})"
 
 
 def _from_controller(job: Job) -> JobState | None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,24 @@ def test_a_stop_reaches_a_run_that_has_begun(node, submission, here):
     script.send_signal(signal.SIGTERM)
     assert script.wait(PATIENCE_SECONDS) == 130
     assert left(made, node.number) == []
+
+
+def test_an_image_shows_what_the_run_reads_where_the_node_has_it(node, submission, here):
+    data = here / "far data"
+    data.mkdir()
+    (data / "d.npz").touch()
+    image = ("target.slurm.image=/i.sif", "target.slurm.setup=['rm -r gone']")
+    (here / "gone").mkdir()
+    made = submission("slurm", f"data={data}/d.npz", *image)
+    made = replace(made, reads=(*made.reads, here / "gone"))
+    node.executable("apptainer", "import sys\nprint(*sys.argv[1:], sep='|')")
+    script = node.start(made)
+    script.wait(PATIENCE_SECONDS)
+    assert script.stdout is not None
+    said = script.stdout.read()
+    assert said.startswith(
+        f"exec|--bind|{made.storage}|--bind|/tmp|--bind|{here}|--bind|{data}|/i.sif"
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,9 @@
 
 run=/home/ada/runs/digits
 job=/home/ada/runs/.jobs/digits
-python=(apptainer exec --nv --bind /home/ada/runs --bind /tmp /images/orchestrator.sif python3)
+python=(apptainer exec --nv --bind /home/ada/runs --bind /tmp)
+reads=(/home/ada)
+image=(/images/orchestrator.sif python3)
 cpus=1 gpus=1 requeue=20
 tmp=/tmp/orch-$SLURM_JOB_ID
 
@@ -24,6 +26,12 @@ not_begun() {
     exit 143
 }
 trap not_begun TERM USR1
+
+# Apptainer shows the run what it reads, too; a folder that this node lacks would be refused.
+for folder in "${reads[@]}"; do
+    [ ! -d "$folder" ] || python+=(--bind "$folder")
+done
+python+=("${image[@]}")
 
 set -uo pipefail  # not before setup: modules and activate scripts do not bear it
 
