@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -43,17 +44,19 @@ def make_submission(
     name = _chosen(written, target)
     options = written.of(name)
     here = str(Path(experiment.storage_path).absolute())
-    gathered = gather(experiment, options, find_target(name).SEES_OUR_FILES)
-    storage = options.storage or here
-    return name, Submission(
+    sees = find_target(name).SEES_OUR_FILES
+    gathered = gather(experiment, options, sees)
+    submission = Submission(
         run=experiment.name,
-        document=_document(experiment, gathered, storage),
+        document="",
         files=gathered.files,
         options=options,
-        storage=storage,
+        storage=options.storage or here,
         results=_results(options, here),
         reads=gathered.reads,
     )
+    panda = _panda_there(experiment, submission, sees)
+    return name, replace(submission, document=_document(panda, gathered, submission.storage))
 
 
 def submit(target: str, submission: Submission) -> Job:
@@ -109,11 +112,36 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
         "storage_path": storage,
         "target": None,
     }
-    panda = experiment.panda
-    if panda is not None and (panda.from_run or "").startswith("."):
-        origin = str(Path(panda.from_run or "").absolute())
-        there["panda"] = panda.model_copy(update={"from_run": origin})
     return to_yaml(experiment.model_copy(update=there))
+
+
+def _panda_there(experiment: Experiment, submission: Submission, sees: bool) -> Experiment:
+    """Return the experiment, the run that a panda goes on from named as the place finds it.
+
+    Raises ExperimentFileError for a path of ours that the place does not see.
+    """
+    panda = experiment.panda
+    if panda is None or panda.from_run is None or not _is_path(panda.from_run):
+        return experiment
+    origin = Path(os.path.normpath(Path(panda.from_run).absolute()))
+    if not sees and submission.results and origin.is_relative_to(submission.results):
+        origin = Path(submission.storage) / origin.relative_to(submission.results)
+    elif not sees and not Path(panda.from_run).is_absolute():
+        raise ExperimentFileError(
+            f"panda.from: expected a run that the place sees: by its name in {submission.storage}, or its"
+            f" absolute path there. Received: {panda.from_run!r}."
+        )
+    return experiment.model_copy(
+        update={"panda": panda.model_copy(update={"from_run": str(origin)})}
+    )
+
+
+def _is_path(reference: str) -> bool:
+    """Return whether a reference to a run or a trial of one is a path, and not a name below the storage."""
+    if reference.startswith((".", "/")):
+        return True
+    folders = [Path(reference), Path(reference).parent]
+    return any(len(f.parts) > 1 and (f / EXPERIMENT_FILE).is_file() for f in folders)
 
 
 def _check_wanted(target: str, submission: Submission) -> None:

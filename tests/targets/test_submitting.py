@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from orchestrator.cli.submitting import status_lines
 from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
@@ -98,6 +99,42 @@ def test_a_job_that_reads_a_folder_of_ours_is_refused_a_uri(name, key, submissio
 
 def test_a_uri_is_kept_for_a_place_that_needs_no_folder_of_ours(submission):
     assert submission("ray", "target.ray.results=s3://bucket/runs").results == "s3://bucket/runs"
+
+
+PANDA = ("strategy=panda",)
+
+
+@pytest.mark.parametrize(
+    ("target", "written", "meant"),
+    [
+        ("slurm", "./runs/x", "{here}/runs/x"),
+        ("slurm", "runs/x/00001", "{here}/runs/x/00001"),
+        ("local", "../y", "{above}/y"),
+        ("docker", "./runs/x/00001", "/runs/x/00001"),
+        ("docker", "runs/x", "/runs/x"),
+        ("docker", "{here}/runs/x", "/runs/x"),
+        ("ray", "./runs/x", "{here}/runs/x"),
+        ("kuberay", "x/00001", "x/00001"),
+        ("kuberay", "/runs/x", "/runs/x"),
+    ],
+)
+def test_a_panda_goes_on_from_a_run_as_the_place_names_it(target, written, meant, submission, here):
+    write_run("x")
+    places = {"here": here, "above": here.parent}
+    panda = f"panda={{from: {written.format(**places)}}}"
+    content = yaml.safe_load(submission(target, panda, *PANDA).document)
+    assert content["panda"]["from"] == meant.format(**places)
+
+
+@pytest.mark.parametrize(
+    ("target", "written"),
+    [("docker", "./elsewhere/x"), ("kuberay", "./runs/x"), ("ray", "../x")],
+)
+def test_a_run_that_the_place_does_not_see_is_no_start_for_a_panda(target, written, submission):
+    with pytest.raises(
+        ExperimentFileError, match=r"panda\.from: expected a run that the place sees"
+    ):
+        submission(target, f"panda={{from: {written}}}", *PANDA)
 
 
 def test_a_shared_storage_path_is_where_this_machine_reaches_the_results(submission, here):
