@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -71,6 +72,27 @@ def test_a_run_that_is_not_there_yet_cannot_be_fetched(scheme, here):
     with pytest.raises(UnknownNameError, match="not there"):
         fetch_run(job(f"{scheme}{here}/far"), here / "near")
     assert list(here.glob("near/*")) == []
+
+
+def test_a_run_is_fetched_while_its_checkpoints_are_renamed(here):
+    checkpoints = make_run(here / "far") / "digits" / "checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / "0.npz.part").symlink_to("gone")  # listed, and not there when it is read
+
+    def rename() -> None:
+        (checkpoints / "0.npz.part").unlink()
+        (checkpoints / "0.npz").write_bytes(b"weights")
+
+    Timer(0.3, rename).start()
+    fetched = fetch_run(job(str(here / "far")), here / "near")
+    assert [path.name for path in (fetched / "checkpoints").iterdir()] == ["0.npz"]
+
+
+def test_what_is_gone_each_time_is_named_and_nothing_is_left(here):
+    (make_run(here / "far") / "digits" / "0.npz").symlink_to("gone")
+    with pytest.raises(PlaceError, match=r"0\.npz, gone each time"):
+        fetch_run(job(str(here / "far")), here / "near")
+    assert list((here / "near").iterdir()) == []
 
 
 def test_a_filesystem_that_nobody_knows_is_one_sentence(here):
