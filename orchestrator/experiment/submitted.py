@@ -86,6 +86,24 @@ def fetch(handle: str, to: Path) -> Path:
     return fetch_run(job, to)
 
 
+def run_of(handle: str) -> str:
+    """Return the folder of a job's run, with ``/TRIAL`` where the handle ends in one.
+
+    Raises UnknownNameError where this machine does not see it.
+    """
+    job, trial = find_job(handle), ""
+    if not job.known and "/" in handle.partition("://")[2]:
+        shorter, _, trial = handle.rpartition("/")
+        job = find_job(shorter)
+    folder = reachable_run(job)
+    if folder is None:
+        raise UnknownNameError(
+            f"{handle}: expected a job whose run this machine sees. Received: one whose results it does not see,"
+            " or that has recorded nothing yet; 'orchestrator status' says more, 'orchestrator fetch' brings a run."
+        )
+    return str(folder / trial)
+
+
 def _asked(job: Job) -> JobStatus:
     try:
         return JobStatus(job, find_target(job.target).state(job), _run(job))
