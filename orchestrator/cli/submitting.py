@@ -139,7 +139,9 @@ def status_lines(found: JobStatus) -> list[str]:
     if found.run is not None:
         name = said_name(found.run.folder, job.results)
         return [*lines, *run_lines(found.run, name, terminal_width())]
-    if job.known:
+    if "://" in job.results:
+        lines.append(f"  what it has recorded, 'orchestrator fetch {job.handle}' brings here")
+    elif job.known:
         lines.append("  nothing recorded yet, or nothing that this machine sees")
     return lines
 
