@@ -16,6 +16,7 @@ print(towards.getsockname()[0], free.getsockname()[1])' "$second")
 export RAY_ADDRESS=$ip:$port
 
 ray_on_a_node() {  # until a signal comes; then its logs are kept and its files are not
+    sweep /tmp/orch-*
     tmp=$tmp-$SLURMD_NODENAME
     rm -rf "$tmp"
     mkdir -m 700 "$tmp" || exit 1
@@ -35,8 +36,9 @@ steps=()
 on() {  # on NODE ARGUMENT...: Ray there, as a step of this job
     local node=$1
     shift
-    srun --overlap --nodes=1 --ntasks=1 --nodelist="$node" bash -c \
-        "$(declare -p python cpus gpus tmp run); $(declare -f ray_on_a_node); ray_on_a_node $*" \
+    # Since Slurm 22.05 a step has no cpus-per-task from its job.
+    srun --overlap --nodes=1 --ntasks=1 --cpus-per-task="$cpus" --nodelist="$node" bash -c \
+        "$(declare -p python cpus gpus tmp run); $(declare -f sweep ray_on_a_node); ray_on_a_node $*" \
         >>"$job/slurm-$SLURM_JOB_ID-$node.log" 2>&1 &
     steps+=($!)
 }
@@ -47,6 +49,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
+SECONDS=0  # setup took its time before
 on "${nodes[0]}" --head --node-ip-address="$ip" --port="$port" --include-dashboard=false
 until (exec 3<>"/dev/tcp/$ip/$port") 2>/dev/null; do
     kill -0 "${steps[0]}" 2>/dev/null && [ "$SECONDS" -lt 180 ] && sleep 0.5 && continue

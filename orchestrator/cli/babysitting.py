@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.destination import destination, terminal_width
-from orchestrator.cli.options import RUNS, Format, Output, Storage
+from orchestrator.cli.options import RUNS, Format, Output, Storage, run_named
 from orchestrator.cli.say import say
 from orchestrator.cli.submitting import stop_job
 from orchestrator.errors import RequestError, explain
@@ -23,7 +23,9 @@ PandaName = Annotated[
     str,
     typer.Argument(
         metavar="RUN[/TRIAL]",
-        help="A run's name or the path of its folder; with /NAME, its branch of that name.",
+        callback=run_named,
+        help="A run's name, the path of its folder, or its job's handle; with /NAME, its branch of"
+        " that name.",
         show_default=False,
     ),
 ]

@@ -24,16 +24,33 @@ def _known_format(format: str | None) -> str | None:
 ExperimentFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="The experiment file.", show_default=False)
 ]
+
+
+def run_named(reference: str) -> str:
+    """Return a run's reference, a job's handle (slurm://421) as the folder of its run."""
+    if "://" not in reference:
+        return reference
+    from orchestrator.experiment.submitted import run_of
+
+    return run_of(reference)
+
+
 RunName = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="A run's name, or the path of its folder.", show_default=False
+        metavar="RUN",
+        callback=run_named,
+        help="A run's name, the path of its folder, or its job's handle.",
+        show_default=False,
     ),
 ]
 RunNames = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN...", help="Runs' names, or the paths of their folders.", show_default=False
+        metavar="RUN...",
+        callback=lambda runs: [run_named(run) for run in runs],
+        help="Runs' names, the paths of their folders, or their jobs' handles.",
+        show_default=False,
     ),
 ]
 Format = Annotated[

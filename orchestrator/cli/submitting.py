@@ -16,6 +16,7 @@ from orchestrator.errors import RequestError
 
 if TYPE_CHECKING:
     from orchestrator.experiment.submitted import JobStatus
+    from orchestrator.targets import Job
 
 Handle = Annotated[
     str,
@@ -128,16 +129,27 @@ def status_lines(found: JobStatus) -> list[str]:
     from orchestrator.report.standing import status_lines as run_lines
 
     job, state = found.job, found.state
-    said = f" ({state.native}{', ' + state.reason if state.reason else ''})" if state else ""
-    lines = [f"{job.handle}: {found.word}{said}"]
+    if state is None:
+        lines = [f"{job.handle}: {found.word}, by its records alone", f"  {found.unasked}"]
+    else:
+        reason = f", {state.reason}" if state.reason else ""
+        lines = [f"{job.handle}: {found.word} ({state.native}{reason})"]
     if job.known:
-        lines.append(f"  submitted {job.submitted}, results in {job.results}/{job.run}")
+        lines.append(f"  submitted {job.submitted}, {_where(job)}")
     if found.run is not None:
         name = said_name(found.run.folder, job.results)
         return [*lines, *run_lines(found.run, name, terminal_width())]
-    if job.known:
+    if "://" in job.results:
+        lines.append(f"  what it has recorded, 'orchestrator fetch {job.handle}' brings here")
+    elif job.known:
         lines.append("  nothing recorded yet, or nothing that this machine sees")
     return lines
+
+
+def _where(job: Job) -> str:
+    if job.results:
+        return f"results in {job.results}/{job.run}"
+    return f"results not seen from here: no target.{job.target}.results was given"
 
 
 def job_facts(found: JobStatus) -> dict[str, Any]:

@@ -2,51 +2,58 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from orchestrator.catalog import CallableReference, find_data, find_model, source_files
 from orchestrator.config import Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import UnknownNameError
-from orchestrator.targets import SentFile
+from orchestrator.targets import EXPERIMENT_FILE, SentFile
 
 _OUTSIDE = "elsewhere"
 """Where what lies outside the experiment's folder goes."""
-_SKIPPED = ("__pycache__", ".git", ".venv")
+_SKIPPED = ("__pycache__", ".git", ".venv", ".gitignore", ".rayignore")
+"""Ray leaves out what ignore files name, data for instance: without them, what is listed is what is sent."""
 
 
 @dataclass
 class Gathered:
-    """Files to send, by where they lie here, and the references by which the sent experiment finds them."""
+    """Files to send, by where they will lie, and the references by which the sent experiment finds them.
+
+    ``reads`` are folders that it may read where they are, for a place that sees them.
+    """
 
     folder: Path
     model: str
     data: str
-    sent: dict[Path, str] = field(default_factory=dict)
+    sent: dict[str, Path] = field(default_factory=dict)
+    reads: tuple[Path, ...] = ()
 
     @property
     def files(self) -> tuple[SentFile, ...]:
-        """What is sent, by where it will lie."""
-        pairs = sorted(self.sent.items(), key=lambda pair: pair[1])
-        return tuple(SentFile(source, there) for source, there in pairs)
+        """What is sent beside the complete experiment, which takes the place of one of its name."""
+        sent = sorted(self.sent.items())
+        return tuple(SentFile(source, there) for there, source in sent if there != EXPERIMENT_FILE)
 
     def take(self, file: Path, root: Path) -> str:
-        """Send a file; return where it will lie: as in the experiment's folder, or as seen from ``root``."""
-        source = file.resolve()
-        if source.is_relative_to(self.folder):
-            there = source.relative_to(self.folder).as_posix()
+        """Send a file; return where it will lie: as in the experiment's folder, or as seen from ``root``.
+
+        A link goes under its own name: that is the one by which it is read.
+        """
+        if file.is_relative_to(self.folder):
+            there = file.relative_to(self.folder).as_posix()
         else:
-            there = f"{_OUTSIDE}/{root.name}/{source.relative_to(root).as_posix()}"
-        taken = {place: known for known, place in self.sent.items()}
-        if taken.get(there, source) != source:
+            there = str(PurePosixPath(_OUTSIDE, root.name, file.relative_to(root)))
+        known = self.sent.setdefault(there, file)
+        if known.resolve() != file.resolve():
             raise UnknownNameError(
-                f"{source}: expected a folder of another name than {taken[there].parent}'s, since both"
+                f"{file}: expected a folder of another name than {known.parent}'s, since both"
                 " would be sent to one place."
             )
-        self.sent[source] = there
         return there
 
 
@@ -62,10 +69,15 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     model = find_model(experiment.model, experiment.folder)
     gathered.model = _sent_code(gathered, model)
     gathered.data = _sent_data(gathered, experiment, in_place)
+    if in_place:
+        files = (find_data(experiment.data.source, experiment.folder), model)
+        named = [Path(each.place).parent for each in files if "/" in each.place]
+        gathered.reads = tuple(dict.fromkeys([folder, *named]))
     skipped = (*options.excludes, *_SKIPPED, Path(experiment.storage_path).name)
-    whole = getattr(options, "working_dir", None)
-    for text in (*options.ship, *([whole] if whole else [])):
-        for file in _further(folder / text, text, skipped):
+    whole: str | None = getattr(options, "working_dir", None)
+    further = [("ship", text) for text in options.ship]
+    for key, text in [*further, *([("working_dir", whole)] if whole else [])]:
+        for file in _files(_beside(folder, key, text), skipped):
             gathered.take(file, folder.parent)
     return gathered
 
@@ -77,7 +89,7 @@ def _sent_code(gathered: Gathered, reference: CallableReference) -> str:
     file = Path(reference.place)
     for source in source_files(reference):
         gathered.take(source, file.parent)
-    return f"./{gathered.sent[file.resolve()]}:{reference.function}"
+    return f"./{gathered.take(file, file.parent)}:{reference.function}"
 
 
 def _sent_data(gathered: Gathered, experiment: Experiment, in_place: bool) -> str:
@@ -94,18 +106,36 @@ def _sent_data(gathered: Gathered, experiment: Experiment, in_place: bool) -> st
     return f"./{gathered.take(Path(reference.place), Path(reference.place).parent)}"
 
 
-def _further(path: Path, written: str, skipped: tuple[str, ...]) -> Iterator[Path]:
-    """Yield the file, or every file below the folder, that ``ship`` names."""
+def _beside(folder: Path, key: str, written: str) -> Path:
+    """Return what ``ship`` or ``working_dir`` names, in the experiment's folder or near it, links as they are."""
+    path = Path(os.path.normpath(folder / written))
+    if not path.is_relative_to(folder.parent):
+        raise UnknownNameError(
+            f"{key}: expected a file or folder below {folder.parent}, since it keeps its place beside the"
+            f" experiment. Received: {written!r}; a link to it beside the experiment is followed."
+        )
     if not path.exists():
         raise UnknownNameError(
-            f"ship: expected a file or folder beside the experiment. Received: {written!r}."
+            f"{key}: expected a file or folder beside the experiment. Received: {written!r}."
         )
+    return path
+
+
+def _files(path: Path, skipped: tuple[str, ...]) -> Iterator[Path]:
+    """Yield the file, or every file below the folder, through links too; a link back up is not followed."""
     if path.is_file():
-        yield path
+        yield from () if path.name in _SKIPPED else (path,)
         return
-    for file in sorted(path.rglob("*")):
-        inside = file.relative_to(path)
-        names = (inside.as_posix(), *inside.parts)
-        left_out = any(fnmatch(name, pattern) for name in names for pattern in skipped)
-        if file.is_file() and not left_out:
-            yield file
+    for root, folders, names in os.walk(path, followlinks=True):
+        here = Path(root)
+        above = {each.resolve() for each in (here, *here.parents)}
+        kept = [each for each in folders if not _left_out(here / each, path, skipped)]
+        folders[:] = sorted(each for each in kept if (here / each).resolve() not in above)
+        for file in sorted(here / name for name in names):
+            if file.is_file() and not _left_out(file, path, skipped):
+                yield file
+
+
+def _left_out(file: Path, root: Path, skipped: tuple[str, ...]) -> bool:
+    names = (file.relative_to(root).as_posix(), file.name)
+    return any(fnmatch(name, pattern) for name in names for pattern in skipped)

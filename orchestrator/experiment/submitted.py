@@ -34,17 +34,25 @@ class JobStatus:
     @property
     def word(self) -> str:
         """One word. A place forgets jobs; a run's records do not."""
-        if self.state is None:
-            return "unknown"
-        if self.state.state == "lost" and self.run is not None and self.run.state == "finished":
+        said = "unknown" if self.state is None else self.state.state
+        if said in ("unknown", "lost") and self.run is not None and self.run.state == "finished":
             return "finished"
-        return self.state.state
+        return said
 
 
 def status(handle: str) -> JobStatus:
-    """Return how a job stands. Raises UnknownNameError for one that nobody knows."""
+    """Return how a job stands. Raises UnknownNameError for one that nobody knows.
+
+    A place that cannot be asked raises PlaceError where the run's records are not seen from here either.
+    """
     job = find_job(handle)
-    return JobStatus(job, find_target(job.target).state(job), _run(job))
+    try:
+        return JobStatus(job, find_target(job.target).state(job), _run(job))
+    except PlaceError as error:
+        run = _run(job)
+        if run is None:
+            raise
+        return JobStatus(job, None, run, str(error))
 
 
 def job_statuses() -> list[JobStatus]:
@@ -76,6 +84,24 @@ def fetch(handle: str, to: Path) -> Path:
             " 'orchestrator jobs' does not list."
         )
     return fetch_run(job, to)
+
+
+def run_of(handle: str) -> str:
+    """Return the folder of a job's run, with ``/TRIAL`` where the handle ends in one.
+
+    Raises UnknownNameError where this machine does not see it.
+    """
+    job, trial = find_job(handle), ""
+    if not job.known and "/" in handle.partition("://")[2]:
+        shorter, _, trial = handle.rpartition("/")
+        job = find_job(shorter)
+    folder = reachable_run(job)
+    if folder is None:
+        raise UnknownNameError(
+            f"{handle}: expected a job whose run this machine sees. Received: one whose results it does not see,"
+            " or that has recorded nothing yet; 'orchestrator status' says more, 'orchestrator fetch' brings a run."
+        )
+    return str(folder / trial)
 
 
 def _asked(job: Job) -> JobStatus:

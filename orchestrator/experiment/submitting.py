@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.catalog import find_model, find_space
 from orchestrator.config import Experiment, to_yaml
-from orchestrator.config.targets import TargetOptions
-from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
+from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
+from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.experiment.gathering import Gathered, gather
 from orchestrator.experiment.prepared import read_experiment, read_space
 from orchestrator.experiment.reads import refuse_unread, unmentioned
-from orchestrator.records import read_run
+from orchestrator.records import RunFolder, read_run, see_driver
 from orchestrator.strategies import make_plan
 from orchestrator.targets import (
     EXPERIMENT_FILE,
@@ -21,8 +23,12 @@ from orchestrator.targets import (
     Submission,
     find_target,
     known_jobs,
+    reachable_run,
     remember,
 )
+
+_WHERE = {"address", "context", "namespace", "storage", "storage_claim"}
+"""The options that tell one place of a kind from another."""
 
 
 def make_submission(
@@ -38,23 +44,27 @@ def make_submission(
     name = _chosen(written, target)
     options = written.of(name)
     here = str(Path(experiment.storage_path).absolute())
-    gathered = gather(experiment, options, find_target(name).SEES_OUR_FILES)
-    storage = options.storage or here
-    return name, Submission(
+    sees = find_target(name).SEES_OUR_FILES
+    gathered = gather(experiment, options, sees)
+    submission = Submission(
         run=experiment.name,
-        document=_document(experiment, gathered, storage),
+        document="",
         files=gathered.files,
         options=options,
-        storage=storage,
-        results=options.results or here,
+        storage=options.storage or here,
+        results=_results(options, here),
+        reads=gathered.reads,
     )
+    panda = _panda_there(experiment, submission, sees)
+    return name, replace(submission, document=_document(panda, gathered, submission.storage))
 
 
 def submit(target: str, submission: Submission) -> Job:
     """Send it and remember the job. Raises RunExistsError for a run that is finished or under way."""
     place = find_target(target)
-    _check_wanted(submission)
+    _check_wanted(target, submission)
     job = place.submit(submission)
+    job = replace(job, about={**job.about, "where": _where(submission)})
     remember(job)
     return job
 
@@ -82,6 +92,15 @@ def _check(experiment: Experiment) -> None:
         refuse_unread(unmentioned(space, model), space, model)
 
 
+def _results(options: PlaceOptions, here: str) -> str:
+    """Return where this machine reaches the results: unknown where they lie elsewhere and nobody said."""
+    if options.results is None:
+        ours = isinstance(options, FolderOptions) or options.storage in (None, here)
+        return here if ours else ""
+    uri = "://" in options.results
+    return options.results if uri else str(Path(options.results).expanduser().absolute())
+
+
 def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     """Return the complete experiment as the place reads it; how it got there is no part of it."""
     space = find_space(experiment.search_space, experiment.folder)
@@ -93,33 +112,76 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
         "storage_path": storage,
         "target": None,
     }
-    panda = experiment.panda
-    if panda is not None and (panda.from_run or "").startswith("."):
-        origin = str(Path(panda.from_run or "").absolute())
-        there["panda"] = panda.model_copy(update={"from_run": origin})
     return to_yaml(experiment.model_copy(update=there))
 
 
-def _check_wanted(submission: Submission) -> None:
+def _panda_there(experiment: Experiment, submission: Submission, sees: bool) -> Experiment:
+    """Return the experiment, the run that a panda goes on from named as the place finds it.
+
+    Raises ExperimentFileError for a path of ours that the place does not see.
+    """
+    panda = experiment.panda
+    if panda is None or panda.from_run is None or not _is_path(panda.from_run):
+        return experiment
+    origin = Path(os.path.normpath(Path(panda.from_run).absolute()))
+    if not sees and submission.results and origin.is_relative_to(submission.results):
+        origin = Path(submission.storage) / origin.relative_to(submission.results)
+    elif not sees and not Path(panda.from_run).is_absolute():
+        raise ExperimentFileError(
+            f"panda.from: expected a run that the place sees: by its name in {submission.storage}, or its"
+            f" absolute path there. Received: {panda.from_run!r}."
+        )
+    return experiment.model_copy(
+        update={"panda": panda.model_copy(update={"from_run": str(origin)})}
+    )
+
+
+def _is_path(reference: str) -> bool:
+    """Return whether a reference to a run or a trial of one is a path, and not a name below the storage."""
+    if reference.startswith((".", "/")):
+        return True
+    folders = [Path(reference), Path(reference).parent]
+    return any(len(f.parts) > 1 and (f / EXPERIMENT_FILE).is_file() for f in folders)
+
+
+def _check_wanted(target: str, submission: Submission) -> None:
     """Refuse a run that needs no further job."""
     folder = Path(submission.results) / submission.run
-    there = "://" not in submission.results and (folder / EXPERIMENT_FILE).is_file()
+    seen = submission.results != "" and "://" not in submission.results
+    there = seen and (folder / EXPERIMENT_FILE).is_file()
     if there and read_run(folder, exact=True).status == "finished":
         raise RunExistsError(
             f"{folder}: expected a run that is not finished. See it with 'orchestrator show {folder}', or"
             " choose another name with '--set name=...'."
         )
     for job in known_jobs():
-        same = (job.run, job.results) == (submission.run, submission.results)
-        if same and _is_active(job):
+        if _is_of(job, target, submission) and _is_active(job):
             raise RunExistsError(
                 f"{submission.run}: expected a run that no job works on. Received: {job.handle}, which"
                 f" 'orchestrator status {job.handle}' shows."
             )
 
 
+def _is_of(job: Job, target: str, submission: Submission) -> bool:
+    """Return whether a job is of the run that is submitted, judged by the place where results are unknown."""
+    if (job.run, job.results) != (submission.run, submission.results):
+        return False
+    there = (job.target, job.about.get("where"))
+    return submission.results != "" or there == (target, _where(submission))
+
+
+def _where(submission: Submission) -> dict[str, str | None]:
+    return submission.options.model_dump(include=_WHERE)
+
+
 def _is_active(job: Job) -> bool:
+    """Return whether a job works on its run; where its place does not answer, the run's driver tells."""
     try:
         return find_target(job.target).state(job).active
     except UnknownNameError:
         return False
+    except PlaceError:
+        folder = reachable_run(job)
+        # Not even that is seen: a second driver would be refused by the first one's lock.
+        seen = see_driver(RunFolder.open(folder)) if folder is not None else None
+        return seen is not None and seen.drives

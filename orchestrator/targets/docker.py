@@ -60,7 +60,8 @@ def state(job: Job) -> JobState:
     word = found["Status"]
     if word != "exited":
         health = found.get("Health", {}).get("Status")
-        return JobState(NATIVE[word], word, health if health == "unhealthy" else None)
+        state = NATIVE.get(word, "running" if found.get("Running") else "lost")
+        return JobState(state, word, health if health == "unhealthy" else None)
     ended = exited(found["ExitCode"])
     reason = "it ran out of memory: target.docker.memory" if found.get("OOMKilled") else None
     return JobState(ended.state, f"exited, {ended.native}", found.get("Error") or reason)
@@ -101,7 +102,7 @@ def _command(submission: Submission) -> list[str]:
     if options.network is not None:
         command += [f"--network={options.network}"]
     for name, value in options.environment.items():
-        command += [f"--env={name}" if _SECRET.fullmatch(value) else f"--env={name}={value}"]
+        command += [f"--env={name}" if _SECRET.search(value) else f"--env={name}={value}"]
     experiment = str(submission.folder_there / EXPERIMENT_FILE)
     run = ["orchestrator", "run", experiment, "--or-resume"]
     return [*command, *options.extra, options.image, *run]
@@ -121,14 +122,15 @@ def _shown(command: list[str]) -> list[str]:
 
 def _secrets(options: DockerOptions) -> dict[str, str]:
     """Return what the client reads from its own environment, so that no list of processes shows it."""
-    wanted = {name: _SECRET.fullmatch(value) for name, value in options.environment.items()}
     variables: dict[str, str] = {}
-    for name, found in wanted.items():
-        if found is not None and found[1] not in os.environ:
+    for name, value in options.environment.items():
+        absent = [secret for secret in _SECRET.findall(value) if secret not in os.environ]
+        if absent:
             raise PlaceError(
-                f"target.docker.environment.{name}: expected {found[1]} in the environment. Received: none."
+                f"target.docker.environment.{name}: expected {absent[0]} in the environment. Received: none."
             )
-        variables |= {} if found is None else {name: os.environ[found[1]]}
+        if _SECRET.search(value):
+            variables[name] = _SECRET.sub(lambda found: os.environ[found[1]], value)
     return variables
 
 

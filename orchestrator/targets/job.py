@@ -18,9 +18,9 @@ _HANDLE = re.compile(r"(?P<target>[a-z]+)://(?P<id>[A-Za-z0-9][A-Za-z0-9._/-]*)"
 class Job:
     """One job, by the name that its place gave it.
 
-    ``run`` is the run's name; ``results`` is where its storage is reached from here, a folder or a URI; ``about`` holds
-    what else its target needs (an address, a process's start). All but the first two are empty for a job
-    that was not submitted from here.
+    ``run`` is the run's name; ``results`` is where its storage is reached from here, a folder or a URI, empty where
+    that is not known; ``about`` holds what else its target needs (an address, a process's start). All but the first
+    two are empty for a job that was not submitted from here.
     """
 
     target: str
@@ -43,7 +43,9 @@ class Job:
     @property
     def folder(self) -> Path | None:
         """The folder that holds what was sent and its log, where that is a folder of this machine."""
-        return None if not self.run or "://" in self.results else job_folder(self.results, self.run)
+        if not self.run or not self.results or "://" in self.results:
+            return None
+        return job_folder(self.results, self.run)
 
     def to_entry(self) -> dict[str, Any]:
         """Return the job as plain values."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -84,13 +85,23 @@ def stop(job: Job) -> None:
     shell = _process(job)
     if shell is None:
         return
-    for driver in shell.children():
-        driver.terminate()
+    for driver in _children(shell):
+        with suppress(psutil.NoSuchProcess):
+            driver.terminate()
     deadline = time.monotonic() + POLITE_SECONDS
     while _process(job) is not None and time.monotonic() < deadline:
         time.sleep(0.1)
-    for left in [*shell.children(), shell] if _process(job) is not None else []:
-        left.kill()
+    for left in [*_children(shell), shell] if _process(job) is not None else []:
+        with suppress(psutil.NoSuchProcess):
+            left.kill()
+
+
+def _children(shell: psutil.Process) -> list[psutil.Process]:
+    """Return what a shell started; nothing where it ended a moment ago."""
+    try:
+        return shell.children()
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _process(job: Job) -> psutil.Process | None:

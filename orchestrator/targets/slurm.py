@@ -9,7 +9,7 @@ import re
 import shlex
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,9 +64,6 @@ NATIVE: Mapping[str, State] = {
 def prepare(submission: Submission) -> str:
     """Return the batch script."""
     options = _options(submission)
-    several = "several-nodes" if options.nodes > 1 else "one-node"
-    setup = ["", "# target.slurm.setup", *options.setup] if options.setup else []
-    parts = [bundled_file("slurm", part).read_text() for part in ("start", several, "run")]
     head = [
         "#!/bin/bash",
         f"# {submission.run}: written by orchestrator submit --target slurm",
@@ -74,12 +71,19 @@ def prepare(submission: Submission) -> str:
         "",
         f"run={shlex.quote(f'{submission.storage}/{submission.run}')}",
         f"job={shlex.quote(str(submission.folder_there))}",
-        f"python=({_python(submission, options)})",
+        *_python(submission, options),
         f"cpus={options.cpus} gpus={options.gpus} requeue={options.requeue}",
         "tmp=/tmp/orch-$SLURM_JOB_ID",
-        *setup,
     ]
-    return "\n".join(head) + "\n" + "".join(parts)
+    setup = ["", "# target.slurm.setup", *options.setup] if options.setup else []
+    several = "several-nodes" if options.nodes > 1 else "one-node"
+    parts = ["begin", *(["image"] if options.image else []), "start", several, "run"]
+    begin, *rest = [bundled_file("slurm", part).read_text() for part in parts]
+    return _lines(head) + begin + _lines(setup) + "".join(rest)
+
+
+def _lines(lines: Sequence[str]) -> str:
+    return "".join(f"{line}\n" for line in lines)
 
 
 def submit(submission: Submission) -> Job:
@@ -144,14 +148,17 @@ def _directives(submission: Submission, options: SlurmOptions) -> Iterator[str]:
     yield from options.extra
 
 
-def _python(submission: Submission, options: SlurmOptions) -> str:
-    """Return the command that is Python there, as words of a shell."""
+def _python(submission: Submission, options: SlurmOptions) -> Iterator[str]:
+    """Yield the command that is Python there, as arrays of a shell; image.sh puts one in an image together."""
     python = options.python or ("python3" if options.setup or options.image else sys.executable)
     if options.image is None:
-        return shlex.quote(python)
+        yield f"python=({shlex.quote(python)})"
+        return
     gpus = ["--nv"] if options.gpus else []
     bound = ["--bind", submission.storage, "--bind", "/tmp"]  # noqa: S108 (Ray's files)
-    return shlex.join(["apptainer", "exec", *gpus, *bound, options.image, python])
+    yield f"python=({shlex.join(['apptainer', 'exec', *gpus, *bound])})"
+    yield f"reads=({shlex.join(map(str, submission.reads))})"
+    yield f"image=({shlex.join([options.image, python])})"
 
 
 def _from_controller(job: Job) -> JobState | None:
@@ -181,9 +188,11 @@ def _left_behind(job: Job) -> JobState | None:
 
 def _state(word: str, code: str, reason: str | None) -> JobState:
     """Return our word for Slurm's; a run that was interrupted politely is stopped, not failed."""
-    left = int(code.partition(":")[0] or 0)
-    if word == "FAILED" and EXITS.get(left) == "stopped":
+    left, _, signal = code.partition(":")
+    if word == "FAILED" and EXITS.get(int(left or 0)) == "stopped":
         return JobState("stopped", f"FAILED, exit code {left}", reason)
+    if word == "FAILED" and signal == "15":
+        return JobState("stopped", "FAILED, ended by SIGTERM", reason)
     return JobState(NATIVE.get(word, "lost"), word, reason)
 
 

@@ -33,7 +33,8 @@ class Submission:
 
     ``document`` is the experiment as YAML, references to secrets still ``${ENV:NAME}``, its own references
     relative to itself. ``storage`` is the folder of runs as the place sees it, ``results`` the same as this machine
-    reaches it (a folder or a URI).
+    reaches it (a folder or a URI), empty where that is not known. ``reads`` are the folders that it reads where they
+    are, at a place that sees them.
     """
 
     run: str
@@ -42,6 +43,7 @@ class Submission:
     options: PlaceOptions
     storage: str
     results: str
+    reads: tuple[Path, ...] = ()
 
     @property
     def folder(self) -> Path:

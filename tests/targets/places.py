@@ -100,6 +100,7 @@ class _Jobs(BaseHTTPRequestHandler):
     """The part of Ray's REST API that its own client uses."""
 
     status: ClassVar[dict[str, str]] = {}
+    packages: ClassVar[list[bytes]] = []
 
     def do_GET(self) -> None:
         import ray
@@ -116,7 +117,7 @@ class _Jobs(BaseHTTPRequestHandler):
             self.answer({**about, "status": self.status[job], "message": "", "job_id": None})
 
     def do_PUT(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        self.packages.append(self.rfile.read(int(self.headers["Content-Length"])))
         self.answer({})
 
     def do_POST(self) -> None:
@@ -149,11 +150,17 @@ class Ray(Place):
     def open(self) -> None:
         pytest.importorskip("aiohttp_cors", reason="pip install 'orchestrator[ray-jobs]'")
         _Jobs.status.clear()
+        _Jobs.packages.clear()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _Jobs)
         Thread(target=self.server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{self.server.server_port}"
         self.overrides = (f"target.ray.address={address}",)
         self.monkeypatch.setenv("RAY_API_SERVER_ADDRESS", address)
+
+    @property
+    def packages(self) -> list[bytes]:
+        """The working directories that it was sent, each a zip."""
+        return _Jobs.packages
 
     def hide_client(self) -> None:
         self.monkeypatch.setitem(sys.modules, "ray.job_submission", None)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli import app
-from orchestrator.targets import TARGETS, find_target
+from orchestrator.records import RunFolder, acquire, requests_of
+from orchestrator.targets import TARGETS, Job, find_target, remember
+from tests.cli.conftest import write_run
+from tests.fortnight import MAIN, make_folder, write_fortnight
 from tests.targets.places import Slurm
 
 
@@ -67,6 +71,69 @@ def test_an_unknown_option_of_a_target_lists_those_there_are(here):
     said = " ".join(refused.stderr.split())
     assert refused.exit_code == 2
     assert "Did you mean 'partition'? Known: account, constraint, cpus" in said
+
+
+@pytest.fixture
+def job_of_a_panda(here) -> Job:
+    """A job of this machine whose model is in training."""
+    folder = make_folder(here / "runs")
+    write_fortnight(folder)
+    job = Job("local", "4242", "digits", "2026", str(here / "runs"), {"started": 0})
+    remember(job)
+    lock = acquire(folder.driver_file)
+    yield job
+    lock.release()
+
+
+@pytest.mark.parametrize("command", ["table", "show", "best", "compare", "days", "journal"])
+def test_a_handle_stands_for_its_run_in_every_command_that_looks_at_one(job_of_a_panda, command):
+    by_handle = call(command, job_of_a_panda.handle)
+    assert by_handle.exit_code == 0
+    assert by_handle.stdout == call(command, str(Path("runs/digits").absolute())).stdout
+
+
+def test_a_panda_is_asked_by_its_job_s_handle_and_a_branch_by_its_name_too(job_of_a_panda):
+    asked = call("set", job_of_a_panda.handle, "learning_rate=0.01", "--why", "it bounces")
+    assert asked.stdout.startswith(f"asked trial {MAIN}: set learning_rate 0.01")
+    assert "asked trial gentle: " in call("pause", f"{job_of_a_panda.handle}/gentle").stdout
+    assert call("days", f"{job_of_a_panda.handle}/gentle").exit_code == 0
+    assert len(requests_of(RunFolder.open("digits"))) == 2
+
+
+def test_a_run_that_this_machine_does_not_see_is_said_to_be_fetched(here):
+    remember(Job("ray", "raysubmit_1", "digits", "2026", ""))
+    refused = call("table", "ray://raysubmit_1")
+    assert (refused.exit_code, "'orchestrator fetch'" in refused.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("event", "word", "line"),
+    [("run_interrupted", "unknown", "interrupted since"), ("run_finished", "finished", "finished")],
+)
+def test_a_place_that_does_not_answer_leaves_what_is_recorded(here, event, word, line):
+    write_run("digits", status=event)
+    gone = {"address": "http://127.0.0.1:9"}
+    remember(Job("ray", "raysubmit_1", "digits", "2026", str(here / "runs"), gone))
+    told = call("status", "ray://raysubmit_1")
+    assert told.exit_code == 0
+    assert f"ray://raysubmit_1: {word}, by its records alone" in told.stdout
+    assert "Connection refused" in told.stdout
+    assert line in told.stdout
+    assert (
+        json.loads(call("status", "ray://raysubmit_1", "--format", "json").stdout)["state"] == word
+    )
+
+
+def test_a_place_that_does_not_answer_is_said_where_nothing_is_recorded(here):
+    remember(Job("ray", "raysubmit_1", "digits", "2026", "", {"address": "http://127.0.0.1:9"}))
+    told = call("status", "ray://raysubmit_1")
+    assert (told.exit_code, "Connection refused" in told.stderr) == (2, True)
+
+
+def test_records_behind_a_uri_are_said_to_be_fetched(here, slurm):
+    (here / "slurm-job").write_text("JobState=RUNNING Reason=None ExitCode=0:0 NodeList=n1")
+    remember(Job("slurm", "421", "digits", "2026", "s3://bucket/runs"))
+    assert "'orchestrator fetch slurm://421' brings here" in call("status", "slurm://421").stdout
 
 
 def test_no_jobs_is_said_and_is_no_error(here):

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.config.targets import DockerOptions
 from orchestrator.errors import PlaceError
 from orchestrator.targets import Job, Submission, docker
+from tests.targets.places import Docker
 
 SECRET = {"environment": {"LEVEL": "two words", "TOKEN": "${ENV:MY_TOKEN}"}}
 
@@ -22,6 +23,31 @@ def submission(options: dict[str, Any], results: str = "/somewhere/runs") -> Sub
 def test_a_secret_s_value_stands_in_no_command(monkeypatch):
     monkeypatch.setenv("MY_TOKEN", "hunter2")
     assert "hunter2" not in docker.prepare(submission(SECRET))
+
+
+def test_a_secret_that_is_part_of_a_value_is_handed_over_in_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_TOKEN", "hunter2")
+    options = {"environment": {"PROXY": "http://ada:${ENV:MY_TOKEN}@proxy:3128"}}
+    assert "--env=PROXY \\" in docker.prepare(submission(options))
+    place = Docker(tmp_path, monkeypatch)
+    place.executable(
+        "docker",
+        "import os, pathlib, sys\nif sys.argv[1] == 'run':\n"
+        "    pathlib.Path(__file__).with_name('seen').write_text(os.environ['PROXY'])\n    print('c0ffee')",
+    )
+    user = {"user": f"{os.getuid()}:{os.getgid()}"}
+    docker.submit(submission(options | user, str(tmp_path / "runs")))
+    assert (tmp_path / "bin" / "seen").read_text() == "http://ada:hunter2@proxy:3128"
+
+
+@pytest.mark.parametrize(("running", "state"), [("true", "running"), ("false", "lost")])
+def test_a_word_that_nobody_knows_is_judged_by_whether_it_runs(
+    running, state, tmp_path, monkeypatch
+):
+    place = Docker(tmp_path, monkeypatch)
+    place.executable("docker", f'print(\'{{"Status": "stopping", "Running": {running}}}\')')
+    found = docker.state(Job("docker", "abc", "digits"))
+    assert (found.state, found.native) == (state, "stopping")
 
 
 def test_left_out_the_user_is_this_one():

@@ -85,6 +85,46 @@ def test_the_whole_folder_is_sent_without_its_runs(files):
     assert [name for name in there if name.startswith("runs")] == []
 
 
+def test_a_link_is_sent_under_its_own_name_wherever_it_leads(files, tmp_path_factory):
+    far = tmp_path_factory.mktemp("far")
+    (far / "deep").mkdir()
+    for name in ("v3.csv", "deep/w.csv"):
+        (far / name).write_text(name)
+    raw = files / "raw"
+    raw.mkdir()
+    (raw / "t.csv").symlink_to(far / "v3.csv")
+    (raw / "inner.py").symlink_to(files / "unused.py")
+    (raw / "all").symlink_to(far)
+    (raw / "up").symlink_to(files)
+    (far / "deep" / "loop").symlink_to(far)
+    made = make_submission(files / "digits.yaml", ("target.ray.ship=[raw]", RAY), "ray")[1]
+    there = {file.there: file.source.read_text() for file in made.files}
+    assert [name for name in there if name.startswith("raw")] == [
+        "raw/all/deep/w.csv",
+        "raw/all/v3.csv",
+        "raw/inner.py",
+        "raw/t.csv",
+    ]
+    assert there["raw/t.csv"] == "v3.csv"
+
+
+def test_what_is_shipped_by_an_absolute_path_beside_the_experiment_keeps_its_place(files):
+    assert "unused.py" in sent(files, "ray", f"target.ray.ship=[{files / 'unused.py'}]")[0]
+
+
+@pytest.mark.parametrize("key", ["ship=[{far}]", "working_dir={far}", "ship=[../../x]"])
+def test_what_lies_too_far_off_to_keep_its_place_is_refused(key, files, tmp_path_factory):
+    far = tmp_path_factory.mktemp("far").parents[1]
+    with pytest.raises(UnknownNameError, match=r"(ship|working_dir): expected .* below") as refused:
+        sent(files, "ray", "target.ray." + key.format(far=far))
+    assert "\n" not in str(refused.value)
+
+
+def test_an_experiment_that_has_the_name_of_the_complete_one_is_not_sent_beside_it(files):
+    (files / "experiment.yaml").write_text("name: old\n")
+    assert "experiment.yaml" not in sent(files, "ray", "target.ray.working_dir=.")[0]
+
+
 def test_what_is_shipped_has_to_be_there(files):
     with pytest.raises(UnknownNameError, match="beside the experiment"):
         sent(files, "ray", "target.ray.ship=[nowhere]")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
@@ -73,6 +74,27 @@ def test_a_run_that_is_not_there_yet_cannot_be_fetched(scheme, here):
     assert list(here.glob("near/*")) == []
 
 
+def test_a_run_is_fetched_while_its_checkpoints_are_renamed(here):
+    checkpoints = make_run(here / "far") / "digits" / "checkpoints"
+    checkpoints.mkdir()
+    (checkpoints / "0.npz.part").symlink_to("gone")  # listed, and not there when it is read
+
+    def rename() -> None:
+        (checkpoints / "0.npz.part").unlink()
+        (checkpoints / "0.npz").write_bytes(b"weights")
+
+    Timer(0.3, rename).start()
+    fetched = fetch_run(job(str(here / "far")), here / "near")
+    assert [path.name for path in (fetched / "checkpoints").iterdir()] == ["0.npz"]
+
+
+def test_what_is_gone_each_time_is_named_and_nothing_is_left(here):
+    (make_run(here / "far") / "digits" / "0.npz").symlink_to("gone")
+    with pytest.raises(PlaceError, match=r"0\.npz, gone each time"):
+        fetch_run(job(str(here / "far")), here / "near")
+    assert list((here / "near").iterdir()) == []
+
+
 def test_a_filesystem_that_nobody_knows_is_one_sentence(here):
     with pytest.raises(PlaceError, match="nowhere://"):
         fetch_run(job("nowhere://bucket/runs"), here / "near")
@@ -94,6 +116,7 @@ def test_a_log_is_followed_until_the_job_ends(here):
     ("word", "code", "state"),
     [("RUNNING", "0:0", "running"), ("PENDING", "0:0", "queued"), ("COMPLETED", "0:0", "finished"),
      ("FAILED", "130:0", "stopped"), ("FAILED", "1:0", "failed"), ("FAILED", "0:9", "failed"),
+     ("FAILED", "0:15", "stopped"), ("FAILED", "", "failed"),
      ("CANCELLED", "0:15", "stopped"), ("TIMEOUT", "0:0", "stopped"), ("NEW_WORD", "0:0", "lost")],
 )  # fmt: skip
 def test_slurms_words_become_ours(word, code, state):

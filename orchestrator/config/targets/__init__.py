@@ -7,7 +7,7 @@ from orchestrator.config.targets.kuberay import (
     WorkerGroupOptions,
 )
 from orchestrator.config.targets.local import LocalOptions
-from orchestrator.config.targets.place import PlaceOptions
+from orchestrator.config.targets.place import FolderOptions, PlaceOptions
 from orchestrator.config.targets.ray import RayOptions
 from orchestrator.config.targets.slurm import SlurmOptions
 from orchestrator.config.targets.written import TARGET_NAMES, Target, TargetOptions
@@ -15,6 +15,7 @@ from orchestrator.config.targets.written import TARGET_NAMES, Target, TargetOpti
 __all__ = [
     "TARGET_NAMES",
     "DockerOptions",
+    "FolderOptions",
     "KubeRayOptions",
     "LocalOptions",
     "PlaceOptions",

@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from orchestrator.config.fields import Count, Real, Text
-from orchestrator.config.targets.place import Memory, PlaceOptions, Texts
+from orchestrator.config.targets.place import FolderOptions, Memory, Texts
 
 
-class DockerOptions(PlaceOptions):
+class DockerOptions(FolderOptions):
     """A container on this machine, or on the one that the Docker client talks to."""
 
     storage: Text | None = Field(

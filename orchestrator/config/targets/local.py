@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.config.targets.place import PlaceOptions
+from orchestrator.config.targets.place import FolderOptions
 
 
-class LocalOptions(PlaceOptions):
+class LocalOptions(FolderOptions):
     """A process of its own on this machine, which outlives the terminal."""

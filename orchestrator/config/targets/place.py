@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.fields import AS_LIST, Options, Text
@@ -61,7 +61,7 @@ class PlaceOptions(Options):
     results: Text | None = Field(
         default=None,
         description="The same folder as this machine reaches it: a folder, or a URI such as"
-        " s3://bucket/runs; left out, storage_path.",
+        " s3://bucket/runs; left out, storage_path, or unknown where storage is another.",
     )
     ship: Texts = Field(
         default=(),
@@ -70,3 +70,21 @@ class PlaceOptions(Options):
     excludes: Texts = Field(
         default=(), description="What of such folders is not sent: patterns such as *.ckpt."
     )
+
+
+class FolderOptions(PlaceOptions):
+    """A place that finds what is sent laid down beside the results, in a folder that both see."""
+
+    results: Text | None = Field(
+        default=None,
+        description="The same folder as this machine reaches it; left out, storage_path.",
+    )
+
+    @field_validator("storage", "results")
+    @classmethod
+    def _is_a_folder(cls, written: str | None) -> str | None:
+        if written is not None and "://" in written:
+            raise PydanticCustomError(
+                "written_as", "expected a folder, which the job and this machine both write into"
+            )
+        return written

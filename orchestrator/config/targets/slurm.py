@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from orchestrator.config.fields import Count, Text, Whole, misfit
-from orchestrator.config.targets.place import Lines, Memory, PlaceOptions, written_as
+from orchestrator.config.targets.place import FolderOptions, Lines, Memory, written_as
 
 TimeLimit = Annotated[
     Text,
@@ -15,7 +15,7 @@ TimeLimit = Annotated[
 ]
 
 
-class SlurmOptions(PlaceOptions):
+class SlurmOptions(FolderOptions):
     """A batch job: one node, or several with Ray's head on the first."""
 
     partition: Text | None = Field(default=None, description="The partition (queue).")

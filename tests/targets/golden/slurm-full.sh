@@ -23,18 +23,42 @@ python=(python3)
 cpus=16 gpus=2 requeue=0
 tmp=/tmp/orch-$SLURM_JOB_ID
 
+# Until the run begins, a polite stop (TERM) or the time limit coming near (USR1) ends the job here.
+not_begun() {
+    trap '' TERM USR1
+    echo "ended before the run began"
+    echo 143 >"$job/slurm-$SLURM_JOB_ID.exit"
+    exit 143
+}
+trap not_begun TERM USR1
+
 # target.slurm.setup
 module load python
 source env/bin/activate
 
 set -uo pipefail  # not before setup: modules and activate scripts do not bear it
 
+sweep() {  # removes what jobs of ours left that were killed outright: such as Slurm no longer has
+    local queued left number
+    queued=$(timeout 30 squeue --noheader --user="$UID" --format=%A 2>/dev/null) || return
+    grep -qx "$SLURM_JOB_ID" <<<"$queued" || return
+    for left in "$@"; do
+        number=${left##*/}  # orch-421, orch-421-node1
+        number=${number#*-}
+        number=${number%%-*}
+        [[ $number =~ ^[0-9]+$ && -O $left && ! -e $left/owner.json ]] || continue
+        grep -qx "$number" <<<"$queued" || rm -rf "$left"
+    done
+}
+
 # Ray answers only to who has this job's token. What an earlier try of the job left goes first.
 unset RAY_ADDRESS RAY_AUTH_TOKEN
 export RAY_AUTH_MODE=token RAY_AUTH_TOKEN_PATH=$job/slurm-$SLURM_JOB_ID.token
 export RAY_USAGE_STATS_ENABLED=0 PYTHONUNBUFFERED=1
 rm -f "$job"/slurm-*.token
+sweep /tmp/orch-*
 (umask 077 && head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n' >"$RAY_AUTH_TOKEN_PATH")
+trap 'rm -f "$RAY_AUTH_TOKEN_PATH"' EXIT
 
 # Several nodes: Ray's head on the first, where the run's driver is too, and a worker on each other.
 # A cut cable is noticed within seconds and not after a minute:
@@ -53,6 +77,7 @@ print(towards.getsockname()[0], free.getsockname()[1])' "$second")
 export RAY_ADDRESS=$ip:$port
 
 ray_on_a_node() {  # until a signal comes; then its logs are kept and its files are not
+    sweep /tmp/orch-*
     tmp=$tmp-$SLURMD_NODENAME
     rm -rf "$tmp"
     mkdir -m 700 "$tmp" || exit 1
@@ -72,8 +97,9 @@ steps=()
 on() {  # on NODE ARGUMENT...: Ray there, as a step of this job
     local node=$1
     shift
-    srun --overlap --nodes=1 --ntasks=1 --nodelist="$node" bash -c \
-        "$(declare -p python cpus gpus tmp run); $(declare -f ray_on_a_node); ray_on_a_node $*" \
+    # Since Slurm 22.05 a step has no cpus-per-task from its job.
+    srun --overlap --nodes=1 --ntasks=1 --cpus-per-task="$cpus" --nodelist="$node" bash -c \
+        "$(declare -p python cpus gpus tmp run); $(declare -f sweep ray_on_a_node); ray_on_a_node $*" \
         >>"$job/slurm-$SLURM_JOB_ID-$node.log" 2>&1 &
     steps+=($!)
 }
@@ -84,6 +110,7 @@ clean_up() {
 }
 trap clean_up EXIT
 
+SECONDS=0  # setup took its time before
 on "${nodes[0]}" --head --node-ip-address="$ip" --port="$port" --include-dashboard=false
 until (exec 3<>"/dev/tcp/$ip/$port") 2>/dev/null; do
     kill -0 "${steps[0]}" 2>/dev/null && [ "$SECONDS" -lt 180 ] && sleep 0.5 && continue
@@ -95,12 +122,10 @@ for node in "${nodes[@]:1}"; do on "$node" --address="$RAY_ADDRESS"; done
 
 # The one command. Slurm's warning before the time limit (USR1) and a polite stop (TERM) interrupt
 # it as Ctrl-C does: it writes down where it is, and --or-resume goes on from there.
-driver='' near_the_limit=''
+"${python[@]}" -m orchestrator run "$job/experiment.yaml" --or-resume &
+driver=$! near_the_limit='' again=1
 trap 'again=1; near_the_limit=1; kill -TERM $driver 2>/dev/null' USR1
 trap 'again=1; kill -TERM $driver 2>/dev/null' TERM
-"${python[@]}" -m orchestrator run "$job/experiment.yaml" --or-resume &
-driver=$!
-again=1
 while [ "$again" ]; do
     again=''
     wait "$driver"
