@@ -93,7 +93,8 @@ class KubeRayOptions(PlaceOptions):
         default=None, description="After this the job is ended."
     )
     ttl_seconds: Whole = Field(
-        default=3600, description="How long the finished RayJob stays to be looked at."
+        default=60,
+        description="How long the cluster of a run that has ended stays, GPUs included; the RayJob stays after it.",
     )
     most_megabytes: Count = Field(
         default=1, description="More than this is not sent: a ConfigMap holds no more."
