@@ -19,6 +19,7 @@ import yaml
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LONGEST_NAME = 47  # KubeRay's: it adds to it for the cluster and its services
+MARK = "-run"  # KubeRay's Job that submits has the RayJob's name, which must not be the tick's
 
 
 def job_of_tick(manifests: str, tick: str) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def job_of_tick(manifests: str, tick: str) -> dict[str, Any]:
     if len(jobs) != 1:
         sys.exit(f"expected one RayJob in the manifests. Received: {len(jobs)}.")
     job: dict[str, Any] = jobs[0]
-    name = tick[-LONGEST_NAME:].lstrip("-.")
+    name = tick[-(LONGEST_NAME - len(MARK)) :].lstrip("-.") + MARK
     job["metadata"] = {"name": name, "labels": job["metadata"].get("labels", {})}
     job["spec"]["entrypoint"] += f" --set name={name}"
     return job
