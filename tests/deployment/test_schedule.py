@@ -78,7 +78,7 @@ def tick(api: ApiServer, manifests: Path, name: str) -> subprocess.CompletedProc
     """The script as the Pod runs it, but for the account's folder, which only a Pod has."""
     program = (
         f"import runpy, sys; from pathlib import Path; m = runpy.run_path({str(SCRIPT)!r});"
-        f"print(m['create'](m['job_of_tick'](Path({str(manifests)!r}).read_text(), {name!r}),"
+        f"print(m['create'](m['job_of_tick'](Path({str(manifests)!r}).read_text(), {name!r}, 'its-uid'),"
         f" Path({str(api.account)!r})))"
     )
     where = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api.port)}
@@ -101,6 +101,21 @@ def test_a_tick_creates_the_rayjob_under_its_own_name_and_as_a_run_of_its_own(
         "KubeRay would take the tick's Job for the one that submits"
     )
     assert faults([body]) == []
+
+
+def test_a_rayjob_goes_with_its_tick_s_job_and_without_a_right_to_delete(api_server, manifests):
+    tick(api_server, manifests, "schedule-1")
+    ((_, _, body),) = api_server.received
+    assert body["metadata"]["ownerReferences"] == [
+        {"apiVersion": "batch/v1", "kind": "Job", "name": "schedule-1", "uid": "its-uid"}
+    ]  # no blockOwnerDeletion: that one asks for rights over the owner
+    (schedule,) = (each for each in rendered(SCRIPT.parent) if each["kind"] == "CronJob")
+    jobs = schedule["spec"]["jobTemplate"]["spec"]
+    assert "ttlSecondsAfterFinished" not in jobs, "it would end runs that last longer"
+    (container,) = jobs["template"]["spec"]["containers"]
+    fields = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
+    assert container["command"][-2:] == ["$(TICK)", "$(TICK_UID)"]
+    assert fields["TICK_UID"] == "metadata.labels['controller-uid']"
 
 
 def test_a_tick_that_is_tried_again_finds_its_rayjob_and_succeeds(api_server, manifests):
