@@ -109,6 +109,19 @@ def test_the_standing_cluster_is_made_of_a_job_s_pods():
         assert pod == expected
 
 
+def test_the_head_alone_reaches_the_api_server():
+    everyone, head = rendered(K8S / "base/network")
+    assert [each.get("ports") for each in everyone["spec"]["egress"]] == [
+        None,
+        [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+    ]
+    everyones = everyone["spec"]["podSelector"]["matchLabels"]
+    assert head["spec"]["podSelector"]["matchLabels"] == everyones | {"ray.io/node-type": "head"}
+    (opened,) = head["spec"]["egress"]
+    assert {each["port"] for each in opened["ports"]} == {443, 6443}
+    assert "ingress" not in head["spec"] and head["spec"]["policyTypes"] == ["Egress"]
+
+
 def test_the_schedule_never_overlaps_and_its_account_creates_rayjobs_and_nothing_else():
     manifests = {each["kind"]: each for each in rendered(K8S / "base/cronjob")}
     assert manifests["CronJob"]["spec"]["concurrencyPolicy"] == "Forbid"
