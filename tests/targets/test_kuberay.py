@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.config import load_experiment
 from orchestrator.config.targets import KubeRayOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.targets import Job, SentFile, Submission, kuberay
-from orchestrator.targets.rayjob import manifests, resource_name
+from orchestrator.targets.rayjob import KUEUE, manifests, resource_name
 from tests.deployment.validators import ROOT, pods
 from tests.targets.api_server import (
     CONFIG_MAPS,
@@ -76,6 +77,28 @@ def test_two_groups_of_workers_share_nothing():
     small, gpu = rayjob["spec"]["rayClusterSpec"]["workerGroupSpecs"]
     assert "nodeSelector" not in small["template"]["spec"]
     assert gpu["template"]["spec"]["nodeSelector"] == {"pool": "gpu"}
+
+
+def test_a_queue_is_a_label_of_the_rayjob_alone():
+    _, rayjob = manifests(submission({"queue": "team"}))
+    assert rayjob["metadata"]["labels"].pop(KUEUE) == "team"
+    assert "team" not in yaml.safe_dump(rayjob)
+
+
+@pytest.mark.parametrize(
+    ("options", "refusal"),
+    [
+        ({"autoscaling": True}, "queue: expected no queue beside autoscaling.* Received: 'team'"),
+        ({"workers": [{}] * 7}, "workers: expected at most 6 groups beside a queue.* Received: 7"),
+    ],
+)
+def test_what_kueue_would_refuse_is_refused_here(tmp_path, options, refusal):
+    file = tmp_path / "experiment.yaml"
+    file.write_text("{name: digits, model: mlp, data: digits, search_space: mlp}")
+    written = f"target={yaml.safe_dump({'kuberay': {'queue': 'team'} | options})}"
+    with pytest.raises(ExperimentFileError, match=refusal):
+        load_experiment(file, [written])
+    KubeRayOptions.model_validate(options)
 
 
 @pytest.mark.parametrize("run", ["Digits_2", "x" * 60, "9lives", "a.b", "__"])
