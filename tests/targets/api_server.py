@@ -24,6 +24,8 @@ class ApiServer:
     kept: dict[str, Any] = field(default_factory=dict)
     refuses: int | None = None
     asked: list[str] = field(default_factory=list)
+    cuts_off: bool = False
+    """Whether the connection breaks in the middle of an answer."""
     runs_at_once: bool = False
     """Whether it does KubeRay's work too: a RayJob runs as it is created, and its Pod says hello."""
 
@@ -77,7 +79,8 @@ class ApiServer:
                 text = told if isinstance(told, str) else json.dumps(told)
                 self.send_response(code)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(text.encode())))
+                missing = 1 if server.cuts_off else 0
+                self.send_header("Content-Length", str(len(text.encode()) + missing))
                 self.end_headers()
                 self.wfile.write(text.encode())
 

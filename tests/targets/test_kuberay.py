@@ -180,6 +180,18 @@ def test_logs_are_the_submitter_s_latest_pod_s(api):
     assert "".join(kuberay.logs(job, follow=False)) == "0/4 trials\n4/4 trials\n"
 
 
+def test_a_log_that_breaks_off_is_one_sentence(api):
+    job = kuberay.submit(submission({"namespace": "tuning"}))
+    status = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+    api.kept[f"{RAYJOBS}/digits"]["status"] = status
+    api.kept[PODS] = [pod("new", day=1)]
+    api.kept[f"{PODS}/new/log"] = "0/4 trials\n"
+    output = kuberay.logs(job, follow=False)
+    api.cuts_off = True
+    with pytest.raises(PlaceError, match=r"expected an API server that answers\. Received: .*read"):
+        list(output)
+
+
 @pytest.mark.parametrize("name", ["tuning/nobody", "nobody", "a/b/c"])
 def test_an_unknown_job_is_said(api, name):
     with pytest.raises(UnknownNameError):
