@@ -31,7 +31,7 @@ NATIVE: Mapping[str, State] = {
     "Suspending": "stopped",
     "Suspended": "stopped",
 }
-"""KubeRay's words for a RayJob; one that is complete or running is judged by Ray's own word too."""
+"""KubeRay's words for a RayJob; one that is complete is judged by Ray's own word too."""
 RAYS: Mapping[str, State] = {
     "PENDING": "queued",
     "RUNNING": "running",
@@ -100,14 +100,39 @@ def state(job: Job) -> JobState:
 
 
 def logs(job: Job, follow: bool) -> Iterator[str]:
-    """Yield what the Pod that submits to the cluster tells of the run."""
-    cluster = _cluster(job)
-    while (current := state(job)).state == "queued" and follow:
-        time.sleep(1)
-    pod = cluster.newest_pod(f"job-name={_name(job)}")
-    if pod is None and current.state != "queued":
-        raise PlaceError(f"{job.handle}: expected the submitter's Pod. Received: it is gone.")
-    return iter(()) if pod is None else cluster.log(pod, follow)
+    """Yield what the Pod that submits to the cluster tells of the run; ``follow`` goes on with each new one."""
+    if follow:
+        return _followed(job)
+    queued = state(job).state == "queued"
+    pod = _submitter(job)
+    if pod is None and not queued:
+        raise _gone(job)
+    return iter(()) if pod is None else _cluster(job).log(pod, follow=False)
+
+
+def _followed(job: Job) -> Iterator[str]:
+    told = None
+    while True:
+        active = state(job).active  # asked first: the last Pod begins before the end
+        pod = _submitter(job)
+        if pod is not None and pod != told:
+            yield from _cluster(job).log(pod, follow=True)
+            told = pod
+        elif active:
+            time.sleep(1)
+        elif told is None:
+            raise _gone(job)
+        else:
+            return
+
+
+def _submitter(job: Job) -> str | None:
+    """Return the Pod that submits: a new one after each failure, of its Job or of the whole cluster."""
+    return _cluster(job).newest_pod(f"job-name={_name(job)}")
+
+
+def _gone(job: Job) -> PlaceError:
+    return PlaceError(f"{job.handle}: expected the submitter's Pod. Received: it is gone.")
 
 
 def stop(job: Job) -> None:
@@ -149,7 +174,8 @@ def _state(found: Mapping[str, Any]) -> JobState:
     status = found.get("status") or {}
     word, rays = status.get("jobDeploymentStatus", ""), status.get("jobStatus", "")
     judged = NATIVE.get(word, "running")
-    if word in ("Running", "Complete"):
+    if word == "Complete" or (word == "Running" and rays == "PENDING"):
+        # Elsewhere Ray's last words are not KubeRay's: what failed may be tried again.
         judged = RAYS.get(rays, judged)
     if word == "Suspended" and KUEUE in found["metadata"].get("labels", {}):
         judged = "queued"  # Kueue holds it back until there is room
