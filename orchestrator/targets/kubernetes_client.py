@@ -100,15 +100,13 @@ class Cluster:
 
     @_in_words()
     def put_config_map(self, manifest: dict[str, Any]) -> None:
-        """Create a ConfigMap, or replace the one of that name."""
+        """Create a ConfigMap in place of the one of that name.
+
+        Anew, not changed: the collector of garbage may still be after the old one, by its UID, for its RayJob's end.
+        """
         name = manifest["metadata"]["name"]
-        there = _or_none(
-            lambda: self._core.read_namespaced_config_map(name, self.namespace, **_PATIENCE)
-        )
-        if there is None:
-            self._core.create_namespaced_config_map(self.namespace, manifest, **_PATIENCE)
-        else:
-            self._core.replace_namespaced_config_map(name, self.namespace, manifest, **_PATIENCE)
+        _or_none(lambda: self._core.delete_namespaced_config_map(name, self.namespace, **_PATIENCE))
+        self._core.create_namespaced_config_map(self.namespace, manifest, **_PATIENCE)
 
     @_in_words()
     def own_config_map(self, name: str, owner: dict[str, Any]) -> None:

@@ -25,6 +25,9 @@ class ApiServer:
     """By address; what is a function is called when it is asked for."""
     refuses: int | None = None
     asked: list[str] = field(default_factory=list)
+    slow_collector: int | None = None
+    """After how many further requests the ConfigMaps of a RayJob that is deleted go too; None: never."""
+    _doomed: dict[str, int] = field(default_factory=dict)
     cuts_off: bool = False
     """Whether the connection breaks in the middle of an answer."""
     runs_at_once: bool = False
@@ -33,6 +36,7 @@ class ApiServer:
     def answer(self, method: str, address: str, body: Any) -> tuple[int, Any]:
         path = urlsplit(address).path
         self.asked.append(f"{method} {address}")
+        self._collect()
         if self.refuses:
             return self.refuses, {"message": "rayjobs is forbidden: you may not"}
         if method == "POST":
@@ -42,6 +46,16 @@ class ApiServer:
         if path not in self.kept:
             return 404, {"message": f"{path} not found"}
         return self._change(method, path, body)
+
+    def _collect(self) -> None:
+        """Remove what a deleted owner has left, by its own UID, as Kubernetes's collector does: in its own time."""
+        for owner, left in list(self._doomed.items()):
+            self._doomed[owner] = left - 1
+            for path, kept in list(self.kept.items()):
+                if path.startswith(CONFIG_MAPS) and left == 0:
+                    owners = kept["metadata"].get("ownerReferences", [])
+                    if owner in [each["uid"] for each in owners]:
+                        del self.kept[path]
 
     def _create(self, path: str, body: Any) -> tuple[int, Any]:
         if path in self.kept:
@@ -56,9 +70,10 @@ class ApiServer:
 
     def _change(self, method: str, path: str, body: Any) -> tuple[int, Any]:
         if method == "DELETE":
-            return 200, self.kept.pop(path)
-        if method == "PUT":
-            self.kept[path] = body
+            gone = self.kept.pop(path)
+            if self.slow_collector is not None:
+                self._doomed[gone["metadata"]["uid"]] = self.slow_collector
+            return 200, gone
         if method == "PATCH":
             for key, change in body.items():
                 self.kept[path][key] |= change

@@ -87,6 +87,21 @@ def test_a_job_that_has_ended_is_replaced_and_one_under_way_is_not(api):
     assert api.kept[f"{RAYJOBS}/digits"]["metadata"]["uid"] != first["metadata"]["uid"]
 
 
+@pytest.mark.parametrize("requests", range(8))
+def test_a_replaced_job_has_its_config_map_whenever_the_old_one_is_collected(api, requests):
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    old = api.kept[f"{RAYJOBS}/digits"]
+    old["status"] = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED"}
+    api.slow_collector = requests
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    for _ in range(8):  # until the collector has come
+        kuberay.state(Job("kuberay", "tuning/digits"))
+    (owner,) = api.kept[f"{CONFIG_MAPS}/digits-experiment"]["metadata"]["ownerReferences"]
+    assert (
+        owner["uid"] == api.kept[f"{RAYJOBS}/digits"]["metadata"]["uid"] != old["metadata"]["uid"]
+    )
+
+
 def test_stopping_suspends_and_under_kueue_deletes(api):
     job = kuberay.submit(to_kuberay({"namespace": "tuning"}))
     kuberay.stop(job)
