@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,19 @@ def test_a_node_of_ray_is_probed_and_a_head_notices_a_cut_cable(pod: dict[str, A
     variables = {each["name"]: each["value"] for each in container.get("env", [])}
     noticing = {name for name in variables if name.startswith("RAY_health_check_")}
     assert len(noticing) == (4 if container["name"] == "ray-head" else 0)
+
+
+@pytest.mark.parametrize("pod", NODES)
+def test_a_node_of_ray_ends_politely(pod: dict[str, Any]):
+    (container,) = pod["containers"]
+    assert container["lifecycle"] == {"preStop": {"exec": {"command": ["polite-end"]}}}
+    image = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
+    assert "docker/polite_end.py /usr/local/bin/polite-end\n" in image
+    (seconds,) = re.findall(r"^SECONDS = (\d+)", (ROOT / "docker/polite_end.py").read_text(), re.M)
+    assert pod["terminationGracePeriodSeconds"] >= int(seconds) + 10
+    variables = {each["name"]: each["value"] for each in container.get("env", [])}
+    if container["name"] == "ray-head":
+        assert variables["RAY_JOB_STOP_WAIT_TIME_S"] == "60"
 
 
 @pytest.mark.parametrize("overlay", ["cpu", "gpu", "kind"])
