@@ -18,7 +18,8 @@ from orchestrator.targets.states import LOST, JobState, State
 from orchestrator.targets.submission import Submission
 
 SEES_OUR_FILES = False
-POLITE_SECONDS = 120
+POLITE_SECONDS = 180
+"""How long a cluster may take to end: its Pods have 90 seconds for what preStop does."""
 NATIVE: Mapping[str, State] = {
     "": "queued",
     "Initializing": "queued",
@@ -28,7 +29,7 @@ NATIVE: Mapping[str, State] = {
     "Complete": "finished",
     "Failed": "failed",
     "ValidationFailed": "failed",
-    "Suspending": "stopped",
+    "Suspending": "running",
     "Suspended": "stopped",
 }
 """KubeRay's words for a RayJob; one that is complete is judged by Ray's own word too."""
@@ -77,6 +78,7 @@ def submit(submission: Submission) -> Job:
         )
     if there is not None:
         cluster.delete_rayjob(name, POLITE_SECONDS)
+        _await_end(cluster, name)
     cluster.put_config_map(config_map)
     created = cluster.create_rayjob(rayjob)
     cluster.own_config_map(config_map["metadata"]["name"], created)
@@ -136,7 +138,10 @@ def _gone(job: Job) -> PlaceError:
 
 
 def stop(job: Job) -> None:
-    """Suspend the RayJob, which removes its cluster; with a queue of Kueue, which would wake it, delete it."""
+    """Suspend the RayJob, which removes its cluster; with a queue of Kueue, which would wake it, delete it.
+
+    Either way KubeRay is done before the Pods are: the head's interrupts the driver, and has a minute and a half.
+    """
     cluster = _cluster(job)
     name = _name(job)
     found = cluster.rayjob(name)
@@ -144,16 +149,30 @@ def stop(job: Job) -> None:
         return
     if KUEUE in found["metadata"].get("labels", {}):
         cluster.delete_rayjob(name, POLITE_SECONDS)
-        return
-    cluster.suspend_rayjob(name)
+    else:
+        cluster.suspend_rayjob(name)
+    _await_end(cluster, name)
+
+
+def _await_end(cluster: Cluster, name: str) -> None:
+    """Wait until a RayJob is neither under way nor has a head left, where the driver may still be writing."""
     deadline = time.monotonic() + POLITE_SECONDS
-    while state(job).active:
+    while word := _unended(cluster, name):
         if time.monotonic() > deadline:
             raise PlaceError(
-                f"{job.handle}: expected KubeRay to suspend it within {POLITE_SECONDS} seconds. Received:"
-                f" {state(job).native}. Does its operator run?"
+                f"kuberay://{cluster.namespace}/{name}: expected it to end within {POLITE_SECONDS} seconds."
+                f" Received: {word}. Does KubeRay's operator run?"
             )
         time.sleep(1)
+
+
+def _unended(cluster: Cluster, name: str) -> str | None:
+    """Return in a word what of a RayJob has not ended yet, or None."""
+    found = cluster.rayjob(name)
+    if found is not None and (current := _state(found)).active:
+        return current.native
+    heads = cluster.pods(f"app.kubernetes.io/instance={name},ray.io/node-type=head")
+    return f"{heads[0].metadata.name} is still there" if heads else None
 
 
 def _cluster(job: Job) -> Cluster:

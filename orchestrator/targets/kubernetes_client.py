@@ -121,12 +121,14 @@ class Cluster:
         self._core.patch_namespaced_config_map(name, self.namespace, change, **_PATIENCE)
 
     @_in_words()
+    def pods(self, labels: str) -> list[Any]:
+        """Return the Pods with these labels, those that are ending among them."""
+        found = self._core.list_namespaced_pod(self.namespace, label_selector=labels, **_PATIENCE)
+        return list(found.items)
+
     def newest_pod(self, labels: str) -> str | None:
         """Return the name of the youngest Pod with these labels that has started."""
-        found = self._core.list_namespaced_pod(
-            self.namespace, label_selector=labels, **_PATIENCE
-        ).items
-        begun = [pod for pod in found if pod.status.phase != "Pending"]
+        begun = [pod for pod in self.pods(labels) if pod.status.phase != "Pending"]
         youngest = max(begun, key=lambda pod: pod.metadata.creation_timestamp, default=None)
         return None if youngest is None else str(youngest.metadata.name)
 

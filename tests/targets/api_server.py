@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import yaml
 
@@ -42,10 +42,16 @@ class ApiServer:
         if method == "POST":
             return self._create(f"{path}/{body['metadata']['name']}", body)
         if path == PODS:
-            return 200, {"items": self.kept.get(PODS, [])}
+            return 200, {"items": self._pods(parse_qs(urlsplit(address).query))}
         if path not in self.kept:
             return 404, {"message": f"{path} not found"}
         return self._change(method, path, body)
+
+    def _pods(self, query: dict[str, list[str]]) -> list[Any]:
+        wanted = {tuple(pair.split("=")) for pair in query["labelSelector"][0].split(",")}
+        there = self.kept.get(PODS, [])
+        there = there() if callable(there) else there
+        return [each for each in there if wanted <= each["metadata"]["labels"].items()]
 
     def _collect(self) -> None:
         """Remove what a deleted owner has left, by its own UID, as Kubernetes's collector does: in its own time."""
@@ -109,10 +115,15 @@ class ApiServer:
         return Handler
 
 
-def pod(name: str, day: int) -> dict[str, Any]:
-    """A Pod that runs since a day."""
+def pod(name: str, day: int = 1, **labels: str) -> dict[str, Any]:
+    """A Pod that runs since a day; without labels, the one that submits digits."""
+    created = f"2026-01-0{day}T00:00:00Z"
     return {
-        "metadata": {"name": name, "creationTimestamp": f"2026-01-0{day}T00:00:00Z"},
+        "metadata": {
+            "name": name,
+            "creationTimestamp": created,
+            "labels": labels or {"job-name": "digits"},
+        },
         "status": {"phase": "Running"},
         "spec": {"containers": [{"name": "c"}]},
     }

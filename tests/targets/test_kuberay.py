@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,8 @@ def test_a_job_goes_through_its_states(api, files):
         ("Retrying", "FAILED", "queued"),
         ("Initializing", "FAILED", "queued"),
         ("Waiting", "FAILED", "queued"),
+        ("Suspending", "RUNNING", "running"),
+        ("Suspended", "", "stopped"),
         ("Complete", "SUCCEEDED", "finished"),
         ("Complete", "STOPPED", "stopped"),
         ("Failed", "FAILED", "failed"),
@@ -111,6 +114,36 @@ def test_stopping_suspends_and_under_kueue_deletes(api):
     assert kuberay.state(queued).state == "queued", "Kueue has not let it in yet"
     kuberay.stop(queued)
     assert f"{RAYJOBS}/other" not in api.kept
+
+
+@pytest.fixture
+def lingering(api: ApiServer) -> list[Any]:
+    """A head that is there for as many looks as the list is long."""
+    labels = {"app.kubernetes.io/instance": "digits", "ray.io/node-type": "head"}
+    heads = [pod("digits-head", **labels)] * 2
+    api.kept[PODS] = lambda: [heads.pop()] if heads else []
+    return heads
+
+
+@pytest.mark.parametrize("queue", [{}, {"queue": "team"}])
+def test_stopping_returns_once_the_head_is_gone(api, lingering, queue):
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"} | queue))
+    kuberay.stop(job)
+    assert lingering == []
+
+
+def test_a_new_job_meets_no_driver_of_the_old_one(api, lingering):
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    api.kept[f"{RAYJOBS}/digits"]["status"] = {"jobDeploymentStatus": "Suspended"}
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    assert lingering == []
+
+
+def test_a_cluster_that_does_not_end_is_said(api, lingering, monkeypatch):
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    monkeypatch.setattr(kuberay, "POLITE_SECONDS", 0)
+    with pytest.raises(PlaceError, match="digits-head is still there"):
+        kuberay.stop(job)
 
 
 def test_logs_are_the_submitter_s_latest_pod_s(api):
