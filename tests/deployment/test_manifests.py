@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deployment.validators import ROOT, Manifest, faults, needs_crds, pods, rendered
+from tests.deployment.validators import (
+    ROOT,
+    Manifest,
+    faults,
+    needs_crds,
+    noticed_after_seconds,
+    pods,
+    rendered,
+)
 
 K8S = ROOT / "k8s"
 FOLDERS = sorted(file.parent for file in K8S.rglob("kustomization.yaml"))
@@ -78,6 +86,8 @@ def test_a_node_of_ray_is_probed_and_a_head_notices_a_cut_cable(pod: dict[str, A
     variables = {each["name"]: each["value"] for each in container.get("env", [])}
     noticing = {name for name in variables if name.startswith("RAY_health_check_")}
     assert len(noticing) == (4 if container["name"] == "ray-head" else 0)
+    if noticing:
+        assert noticed_after_seconds(variables) <= 5, "as the comment beside it says"
 
 
 @pytest.mark.parametrize("pod", NODES)
