@@ -18,7 +18,8 @@ from orchestrator.targets.states import LOST, JobState, State
 from orchestrator.targets.submission import Submission
 
 SEES_OUR_FILES = False
-POLITE_SECONDS = 120
+POLITE_SECONDS = 180
+"""How long a cluster may take to end: its Pods have 90 seconds for what preStop does."""
 NATIVE: Mapping[str, State] = {
     "": "queued",
     "Initializing": "queued",
@@ -28,10 +29,10 @@ NATIVE: Mapping[str, State] = {
     "Complete": "finished",
     "Failed": "failed",
     "ValidationFailed": "failed",
-    "Suspending": "stopped",
+    "Suspending": "running",
     "Suspended": "stopped",
 }
-"""KubeRay's words for a RayJob; one that is complete or running is judged by Ray's own word too."""
+"""KubeRay's words for a RayJob; one that is complete is judged by Ray's own word too."""
 RAYS: Mapping[str, State] = {
     "PENDING": "queued",
     "RUNNING": "running",
@@ -77,6 +78,7 @@ def submit(submission: Submission) -> Job:
         )
     if there is not None:
         cluster.delete_rayjob(name, POLITE_SECONDS)
+        _await_end(cluster, name)
     cluster.put_config_map(config_map)
     created = cluster.create_rayjob(rayjob)
     cluster.own_config_map(config_map["metadata"]["name"], created)
@@ -100,18 +102,46 @@ def state(job: Job) -> JobState:
 
 
 def logs(job: Job, follow: bool) -> Iterator[str]:
-    """Yield what the Pod that submits to the cluster tells of the run."""
-    cluster = _cluster(job)
-    while (current := state(job)).state == "queued" and follow:
-        time.sleep(1)
-    pod = cluster.newest_pod(f"job-name={_name(job)}")
-    if pod is None and current.state != "queued":
-        raise PlaceError(f"{job.handle}: expected the submitter's Pod. Received: it is gone.")
-    return iter(()) if pod is None else cluster.log(pod, follow)
+    """Yield what the Pod that submits to the cluster tells of the run; ``follow`` goes on with each new one."""
+    if follow:
+        return _followed(job)
+    queued = state(job).state == "queued"
+    pod = _submitter(job)
+    if pod is None and not queued:
+        raise _gone(job)
+    return iter(()) if pod is None else _cluster(job).log(pod, follow=False)
+
+
+def _followed(job: Job) -> Iterator[str]:
+    told = None
+    while True:
+        active = state(job).active  # asked first: the last Pod begins before the end
+        pod = _submitter(job)
+        if pod is not None and pod != told:
+            yield from _cluster(job).log(pod, follow=True)
+            told = pod
+        elif active:
+            time.sleep(1)
+        elif told is None:
+            raise _gone(job)
+        else:
+            return
+
+
+def _submitter(job: Job) -> str | None:
+    """Return the Pod that submits: a new one after each failure, of its Job or of the whole cluster."""
+    return _cluster(job).newest_pod(f"job-name={_name(job)}")
+
+
+def _gone(job: Job) -> PlaceError:
+    return PlaceError(f"{job.handle}: expected the submitter's Pod. Received: it is gone.")
 
 
 def stop(job: Job) -> None:
-    """Suspend the RayJob, which removes its cluster; with a queue of Kueue, which would wake it, delete it."""
+    """Suspend the RayJob, which removes its cluster; with a queue of Kueue, which would wake it, delete it.
+
+    Either way KubeRay is done before the Pods are: the head's interrupts the driver, and has a minute and a half.
+    """
     cluster = _cluster(job)
     name = _name(job)
     found = cluster.rayjob(name)
@@ -119,16 +149,30 @@ def stop(job: Job) -> None:
         return
     if KUEUE in found["metadata"].get("labels", {}):
         cluster.delete_rayjob(name, POLITE_SECONDS)
-        return
-    cluster.suspend_rayjob(name)
+    else:
+        cluster.suspend_rayjob(name)
+    _await_end(cluster, name)
+
+
+def _await_end(cluster: Cluster, name: str) -> None:
+    """Wait until a RayJob is neither under way nor has a head left, where the driver may still be writing."""
     deadline = time.monotonic() + POLITE_SECONDS
-    while state(job).active:
+    while word := _unended(cluster, name):
         if time.monotonic() > deadline:
             raise PlaceError(
-                f"{job.handle}: expected KubeRay to suspend it within {POLITE_SECONDS} seconds. Received:"
-                f" {state(job).native}. Does its operator run?"
+                f"kuberay://{cluster.namespace}/{name}: expected it to end within {POLITE_SECONDS} seconds."
+                f" Received: {word}. Does KubeRay's operator run?"
             )
         time.sleep(1)
+
+
+def _unended(cluster: Cluster, name: str) -> str | None:
+    """Return in a word what of a RayJob has not ended yet, or None."""
+    found = cluster.rayjob(name)
+    if found is not None and (current := _state(found)).active:
+        return current.native
+    heads = cluster.pods(f"app.kubernetes.io/instance={name},ray.io/node-type=head")
+    return f"{heads[0].metadata.name} is still there" if heads else None
 
 
 def _cluster(job: Job) -> Cluster:
@@ -149,7 +193,8 @@ def _state(found: Mapping[str, Any]) -> JobState:
     status = found.get("status") or {}
     word, rays = status.get("jobDeploymentStatus", ""), status.get("jobStatus", "")
     judged = NATIVE.get(word, "running")
-    if word in ("Running", "Complete"):
+    if word == "Complete" or (word == "Running" and rays == "PENDING"):
+        # Elsewhere Ray's last words are not KubeRay's: what failed may be tried again.
         judged = RAYS.get(rays, judged)
     if word == "Suspended" and KUEUE in found["metadata"].get("labels", {}):
         judged = "queued"  # Kueue holds it back until there is room

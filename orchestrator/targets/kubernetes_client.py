@@ -2,41 +2,36 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from orchestrator.errors import PlaceError
 
 _GROUP = ("ray.io", "v1")
 _PLURAL = "rayjobs"
 _PATIENCE = {"_request_timeout": 60}  # seconds; else a server that is cut off hangs for ever
-Result = TypeVar("Result")
 
 
-def _in_words(method: Callable[..., Result]) -> Callable[..., Result]:
+@contextmanager
+def _in_words() -> Iterator[None]:
     """Turn what the server or the network says into one sentence."""
+    from kubernetes.client.exceptions import ApiException
+    from urllib3.exceptions import HTTPError
 
-    @functools.wraps(method)
-    def asked(self: Cluster, *arguments: Any) -> Result:
-        from kubernetes.client.exceptions import ApiException
-        from urllib3.exceptions import HTTPError
-
-        try:
-            return method(self, *arguments)
-        except ApiException as error:
-            raise PlaceError(f"kubernetes refused: {_message(error)}") from None
-        except HTTPError as error:
-            raise PlaceError(
-                f"kubernetes: expected an API server that answers. Received: {' '.join(str(error).split())[:200]}."
-            ) from None
-
-    return asked
+    try:
+        yield
+    except ApiException as error:
+        raise PlaceError(f"kubernetes refused: {_message(error)}") from None
+    except HTTPError as error:
+        raise PlaceError(
+            f"kubernetes: expected an API server that answers. Received: {' '.join(str(error).split())[:200]}."
+        ) from None
 
 
 class Cluster:
@@ -64,7 +59,7 @@ class Cluster:
         self._core = client.CoreV1Api(connection)
         self._custom = client.CustomObjectsApi(connection)
 
-    @_in_words
+    @_in_words()
     def rayjob(self, name: str) -> dict[str, Any] | None:
         """Return a RayJob as the server holds it, or None."""
         return _or_none(
@@ -73,7 +68,7 @@ class Cluster:
             )
         )
 
-    @_in_words
+    @_in_words()
     def create_rayjob(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Create a RayJob; a field that the server does not know is an error."""
         created: dict[str, Any] = self._custom.create_namespaced_custom_object(
@@ -81,14 +76,14 @@ class Cluster:
         )
         return created
 
-    @_in_words
+    @_in_words()
     def suspend_rayjob(self, name: str) -> None:
         """Ask KubeRay to take a RayJob's cluster away."""
         self._custom.patch_namespaced_custom_object(
             *_GROUP, self.namespace, _PLURAL, name, {"spec": {"suspend": True}}, **_PATIENCE
         )
 
-    @_in_words
+    @_in_words()
     def delete_rayjob(self, name: str, most_seconds: float) -> None:
         """Delete a RayJob and wait until it is gone."""
         self._custom.delete_namespaced_custom_object(
@@ -103,19 +98,17 @@ class Cluster:
                 )
             time.sleep(0.5)
 
-    @_in_words
+    @_in_words()
     def put_config_map(self, manifest: dict[str, Any]) -> None:
-        """Create a ConfigMap, or replace the one of that name."""
-        name = manifest["metadata"]["name"]
-        there = _or_none(
-            lambda: self._core.read_namespaced_config_map(name, self.namespace, **_PATIENCE)
-        )
-        if there is None:
-            self._core.create_namespaced_config_map(self.namespace, manifest, **_PATIENCE)
-        else:
-            self._core.replace_namespaced_config_map(name, self.namespace, manifest, **_PATIENCE)
+        """Create a ConfigMap in place of the one of that name.
 
-    @_in_words
+        Anew, not changed: the collector of garbage may still be after the old one, by its UID, for its RayJob's end.
+        """
+        name = manifest["metadata"]["name"]
+        _or_none(lambda: self._core.delete_namespaced_config_map(name, self.namespace, **_PATIENCE))
+        self._core.create_namespaced_config_map(self.namespace, manifest, **_PATIENCE)
+
+    @_in_words()
     def own_config_map(self, name: str, owner: dict[str, Any]) -> None:
         """Have a ConfigMap go when its RayJob goes."""
         reference = {
@@ -127,23 +120,26 @@ class Cluster:
         change = {"metadata": {"ownerReferences": [reference]}}
         self._core.patch_namespaced_config_map(name, self.namespace, change, **_PATIENCE)
 
-    @_in_words
+    @_in_words()
+    def pods(self, labels: str) -> list[Any]:
+        """Return the Pods with these labels, those that are ending among them."""
+        found = self._core.list_namespaced_pod(self.namespace, label_selector=labels, **_PATIENCE)
+        return list(found.items)
+
     def newest_pod(self, labels: str) -> str | None:
         """Return the name of the youngest Pod with these labels that has started."""
-        found = self._core.list_namespaced_pod(
-            self.namespace, label_selector=labels, **_PATIENCE
-        ).items
-        begun = [pod for pod in found if pod.status.phase != "Pending"]
+        begun = [pod for pod in self.pods(labels) if pod.status.phase != "Pending"]
         youngest = max(begun, key=lambda pod: pod.metadata.creation_timestamp, default=None)
         return None if youngest is None else str(youngest.metadata.name)
 
-    @_in_words
     def log(self, pod: str, follow: bool) -> Iterator[str]:
-        """Return a Pod's output, piece by piece."""
-        answer = self._core.read_namespaced_pod_log(
-            pod, self.namespace, follow=follow, _preload_content=False
-        )
-        return (piece.decode("utf-8", "replace") for piece in answer.stream())
+        """Yield a Pod's output, piece by piece."""
+        with _in_words():  # the connection may break in the middle
+            answer = self._core.read_namespaced_pod_log(
+                pod, self.namespace, follow=follow, _preload_content=False
+            )
+            for piece in answer.stream():
+                yield piece.decode("utf-8", "replace")
 
 
 def _load(config: Any, settings: Any, context: str | None) -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from tests.deployment.validators import ROOT, said, tool
+from tests.deployment.validators import ROOT, noticed_after_seconds, said, tool
 
 DOCKER = ROOT / "docker"
 COMPOSE = DOCKER / "compose.yaml"
@@ -77,6 +77,11 @@ def test_every_service_has_a_token_and_the_file_has_none():
         said = service["environment"]
         assert (said["RAY_AUTH_MODE"], said["RAY_AUTH_TOKEN_PATH"]) == ("token", "/token/token")
         assert "RAY_AUTH_TOKEN" not in said
+
+
+def test_the_head_notices_a_cut_cable_within_the_seconds_that_the_comment_says():
+    services = yaml.safe_load(configuration(COMPOSE)[1])["services"]
+    assert noticed_after_seconds(services["head"]["environment"]) <= 5
 
 
 def test_no_service_is_root_or_asks_for_a_privilege():

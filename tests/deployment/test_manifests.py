@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deployment.validators import ROOT, Manifest, faults, needs_crds, pods, rendered
+from tests.deployment.validators import (
+    ROOT,
+    Manifest,
+    faults,
+    needs_crds,
+    noticed_after_seconds,
+    pods,
+    rendered,
+)
 
 K8S = ROOT / "k8s"
 FOLDERS = sorted(file.parent for file in K8S.rglob("kustomization.yaml"))
@@ -77,6 +86,21 @@ def test_a_node_of_ray_is_probed_and_a_head_notices_a_cut_cable(pod: dict[str, A
     variables = {each["name"]: each["value"] for each in container.get("env", [])}
     noticing = {name for name in variables if name.startswith("RAY_health_check_")}
     assert len(noticing) == (4 if container["name"] == "ray-head" else 0)
+    if noticing:
+        assert noticed_after_seconds(variables) <= 5, "as the comment beside it says"
+
+
+@pytest.mark.parametrize("pod", NODES)
+def test_a_node_of_ray_ends_politely(pod: dict[str, Any]):
+    (container,) = pod["containers"]
+    assert container["lifecycle"] == {"preStop": {"exec": {"command": ["polite-end"]}}}
+    image = (ROOT / "docker/Dockerfile").read_text(encoding="utf-8")
+    assert "docker/polite_end.py /usr/local/bin/polite-end\n" in image
+    (seconds,) = re.findall(r"^SECONDS = (\d+)", (ROOT / "docker/polite_end.py").read_text(), re.M)
+    assert pod["terminationGracePeriodSeconds"] >= int(seconds) + 10
+    variables = {each["name"]: each["value"] for each in container.get("env", [])}
+    if container["name"] == "ray-head":
+        assert variables["RAY_JOB_STOP_WAIT_TIME_S"] == "60"
 
 
 @pytest.mark.parametrize("overlay", ["cpu", "gpu", "kind"])
@@ -85,7 +109,7 @@ def test_a_job_can_be_retried_is_removed_and_asks_for_a_token(overlay: str):
     assert spec["entrypoint"].endswith("--or-resume")
     assert spec["backoffLimit"] >= 1
     assert spec["shutdownAfterJobFinishes"] is True
-    assert spec["ttlSecondsAfterFinished"] >= 0
+    assert spec["ttlSecondsAfterFinished"] <= 60, "head, workers and GPUs wait as long"
     assert spec["rayClusterSpec"]["authOptions"] == {"mode": "token"}
     for _, pod in pods(spec["rayClusterSpec"]):
         assert {"name": "runs", "persistentVolumeClaim": {"claimName": "orchestrator-runs"}} in pod[
@@ -107,6 +131,19 @@ def test_the_standing_cluster_is_made_of_a_job_s_pods():
         if name == "ray-head":
             del expected["automountServiceAccountToken"]  # the autoscaler speaks to the API server
         assert pod == expected
+
+
+def test_the_head_alone_reaches_the_api_server():
+    everyone, head = rendered(K8S / "base/network")
+    assert [each.get("ports") for each in everyone["spec"]["egress"]] == [
+        None,
+        [{"port": 53, "protocol": "UDP"}, {"port": 53, "protocol": "TCP"}],
+    ]
+    everyones = everyone["spec"]["podSelector"]["matchLabels"]
+    assert head["spec"]["podSelector"]["matchLabels"] == everyones | {"ray.io/node-type": "head"}
+    (opened,) = head["spec"]["egress"]
+    assert {each["port"] for each in opened["ports"]} == {443, 6443}
+    assert "ingress" not in head["spec"] and head["spec"]["policyTypes"] == ["Egress"]
 
 
 def test_the_schedule_never_overlaps_and_its_account_creates_rayjobs_and_nothing_else():

@@ -78,7 +78,7 @@ def tick(api: ApiServer, manifests: Path, name: str) -> subprocess.CompletedProc
     """The script as the Pod runs it, but for the account's folder, which only a Pod has."""
     program = (
         f"import runpy, sys; from pathlib import Path; m = runpy.run_path({str(SCRIPT)!r});"
-        f"print(m['create'](m['job_of_tick'](Path({str(manifests)!r}).read_text(), {name!r}),"
+        f"print(m['create'](m['job_of_tick'](Path({str(manifests)!r}).read_text(), {name!r}, 'its-uid'),"
         f" Path({str(api.account)!r})))"
     )
     where = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api.port)}
@@ -92,23 +92,41 @@ def test_a_tick_creates_the_rayjob_under_its_own_name_and_as_a_run_of_its_own(
     api_server, manifests
 ):
     ended = tick(api_server, manifests, "orchestrator-schedule-29012345")
-    assert (ended.returncode, ended.stdout) == (0, "orchestrator-schedule-29012345: created\n")
+    assert (ended.returncode, ended.stdout) == (0, "orchestrator-schedule-29012345-run: created\n")
     ((path, authorization, body),) = api_server.received
     assert path == "/apis/ray.io/v1/namespaces/tuning/rayjobs?fieldValidation=Strict"
     assert authorization == "Bearer secret"
-    assert body["spec"]["entrypoint"].endswith("--set name=orchestrator-schedule-29012345")
+    assert body["spec"]["entrypoint"].endswith("--set name=orchestrator-schedule-29012345-run")
+    assert body["metadata"]["name"] != "orchestrator-schedule-29012345", (
+        "KubeRay would take the tick's Job for the one that submits"
+    )
     assert faults([body]) == []
+
+
+def test_a_rayjob_goes_with_its_tick_s_job_and_without_a_right_to_delete(api_server, manifests):
+    tick(api_server, manifests, "schedule-1")
+    ((_, _, body),) = api_server.received
+    assert body["metadata"]["ownerReferences"] == [
+        {"apiVersion": "batch/v1", "kind": "Job", "name": "schedule-1", "uid": "its-uid"}
+    ]  # no blockOwnerDeletion: that one asks for rights over the owner
+    (schedule,) = (each for each in rendered(SCRIPT.parent) if each["kind"] == "CronJob")
+    jobs = schedule["spec"]["jobTemplate"]["spec"]
+    assert "ttlSecondsAfterFinished" not in jobs, "it would end runs that last longer"
+    (container,) = jobs["template"]["spec"]["containers"]
+    fields = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
+    assert container["command"][-2:] == ["$(TICK)", "$(TICK_UID)"]
+    assert fields["TICK_UID"] == "metadata.labels['controller-uid']"
 
 
 def test_a_tick_that_is_tried_again_finds_its_rayjob_and_succeeds(api_server, manifests):
     api_server.answer = 409
-    assert tick(api_server, manifests, "schedule-1").stdout == "schedule-1: there already\n"
+    assert tick(api_server, manifests, "schedule-1").stdout == "schedule-1-run: there already\n"
 
 
 def test_a_refusal_is_said_and_fails_the_tick(api_server, manifests):
     api_server.answer = 403
     ended = tick(api_server, manifests, "schedule-1")
-    assert (ended.returncode, ended.stderr) == (1, "schedule-1: 403 because\n")
+    assert (ended.returncode, ended.stderr) == (1, "schedule-1-run: 403 because\n")
 
 
 def test_manifests_without_a_rayjob_are_refused(api_server, manifests):
@@ -121,4 +139,4 @@ def test_manifests_without_a_rayjob_are_refused(api_server, manifests):
 def test_a_long_tick_s_name_keeps_its_end_and_fits(api_server, manifests):
     tick(api_server, manifests, "evaluate-" * 6 + "29012345")
     name = api_server.received[0][2]["metadata"]["name"]
-    assert len(name) <= 47 and name.endswith("29012345") and name[0].isalnum()
+    assert len(name) <= 47 and name.endswith("29012345-run") and name[0].isalnum()

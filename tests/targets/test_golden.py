@@ -34,7 +34,7 @@ FULL_KUBERAY = (
     " memory: 2Gi, workers: [{name: small, replicas: 2, min_replicas: 1, max_replicas: 8, cpus: 4, memory: 8Gi},"
     " {name: gpu, gpus: 1, memory: 16G, node_selector: {pool: gpu}}], autoscaling: true,"
     " tolerations: [{key: nvidia.com/gpu, effect: NoSchedule}], environment: {HTTPS_PROXY: 'http://proxy:3128'},"
-    " secrets: [tracking], queue: team, retries: 5, time_limit_seconds: 7200, ttl_seconds: 60}"
+    " secrets: [tracking], retries: 5, time_limit_seconds: 7200, ttl_seconds: 600}"
 )
 CASES = {
     "local.sh": ("local", ()),

@@ -1,8 +1,7 @@
-"""The target kuberay: k8s/ filled in as data, and what is asked of an API server (here a stand-in)."""
+"""The target kuberay: what is asked of an API server (here a stand-in)."""
 
 from __future__ import annotations
 
-import copy
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,13 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from orchestrator.config.targets import KubeRayOptions
-from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
-from orchestrator.targets import Job, SentFile, Submission, kuberay
-from orchestrator.targets.rayjob import manifests, resource_name
-from tests.deployment.validators import ROOT, pods
+from orchestrator.errors import PlaceError, RunExistsError, UnknownNameError
+from orchestrator.targets import Job, SentFile, kuberay
+from tests.deployment.validators import ROOT
 from tests.targets.api_server import (
     CONFIG_MAPS,
     PODS,
@@ -26,16 +22,7 @@ from tests.targets.api_server import (
     serving,
     write_kubeconfig,
 )
-
-TWO_GROUPS = [{"name": "small"}, {"name": "gpu", "gpus": 1, "node_selector": {"pool": "gpu"}}]
-
-
-def submission(
-    options: dict[str, Any], run: str = "digits", files: tuple[SentFile, ...] = ()
-) -> Submission:
-    read = KubeRayOptions.model_validate(options)
-    document = "name: digits\nmodel: mlp\n"
-    return Submission(run, document, files, read, read.storage or "", "/somewhere/runs")
+from tests.targets.submissions import to_kuberay
 
 
 @pytest.fixture
@@ -55,50 +42,8 @@ def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ApiServer]:
         yield server
 
 
-def test_what_is_not_asked_for_stays_as_it_is_in_k8s():
-    _, rayjob = manifests(submission({}))
-    bundled = yaml.safe_load((ROOT / "k8s/base/rayjob/rayjob.yaml").read_text(encoding="utf-8"))
-    theirs, ours = (
-        bundled["spec"]["rayClusterSpec"],
-        copy.deepcopy(rayjob["spec"]["rayClusterSpec"]),
-    )
-    for kept in ("rayVersion", "authOptions"):
-        assert ours[kept] == theirs[kept]
-    for (_, our), (_, their) in zip(pods(ours), pods(theirs), strict=True):
-        assert our["securityContext"] == their["securityContext"]
-        mine, its = our["containers"][0], their["containers"][0]
-        for kept in ("securityContext", "readinessProbe", "volumeMounts"):
-            assert mine[kept] == its[kept]
-
-
-def test_two_groups_of_workers_share_nothing():
-    _, rayjob = manifests(submission({"workers": TWO_GROUPS}))
-    small, gpu = rayjob["spec"]["rayClusterSpec"]["workerGroupSpecs"]
-    assert "nodeSelector" not in small["template"]["spec"]
-    assert gpu["template"]["spec"]["nodeSelector"] == {"pool": "gpu"}
-
-
-@pytest.mark.parametrize("run", ["Digits_2", "x" * 60, "9lives", "a.b", "__"])
-def test_any_run_s_name_becomes_a_name_that_kubernetes_takes(run):
-    name = resource_name(run)
-    assert len(name) <= 47 and name[0].isalpha() and name[-1].isalnum()
-    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
-    assert name != resource_name(run + "-")
-
-
-def test_a_secret_in_the_environment_is_refused():
-    with pytest.raises(ExperimentFileError, match="a manifest is no place for a secret"):
-        manifests(submission({"environment": {"TOKEN": "${ENV:TOKEN}"}}))
-
-
-def test_what_no_config_map_holds_is_named_with_its_size(tmp_path):
-    (tmp_path / "big.npz").write_bytes(bytes(1_200_000))
-    with pytest.raises(PlaceError, match=r"at most 1 MB .* 1\.2 MB"):
-        manifests(submission({}, files=(SentFile(tmp_path / "big.npz", "big.npz"),)))
-
-
 def test_a_job_goes_through_its_states(api, files):
-    job = kuberay.submit(submission({"namespace": "tuning"}, files=files))
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"}, files=files))
     assert job.handle == "kuberay://tuning/digits"
     owner = api.kept[f"{CONFIG_MAPS}/digits-experiment"]["metadata"]["ownerReferences"]
     assert owner[0]["uid"] == api.kept[f"{RAYJOBS}/digits"]["metadata"]["uid"]
@@ -110,7 +55,14 @@ def test_a_job_goes_through_its_states(api, files):
         ("Initializing", "", "queued"),
         ("Running", "PENDING", "queued"),
         ("Running", "RUNNING", "running"),
+        ("Running", "FAILED", "running"),
+        ("Running", "SUCCEEDED", "running"),
+        ("Running", "STOPPED", "running"),
         ("Retrying", "FAILED", "queued"),
+        ("Initializing", "FAILED", "queued"),
+        ("Waiting", "FAILED", "queued"),
+        ("Suspending", "RUNNING", "running"),
+        ("Suspended", "", "stopped"),
         ("Complete", "SUCCEEDED", "finished"),
         ("Complete", "STOPPED", "stopped"),
         ("Failed", "FAILED", "failed"),
@@ -125,28 +77,77 @@ def test_a_job_goes_through_its_states(api, files):
 
 
 def test_a_job_that_has_ended_is_replaced_and_one_under_way_is_not(api):
-    kuberay.submit(submission({"namespace": "tuning"}))
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
     with pytest.raises(RunExistsError, match="no RayJob of that name under way"):
-        kuberay.submit(submission({"namespace": "tuning"}))
+        kuberay.submit(to_kuberay({"namespace": "tuning"}))
     first = api.kept[f"{RAYJOBS}/digits"]
+    for deployment in ("Running", "Retrying"):
+        first["status"] = {"jobDeploymentStatus": deployment, "jobStatus": "FAILED"}
+        with pytest.raises(RunExistsError):
+            kuberay.submit(to_kuberay({"namespace": "tuning"}))
     first["status"] = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED"}
-    kuberay.submit(submission({"namespace": "tuning"}))
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
     assert api.kept[f"{RAYJOBS}/digits"]["metadata"]["uid"] != first["metadata"]["uid"]
 
 
+@pytest.mark.parametrize("requests", range(8))
+def test_a_replaced_job_has_its_config_map_whenever_the_old_one_is_collected(api, requests):
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    old = api.kept[f"{RAYJOBS}/digits"]
+    old["status"] = {"jobDeploymentStatus": "Failed", "jobStatus": "FAILED"}
+    api.slow_collector = requests
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    for _ in range(8):  # until the collector has come
+        kuberay.state(Job("kuberay", "tuning/digits"))
+    (owner,) = api.kept[f"{CONFIG_MAPS}/digits-experiment"]["metadata"]["ownerReferences"]
+    assert (
+        owner["uid"] == api.kept[f"{RAYJOBS}/digits"]["metadata"]["uid"] != old["metadata"]["uid"]
+    )
+
+
 def test_stopping_suspends_and_under_kueue_deletes(api):
-    job = kuberay.submit(submission({"namespace": "tuning"}))
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"}))
     kuberay.stop(job)
     assert kuberay.state(job).state == "stopped"
-    queued = kuberay.submit(submission({"namespace": "tuning", "queue": "team"}, run="other"))
+    queued = kuberay.submit(to_kuberay({"namespace": "tuning", "queue": "team"}, run="other"))
     api.kept[f"{RAYJOBS}/other"]["status"] = {"jobDeploymentStatus": "Suspended"}
     assert kuberay.state(queued).state == "queued", "Kueue has not let it in yet"
     kuberay.stop(queued)
     assert f"{RAYJOBS}/other" not in api.kept
 
 
+@pytest.fixture
+def lingering(api: ApiServer) -> list[Any]:
+    """A head that is there for as many looks as the list is long."""
+    labels = {"app.kubernetes.io/instance": "digits", "ray.io/node-type": "head"}
+    heads = [pod("digits-head", **labels)] * 2
+    api.kept[PODS] = lambda: [heads.pop()] if heads else []
+    return heads
+
+
+@pytest.mark.parametrize("queue", [{}, {"queue": "team"}])
+def test_stopping_returns_once_the_head_is_gone(api, lingering, queue):
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"} | queue))
+    kuberay.stop(job)
+    assert lingering == []
+
+
+def test_a_new_job_meets_no_driver_of_the_old_one(api, lingering):
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    api.kept[f"{RAYJOBS}/digits"]["status"] = {"jobDeploymentStatus": "Suspended"}
+    kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    assert lingering == []
+
+
+def test_a_cluster_that_does_not_end_is_said(api, lingering, monkeypatch):
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    monkeypatch.setattr(kuberay, "POLITE_SECONDS", 0)
+    with pytest.raises(PlaceError, match="digits-head is still there"):
+        kuberay.stop(job)
+
+
 def test_logs_are_the_submitter_s_latest_pod_s(api):
-    job = kuberay.submit(submission({"namespace": "tuning"}))
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"}))
     assert list(kuberay.logs(job, follow=False)) == []
     status = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
     api.kept[f"{RAYJOBS}/digits"]["status"] = status
@@ -155,6 +156,39 @@ def test_logs_are_the_submitter_s_latest_pod_s(api):
     api.kept[PODS] = [pod("old", day=1), pod("new", day=2)]
     api.kept[f"{PODS}/new/log"] = "0/4 trials\n4/4 trials\n"
     assert "".join(kuberay.logs(job, follow=False)) == "0/4 trials\n4/4 trials\n"
+
+
+def test_following_goes_on_with_the_pod_of_each_retry_until_the_job_has_ended(api):
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    rayjob = api.kept[f"{RAYJOBS}/digits"]
+
+    def first() -> str:
+        rayjob["status"] = {"jobDeploymentStatus": "Retrying", "jobStatus": "FAILED"}
+        api.kept[PODS] = [pod("first", day=1), pod("second", day=2)]
+        return "0/4 trials\n"
+
+    def second() -> str:
+        rayjob["status"] = {"jobDeploymentStatus": "Complete", "jobStatus": "SUCCEEDED"}
+        return "4/4 trials\n"
+
+    api.kept |= {f"{PODS}/first/log": first, f"{PODS}/second/log": second}
+    api.kept[PODS] = [pod("first", day=1)]
+    assert "".join(kuberay.logs(job, follow=True)) == "0/4 trials\n4/4 trials\n"
+    api.kept[PODS] = []
+    with pytest.raises(PlaceError, match="the submitter's Pod"):
+        list(kuberay.logs(job, follow=True))
+
+
+def test_a_log_that_breaks_off_is_one_sentence(api):
+    job = kuberay.submit(to_kuberay({"namespace": "tuning"}))
+    status = {"jobDeploymentStatus": "Running", "jobStatus": "RUNNING"}
+    api.kept[f"{RAYJOBS}/digits"]["status"] = status
+    api.kept[PODS] = [pod("new", day=1)]
+    api.kept[f"{PODS}/new/log"] = "0/4 trials\n"
+    output = kuberay.logs(job, follow=False)
+    api.cuts_off = True
+    with pytest.raises(PlaceError, match=r"expected an API server that answers\. Received: .*read"):
+        list(output)
 
 
 @pytest.mark.parametrize("name", ["tuning/nobody", "nobody", "a/b/c"])
@@ -166,20 +200,20 @@ def test_an_unknown_job_is_said(api, name):
 def test_what_the_server_refuses_is_said_in_its_words(api):
     api.refuses = 403
     with pytest.raises(PlaceError, match="403 rayjobs is forbidden: you may not"):
-        kuberay.submit(submission({"namespace": "tuning"}))
+        kuberay.submit(to_kuberay({"namespace": "tuning"}))
 
 
 def test_a_server_that_does_not_answer_is_said(tmp_path, monkeypatch):
     write_kubeconfig(tmp_path / "kubeconfig", 9)
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
     with pytest.raises(PlaceError, match="expected an API server that answers"):
-        kuberay.submit(submission({}))
+        kuberay.submit(to_kuberay({}))
 
 
 def test_a_missing_kubeconfig_is_said(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "none"))
     with pytest.raises(PlaceError, match="expected a kubeconfig"):
-        kuberay.submit(submission({}))
+        kuberay.submit(to_kuberay({}))
 
 
 def test_a_missing_client_is_one_sentence_with_how_to_get_it(tmp_path):

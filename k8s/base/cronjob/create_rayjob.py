@@ -1,7 +1,8 @@
-"""Create the RayJob of a tick of the schedule: ``create_rayjob.py MANIFESTS TICK``, in a Pod.
+"""Create the RayJob of a tick of the schedule: ``create_rayjob.py MANIFESTS TICK UID``, in a Pod.
 
 MANIFESTS is any rendered set that holds one RayJob. The RayJob and its run are named after the tick, so that each
-tick is a run of its own and a tick that is tried again creates nothing twice.
+tick is a run of its own and a tick that is tried again creates nothing twice. The tick's Job, of that UID, owns its
+RayJob: Kubernetes removes both together, and no account needs the right to.
 """
 
 from __future__ import annotations
@@ -19,16 +20,19 @@ import yaml
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LONGEST_NAME = 47  # KubeRay's: it adds to it for the cluster and its services
+MARK = "-run"  # KubeRay's Job that submits has the RayJob's name, which must not be the tick's
 
 
-def job_of_tick(manifests: str, tick: str) -> dict[str, Any]:
+def job_of_tick(manifests: str, tick: str, uid: str) -> dict[str, Any]:
     """Return the RayJob among ``manifests`` as the one of this tick."""
     jobs = [each for each in yaml.safe_load_all(manifests) if each and each["kind"] == "RayJob"]
     if len(jobs) != 1:
         sys.exit(f"expected one RayJob in the manifests. Received: {len(jobs)}.")
     job: dict[str, Any] = jobs[0]
-    name = tick[-LONGEST_NAME:].lstrip("-.")
-    job["metadata"] = {"name": name, "labels": job["metadata"].get("labels", {})}
+    name = tick[-(LONGEST_NAME - len(MARK)) :].lstrip("-.") + MARK
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": tick, "uid": uid}
+    labels = job["metadata"].get("labels", {})
+    job["metadata"] = {"name": name, "labels": labels, "ownerReferences": [owner]}
     job["spec"]["entrypoint"] += f" --set name={name}"
     return job
 
@@ -56,4 +60,5 @@ def create(job: dict[str, Any], account: Path = ACCOUNT) -> str:
 
 
 if __name__ == "__main__":
-    print(create(job_of_tick(Path(sys.argv[1]).read_text(encoding="utf-8"), sys.argv[2])))
+    rendered = Path(sys.argv[1]).read_text(encoding="utf-8")
+    print(create(job_of_tick(rendered, *sys.argv[2:])))

@@ -9,6 +9,9 @@ from pydantic import Field, model_validator
 from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, misfit
 from orchestrator.config.targets.place import Memory, PlaceOptions, Texts
 
+MOST_QUEUED_GROUPS = 6
+"""Kueue before 0.18 admits 8 sets of Pods; the head and the Pod that submits are two of them."""
+
 
 class TolerationOptions(Options):
     """A taint that the pods put up with."""
@@ -93,8 +96,23 @@ class KubeRayOptions(PlaceOptions):
         default=None, description="After this the job is ended."
     )
     ttl_seconds: Whole = Field(
-        default=3600, description="How long the finished RayJob stays to be looked at."
+        default=60,
+        description="How long the cluster of a run that has ended stays, GPUs included; the RayJob stays after it.",
     )
     most_megabytes: Count = Field(
         default=1, description="More than this is not sent: a ConfigMap holds no more."
     )
+
+    @model_validator(mode="after")
+    def _queued(self) -> KubeRayOptions:
+        if self.queue is None:
+            return self
+        if self.autoscaling:
+            expected = (
+                "expected no queue beside autoscaling: Kueue admits a fixed number of workers"
+            )
+            raise misfit(("target", "kuberay", "queue"), expected, self.queue)
+        if len(self.workers) > MOST_QUEUED_GROUPS:
+            expected = f"expected at most {MOST_QUEUED_GROUPS} groups beside a queue of Kueue"
+            raise misfit(("target", "kuberay", "workers"), expected, len(self.workers))
+        return self

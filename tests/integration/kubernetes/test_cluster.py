@@ -108,10 +108,16 @@ def test_a_tick_of_the_schedule_creates_its_rayjob_with_that_account(node: Node,
     node.apply([cronjob])
     name = names[0].rpartition("/")[2]
     assert name.startswith("orchestrator-schedule-")
-    assert node.kubectl(tuning, "logs", f"job/{name}") == f"{name}: created\n"
+    tick = name.removesuffix("-run")
+    assert tick != name, "the Job that submits would have the tick's name"
+    assert node.kubectl(tuning, "logs", f"job/{tick}") == f"{name}: created\n"
     created = json.loads(node.kubectl(tuning, "get", "rayjob", name, "--output=json"))
     assert created["spec"]["entrypoint"].endswith(f"--or-resume --set name={name}")
-    node.kubectl(tuning, "delete", "rayjobs", "--all")
+    node.kubectl(tuning, "delete", "job", tick)  # which owns its RayJob
+    deadline = time.monotonic() + 60
+    while node.kubectl(tuning, "get", "rayjobs", "--output=name") and time.monotonic() < deadline:
+        time.sleep(1)
+    assert node.kubectl(tuning, "get", "rayjobs", "--output=name") == ""
 
 
 def test_a_submitted_experiment_runs_in_pods_to_its_table(
