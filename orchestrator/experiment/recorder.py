@@ -94,8 +94,8 @@ class Recorder:
         for state in states_ahead(before):
             state.unlink()
         for trial in before.trials:
-            if trial.ending not in (None, "interrupted") and trial.trial not in again:
-                self._leaders.ended(trial.trial)
+            over = trial.ending not in (None, "interrupted") and trial.trial not in again
+            self._leaders.ended(trial.trial, for_good=over)
         for row in before.epochs:
             self._is_new(row["trial"], _name(row))
         for entry in before.journal:
@@ -106,7 +106,7 @@ class Recorder:
         """Note that a trial began."""
         self._warn_of_low_disk()
         self._running[spec.trial] = time.monotonic()
-        self._leaders.groups[spec.trial] = spec.group
+        self._leaders.started(spec.trial, spec.group)
         self._writer.trial_started(
             spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
         )
@@ -138,10 +138,11 @@ class Recorder:
         self._view.trial_ended(end)
         if self._plan.nursery is not None:
             self._leaders.set_best(end.trial, read_run(self._folder.path).best_of(end.trial))
-        if end.status != "interrupted":
+        over = end.status != "interrupted"
+        if over:
             self._last(end.trial).unlink(missing_ok=True)
             self._told.pop(end.trial, None)
-        self._leaders.ended(end.trial)
+        self._leaders.ended(end.trial, for_good=over)
 
     @property
     def paused_seconds(self) -> float:

@@ -43,6 +43,13 @@ class Told:
         self.recorder = Recorder(folder, self.plan, self.view, lambda: False)
         self.group = 1
 
+    def again(self):
+        """The next driver's recorder: the records are all it knows."""
+        self.recorder.close()
+        self.recorder.__exit__()
+        self.recorder = Recorder(self.folder, self.plan, self.view, lambda: False)
+        self.recorder.remember(read_run(self.folder.path))
+
     def trial(self, index, *values, status="finished", checkpoint=True, **about):
         """One trial from its start to its end, its best state saved as a worker does."""
         spec = replace(self.plan.trials[index], group=self.group)
@@ -157,6 +164,42 @@ def test_trials_that_were_running_at_the_end_are_interrupted_and_keep_their_best
     told.recorder.close()
     records = read_run(told.folder.path)
     assert [trial.status for trial in records.trials] == ["finished", "interrupted"]
+    assert told.kept == [1]
+
+
+def test_what_only_a_worker_knew_when_the_run_was_cut_off_can_win_after_a_resume(tell):
+    told = tell()
+    told.trial(0, 0.9, 0.9, 0.9)
+    told.trial(1, 0.8, status=None)  # its worker's last state, and best one, are of 0.95
+    told.again()
+    assert told.kept == [0, 1]
+    told.trial(1, 0.8, 0.95, checkpoint=False)  # told again, not written again
+    assert told.kept == [1]
+    assert told.recorder.verdict().checkpoint.name == "00001.npz"
+
+
+def test_a_checkpoint_that_is_missing_takes_no_others_place(tell):
+    told = tell()
+    told.trial(0, 0.5)
+    told.trial(1, 0.9, checkpoint=False)
+    told.trial(2, 0.4)
+    assert told.kept == [0]
+    assert told.recorder.verdict().checkpoint.name == "00000.npz"
+
+
+def test_a_trial_that_was_cut_off_and_does_not_go_on_can_win(tell):
+    told = tell()
+    told.trial(0, 0.9, status=None)
+    told.again()
+    assert told.recorder.verdict().checkpoint.name == "00000.npz"
+
+
+def test_a_trial_of_an_older_group_that_was_cut_off_keeps_no_checkpoint_beside_the_best(tell):
+    told = tell()
+    told.trial(0, 0.9, status=None)
+    told.group = 2
+    told.trial(1, 0.1)
+    told.recorder.ended(TrialEnd("00000", "interrupted", 1.0), None)
     assert told.kept == [1]
 
 
