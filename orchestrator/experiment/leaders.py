@@ -69,6 +69,11 @@ class Leaders:
         for name in dropped:
             self._checkpoint(name).unlink(missing_ok=True)
 
+    @property
+    def any_succeeded(self) -> bool:
+        """Whether a trial of the newest group has a best, be its checkpoint gone."""
+        return any(self.groups.get(trial, 1) == self._newest for trial in self.best)
+
     def _ranked(self, trials: Iterable[str]) -> list[str]:
         """Return those that have a best, best first, the newest group's before older ones'."""
         sign = -1.0 if self._plan.mode == "max" else 1.0

@@ -181,9 +181,12 @@ class Recorder:
 
         first = self._leaders.first()
         if first is None:
+            if self._leaders.any_succeeded:
+                self.not_judged(f"no trial's state is left in {self._folder.checkpoints}")
             return None
         self._view.note(f"examining trial {first.stem}: recalibrating, validating, testing")
-        return Verdict(first.resolve(), self._folder.best.resolve())
+        slowest = self._tally.pulse.slowest_epoch
+        return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's scores."""
@@ -193,7 +196,7 @@ class Recorder:
     def not_judged(self, why: str) -> None:
         """Note that the winner could not be examined; its trial stays the best."""
         self.event("not_examined", why=why)
-        self._view.note(f"the winner could not be examined: {why}")
+        self._view.note(f"the winner could not be examined: {why}; resume tries again")
 
     def close(self) -> None:
         """Note the trials that were running when the run ended early."""

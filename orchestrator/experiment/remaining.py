@@ -33,7 +33,7 @@ class Resumed:
 
     ``records`` is what happened so far; ``scheduler`` has seen it; ``endings`` are of trials that the scheduler had
     stopped when the driver died before it could write that down. All are empty for a new run. ``extension`` is to be
-    written down before anything else.
+    written down before anything else. ``reason`` is why a run had ended early of which the winner alone is left.
     """
 
     prepared: Prepared
@@ -41,6 +41,7 @@ class Resumed:
     scheduler: Scheduler | None = None
     endings: tuple[TrialEnd, ...] = ()
     extension: Extension | None = None
+    reason: str | None = None
 
     def sitting(self, stopping: Callable[[], bool]) -> Sitting:
         """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""

@@ -37,10 +37,14 @@ class Report:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which checkpoint the last examination takes, and where the model goes."""
+    """Which checkpoint the last examination takes, and where the model goes.
+
+    ``slowest_epoch`` is the longest that an epoch of the run took, in seconds: how long to wait goes by it.
+    """
 
     checkpoint: Path
     best: Path
+    slowest_epoch: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ class Listener(Protocol):
         """Wait until ``needed`` bytes fit into the run's folder; return whether that took waiting."""
 
     def verdict(self) -> Verdict | None:
-        """Return what to examine once every trial has ended; None where no trial succeeded."""
+        """Return what to examine once every trial has ended; None where no trial can be, which it then tells."""
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's examination."""
