@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from orchestrator.experiment.disk import DiskWait, LowDisk
 from orchestrator.experiment.gaps import incomplete_trials, states_ahead
 from orchestrator.experiment.leaders import Leaders
+from orchestrator.experiment.spending import seconds_of_trials
 from orchestrator.records import (
     Pen,
     RunFolder,
@@ -68,6 +69,7 @@ class Recorder:
         self._writer = RunWriter(folder, pen, self._tally)
         self._leaders = Leaders(folder, plan)
         self._running: dict[str, float] = {}
+        self._before: dict[str, float] = {}
         self._told: dict[str, set[object]] = {}
 
     def __enter__(self) -> Self:
@@ -89,6 +91,7 @@ class Recorder:
         self._leaders.remember(before)
         self._folder.sweep()
         again = incomplete_trials(before, self._plan)
+        self._before = seconds_of_trials(before, again)
         for name in again:
             self._last(name).unlink(missing_ok=True)
         for state in states_ahead(before):
@@ -105,7 +108,7 @@ class Recorder:
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
         self._warn_of_low_disk()
-        self._running[spec.trial] = time.monotonic()
+        self._running[spec.trial] = self._clock() - self._before.get(spec.trial, 0.0)
         self._leaders.started(spec.trial, spec.group)
         self._writer.trial_started(
             spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
@@ -201,7 +204,11 @@ class Recorder:
     def close(self) -> None:
         """Note the trials that were running when the run ended early."""
         for trial, since in list(self._running.items()):
-            self.ended(TrialEnd(trial, "interrupted", time.monotonic() - since), None)
+            self.ended(TrialEnd(trial, "interrupted", self._clock() - since), None)
+
+    def _clock(self) -> float:
+        """Return seconds that stand still while the run waits for a disk."""
+        return time.monotonic() - self.paused_seconds
 
     def _is_new(self, trial: str, name: object) -> bool:
         """Return whether the records lack what a worker tells: one that took a trial up again may tell it twice."""

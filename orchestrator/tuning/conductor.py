@@ -89,7 +89,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Pass a report on; have the winner examined after the last trial."""
         report: Report = result["report"]
-        if self._stage.heard(report, float(result["time_total_s"])):
+        if self._stage.heard(report):
             return str(TrialScheduler.CONTINUE)
         self._trials.pop(report.trial, None)
         worker = trial.temporary_state.ray_actor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -48,13 +48,22 @@ class Verdict:
 
 
 @dataclass(frozen=True)
+class SpentOnTrial:
+    """What earlier sittings spent on a trial: its seconds in training, and the failures it was tried again after."""
+
+    seconds: float = 0.0
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True)
 class Spent:
-    """What earlier sittings of a run have spent of its limits."""
+    """What earlier sittings of a run have spent of its limits, ``on`` each trial that goes on too."""
 
     seconds: float = 0.0
     trials: int = 0
     epochs: int = 0
     failed: int = 0
+    on: Mapping[str, SpentOnTrial] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -67,7 +76,7 @@ class Sitting:
 
     cores: int
     scheduler: Scheduler | None = None
-    spent: Spent = Spent()
+    spent: Spent = field(default_factory=Spent)
     stopping: Callable[[], bool] = bool
 
 

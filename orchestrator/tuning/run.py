@@ -50,9 +50,11 @@ def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outc
         examination = Examination(listener, sitting.stopping)
         while not stage.over and not sitting.stopping():
             rounds.run_one(Conductor(stage, examination), sitting)
-        if stage.over and not examination.settled:
+        over = stage.over
+        if over and not examination.settled:
             examination.by_a_new_one(partial(_Examiner, job))
-    return Outcome(stage.over and examination.settled, stage.reason)
+        stage.cut_off()
+    return Outcome(over and examination.settled, stage.reason)
 
 
 @dataclass(frozen=True)

@@ -74,4 +74,4 @@ class Play:
              "metrics": {"loss": 1.0, "val_accuracy": value}}
             for epoch in epochs
         ]  # fmt: skip
-        return self.stage.heard(Report(trial, Progress(rows=rows, **ending), failure, {}), 1.0)
+        return self.stage.heard(Report(trial, Progress(rows=rows, **ending), failure, {}))
