@@ -23,7 +23,7 @@ def spent(records: RunRecords, plan: Plan) -> Spent:
     seconds = seconds_of_trials(records, incomplete_trials(records, plan))
     failures = _failures(records)
     return Spent(
-        seconds=records.seconds,
+        seconds=_seconds_unpaused(records),
         trials=len(over),
         epochs=len(records.epochs),
         failed=sum(trial.status == "failed" for trial in over),
@@ -35,6 +35,12 @@ def spent(records: RunRecords, plan: Plan) -> Spent:
             if trial.trial in pending
         },
     )
+
+
+def _seconds_unpaused(records: RunRecords) -> float:
+    """Return how long a run was worked on, without its waits for room on a disk."""
+    paused = (float(event["seconds"]) for event in records.events if event["event"] == "paused")
+    return max(0.0, records.seconds - sum(paused))
 
 
 def seconds_of_trials(records: RunRecords, anew: AbstractSet[str]) -> dict[str, float]:

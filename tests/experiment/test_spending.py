@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from orchestrator.experiment.resuming import prepare_to_resume
@@ -57,3 +59,13 @@ def test_a_trial_that_is_trained_again_from_its_start_has_all_of_its_time(cut_of
     rows = cut_off.folder.epochs_file.read_text().splitlines(keepends=True)
     cut_off.folder.epochs_file.write_text("".join(row for row in rows[:4] + rows[5:]))
     assert spent(cut_off).on["00002"].seconds == 0.0
+
+
+def test_waits_for_a_disk_do_not_count_towards_the_time_of_the_run(cut_off):
+    at = "2026-11-22T08:{:02}:00.000+00:00".format
+    times = [("run_started", 0), ("paused", 40), ("run_interrupted", 50), ("run_started", 55)]
+    lines = [{"event": event, "time": at(minute)} for event, minute in times]
+    lines[1] |= {"why": "disk full", "seconds": 1800.0}
+    lines.append({"event": "run_interrupted", "time": at(58)})
+    cut_off.folder.events_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert spent(cut_off).seconds == 53 * 60 - 1800
