@@ -115,14 +115,14 @@ class Recorder:
         )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 
-    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Note finished epochs."""
+    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Note finished epochs; return how many were not told before."""
         rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
-        if not rows:
-            return
-        self._writer.epochs(rows)
-        self._leaders.epochs(rows)
-        self._view.epochs(rows)
+        if rows:
+            self._writer.epochs(rows)
+            self._leaders.epochs(rows)
+            self._view.epochs(rows)
+        return len(rows)
 
     def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Note what was asked of babysat trials, what was done and what it did."""

@@ -98,8 +98,8 @@ class Listener(Protocol):
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
 
-    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Note finished epochs: {trial, epoch, metrics, seconds}."""
+    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Note finished epochs: {trial, epoch, metrics, seconds}; return how many were not told before."""
 
     def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Note what was asked of babysat trials, what was done and what it did."""

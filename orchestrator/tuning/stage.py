@@ -89,8 +89,7 @@ class Stage:
             self._queue.leave(trial)
             return False
         if progress.rows:
-            self._listener.epochs(progress.rows)
-            self._limits.epochs += len(progress.rows)
+            self._limits.epochs += self._listener.epochs(progress.rows)
         if progress.journal:
             self._listener.journal(progress.journal)
         for branch in progress.branches:

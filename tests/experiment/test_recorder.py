@@ -226,7 +226,7 @@ def test_epochs_that_a_worker_tells_again_are_written_once(tell):
     told = tell()
     told.trial(0, 0.5, 0.6, status=None)
     row = {"trial": "00000", "metrics": {"loss": 1.0, "val_accuracy": 0.9}, "seconds": 0.1}
-    told.recorder.epochs([row | {"epoch": 2}, row | {"epoch": 3}])
+    assert told.recorder.epochs([row | {"epoch": 2}, row | {"epoch": 3}]) == 1
     records = read_run(told.folder.path)
     assert [line["epoch"] for line in records.epochs_of("00000")] == [1, 2, 3]
     assert records.best_of("00000") == (3, 0.9)

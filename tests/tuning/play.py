@@ -28,7 +28,10 @@ class Heard:
         self.begun.append(spec.trial)
 
     def epochs(self, rows):
-        self.rows += rows
+        known = {(row["trial"], row["epoch"]) for row in self.rows}
+        new = [row for row in rows if (row["trial"], row["epoch"]) not in known]
+        self.rows += new
+        return len(new)
 
     def ended(self, end, traceback):
         assert end.trial not in self.ends, "a trial ends once"

@@ -192,3 +192,15 @@ def test_a_run_that_is_asked_to_stop_writes_down_what_its_trials_spent():
     play.stage.cut_off()
     spent = {name: (end.status, end.seconds, end.attempts) for name, end in play.heard.ends.items()}
     assert spent == {"00000": ("interrupted", 160.0, 2), "00001": ("interrupted", 5.0, 2)}
+
+
+def test_epochs_that_a_trial_tells_again_count_once():
+    play = Play(1, limits={"max_epochs": 4})
+    play.begin()
+    play.report("00000", 1, 2)
+    play.stage.lost("00000", DIED)
+    play.time = 5.0
+    play.begin()
+    assert play.report("00000", 1, 2, 3)
+    assert not play.report("00000", 4)
+    assert "max_epochs" in play.stage.reason
