@@ -187,17 +187,20 @@ class Recorder:
             if self._leaders.any_succeeded:
                 self.not_judged(f"no trial's state is left in {self._folder.checkpoints}")
             return None
+        self._tally.examines(f"trial {first.stem}")
         self._view.note(f"examining trial {first.stem}: recalibrating, validating, testing")
         slowest = self._tally.pulse.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's scores."""
+        self._tally.examines(None)
         trial = str(metrics["trial"])
         self._writer.event("winner", metric=self._leaders.best[trial][1], **metrics)
 
     def not_judged(self, why: str) -> None:
         """Note that the winner could not be examined; its trial stays the best."""
+        self._tally.examines(None)
         self.event("not_examined", why=why)
         self._view.note(f"the winner could not be examined: {why}; resume tries again")
 
