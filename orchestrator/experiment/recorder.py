@@ -164,8 +164,8 @@ class Recorder:
         self._view.note(f"out of memory: {trials} at once from here on")
 
     def wait_for_disk(self, needed: int) -> bool:
-        """Wait until ``needed`` bytes fit into the run's folder; return whether that took waiting."""
-        return self._disk.wait(needed)
+        """Wait until ``needed`` bytes fit into the run's folder; return whether they did not, now or just before."""
+        return self._disk.is_or_was_full(needed)
 
     def paused(self, why: str) -> None:
         """Tell that the run waits for room on the disk; it cannot be written down yet."""

@@ -114,7 +114,10 @@ class Listener(Protocol):
         """Note that only so many trials train at once from here on."""
 
     def wait_for_disk(self, needed: int) -> bool:
-        """Wait until ``needed`` bytes fit into the run's folder; return whether that took waiting."""
+        """Wait until ``needed`` bytes (0: nobody knows) fit into the run's folder.
+
+        Return whether they did not, now or just before: the disk's fault, not the trial's.
+        """
 
     def verdict(self) -> Verdict | None:
         """Return what to examine once every trial has ended; None where no trial can be, which it then tells."""
