@@ -96,7 +96,7 @@ class DiskWait:
 
 LOW = (2**30, 2**27)
 """Bytes free below which a run warns, once for each."""
-WARN_SECONDS = 10.0
+WARN_SECONDS = 60.0
 
 
 class LowDisk:
@@ -109,7 +109,7 @@ class LowDisk:
         self._below = math.inf
 
     def warning(self) -> str | None:
-        """Return a sentence where the room left has sunk below another threshold; it looks every ten seconds."""
+        """Return a sentence where the room left has sunk below another threshold; it looks once a minute."""
         if self._now() - self._looked < WARN_SECONDS:
             return None
         self._looked = self._now()

@@ -117,6 +117,7 @@ class Recorder:
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Note finished epochs; return how many were not told before."""
+        self._warn_of_low_disk()
         rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
         if rows:
             self._writer.epochs(rows)

@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
+from orchestrator.experiment import disk
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.records import RunFolder, TrialEnd, read_run
 from orchestrator.strategies import make_plan
@@ -230,3 +231,13 @@ def test_epochs_that_a_worker_tells_again_are_written_once(tell):
     records = read_run(told.folder.path)
     assert [line["epoch"] for line in records.epochs_of("00000")] == [1, 2, 3]
     assert records.best_of("00000") == (3, 0.9)
+
+
+def test_it_warns_of_a_disk_that_fills_up_while_trials_train(tell, monkeypatch):
+    monkeypatch.setattr(disk, "WARN_SECONDS", 0.0)
+    told = tell()
+    told.trial(0, 0.5, status=None)
+    monkeypatch.setattr(disk, "LOW", (2**60,))
+    told.recorder.epochs([])
+    notes = [note for event, *rest in told.view.told if event == "note" for note in rest]
+    assert any("left for" in note for note in notes)
