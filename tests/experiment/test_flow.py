@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.experiment import resume, run
+from orchestrator.errors import RunExistsError
+from orchestrator.experiment import changed_since, resume, run
 from orchestrator.records import TrialEnd
 from orchestrator.tuning.job import Outcome
 
@@ -94,3 +95,41 @@ def test_a_finished_run_without_any_state_to_examine_says_so_and_is_over(tuner, 
     assert "no trial's state is left" in told["why"]
     resume(first.path, progress=False)
     assert len(tuner.trained) == 1
+
+
+def test_or_resume_begins_a_run_goes_on_with_it_and_returns_it(tuner, asked):
+    tuner.most = 1
+    assert run(asked, progress=False, or_resume=True).status == "interrupted"
+    tuner.most = 99
+    ended = run(asked, progress=False, or_resume=True)
+    assert (ended.status, ended.best.trial) == ("finished", "00002")
+    again = run(asked, progress=False, or_resume=True)
+    assert (again.status, again.best) == ("finished", ended.best)
+    assert tuner.trained == [["00000", "00001", "00002"], ["00001", "00002"]]
+    with pytest.raises(RunExistsError):
+        run(asked, progress=False)
+
+
+def test_or_resume_of_a_changed_file_goes_by_the_record(tuner, asked):
+    tuner.most = 1
+    run(asked, progress=False, or_resume=True)
+    tuner.most = 99
+    changed = asked | {"epochs": 9, "caviar": {"num_samples": 99, "scheduler": "none"}}
+    ended = run(changed, progress=False, or_resume=True)
+    assert (len(ended.records.trials), ended.records.experiment["epochs"]) == (TRIALS, EPOCHS)
+
+
+def test_what_changed_since_a_run_began_is_told_by_its_keys(tuner, asked, tmp_path):
+    assert changed_since(asked) == (), "there is no run"
+    run(asked, progress=False)
+    assert changed_since(asked) == ()
+    caviar = {"num_samples": 9, "scheduler": "none"}
+    target = {"slurm": {"nodes": 2}}
+    changed = asked | {"epochs": 3, "caviar": caviar, "target": target}
+    assert changed_since(changed) == ("epochs", "caviar.num_samples")
+    assert changed_since(asked, ["limits.max_epochs=9"]) == ("limits.max_epochs",)
+    space = {"learning_rate": "loguniform(1e-2, 1)"}
+    assert changed_since(asked | {"search_space": space}) == ("search_space",)
+    (tmp_path / "space.yaml").write_text("learning_rate: loguniform(0.001, 1)\n")
+    assert changed_since(asked | {"search_space": str(tmp_path / "space.yaml")}) == ()
+    assert changed_since(asked | {"search_space": "./gone.yaml"}) == (), "no fault of the run"
