@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,7 +38,23 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     from orchestrator.experiment import run as run_experiment
 
     where = destination(format, output)
+    if or_resume:
+        _note_changes(file, overrides or ())
     conclude(run_experiment(file, overrides or (), or_resume=or_resume), where)
+
+
+def _note_changes(file: Path, overrides: Sequence[str]) -> None:
+    """Say on stderr in what the file differs from the run it goes on with, which is no reason to fail."""
+    from orchestrator.experiment import changed_since
+
+    changed = changed_since(file, overrides)
+    if changed:
+        keys = ", ".join(changed)
+        say(
+            f"the run goes by its record, from which {file} differs in: {keys}. To change a run:"
+            " orchestrator extend",
+            err=True,
+        )
 
 
 def conclude(ended: Run, where: Destination) -> None:

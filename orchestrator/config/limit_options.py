@@ -16,7 +16,7 @@ class LimitOptions(Options):
 
     max_trial_time: Time | None = Field(
         default=None,
-        description="Wall-clock time of a trial; one that does not come back by then is killed.",
+        description="Wall-clock time of a trial, over all its sittings; one that does not come back is killed.",
     )
     max_run_time: Time | None = Field(
         default=None, description="Wall-clock time of the run, over all its sittings."

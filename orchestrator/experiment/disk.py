@@ -16,6 +16,10 @@ from orchestrator.records import DiskFull, is_full
 LOOK_AGAIN_SECONDS = 1.0
 ROOM = 2**18
 """Bytes asked for beyond what did not fit, so that a run does not go on for one more line."""
+UNKNOWN = 2**24
+"""Bytes asked for where nobody knows what did not fit: a user's code wrote it. Less on a small disk."""
+JUST_SECONDS = 60.0
+"""For so long after a wait a disk was just full: a trial may have failed before, and be heard of later."""
 
 
 class Note(Protocol):
@@ -35,6 +39,7 @@ class DiskWait:
         self._folder = folder
         self._note = note
         self._stopping = stopping
+        self._room_since = -math.inf
         self.seconds = 0.0
 
     def wait(self, needed: int) -> bool:
@@ -50,8 +55,18 @@ class DiskWait:
             time.sleep(LOOK_AGAIN_SECONDS)
         seconds = time.monotonic() - began
         self.seconds += seconds
+        self._room_since = time.monotonic()
         self._note.went_on(why, seconds)
         return True
+
+    def is_or_was_full(self, needed: int) -> bool:
+        """Wait for ``needed`` bytes, 0 where nobody knows; return whether there was no room now or just before.
+
+        No other disk can be waited for here: what is full there is not full for this.
+        """
+        unknown = min(UNKNOWN, shutil.disk_usage(self._folder).total // 20)
+        waited = self.wait(needed or unknown)
+        return waited or time.monotonic() - self._room_since < JUST_SECONDS
 
     def write(self, action: Callable[[], object]) -> None:
         """Do what writes a file, as often as it takes to fit."""
@@ -83,7 +98,7 @@ class DiskWait:
 
 LOW = (2**30, 2**27)
 """Bytes free below which a run warns, once for each."""
-WARN_SECONDS = 10.0
+WARN_SECONDS = 60.0
 
 
 class LowDisk:
@@ -96,7 +111,7 @@ class LowDisk:
         self._below = math.inf
 
     def warning(self) -> str | None:
-        """Return a sentence where the room left has sunk below another threshold; it looks every ten seconds."""
+        """Return a sentence where the room left has sunk below another threshold; it looks once a minute."""
         if self._now() - self._looked < WARN_SECONDS:
             return None
         self._looked = self._now()

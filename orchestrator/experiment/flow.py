@@ -16,7 +16,7 @@ from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
-from orchestrator.experiment.resuming import driver, prepare_to_resume
+from orchestrator.experiment.resuming import driver, is_over, prepare_to_resume
 from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder
 from orchestrator.strategies import Plan
@@ -40,8 +40,7 @@ def run(
     read = read_experiment(experiment, overrides)
     folder = folder_of(read)
     if or_resume and folder.manifest_file.exists():
-        there = Run(folder, exact=True)
-        return there if there.status == "finished" else resume(folder.path, progress)
+        return resume(folder.path, progress)
     prepared = prepare(read)
     folder = _new_folder(prepared)
     with driving(folder) as driven:
@@ -50,10 +49,13 @@ def run(
 
 
 def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs") -> Run:
-    """Take a cut-off run up again where its records and checkpoints end, and return it; a finished one as it is."""
+    """Take a cut-off run up again where its records and checkpoints end, and return it.
+
+    A finished one is returned as it is, or has its winner examined where that could not be done.
+    """
     folder = RunFolder.open(run, storage)
     there = Run(folder, exact=True)
-    if there.status == "finished":
+    if is_over(there.records):
         return there
     with driving(folder) as driven:
         _trained(prepare_to_resume(folder), folder, driven, progress)
@@ -119,7 +121,8 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
                 view.note("stopping")
             recorder.close()
             over = "run_finished" if outcome.ended else "run_interrupted"
-            recorder.event(over, reason=outcome.reason or _named(sys.exception()))
+            reason = outcome.reason or resumed.reason or _named(sys.exception())
+            recorder.event(over, reason=reason)
         recorder.write(lambda: _write_tables(folder))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ class Leaders:
         self._folder = folder
         self._plan = plan
         self._kept: list[str] = []
+        self._open: set[str] = set()
         self.best: dict[str, tuple[int, float]] = {}
         self.groups: dict[str, int] = {}
 
@@ -44,23 +45,49 @@ class Leaders:
         if new is not None and is_better(new[1], old[1] if old else None, self._plan.mode):
             self.best[trial] = new
 
-    def ended(self, trial: str) -> None:
-        """Keep an ended trial's checkpoint where it is among the best, delete those that are no longer."""
+    def started(self, trial: str, group: int) -> None:
+        """Note that a trial is in training: its best may still change, and its state stays."""
+        self.groups[trial] = group
+        self._open.add(trial)
+        self._kept = [name for name in self._kept if name != trial]
+
+    def ended(self, trial: str, for_good: bool = True) -> None:
+        """Keep the best checkpoints of the trials that ended, delete those that are no longer among them.
+
+        One that may go on (not ``for_good``, in the newest group) keeps its own in any case: its last state may be of
+        an epoch, better than the records know, that it will tell again but whose checkpoint it will not write again.
+        """
+        goes_on = not for_good and self.groups.get(trial, 1) == self._newest
+        (self._open.add if goes_on else self._open.discard)(trial)
+        ranked = self._ranked({*self._kept, trial})
+        kept, files = [], 0
+        while ranked and files < max(1, self._plan.keep_checkpoints):
+            kept.append(ranked.pop(0))
+            files += self._checkpoint(kept[-1]).exists()  # what has none takes nobody's place
+        self._kept = kept
+        dropped = {trial, *ranked} - {*kept} - self._open
+        for name in dropped:
+            self._checkpoint(name).unlink(missing_ok=True)
+
+    @property
+    def any_succeeded(self) -> bool:
+        """Whether a trial of the newest group has a best, be its checkpoint gone."""
+        return any(self.groups.get(trial, 1) == self._newest for trial in self.best)
+
+    def _ranked(self, trials: Iterable[str]) -> list[str]:
+        """Return those that have a best, best first, the newest group's before older ones'."""
         sign = -1.0 if self._plan.mode == "max" else 1.0
-        candidates = [name for name in self._kept if name != trial]
-        candidates += [trial] if trial in self.best else []
-        candidates.sort(key=lambda n: (-self.groups.get(n, 1), sign * self.best[n][1], n))
-        self._kept = candidates[: max(1, self._plan.keep_checkpoints)]
-        if trial not in self._kept:
-            self._checkpoint(trial).unlink(missing_ok=True)
-        for dropped in candidates[len(self._kept) :]:
-            self._checkpoint(dropped).unlink(missing_ok=True)
+        known = (name for name in trials if name in self.best)
+        return sorted(known, key=lambda n: (-self.groups.get(n, 1), sign * self.best[n][1], n))
 
     def first(self) -> Path | None:
         """Return the checkpoint of the newest group's best trial that has one."""
-        newest = max(self.groups.values(), default=1)
-        ranked = (trial for trial in self._kept if self.groups.get(trial, 1) == newest)
+        ranked = (trial for trial in self._kept if self.groups.get(trial, 1) == self._newest)
         return next((file for file in map(self._checkpoint, ranked) if file.exists()), None)
+
+    @property
+    def _newest(self) -> int:
+        return max(self.groups.values(), default=1)
 
     def _checkpoint(self, trial: str) -> Path:
         return self._folder.checkpoints / f"{trial}.npz"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from orchestrator.experiment.disk import DiskWait, LowDisk
 from orchestrator.experiment.gaps import incomplete_trials, states_ahead
 from orchestrator.experiment.leaders import Leaders
+from orchestrator.experiment.spending import seconds_of_trials
 from orchestrator.records import (
     Pen,
     RunFolder,
@@ -68,6 +69,7 @@ class Recorder:
         self._writer = RunWriter(folder, pen, self._tally)
         self._leaders = Leaders(folder, plan)
         self._running: dict[str, float] = {}
+        self._before: dict[str, float] = {}
         self._told: dict[str, set[object]] = {}
 
     def __enter__(self) -> Self:
@@ -89,13 +91,14 @@ class Recorder:
         self._leaders.remember(before)
         self._folder.sweep()
         again = incomplete_trials(before, self._plan)
+        self._before = seconds_of_trials(before, again)
         for name in again:
             self._last(name).unlink(missing_ok=True)
         for state in states_ahead(before):
             state.unlink()
         for trial in before.trials:
-            if trial.ending not in (None, "interrupted") and trial.trial not in again:
-                self._leaders.ended(trial.trial)
+            over = trial.ending not in (None, "interrupted") and trial.trial not in again
+            self._leaders.ended(trial.trial, for_good=over)
         for row in before.epochs:
             self._is_new(row["trial"], _name(row))
         for entry in before.journal:
@@ -105,21 +108,22 @@ class Recorder:
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
         self._warn_of_low_disk()
-        self._running[spec.trial] = time.monotonic()
-        self._leaders.groups[spec.trial] = spec.group
+        self._running[spec.trial] = self._clock() - self._before.get(spec.trial, 0.0)
+        self._leaders.started(spec.trial, spec.group)
         self._writer.trial_started(
             spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
         )
         self._view.trial_started(spec.trial, spec.hyperparameters)
 
-    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Note finished epochs."""
+    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Note finished epochs; return how many were not told before."""
+        self._warn_of_low_disk()
         rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
-        if not rows:
-            return
-        self._writer.epochs(rows)
-        self._leaders.epochs(rows)
-        self._view.epochs(rows)
+        if rows:
+            self._writer.epochs(rows)
+            self._leaders.epochs(rows)
+            self._view.epochs(rows)
+        return len(rows)
 
     def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Note what was asked of babysat trials, what was done and what it did."""
@@ -138,10 +142,11 @@ class Recorder:
         self._view.trial_ended(end)
         if self._plan.nursery is not None:
             self._leaders.set_best(end.trial, read_run(self._folder.path).best_of(end.trial))
-        if end.status != "interrupted":
+        over = end.status != "interrupted"
+        if over:
             self._last(end.trial).unlink(missing_ok=True)
             self._told.pop(end.trial, None)
-        self._leaders.ended(end.trial)
+        self._leaders.ended(end.trial, for_good=over)
 
     @property
     def paused_seconds(self) -> float:
@@ -160,8 +165,8 @@ class Recorder:
         self._view.note(f"out of memory: {trials} at once from here on")
 
     def wait_for_disk(self, needed: int) -> bool:
-        """Wait until ``needed`` bytes fit into the run's folder; return whether that took waiting."""
-        return self._disk.wait(needed)
+        """Wait until ``needed`` bytes fit into the run's folder; return whether they did not, now or just before."""
+        return self._disk.is_or_was_full(needed)
 
     def paused(self, why: str) -> None:
         """Tell that the run waits for room on the disk; it cannot be written down yet."""
@@ -180,24 +185,34 @@ class Recorder:
 
         first = self._leaders.first()
         if first is None:
+            if self._leaders.any_succeeded:
+                self.not_judged(f"no trial's state is left in {self._folder.checkpoints}")
             return None
+        self._tally.examines(f"trial {first.stem}")
         self._view.note(f"examining trial {first.stem}: recalibrating, validating, testing")
-        return Verdict(first.resolve(), self._folder.best.resolve())
+        slowest = self._tally.pulse.slowest_epoch
+        return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's scores."""
+        self._tally.examines(None)
         trial = str(metrics["trial"])
         self._writer.event("winner", metric=self._leaders.best[trial][1], **metrics)
 
     def not_judged(self, why: str) -> None:
         """Note that the winner could not be examined; its trial stays the best."""
+        self._tally.examines(None)
         self.event("not_examined", why=why)
-        self._view.note(f"the winner could not be examined: {why}")
+        self._view.note(f"the winner could not be examined: {why}; resume tries again")
 
     def close(self) -> None:
         """Note the trials that were running when the run ended early."""
         for trial, since in list(self._running.items()):
-            self.ended(TrialEnd(trial, "interrupted", time.monotonic() - since), None)
+            self.ended(TrialEnd(trial, "interrupted", self._clock() - since), None)
+
+    def _clock(self) -> float:
+        """Return seconds that stand still while the run waits for a disk."""
+        return time.monotonic() - self.paused_seconds
 
     def _is_new(self, trial: str, name: object) -> bool:
         """Return whether the records lack what a worker tells: one that took a trial up again may tell it twice."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.experiment.prepared import Prepared
+from orchestrator.experiment.spending import spent
 from orchestrator.records import RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler
@@ -33,7 +34,7 @@ class Resumed:
 
     ``records`` is what happened so far; ``scheduler`` has seen it; ``endings`` are of trials that the scheduler had
     stopped when the driver died before it could write that down. All are empty for a new run. ``extension`` is to be
-    written down before anything else.
+    written down before anything else. ``reason`` is why a run had ended early of which the winner alone is left.
     """
 
     prepared: Prepared
@@ -41,23 +42,16 @@ class Resumed:
     scheduler: Scheduler | None = None
     endings: tuple[TrialEnd, ...] = ()
     extension: Extension | None = None
+    reason: str | None = None
 
     def sitting(self, stopping: Callable[[], bool]) -> Sitting:
         """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
-        from orchestrator.tuning.job import Sitting, Spent
+        from orchestrator.tuning.job import Sitting
 
-        before = self.records
-        if before is None:
+        if self.records is None:
             return Sitting(self.prepared.cores, stopping=stopping)
-        pending = {spec.trial for spec in self.prepared.plan.trials}
-        over = [trial for trial in before.trials if trial.trial not in pending]
-        spent = Spent(
-            seconds=before.seconds,
-            trials=len(over),
-            epochs=len(before.epochs),
-            failed=sum(trial.status == "failed" for trial in over),
-        )
-        return Sitting(self.prepared.cores, self.scheduler, spent, stopping)
+        before = spent(self.records, self.prepared.plan)
+        return Sitting(self.prepared.cores, self.scheduler, before, stopping)
 
 
 def remaining(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.catalog import code_fingerprint
@@ -13,22 +14,35 @@ from orchestrator.experiment.prepared import Prepared, prepare_again
 from orchestrator.experiment.remaining import Resumed, remaining
 from orchestrator.records import RunFolder, RunRecords, read_run
 from orchestrator.records.extensions import surroundings
+from orchestrator.training.session import checkpoint_file
 
 
 def prepare_to_resume(folder: RunFolder) -> Resumed:
     """Return what is left of a cut-off run, rebuilt from its records alone.
 
-    Its lock is held by the caller. Raises RunExistsError for a run that is finished, ExperimentFileError where its
+    Its lock is held by the caller. Raises RunExistsError for a run that is over, ExperimentFileError where its
     data or its model's code are no longer what they were.
     """
     records = read_run(folder.path, exact=True)
-    if records.status == "finished":
+    if is_over(records):
         raise RunExistsError(
             f"{records.name}: expected a run that was cut off. Received: a finished one."
         )
     prepared = prepare_again(recorded_experiment(records))
     _check_unchanged(prepared, records)
+    if records.status == "finished":
+        examined = replace(prepared, plan=replace(prepared.plan, trials=()))
+        return Resumed(examined, records, reason=records.standing.why)
     return remaining(prepared, records)
+
+
+def is_over(records: RunRecords) -> bool:
+    """Return whether nothing is left to do of a run: it is finished, and has a winner or nothing to examine."""
+    kept = records.folder.checkpoints
+    return records.status == "finished" and (
+        records.winner is not None
+        or not any(checkpoint_file(kept, trial.trial).exists() for trial in records.contenders)
+    )
 
 
 def recorded_experiment(records: RunRecords) -> Experiment:

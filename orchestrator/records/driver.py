@@ -37,9 +37,9 @@ def now() -> str:
 class Pulse:
     """What a heartbeat tells of the run: how far it has come, and whether it waits.
 
-    ``state`` is running, paused (``why`` says for what) or ended (its driver let go of it), ``since`` when it became
-    so; ``progressed`` is when a trial last began, finished an epoch or ended; ``trials`` are those planned so far;
-    ``slowest_epoch`` is in seconds.
+    ``state`` is running (``why``: what is examined after the last trial), paused (``why`` says for what) or ended (its
+    driver let go of it), ``since`` when it became so; ``progressed`` is when a trial last began, finished an epoch or
+    ended; ``trials`` are those planned so far; ``slowest_epoch`` is in seconds.
     """
 
     state: str = "running"

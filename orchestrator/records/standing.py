@@ -16,6 +16,8 @@ from orchestrator.records.folder import RunFolder
 NO_PROGRESS_SECONDS = 600.0
 NO_PROGRESS_EPOCHS = 5
 """A driver that lives is stuck after so many of its slowest epochs, but not before ten minutes."""
+NO_EPOCH_SECONDS = 7200.0
+"""Before the run's first epoch nobody knows how long one takes."""
 GIVEN_UP = "given up"
 """How the reason begins of a run that ended because too many of its trials failed."""
 _BEGINNINGS = ("run_started", "extended")
@@ -75,12 +77,18 @@ def _driven(seen: SeenDriver) -> Standing:
         return Standing("stuck", seen.driver.beat, silent)
     if pulse.state == "paused":
         return Standing("paused", pulse.since, pulse.why)
-    patience = max(NO_PROGRESS_SECONDS, NO_PROGRESS_EPOCHS * pulse.slowest_epoch)
+    if pulse.why:  # the winner's examination, which its driver ends where it lasts too long
+        return Standing("running", pulse.since, pulse.why)
     # Both times are the driver's own: another machine's clock says nothing about the time between.
     still = _seconds_since(pulse.progressed, seen.driver.beat) + seen.age
-    if still > patience:
+    if still <= max(NO_PROGRESS_SECONDS, NO_PROGRESS_EPOCHS * pulse.slowest_epoch):
+        return Standing("running", pulse.since)
+    if pulse.epochs:
         return Standing("stuck", pulse.progressed, f"no progress for {still:.0f} seconds")
-    return Standing("running", pulse.since)
+    why = f"no epoch yet for {still:.0f} seconds"
+    if still <= NO_EPOCH_SECONDS:
+        return Standing("running", pulse.since, why)
+    return Standing("stuck", pulse.progressed, why)
 
 
 def _seconds_since(first: str, last: str) -> float:

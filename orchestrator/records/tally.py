@@ -24,6 +24,7 @@ class Tally:
         self._trials: set[str] = set()
         self._open: set[str] = set()
         self._waiting: set[str] = set()
+        self._doing: str | None = None
 
     def begin(
         self, metric: str, mode: Mode, waiting: Collection[str], before: RunRecords | None = None
@@ -84,6 +85,11 @@ class Tally:
         self._progress(trials_done=self.pulse.trials_done + (status != "interrupted"))
         self._wait_or_go_on()
 
+    def examines(self, what: str | None) -> None:
+        """Have the heartbeat tell what is examined after the last trial; None: nothing any more."""
+        self._doing = None if what is None else f"examining {what}"
+        self._progress(why=self._doing)
+
     def pause(self, why: str) -> None:
         """Have the heartbeat tell that the run waits, and for what: room on the disk, say."""
         if (self.pulse.state, self.pulse.why) != ("paused", why):
@@ -92,7 +98,7 @@ class Tally:
     def go_on(self) -> None:
         """Have the heartbeat tell that the run does not wait any more."""
         if self.pulse.state == "paused":
-            self.pulse = replace(self.pulse, state="running", why=None, since=now())
+            self.pulse = replace(self.pulse, state="running", why=self._doing, since=now())
             self._progress()
 
     def _wait_or_go_on(self) -> None:

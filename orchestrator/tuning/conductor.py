@@ -6,8 +6,7 @@ stage. An exception in a Tune scheduler ends the run, so nothing here may raise 
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.redaction import redacted
-from orchestrator.tuning.failures import lost
-from orchestrator.tuning.job import Listener, Report
+from orchestrator.tuning.examination import Examination
+from orchestrator.tuning.failures import Failure, lost, of_a_task
+from orchestrator.tuning.job import Report, Verdict
 from orchestrator.tuning.stage import Stage
 
 KEEP_SECONDS = 30.0
@@ -66,16 +66,15 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
 
 
 class Conductor(FIFOScheduler):  # type: ignore[misc]
-    """Hears every report in the driver and passes it on; examines the winner when the last trial has ended."""
+    """Hears every report in the driver and passes it on; has the winner examined when the last trial has ended."""
 
     _supports_buffered_results = False
 
-    def __init__(self, stage: Stage, listener: Listener) -> None:
+    def __init__(self, stage: Stage, examination: Examination) -> None:
         super().__init__()
         self._stage = stage
-        self._listener = listener
+        self._examination = examination
         self._trials: dict[str, Any] = {}
-        self.judged = False
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave all behind, as PlannedTrials does."""
@@ -88,13 +87,14 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._stage.started(name)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Pass a report on; examine the winner after the last trial."""
+        """Pass a report on; have the winner examined after the last trial."""
         report: Report = result["report"]
-        if self._stage.heard(report, float(result["time_total_s"])):
+        if self._stage.heard(report):
             return str(TrialScheduler.CONTINUE)
         self._trials.pop(report.trial, None)
-        if self._stage.over:
-            self._judge(trial.temporary_state.ray_actor)
+        worker = trial.temporary_state.ray_actor
+        if self._stage.over and worker is not None:  # the last one, and still warm
+            self._examination.by_the_last(lambda verdict: _Examiner(worker, verdict))
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
@@ -114,15 +114,6 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         asked = [actor.keep.remote() for actor in actors if actor is not None]
         ray.wait(asked, num_returns=len(asked), timeout=KEEP_SECONDS) if asked else None
 
-    def _judge(self, worker: Any) -> None:
-        """Let the last, still warm, worker examine the winner."""
-        verdict = self._listener.verdict()
-        if verdict is not None and worker is not None:
-            with contextlib.suppress(ray.exceptions.RayError):  # a new worker gets another try
-                metrics = ray.get(worker.judge.remote(verdict))
-                self._listener.judged(metrics)
-                self.judged = True
-
 
 def _error_of(trial: Any) -> BaseException | None:
     """Return what Ray said of a trial's worker, None where it said nothing.
@@ -135,6 +126,33 @@ def _error_of(trial: Any) -> BaseException | None:
         return None
     said = Path(file).read_text(encoding="utf-8", errors="replace").partition("\n")[2]
     return ray.exceptions.RayError(said)  # type: ignore[no-any-return]
+
+
+class _Examiner:
+    """A trial's worker that examines the winner."""
+
+    def __init__(self, worker: Any, verdict: Verdict) -> None:
+        self._worker = worker
+        self._answer = worker.judge.remote(verdict)
+
+    def answer(self, seconds: float) -> Mapping[str, Any] | Failure | None:
+        """Return what it said."""
+        return answer_to(self._answer, seconds)
+
+    def end(self) -> None:
+        """Kill it: what an actor is doing cannot be cancelled."""
+        ray.kill(self._worker)
+
+
+def answer_to(asked: Any, seconds: float) -> Mapping[str, Any] | Failure | None:
+    """Return what Ray was asked for, or what befell it; None where neither is known after ``seconds``."""
+    if not ray.wait([asked], timeout=seconds)[0]:
+        return None
+    try:
+        found: Mapping[str, Any] = ray.get(asked)
+    except ray.exceptions.RayError as error:
+        return of_a_task(error)
+    return found
 
 
 class Watch(tune.Callback):  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import re
 import traceback
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
@@ -81,12 +82,14 @@ def of_a_task(error: ray.exceptions.RayError) -> Failure:
 
 
 class Attempts:
-    """Counts the tries of each trial in training and says when the next one is."""
+    """Counts the tries of each trial in training, those ``before`` included, and says when the next one is."""
 
-    def __init__(self, options: RetryOptions) -> None:
+    def __init__(
+        self, options: RetryOptions, before: Mapping[str, Sequence[Failure]] | None = None
+    ) -> None:
         self._times = options.times
         self._wait = options.wait.seconds or 0.0
-        self._before: dict[str, list[Failure]] = {}
+        self._before = {trial: list(failures) for trial, failures in (before or {}).items()}
 
     def wait_after(self, trial: str, failure: Failure) -> float | None:
         """Return the seconds until a trial is tried again; None where that would be no use.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -37,20 +37,33 @@ class Report:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Which checkpoint the last examination takes, and where the model goes."""
+    """Which checkpoint the last examination takes, and where the model goes.
+
+    ``slowest_epoch`` is the longest that an epoch of the run took, in seconds: how long to wait goes by it.
+    """
 
     checkpoint: Path
     best: Path
+    slowest_epoch: float = 0.0
+
+
+@dataclass(frozen=True)
+class SpentOnTrial:
+    """What earlier sittings spent on a trial: its seconds in training, and the failures it was tried again after."""
+
+    seconds: float = 0.0
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True)
 class Spent:
-    """What earlier sittings of a run have spent of its limits."""
+    """What earlier sittings of a run have spent of its limits, ``on`` each trial that goes on too."""
 
     seconds: float = 0.0
     trials: int = 0
     epochs: int = 0
     failed: int = 0
+    on: Mapping[str, SpentOnTrial] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ class Sitting:
 
     cores: int
     scheduler: Scheduler | None = None
-    spent: Spent = Spent()
+    spent: Spent = field(default_factory=Spent)
     stopping: Callable[[], bool] = bool
 
 
@@ -85,8 +98,8 @@ class Listener(Protocol):
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
 
-    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Note finished epochs: {trial, epoch, metrics, seconds}."""
+    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Note finished epochs: {trial, epoch, metrics, seconds}; return how many were not told before."""
 
     def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Note what was asked of babysat trials, what was done and what it did."""
@@ -101,10 +114,13 @@ class Listener(Protocol):
         """Note that only so many trials train at once from here on."""
 
     def wait_for_disk(self, needed: int) -> bool:
-        """Wait until ``needed`` bytes fit into the run's folder; return whether that took waiting."""
+        """Wait until ``needed`` bytes (0: nobody knows) fit into the run's folder.
+
+        Return whether they did not, now or just before: the disk's fault, not the trial's.
+        """
 
     def verdict(self) -> Verdict | None:
-        """Return what to examine once every trial has ended; None where no trial succeeded."""
+        """Return what to examine once every trial has ended; None where no trial can be, which it then tells."""
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's examination."""

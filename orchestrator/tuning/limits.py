@@ -10,6 +10,8 @@ from orchestrator.tuning.job import Spent
 
 GRACE_SECONDS = 10.0
 """How long a trial may overstay beyond its longest report before it counts as hung."""
+START_SECONDS = 120.0
+"""How long one that was taken up again, and has not reported since, may: its worker may have to start."""
 
 
 @dataclass
@@ -88,4 +90,6 @@ class Limits:
         over = [] if closed_at is None else [now - closed_at]
         if self.options.max_trial_time is not None:
             over.append(clock.seconds(now) - (self.options.max_trial_time.seconds or 0.0))
-        return max(over, default=0.0) > max(GRACE_SECONDS, 2 * clock.longest)
+        starts = clock.before > 0.0 and clock.heard == clock.since
+        grace = START_SECONDS if starts else GRACE_SECONDS
+        return max(over, default=0.0) > max(grace, 2 * clock.longest)

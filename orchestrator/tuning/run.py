@@ -6,7 +6,9 @@ import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import ray
@@ -14,10 +16,17 @@ from ray import tune
 
 from orchestrator.strategies import Plan
 from orchestrator.tuning.cluster import running_ray
-from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAsked, Watch
+from orchestrator.tuning.conductor import (
+    Conductor,
+    PlannedTrials,
+    StopWhenAsked,
+    Watch,
+    answer_to,
+)
 from orchestrator.tuning.domains import to_tune_space
-from orchestrator.tuning.failures import Failure, of_a_task
-from orchestrator.tuning.job import Job, Listener, Outcome, Sitting
+from orchestrator.tuning.examination import Examination
+from orchestrator.tuning.failures import Failure
+from orchestrator.tuning.job import Job, Listener, Outcome, Sitting, Verdict
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.worker import Worker
@@ -38,13 +47,14 @@ def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outc
         scratch_folder("orchestrator-tune-") as scratch,
     ):
         rounds = _Rounds(plan, job, stage, scratch)
-        conductor = Conductor(stage, listener)
+        examination = Examination(listener, sitting.stopping)
         while not stage.over and not sitting.stopping():
-            conductor = Conductor(stage, listener)
-            rounds.run_one(conductor, sitting)
-        if stage.over and not conductor.judged:
-            _judge_in_new_worker(job, listener)
-    return Outcome(stage.over, stage.reason)
+            rounds.run_one(Conductor(stage, examination), sitting)
+        over = stage.over
+        if over and not examination.settled:
+            examination.by_a_new_one(partial(_Examiner, job))
+        stage.cut_off()
+    return Outcome(over and examination.settled, stage.reason)
 
 
 @dataclass(frozen=True)
@@ -88,23 +98,20 @@ class _Rounds:
         )
 
 
-def _judge_in_new_worker(job: Job, listener: Listener) -> None:
-    """Examine the winner where the last worker is gone, or could not."""
-    verdict = listener.verdict()
-    if verdict is None:
-        return
+class _Examiner:
+    """A new worker that examines the winner: the last trial's is gone, or could not."""
 
-    @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
-    def examine() -> dict[str, Any]:
-        return job.open().judge(verdict.checkpoint, verdict.best)
+    def __init__(self, job: Job, verdict: Verdict) -> None:
+        @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
+        def examine() -> dict[str, Any]:
+            return job.open().judge(verdict.checkpoint, verdict.best)
 
-    failure: Failure | None = None
-    while failure is None or (
-        failure.kind == "disk" and listener.wait_for_disk(failure.bytes_needed)
-    ):
-        try:
-            listener.judged(ray.get(examine.remote()))
-            return
-        except ray.exceptions.RayError as error:
-            failure = of_a_task(error)
-    listener.not_judged(failure.message)
+        self._answer = examine.remote()
+
+    def answer(self, seconds: float) -> Mapping[str, Any] | Failure | None:
+        """Return what it said."""
+        return answer_to(self._answer, seconds)
+
+    def end(self) -> None:
+        """End its process."""
+        ray.cancel(self._answer, force=True)

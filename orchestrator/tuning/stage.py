@@ -15,7 +15,7 @@ from orchestrator.records import TrialEnd
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
-from orchestrator.tuning.job import Listener, Report, Sitting
+from orchestrator.tuning.job import Listener, Report, Sitting, SpentOnTrial
 from orchestrator.tuning.limits import Clock, Limits
 from orchestrator.tuning.queue import TrialQueue
 
@@ -39,9 +39,11 @@ class Stage:
         self._queue = TrialQueue(plan.trials, plan.max_concurrent_trials)
         self._specs = {spec.trial: spec for spec in plan.trials}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
-        self._attempts = Attempts(plan.retries)
+        self._before = sitting.spent.on
+        failures = {trial: spent.failures for trial, spent in self._before.items()}
+        self._attempts = Attempts(plan.retries, failures)
         self._clocks: dict[str, Clock] = {}
-        self._seconds: dict[str, float] = {}
+        self._handed_out: set[str] = set()
         self._killed: set[str] = set()
         self._closed_at: float | None = None
         self.reason: str | None = None
@@ -59,7 +61,7 @@ class Stage:
         """Return the trial to train next, None while there is none."""
         self._close_if_a_limit_is_met()
         spec = self._queue.next(self._now())
-        if spec is None or spec.trial in self._seconds:
+        if spec is None or spec.trial in self._handed_out:
             return spec
         if not self._limits.more_trials():
             self._queue.leave(spec.trial)
@@ -67,7 +69,7 @@ class Stage:
             self.reason = f"limits.max_trials of {self._plan.limits.max_trials} is used up"
             return None
         self._limits.trials += 1
-        self._seconds[spec.trial] = 0.0
+        self._handed_out.add(spec.trial)
         return spec
 
     def started(self, trial: str) -> None:
@@ -76,20 +78,18 @@ class Stage:
         if trial not in self._clocks:
             if self._queue.closed:
                 return
-            self._clocks[trial] = Clock()
+            self._clocks[trial] = Clock(before=self._before.get(trial, SpentOnTrial()).seconds)
             self._listener.started(self._specs[trial])
         self._clocks[trial].start(now)
 
-    def heard(self, report: Report, seconds: float) -> bool:
-        """Take a worker's report, ``seconds`` after it took the trial; return whether the trial goes on."""
+    def heard(self, report: Report) -> bool:
+        """Take a worker's report; return whether the trial goes on."""
         trial, progress = report.trial, report.progress
         if trial not in self._clocks:
             self._queue.leave(trial)
             return False
-        self._seconds[trial] = seconds
         if progress.rows:
-            self._listener.epochs(progress.rows)
-            self._limits.epochs += len(progress.rows)
+            self._limits.epochs += self._listener.epochs(progress.rows)
         if progress.journal:
             self._listener.journal(progress.journal)
         for branch in progress.branches:
@@ -105,7 +105,7 @@ class Stage:
         end = self._ending(report, stopped_by)
         self._close_if_a_limit_is_met()
         if end is None and self._queue.closed:
-            end = TrialEnd(trial, "interrupted", seconds)
+            end = TrialEnd(trial, "interrupted", clock.seconds(now))
         if end is not None:
             self._end(replace(end, attempts=self._attempts.made(trial)), None)
         return end is None
@@ -120,7 +120,7 @@ class Stage:
         if trial in self._killed:
             self._killed.discard(trial)
             if self._queue.closed:
-                self._end(TrialEnd(trial, "interrupted", self._seconds[trial]), None)
+                self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
                 return
             allowed = self._plan.limits.max_trial_time
             said = f"timeout: no report, and limits.max_trial_time of {allowed} is used up"
@@ -139,6 +139,16 @@ class Stage:
         self._killed.update(found)
         return found
 
+    def cut_off(self) -> None:
+        """End the trials in training, since the run was asked to stop."""
+        for trial in list(self._clocks):
+            attempts = self._attempts.made(trial)
+            self._end(TrialEnd(trial, "interrupted", self._trained(trial), attempts=attempts), None)
+
+    def _trained(self, trial: str) -> float:
+        """Return the seconds that a trial has been in training, in all sittings."""
+        return self._clocks[trial].seconds(self._now())
+
     def _branch(self, branch: dict[str, Any]) -> None:
         """Have a branch of a babysat trial run beside it."""
         spec = TrialSpec(index=len(self._specs), branch=True, **branch)
@@ -149,7 +159,7 @@ class Stage:
     def _ending(self, report: Report, stopped_by: Mapping[str, Any] | None) -> TrialEnd | None:
         """Return how the trial ends with this report; None while it goes on."""
         trial, progress = report.trial, report.progress
-        about = {**report.about, "trial": trial, "seconds": self._seconds[trial]}
+        about = {**report.about, "trial": trial, "seconds": self._trained(trial)}
         if progress.diverged:
             return TrialEnd(status="diverged", **about)
         if progress.stopped:
@@ -186,14 +196,14 @@ class Stage:
             self._listener.fewer_at_once(self._queue.fewer_than(in_training))
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:
-            self._end(TrialEnd(trial, "interrupted", self._seconds[trial]), None)
+            self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
             return
         if wait is not None:
             attempt = self._attempts.made(trial)
             self._listener.tried_again(trial, failure, attempt, wait)
             self._queue.try_again(self._specs[trial], self._now() + wait)
             return
-        facts = {**about, "trial": trial, "seconds": self._seconds[trial]}
+        facts = {**about, "trial": trial, "seconds": self._trained(trial)}
         facts |= {"error": failure.message, "failure": failure.kind}
         self._limits.failed += 1
         attempts = self._attempts.made(trial) - 1

@@ -10,6 +10,7 @@ import typer
 from orchestrator.cli import running
 from orchestrator.cli.destination import Destination, destination
 from orchestrator.experiment import open_run
+from orchestrator.records import RunFolder
 
 EXPERIMENT = """\
 model: mlp
@@ -84,6 +85,20 @@ def test_the_exit_code_tells_how_a_run_ended(a_run, monkeypatch, run, code):
     with pytest.raises(typer.Exit) as ended:
         running.run(Path("e.yaml"))
     assert ended.value.exit_code == code
+
+
+def test_a_changed_file_is_noted_when_its_finished_run_is_returned(cli, a_run):
+    a_run("done", trials=2)
+    RunFolder(Path("runs/done")).write_manifest({})
+    file = "model: mlp\ndata: digits\nepochs: {}\ncaviar: {{num_samples: 2}}\nsearch_space:\n"
+    file += "  learning_rate: loguniform(1e-4, 1)\n  units: integer(16, 64)\n"
+    Path("done.yaml").write_text(file.format(2))
+    assert "differs" not in cli("run", "done.yaml", "--or-resume").stderr
+    Path("done.yaml").write_text(file.format(9))
+    result = cli("run", "done.yaml", "--or-resume", "--format", "csv")
+    assert result.exit_code == 0
+    assert "done.yaml differs in: epochs. To change a run: orchestrator extend" in result.stderr
+    assert "differs" not in result.stdout
 
 
 @pytest.mark.integration

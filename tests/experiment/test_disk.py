@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import threading
 
@@ -106,3 +107,23 @@ def test_a_disk_that_fills_is_warned_of_once_for_each_threshold(small_disk):
     assert "left for" in low.warning()
     for time[0] in (5.0, 15.0, 100.0):
         assert low.warning() is None
+
+
+def test_what_failed_before_the_wait_and_is_heard_of_after_it_failed_for_the_disk(
+    small_disk, monkeypatch
+):
+    patience = DiskWait(small_disk, Told(), lambda: False)
+    assert not patience.is_or_was_full(1000), "full somewhere else"
+    ballast = fill(small_disk)
+    threading.Timer(0.5, ballast.unlink).start()
+    assert patience.is_or_was_full(1000)
+    assert patience.is_or_was_full(1000), "another trial that failed at the same time"
+    monkeypatch.setattr("orchestrator.experiment.disk.JUST_SECONDS", 0.0)
+    assert not patience.is_or_was_full(1000), "so that it does not go on for ever"
+
+
+def test_where_nobody_knows_what_did_not_fit_some_room_is_waited_for(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(DiskWait, "_fits", lambda self, needed: asked.append(needed) or True)
+    DiskWait(tmp_path, Told(), lambda: False).is_or_was_full(0)
+    assert asked == [min(2**24, shutil.disk_usage(tmp_path).total // 20)]

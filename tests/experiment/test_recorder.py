@@ -9,6 +9,7 @@ import pytest
 
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
+from orchestrator.experiment import disk
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.records import DamagedLineWarning, RunFolder, TrialEnd, read_run
 from orchestrator.strategies import make_plan
@@ -43,6 +44,13 @@ class Told:
         self.folder.write_manifest({})
         self.recorder = Recorder(folder, self.plan, self.view, lambda: False)
         self.group = 1
+
+    def again(self):
+        """The next driver's recorder: the records are all it knows."""
+        self.recorder.close()
+        self.recorder.__exit__()
+        self.recorder = Recorder(self.folder, self.plan, self.view, lambda: False)
+        self.recorder.remember(read_run(self.folder.path))
 
     def trial(self, index, *values, status="finished", checkpoint=True, **about):
         """One trial from its start to its end, its best state saved as a worker does."""
@@ -161,6 +169,42 @@ def test_trials_that_were_running_at_the_end_are_interrupted_and_keep_their_best
     assert told.kept == [1]
 
 
+def test_what_only_a_worker_knew_when_the_run_was_cut_off_can_win_after_a_resume(tell):
+    told = tell()
+    told.trial(0, 0.9, 0.9, 0.9)
+    told.trial(1, 0.8, status=None)  # its worker's last state, and best one, are of 0.95
+    told.again()
+    assert told.kept == [0, 1]
+    told.trial(1, 0.8, 0.95, checkpoint=False)  # told again, not written again
+    assert told.kept == [1]
+    assert told.recorder.verdict().checkpoint.name == "00001.npz"
+
+
+def test_a_checkpoint_that_is_missing_takes_no_others_place(tell):
+    told = tell()
+    told.trial(0, 0.5)
+    told.trial(1, 0.9, checkpoint=False)
+    told.trial(2, 0.4)
+    assert told.kept == [0]
+    assert told.recorder.verdict().checkpoint.name == "00000.npz"
+
+
+def test_a_trial_that_was_cut_off_and_does_not_go_on_can_win(tell):
+    told = tell()
+    told.trial(0, 0.9, status=None)
+    told.again()
+    assert told.recorder.verdict().checkpoint.name == "00000.npz"
+
+
+def test_a_trial_of_an_older_group_that_was_cut_off_keeps_no_checkpoint_beside_the_best(tell):
+    told = tell()
+    told.trial(0, 0.9, status=None)
+    told.group = 2
+    told.trial(1, 0.1)
+    told.recorder.ended(TrialEnd("00000", "interrupted", 1.0), None)
+    assert told.kept == [1]
+
+
 def test_the_newest_group_keeps_the_checkpoints_and_has_the_winner(tell):
     told = tell(keep=2)
     told.trial(0, 0.9)
@@ -184,7 +228,7 @@ def test_epochs_that_a_worker_tells_again_are_written_once(tell):
     told = tell()
     told.trial(0, 0.5, 0.6, status=None)
     row = {"trial": "00000", "metrics": {"loss": 1.0, "val_accuracy": 0.9}, "seconds": 0.1}
-    told.recorder.epochs([row | {"epoch": 2}, row | {"epoch": 3}])
+    assert told.recorder.epochs([row | {"epoch": 2}, row | {"epoch": 3}]) == 1
     records = read_run(told.folder.path)
     assert [line["epoch"] for line in records.epochs_of("00000")] == [1, 2, 3]
     assert records.best_of("00000") == (3, 0.9)
@@ -198,3 +242,13 @@ def test_a_panda_ends_whose_records_were_damaged_meanwhile(tell):
     with pytest.warns(DamagedLineWarning, match=r"epochs\.jsonl, line 1: damaged"):
         told.recorder.ended(TrialEnd("00000", "finished", 1.0), None)
     assert told.recorder.verdict().checkpoint.name == "00000.npz"
+
+
+def test_it_warns_of_a_disk_that_fills_up_while_trials_train(tell, monkeypatch):
+    monkeypatch.setattr(disk, "WARN_SECONDS", 0.0)
+    told = tell()
+    told.trial(0, 0.5, status=None)
+    monkeypatch.setattr(disk, "LOW", (2**60,))
+    told.recorder.epochs([])
+    notes = [note for event, *rest in told.view.told if event == "note" for note in rest]
+    assert any("left for" in note for note in notes)

@@ -73,11 +73,28 @@ def test_a_silent_driver_that_lives_is_stuck_since_its_last_heartbeat():
 
 
 def test_a_run_without_progress_is_stuck_after_ten_minutes_or_five_slow_epochs():
-    still = {"progressed": at(18), "beat": at(29)}
+    still = {"progressed": at(18), "beat": at(29), "epochs": 1}
     stands = standing(STARTED, seen(**still))
     assert (stands.state, stands.since) == ("stuck", at(18))
     assert standing(STARTED, seen(**still, slowest_epoch=300)).state == "running"
-    assert standing(STARTED, seen(progressed=at(20), beat=at(29))).state == "running"
+    assert standing(STARTED, seen(**still | {"progressed": at(20)})).state == "running"
+
+
+def test_before_its_first_epoch_a_run_is_stuck_after_two_hours_alone():
+    stands = standing(STARTED, seen(progressed=at(1), beat=at(30)))
+    assert (stands.state, stands.since) == ("running", at(0))
+    assert stands.why == "no epoch yet for 1741 seconds"
+    late = "2026-11-22T10:02:00.000+00:00"
+    stands = standing(STARTED, seen(progressed=at(1), beat=late))
+    assert (stands.state, stands.since) == ("stuck", at(1))
+    assert stands.why == "no epoch yet for 7261 seconds"
+
+
+def test_a_run_whose_winner_is_examined_is_not_stuck_and_says_so():
+    examining = {"why": "examining trial 00003", "epochs": 9, "progressed": at(1)}
+    stands = standing(STARTED, seen(**examining))
+    assert (stands.state, stands.since, stands.why) == ("running", at(0), "examining trial 00003")
+    assert standing(STARTED, seen(**examining, age=61)).state == "stuck"
 
 
 def test_a_paused_run_is_never_stuck_for_lack_of_progress():

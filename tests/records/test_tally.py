@@ -92,3 +92,14 @@ def test_what_the_driver_waits_for_is_not_ended_by_a_trial(tally):
     assert (tally.pulse.state, tally.pulse.since) == ("paused", since)
     tally.go_on()
     assert (tally.pulse.state, tally.pulse.why) == ("running", None)
+
+
+def test_it_tells_what_is_examined_through_a_wait_for_the_disk():
+    tally = Tally()
+    tally.examines("trial 00003")
+    tally.pause("disk full")
+    assert (tally.pulse.state, tally.pulse.why) == ("paused", "disk full")
+    tally.go_on()
+    assert (tally.pulse.state, tally.pulse.why) == ("running", "examining trial 00003")
+    tally.examines(None)
+    assert (tally.pulse.state, tally.pulse.why) == ("running", None)

@@ -28,7 +28,10 @@ class Heard:
         self.begun.append(spec.trial)
 
     def epochs(self, rows):
-        self.rows += rows
+        known = {(row["trial"], row["epoch"]) for row in self.rows}
+        new = [row for row in rows if (row["trial"], row["epoch"]) not in known]
+        self.rows += new
+        return len(new)
 
     def ended(self, end, traceback):
         assert end.trial not in self.ends, "a trial ends once"
@@ -74,4 +77,4 @@ class Play:
              "metrics": {"loss": 1.0, "val_accuracy": value}}
             for epoch in epochs
         ]  # fmt: skip
-        return self.stage.heard(Report(trial, Progress(rows=rows, **ending), failure, {}), 1.0)
+        return self.stage.heard(Report(trial, Progress(rows=rows, **ending), failure, {}))

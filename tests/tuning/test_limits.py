@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.tuning.job import Spent
+from orchestrator.tuning.job import Spent, SpentOnTrial
 from tests.tuning.play import BUG, DIED, Play
 
 
@@ -129,3 +129,78 @@ def test_the_time_until_a_lost_trial_has_another_worker_does_not_count():
     assert play.report("00000", 1)
     play.time = 511.0
     assert not play.report("00000", 2), "50 seconds of the first try count"
+
+
+HOUR = 3600.0
+
+
+def before(seconds=0.0, *failures):
+    return Spent(on={"00000": SpentOnTrial(seconds, failures)})
+
+
+def test_a_trials_time_spans_the_sittings_of_its_run():
+    play = Play(2, spent=before(1.5 * HOUR), limits={"max_trial_time": "2 hours"})
+    play.begin()
+    play.time = 0.4 * HOUR
+    assert play.report("00000", 1)
+    play.time = 0.5 * HOUR
+    assert not play.report("00000", 2)
+    end = play.heard.ends["00000"]
+    assert (end.stopped_by["scheduler"], end.seconds) == ("max_trial_time", 2 * HOUR)
+    assert play.report("00001", 1), "the other one has all of its time"
+
+
+def test_a_trial_taken_up_late_may_report_before_it_counts_as_hung():
+    play = Play(1, spent=before(59.0), limits={"max_trial_time": "1 minute"})
+    play.begin()
+    play.time = 90.0
+    assert play.stage.hung() == [], "its worker had to start"
+    assert not play.report("00000", 1)
+    assert play.heard.ends["00000"].status == "stopped"
+    play = Play(1, spent=before(59.0), limits={"max_trial_time": "1 minute"})
+    play.begin()
+    play.time = 122.0
+    assert play.stage.hung() == ["00000"]
+
+
+def test_the_seconds_of_a_trial_are_those_of_all_its_sittings_and_tries():
+    play = Play(1, spent=before(100.0))
+    play.begin()
+    play.time = 7.0
+    play.stage.lost("00000", DIED)
+    play.time = 500.0
+    play.begin()
+    play.time = 503.0
+    play.report("00000", 9, done=True)
+    assert play.heard.ends["00000"].seconds == 110.0
+
+
+def test_tries_of_earlier_sittings_count():
+    play = Play(1, spent=before(0.0, DIED), retries={"times": 1})
+    play.begin()
+    play.stage.lost("00000", DIED)
+    end = play.heard.ends["00000"]
+    assert (end.status, end.attempts) == ("failed", 2)
+
+
+def test_a_run_that_is_asked_to_stop_writes_down_what_its_trials_spent():
+    play = Play(3, spent=before(100.0, DIED))
+    play.begin(2)
+    play.time = 5.0
+    play.stage.lost("00001", DIED)
+    play.time = 60.0
+    play.stage.cut_off()
+    spent = {name: (end.status, end.seconds, end.attempts) for name, end in play.heard.ends.items()}
+    assert spent == {"00000": ("interrupted", 160.0, 2), "00001": ("interrupted", 5.0, 2)}
+
+
+def test_epochs_that_a_trial_tells_again_count_once():
+    play = Play(1, limits={"max_epochs": 4})
+    play.begin()
+    play.report("00000", 1, 2)
+    play.stage.lost("00000", DIED)
+    play.time = 5.0
+    play.begin()
+    assert play.report("00000", 1, 2, 3)
+    assert not play.report("00000", 4)
+    assert "max_epochs" in play.stage.reason
