@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import keras
@@ -17,6 +17,7 @@ from orchestrator.training.compiling import Compiled
 from orchestrator.training.learner import (
     AnyDataset,
     Epoch,
+    Part,
     SplitName,
     cross_entropies,
     index_batches,
@@ -46,8 +47,8 @@ class FitLearner:
         self._dataset = dataset
         self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
 
-    def train(self, epoch: Epoch) -> dict[str, float]:
-        """Train one epoch; return Keras's metrics."""
+    def train(self, epoch: Epoch, done: int = 0) -> Part:
+        """Train one epoch whole."""
         if isinstance(self._dataset, StreamedDataset):
             stream = self._stream("train", epoch.batch_size, epoch.seed + epoch.number)
             history = self.compiled.model.fit(stream, shuffle=False, epochs=1, verbose=0)
@@ -61,7 +62,14 @@ class FitLearner:
             raise TrialError(
                 f"fit(): expected Keras's History in return. Received: {type(history).__name__}."
             )
-        return plain({name: values[-1] for name, values in history.history.items()})
+        return Part(0, plain({name: values[-1] for name, values in history.history.items()}))
+
+    def accumulated(self) -> tuple[np.ndarray, ...]:
+        """Return what metrics have accumulated: nothing, since an epoch is trained whole."""
+        return ()
+
+    def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
+        """Give metrics nothing."""
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
         """Yield (x, y) of training rows for ever."""

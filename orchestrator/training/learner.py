@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -32,6 +32,22 @@ class Epoch:
         return np.random.default_rng([self.seed, self.number]).permutation(rows)
 
 
+@dataclass(frozen=True)
+class Within:
+    """Where in the middle of an epoch a trial is: the steps done of it, and the seconds these took."""
+
+    steps: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's."""
+
+    steps: int
+    metrics: dict[str, float] | None
+
+
 class Learner(Protocol):
     """A compiled model and the data it learns from."""
 
@@ -39,8 +55,14 @@ class Learner(Protocol):
     batch_norm: LiveMomentum
     path: Literal["compiled", "fit"]
 
-    def train(self, epoch: Epoch) -> dict[str, float]:
-        """Train one epoch; return Keras's metrics."""
+    def train(self, epoch: Epoch, done: int = 0) -> Part:
+        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
+
+    def accumulated(self) -> tuple[np.ndarray, ...]:
+        """Return what metrics have accumulated by the middle of an epoch."""
+
+    def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
+        """Give metrics what they had accumulated. Other state may be lost: restore it after."""
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
         """Yield batches of training rows for ever, as ``train_on`` takes them."""
