@@ -32,13 +32,12 @@ class CompiledLearner:
         self.program = Program(compiled, *tensors.of("train", compiled.one_hot), asked_momentum)
         self.batch_norm = self.program.batch_norm
         self._pace = Pace()
-        self._ordered: tuple[Epoch, np.ndarray] | None = None
 
     def train(self, epoch: Epoch, done: int = 0) -> Part:
         """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
         x, y = self._tensors.of("train", self.compiled.one_hot)
         size = epoch.batch_size
-        order = self._order(epoch, int(x.shape[0]))
+        order = self._tensors.order(epoch)
         rows = order[done * size : (done + self._pace.steps(size)) * size]
         began = time.perf_counter()
         metrics = self.program.train(x, y, rows, size, goes_on=done > 0)
@@ -56,12 +55,6 @@ class CompiledLearner:
         x, y = self._tensors.of("train", self.compiled.one_hot)
         self.program.train(x, y, np.zeros(0, np.int32), 1)
         assign_all(self.compiled.model.metrics_variables, accumulated)
-
-    def _order(self, epoch: Epoch, rows: int) -> np.ndarray:
-        """Return the rows' order, which is drawn once an epoch."""
-        if self._ordered is None or self._ordered[0] != epoch:
-            self._ordered = (epoch, epoch.order(rows))
-        return self._ordered[1]
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
         """Yield the indices of training rows, whole batches for ever."""

@@ -14,6 +14,7 @@ import tensorflow as tf
 from orchestrator.data import Dataset, StreamedDataset
 from orchestrator.training.batch_norm import LiveMomentum
 from orchestrator.training.compiling import Compiled
+from orchestrator.training.reading import Reading
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -81,11 +82,22 @@ class Learner(Protocol):
 
 
 class Tensors:
-    """A dataset's splits as tensors, made once a worker and split when first asked for."""
+    """A dataset's splits as tensors, made once a worker and split when first asked for; where training is in an epoch.
+
+    One epoch a worker: its order of rows, or its pass over a stream.
+    """
 
     def __init__(self, dataset: AnyDataset) -> None:
         self.dataset = dataset
         self._made: dict[tuple[str, bool], tuple[Any, Any]] = {}
+        self._ordered: tuple[Epoch, np.ndarray] | None = None
+        self.reading = Reading(dataset.train)
+
+    def order(self, epoch: Epoch) -> np.ndarray:
+        """Return the training rows' order, drawn once for all parts of an epoch."""
+        if self._ordered is None or self._ordered[0] != epoch:
+            self._ordered = (epoch, epoch.order(self.dataset.train.rows))
+        return self._ordered[1]
 
     def of(self, split: SplitName, one_hot: bool) -> tuple[Any, Any]:
         """Return (x, y) of a split."""

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.config import Span
-from orchestrator.strategies import TrialSpec
-from orchestrator.training import pace, session
+from orchestrator.training import pace
 from orchestrator.training.checkpoint import load_checkpoint, save_checkpoint
-from orchestrator.training.progress import Progress
-from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import TrialSession
+from tests.training.streams import streamed_from
 
 HP = {"learning_rate": 0.05, "batch_size": 32, "units": 8}
 STEPS = 5
@@ -92,6 +88,77 @@ def test_an_epoch_in_parts_is_the_epoch_at_once(name, of, train, state, same, st
     assert traces(parts) == traces(whole)
 
 
+BY_FIT = """
+    class ByFit(keras.Model):
+        def make_train_function(self, force=False):
+            return super().make_train_function(force)
+
+    def build(hp, input_shape, num_classes):
+        x = keras.Input(input_shape)
+        z = layers.BatchNormalization()(layers.Dense(4, activation="relu")(x))
+        y = layers.Dense(num_classes, activation="softmax")(layers.Dropout(0.3)(z))
+        model = {kind}(x, y)
+        {compile}
+        return model
+"""
+COMPILE = """model.compile(optimizer="adam", loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"]{options})"""
+FITTED = {
+    "a training function of its own": (BY_FIT.format(kind="ByFit", compile=""), False),
+    "the same, its metrics made late": (
+        BY_FIT.format(kind="ByFit", compile=COMPILE.format(options="")), False,
+    ),
+    "one that runs eagerly": (
+        BY_FIT.format(kind="keras.Model", compile=COMPILE.format(options=", run_eagerly=True")),
+        False,
+    ),
+    "a stream": (BY_FIT.format(kind="keras.Model", compile=""), True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_by_fit_too_parts_and_an_interruption_change_nothing(
+    name, net, data, train, state, same, step_by_step, tmp_path
+):
+    source, streamed = FITTED[name]
+    task = net(source, dataset=streamed_from(data) if streamed else data)
+    whole = Trainer(task)
+    curve, end = train(whole, HP), state(whole)
+    assert whole.learner.path == "fit"
+    assert whole.learner.compiled.model.optimizer.iterations == 2 * STEPS
+    step_by_step()
+    cut = Trainer(task)
+    assert train(cut, HP, epochs=1) == curve[:1]
+    for step in range(1, STEPS):
+        assert cut.train_part() is None
+        assert cut.within.steps == step
+    save_checkpoint(tmp_path / "cut.npz", cut.checkpoint({}))
+    resumed = Trainer(task)
+    resumed.resume(load_checkpoint(tmp_path / "cut.npz"))
+    for trainer in (cut, resumed):
+        assert trainer.train_epoch() == curve[1]
+        same(state(trainer), end)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        BY_FIT.replace("make_train_function(self, force=False)", "fit(self, *given, **options)")
+        .replace("make_train_function(force)", "fit(*given, **options)")
+        .format(kind="ByFit", compile=""),
+        BY_FIT.format(kind="ByFit", compile=COMPILE.format(options="").replace(
+            '"adam"', "keras.optimizers.Adam(use_ema=True)"
+        )),
+    ],
+)  # fmt: skip
+def test_what_fit_does_once_a_call_is_done_once_an_epoch(source, net, step_by_step):
+    step_by_step()
+    trainer = Trainer(net(source))
+    trainer.begin(HP, 1)
+    assert trainer.learner.path == "fit"
+    assert trainer.train_part() is not None
+
+
 def traces(trainer):
     return trainer.learner.program._train.experimental_get_tracing_count()
 
@@ -129,62 +196,3 @@ def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(
         assert resumed.within.steps == step
         assert resumed.train_epoch() == curve[1]
         same(state(resumed), end)
-
-
-@pytest.fixture
-def begin(mlp, tmp_path, step_by_step, monkeypatch):
-    """`begin(every)`: a trial in a new worker, whose epochs last so long that every step is a report."""
-    step_by_step()
-    monkeypatch.setattr(session, "AMID_SECONDS", 0.0)
-
-    def begun(every):
-        goal = Goal("val_accuracy", "max", frozenset(), tmp_path, every)
-        return TrialSession(Trainer(mlp), TrialSpec("00000", 0, 3, HP), goal)
-
-    return begun
-
-
-def reports(trial):
-    """Return the rows of each report to the end."""
-    found, progress = [], Progress()
-    while not progress.done:
-        progress = Progress()
-        trial.advance(progress, 0.0)
-        found.append([(row["epoch"], row["metrics"]) for row in progress.rows])
-    return found
-
-
-def test_a_trial_returns_amid_an_epoch_with_nothing_to_tell(begin, mlp):
-    told = reports(begin(Span(1, "epoch")))
-    assert [len(rows) for rows in told] == mlp.epochs * ([0] * (STEPS - 1) + [1])
-
-
-@pytest.mark.parametrize("asked", [True, False])
-def test_what_is_kept_amid_an_epoch_is_gone_on_from(begin, mlp, tmp_path, asked):
-    whole = reports(begin(Span(1, "epoch")))
-    (tmp_path / "00000.last.npz").unlink()
-    killed = begin(Span(100, "epoch") if asked else Span(STEPS + 2, "step"))
-    for _ in range(STEPS + 3):
-        killed.advance(Progress(), 0.0)
-        if asked:
-            killed.keep()
-    assert reports(begin(Span(100, "epoch"))) == whole[STEPS + (3 if asked else 2) :]
-
-
-def test_a_state_asked_for_in_epochs_is_kept_between_epochs_alone(begin, tmp_path):
-    trial = begin(Span(1, "epoch"))
-    for _ in range(2 * STEPS - 1):
-        trial.advance(Progress(), 0.0)
-    about = load_checkpoint(tmp_path / "00000.last.npz").about
-    assert about["epoch"] == 1
-    assert "within_epoch" not in about
-
-
-def test_an_epochs_seconds_are_those_of_all_its_parts(begin, tmp_path):
-    killed = begin(Span(1, "step"))
-    killed.advance(Progress(), 0.0)
-    before = load_checkpoint(tmp_path / "00000.last.npz").about["within_epoch"]["seconds"]
-    taken_up, progress = begin(Span(100, "epoch")), Progress()
-    while not progress.rows:
-        taken_up.advance(progress, 0.0)
-    assert progress.rows[0]["seconds"] > before > 0
