@@ -170,8 +170,9 @@ class Experiment(Options):
     )
     checkpoint_every: Length | Literal["auto"] = Field(
         default="auto",
-        description="How often a trial in training keeps its state, to go on from after a kill; auto: every second"
-        " or epoch, less often where that would take more than a twentieth of the time, at least every 3 minutes.",
+        description="How often a trial in training keeps its state, to go on from after a kill; auto: every second,"
+        " epoch, or ten seconds of a long epoch, less often where that would take more than a twentieth of the time,"
+        " at least every 3 minutes.",
     )
     recalibrate_batch_norm: Literal["final", "every_validation"] = Field(
         default="final",

@@ -43,8 +43,8 @@ class Span:
     def reached(self, epochs: int, seconds: float, steps: int) -> bool:
         """Return whether so much training completes the span.
 
-        A model is only ever changed or kept between two epochs, so a span of minutes or steps ends
-        with the epoch in which they run out.
+        Whoever asks between two epochs alone has a span of minutes or steps end with the epoch in
+        which they run out.
         """
         if self.unit == "epoch":
             return epochs >= self.amount

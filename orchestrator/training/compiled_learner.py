@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+import numpy as np
+
 from orchestrator.training.compiling import Compiled
-from orchestrator.training.learner import Epoch, SplitName, Tensors, cross_entropies, index_batches
-from orchestrator.training.program import EVALUATION_BATCH, Program
+from orchestrator.training.learner import (
+    Epoch,
+    Part,
+    SplitName,
+    Tensors,
+    cross_entropies,
+    index_batches,
+)
+from orchestrator.training.pace import Pace
+from orchestrator.training.program import EVALUATION_BATCH, Program, arrays_of, assign_all
 
 
 class CompiledLearner:
@@ -20,11 +31,30 @@ class CompiledLearner:
         self._tensors = tensors
         self.program = Program(compiled, *tensors.of("train", compiled.one_hot), asked_momentum)
         self.batch_norm = self.program.batch_norm
+        self._pace = Pace()
 
-    def train(self, epoch: Epoch) -> dict[str, float]:
-        """Train one epoch; return Keras's metrics."""
+    def train(self, epoch: Epoch, done: int = 0) -> Part:
+        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
         x, y = self._tensors.of("train", self.compiled.one_hot)
-        return self.program.train(x, y, epoch.order(int(x.shape[0])), epoch.batch_size)
+        size = epoch.batch_size
+        order = self._tensors.order(epoch)
+        rows = order[done * size : (done + self._pace.steps(size)) * size]
+        began = time.perf_counter()
+        metrics = self.program.train(x, y, rows, size, goes_on=done > 0)
+        steps = -(-len(rows) // size)
+        self._pace.note(size, steps, time.perf_counter() - began)
+        done += steps
+        return Part(done, metrics if done * size >= len(order) else None)
+
+    def accumulated(self) -> tuple[np.ndarray, ...]:
+        """Return what metrics have accumulated by the middle of an epoch."""
+        return arrays_of(self.compiled.model.metrics_variables)
+
+    def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
+        """Give metrics what they had accumulated. Some of them exist only once the program is traced."""
+        x, y = self._tensors.of("train", self.compiled.one_hot)
+        self.program.train(x, y, np.zeros(0, np.int32), 1)
+        assign_all(self.compiled.model.metrics_variables, accumulated)
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
         """Yield the indices of training rows, whole batches for ever."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal
 
 import keras
@@ -17,11 +18,14 @@ from orchestrator.training.compiling import Compiled
 from orchestrator.training.learner import (
     AnyDataset,
     Epoch,
+    Part,
     SplitName,
+    Tensors,
     cross_entropies,
     index_batches,
 )
-from orchestrator.training.program import EVALUATION_BATCH, arrays_of, plain
+from orchestrator.training.pace import Pace
+from orchestrator.training.program import EVALUATION_BATCH, arrays_of, assign_all, plain
 
 
 def why_fit(model: Any, dataset: AnyDataset) -> str | None:
@@ -36,32 +40,84 @@ def why_fit(model: Any, dataset: AnyDataset) -> str | None:
     return None
 
 
+def why_whole(model: Any) -> str | None:
+    """Return why ``fit`` must train an epoch in one call, None where several give the same."""
+    if type(model).fit is not keras.Model.fit:
+        return "what the model's own fit() does once a call is not known"
+    if model.steps_per_execution != 1:
+        return "several steps are one"
+    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+    if getattr(inner, "use_ema", False):
+        return "fit() ends with the averages of the weights in their place"
+    return None
+
+
+class PutBack(keras.callbacks.Callback):  # type: ignore[misc]
+    """Gives metrics what they had accumulated, which ``fit`` forgets when it begins."""
+
+    def __init__(self, accumulated: Sequence[np.ndarray]) -> None:
+        super().__init__()
+        self._accumulated = accumulated
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Do it."""
+        assign_all(self.model.metrics_variables, self._accumulated)
+
+
 class FitLearner:
-    """Learns by ``model.fit``, one epoch a call, batches in the same order as compiled epochs take them."""
+    """Learns by ``model.fit``, a part of an epoch a call, batches in the same order as compiled epochs take them."""
 
     path: Literal["compiled", "fit"] = "fit"
 
-    def __init__(self, compiled: Compiled, dataset: AnyDataset, asked_momentum: float) -> None:
+    def __init__(self, compiled: Compiled, tensors: Tensors, asked_momentum: float) -> None:
         self.compiled = compiled
-        self._dataset = dataset
+        self._tensors = tensors
+        self._dataset = tensors.dataset
         self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
+        self._pace = None if why_whole(compiled.model) else Pace()
+        self._accumulated: Sequence[np.ndarray] = ()
 
-    def train(self, epoch: Epoch) -> dict[str, float]:
-        """Train one epoch; return Keras's metrics."""
+    def train(self, epoch: Epoch, done: int = 0) -> Part:
+        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
+        steps = self._pace.steps(epoch.batch_size) if self._pace else None
+        options: dict[str, Any] = {"callbacks": [PutBack(self._accumulated)]} if done else {}
+        options |= {"shuffle": False, "epochs": 1, "verbose": 0}
+        began = time.perf_counter()
+        part = self._fit(epoch, done, steps, options)
+        if self._pace:
+            self._pace.note(epoch.batch_size, part.steps - done, time.perf_counter() - began)
+        if part.metrics is None:
+            self._accumulated = arrays_of(self.compiled.model.metrics_variables)
+        return part
+
+    def _fit(self, epoch: Epoch, done: int, steps: int | None, options: dict[str, Any]) -> Part:
+        """Let ``fit`` train so many steps; None: to the end of the epoch."""
+        fit, size = self.compiled.model.fit, epoch.batch_size
         if isinstance(self._dataset, StreamedDataset):
-            stream = self._stream("train", epoch.batch_size, epoch.seed + epoch.number)
-            history = self.compiled.model.fit(stream, shuffle=False, epochs=1, verbose=0)
-        else:
-            order = epoch.order(len(self._dataset.train.y))
-            x, y = self._dataset.train.x[order], self._labels(self._dataset.train.y[order])
-            history = self.compiled.model.fit(
-                x, y, batch_size=epoch.batch_size, shuffle=False, epochs=1, verbose=0
-            )
-        if not isinstance(getattr(history, "history", None), dict):
-            raise TrialError(
-                f"fit(): expected Keras's History in return. Received: {type(history).__name__}."
-            )
-        return plain({name: values[-1] for name, values in history.history.items()})
+            reading = self._tensors.reading
+            reading.go_to(epoch, done)
+            if steps is not None:
+                # Where fit has to find the end itself, a step without data has counted, in optimizer and generators.
+                steps = max(1, min(steps, -(-self._dataset.train.rows // size) - done))
+                options["steps_per_epoch"] = steps
+            history = fit(self._as_tensors(lambda: reading.batches(steps)), **options)
+            return Part(reading.read, _metrics(history) if reading.over else None)
+        order = self._tensors.order(epoch)
+        rows = order[done * size :][: None if steps is None else steps * size]
+        x, y = self._dataset.train.x[rows], self._labels(self._dataset.train.y[rows])
+        history = fit(x, y, batch_size=size, **options)
+        done += -(-len(rows) // size)
+        return Part(done, _metrics(history) if done * size >= len(order) else None)
+
+    def accumulated(self) -> tuple[np.ndarray, ...]:
+        """Return what metrics have accumulated by the middle of an epoch."""
+        return tuple(self._accumulated)
+
+    def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
+        """Give metrics what they had accumulated. Some of them exist only once a step was trained."""
+        if len(self.compiled.model.metrics_variables) != len(accumulated):
+            self.train_on(next(self.batches(0, 1)))
+        self._accumulated = accumulated
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
         """Yield (x, y) of training rows for ever."""
@@ -82,11 +138,8 @@ class FitLearner:
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
         if isinstance(self._dataset, StreamedDataset):
-            return plain(
-                self.compiled.model.evaluate(
-                    self._stream(split, 1024, None), verbose=0, return_dict=True
-                )
-            )
+            stream = self._as_tensors(lambda: getattr(self._dataset, split).batches(1024, None))
+            return plain(self.compiled.model.evaluate(stream, verbose=0, return_dict=True))
         arrays = getattr(self._dataset, split)
         labels = self._labels(arrays.y)
         return plain(
@@ -131,9 +184,9 @@ class FitLearner:
         for start in range(0, len(rows), RECALIBRATION_BATCH):
             yield self._dataset.train.x[rows[start : start + RECALIBRATION_BATCH]]
 
-    def _stream(self, split: SplitName, batch_size: int, shuffle_seed: int | None) -> Any:
+    def _as_tensors(self, batches: Callable[[], Iterator[Any]]) -> Any:
+        """Return batches of a stream as ``fit`` takes them."""
         dataset: Any = self._dataset
-        source = getattr(dataset, split)
         signature = (
             tf.TensorSpec((None, *dataset.input_shape), tf.float32),
             tf.TensorSpec((None, dataset.num_classes), tf.float32)
@@ -141,14 +194,22 @@ class FitLearner:
             else tf.TensorSpec((None,), tf.int32),
         )
 
-        def batches() -> Any:
-            for x, y in source.batches(batch_size, shuffle_seed):
+        def labelled() -> Any:
+            for x, y in batches():
                 yield x, self._labels(y)
 
-        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+        return tf.data.Dataset.from_generator(labelled, output_signature=signature).prefetch(2)
 
     def _labels(self, y: np.ndarray) -> np.ndarray:
         if not self.compiled.one_hot:
             return y
         eye: np.ndarray = np.eye(self._dataset.num_classes, dtype=np.float32)[y]
         return eye
+
+
+def _metrics(history: Any) -> dict[str, float]:
+    if not isinstance(getattr(history, "history", None), dict):
+        raise TrialError(
+            f"fit(): expected Keras's History in return. Received: {type(history).__name__}."
+        )
+    return plain({name: values[-1] for name, values in history.history.items()})

@@ -17,8 +17,8 @@ SHARE_OF_TIME = 1 / 20
 class KeepingRhythm:
     """Says when the last state is due to be kept.
 
-    ``auto`` is every second or epoch, whichever is longer; less often where keeping would take more than a twentieth
-    of the time, but at least every three minutes.
+    ``auto`` is every second or part of an epoch, whichever is longer; less often where keeping would take more than a
+    twentieth of the time, but at least every three minutes.
     """
 
     def __init__(
@@ -28,21 +28,21 @@ class KeepingRhythm:
         self._now = now
         self._since = now()
         self._cost = 0.0
-        self.epochs = 0
+        self._kept_at = (0, 0)
 
-    def is_due(self, steps_an_epoch: int) -> bool:
-        """Return whether the state is to be kept after this epoch."""
+    def is_due(self, epochs: int, steps: int) -> bool:
+        """Return whether the state is to be kept after so many epochs and steps, all of the trial's."""
         seconds = self._now() - self._since
         if self._every == "auto":
             wait = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, self._cost / SHARE_OF_TIME))
             return seconds >= wait
-        return self._every.reached(self.epochs, seconds, self.epochs * steps_an_epoch)
+        return self._every.reached(epochs - self._kept_at[0], seconds, steps - self._kept_at[1])
 
     @contextlib.contextmanager
-    def keeping(self) -> Iterator[None]:
-        """Begin the next interval when the block, whose cost is measured, is over."""
+    def keeping(self, epochs: int, steps: int) -> Iterator[None]:
+        """Begin the next interval, after so many epochs and steps, when the block, whose cost is measured, is over."""
         begun = self._now()
         yield
         self._since = self._now()
         self._cost = self._since - begun
-        self.epochs = 0
+        self._kept_at = (epochs, steps)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -14,6 +14,7 @@ import tensorflow as tf
 from orchestrator.data import Dataset, StreamedDataset
 from orchestrator.training.batch_norm import LiveMomentum
 from orchestrator.training.compiling import Compiled
+from orchestrator.training.reading import Reading
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -32,6 +33,22 @@ class Epoch:
         return np.random.default_rng([self.seed, self.number]).permutation(rows)
 
 
+@dataclass(frozen=True)
+class Within:
+    """Where in the middle of an epoch a trial is: the steps done of it, and the seconds these took."""
+
+    steps: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's."""
+
+    steps: int
+    metrics: dict[str, float] | None
+
+
 class Learner(Protocol):
     """A compiled model and the data it learns from."""
 
@@ -39,8 +56,14 @@ class Learner(Protocol):
     batch_norm: LiveMomentum
     path: Literal["compiled", "fit"]
 
-    def train(self, epoch: Epoch) -> dict[str, float]:
-        """Train one epoch; return Keras's metrics."""
+    def train(self, epoch: Epoch, done: int = 0) -> Part:
+        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
+
+    def accumulated(self) -> tuple[np.ndarray, ...]:
+        """Return what metrics have accumulated by the middle of an epoch."""
+
+    def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
+        """Give metrics what they had accumulated. Other state may be lost: restore it after."""
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
         """Yield batches of training rows for ever, as ``train_on`` takes them."""
@@ -59,11 +82,22 @@ class Learner(Protocol):
 
 
 class Tensors:
-    """A dataset's splits as tensors, made once a worker and split when first asked for."""
+    """A dataset's splits as tensors, made once a worker and split when first asked for; where training is in an epoch.
+
+    One epoch a worker: its order of rows, or its pass over a stream.
+    """
 
     def __init__(self, dataset: AnyDataset) -> None:
         self.dataset = dataset
         self._made: dict[tuple[str, bool], tuple[Any, Any]] = {}
+        self._ordered: tuple[Epoch, np.ndarray] | None = None
+        self.reading = Reading(dataset.train)
+
+    def order(self, epoch: Epoch) -> np.ndarray:
+        """Return the training rows' order, drawn once for all parts of an epoch."""
+        if self._ordered is None or self._ordered[0] != epoch:
+            self._ordered = (epoch, epoch.order(self.dataset.train.rows))
+        return self._ordered[1]
 
     def of(self, split: SplitName, one_hot: bool) -> tuple[Any, Any]:
         """Return (x, y) of a split."""

@@ -15,4 +15,4 @@ def make_learner(
     reason = why_fit(compiled.model, tensors.dataset)
     if reason is None:
         return CompiledLearner(compiled, tensors, asked_momentum), None
-    return FitLearner(compiled, tensors.dataset, asked_momentum), reason
+    return FitLearner(compiled, tensors, asked_momentum), reason

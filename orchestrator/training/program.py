@@ -43,9 +43,15 @@ class Program:
             self._averages, input_signature=[rows, order, size], autograph=False
         )
 
-    def train(self, x: Any, y: Any, order: np.ndarray, batch_size: int) -> dict[str, float]:
-        """Train one epoch over ``x[order]``; return Keras's metrics. A last, partial batch counts as in ``fit``."""
-        self.model.reset_metrics()
+    def train(
+        self, x: Any, y: Any, order: np.ndarray, batch_size: int, goes_on: bool = False
+    ) -> dict[str, float]:
+        """Train one epoch over ``x[order]``; return Keras's metrics. A last, partial batch counts as in ``fit``.
+
+        ``goes_on``: the metrics are those of an epoch whose earlier batches were trained before.
+        """
+        if not goes_on:
+            self.model.reset_metrics()
         return plain(self._train(x, y, tf.constant(order, tf.int32), tf.constant(batch_size)))
 
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from orchestrator.training.trainer import Trainer
 
 
+AMID_SECONDS = 5.0
+"""After which training returns amid an epoch, so that the worker answers, as when it is asked to keep the state."""
+
+
 @dataclass(frozen=True)
 class Goal:
     """What trials are judged by, when the driver decides, and where states go.
@@ -35,21 +39,36 @@ class Session(Protocol):
     """A trial in training."""
 
     def advance(self, progress: Progress, seconds: float) -> None:
-        """Train until something is worth a report, or about ``seconds`` have passed."""
+        """Train until something is worth a report, or about ``seconds`` have passed, some more amid an epoch."""
 
     def keep(self) -> None:
         """Write the last state down, since training is about to be cut off."""
 
 
+def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
+    """Return whether to report, ``seconds`` after ``began``; amid an epoch, with nothing to tell, some later."""
+    wait = max(seconds, AMID_SECONDS) if trainer.within.steps else seconds
+    return time.monotonic() - began >= wait
+
+
 def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
     """Train one epoch and return its row. Raises TrialError when the model does not report ``metric``."""
-    start = time.perf_counter()
-    metrics = trainer.train_epoch()
-    seconds = time.perf_counter() - start
+    row = None
+    while row is None:
+        row = train_part(trainer, trial, metric)
+    return row
+
+
+def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | None:
+    """Train a part of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+    metrics = trainer.train_part()
+    if metrics is None:
+        return None
     if metric not in metrics:
         raise TrialError(
             explain("metric", "expected a metric that the model reports", metric, metrics)
         )
+    seconds = trainer.within.seconds
     return {"trial": trial, "epoch": trainer.epoch, "metrics": metrics, "seconds": seconds}
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any, Literal
 
-from orchestrator.training.carrying import carried_state, check_same_weights
+from orchestrator.training.carrying import carried_state, check_same_weights, keras_optimizer
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model
 from orchestrator.training.decay import learning_rate_at
@@ -21,7 +23,7 @@ from orchestrator.training.hyperparameters import (
     batch_norm_momentum,
     batch_size_of,
 )
-from orchestrator.training.learner import Epoch, Learner, Tensors
+from orchestrator.training.learner import Epoch, Learner, Tensors, Within
 from orchestrator.training.optimizers import decays_weights
 from orchestrator.training.possible import (
     COMPANION,
@@ -45,6 +47,7 @@ class Trainer:
         self.hyperparameters: dict[str, Any] = {}
         self.seed = 0
         self.epoch = 0
+        self.within = Within()
         self._reads: frozenset[str] = frozenset()
 
     def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
@@ -52,9 +55,9 @@ class Trainer:
         self.hyperparameters = {**DEFAULTS, **hyperparameters}
         self.seed = seed
         self.epoch = 0
+        self.within = Within()
         self._slot = None
-        built = self._build(self.hyperparameters)
-        self._take(built)
+        self._take(self._build(self.hyperparameters))
 
     def change(self, changes: Mapping[str, Any]) -> Literal["live", "rebuilt"]:
         """Put new values in force on the model as it stands, its weights kept.
@@ -138,36 +141,41 @@ class Trainer:
         return math.ceil(self.task.dataset.train.rows / batch_size_of(self.hyperparameters))
 
     @property
+    def steps(self) -> int:
+        """Return the batches trained so far, in all epochs."""
+        return self.epoch * self.steps_per_epoch + self.within.steps
+
+    @property
     def validation_rows(self) -> int:
         """Return how many rows a validation has: its noise depends on it."""
         return self.task.dataset.validation.rows
 
-    def losses_at(self, rates: Sequence[float]) -> list[float]:
-        """Return the training loss of one batch after another, each at its learning rate (a range test).
-
-        The model is trained by it: take a checkpoint before and resume from it after. Empty where the user's model
-        has an optimizer of its own.
-        """
-        compiled = self.learner.compiled
-        if compiled.optimizer is None:
-            return []
-        self._put_in_force()
-        batches = self.learner.batches(self.seed, batch_size_of(self.hyperparameters))
-        losses = []
-        for rate, batch in zip(rates, batches, strict=False):
-            compiled.optimizer.keras.learning_rate.assign(rate)
-            losses.append(self.learner.train_on(batch))
-        return losses
-
     def train_epoch(self) -> dict[str, float]:
         """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate."""
-        learner = self.learner
-        rate = self._put_in_force()
+        metrics = None
+        while metrics is None:
+            metrics = self.train_part()
+        return metrics
+
+    def train_part(self) -> dict[str, float] | None:
+        """Train a part of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+        began = time.perf_counter()
+        if not self.within.steps:
+            self.within = Within()
+            self.put_in_force()
         epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
-        metrics = learner.train(epoch)
+        part = self.learner.train(epoch, self.within.steps)
+        metrics = None if part.metrics is None else self._finished(part.metrics)
+        steps = part.steps if metrics is None else 0
+        self.within = Within(steps, self.within.seconds + time.perf_counter() - began)
+        return metrics
+
+    def _finished(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Validate after an epoch's last step; return all its metrics."""
         if self._recalibrates():
-            learner.recalibrate()
-        validation = learner.evaluate("validation")
+            self.learner.recalibrate()
+        validation = self.learner.evaluate("validation")
+        rate = self._learning_rate()
         self.epoch += 1
         metrics |= {f"val_{name}": value for name, value in validation.items()}
         return metrics if rate is None else {**metrics, "learning_rate": rate}
@@ -175,25 +183,30 @@ class Trainer:
     def checkpoint(self, about: Mapping[str, Any]) -> Checkpoint:
         """Return the trial's state; ``about`` is kept beside what resuming needs."""
         compiled = self.learner.compiled
-        optimizer = compiled.optimizer.keras if compiled.optimizer else compiled.model.optimizer
+        within = {"within_epoch": asdict(self.within)} if self.within.steps else {}
         return Checkpoint(
             arrays_of(compiled.model.variables),
-            arrays_of(optimizer.variables),
+            arrays_of(keras_optimizer(compiled).variables),
             {
                 "epoch": self.epoch,
                 "seed": self.seed,
                 "hyperparameters": self.hyperparameters,
                 "generator": generator_state(),
+                **within,
                 **about,
             },
+            self.learner.accumulated() if within else (),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of a trial with the current one's structure."""
         compiled = self.learner.compiled
-        optimizer = compiled.optimizer.keras if compiled.optimizer else compiled.model.optimizer
+        self.within = Within(**checkpoint.about.get("within_epoch", {}))
+        if self.within.steps:
+            self.put_in_force()
+            self.learner.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)
-        assign_all(optimizer.variables, checkpoint.optimizer)
+        assign_all(keras_optimizer(compiled).variables, checkpoint.optimizer)
         self.seed = int(checkpoint.about["seed"])
         self.epoch = int(checkpoint.about["epoch"])
         set_generator_state(checkpoint.about["generator"])
@@ -214,15 +227,18 @@ class Trainer:
             self.task.recalibrate_every_validation if asked is None else asked == "every_validation"
         )
 
-    def _put_in_force(self) -> float | None:
-        """Set the live hyperparameters; return the epoch's learning rate, None where the user's model has its own."""
-        optimizer = self.learner.compiled.optimizer
-        if optimizer is None:
+    def put_in_force(self) -> None:
+        """Set the epoch's learning rate and the other live hyperparameters."""
+        optimizer, rate = self.learner.compiled.optimizer, self._learning_rate()
+        if optimizer is not None:
+            optimizer.keras.learning_rate.assign(rate)
+            optimizer.set(self.hyperparameters)
+
+    def _learning_rate(self) -> float | None:
+        """Return the epoch's learning rate, None where the user's model has its own."""
+        if self.learner.compiled.optimizer is None:
             return None
-        rate = learning_rate_at(self.hyperparameters, self.epoch, self.task.epochs)
-        optimizer.keras.learning_rate.assign(rate)
-        optimizer.set(self.hyperparameters)
-        return rate
+        return learning_rate_at(self.hyperparameters, self.epoch, self.task.epochs)
 
     def _set_momentum(self) -> None:
         asked = self.hyperparameters.get("batch_norm_momentum")

@@ -13,7 +13,14 @@ from orchestrator.strategies import TrialSpec
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from orchestrator.training.keeping import KeepingRhythm
 from orchestrator.training.progress import Progress
-from orchestrator.training.session import Goal, checkpoint_file, finite, last_file, train_epoch
+from orchestrator.training.session import (
+    Goal,
+    checkpoint_file,
+    finite,
+    is_time,
+    last_file,
+    train_part,
+)
 from orchestrator.training.trainer import Trainer
 
 
@@ -35,21 +42,19 @@ class TrialSession:
         self._rows: list[dict[str, Any]] = []
 
     def advance(self, progress: Progress, seconds: float) -> None:
-        """Train to the next milestone or for about ``seconds``, whichever comes first."""
+        """Train to the next milestone or for about ``seconds``, whichever comes first; some more amid an epoch."""
         self._rows = progress.rows
         if not self._begun:
             self._begin(progress)
             self._begun = True
             if progress.rows and self._reports_after(progress.rows[-1], progress):
                 return  # it was killed before the driver heard this, and decided
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         try:
-            while (
-                not self._reports_after(self._epoch(progress), progress)
-                and time.monotonic() < deadline
-            ):
+            while not (self._comes_to_report(progress) or is_time(self._trainer, began, seconds)):
                 self._keep_if_due()
         finally:
+            progress.epoch = self._trainer.epoch
             self._save_improved()
         if not (progress.done or progress.diverged):
             self._keep_if_due()
@@ -58,13 +63,13 @@ class TrialSession:
         """Write the last state down, with the rows of the last report: the driver has surely heard those before."""
         if not self._begun:
             return
-        with self._rhythm.keeping():
+        with self._rhythm.keeping(self._trainer.epoch, self._trainer.steps):
             self._save_improved()
             about = {"trial": self._spec.trial, "best": self._best, "rows": self._rows}
             save_checkpoint(self._last, self._trainer.checkpoint(about))
 
     def _keep_if_due(self) -> None:
-        if self._rhythm.is_due(self._trainer.steps_per_epoch):
+        if self._rhythm.is_due(self._trainer.epoch, self._trainer.steps):
             self.keep()
 
     def _begin(self, progress: Progress) -> None:
@@ -81,11 +86,17 @@ class TrialSession:
         self._best = checkpoint.about["best"]
         progress.rows.extend(checkpoint.about["rows"])
 
-    def _epoch(self, progress: Progress) -> dict[str, Any]:
-        """Train one epoch, add its row, and take the state where it is the trial's best."""
-        row = train_epoch(self._trainer, self._spec.trial, self._goal.metric)
+    def _comes_to_report(self, progress: Progress) -> bool:
+        """Train a part of an epoch; return whether it ended one after which the driver decides."""
+        row = train_part(self._trainer, self._spec.trial, self._goal.metric)
+        if row is None:
+            return False
+        self._take_in(row, progress)
+        return self._reports_after(row, progress)
+
+    def _take_in(self, row: dict[str, Any], progress: Progress) -> None:
+        """Add an epoch's row, and take the state where it is the trial's best."""
         progress.rows.append(row)
-        self._rhythm.epochs += 1
         value = row["metrics"][self._goal.metric]
         if is_better(value, self._best, self._goal.mode):
             self._best = value
@@ -93,7 +104,6 @@ class TrialSession:
             self._improved = self._trainer.checkpoint(
                 {"trial": self._spec.trial, "chosen": chosen, **row}
             )
-        return row
 
     def _reports_after(self, row: Mapping[str, Any], progress: Progress) -> bool:
         progress.diverged = not finite(row["metrics"].get("loss"))

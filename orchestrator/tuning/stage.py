@@ -230,5 +230,6 @@ class Stage:
         self.reason = reason
 
 
-def _last_epoch(report: Report) -> int | None:
-    return int(report.progress.rows[-1]["epoch"]) if report.progress.rows else None
+def _last_epoch(report: Report) -> int:
+    rows = report.progress.rows
+    return int(rows[-1]["epoch"]) if rows else report.progress.epoch

@@ -11,16 +11,17 @@ class Clock:
 
     def __init__(self, every):
         self.time = 0.0
+        self.trained = (0, 0)
         self.rhythm = KeepingRhythm(every, lambda: self.time)
 
     def keep(self, cost):
-        with self.rhythm.keeping():
+        with self.rhythm.keeping(*self.trained):
             self.time += cost
 
     def due_at(self, *times):
         found = []
         for self.time in times:
-            found.append(self.rhythm.is_due(10))
+            found.append(self.rhythm.is_due(*self.trained))
         return found
 
 
@@ -43,14 +44,18 @@ def test_a_state_however_large_is_kept_every_three_minutes():
     assert clock.due_at(239.0, 240.0) == [False, True]
 
 
-@pytest.mark.parametrize(("every", "epochs"), [(Span(3, "epoch"), 3), (Span(25, "step"), 3)])
-def test_it_can_be_asked_for_in_epochs_and_steps(every, epochs):
+@pytest.mark.parametrize(
+    ("every", "early", "due"),
+    [(Span(3, "epoch"), (2, 29), (3, 30)), (Span(25, "step"), (2, 24), (2, 25))],
+)
+def test_it_can_be_asked_for_in_epochs_and_steps(every, early, due):
     clock = Clock(every)
-    clock.rhythm.epochs = epochs - 1
+    clock.trained = early
     assert clock.due_at(1e6) == [False]
-    clock.rhythm.epochs += 1
+    clock.trained = due
     assert clock.due_at(1e6) == [True]
     clock.keep(1.0)
+    clock.trained = tuple(map(sum, zip(due, early, strict=True)))
     assert clock.due_at(2e6) == [False]
 
 

@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from orchestrator.data import StreamedDataset, StreamedSplit
 from orchestrator.training.trainer import Trainer
+from tests.training.streams import streamed_from
 
 HP = {"learning_rate": 0.1, "batch_size": 32}
 
 
-class Batches:
-    """A stream as the data room gives one, over rows that are here already."""
-
-    def __init__(self, split):
-        self.split = split
-
-    def __call__(self, batch_size, shuffle_seed):
-        rows = np.arange(self.split.rows)
-        if shuffle_seed is not None:
-            rows = np.random.default_rng(shuffle_seed).permutation(rows)
-        for start in range(0, len(rows), batch_size):
-            at = rows[start : start + batch_size]
-            yield self.split.x[at], self.split.y[at]
-
-
 @pytest.fixture
 def streamed(data):
-    parts = {
-        part: StreamedSplit(getattr(data, part).rows, Batches(getattr(data, part)))
-        for part in ("train", "validation", "test")
-    }
-    nothing = {"fingerprint": "", "source": "", "reference": None, "options": None, "seed": 0}
-    return StreamedDataset(
-        **parts, classes=data.classes, scaling={}, input_shape=data.input_shape, **nothing
-    )
+    return streamed_from(data)
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

@@ -6,12 +6,15 @@ import pytest
 
 from orchestrator.config import Span
 from orchestrator.strategies import TrialSpec
+from orchestrator.training import pace, session
+from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.progress import Progress
 from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_session import TrialSession
 
-SPEC = TrialSpec("00000", 0, 3, {"learning_rate": 0.05, "units": 4})
+SPEC = TrialSpec("00000", 0, 3, {"learning_rate": 0.05, "units": 4, "batch_size": 32})
+STEPS = 5  # of an epoch
 
 
 @pytest.fixture
@@ -57,3 +60,62 @@ def test_a_trial_killed_after_its_last_epoch_trains_no_further(begin, mlp):
     begin().advance(progress, 0.0)
     assert [row["epoch"] for row in progress.rows] == [mlp.epochs]
     assert progress.done
+
+
+@pytest.fixture
+def begin_long(mlp, tmp_path, monkeypatch):
+    """`begin_long(every)`: a trial in a new worker, whose epochs last so long that every step is a report."""
+    monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
+    monkeypatch.setattr(session, "AMID_SECONDS", 0.0)
+
+    def begun(every):
+        goal = Goal("val_accuracy", "max", frozenset(), tmp_path, every)
+        return TrialSession(Trainer(mlp), SPEC, goal)
+
+    return begun
+
+
+def reports(trial):
+    """Return the rows of each report to the end."""
+    found, progress = [], Progress()
+    while not progress.done:
+        progress = Progress()
+        trial.advance(progress, 0.0)
+        found.append([(row["epoch"], row["metrics"]) for row in progress.rows])
+    return found
+
+
+def test_a_trial_returns_amid_an_epoch_with_nothing_to_tell(begin_long, mlp):
+    told = reports(begin_long(Span(1, "epoch")))
+    assert [len(rows) for rows in told] == mlp.epochs * ([0] * (STEPS - 1) + [1])
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_what_is_kept_amid_an_epoch_is_gone_on_from(begin_long, mlp, tmp_path, asked):
+    whole = reports(begin_long(Span(1, "epoch")))
+    (tmp_path / "00000.last.npz").unlink()
+    killed = begin_long(Span(100, "epoch") if asked else Span(STEPS + 2, "step"))
+    for _ in range(STEPS + 3):
+        killed.advance(Progress(), 0.0)
+        if asked:
+            killed.keep()
+    assert reports(begin_long(Span(100, "epoch"))) == whole[STEPS + (3 if asked else 2) :]
+
+
+def test_a_state_asked_for_in_epochs_is_kept_between_epochs_alone(begin_long, tmp_path):
+    trial = begin_long(Span(1, "epoch"))
+    for _ in range(2 * STEPS - 1):
+        trial.advance(Progress(), 0.0)
+    about = load_checkpoint(tmp_path / "00000.last.npz").about
+    assert about["epoch"] == 1
+    assert "within_epoch" not in about
+
+
+def test_an_epochs_seconds_are_those_of_all_its_parts(begin_long, tmp_path):
+    killed = begin_long(Span(1, "step"))
+    killed.advance(Progress(), 0.0)
+    before = load_checkpoint(tmp_path / "00000.last.npz").about["within_epoch"]["seconds"]
+    taken_up, progress = begin_long(Span(100, "epoch")), Progress()
+    while not progress.rows:
+        taken_up.advance(progress, 0.0)
+    assert progress.rows[0]["seconds"] > before > 0

@@ -19,6 +19,16 @@ def test_a_trial_out_of_time_is_stopped_at_its_next_report():
     assert (end.status, end.stopped_by["scheduler"]) == ("stopped", "max_trial_time")
 
 
+def test_a_trial_out_of_time_is_stopped_amid_an_epoch():
+    play = Play(1, limits={"max_trial_time": "1 minute"})
+    play.begin()
+    play.time = 50.0
+    assert play.report("00000", 1)
+    play.time = 61.0
+    assert not play.report("00000", epoch=1)
+    assert play.heard.ends["00000"].stopped_by == {"scheduler": "max_trial_time", "epoch": 1}
+
+
 def test_a_trial_that_does_not_come_back_is_to_be_killed_once_and_is_a_timeout():
     play = Play(2, limits={"max_trial_time": "1 minute"})
     play.begin()

@@ -114,3 +114,13 @@ def test_a_panda_is_not_over_while_it_may_still_branch():
     assert not play.stage.over
     play.report("gentle", 3, done=True)
     assert play.stage.over
+
+
+def test_a_report_amid_an_epoch_decides_nothing_and_tells_nothing():
+    play = Play(2, scheduler={"asha": {"grace_period": 1, "reduction_factor": 2}})
+    play.begin()
+    assert all(play.report(trial) for trial in ("00000", "00001", "00001"))
+    assert play.heard.rows == [] and play.heard.ends == {}
+    assert play.report("00000", 1, value=0.9)
+    assert play.report("00001")
+    assert not play.report("00001", 1, value=0.1)

@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.strategies import TrialSpec
+from orchestrator.training.checkpoint import Checkpoint
+from orchestrator.training.panda.memory import Memory
+
+if TYPE_CHECKING:
+    from orchestrator.training.panda.session import PandaSession
 
 
 @dataclass(frozen=True)
@@ -35,3 +40,15 @@ def birth_of(spec: TrialSpec) -> Birth:
         branch=spec.branch,
         changes=spec.changes,
     )
+
+
+def inherit(panda: PandaSession, checkpoint: Checkpoint) -> None:
+    """Take a parent's weights; a branch of a panda shares its days, a promoted trial starts at day 0."""
+    panda.trainer.resume(checkpoint)
+    parent = checkpoint.about.get("panda")
+    if parent is None or not panda.birth.branch:
+        panda.trainer.epoch = 0
+        return
+    shared = Memory.from_plain(parent)
+    panda.memory = Memory(day=shared.day, days=shared.days, tested=True, scheduled=shared.scheduled)
+    panda.sitter.remember(shared.sitter)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.sitter import DayRecord, Finding, learning_rates, suggest
 from orchestrator.training.panda.comparing import compare_branches
+from orchestrator.training.range_test import losses_at
 
 if TYPE_CHECKING:
     from orchestrator.training.panda.session import PandaSession
@@ -31,7 +32,7 @@ class Care:
         panda.memory.tested = True
         before = panda.checkpoint()
         rates = learning_rates()
-        losses = panda.trainer.losses_at(rates)
+        losses = losses_at(panda.trainer, rates)
         panda.trainer.resume(before)
         found = suggest(rates, losses)
         if found is None:

@@ -12,13 +12,14 @@ from orchestrator.records.requests import requests_of
 from orchestrator.sitter import Sitter
 from orchestrator.strategies import Nursery
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from orchestrator.training.keeping import KeepingRhythm
 from orchestrator.training.panda.answers import Answers
-from orchestrator.training.panda.birth import Birth
+from orchestrator.training.panda.birth import Birth, inherit
 from orchestrator.training.panda.care import Care
 from orchestrator.training.panda.days import DayCheckpoints
 from orchestrator.training.panda.memory import Memory
 from orchestrator.training.progress import Progress
-from orchestrator.training.session import Goal, checkpoint_file, finite, train_epoch
+from orchestrator.training.session import Goal, checkpoint_file, finite, is_time, train_part
 from orchestrator.training.trainer import Trainer
 
 Ending = Literal["stopped", "diverged"]
@@ -44,6 +45,7 @@ class PandaSession:
         self.ending: Ending | None = None
         self.progress = Progress()
         self._told = Progress()
+        self._rhythm = KeepingRhythm(goal.checkpoint_every)
         self._best: float | None = None
         self._begun = False
 
@@ -58,31 +60,39 @@ class PandaSession:
         return self.ending is not None or self.memory.day >= self.nursery.days
 
     def advance(self, progress: Progress, seconds: float) -> None:
-        """Train for about ``seconds`` and to the end of an epoch at least; a paused panda only listens."""
-        self._told, self.progress = self.progress, progress
+        """Train for about ``seconds``, some more amid an epoch; a paused panda only listens."""
+        if self.progress.rows or self.progress.journal or self.progress.branches:
+            self._told = self.progress
+        self.progress = progress
         starts = not self._begun
         if starts:
             self._begin()
-        deadline = time.monotonic() + seconds
+        began = time.monotonic()
         while not self.is_over:
             self._listen()
             if self.paused:
                 time.sleep(PAUSE_SECONDS)
             elif not self.is_over:
-                self._epoch()
+                self._part()
             if self.is_over:
                 self._listen()
-            if time.monotonic() > deadline:
+            if is_time(self.trainer, began, seconds):
                 break
         progress.done = self.is_over
         progress.stopped = self.ending == "stopped"
         progress.diverged = self.ending == "diverged"
-        if starts or progress.rows or progress.journal or progress.done:
-            self.days.save_last(self.checkpoint())
-            self.days.keep_best("last", self._best_file)
+        progress.epoch = self.trainer.epoch
+        amid = self.trainer.within.steps > 0
+        due = amid and self._rhythm.is_due(self.trainer.epoch, self.trainer.steps)
+        if starts or progress.rows or progress.journal or progress.done or due:
+            self.keep()
 
     def keep(self) -> None:
-        """Do nothing: the last state is written down with each report."""
+        """Write the last state down: after each report with something to tell, and now and then amid an epoch."""
+        if self._begun:
+            with self._rhythm.keeping(self.trainer.epoch, self.trainer.steps):
+                self.days.save_last(self.checkpoint())
+                self.days.keep_best("last", self._best_file)
 
     def note(self, kind: str, **facts: Any) -> None:
         """Add an entry to the journal."""
@@ -155,7 +165,7 @@ class PandaSession:
             self._resume(load_checkpoint(self.days.last))
             return
         if self.birth.checkpoint is not None:
-            self._inherit(load_checkpoint(self.birth.checkpoint))
+            inherit(self, load_checkpoint(self.birth.checkpoint))
         else:
             self.trainer.begin(self.birth.hyperparameters, self.birth.seed)
         if self.birth.changes:
@@ -166,19 +176,6 @@ class PandaSession:
             care.show_day_0()
         self.days.save(self.memory.day, self.checkpoint())
         care.test_learning_rate()
-
-    def _inherit(self, checkpoint: Checkpoint) -> None:
-        """Take a parent's weights; a branch of a panda shares its days, a promoted trial starts at day 0."""
-        self.trainer.resume(checkpoint)
-        parent = checkpoint.about.get("panda")
-        if parent is None or not self.birth.branch:
-            self.trainer.epoch = 0
-            return
-        shared = Memory.from_plain(parent)
-        self.memory = Memory(
-            day=shared.day, days=shared.days, tested=True, scheduled=shared.scheduled
-        )
-        self.sitter.remember(shared.sitter)
 
     def _resume(self, checkpoint: Checkpoint) -> None:
         """Go on after a kill; what the last report held is told again, in case it was never heard."""
@@ -201,7 +198,9 @@ class PandaSession:
         return size
 
     def _listen(self) -> None:
-        """Deal with what was asked since, then with what the plan has scheduled for now."""
+        """Deal with what was asked since, then with what the plan has scheduled for now; amid an epoch all waits."""
+        if self.trainer.within.steps:
+            return
         run = RunFolder(self.goal.checkpoints.parent)
         answers = Answers(self)
         for request in requests_of(run, self.trial):
@@ -210,8 +209,10 @@ class PandaSession:
         if not self.is_over:
             answers.apply_schedule()
 
-    def _epoch(self) -> None:
-        self.live_through(train_epoch(self.trainer, self.trial, self.goal.metric))
+    def _part(self) -> None:
+        row = train_part(self.trainer, self.trial, self.goal.metric)
+        if row is not None:
+            self.live_through(row)
 
     def live_through(self, row: dict[str, Any]) -> bool:
         """Take in an epoch just trained: tell it, judge it, end the day; return whether the panda went elsewhere."""

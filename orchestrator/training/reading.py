@@ -1,0 +1,48 @@
+"""A pass over streamed training rows, in parts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.training.learner import Epoch
+
+
+class Reading:
+    """One epoch's pass over a stream; a worker has one at a time, since rows wait in memory and files are open."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._epoch: Epoch | None = None
+        self._batches: Iterator[Any] = iter(())
+        self._next: Any = None
+        self.read = 0
+
+    @property
+    def over(self) -> bool:
+        """Return whether there is no further batch."""
+        return self._next is None
+
+    def go_to(self, epoch: Epoch, done: int) -> None:
+        """Stand after ``done`` batches of an epoch; what lies before is read again unless it was read just now."""
+        if (self._epoch, self.read) == (epoch, done) and done:
+            return
+        batches = self._source.batches(epoch.batch_size, epoch.seed + epoch.number)
+        self._epoch, self.read = epoch, done
+        self._batches = itertools.islice(batches, done, None)
+        self._next = next(self._batches, None)
+
+    def batches(self, steps: int | None) -> Iterator[Any]:
+        """Yield the next ``steps`` batches, fewer where the epoch ends before; None: all that are left.
+
+        A batch counts as read before it is given away: whoever fetches ahead may ask for one more at any time.
+        """
+        for _ in itertools.count() if steps is None else range(steps):
+            batch = self._next
+            if batch is None:
+                return
+            self._next = next(self._batches, None)
+            self.read += 1
+            yield batch
