@@ -56,6 +56,9 @@ def submit(submission: Submission) -> Job:
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+    (
+        submission.folder / f"local-{process.pid}.log"
+    ).touch()  # whoever asks for it may be quicker than the shell
     about = {"started": psutil.Process(process.pid).create_time()}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     process.returncode = 0  # it outlives us: Python need not warn that nobody waited for it
@@ -85,11 +88,14 @@ def stop(job: Job) -> None:
     shell = _process(job)
     if shell is None:
         return
-    for driver in _children(shell):
-        with suppress(psutil.NoSuchProcess):
-            driver.terminate()
+    asked: set[int] = set()
     deadline = time.monotonic() + POLITE_SECONDS
     while _process(job) is not None and time.monotonic() < deadline:
+        # Looked for again and again: a shell that has just begun has none yet.
+        for driver in _children(shell):
+            with suppress(psutil.NoSuchProcess):
+                driver.terminate() if driver.pid not in asked else None
+            asked.add(driver.pid)
         time.sleep(0.1)
     for left in [*_children(shell), shell] if _process(job) is not None else []:
         with suppress(psutil.NoSuchProcess):
