@@ -141,15 +141,19 @@ def test_what_killed_jobs_left_is_removed_where_slurm_no_longer_has_them(node, h
     """Nothing is removed where the queue is not had, or lacks this very job."""
     node.executable("squeue", f"print({queued!r}, end='')" if queued else "raise SystemExit(1)")
     place = here / "left"
-    for name in ("orch-421", "orch-7-node1", "orch-8", "orch-8-node1", "orch-x1y", "orch-9"):
+    names = ("orch-421", "orch-7-node1", "orch-8", "orch-8-node1", "orch-81", "orch-x1y", "orch-9")
+    for name in names:
         (place / name / "session").mkdir(parents=True)
     (place / "orch-9" / "owner.json").touch()  # a driver's own, whose name looks like a job's
     before = {path.name for path in place.iterdir()}
+    lives = [sys.executable, "-c", "input()", f"--temp-dir={place / 'orch-81'}"]
+    raylet = subprocess.Popen(lives, stdin=subprocess.PIPE)  # of another Slurm's job
     start = bundled_file("slurm", "start").read_text()
     sweep = start[start.index("sweep() {") : start.index("\n}\n") + 3]
     done = subprocess.run(
         ["bash", "-uc", f'{sweep}\nsweep "$@"', "bash", *map(str, place.iterdir())],
         env={**os.environ, "SLURM_JOB_ID": "421"}, check=False,
     )  # fmt: skip
+    raylet.communicate(b"\n")
     assert done.returncode <= 1
     assert before - {path.name for path in place.iterdir()} == gone

@@ -28,6 +28,7 @@ set -uo pipefail  # not before setup: modules and activate scripts do not bear i
 
 sweep() {  # removes what jobs of ours left that were killed outright: such as Slurm no longer has
     local queued left number
+    command -v pgrep >/dev/null || return
     queued=$(timeout 30 squeue --noheader --user="$UID" --format=%A 2>/dev/null) || return
     grep -qx "$SLURM_JOB_ID" <<<"$queued" || return
     for left in "$@"; do
@@ -35,7 +36,8 @@ sweep() {  # removes what jobs of ours left that were killed outright: such as S
         number=${number#*-}
         number=${number%%-*}
         [[ $number =~ ^[0-9]+$ && -O $left && ! -e $left/owner.json ]] || continue
-        grep -qx "$number" <<<"$queued" || rm -rf "$left"
+        # A job of another Slurm that has this node, too, is in no queue of ours: its processes tell.
+        grep -qx "$number" <<<"$queued" || pgrep -f -- "$left(/|$)" >/dev/null || rm -rf "$left"
     done
 }
 
