@@ -9,12 +9,14 @@ import json
 import os
 import sys
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from orchestrator.records import read_run
 from tests.deployment.validators import ROOT, rendered
 from tests.integration.kubernetes.conftest import Node
 
@@ -141,10 +143,13 @@ def test_a_submitted_experiment_runs_in_pods_to_its_table(
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return str(ended.stdout)
 
+    began = time.time()
     handle = orchestrator("submit", file).strip()
     assert handle == "kuberay://tuning/small"
     assert "queued (not seen by KubeRay yet)" in orchestrator("status", handle)
     operator("small")
+    first = read_run(volume / "small").epochs[0]["time"]
+    print(f"first epoch {datetime.fromisoformat(first).timestamp() - began:.1f} s after submit")
     assert "finished (Complete, SUCCEEDED)" in orchestrator("status", handle)
     assert "Winner: trial" in orchestrator("logs", handle)
     assert len(json.loads(orchestrator("table", volume / "small", "--format", "json"))) == 4
