@@ -17,7 +17,7 @@ SHARED_BY_A_FOLDER = ("integration/docker",)
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Under ``pytest -n 2`` a file's tests stay in one process; those that mostly wait for others begin first."""
+    """Under ``pytest -n 3`` a file's tests stay in one process; those that mostly wait for others begin first."""
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item.path)))
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
