@@ -67,6 +67,8 @@ def running_ray(cores: int) -> Iterator[None]:
         if not address:
             stack.enter_context(closed_to_others())
             own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
+            # A worker that was about to start would make its folders anew.
+            stack.callback(end_processes_in, own)
             how = {
                 "address": "local",
                 "num_cpus": cores,
@@ -92,7 +94,8 @@ def start(ray_init: Callable[[], object], folder: str | None) -> None:
         except Exception as error:
             if TOO_SLOW not in str(error):
                 raise
-            _end_half_started(folder)
+            if folder is not None:
+                end_processes_in(folder)
     load = " ".join(f"{each:.0f}" for each in os.getloadavg())
     raise PlaceError(
         f"Ray: expected its processes to start within 30 s. Received: {STARTS} starts that took longer; the load of"
@@ -100,12 +103,15 @@ def start(ray_init: Callable[[], object], folder: str | None) -> None:
     )
 
 
-def _end_half_started(folder: str | None) -> None:
-    """End what a start that failed has left, by the folder in its command line: Ray itself has forgotten it."""
-    for child in psutil.Process().children(recursive=True):
+def end_processes_in(folder: str) -> None:
+    """End what Ray has started in ``folder`` and forgotten, found by its command line."""
+    ended = []
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if folder is not None and any(folder in word for word in child.cmdline()):
-                child.kill()
+            if any(folder in word for word in process.cmdline()):
+                process.kill()
+                ended.append(process)
+    psutil.wait_procs(ended, timeout=5)
 
 
 @contextlib.contextmanager
