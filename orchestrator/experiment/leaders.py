@@ -21,12 +21,14 @@ class Leaders:
         self._plan = plan
         self._kept: list[str] = []
         self._open: set[str] = set()
+        self._newest = 1
         self.best: dict[str, tuple[int, float]] = {}
         self.groups: dict[str, int] = {}
 
     def remember(self, before: RunRecords) -> None:
         """Take up the bests that an earlier driver recorded."""
         self.groups |= {trial.trial: trial.group for trial in before.trials}
+        self._newest = max([self._newest, *self.groups.values()])
         # By epochs, not by trials: the line that a trial began may be the one that was lost.
         for name in dict.fromkeys(str(row["trial"]) for row in before.epochs):
             self.set_best(name, before.best_of(name))
@@ -48,6 +50,7 @@ class Leaders:
     def started(self, trial: str, group: int) -> None:
         """Note that a trial is in training: its best may still change, and its state stays."""
         self.groups[trial] = group
+        self._newest = max(self._newest, group)
         self._open.add(trial)
         self._kept = [name for name in self._kept if name != trial]
 
@@ -59,14 +62,10 @@ class Leaders:
         """
         goes_on = not for_good and self.groups.get(trial, 1) == self._newest
         (self._open.add if goes_on else self._open.discard)(trial)
-        ranked = self._ranked({*self._kept, trial})
-        kept, files = [], 0
-        while ranked and files < max(1, self._plan.keep_checkpoints):
-            kept.append(ranked.pop(0))
-            files += self._checkpoint(kept[-1]).exists()  # what has none takes nobody's place
-        self._kept = kept
-        dropped = {trial, *ranked} - {*kept} - self._open
-        for name in dropped:
+        # What has no checkpoint takes nobody's place.
+        ranked = self._ranked(n for n in {*self._kept, trial} if self._checkpoint(n).exists())
+        self._kept = ranked[: max(1, self._plan.keep_checkpoints)]
+        for name in {trial, *ranked} - {*self._kept} - self._open:
             self._checkpoint(name).unlink(missing_ok=True)
 
     @property
@@ -84,10 +83,6 @@ class Leaders:
         """Return the checkpoint of the newest group's best trial that has one."""
         ranked = (trial for trial in self._kept if self.groups.get(trial, 1) == self._newest)
         return next((file for file in map(self._checkpoint, ranked) if file.exists()), None)
-
-    @property
-    def _newest(self) -> int:
-        return max(self.groups.values(), default=1)
 
     def _checkpoint(self, trial: str) -> Path:
         return self._folder.checkpoints / f"{trial}.npz"
