@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With ``pytest -n 3`` a file's tests stay in one process (xdist 3.8 does not see groups under pytest 9.2)."""
+    """With ``pytest -n 2`` a file's tests stay in one process (xdist 3.8 does not see groups under pytest 9.2)."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
