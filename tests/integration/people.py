@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -64,10 +65,16 @@ def paused(run, epoch):
 
 
 def workers() -> list[psutil.Process]:
-    """The processes below this one that Ray trains in."""
-    below = psutil.Process().children(recursive=True)
-    found = [process for process in below if process.name().startswith("ray::ResourceTrainable")]
-    assert found
+    """The processes below this one that Ray trains in, once there is one: it names and starts them in its own time."""
+    until(_workers)
+    return _workers()
+
+
+def _workers() -> list[psutil.Process]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [process] if process.name().startswith("ray::ResourceTrainable") else []
     return found
 
 
