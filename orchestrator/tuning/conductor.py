@@ -6,8 +6,9 @@ stage. An exception in a Tune scheduler ends the run, so nothing here may raise 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from ray.tune.search import Searcher
 
 from orchestrator.redaction import redacted
 from orchestrator.tuning.examination import Examination
-from orchestrator.tuning.failures import Failure, lost, of_a_task
+from orchestrator.tuning.failures import lost
 from orchestrator.tuning.job import Report, Verdict
+from orchestrator.tuning.ray_examiner import RayExaminer
 from orchestrator.tuning.stage import Stage
 
 KEEP_SECONDS = 30.0
@@ -94,7 +96,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._trials.pop(report.trial, None)
         worker = trial.temporary_state.ray_actor
         if self._stage.over and worker is not None:  # the last one, and still warm
-            self._examination.by_the_last(lambda verdict: _Examiner(worker, verdict))
+            self._examination.by_the_last(partial(_asked, worker))
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
@@ -128,31 +130,9 @@ def _error_of(trial: Any) -> BaseException | None:
     return ray.exceptions.RayError(said)  # type: ignore[no-any-return]
 
 
-class _Examiner:
-    """A trial's worker that examines the winner."""
-
-    def __init__(self, worker: Any, verdict: Verdict) -> None:
-        self._worker = worker
-        self._answer = worker.judge.remote(verdict)
-
-    def answer(self, seconds: float) -> Mapping[str, Any] | Failure | None:
-        """Return what it said."""
-        return answer_to(self._answer, seconds)
-
-    def end(self) -> None:
-        """Kill it: what an actor is doing cannot be cancelled."""
-        ray.kill(self._worker)
-
-
-def answer_to(asked: Any, seconds: float) -> Mapping[str, Any] | Failure | None:
-    """Return what Ray was asked for, or what befell it; None where neither is known after ``seconds``."""
-    if not ray.wait([asked], timeout=seconds)[0]:
-        return None
-    try:
-        found: Mapping[str, Any] = ray.get(asked)
-    except ray.exceptions.RayError as error:
-        return of_a_task(error)
-    return found
+def _asked(worker: Any, verdict: Verdict) -> RayExaminer:
+    """Have a trial's worker examine the winner; to end it is to kill it, since no actor's work can be cancelled."""
+    return RayExaminer(worker.judge.remote(verdict), partial(ray.kill, worker))
 
 
 class Watch(tune.Callback):  # type: ignore[misc]

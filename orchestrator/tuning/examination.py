@@ -25,8 +25,9 @@ class Examiner(Protocol):
     def answer(self, seconds: float) -> Mapping[str, Any] | Failure | None:
         """Return the scores, or what befell the worker; None where neither is known after ``seconds``."""
 
-    def end(self) -> None:
-        """End the worker, whatever it is stuck in."""
+    @property
+    def end(self) -> Callable[[], object]:
+        """What ends the worker, whatever it is stuck in."""
 
 
 class Examination:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,17 +15,11 @@ from ray import tune
 
 from orchestrator.strategies import Plan
 from orchestrator.tuning.cluster import running_ray
-from orchestrator.tuning.conductor import (
-    Conductor,
-    PlannedTrials,
-    StopWhenAsked,
-    Watch,
-    answer_to,
-)
+from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAsked, Watch
 from orchestrator.tuning.domains import to_tune_space
 from orchestrator.tuning.examination import Examination
-from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.job import Job, Listener, Outcome, Sitting, Verdict
+from orchestrator.tuning.ray_examiner import RayExaminer
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.worker import Worker
@@ -52,7 +45,7 @@ def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outc
             rounds.run_one(Conductor(stage, examination), sitting)
         over = stage.over
         if over and not examination.settled:
-            examination.by_a_new_one(partial(_Examiner, job))
+            examination.by_a_new_one(partial(_asked_anew, job))
         stage.cut_off()
     return Outcome(over and examination.settled, stage.reason)
 
@@ -98,20 +91,12 @@ class _Rounds:
         )
 
 
-class _Examiner:
-    """A new worker that examines the winner: the last trial's is gone, or could not."""
+def _asked_anew(job: Job, verdict: Verdict) -> RayExaminer:
+    """Have a new worker examine the winner: the last trial's is gone, or could not."""
 
-    def __init__(self, job: Job, verdict: Verdict) -> None:
-        @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
-        def examine() -> dict[str, Any]:
-            return job.open().judge(verdict.checkpoint, verdict.best)
+    @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
+    def examine() -> dict[str, Any]:
+        return job.open().judge(verdict.checkpoint, verdict.best)
 
-        self._answer = examine.remote()
-
-    def answer(self, seconds: float) -> Mapping[str, Any] | Failure | None:
-        """Return what it said."""
-        return answer_to(self._answer, seconds)
-
-    def end(self) -> None:
-        """End its process."""
-        ray.cancel(self._answer, force=True)
+    asked = examine.remote()
+    return RayExaminer(asked, partial(ray.cancel, asked, force=True))
