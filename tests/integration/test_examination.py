@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 
 import pytest
@@ -50,11 +49,10 @@ def play(cluster, tmp_path):
     plan = make_plan(experiment, Space.parse(experiment.search_space))
 
     def run(judging, stopping=bool, trials=2):
-        listener, began = Listener(tmp_path), time.monotonic()
+        listener = Listener(tmp_path)
         sitting = Sitting(2, stopping=lambda: stopping(listener))
         some = replace(plan, trials=plan.trials[:trials])
         outcome = run_plan(some, Pretence(2, judging=judging), listener, sitting)
-        assert time.monotonic() - began < 60
         return outcome, listener
 
     return run
