@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -105,15 +106,16 @@ def test_what_is_no_driver_is_left_alone(script, line):
 
 
 def test_a_worker_waits_for_its_trials_but_not_for_ever(script, processes, start):
-    title = f"{script.TRIAL}.train"
-    start("bash", "-c", f"exec -a {title} sleep 1")
-    start("bash", "-c", "exec -a ray::DashboardAgent sleep 60")
-    time.sleep(0.3)  # until bash is sleep
-    begun = time.monotonic()
+    titled = f"exec -a {script.TRIAL}.train cat"
+    trial = start("bash", "-c", titled, stdin=subprocess.PIPE)
+    agent = start("bash", "-c", "exec -a ray::DashboardAgent sleep 600")
+    while [*script.those(script.is_trial, processes)] != [trial.pid]:
+        time.sleep(0.01)  # until bash is cat
     script.end_politely(processes, seconds=0.2)
-    assert time.monotonic() - begun < 0.7
-    script.end_politely(processes, seconds=20)
-    assert time.monotonic() - begun < 10
+    assert trial.poll() is None
+    threading.Timer(0.3, trial.stdin.close).start()
+    script.end_politely(processes, seconds=3600)
+    assert (trial.wait(), agent.poll()) == (0, None)
 
 
 def test_a_trial_s_title_is_what_ray_makes_of_our_worker(script):
