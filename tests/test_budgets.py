@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = ("orchestrator", "models", "benchmarks", "tests")
 FILES = sorted(path for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
 
-LINES_OF_A_FILE = 250
+LINES_OF_A_FILE = 400
 LINES_OF_A_FUNCTION = 40
 DEPTH_OF_NESTING = 3
 NOT_UNDERSTOOD_YET = {"utils", "util", "common", "core", "base", "manager", "helpers", "misc"}
@@ -53,7 +53,7 @@ def depth(node: ast.AST) -> int:
     return deepest + isinstance(node, BLOCKS)
 
 
-def test_no_file_is_longer_than_250_lines():
+def test_no_file_is_longer_than_400_lines():
     lines = {short(path): len(path.read_text(encoding="utf-8").splitlines()) for path in FILES}
     assert {name: n for name, n in lines.items() if n > LINES_OF_A_FILE} == {}
 
