@@ -74,7 +74,12 @@ class DataOptions(Options):
     )
     scale: Literal["auto", "standard", "minmax", "none"] = Field(
         default="auto",
-        description="How the features are scaled; fitted on the training rows alone.",
+        description="How the features are scaled, fitted on the training rows alone; auto: standard for a bundled"
+        " model, none for your own, which gets your values.",
+    )
+    class_weight: Literal["balanced"] | dict[str, Real] | None = Field(
+        default=None,
+        description="What each training row counts by its class, as in Keras's fit: balanced, or {class: weight}.",
     )
     stream: Flag | Literal["auto"] = Field(
         default="auto", description="Read the data batch by batch instead of holding it in memory."
@@ -138,6 +143,10 @@ class Experiment(Options):
     strategy: Literal["caviar", "panda"] = Field(
         default="caviar",
         description="caviar: many trials in parallel. panda: one model, watched and nudged.",
+    )
+    task: Literal["auto", "classification", "binary", "multilabel", "regression"] = Field(
+        default="auto",
+        description="What the labels are for; auto: as the labels and the model's outputs say.",
     )
     metric: Text = Field(
         default="val_accuracy", description="The figure that decides which trial is better."

@@ -33,7 +33,7 @@ from orchestrator.training.possible import (
 )
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
-from orchestrator.training.task import TrainingTask
+from orchestrator.training.task import LearningGoal, TrainingTask
 
 
 class Trainer:
@@ -42,7 +42,7 @@ class Trainer:
     def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
         self.task = task
         self._tensors = Tensors(task.dataset)
-        self._programs = Programs(self._tensors, programs_kept)
+        self._programs = Programs(task, self._tensors, programs_kept)
         self._slot: Slot | None = None
         self.hyperparameters: dict[str, Any] = {}
         self.seed = 0
@@ -124,6 +124,13 @@ class Trainer:
         if self._slot is None:
             raise RuntimeError("no trial has begun")
         return self._slot.learner
+
+    @property
+    def goal(self) -> LearningGoal:
+        """Return what the current trial learns."""
+        if self._slot is None:
+            raise RuntimeError("no trial has begun")
+        return self._slot.goal
 
     @property
     def path_reason(self) -> str | None:
@@ -218,8 +225,8 @@ class Trainer:
         self._set_momentum()
 
     def _build(self, hyperparameters: Mapping[str, Any]) -> Built:
-        shape = (self.task.dataset.input_shape, self.task.dataset.num_classes)
-        return build_model(self.task.model, hyperparameters, self.seed, shape)
+        task = self.task
+        return build_model(task.model, hyperparameters, self.seed, task.shape, task.kind)
 
     def _recalibrates(self) -> bool:
         asked = self.hyperparameters.get("recalibrate_batch_norm")
