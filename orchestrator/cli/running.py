@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.catalog import printed_aside
 from orchestrator.cli.destination import Destination, destination, terminal_width
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
 from orchestrator.cli.options import Address, ExperimentFile, Format, Output, Overrides
@@ -40,7 +41,9 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     where = destination(format, output)
     if or_resume:
         _note_changes(file, overrides or ())
-    conclude(run_experiment(file, overrides or (), or_resume=or_resume), where)
+    with printed_aside():
+        ended = run_experiment(file, overrides or (), or_resume=or_resume)
+    conclude(ended, where)
 
 
 def _note_changes(file: Path, overrides: Sequence[str]) -> None:
