@@ -13,6 +13,7 @@ from orchestrator.cli.destination import Destination, destination, terminal_widt
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
 from orchestrator.cli.options import Address, ExperimentFile, Format, Output, Overrides
 from orchestrator.cli.say import say
+from orchestrator.records import shared_error
 
 if TYPE_CHECKING:
     from orchestrator.experiment import Run
@@ -87,7 +88,14 @@ def print_outcome(ended: Run, where: Destination) -> None:
     elif standing.why:
         say(f"ended early, {standing.why}", err=True)
     elif not ended.succeeded:
-        say(f"no trial succeeded: orchestrator show {ended.path}", err=True)
+        say(f"no trial succeeded{_why_none(ended)}: orchestrator show {ended.path}", err=True)
+
+
+def _why_none(ended: Run) -> str:
+    """Return the error that all trials failed with, where it is one and the same."""
+    trials = ended.records.trials
+    error = shared_error(trial.error for trial in trials)
+    return f"; each of the {len(trials)} failed with {error}" if error and len(trials) > 1 else ""
 
 
 def _kept(ended: Run) -> str:
