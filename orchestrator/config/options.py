@@ -237,4 +237,15 @@ class Experiment(Options):
             raise misfit(("search_space",), what, "nothing")
         if self.mode == "max" and self.metric.endswith("loss"):
             raise misfit(("mode",), f"expected min, since a low {self.metric} is good", self.mode)
+        self._check_grace_period()
         return self
+
+    def _check_grace_period(self) -> None:
+        """Refuse a scheduler that could never stop a trial, since each is over before it looks."""
+        scheduler = self.caviar.scheduler
+        if self.strategy == "panda" or isinstance(scheduler, NoSchedulerOptions):
+            return
+        if scheduler.grace_period > self.epochs:
+            path = ("caviar", "scheduler", scheduler.kind, "grace_period")
+            what = f"expected at most the {self.epochs} epochs that a trial trains, else scheduler: none"
+            raise misfit(path, what, scheduler.grace_period)

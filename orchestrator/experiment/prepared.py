@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference, find_data, find_model, find_space
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
-from orchestrator.domains import Space
+from orchestrator.domains import Fixed, Space
 from orchestrator.errors import ExperimentFileError, PlaceError, explain
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
-from orchestrator.experiment.reads import check_every_hyperparameter_is_read
+from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
+from orchestrator.experiment.reads import check_every_hyperparameter_is_read, check_schedule_is_read
+from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
@@ -31,13 +33,14 @@ REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked experiment: its space, model, data and plan."""
+    """A checked experiment: its space, model, data and plan, and what was learned by building the model."""
 
     experiment: Experiment
     space: Space
     model: CallableReference
     dataset: Dataset | StreamedDataset
     plan: Plan
+    learned: Learned | None = None
 
     @cached_property
     def document(self) -> str:
@@ -98,21 +101,44 @@ def prepare_again(experiment: Experiment) -> Prepared:
     model = find_model(experiment.model, experiment.folder)
     _check_metric(experiment, model)
     plan = make_plan(experiment, space, find_ancestor(experiment))
+    check_plan(plan, space, model)
     check_resources(plan)
     check_ray_address()
     reference = find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset
 
     dataset = load_dataset(reference, experiment.data, experiment.seed)
-    check_every_hyperparameter_is_read(read_space(plan, space), model, plan, dataset)
-    return Prepared(experiment, space, model, dataset, plan)
+    tried = must_be_tried(model, dataset)
+    learned = try_builds(model, plan, experiment.seed, dataset) if tried else None
+    check_values(values_of(plan, space), model, owned_by_builder(model, learned))
+    check_reads(plan, space, model, learned)
+    return Prepared(experiment, space, model, dataset, plan, learned)
+
+
+def check_plan(plan: Plan, space: Space, model: CallableReference) -> None:
+    """Refuse what no trial could train with, as far as it is known without the data and without building a model."""
+    check_values(values_of(plan, space), model, owned_by_builder(model, None))
+    if model.kind == "bundled":
+        check_reads(plan, space, model, None)
+
+
+def check_reads(
+    plan: Plan, space: Space, model: CallableReference, learned: Learned | None
+) -> None:
+    """Refuse a hyperparameter that nothing reads, in the space or in a panda's start and schedule."""
+    where = "search_space" if plan.nursery is None else "panda.start"
+    check_every_hyperparameter_is_read(read_space(plan, space), model, learned, where)
+    if plan.nursery is not None and (learned is not None or model.kind == "bundled"):
+        start = plan.trials[0].hyperparameters
+        check_schedule_is_read(start, plan.nursery.schedule, model, learned)
 
 
 def read_space(plan: Plan, space: Space) -> Space:
     """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from."""
     if plan.nursery is None:
         return space
-    return Space.parse(dict(plan.trials[0].hyperparameters), "panda.start")
+    start = plan.trials[0].hyperparameters
+    return Space({name: Fixed(value) for name, value in start.items()})
 
 
 def available_cores() -> int:

@@ -11,8 +11,13 @@ from typing import Any
 from orchestrator.catalog import find_data, find_model, find_space
 from orchestrator.config import AshaOptions, Experiment, NoSchedulerOptions
 from orchestrator.domains import Space
-from orchestrator.experiment.prepared import check_resources, read_experiment
-from orchestrator.experiment.reads import refuse_unread, unmentioned
+from orchestrator.experiment.prepared import (
+    check_plan,
+    check_resources,
+    read_experiment,
+    read_space,
+)
+from orchestrator.experiment.reads import unmentioned
 from orchestrator.schedulers.asha import rung_epochs
 from orchestrator.searchers import draw_trials
 from orchestrator.strategies import Plan, make_plan
@@ -68,11 +73,10 @@ def preview_experiment(
     space = find_space(checked.search_space, checked.folder)
     model = find_model(checked.model, checked.folder)
     plan = make_plan(checked, space)
+    check_plan(plan, space, model)
     check_resources(plan)
     find_data(checked.data.source, checked.folder)
-    unsure = unmentioned(space, model)
-    if model.kind == "bundled":
-        refuse_unread(unsure, space, model)
+    unsure = unmentioned(read_space(plan, space), model)
     return Preview(checked, space, plan, forecast(plan), tuple(unsure))
 
 

@@ -4,6 +4,7 @@ One writer (the driver) appends JSON lines; any number of readers rebuild values
 This room imports neither Ray, TensorFlow nor pandas.
 """
 
+from orchestrator.records.alike import shared_error
 from orchestrator.records.best import Mode, best_epoch, is_better
 from orchestrator.records.driver import Driver, Pulse
 from orchestrator.records.driver_lock import DriverLock
@@ -66,6 +67,7 @@ __all__ = [
     "run_names",
     "run_status",
     "see_driver",
+    "shared_error",
     "status_or_damage",
     "trial_name",
     "user_at_host",

@@ -115,11 +115,8 @@ def _uses_tensorflow_random(reference: CallableReference) -> bool:
     return not files or any(uses.search(file.read_text("utf-8")) for file in files)
 
 
-def watch_reads(
-    reference: CallableReference, hyperparameters: Mapping[str, Any], shape: tuple[Any, int]
-) -> set[str]:
-    """Return the hyperparameters a builder reads for one configuration."""
-    built = build_model(reference, hyperparameters, 0, shape)
+def reads_of(built: Built) -> set[str]:
+    """Return the hyperparameters that a builder read."""
     return {*built.reads, *(() if math.isnan(built.asked_momentum) else ("batch_norm_momentum",))}
 
 

@@ -15,6 +15,7 @@ from orchestrator.records import TrialEnd
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
+from orchestrator.tuning.first_failures import FirstFailures
 from orchestrator.tuning.job import Listener, Report, Sitting, SpentOnTrial
 from orchestrator.tuning.limits import Clock, Limits
 from orchestrator.tuning.queue import TrialQueue
@@ -39,6 +40,7 @@ class Stage:
         self._queue = TrialQueue(plan.trials, plan.max_concurrent_trials)
         self._specs = {spec.trial: spec for spec in plan.trials}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
+        self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
         self._before = sitting.spent.on
         failures = {trial: spent.failures for trial, spent in self._before.items()}
         self._attempts = Attempts(plan.retries, failures)
@@ -216,11 +218,14 @@ class Stage:
             self._attempts.forget(end.trial)
             self._queue.leave(end.trial)
             self._listener.ended(end, traceback)
+            self._first_failures.ended(end)
             self._close_if_a_limit_is_met()
 
     def _close_if_a_limit_is_met(self) -> None:
-        reason = self._limits.met(self._now()) if not self._queue.closed else None
-        if reason is not None and not self.over:
+        if self._queue.closed or self.over:
+            return
+        reason = self._limits.met(self._now()) or self._first_failures.reason
+        if reason is not None:
             self._close(reason)
 
     def _close(self, reason: str) -> None:
