@@ -26,8 +26,8 @@ def check_every_hyperparameter_is_read(
     """
     suspects = unmentioned(space, model)
     if suspects and model.kind != "bundled":
-        suspects = _unread_in_builds(suspects, model, plan, dataset)
-    refuse_unread(suspects, space, model)
+        suspects = unread_in_builds(suspects, model, plan, dataset)
+    refuse_unread(suspects, space, model, "search_space" if plan.nursery is None else "panda.start")
 
 
 def unmentioned(space: Space, model: CallableReference) -> list[str]:
@@ -36,11 +36,12 @@ def unmentioned(space: Space, model: CallableReference) -> list[str]:
     return [name for name in space.names if name not in known]
 
 
-def refuse_unread(names: list[str], space: Space, model: CallableReference) -> None:
-    """Raise ExperimentFileError for the first of ``names``, which nothing reads."""
-    by_model = read_names(model)
+def refuse_unread(
+    names: list[str], space: Space, model: CallableReference, place: str = "search_space"
+) -> None:
+    """Raise ExperimentFileError for the first of ``names``, which nothing reads; ``place`` is where they stand."""
     for name in names:
-        raise ExperimentFileError(_sentence(name, optimizers_of(space), model, by_model))
+        raise ExperimentFileError(_sentence(f"{place}.{name}", optimizers_of(space), model))
 
 
 def optimizers_of(space: Space) -> set[str]:
@@ -56,9 +57,10 @@ def optimizers_of(space: Space) -> set[str]:
     return set(OPTIMIZER_READS)
 
 
-def _unread_in_builds(
+def unread_in_builds(
     suspects: list[str], model: CallableReference, plan: Plan, dataset: Any
 ) -> list[str]:
+    """Return which of ``suspects`` the model's builder does not read on some of the plan's trials."""
     from orchestrator.training.worker_process import quiet_tensorflow
 
     quiet_tensorflow()
@@ -76,17 +78,14 @@ def _unread_in_builds(
     return [name for name in suspects if name in unread]
 
 
-def _sentence(name: str, optimizers: set[str], model: CallableReference, by_model: set[str]) -> str:
+def _sentence(where: str, optimizers: set[str], model: CallableReference) -> str:
+    name = where.rpartition(".")[2]
     readers = sorted(optimizer for optimizer, names in OPTIMIZER_READS.items() if name in names)
     if readers:
         return (
-            f"search_space.{name}: nothing reads it, since the optimizer is always {' or '.join(sorted(optimizers))}."
+            f"{where}: nothing reads it, since the optimizer is always {' or '.join(sorted(optimizers))}."
             f" It is read by {', '.join(readers)}."
         )
-    known = read_by_training(optimizers) | by_model
-    return explain(
-        f"search_space.{name}",
-        f"expected a hyperparameter that model {model.text} or training reads",
-        name,
-        known,
-    )
+    expected = f"expected a hyperparameter that model {model.text} or training reads"
+    known = read_by_training(optimizers) | read_names(model)
+    return explain(where, expected, name, known)
