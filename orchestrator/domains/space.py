@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -115,6 +117,24 @@ class Space:
 def companion(name: str) -> str:
     """Return the name of the 1-β that goes with a β: ``one_minus_momentum`` for ``momentum``."""
     return f"one_minus_{name}"
+
+
+def without_companions(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters without each 1-β that goes along with its β: nothing reads it, it is β once more."""
+    return {
+        name: value
+        for name, value in hyperparameters.items()
+        if not _goes_along(name, value, hyperparameters)
+    }
+
+
+def _goes_along(name: str, value: Any, hyperparameters: Mapping[str, Any]) -> bool:
+    beta = hyperparameters.get(name.removeprefix(companion("")))
+    if not isinstance(beta, Real) or not isinstance(value, Real) or isinstance(beta, bool):
+        return False
+    if not name.startswith(companion("")):
+        return False
+    return math.isclose(one_minus(float(beta)), float(value), rel_tol=1e-6, abs_tol=1e-12)
 
 
 def _companions_declared(domains: Mapping[str, Domain]) -> list[tuple[str, Refused]]:

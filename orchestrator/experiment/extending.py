@@ -27,6 +27,7 @@ from orchestrator.experiment.remaining import (
     trained_seconds,
 )
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
+from orchestrator.records.ending import why_ended
 from orchestrator.records.extensions import caught_up, surroundings
 from orchestrator.schedulers import make_scheduler, replay
 from orchestrator.strategies import Plan
@@ -218,8 +219,13 @@ def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFi
     """Return why there would be nothing to train, and what would be."""
     if event["group"] > records.group:
         why = "a new group without trials of its own: add --num-samples +64, say"
+    elif ended := [why for trial in records.trials if (why := why_ended(records, trial))]:
+        raise ExperimentFileError(
+            f"{records.name}: expected a panda that lived its days. Received: one that was {ended[0].rstrip('.')}."
+            f" It stays so; 'orchestrator promote {records.folder.path}' writes a panda that goes on from its weights."
+        )
     elif records.experiment.get("strategy") == "panda":
-        why = "a panda that lived its days, or was stopped: add --days +5, say, or promote it"
+        why = "a panda that lived its days: add --days +5, say, or promote it"
     else:
         why = "nothing to train: add --num-samples +64, say, or --epochs"
     return ExperimentFileError(

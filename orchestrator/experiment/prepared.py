@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.catalog import CallableReference, find_data, find_model, find_space
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Fixed, Space
-from orchestrator.errors import ExperimentFileError, PlaceError, explain
+from orchestrator.domains.space import without_companions
+from orchestrator.errors import (
+    ExperimentFileError,
+    OrchestratorError,
+    PlaceError,
+    RunExistsError,
+    explain,
+)
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
@@ -90,8 +97,25 @@ def read_experiment(
 
 
 def prepare(experiment: Experiment) -> Prepared:
-    """Check everything an experiment refers to and plan it. Nothing is written, no process is started."""
-    _check_name_is_free(experiment)
+    """Check everything an experiment refers to and plan it. Nothing is written, no process is started.
+
+    That its name is taken is said beside whatever else is wrong, not in place of it.
+    """
+    folder = folder_of(experiment)
+    try:
+        prepared = prepare_new(experiment)
+    except OrchestratorError as error:
+        if not folder.exists:
+            raise
+        raise RunExistsError(f"{error}\n{folder.taken()}") from None
+    if folder.exists:
+        raise folder.taken()
+    return prepared
+
+
+def prepare_new(experiment: Experiment) -> Prepared:
+    """Check and plan an experiment whose run is to be made, whether its name is taken or not."""
+    folder_of(experiment).check_place()
     return prepare_again(experiment)
 
 
@@ -137,7 +161,7 @@ def read_space(plan: Plan, space: Space) -> Space:
     """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from."""
     if plan.nursery is None:
         return space
-    start = plan.trials[0].hyperparameters
+    start = without_companions(plan.trials[0].hyperparameters)
     return Space({name: Fixed(value) for name, value in start.items()})
 
 
@@ -153,12 +177,6 @@ def available_cores() -> int:
 def folder_of(experiment: Experiment) -> RunFolder:
     """Return where an experiment's run lies, or will lie."""
     return RunFolder(Path(experiment.storage_path) / experiment.name)
-
-
-def _check_name_is_free(experiment: Experiment) -> None:
-    folder = folder_of(experiment)
-    if folder.path.exists():
-        raise folder.taken()
 
 
 def _check_metric(experiment: Experiment, model: CallableReference) -> None:

@@ -40,6 +40,7 @@ class Nursery:
     """How a plan's trials are babysat: their days, who watches, and what is changed when.
 
     ``schedule`` holds (finished epochs, changes), ascending; ``keep_days`` None keeps every day's end.
+    ``uses_tested_rate`` says whether day 1 starts with the rate that the learning-rate test finds.
     """
 
     day: Span
@@ -48,6 +49,7 @@ class Nursery:
     learning_rate_test: bool
     keep_days: int | None
     schedule: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+    uses_tested_rate: bool = True
 
     @property
     def epochs(self) -> int | None:

@@ -217,3 +217,13 @@ def test_a_trial_that_lost_an_epoch_is_trained_from_its_beginning_others_stay(wr
     kept = [line for line in lines if '"00003", "epoch": 2' not in line]
     run.folder.epochs_file.write_text("\n".join(kept) + "\n")
     assert pending(extend(run, num_samples=5)) == ["00000", "00002", "00003", "00004"]
+
+
+def test_a_stopped_panda_is_not_advised_what_was_just_typed(written):
+    options = {"start": {"units": 8}, "day": "1 epochs", "days": 3}
+    run = written(strategy="panda", panda=options).writes((0, [0.5], "stopped"))
+    with pytest.raises(ExperimentFileError) as caught:
+        prepare_to_extend(run.folder, Growth({"days": "+2"}))
+    text = str(caught.value)
+    assert "Received: one that was stopped after day" in text
+    assert "orchestrator promote" in text and "--days" not in text
