@@ -29,7 +29,7 @@ def _head(seen: Preview, width: int) -> Iterator[str]:
     yield from textwrap.wrap(
         redact(
             f"{experiment.name}: {experiment.strategy} of {experiment.model} on"
-            f" {experiment.data.source}; {experiment.metric}, {experiment.mode};"
+            f" {experiment.data.source}; {experiment.metric}, {experiment.direction};"
             f" up to {_count(experiment.epochs, 'epoch')} a trial"
         ),
         width,

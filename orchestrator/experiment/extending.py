@@ -114,7 +114,7 @@ def _plan_before(plan: Plan, old: Experiment) -> Plan:
         plan,
         epochs=last_epoch_of(old),
         metric=old.metric,
-        mode=old.mode,
+        mode=old.direction or plan.mode,
         scheduler=old.caviar.scheduler if nursery is None else plan.scheduler,
         nursery=nursery,
     )

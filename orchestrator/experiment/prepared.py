@@ -12,9 +12,17 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.catalog import CallableReference, find_data, find_model, find_space
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
-from orchestrator.errors import ExperimentFileError, PlaceError, explain
+from orchestrator.errors import PlaceError
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
+from orchestrator.experiment.judged import (
+    REPORTED,
+    check_reported,
+    provisional,
+    reported_by,
+    settled,
+    with_direction,
+)
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
@@ -24,9 +32,6 @@ from orchestrator.strategies import Plan, make_plan
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
     from orchestrator.tuning.job import Job
-
-REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
-"""What training reports of a model that it compiles itself."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,9 @@ def prepare_again(experiment: Experiment) -> Prepared:
     """Check and plan an experiment whose run exists already."""
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
-    _check_metric(experiment, model)
-    plan = make_plan(experiment, space, find_ancestor(experiment))
+    if model.kind == "bundled":
+        check_reported(experiment.metric, REPORTED)
+    plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
     check_resources(plan)
     check_ray_address()
     reference = find_data(experiment.data.source, experiment.folder)
@@ -105,7 +111,8 @@ def prepare_again(experiment: Experiment) -> Prepared:
 
     dataset = load_dataset(reference, experiment.data, experiment.seed)
     check_every_hyperparameter_is_read(read_space(plan, space), model, plan, dataset)
-    return Prepared(experiment, space, model, dataset, plan)
+    experiment = settled(experiment, reported_by(experiment, model, plan, dataset))
+    return Prepared(experiment, space, model, dataset, with_direction(plan, experiment))
 
 
 def read_space(plan: Plan, space: Space) -> Space:
@@ -133,14 +140,6 @@ def _check_name_is_free(experiment: Experiment) -> None:
     folder = folder_of(experiment)
     if folder.path.exists():
         raise folder.taken()
-
-
-def _check_metric(experiment: Experiment, model: CallableReference) -> None:
-    """Refuse a metric that a bundled model will not report; what a user's model reports only training shows."""
-    if model.kind == "bundled" and experiment.metric not in REPORTED:
-        raise ExperimentFileError(
-            explain("metric", "a metric that the model reports", experiment.metric, REPORTED)
-        )
 
 
 def check_resources(plan: Plan) -> None:

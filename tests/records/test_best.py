@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -62,9 +63,7 @@ def test_the_value_then_the_loss_then_the_size_then_the_epoch_decide(mode):
         Score(0.5, 1, mode, None, 100),
     ]
     assert sorted(best_first[::-1], key=lambda score: score.rank) == best_first
-    assert all(
-        one.beats(two) and not two.beats(one) for one, two in zip(best_first, best_first[1:])
-    )
+    assert all(one.beats(two) and not two.beats(one) for one, two in itertools.pairwise(best_first))
 
 
 def test_equal_scores_do_not_beat_one_another_and_anything_beats_nothing():
