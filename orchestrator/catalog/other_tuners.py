@@ -92,7 +92,7 @@ def _domain(call: ast.Call) -> Domain | None:
     given = _constants(call)
     logarithmic = given.get("sampling") in ("log", "LOG") or given.get("log") is True
     ends: dict[str, Any] = {"min": given.get("min"), "max": given.get("max")}
-    step = {} if logarithmic else {"step": given.get("step")}
+    step: dict[str, Any] = {} if logarithmic else {"step": given.get("step")}
     try:
         match method:
             case "Boolean":

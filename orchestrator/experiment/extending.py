@@ -102,7 +102,8 @@ def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
             last.unlink(missing_ok=True)
         elif trial.trial in further:
             best = checkpoint_file(folder.checkpoints, trial.trial)
-            keep_last_state(best, last, last_epoch(records, trial.trial), prepared.plan.metric)
+            epoch, plan = last_epoch(records, trial.trial), prepared.plan
+            keep_last_state(best, last, epoch, plan.metric, plan.mode)
 
 
 def _plan_before(plan: Plan, old: Experiment) -> Plan:
@@ -114,7 +115,7 @@ def _plan_before(plan: Plan, old: Experiment) -> Plan:
         plan,
         epochs=last_epoch_of(old),
         metric=old.metric,
-        mode=old.mode,
+        mode=old.direction or plan.mode,
         scheduler=old.caviar.scheduler if nursery is None else plan.scheduler,
         nursery=nursery,
     )

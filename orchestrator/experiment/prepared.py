@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,15 +13,10 @@ from orchestrator.catalog import CallableReference, find_data, find_model, find_
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import without_companions
-from orchestrator.errors import (
-    ExperimentFileError,
-    OrchestratorError,
-    PlaceError,
-    RunExistsError,
-    explain,
-)
+from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
+from orchestrator.experiment.judged import judged_by, provisional, settled
 from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
 from orchestrator.experiment.reads import check_every_hyperparameter_is_read, check_schedule_is_read
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
@@ -32,10 +27,8 @@ from orchestrator.strategies import Plan, make_plan
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
+    from orchestrator.training.task import Task
     from orchestrator.tuning.job import Job
-
-REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
-"""What training reports of a model that it compiles itself."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +41,7 @@ class Prepared:
     dataset: Dataset | StreamedDataset
     plan: Plan
     learned: Learned | None = None
+    task: Task | None = None
 
     @cached_property
     def document(self) -> str:
@@ -70,7 +64,11 @@ class Prepared:
         milestones = make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones
         return KerasJob(
             task=TrainingTask(
-                self.model, self.dataset, plan.epochs, plan.recalibrate_every_validation
+                self.model,
+                self.dataset,
+                plan.epochs,
+                plan.recalibrate_every_validation,
+                self.task,
             ),
             goal=Goal(
                 plan.metric,
@@ -123,20 +121,23 @@ def prepare_again(experiment: Experiment) -> Prepared:
     """Check and plan an experiment whose run exists already."""
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
-    _check_metric(experiment, model)
-    plan = make_plan(experiment, space, find_ancestor(experiment))
+    plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
     check_plan(plan, space, model)
     check_resources(plan)
     check_ray_address()
     reference = find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset
 
-    dataset = load_dataset(reference, experiment.data, experiment.seed)
+    options = experiment.data.for_model(model.kind == "bundled")
+    dataset = load_dataset(reference, options, experiment.seed, experiment.task)
     tried = must_be_tried(model, dataset)
     learned = try_builds(model, plan, experiment.seed, dataset) if tried else None
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, space, model, learned)
-    return Prepared(experiment, space, model, dataset, plan, learned)
+    task, reported = judged_by(experiment, model, dataset, learned)
+    experiment = settled(experiment, task, reported)
+    plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
+    return Prepared(experiment, space, model, dataset, plan, learned, task)
 
 
 def check_plan(plan: Plan, space: Space, model: CallableReference) -> None:
@@ -179,12 +180,10 @@ def folder_of(experiment: Experiment) -> RunFolder:
     return RunFolder(Path(experiment.storage_path) / experiment.name)
 
 
-def _check_metric(experiment: Experiment, model: CallableReference) -> None:
-    """Refuse a metric that a bundled model will not report; what a user's model reports only training shows."""
-    if model.kind == "bundled" and experiment.metric not in REPORTED:
-        raise ExperimentFileError(
-            explain("metric", "a metric that the model reports", experiment.metric, REPORTED)
-        )
+def _check_name_is_free(experiment: Experiment) -> None:
+    folder = folder_of(experiment)
+    if folder.path.exists():
+        raise folder.taken()
 
 
 def check_resources(plan: Plan) -> None:

@@ -107,6 +107,7 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
         "model": gathered.model,
         "data": data,
         "storage_path": storage,
+        "mode": experiment.direction,
         "target": None,
     }
     return to_yaml(experiment.model_copy(update=there))

@@ -34,7 +34,7 @@ class Head:
     values: Values
 
 
-def look_at(model: Any, x: Any) -> Head:
+def look_at_head(model: Any, x: Any) -> Head:
     """Return what a model's outputs are on some rows of features. The model is left as it was."""
     with kept_generator_state():
         found = keras.tree.flatten(model(x, training=False))
@@ -200,7 +200,7 @@ def goal_of(model: Any, task: TrainingTask, x: Any) -> LearningGoal:
         of_labels = task.task or Task()
         views: dict[Kind | None, LabelForm] = {"regression": "standardized"}
         return LearningGoal(of_labels, views.get(of_labels.kind, "codes"), scale, labels.width)
-    head = look_at(model, x)
+    head = look_at_head(model, x)
     found = task_of_model(model, head, labels, "auto", f"model {reference.text}")
     wanted = task.task
     if wanted and (found.kind, found.compiled_by_user) != (wanted.kind, wanted.compiled_by_user):

@@ -30,15 +30,15 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
     trainer.restore(checkpoint)
     learner = trainer.learner
-    before = learner.evaluate("validation")
+    before = trainer.evaluate("validation")
     learner.recalibrate()
     metrics = {
         "trial": checkpoint.about.get("trial"),
         "epoch": checkpoint.about["epoch"],
         "hyperparameters": checkpoint.about.get("chosen", {}),
         "validation_before_recalibration": before,
-        "validation": learner.evaluate("validation"),
-        "test": learner.evaluate("test") if trainer.task.dataset.test.rows else None,
+        "validation": trainer.evaluate("validation"),
+        "test": trainer.evaluate("test") if trainer.task.dataset.test.rows else None,
     }
     try:
         save_model(trainer, best / "model.keras")

@@ -41,7 +41,7 @@ class Task:
     def metric(self, reported: frozenset[str] = frozenset()) -> str:
         """Return the metric that decides where none is named; ``reported`` are those of a compiled model."""
         if self.compiled_by_user:
-            return "val_accuracy" if "accuracy" in reported else "val_loss"
+            return "val_accuracy" if "val_accuracy" in reported else "val_loss"
         return "val_mae" if self.kind == "regression" else "val_accuracy"
 
 
@@ -81,11 +81,19 @@ class TrainingTask:
         return self.task.kind if self.task else "classification"
 
 
-def task_of_labels(labels: Labels, asked: str, where: str) -> Task:
+def task_of_labels(dataset: Dataset | StreamedDataset, asked: str, where: str) -> Task:
     """Return the task of a bundled model, whose head is made to fit: it follows from the labels.
 
-    Raises DataError for labels that it cannot learn.
+    Raises DataError for data that it cannot learn from.
     """
+    labels = dataset.labels
+    if isinstance(dataset.input_shape, dict) or not all(
+        isinstance(size, int) for size in dataset.input_shape
+    ):
+        raise DataError(
+            f"{where}: features of one input were expected for a bundled model. Received: those of several inputs."
+            " Join them in one array, or take a model of your own."
+        )
     if labels.form == "several":
         raise DataError(
             f"{where}: labels of one output were expected for a bundled model. Received: those of several outputs."

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from orchestrator.training.carrying import carried_state, check_same_weights, keras_optimizer
 from orchestrator.training.checkpoint import Checkpoint
@@ -23,7 +24,7 @@ from orchestrator.training.hyperparameters import (
     batch_norm_momentum,
     batch_size_of,
 )
-from orchestrator.training.learner import Epoch, Learner, Tensors, Within
+from orchestrator.training.learner import Epoch, Learner, SplitName, Tensors, Within
 from orchestrator.training.optimizers import decays_weights
 from orchestrator.training.possible import (
     COMPANION,
@@ -33,6 +34,7 @@ from orchestrator.training.possible import (
 )
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
+from orchestrator.training.reported import canonical_names
 from orchestrator.training.task import LearningGoal, TrainingTask
 
 
@@ -44,6 +46,7 @@ class Trainer:
         self._tensors = Tensors(task.dataset)
         self._programs = Programs(task, self._tensors, programs_kept)
         self._slot: Slot | None = None
+        self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
         self.hyperparameters: dict[str, Any] = {}
         self.seed = 0
         self.epoch = 0
@@ -177,13 +180,26 @@ class Trainer:
         self.within = Within(steps, self.within.seconds + time.perf_counter() - began)
         return metrics
 
+    def evaluate(self, split: SplitName) -> dict[str, float]:
+        """Return the metrics over a split, each under one name in all trials."""
+        return self._named(self.learner.evaluate(split))
+
+    def _named(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Return figures without the numbers that Keras gave their names by counting over this process."""
+        model = self.learner.compiled.model
+        if model not in self._names:
+            self._names[model] = canonical_names(model)
+        names = self._names[model]
+        return {names.get(name, name): value for name, value in metrics.items()}
+
     def _finished(self, metrics: dict[str, float]) -> dict[str, float]:
         """Validate after an epoch's last step; return all its metrics."""
         if self._recalibrates():
             self.learner.recalibrate()
-        validation = self.learner.evaluate("validation")
+        validation = self.evaluate("validation")
         rate = self._learning_rate()
         self.epoch += 1
+        metrics = self._named(metrics)
         metrics |= {f"val_{name}": value for name, value in validation.items()}
         return metrics if rate is None else {**metrics, "learning_rate": rate}
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.schedulers import make_scheduler
+from orchestrator.schedulers import make_scheduler, report_row
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.first_failures import FirstFailures
@@ -176,7 +176,7 @@ class Stage:
         """Show the scheduler each epoch; return what it stopped the trial by."""
         for row in report.progress.rows:
             value = row["metrics"].get(self._plan.metric)
-            decision = self._scheduler.report(report.trial, row["epoch"], value)
+            decision = report_row(self._scheduler, row, self._plan.metric)
             if decision.stop:
                 shown = value if value is not None and math.isfinite(value) else None
                 return {

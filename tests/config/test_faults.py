@@ -39,7 +39,7 @@ WRONG = [
     ("strategy: panda", [], "digits.yaml, panda: expected the options of strategy panda"),
     ("strategy: panda\npanda: {}", [], "digits.yaml, line 5, panda.start: expected the hyperparameters of day 1"),
     ("strategy: panda\npanda: {start: {}, day: 3 weeks}", [], "expected a number and epochs, minutes or steps"),
-    ("metric: val_loss", [], "mode: expected min, since a low val_loss is good. Received: 'max'."),
+    ("metric: val_loss\nmode: max", [], "mode: expected min, since a low val_loss is good. Received: 'max'."),
     ("resources: {cpu: 0}", [], "resources.cpu: expected a number above 0"),
     ("resources: {gpu: .nan}", [], "resources.gpu: expected a finite number"),
     ("resources: 1", [], "resources: expected a mapping of options. Received: 1."),

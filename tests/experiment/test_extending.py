@@ -13,7 +13,7 @@ from orchestrator.errors import ExperimentFileError
 from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.growth import Growth
 from orchestrator.experiment.resuming import prepare_to_resume
-from orchestrator.records import RunWriter, TrialEnd, read_run
+from orchestrator.records import RunWriter, Score, TrialEnd, read_run
 from orchestrator.searchers import draw_trials
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -158,7 +158,8 @@ def test_a_kept_checkpoint_of_the_last_epoch_is_gone_on_from_and_no_other(writte
     [last] = run.folder.checkpoints.glob("*.last.npz")
     assert last.name == "00000.last.npz"
     assert load_checkpoint(last).about == {
-        "trial": "00000", "epoch": 3, "metrics": {"val_accuracy": 0.3}, "best": 0.3, "rows": []
+        "trial": "00000", "epoch": 3, "metrics": {"val_accuracy": 0.3}, "rows": [],
+        "best": Score(0.3, 3, "max").to_plain(),
     }  # fmt: skip
 
 

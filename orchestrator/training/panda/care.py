@@ -63,9 +63,9 @@ class Care:
     def show_day_0(self) -> None:
         """Show the sitter the untrained model, against which a first epoch is judged."""
         panda = self._panda
-        learner = panda.trainer.learner
-        metrics = dict(learner.evaluate("train"))
-        metrics |= {f"val_{name}": value for name, value in learner.evaluate("validation").items()}
+        metrics = panda.trainer.evaluate("train")
+        validation = panda.trainer.evaluate("validation")
+        metrics |= {f"val_{name}": value for name, value in validation.items()}
         panda.sitter.after_day(self._day(panda.memory.day, metrics))
 
     def after_epoch(self, row: Mapping[str, Any]) -> bool:
