@@ -88,9 +88,9 @@ class DataOptions(Options):
 
     def for_model(self, bundled: bool) -> DataOptions:
         """Return the same with ``scale: auto`` decided: a user's model gets the user's values."""
-        if self.scale != "auto":
+        if self.scale != "auto" or bundled:
             return self
-        return self.model_copy(update={"scale": "standard" if bundled else "none"})
+        return self.model_copy(update={"scale": "none"})
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> DataOptions:

@@ -113,14 +113,16 @@ def assigned(
 
 def _scaled(options: DataOptions, x: Mapping[str, Any], where: str) -> bool:
     """Tell whether features are scaled. Raises DataError where that is asked for several inputs."""
-    if options.scale != "none" and isinstance(x["train"], dict | tuple):
+    if not isinstance(x["train"], dict | tuple):
+        return options.scale != "none"
+    if options.scale in ("standard", "minmax"):
         raise refused(
             where,
             "data.scale: none was expected for several inputs",
             f"data.scale: {options.scale}",
             "Scale them in load(), or by a Normalization layer in the model.",
         )
-    return options.scale != "none"
+    return False
 
 
 def _fingerprint(
