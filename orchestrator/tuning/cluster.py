@@ -9,6 +9,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -42,7 +43,10 @@ TOO_SLOW = "timed out during startup"
 STARTS = 3
 """How many starts of Ray are tried."""
 
-LONGEST_FOLDER = 30
+LONGEST_PLACE = 27
+"""Bytes of a path below which Ray's sockets still have names that Linux takes: 107 bytes, most of them Ray's own."""
+OPEN_BY_RAY = "r"
+"""Ray opens the folder that it is given, and those that it makes there, to everybody: it is given one in ours."""
 _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -73,7 +77,7 @@ def running_ray(cores: int) -> Iterator[None]:
                 "address": "local",
                 "num_cpus": cores,
                 "include_dashboard": False,
-                "_temp_dir": own,
+                "_temp_dir": str(Path(own, OPEN_BY_RAY)),
             }
         do = stack.enter_context(undisturbed())
         stack.callback(do, ray.shutdown)
@@ -141,4 +145,4 @@ def closed_to_others() -> Iterator[None]:
 def _short_temporary_folder() -> str:
     """Return where Ray's files go: its sockets' paths, below it, may not exceed some hundred characters."""
     asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-    return asked if len(asked) <= LONGEST_FOLDER else "/tmp"  # noqa: S108
+    return asked if len(os.fsencode(asked)) <= LONGEST_PLACE else "/tmp"  # noqa: S108
