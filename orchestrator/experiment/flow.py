@@ -16,6 +16,7 @@ from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
+from orchestrator.experiment.restoring import with_lost_states
 from orchestrator.experiment.resuming import driver, is_over, prepare_to_resume
 from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder
@@ -58,7 +59,7 @@ def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs
     if is_over(there.records):
         return there
     with driving(folder) as driven:
-        _trained(prepare_to_resume(folder), folder, driven, progress)
+        _trained(with_lost_states(prepare_to_resume(folder)), folder, driven, progress)
     return Run(folder)
 
 
@@ -80,7 +81,7 @@ def extend(
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, Growth(dict(more), overrides), force)
-        _trained(extended, folder, driven, progress)
+        _trained(with_lost_states(extended), folder, driven, progress)
     return Run(folder)
 
 
@@ -95,7 +96,9 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
     waiting = {spec.trial for spec in plan.trials} | {end.trial for end in resumed.endings}
     shown = _view(plan, len(waiting)) if progress else NullView()
     driven.tally.begin(plan.metric, plan.mode, waiting, resumed.records)
+    outcome = Outcome(ended=False)
     with (
+        folder.in_use(),
         asked_to_stop() as asked,
         shown as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
@@ -106,9 +109,11 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
         recorder.event("run_started", **driver())
         if resumed.records is not None:
             recorder.remember(resumed.records)
+        for trial in resumed.restored:
+            recorder.event("trained_again", trial=trial, why="its state is gone")
+            view.note(f"trial {trial}, the best so far, is trained again: its state is gone")
         for end in resumed.endings:
             recorder.ended(end, None)
-        outcome = Outcome(ended=False)
         view.note(f"starting Ray for {plan.described}")
         try:
             outcome = run_plan(
@@ -121,9 +126,11 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
                 view.note("stopping")
             recorder.close()
             over = "run_finished" if outcome.ended else "run_interrupted"
-            reason = outcome.reason or resumed.reason or _named(sys.exception())
+            reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event(over, reason=reason)
         recorder.write(lambda: _write_tables(folder))
+    if outcome.trouble is not None:
+        raise folder.unusable(outcome.trouble)
 
 
 def _named(error: BaseException | None) -> str | None:

@@ -12,9 +12,9 @@ from orchestrator.config import Experiment, parse_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.prepared import Prepared, prepare_again
 from orchestrator.experiment.remaining import Resumed, remaining
+from orchestrator.experiment.restoring import is_repeatable, lost_winner
 from orchestrator.records import RunFolder, RunRecords, read_run
 from orchestrator.records.extensions import surroundings
-from orchestrator.training.session import checkpoint_file
 
 
 def prepare_to_resume(folder: RunFolder) -> Resumed:
@@ -38,11 +38,11 @@ def prepare_to_resume(folder: RunFolder) -> Resumed:
 
 def is_over(records: RunRecords) -> bool:
     """Return whether nothing is left to do of a run: it is finished, and has a winner or nothing to examine."""
-    kept = records.folder.checkpoints
-    return records.status == "finished" and (
-        records.winner is not None
-        or not any(checkpoint_file(kept, trial.trial).exists() for trial in records.contenders)
-    )
+    if records.status != "finished":
+        return False
+    lost = lost_winner(records)
+    to_examine = bool(records.contenders) and (lost is None or is_repeatable(lost, records))
+    return records.winner is not None or not to_examine
 
 
 def recorded_experiment(records: RunRecords) -> Experiment:

@@ -40,6 +40,11 @@ class KerasJob:
     nursery: Nursery | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def home(self) -> Path:
+        """Return the run's own folder."""
+        return self.goal.checkpoints.parent
+
     def open(self) -> KerasWorkbench:
         """Set this process up: TensorFlow is imported."""
         conceal(self.secrets)
