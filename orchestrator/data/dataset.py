@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.data.table_recipe import TableRecipe
+
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
@@ -26,6 +28,7 @@ class Split:
 
     x: npt.NDArray[np.float32] = field(repr=False)
     y: npt.NDArray[np.int32] = field(repr=False)
+    weight: npt.NDArray[np.float32] | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> int:
@@ -39,7 +42,8 @@ class Dataset:
 
     ``scaling`` says what was fitted on the training rows (``{"how": "standard", "mean": [...],
     "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
-    a table after encoding and is empty for arrays. ``fingerprint`` is of the unscaled content.
+    a table after encoding and is empty for arrays; ``table`` says how a table's columns became
+    them. ``fingerprint`` is of the unscaled content.
     """
 
     train: Split
@@ -50,6 +54,7 @@ class Dataset:
     fingerprint: str
     source: str
     columns: tuple[str, ...] = ()
+    table: TableRecipe | None = None
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -100,6 +105,7 @@ class StreamedDataset:
     options: DataOptions
     seed: int
     columns: tuple[str, ...] = ()
+    table: TableRecipe | None = None
 
     @property
     def num_classes(self) -> int:

@@ -6,7 +6,7 @@ encoding and fingerprint; the scaling agrees to the rounding of its sums.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -14,15 +14,17 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from orchestrator.data.assemble import cut
 from orchestrator.data.batches import rebatch
-from orchestrator.data.dataset import PARTS, Batch, Dataset, StreamedDataset, StreamedSplit
+from orchestrator.data.dataset import PARTS, Batch, Dataset, Split, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import Labels, plain_labels
+from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import Scaler, fit_scaler
 from orchestrator.data.splits import assign_rows, missing_shares
-from orchestrator.data.table_columns import Encoder, raw_labels
+from orchestrator.data.table_columns import encode, raw_labels
 from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
-from orchestrator.data.table_fit import Batches, TableFit, scan_labels
+from orchestrator.data.table_fit import Batches, TableFit
+from orchestrator.data.table_recipe import TableRecipe
+from orchestrator.data.table_targets import Weights, scan_targets, weights_of
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -31,14 +33,25 @@ if TYPE_CHECKING:
 SHARE_OF_MEMORY = 0.25
 
 
+Codes = npt.NDArray[np.int32]
+Assignment = npt.NDArray[np.uint8]
+
+
 @dataclass(frozen=True, eq=False)
-class _Fitted:
-    """A table after its two passes."""
+class Targets:
+    """The class number, weight and split of every row of a table."""
 
     labels: Labels
-    codes: npt.NDArray[np.int32]
-    assignment: npt.NDArray[np.uint8]
-    encoder: Encoder
+    codes: Codes
+    weights: Weights | None
+    assignment: Assignment
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What was learnt of a table's training rows."""
+
+    recipe: TableRecipe
     scaler: Scaler
     fingerprint: str
 
@@ -48,23 +61,27 @@ class TableBatches:
     """The batches of one split of a table; picklable: the file is opened where they are read."""
 
     table: TableFile
-    encoder: Encoder
+    recipe: TableRecipe
     scaler: Scaler
     labels: Labels
-    assignment: npt.NDArray[np.uint8]
+    assignment: Assignment
     part: int
 
     def __call__(self, batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
         """Yield the split's batches once; see StreamedSplit."""
         return rebatch(self._chunks(shuffle_seed), batch_size, shuffle_seed)
 
-    def _chunks(self, shuffle_seed: int | None) -> Iterator[Batch]:
+    def _chunks(self, shuffle_seed: int | None) -> Iterator[Any]:
+        label, weight = self.table.label, self.table.weight
+        if label is None:
+            return
         for start, batch in self.table.batches(shuffle_seed):
             chosen = self.assignment[start : start + batch.num_rows] == self.part
             rows = batch.take(np.flatnonzero(chosen)) if not chosen.all() else batch
-            raw, _ = raw_labels(rows.column(self.table.label.name), self.table.label.kind)
+            raw, _ = raw_labels(rows.column(label.name), label.kind)
             codes = self.labels.codes(plain_labels(raw, self.table.where))
-            yield self.scaler.scale(self.encoder.encode(rows)), codes
+            x = self.scaler.scale(encode(self.recipe, rows))
+            yield (x, codes) if weight is None else (x, codes, weights_of(rows, weight))
 
 
 def load_table(
@@ -74,19 +91,14 @@ def load_table(
     where = f"data {reference.text}"
     form = cast(Literal["csv", "parquet"], reference.kind)
     if must_stream(reference, options):
-        table = open_table(reference.place, form, options.label, where)
-        return _streamed(table, _fit(table, None, options, seed), (reference, options, seed))
-    table, content = read_table(reference.place, form, options.label, where)
-    fitted = _fit(table, content, options, seed)
-    x = fitted.encoder.encode(content)
-    return Dataset(
-        **cut(x, fitted.codes, fitted.assignment, fitted.scaler),
-        classes=fitted.labels.classes,
-        scaling=fitted.scaler.document,
-        fingerprint=fitted.fingerprint,
-        source=reference.text,
-        columns=fitted.encoder.names,
-    )
+        table = open_table(reference.place, form, options, where)
+        targets = _targets(table, lambda: table.batches(only=table.targets), options, seed)
+        fitted = fit_table(table, table.batches, targets, options)
+        return _streamed(table, targets, fitted, (reference, options, seed))
+    table, content = read_table(reference.place, form, options, where)
+    targets = _targets(table, lambda: [(0, content)], options, seed)
+    fitted = fit_table(table, lambda: [(0, content)], targets, options)
+    return in_memory(content, targets, fitted, reference.text)
 
 
 def must_stream(reference: DataReference, options: DataOptions) -> bool:
@@ -99,44 +111,80 @@ def must_stream(reference: DataReference, options: DataOptions) -> bool:
     return size > SHARE_OF_MEMORY * free
 
 
-def _fit(table: TableFile, content: Any, options: DataOptions, seed: int) -> _Fitted:
-    """Run the two passes, over the content in memory or over the file where it is None."""
-    labels, codes = scan_labels(table, _batches(table, content))
+def fit_table(
+    table: TableFile, batches: Callable[[], Batches], targets: Targets, options: DataOptions
+) -> Fitted:
+    """Return what is learnt of the training rows, in one pass, or two where gaps need all values."""
+    fit = TableFit(table, options.missing)
+    training = targets.assignment == 0
+    for start, batch in batches():
+        rows = slice(start, start + batch.num_rows)
+        fit.add(batch, targets.codes[rows], training[rows])
+    if fit.check():
+        for start, batch in batches():
+            fit.collect(batch, training[start : start + batch.num_rows])
+    recipe = fit.recipe()
+    if not recipe.features:
+        raise refused(table.where, "a feature was expected", "columns without a value")
+    scaler = fit_scaler(options.scale, fit.moments(recipe))
+    return Fitted(recipe, scaler, fit.digest(targets.labels))
+
+
+def in_memory(content: Any, targets: Targets, fitted: Fitted, source: str) -> Dataset:
+    """Return the dataset of a typed table in memory, cut into its splits."""
+    x = encode(fitted.recipe, content)
+    splits: dict[str, Any] = {}
+    for number, part in enumerate(PARTS):
+        rows = np.flatnonzero(targets.assignment == number)
+        weights = None if targets.weights is None else targets.weights[rows]
+        splits[part] = Split(
+            fitted.scaler.scale(x[rows]), np.ascontiguousarray(targets.codes[rows]), weights
+        )
+    return Dataset(
+        **splits,
+        classes=targets.labels.classes,
+        scaling=fitted.scaler.document,
+        fingerprint=fitted.fingerprint,
+        source=source,
+        columns=fitted.recipe.features,
+        table=fitted.recipe,
+    )
+
+
+def _targets(
+    table: TableFile, batches: Callable[[], Batches], options: DataOptions, seed: int
+) -> Targets:
+    """Return the labels and weights of all rows, and which split each row is for."""
+    labels, codes, weights = scan_targets(table, batches())
     shares = missing_shares((), options)
     assignment = assign_rows(codes, labels.classes, shares, (seed, table.where))
-    fit = TableFit(table)
-    for start, batch in _batches(table, content):
-        rows = slice(start, start + batch.num_rows)
-        fit.add(batch, codes[rows], assignment[rows] == 0)
-    fit.check()
-    scaler = fit_scaler(options.scale, fit.moments())
-    return _Fitted(labels, codes, assignment, fit.encoder(), scaler, fit.digest(labels))
-
-
-def _batches(table: TableFile, content: Any) -> Batches:
-    return table.batches() if content is None else [(0, content)]
+    return Targets(labels, codes, weights, assignment)
 
 
 def _streamed(
-    table: TableFile, fitted: _Fitted, opened: tuple[DataReference, DataOptions, int]
+    table: TableFile,
+    targets: Targets,
+    fitted: Fitted,
+    opened: tuple[DataReference, DataOptions, int],
 ) -> StreamedDataset:
     reference, options, seed = opened
     splits: dict[str, Any] = {}
     for number, part in enumerate(PARTS):
         reader = TableBatches(
-            table, fitted.encoder, fitted.scaler, fitted.labels, fitted.assignment, number
+            table, fitted.recipe, fitted.scaler, targets.labels, targets.assignment, number
         )
-        rows = int(np.count_nonzero(fitted.assignment == number))
+        rows = int(np.count_nonzero(targets.assignment == number))
         splits[part] = StreamedSplit(rows, reader)
     return StreamedDataset(
         **splits,
-        classes=fitted.labels.classes,
+        classes=targets.labels.classes,
         scaling=fitted.scaler.document,
         fingerprint=fitted.fingerprint,
         source=reference.text,
-        input_shape=(len(fitted.encoder.names),),
+        input_shape=(len(fitted.recipe.features),),
         reference=reference,
         options=options,
         seed=seed,
-        columns=fitted.encoder.names,
+        columns=fitted.recipe.features,
+        table=fitted.recipe,
     )
