@@ -174,7 +174,7 @@ def described(
     fields = {field.name: field for field in _chosen(schema, table)}
     odd: list[str] = []
     for name, field in fields.items():
-        kind = found[name].kind if name in found else _kind(field.type)
+        kind = found[name].kind if name in found else kind_of(field.type)
         if kind is None:
             odd.append(f"{name!r} ({field.type})")
         elif name not in found:
@@ -244,12 +244,13 @@ def _chosen(schema: Any, table: TableFile) -> list[Any]:
     return [field for field in schema if field.name in names]
 
 
-def _kind(arrow_type: Any) -> Kind | None:
+def kind_of(arrow_type: Any) -> Kind | None:
+    """Return what a column of a type of its own holds; None where it is nothing to train on, or text."""
     from pyarrow import types
 
     if types.is_dictionary(arrow_type):
         inner = arrow_type.value_type
-        return "text" if is_text(inner) else _kind(inner)
+        return "text" if is_text(inner) else kind_of(inner)
     if types.is_boolean(arrow_type):
         return "flag"
     if types.is_integer(arrow_type):

@@ -122,10 +122,19 @@ class TableFit:
             (self._missing, "a value in every row was expected", "missing"),
             (self._infinite, "finite numbers were expected", "infinite"),
         ):
-            found = [f"{count} in column {name!r}" for name, count in counts.items() if count]
+            found = [
+                f"{count} in column {name!r}{self._written(name) if what == 'missing' else ''}"
+                for name, count in counts.items()
+                if count
+            ]
             if found and (what == "infinite" or refusing):
                 hint = _WAY_OUT if what == "missing" else ""
                 raise refused(self._table.where, expected, f"{what}: {several(found)}", hint)
+
+    def _written(self, name: str) -> str:
+        """Return in parentheses how a column's gaps are written, where they are not empty."""
+        gaps = next(column.gaps for column in self._table.columns if column.name == name)
+        return f" ({several([repr(text) for text in gaps], 3)})" if gaps else ""
 
     def _too_many(self, name: str) -> Exception:
         expected = f"at most {MOST_TEXTS} different texts in a feature were expected"

@@ -39,7 +39,7 @@ def scan_targets(
         values, positions = np.unique(plain, return_inverse=True)
         numbered = [known.setdefault(value, len(known)) for value in values.tolist()]
         if table.weight is not None:
-            weights.append(_checked(weights_of(batch, table.weight), table))
+            weights.append(check_table_weights(weights_of(batch, table.weight), table))
         codes.append(np.array(numbered, dtype=np.int32)[positions])
     if missing:
         raise refused(where, "a label in every row was expected", f"{missing} that are missing")
@@ -55,7 +55,8 @@ def weights_of(batch: Any, weight: Column) -> Weights:
     return numbers(batch.column(weight.name)).astype(np.float32)
 
 
-def _checked(weights: Weights, table: TableFile) -> Weights:
+def check_table_weights(weights: Weights, table: TableFile) -> Weights:
+    """Return the weights once they are numbers of at least 0, and some above."""
     bad = int((~(np.isfinite(weights) & (weights >= 0))).sum())
     if bad and table.weight is not None:
         where = f"{table.where}, column {table.weight.name!r}"

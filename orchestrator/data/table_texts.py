@@ -11,10 +11,9 @@ import numpy.typing as npt
 
 Decimal = Literal[".", ","]
 
-GAPS = frozenset(
-    "? na n/a n.a. #n/a #na <na> nan -nan nat null (null) none nil missing unknown - -- --- \u2013 ."
-    " .. \\n 1.#ind -1.#ind 1.#qnan -1.#qnan".split()
-) | {"", "#n/a n/a"}
+_LETTERS = "na n/a n.a. #n/a #na <na> nan -nan nat null (null) none nil missing unknown \\n"
+_MARKS = "? - -- --- \u2013 . .. 1.#ind -1.#ind 1.#qnan -1.#qnan"
+GAPS = frozenset({"", "#n/a n/a", *_LETTERS.split(" "), *_MARKS.split(" ")})
 
 _SIGN = "[+\\-\u2212]?"
 _END = "([eE][+-]?\\d+)?$"

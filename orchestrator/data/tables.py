@@ -7,7 +7,7 @@ encoding and fingerprint; the scaling agrees to the rounding of its sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ import psutil
 from orchestrator.data.batches import rebatch
 from orchestrator.data.dataset import PARTS, Batch, Dataset, Split, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import Labels, plain_labels
+from orchestrator.data.notice import notice
 from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import Scaler, fit_scaler
 from orchestrator.data.splits import assign_rows, missing_shares
@@ -24,7 +25,10 @@ from orchestrator.data.table_columns import encode, raw_labels
 from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
 from orchestrator.data.table_fit import Batches, TableFit
 from orchestrator.data.table_recipe import TableRecipe
+from orchestrator.data.table_rows import Rows, read_rows
 from orchestrator.data.table_targets import Weights, scan_targets, weights_of
+
+__all__ = ["Rows", "fit_table", "in_memory", "load_table", "must_stream", "read_rows"]
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -45,6 +49,10 @@ class Targets:
     codes: Codes
     weights: Weights | None
     assignment: Assignment
+
+    def weighted(self, weights: Weights) -> Targets:
+        """Return the same with a weight a row."""
+        return replace(self, weights=weights)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,6 +132,8 @@ def fit_table(
         for start, batch in batches():
             fit.collect(batch, training[start : start + batch.num_rows])
     recipe = fit.recipe()
+    for note in recipe.notes:
+        notice(f"{table.where}: {note}")
     if not recipe.features:
         raise refused(table.where, "a feature was expected", "columns without a value")
     scaler = fit_scaler(options.scale, fit.moments(recipe))
