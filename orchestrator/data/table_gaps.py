@@ -19,8 +19,9 @@ MOST_BYTES = 2**30
 class Fills:
     """Collects training values, and gives what fills a column's gaps by ``how``.
 
-    The median and the most frequent number need all values of a column that has gaps: eight bytes
-    each, at most ``MOST_BYTES`` together. A column that has none gets no such fill.
+    The median and the most frequent value need all values of a column: eight bytes each, at most
+    ``MOST_BYTES`` together. They are collected of true/false, and of numbers that have gaps: other
+    numbers get no such fill.
     """
 
     def __init__(self, how: str, where: str) -> None:
@@ -33,10 +34,12 @@ class Fills:
         """Return the columns whose values are to be collected, once all gaps are counted."""
         if self.how == "refuse":
             return []
-        flags = [column.name for column in columns if column.kind == "flag"]
-        if self.how == "mean":
-            return [name for name in flags if missing[name]]
-        return [column.name for column in columns if column.kind != "text" and missing[column.name]]
+        numbers = self.how != "mean"
+        return [
+            column.name
+            for column in columns
+            if column.kind == "flag" or (numbers and column.kind != "text" and missing[column.name])
+        ]
 
     def add(self, name: str, values: Array) -> None:
         """Take in training values of a column, NaN where one is missing."""

@@ -18,8 +18,8 @@ def csv(request, tmp_path, load, monkeypatch):
     """Write columns as CSV, cut by ``sign``, and load them unscaled."""
     monkeypatch.setattr(table_file, "BLOCK_BYTES", 64)
 
-    def _csv(columns, sign=",", encoding="utf-8", end="\n", **options):
-        rows = [list(columns), *zip(*columns.values(), strict=True)]
+    def _csv(cells, sign=",", encoding="utf-8", end="\n", **options):
+        rows = [list(cells), *zip(*cells.values(), strict=True)]
         quoted = [[f'"{cell}"' if sign in str(cell) else str(cell) for cell in row] for row in rows]
         text = "".join(sign.join(row) + end for row in quoted)
         (tmp_path / "rows.csv").write_bytes(text.encode(encoding))
@@ -44,10 +44,11 @@ def values(data, column=0):
 @pytest.mark.parametrize("sign", [",", ";", "\t", "|"])
 def test_decimal_commas_are_numbers(csv, sign):
     point = csv({"t": NUMBERS, "p": NUMBERS[::-1], "y": LABELS}, sign)
+    expected = every(point)
     comma = [text.replace(".", ",") for text in NUMBERS]
     data = csv({"t": comma, "p": comma[::-1], "y": LABELS}, sign)
     assert data.columns == ("t", "p")
-    assert np.array_equal(every(data), every(point))
+    assert np.array_equal(every(data), expected)
     assert data.fingerprint == point.fingerprint
     assert {column.decimal for column in data.table.columns} == {","}
 
@@ -83,29 +84,38 @@ def test_thousands_follow_the_sign_of_the_other_columns(csv):
     columns = {"a": ["1,234", "5,678"] * 15, "b": [f"{at}.5" for at in range(30)], "y": LABELS}
     assert set(values(csv(columns, ";"))) == {1234, 5678}
     columns["b"] = [f"{at},5" for at in range(30)]
-    assert set(values(csv(columns, ";"))) == pytest.approx({1.234, 5.678})
+    assert set(values(csv(columns, ";"))) == {float(np.float32(1.234)), float(np.float32(5.678))}
 
 
 def test_one_comma_before_three_digits_is_asked_about(csv):
     columns = {"a": ["1,234", "5,678"] * 15, "y": LABELS}
-    with pytest.raises(DataError, match=r"column 'a'.*1,234.*data\.decimal: \"\.\".*\",\"") as caught:
+    with pytest.raises(
+        DataError, match=r"column 'a'.*1,234.*data\.decimal: \"\.\".*\",\""
+    ) as caught:
         csv(columns, ";")
     assert "\n" not in str(caught.value)
     assert set(values(csv(columns, ";", decimal="."))) == {1234, 5678}
-    assert set(values(csv(columns, ";", decimal=","))) == pytest.approx({1.234, 5.678})
+    assert set(values(csv(columns, ";", decimal=","))) == {
+        float(np.float32(1.234)),
+        float(np.float32(5.678)),
+    }
 
 
-@pytest.mark.parametrize("gap", ["?", "NA", "N/A", "-", "", " ", "null", "NaN", "n.a.", "None", "."])
+@pytest.mark.parametrize(
+    "gap", ["?", "NA", "N/A", "-", "", " ", "null", "NaN", "n.a.", "None", "."]
+)
 def test_a_gap_among_numbers_is_refused_and_filled_where_that_is_asked(csv, gap):
     columns = {"a": [gap, gap, *NUMBERS[2:]], "b": NUMBERS, "y": LABELS}
-    with pytest.raises(DataError, match=r"missing: 2 in column 'a'.*data\.missing: median") as caught:
+    with pytest.raises(
+        DataError, match=r"missing: 2 in column 'a'.*data\.missing: median"
+    ) as caught:
         csv(columns)
     assert "\n" not in str(caught.value)
     assert (repr(gap) in str(caught.value)) == bool(gap.strip())
     data = csv(columns, missing="median")
     assert data.columns == ("a", "b")
     train = data.train.x if not data.streamed else next(data.train.batches(99, None))[0]
-    known = [row[0] for row in train if row[1] > 19]
+    known = [row[0] for row in train if row[1] >= 19]
     assert data.table.columns[0].fill == pytest.approx(np.median(known))
     low = [row for row in every(data) if row[1] < 19]
     assert [row[0] for row in low] == pytest.approx([np.median(known)] * 2)
@@ -236,7 +246,7 @@ def test_numbered_names_are_names(csv):
 
 
 def test_an_identifier_is_noticed(csv, capsys):
-    csv({"name": [f"n{at}" for at in range(30)], "a": NUMBERS, "y": LABELS})
+    csv({"name": [f"n{at}" for at in range(60)], "a": NUMBERS * 2, "y": LABELS * 2})
     assert "identifier is left out with data.drop: [name]" in capsys.readouterr().err
 
 
