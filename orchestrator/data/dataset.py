@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = npt.NDArray[Any]
 Batch: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
-BatchReader: TypeAlias = Callable[[int, int | None], Iterator[Batch]]
+BatchReader: TypeAlias = Callable[..., Iterator[Any]]
 
 PARTS = ("train", "validation", "test")
 
@@ -76,9 +76,11 @@ class Dataset:
 class StreamedSplit:
     """Rows that are read when they are asked for.
 
-    ``batches(batch_size, shuffle_seed)`` starts a new pass over all of them: arrays as in Split,
-    the last batch may be smaller; None keeps the order of the file, a seed shuffles within a
-    bounded pool of rows. The reader is picklable and opens the data anew where it is used.
+    ``batches(batch_size, shuffle_seed, epoch=None)`` starts a new pass over all of them: (x, y), or
+    (x, y, weight), as in Split; the last batch may be smaller; None keeps the order of the file, a
+    seed shuffles within a bounded pool of rows. ``epoch`` is the number of the training epoch, by
+    which an endless pipeline goes on where the one before ended; without it the pass is over the
+    first rows. The reader is picklable and opens the data anew where it is used.
     """
 
     rows: int

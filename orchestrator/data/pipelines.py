@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.catalog import CallableReference, UsersCode
+from orchestrator.catalog import CallableReference
 from orchestrator.data.batches import rebatch
 from orchestrator.data.dataset import PARTS, Array, Batch, StreamedDataset, StreamedSplit
+from orchestrator.data.elements import Watch, check_steps, elements, endless, specs
 from orchestrator.data.features import check_features
 from orchestrator.data.fingerprint import row_sum
 from orchestrator.data.functions import call
@@ -29,34 +30,95 @@ if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
 
-_CHUNK_ROWS = 1_024
 _opened: dict[CallableReference, Mapping[str, Any]] = {}
+_going: dict[CallableReference, Going] = {}
 
 
 @dataclass(frozen=True, eq=False)
 class PipelineBatches:
-    """The batches of one pipeline; picklable: a worker calls the user's function once itself."""
+    """The batches of one pipeline; picklable: a worker calls the user's function once itself.
+
+    ``rows`` is the length of a pass over a pipeline that is read in steps (``steps_per_epoch``),
+    None where it is read to its end. Such a training pipeline is repeated, and epoch after epoch
+    goes on where the one before ended, as in Keras's ``fit``: which rows are an epoch's depends on
+    its number alone. Validation begins anew each time, as in Keras too.
+    """
 
     function: CallableReference
     part: str
     labels: Labels
     scaler: Scaler
     where: str
+    rows: int | None = None
 
-    def __call__(self, batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
+    def __call__(
+        self, batch_size: int, shuffle_seed: int | None, epoch: int | None = None
+    ) -> Iterator[Batch]:
         """Yield the pipeline's batches once; see StreamedSplit."""
-        return rebatch(self._chunks(), batch_size, shuffle_seed)
+        return rebatch(self._chunks(epoch), batch_size, shuffle_seed)
 
-    def _chunks(self) -> Iterator[Batch]:
+    def _chunks(self, epoch: int | None) -> Iterator[Batch]:
         if self.function not in _opened:
             remember(self.function, call(self.function, self.where))
-        for x, y in _elements(_opened[self.function][self.part], self.where):
-            yield self.scaler.scale(x), self.labels.codes(plain_labels(y, self.where))
+        for x, y in self._elements(_opened[self.function][self.part], epoch):
+            plain = plain_labels(y, self.where)
+            self._check_known(plain)
+            yield self.scaler.scale(x), self.labels.codes(plain)
+
+    def _elements(self, pipeline: Any, epoch: int | None) -> Iterator[Any]:
+        if self.rows is None:
+            return elements(pipeline, self.where)
+        if epoch is None:
+            return Going(elements(pipeline.repeat(), self.where), self.rows).read(0)
+        going = _going.get(self.function)
+        if going is None or going.epoch is None or going.epoch > epoch:
+            going = Going(elements(pipeline.repeat(), self.where), self.rows)
+            _going[self.function] = going
+        return going.read(epoch)
+
+    def _check_known(self, plain: PlainLabels) -> None:
+        """Refuse a label that the pass over the first batches did not find."""
+        if plain.width is not None or self.rows is None:
+            return
+        unknown = np.setdiff1d(plain.values, self.labels.values)
+        if len(unknown):
+            expected = "labels that the first steps have were expected in all"
+            hint = "Write a greater data.steps_per_epoch, or shuffle."
+            raise refused(self.where, expected, repr(unknown.tolist()[0]), hint)
+
+
+class Going:
+    """A pipeline that is read on and on, in epochs of ``rows`` rows.
+
+    ``epoch`` is the next one, None while one is being read or after it was left before its end.
+    """
+
+    def __init__(self, chunks: Iterator[Any], rows: int) -> None:
+        self._chunks = chunks
+        self._rows = rows
+        self._left: Any = None
+        self.epoch: int | None = 0
+
+    def read(self, epoch: int) -> Iterator[Any]:
+        """Yield the rows of an epoch, after those before it were passed over."""
+        for number in range(self.epoch or 0, epoch + 1):
+            self.epoch = None
+            needed = self._rows
+            while needed:
+                chunk = self._left or next(self._chunks)
+                taken = min(needed, len(chunk[1]))
+                rest = tuple(part[taken:] for part in chunk)
+                self._left = rest if len(rest[1]) else None
+                needed -= taken
+                if number == epoch:
+                    yield tuple(part[:taken] for part in chunk)
+            self.epoch = number + 1
 
 
 def remember(function: CallableReference, pipelines: Mapping[str, Any]) -> None:
     """Keep the pipelines of the function last called, for this process' next passes."""
     _opened.clear()
+    _going.clear()
     _opened[function] = pipelines
 
 
@@ -73,7 +135,8 @@ def load_pipelines(
         raise DataError(f"data {reference.text}: a function was expected.")
     where = f"data {reference.text}"
     remember(reference.function, pipelines)
-    scans = {part: _scan(pipelines[part], f"{where} ({part})") for part in pipelines}
+    steps = {part: _steps(part, options) for part in pipelines}
+    scans = {part: _scan(pipelines[part], f"{where} ({part})", steps[part]) for part in pipelines}
     shapes = {part: scan.shape for part, scan in scans.items()}
     if len(set(shapes.values())) > 1:
         received = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
@@ -84,7 +147,8 @@ def load_pipelines(
     scaler = fit_scaler(how, scans["train"].moments)
     splits: dict[str, Any] = {part: StreamedSplit(0, no_batches) for part in PARTS}
     for part, scan in scans.items():
-        reader = PipelineBatches(reference.function, part, labels, scaler, where)
+        rows = scan.rows if steps[part][1] else None
+        reader = PipelineBatches(reference.function, part, labels, scaler, where, rows)
         splits[part] = StreamedSplit(scan.rows, reader)
     prints = [f"{part} {scan.rows} {scan.content:064x}" for part, scan in scans.items()]
     return StreamedDataset(
@@ -100,7 +164,9 @@ def load_pipelines(
     )
 
 
-def no_batches(batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
+def no_batches(
+    batch_size: int, shuffle_seed: int | None, epoch: int | None = None
+) -> Iterator[Batch]:
     """Return the batches of a split without rows: none."""
     return iter(())
 
@@ -128,9 +194,33 @@ class _Scan:
         return counts
 
 
-def _scan(pipeline: Any, where: str) -> _Scan:
+def _steps(part: str, options: DataOptions) -> tuple[str, int | None]:
+    """Return the option that says how many batches of a pipeline are read, and what it says."""
+    if part == "train":
+        return "data.steps_per_epoch", options.steps_per_epoch
+    return "data.validation_steps", options.validation_steps
+
+
+def _read(pipeline: Any, where: str, steps: tuple[str, int | None]) -> Iterator[Any]:
+    """Yield what is read of a pipeline before the run: all of it, or so many batches."""
+    key, count = steps
+    if count is not None:
+        check_steps(pipeline, where, key)
+        yield from elements(pipeline.repeat().take(count), where)
+        return
+    if endless(pipeline):
+        hint = f"Leave .repeat() out, or write {key}: 100 for so many batches."
+        raise refused(where, "a tf.data.Dataset that ends was expected", "an endless one", hint)
+    watch = Watch(pipeline, where, key)
+    for element in elements(pipeline, where):
+        watch(element[0])
+        yield element
+
+
+def _scan(pipeline: Any, where: str, steps: tuple[str, int | None]) -> _Scan:
     scan: _Scan | None = None
-    for raw_x, raw_y in _elements(pipeline, where):
+    specs(pipeline, where)
+    for raw_x, raw_y in _read(pipeline, where, steps):
         x = check_features(raw_x, where)
         plain = plain_labels(raw_y, where)
         different = Counter(plain.values.tolist())
@@ -152,27 +242,3 @@ def _scan(pipeline: Any, where: str) -> _Scan:
     if scan is None:
         raise refused(where, "rows were expected", "a tf.data.Dataset without elements")
     return scan
-
-
-def _elements(pipeline: Any, where: str) -> Iterator[tuple[Array, Array]]:
-    """Yield (x, y) with rows first, batching a pipeline of single rows."""
-    spec = pipeline.element_spec
-    if not isinstance(spec, tuple) or len(spec) != 2 or not all(hasattr(s, "shape") for s in spec):
-        raise refused(where, "elements (x, y) were expected in the tf.data.Dataset", f"{spec}")
-    if int(pipeline.cardinality()) == -1:
-        expected = "a tf.data.Dataset that ends was expected"
-        raise refused(where, expected, "an endless one", "Leave .repeat() out.")
-    if not _is_batched(*spec):
-        pipeline = pipeline.batch(_CHUNK_ROWS)
-    with UsersCode(where, None, DataError):
-        yield from pipeline.as_numpy_iterator()
-
-
-def _is_batched(x: Any, y: Any) -> bool:
-    """Tell whether elements are batches: labels have rows, as many as the features have.
-
-    One-hot labels of single rows have a length too, but a known one that the features do not share.
-    """
-    if y.shape.rank is None or x.shape.rank is None or y.shape.rank != 1:
-        return bool(y.shape.rank != 0)
-    return bool(x.shape.rank > 0 and x.shape[0] == y.shape[0])

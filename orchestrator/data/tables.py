@@ -75,7 +75,9 @@ class TableBatches:
     assignment: Assignment
     part: int
 
-    def __call__(self, batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
+    def __call__(
+        self, batch_size: int, shuffle_seed: int | None, epoch: int | None = None
+    ) -> Iterator[Batch]:
         """Yield the split's batches once; see StreamedSplit."""
         return rebatch(self._chunks(shuffle_seed), batch_size, shuffle_seed)
 
