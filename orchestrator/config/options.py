@@ -85,6 +85,41 @@ class DataOptions(Options):
     stream: Flag | Literal["auto"] = Field(
         default="auto", description="Read the data batch by batch instead of holding it in memory."
     )
+    drop: tuple[Text, ...] = Field(
+        default=(),
+        strict=False,
+        description="Columns of a table that are left out, such as identifiers and dates.",
+    )
+    missing: Literal["refuse", "mean", "median", "most_frequent"] = Field(
+        default="refuse",
+        description="What fills a table's gaps, found on the training rows; text and true/false always get the most"
+        " frequent value.",
+    )
+    columns: dict[str, Literal["number", "text"]] = Field(
+        default_factory=dict,
+        description="What columns of a table are, where it is not plain: {age: number, zip: text}.",
+    )
+    decimal: Literal["auto", ".", ","] = Field(
+        default="auto", description="The sign before a number's fraction in a CSV file."
+    )
+    header: Flag | Literal["auto"] = Field(
+        default="auto",
+        description="Whether a CSV file's first line holds names; with false they are column_1, column_2, …",
+    )
+    sample_weight: Text | None = Field(
+        default=None, description="The column of a table that says how much each row counts."
+    )
+    steps_per_epoch: Count | None = Field(
+        default=None, description="Batches of an endless tf.data pipeline that are an epoch."
+    )
+    validation_steps: Count | None = Field(
+        default=None, description="Batches of an endless validation pipeline that are validated on."
+    )
+    image_size: tuple[Count, Count] | None = Field(
+        default=None,
+        strict=False,
+        description="Height and width that the pictures of a folder get: [h, w].",
+    )
 
     def for_model(self, bundled: bool) -> DataOptions:
         """Return the same with ``scale: auto`` decided: a user's model gets the user's values."""

@@ -53,8 +53,7 @@ def assemble(
     labels = of_task(describe(list(y.values()), where), y, task, where)
     shares = missing_shares(list(given), options)
     labels, assignment = assigned(labels, y, shares, (seed, where))
-    if labels.fault and task in ("classification", "binary"):
-        raise DataError(labels.fault)
+    check_task(labels, task)
     numbers = {part: labels.numbers(y[part]) for part in given}
     fingerprint = _fingerprint(x, labels, numbers, weights)
     training = np.flatnonzero(assignment == 0) if (assignment != 0).any() else None
@@ -109,6 +108,12 @@ def assigned(
             raise
         # A model that its builder compiled may take these numbers for quantities: refused later where none does.
         return replace(labels, fault=str(error)), assign_any(len(codes["train"]), shares, draw)
+
+
+def check_task(labels: Labels, task: str) -> None:
+    """Raise DataError where classes were asked for and the labels make none that can be split."""
+    if labels.fault and task in ("classification", "binary"):
+        raise DataError(labels.fault)
 
 
 def _scaled(options: DataOptions, x: Mapping[str, Any], where: str) -> bool:

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.data.labels import Labels, View
-from orchestrator.data.trees import Array, row_count, shapes_of
+from orchestrator.data.table_recipe import TableRecipe
+from orchestrator.data.trees import row_count, shapes_of
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
 
-Batch: TypeAlias = tuple[Array, Array]
-BatchReader: TypeAlias = Callable[[int, int | None], Iterator[Batch]]
+Batch: TypeAlias = tuple[Any, ...]
+BatchReader: TypeAlias = Callable[..., Iterator[Any]]
 
 PARTS = ("train", "validation", "test")
 
@@ -53,8 +54,9 @@ class Dataset:
 
     ``scaling`` says what was fitted on the training rows (``{"how": "standard", "mean": [...],
     "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
-    a table after encoding and is empty for arrays. ``fingerprint`` is of the unscaled content.
-    ``labels`` says what is known of the labels; ``view`` which form of them ``y`` has.
+    a table after encoding and is empty for arrays; ``table`` says how a table's columns became
+    them. ``fingerprint`` is of the unscaled content. ``labels`` says what is known of the labels,
+    ``view`` which form of them ``y`` has.
     """
 
     train: Split
@@ -67,6 +69,7 @@ class Dataset:
     columns: tuple[str, ...] = ()
     labels: Labels = field(default_factory=Labels)
     view: View = "codes"
+    table: TableRecipe | None = None
 
     def __post_init__(self) -> None:
         if self.classes and not self.labels.classes:
@@ -105,9 +108,11 @@ class Dataset:
 class StreamedSplit:
     """Rows that are read when they are asked for.
 
-    ``batches(batch_size, shuffle_seed)`` starts a new pass over all of them: arrays as in Split,
-    the last batch may be smaller; None keeps the order of the file, a seed shuffles within a
-    bounded pool of rows. The reader is picklable and opens the data anew where it is used.
+    ``batches(batch_size, shuffle_seed, epoch=None)`` starts a new pass over all of them: (x, y), or
+    (x, y, weight), as in Split; the last batch may be smaller; None keeps the order of the file, a
+    seed shuffles within a bounded pool of rows. ``epoch`` is the number of the training epoch, by
+    which an endless pipeline goes on where the one before ended; without it the pass is over the
+    first rows. The reader is picklable and opens the data anew where it is used.
     """
 
     rows: int
@@ -136,6 +141,7 @@ class StreamedDataset:
     columns: tuple[str, ...] = ()
     labels: Labels = field(default_factory=Labels)
     view: View = "codes"
+    table: TableRecipe | None = None
 
     def __post_init__(self) -> None:
         if self.classes and not self.labels.classes:

@@ -123,11 +123,17 @@ class Tensors:
         y = arrays.y if labels != "one_hot" else one_hot(arrays.y, self.dataset.num_classes)
         return (arrays.x, y) if arrays.weight is None else (arrays.x, y, arrays.weight)
 
-    def batches(
-        self, split: SplitName, labels: LabelForm, size: int, seed: int | None
+    def batches(  # noqa: PLR0913 (a pass over a split: which, in what form, how)
+        self,
+        split: SplitName,
+        labels: LabelForm,
+        size: int,
+        seed: int | None,
+        epoch: int | None = None,
     ) -> Iterator[tuple[Any, ...]]:
         """Yield a stream's batches once, their labels in the form that a loss takes."""
-        for x, y, *weight in getattr(self._viewed(labels), split).batches(size, seed):
+        which = () if epoch is None else (epoch,)
+        for x, y, *weight in getattr(self._viewed(labels), split).batches(size, seed, *which):
             yield (x, one_hot(y, self.dataset.num_classes) if labels == "one_hot" else y, *weight)
 
     def signature(self, labels: LabelForm) -> Any:
