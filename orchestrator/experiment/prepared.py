@@ -16,12 +16,17 @@ from orchestrator.errors import ExperimentFileError, PlaceError, explain
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
-from orchestrator.experiment.reads import check_every_hyperparameter_is_read, check_schedule_is_read
+from orchestrator.experiment.reads import (
+    check_every_hyperparameter_is_read,
+    check_schedule_is_read,
+    unread,
+)
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
+from orchestrator.training.trial_process import Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -107,12 +112,32 @@ def prepare_again(experiment: Experiment) -> Prepared:
     reference = find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset
 
-    dataset = load_dataset(reference, experiment.data, experiment.seed)
-    tried = must_be_tried(model, dataset)
-    learned = try_builds(model, plan, experiment.seed, dataset) if tried else None
+    with TrialProcess() as process:
+        if model.kind != "bundled":
+            process.start()  # it imports Keras while the data are read
+        dataset = load_dataset(reference, experiment.data, experiment.seed)
+        learned = _learn(process, (experiment, space, model, plan), dataset)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, space, model, learned)
     return Prepared(experiment, space, model, dataset, plan, learned)
+
+
+def _learn(
+    process: TrialProcess,
+    checked: tuple[Experiment, Space, CallableReference, Plan],
+    dataset: Dataset | StreamedDataset,
+) -> Learned | None:
+    """Return what building the model shows; None where that is known without."""
+    experiment, space, model, plan = checked
+    if not must_be_tried(model, dataset):
+        return None
+    setup = Setup(model, (dataset.input_shape, dataset.num_classes))
+    read = read_space(plan, space)
+
+    def enough(learned: Learned) -> bool:
+        return not unread(read, model, learned)
+
+    return try_builds(process, setup, plan, experiment.seed, enough)
 
 
 def check_plan(plan: Plan, space: Space, model: CallableReference) -> None:
