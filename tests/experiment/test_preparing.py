@@ -161,9 +161,9 @@ def test_what_training_would_set_of_a_model_that_its_builder_compiles_is_refused
     with pytest.raises(ExperimentFileError) as caught:
         with_compiled(search_space=space)
     assert str(caught.value) == (
-        "search_space: nothing reads optimizer and label_smoothing: the builder of model ./net.py compiles the model"
-        " itself, so read hp['optimizer'] there, leave compile() out, or take optimizer and label_smoothing out of the"
-        " file."
+        "search_space: nothing reads label_smoothing and optimizer: the builder of model ./net.py compiles the model"
+        " itself, so read hp['label_smoothing'] there, leave compile() out, or take label_smoothing and optimizer out"
+        " of the file."
     )
 
 
