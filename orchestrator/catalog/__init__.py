@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.find import find_data, find_model, find_space
-from orchestrator.catalog.guard import UsersCode, printed_aside
+from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
 from orchestrator.catalog.references import CallableReference, DataReference
 from orchestrator.catalog.source import code_fingerprint, may_compile, read_names, source_files
 
@@ -25,6 +25,7 @@ __all__ = [
     "find_data",
     "find_model",
     "find_space",
+    "flush_printed",
     "may_compile",
     "printed_aside",
     "read_names",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from orchestrator.data.labels import Labels, View
 from orchestrator.data.table_recipe import TableRecipe
-from orchestrator.data.trees import row_count, shapes_of
+from orchestrator.data.trees import between, row_count, shapes_of
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -90,6 +90,11 @@ class Dataset:
         """False: the rows are in memory."""
         return False
 
+    def head(self, rows: int) -> Dataset:
+        """Return a dataset of the first training rows, in all its splits: enough to look at a model."""
+        some = take_split(self.train, rows)
+        return replace(self, train=some, validation=some, test=some)
+
     def viewed(self, view: View) -> Dataset:
         """Return the same rows with their labels in another form."""
         if view == self.view:
@@ -102,6 +107,14 @@ class Dataset:
 
         parts: dict[str, Any] = {part: seen(getattr(self, part)) for part in PARTS}
         return replace(self, **parts, view=view)
+
+
+def take_split(split: Split, rows: int) -> Split:
+    """Return the first rows of a split."""
+    x, y, given, weight = (
+        between(tree, 0, rows) for tree in (split.x, split.y, split.given, split.weight)
+    )
+    return Split(x, y, given, weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,6 +164,16 @@ class StreamedDataset:
     def num_classes(self) -> int:
         """The units that a head needs: one a class, or one a column of labels that are no classes."""
         return len(self.classes) or self.labels.width
+
+    def head(self, rows: int) -> Dataset:
+        """Return a dataset in memory of the first training rows, in all its splits: enough to look at a model."""
+        x, y, *weight = next(iter(self.viewed("given").train.batches(rows, None)))
+        some = Split(x, y, None, weight[0] if weight else None)
+        same = {
+            name: getattr(self, name) for name in ("classes", "scaling", "fingerprint", "source")
+        }
+        whole = Dataset(some, some, some, **same, labels=self.labels, view="given")
+        return whole.viewed(self.view)
 
     def viewed(self, view: View) -> StreamedDataset:
         """Return the same rows with their labels in another form."""

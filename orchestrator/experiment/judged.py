@@ -10,7 +10,7 @@ from orchestrator.config import Experiment
 from orchestrator.config.directions import Direction
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
-from orchestrator.training.task import Task, TrainingTask, task_of_labels
+from orchestrator.training.task import Task, task_of_labels
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -35,12 +35,10 @@ def judged_by(
         task = task_of_labels(dataset, experiment.task, f"data {experiment.data.source}")
         names = _OF_QUANTITIES if task.kind == "regression" else _OF_CLASSES
         return task, {**names, **{f"val_{name}": way for name, way in names.items()}}
-    if learned is None:
+    if learned is None or learned.looked is None:
         return None, None
-    from orchestrator.training.looking import look_at
-
-    trained = TrainingTask(model, dataset, experiment.epochs)
-    return look_at(trained, learned.built, learned.spec.hyperparameters, experiment.task)
+    looked: tuple[Task, Reported] = learned.looked
+    return looked
 
 
 def provisional(experiment: Experiment) -> Experiment:

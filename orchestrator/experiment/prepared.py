@@ -18,12 +18,19 @@ from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.judged import judged_by, provisional, settled
 from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
-from orchestrator.experiment.reads import check_every_hyperparameter_is_read, check_schedule_is_read
+from orchestrator.experiment.reads import (
+    check_every_hyperparameter_is_read,
+    check_schedule_is_read,
+    unread,
+)
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
+from orchestrator.training import looking
+from orchestrator.training.task import ROWS_LOOKED_AT, TrainingTask
+from orchestrator.training.trial_process import Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -57,7 +64,6 @@ class Prepared:
     def job(self, folder: RunFolder) -> Job:
         """Return what the workers are given."""
         from orchestrator.training.session import Goal
-        from orchestrator.training.task import TrainingTask
         from orchestrator.training.workbench import KerasJob
 
         plan = self.plan
@@ -128,16 +134,40 @@ def prepare_again(experiment: Experiment) -> Prepared:
     reference = find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset
 
-    options = experiment.data.for_model(model.kind == "bundled")
-    dataset = load_dataset(reference, options, experiment.seed, experiment.task)
-    tried = must_be_tried(model, dataset)
-    learned = try_builds(model, plan, experiment.seed, dataset) if tried else None
+    with TrialProcess() as process:
+        if model.kind != "bundled":
+            process.start()  # it imports Keras while the data are read
+        options = experiment.data.for_model(model.kind == "bundled")
+        dataset = load_dataset(reference, options, experiment.seed, experiment.task)
+        learned = _learn(process, (experiment, space, model, plan), dataset)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, space, model, learned)
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
     return Prepared(experiment, space, model, dataset, plan, learned, task)
+
+
+def _learn(
+    process: TrialProcess,
+    checked: tuple[Experiment, Space, CallableReference, Plan],
+    dataset: Dataset | StreamedDataset,
+) -> Learned | None:
+    """Return what building the model shows; None where that is known without."""
+    experiment, space, model, plan = checked
+    if not must_be_tried(model, dataset):
+        return None
+    if model.kind == "bundled":
+        setup = Setup(model, (dataset.input_shape, dataset.num_classes))
+    else:
+        few = TrainingTask(model, dataset.head(ROWS_LOOKED_AT), plan.epochs)
+        setup = Setup(model, few.shape, (few, experiment.task), looking.look_at)
+    read = read_space(plan, space)
+
+    def enough(learned: Learned) -> bool:
+        return not unread(read, model, learned)
+
+    return try_builds(process, setup, plan, experiment.seed, enough)
 
 
 def check_plan(plan: Plan, space: Space, model: CallableReference) -> None:

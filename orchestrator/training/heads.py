@@ -17,10 +17,16 @@ import tensorflow as tf
 from orchestrator.data import Labels
 from orchestrator.errors import TrialError
 from orchestrator.training.generators import kept_generator_state
-from orchestrator.training.task import Kind, LabelForm, LearningGoal, Task, TrainingTask
+from orchestrator.training.task import (
+    ROWS_LOOKED_AT,
+    Kind,
+    LabelForm,
+    LearningGoal,
+    Task,
+    TrainingTask,
+)
 
 Values = Literal["softmax", "unit", "not negative", "any"]
-ROWS_LOOKED_AT = 64
 LAST_VARIABLES = 2
 """The kernel and the bias of a head."""
 

@@ -14,9 +14,9 @@ import tensorflow as tf
 from orchestrator.data import Dataset, StreamedDataset, View
 from orchestrator.training.batch_norm import LiveMomentum
 from orchestrator.training.compiling import Compiled
-from orchestrator.training.heads import ROWS_LOOKED_AT, first_rows
+from orchestrator.training.heads import first_rows
 from orchestrator.training.reading import Reading
-from orchestrator.training.task import LabelForm
+from orchestrator.training.task import ROWS_LOOKED_AT, LabelForm
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -123,7 +123,7 @@ class Tensors:
         y = arrays.y if labels != "one_hot" else one_hot(arrays.y, self.dataset.num_classes)
         return (arrays.x, y) if arrays.weight is None else (arrays.x, y, arrays.weight)
 
-    def batches(  # noqa: PLR0913 (a pass over a split: which, in what form, how)
+    def batches(
         self,
         split: SplitName,
         labels: LabelForm,

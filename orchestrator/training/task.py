@@ -14,6 +14,9 @@ Kind = Literal["classification", "binary", "multilabel", "regression"]
 LabelForm = View | Literal["one_hot"]
 """What a loss takes: a view of the labels, or one-hot rows of the class numbers."""
 
+ROWS_LOOKED_AT = 64
+"""How many training rows tell what a model's outputs are."""
+
 OUTPUT_ACTIVATIONS: dict[Kind, str] = {
     "classification": "softmax",
     "binary": "sigmoid",

@@ -67,13 +67,20 @@ class KerasWorkbench:
         """Return a trial's training: babysat where the job has a nursery."""
         from orchestrator.training.panda.birth import birth_of
         from orchestrator.training.panda.session import PandaSession
+        from orchestrator.training.printed import PrintingSession
         from orchestrator.training.trial_session import TrialSession
 
         spec = TrialSpec(**restored(asdict(spec)))
         self._trainer.leave()
-        if self._job.nursery is None:
-            return TrialSession(self._trainer, spec, self._job.goal)
-        return PandaSession(self._trainer, birth_of(spec), self._job.nursery, self._job.goal)
+        goal, nursery = self._job.goal, self._job.nursery
+        session: Session = (
+            TrialSession(self._trainer, spec, goal)
+            if nursery is None
+            else PandaSession(self._trainer, birth_of(spec), nursery, goal)
+        )
+        return PrintingSession(
+            session, goal.checkpoints.parent / "logs" / f"{spec.trial}.printed.txt"
+        )
 
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""
