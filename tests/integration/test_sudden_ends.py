@@ -124,8 +124,7 @@ def test_what_a_killed_driver_left_running_ends_at_the_next_start_and_makes_noth
     assert process.stdout.readline() == "here\n"
     process.kill()
     process.wait()
-    until(lambda: all("Agent" in " ".join(p.cmdline()) for p in others(process)))
-    assert others(process), "Ray's agents outlive their driver"
+    assert others(process), "Ray's agents outlive their driver by up to a minute"
     [left] = temporary.glob("orch-*")
     with scratch_folder("orch-", str(temporary)):
         assert others(process) == []
