@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import psutil
 import ray
 from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from orchestrator.errors import PlaceError
-from orchestrator.tuning.scratch import scratch_folder
+from orchestrator.tuning.apart import groups_of_their_own
+from orchestrator.tuning.scratch import end_processes_in, scratch_folder
 from orchestrator.tuning.undisturbed import undisturbed
 
 QUIET = {
@@ -82,7 +82,8 @@ def running_ray(cores: int) -> Iterator[None]:
         do = stack.enter_context(undisturbed())
         stack.callback(do, ray.shutdown)
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)
-        start(partial(do, init), how.get("_temp_dir"))
+        with groups_of_their_own():
+            start(partial(do, init), how.get("_temp_dir"))
         yield
 
 
@@ -105,17 +106,6 @@ def start(ray_init: Callable[[], object], folder: str | None) -> None:
         f"Ray: expected its processes to start within 30 s. Received: {STARTS} starts that took longer; the load of"
         f" this machine was {load} over the last 1, 5 and 15 minutes. Try again when it is less busy."
     )
-
-
-def end_processes_in(folder: str) -> None:
-    """End what Ray has started in ``folder`` and forgotten, found by its command line."""
-    ended = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if any(folder in word for word in process.cmdline()):
-                process.kill()
-                ended.append(process)
-    psutil.wait_procs(ended, timeout=5)
 
 
 @contextlib.contextmanager
