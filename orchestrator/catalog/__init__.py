@@ -11,7 +11,7 @@ from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_fol
 from orchestrator.catalog.find import find_data, find_model, find_space
 from orchestrator.catalog.guard import UsersCode
 from orchestrator.catalog.references import CallableReference, DataReference
-from orchestrator.catalog.source import code_fingerprint, read_names, source_files
+from orchestrator.catalog.source import code_files, code_fingerprint, read_names, source_files
 
 __all__ = [
     "BUNDLED_DATA",
@@ -21,6 +21,7 @@ __all__ = [
     "bundled_file",
     "bundled_folder",
     "bundled_names",
+    "code_files",
     "code_fingerprint",
     "find_data",
     "find_model",

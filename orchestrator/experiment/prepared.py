@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
+from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -31,13 +32,18 @@ REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked experiment: its space, model, data and plan."""
+    """A checked experiment: its space, model, data and plan.
+
+    ``keras`` is what Keras is told from outside, ``loader`` the user's function that the data come from.
+    """
 
     experiment: Experiment
     space: Space
     model: CallableReference
     dataset: Dataset | StreamedDataset
     plan: Plan
+    keras: KerasSettings = field(default_factory=KerasSettings)
+    loader: CallableReference | None = None
 
     @cached_property
     def document(self) -> str:
@@ -71,6 +77,7 @@ class Prepared:
             ),
             threads=max(1, round(plan.cpus_per_trial)),
             nursery=plan.nursery,
+            keras=self.keras,
             secrets=concealed(),
         )
 
@@ -94,9 +101,11 @@ def prepare(experiment: Experiment) -> Prepared:
 
 def prepare_again(experiment: Experiment) -> Prepared:
     """Check and plan an experiment whose run exists already."""
+    keras = keras_settings()
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
     _check_metric(experiment, model)
+    _check_layout(keras, model)
     plan = make_plan(experiment, space, find_ancestor(experiment))
     check_resources(plan)
     check_ray_address()
@@ -105,7 +114,7 @@ def prepare_again(experiment: Experiment) -> Prepared:
 
     dataset = load_dataset(reference, experiment.data, experiment.seed)
     check_every_hyperparameter_is_read(read_space(plan, space), model, plan, dataset)
-    return Prepared(experiment, space, model, dataset, plan)
+    return Prepared(experiment, space, model, dataset, plan, keras, reference.function)
 
 
 def read_space(plan: Plan, space: Space) -> Space:
@@ -141,6 +150,14 @@ def _check_metric(experiment: Experiment, model: CallableReference) -> None:
         raise ExperimentFileError(
             explain("metric", "a metric that the model reports", experiment.metric, REPORTED)
         )
+
+
+def _check_layout(keras: KerasSettings, model: CallableReference) -> None:
+    """Refuse another layout of images for a bundled model, which would take the rows of its images for channels."""
+    if model.kind == "bundled" and keras.image_data_format != "channels_last":
+        where = f"image_data_format in {settings_file()}"
+        expected = f"expected 'channels_last', for which the bundled model {model.place} is written"
+        raise PlaceError(explain(where, expected, keras.image_data_format))
 
 
 def check_resources(plan: Plan) -> None:
