@@ -80,29 +80,28 @@ def _imported(
 ) -> Iterator[Found]:
     for node in ast.walk(tree):
         for level, parts in _names(node):
-            place = _base(of, level)
             root = of.root if level else _root_of(parts[0], of, begin)
             if root is None:
                 continue
-            files = list(_along(root, [*place, *parts]))
+            whole = [*_base(of, level), *parts]
+            files = list(_along(root, whole))
             yield from files
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-                yield from _of_a_star(files, [*place, *parts], parse)
+                listed = [name for init in _readable(files) for name in _listed(parse(init.path))]
+                yield from (file for name in listed for file in _along(root, [*whole, name]))
 
 
-def _of_a_star(
-    files: list[Found], parts: list[str], parse: Callable[[Path], ast.Module]
-) -> Iterator[Found]:
-    """Yield the modules that ``from package import *`` imports: those its ``__all__`` names."""
-    for init in files[-1:]:
-        if init.path.name != "__init__.py":
-            return
-        for node in parse(init.path).body:
-            targets = node.targets if isinstance(node, ast.Assign) else []
-            if any(isinstance(each, ast.Name) and each.id == "__all__" for each in targets):
-                listed = [each.value for each in ast.walk(node) if isinstance(each, ast.Constant)]
-                for name in filter(None, map(str, listed)):
-                    yield from _along(init.root, [*parts, name])
+def _readable(files: list[Found]) -> list[Found]:
+    """Return the last of the files, the one that a name refers to, where it is Python source."""
+    return [file for file in files[-1:] if file.path.suffix == ".py"]
+
+
+def _listed(tree: ast.Module) -> list[str]:
+    """Return the names in a module's ``__all__``, which ``from package import *`` imports."""
+    assigned = (node for node in tree.body if isinstance(node, ast.Assign))
+    lists = (node for node in assigned if "__all__" in map(_called, node.targets))
+    constants = (each for node in lists for each in ast.walk(node.value))
+    return [str(each.value) for each in constants if isinstance(each, ast.Constant) and each.value]
 
 
 def _names(node: ast.AST) -> Iterator[tuple[int, list[str]]]:
@@ -113,21 +112,21 @@ def _names(node: ast.AST) -> Iterator[tuple[int, list[str]]]:
         start = node.module.split(".") if node.module else []
         if start or node.names[0].name == "*":
             yield node.level, start
-        for alias in node.names:
-            if alias.name != "*":
-                yield node.level, [*start, alias.name]
+        named = (alias.name for alias in node.names if alias.name != "*")
+        yield from ((node.level, [*start, name]) for name in named)
     elif isinstance(node, ast.Call) and _called(node.func) in ("import_module", "__import__"):
-        for argument in node.args[:1]:
-            if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
-                name = argument.value.lstrip(".")
-                if name:
-                    yield len(argument.value) - len(name), name.split(".")
+        first = node.args[0] if node.args else None
+        written = first.value if isinstance(first, ast.Constant) else None
+        name = written.lstrip(".") if isinstance(written, str) else ""
+        if name:
+            yield len(str(written)) - len(name), name.split(".")
 
 
-def _called(function: ast.expr) -> str | None:
-    if isinstance(function, ast.Attribute):
-        return function.attr
-    return function.id if isinstance(function, ast.Name) else None
+def _called(node: ast.expr) -> str | None:
+    """Return the last part of a name: ``importlib.import_module`` is ``import_module``."""
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else None
 
 
 def _base(of: Found, level: int) -> tuple[str, ...]:

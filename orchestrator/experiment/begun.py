@@ -38,12 +38,12 @@ def check_as_begun(records: RunRecords) -> None:
         if restored(before) != restored(after)
     ]
     if changed:
-        path = records.folder.path
+        path, manifest = records.folder.path, records.folder.manifest_file.name
         raise ExperimentFileError(
             f"{records.folder.experiment_file}: expected the experiment that the run began with, or was extended to."
-            f" Received: {'; '.join(changed)}. Put the first values back ({records.folder.manifest_file.name} holds them"
-            f" all, under experiment). What can be changed is changed by 'orchestrator extend {path} --set KEY=VALUE';"
-            " anything else is a run of another name."
+            f" Received: {'; '.join(changed)}. Put the first values back ({manifest} holds them all, under"
+            f" experiment). What can be changed is changed by 'orchestrator extend {path} --set KEY=VALUE'; anything"
+            " else is a run of another name."
         )
 
 

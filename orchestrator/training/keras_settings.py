@@ -63,8 +63,8 @@ def keras_settings() -> KerasSettings:
     if settings.floatx != FLOAT:
         expected = f"expected the type in which trials train, {FLOAT!r}"
         raise PlaceError(
-            f"{explain(f'{file}, floatx', expected, settings.floatx)} Write {FLOAT!r} there; another precision is a model's"
-            " own, by a dtype policy."
+            f"{explain(f'{file}, floatx', expected, settings.floatx)} Write {FLOAT!r} there; another precision is a"
+            " model's own, by a dtype policy."
         )
     if settings.image_data_format not in LAYOUTS:
         where = f"{file}, image_data_format"
