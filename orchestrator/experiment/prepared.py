@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from orchestrator.catalog import CallableReference, find_data, find_model, find_
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import without_companions
-from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError
+from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError, explain
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.judged import judged_by, provisional, settled
@@ -29,6 +29,7 @@ from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
 from orchestrator.training import looking
+from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
 from orchestrator.training.task import ROWS_LOOKED_AT, TrainingTask
 from orchestrator.training.trial_process import Setup, TrialProcess
 
@@ -40,7 +41,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked experiment: its space, model, data and plan, and what was learned by building the model."""
+    """A checked experiment: its space, model, data and plan, and what was learned by building the model.
+
+    ``keras`` is what Keras is told from outside, ``loader`` the user's function that the data come from.
+    """
 
     experiment: Experiment
     space: Space
@@ -49,6 +53,8 @@ class Prepared:
     plan: Plan
     learned: Learned | None = None
     task: Task | None = None
+    keras: KerasSettings = field(default_factory=KerasSettings)
+    loader: CallableReference | None = None
 
     @cached_property
     def document(self) -> str:
@@ -85,6 +91,7 @@ class Prepared:
             ),
             threads=max(1, round(plan.cpus_per_trial)),
             nursery=plan.nursery,
+            keras=self.keras,
             secrets=concealed(),
         )
 
@@ -125,8 +132,10 @@ def prepare_new(experiment: Experiment) -> Prepared:
 
 def prepare_again(experiment: Experiment) -> Prepared:
     """Check and plan an experiment whose run exists already."""
+    keras = keras_settings()
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
+    _check_layout(keras, model)
     plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
     check_plan(plan, space, model)
     check_resources(plan)
@@ -145,7 +154,9 @@ def prepare_again(experiment: Experiment) -> Prepared:
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
-    return Prepared(experiment, space, model, dataset, plan, learned, task)
+    return Prepared(
+        experiment, space, model, dataset, plan, learned, task, keras, reference.function
+    )
 
 
 def _learn(
@@ -214,6 +225,14 @@ def _check_name_is_free(experiment: Experiment) -> None:
     folder = folder_of(experiment)
     if folder.path.exists():
         raise folder.taken()
+
+
+def _check_layout(keras: KerasSettings, model: CallableReference) -> None:
+    """Refuse another layout of images for a bundled model, which would take the rows of its images for channels."""
+    if model.kind == "bundled" and keras.image_data_format != "channels_last":
+        where = f"image_data_format in {settings_file()}"
+        expected = f"expected 'channels_last', for which the bundled model {model.place} is written"
+        raise PlaceError(explain(where, expected, keras.image_data_format))
 
 
 def check_resources(plan: Plan) -> None:

@@ -203,7 +203,7 @@ class Recorder:
         self._view.note(f"went on after {seconds:.0f} s")
 
     def verdict(self) -> Any:
-        """Return which checkpoint to examine, the best trial's; None where the newest group has none, or it is gone."""
+        """Return which checkpoint to examine: the best trial's; None where there is no best, or its state is gone."""
         from orchestrator.tuning.job import Verdict
 
         best = self._leaders.first()

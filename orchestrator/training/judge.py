@@ -24,8 +24,8 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test}, each split's value a
     mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras`` needs nothing of
     ours to be loaded. ``test`` is None where the data has no test split; ``not_saved`` says why where the user's model
-    cannot be saved, which costs no score. Raises DiskFull where it does not fit, another OSError where ``best`` cannot
-    be written.
+    cannot be saved, which costs no score. Raises DiskFull where it does not fit, another OSError where ``best`` takes
+    nothing.
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from orchestrator.redaction import conceal, restored
 from orchestrator.strategies import Nursery, TrialSpec
+from orchestrator.training.keras_settings import KerasSettings
 from orchestrator.training.session import Goal, Session
 from orchestrator.training.task import TrainingTask
 
@@ -30,7 +31,8 @@ class Workbench(Protocol):
 class KerasJob:
     """Training Keras models: plain values, shipped to a worker once.
 
-    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``secrets`` are
+    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` is what
+    Keras is told from outside, the same on every machine, None what each has; ``secrets`` are
     the values behind references, by the names of their variables.
     """
 
@@ -38,6 +40,7 @@ class KerasJob:
     goal: Goal
     threads: int
     nursery: Nursery | None = None
+    keras: KerasSettings | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -57,7 +60,7 @@ class KerasWorkbench:
     def __init__(self, job: KerasJob) -> None:
         from orchestrator.training.worker_process import prepare_tensorflow
 
-        prepare_tensorflow(job.threads)
+        prepare_tensorflow(job.threads, job.keras)
         from orchestrator.training.trainer import Trainer
 
         self._job = job
