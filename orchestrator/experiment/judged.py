@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import CallableReference
 from orchestrator.config import Experiment
 from orchestrator.config.directions import Direction
+from orchestrator.config.metric_names import is_metric
 from orchestrator.errors import ExperimentFileError, TrialError, explain
 from orchestrator.strategies import Plan
 
@@ -38,7 +39,7 @@ def settled(experiment: Experiment, reported: Reported | None) -> Experiment:
     metric, known = experiment.metric, experiment.direction
     if reported is not None:
         if metric.startswith("val_") or not all(name.startswith("val_") for name in reported):
-            check_reported(metric, reported)
+            check_reported(experiment, reported)
         by_class = reported.get(metric)
         _check_direction(experiment, by_class)
         known = experiment.mode or by_class or known
@@ -50,13 +51,20 @@ def settled(experiment: Experiment, reported: Reported | None) -> Experiment:
     return experiment.model_copy(update={"mode": known})
 
 
-def check_reported(metric: str, names: Iterable[str]) -> None:
-    """Raise ExperimentFileError where a metric is not among those that are reported."""
-    names = [*names]
-    if metric not in names:
-        raise ExperimentFileError(
-            explain("metric", "a metric that the model reports", metric, names)
-        )
+def check_reported(experiment: Experiment, by_model: Iterable[str]) -> None:
+    """Raise ExperimentFileError where the metric is neither one that the model reports nor one asked for by name."""
+    metric, names = experiment.metric, [*by_model, *_by_name(experiment)]
+    if metric in names:
+        return
+    said = explain("metric", "a metric that the model reports", metric, names)
+    name = metric.removeprefix("val_")
+    if is_metric(name) and metric != name:
+        said += f" Ask for it: metrics: [{name}]."
+    raise ExperimentFileError(said)
+
+
+def _by_name(experiment: Experiment) -> list[str]:
+    return [f"val_{name}" for name in experiment.metrics]
 
 
 def reported_by(
@@ -66,7 +74,7 @@ def reported_by(
 
     The model is built from the first draw. One that cannot be built here says so in its trials.
     """
-    if model.kind == "bundled" or experiment.metric in REPORTED:
+    if model.kind == "bundled" or experiment.metric in (*REPORTED, *_by_name(experiment)):
         return None
     from orchestrator.training.worker_process import quiet_tensorflow
 

@@ -65,7 +65,11 @@ class Prepared:
         milestones = make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones
         return KerasJob(
             task=TrainingTask(
-                self.model, self.dataset, plan.epochs, plan.recalibrate_every_validation
+                self.model,
+                self.dataset,
+                plan.epochs,
+                plan.recalibrate_every_validation,
+                self.experiment.metrics,
             ),
             goal=Goal(
                 plan.metric,
@@ -102,7 +106,7 @@ def prepare_again(experiment: Experiment) -> Prepared:
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
     if model.kind == "bundled":
-        check_reported(experiment.metric, REPORTED)
+        check_reported(experiment, REPORTED)
     plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
     check_resources(plan)
     check_ray_address()

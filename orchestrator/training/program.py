@@ -12,6 +12,7 @@ from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, 
 from orchestrator.training.compiling import Compiled
 from orchestrator.training.custom_gradients import forget_custom_gradients
 from orchestrator.training.step_logs import StepLogs
+from orchestrator.training.validation_metrics import ValidationMetrics
 
 EVALUATION_BATCH = 1024
 
@@ -24,8 +25,16 @@ class Program:
     user's overridden ``train_step`` keep their exact Keras meaning, because that is the step which is looped.
     """
 
-    def __init__(self, compiled: Compiled, x: Any, y: Any, asked_momentum: float) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        tensors: tuple[Any, Any],
+        asked_momentum: float,
+        by_name: ValidationMetrics,
+    ) -> None:
+        x, y = tensors
         self.compiled = compiled
+        self._by_name = by_name
         self.model = compiled.model
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         self._train_logs = StepLogs(self.model, "train_step")
@@ -57,7 +66,8 @@ class Program:
     def evaluate(self, x: Any, y: Any) -> dict[str, float]:
         """Return Keras's metrics over all rows, at prediction's BatchNormalization averages."""
         self.model.reset_metrics()
-        return plain(self._evaluate(x, y))
+        with self._by_name.listening():
+            return plain(self._evaluate(x, y))
 
     def recalibrate(self, x: Any) -> None:
         """Replace the moving averages by the mean of batch statistics over up to 10,000 training rows."""
@@ -89,8 +99,9 @@ class Program:
             self._test_logs.note(self.model.test_step((x[rows], y[rows])))
             return at + 1
 
+        self._by_name.reset()
         _count_to(-(-tf.shape(x)[0] // EVALUATION_BATCH), step)
-        return self._test_logs.results()
+        return self._by_name.beside(self._test_logs.results())
 
     def _averages(self, x: Any, order: Any, size: Any) -> None:
         def step(at: Any) -> Any:

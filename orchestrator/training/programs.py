@@ -12,6 +12,8 @@ from orchestrator.training.hyperparameters import structure_key
 from orchestrator.training.learner import Learner, Tensors
 from orchestrator.training.learners import make_learner
 from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.task import TrainingTask
+from orchestrator.training.validation_metrics import validation_metrics
 
 PROGRAMS_KEPT = 24
 """Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
@@ -28,7 +30,8 @@ class Slot:
 class Programs:
     """The programs used last; ``traced`` counts those that were ever made."""
 
-    def __init__(self, tensors: Tensors, kept: int) -> None:
+    def __init__(self, task: TrainingTask, tensors: Tensors, kept: int) -> None:
+        self._task = task
         self._tensors = tensors
         self._kept = kept
         self._slots: OrderedDict[str, Slot] = OrderedDict()
@@ -61,7 +64,8 @@ class Programs:
 
     def _new(self, key: str, built: Built, hyperparameters: Mapping[str, Any]) -> Slot:
         compiled = compile_live(built, hyperparameters)
-        slot = Slot(*make_learner(compiled, self._tensors, built.asked_momentum))
+        by_name = validation_metrics(self._task, compiled.model, built.compiled_by_user)
+        slot = Slot(*make_learner(compiled, self._tensors, built.asked_momentum, by_name))
         self.traced += 1
         self._slots[key] = slot
         while len(self._slots) > self._kept:

@@ -10,9 +10,10 @@ from orchestrator.data import Dataset, StreamedDataset
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """The model's builder, the data, and the epochs of a full training."""
+    """The model's builder, the data, the epochs of a full training, and what is reported besides, by name."""
 
     model: CallableReference
     dataset: Dataset | StreamedDataset
     epochs: int
     recalibrate_every_validation: bool = False
+    metrics: tuple[str, ...] = ()

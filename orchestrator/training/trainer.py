@@ -44,7 +44,7 @@ class Trainer:
     def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
         self.task = task
         self._tensors = Tensors(task.dataset)
-        self._programs = Programs(self._tensors, programs_kept)
+        self._programs = Programs(task, self._tensors, programs_kept)
         self._slot: Slot | None = None
         self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
         self.hyperparameters: dict[str, Any] = {}
