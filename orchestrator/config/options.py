@@ -11,8 +11,9 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.directions import Direction, contradicts, direction_of
-from orchestrator.config.fields import Count, Flag, Options, Real, Text, Whole, misfit
+from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, misfit
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
+from orchestrator.config.metric_names import all_names, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.scheduler_options import (
     AshaOptions,
@@ -49,6 +50,11 @@ def _source_form(value: Any) -> Any:
     if not isinstance(value, dict | DataOptions):
         raise PydanticCustomError("data_form", "expected a source's name, or a mapping with source")
     return value
+
+
+def _names(value: Any) -> Any:
+    """Turn ``metrics: auc`` into ``metrics: [auc]``."""
+    return [value] if isinstance(value, str) else value
 
 
 class DataOptions(Options):
@@ -195,6 +201,16 @@ class Experiment(Options):
         description="The figure that decides which trial is better; auto: val_accuracy, val_mae for a regression, or"
         " val_loss of a model that its builder compiled without an accuracy.",
     )
+    metrics: Annotated[
+        tuple[Text, ...],
+        Field(strict=False),
+        AS_LIST,
+        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
+    ] = Field(
+        default=(),
+        description="Further metrics of each validation, by name, such as [auc, macro_f1]; metric: val_macro_f1 judges"
+        " by one.",
+    )
     mode: Literal["max", "min"] | None = Field(
         default=None,
         description="Whether a high metric is good, or a low one; left out: as is known of the metric.",
@@ -276,6 +292,15 @@ class Experiment(Options):
         if redact(name) != name:
             raise PydanticCustomError("name", "expected a name without a secret, since it is shown")
         return name
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        for name in metrics:
+            if not is_metric(name):
+                known = {"known": sorted(all_names()), "name": name}
+                raise PydanticCustomError("unknown_name", "no such metric", known)
+        return tuple(dict.fromkeys(metrics))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import CallableReference
 from orchestrator.config import Experiment
 from orchestrator.config.directions import Direction
+from orchestrator.config.metric_names import is_metric
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
 from orchestrator.training.task import Task, task_of_labels
@@ -62,7 +63,7 @@ def settled(experiment: Experiment, task: Task | None, reported: Reported | None
     known = experiment.direction
     if reported is not None:
         if metric.startswith("val_") or not all(name.startswith("val_") for name in reported):
-            check_reported(metric, reported)
+            check_reported(experiment, reported)
         by_class = reported.get(metric)
         _check_direction(experiment, by_class)
         known = experiment.mode or by_class or known
@@ -74,13 +75,20 @@ def settled(experiment: Experiment, task: Task | None, reported: Reported | None
     return experiment.model_copy(update={"mode": known})
 
 
-def check_reported(metric: str, names: Iterable[str]) -> None:
-    """Raise ExperimentFileError where a metric is not among those that are reported."""
-    names = [*names]
-    if metric not in names:
-        raise ExperimentFileError(
-            explain("metric", "a metric that the model reports", metric, names)
-        )
+def check_reported(experiment: Experiment, by_model: Iterable[str]) -> None:
+    """Raise ExperimentFileError where the metric is neither one that the model reports nor one asked for by name."""
+    metric, names = experiment.metric, [*by_model, *_by_name(experiment)]
+    if metric in names:
+        return
+    said = explain("metric", "a metric that the model reports", metric, names)
+    name = metric.removeprefix("val_")
+    if is_metric(name) and metric != name:
+        said += f" Ask for it: metrics: [{name}]."
+    raise ExperimentFileError(said)
+
+
+def _by_name(experiment: Experiment) -> list[str]:
+    return [f"val_{name}" for name in experiment.metrics]
 
 
 def _check_direction(experiment: Experiment, known: Direction | None) -> None:

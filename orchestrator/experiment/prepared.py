@@ -81,6 +81,7 @@ class Prepared:
                 plan.epochs,
                 plan.recalibrate_every_validation,
                 self.task,
+                self.experiment.metrics,
             ),
             goal=Goal(
                 plan.metric,

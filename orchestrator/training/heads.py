@@ -204,8 +204,7 @@ def goal_of(model: Any, task: TrainingTask, x: Any) -> LearningGoal:
     scale = labels.std
     if reference.kind == "bundled":
         of_labels = task.task or Task()
-        views: dict[Kind | None, LabelForm] = {"regression": "standardized"}
-        return LearningGoal(of_labels, views.get(of_labels.kind, "codes"), scale, labels.width)
+        return LearningGoal(of_labels, _LABELS[of_labels.kind], scale, labels.width)
     head = look_at_head(model, x)
     found = task_of_model(model, head, labels, "auto", f"model {reference.text}")
     wanted = task.task
@@ -217,8 +216,16 @@ def goal_of(model: Any, task: TrainingTask, x: Any) -> LearningGoal:
     if found.compiled_by_user:
         form: LabelForm = "codes" if takes_codes(model, head, labels) else "given"
         return LearningGoal(found, form)
-    form = "standardized" if head.values == "any" else "columns"
-    return LearningGoal(found, form if found.kind == "regression" else "codes", scale, labels.width)
+    bounded = found.kind == "regression" and head.values != "any"
+    return LearningGoal(found, "columns" if bounded else _LABELS[found.kind], scale, labels.width)
+
+
+_LABELS: Mapping[Kind | None, LabelForm] = {
+    "classification": "codes",
+    "binary": "flag",
+    "multilabel": "columns",
+    "regression": "standardized",
+}
 
 
 def _said(task: Task) -> str:

@@ -60,9 +60,9 @@ class LearningGoal:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """The model's builder, the data, the epochs of a full training, and what is learned.
+    """The model's builder, the data, the epochs of a full training, what is learned and what is reported besides.
 
-    ``task`` None: whatever the labels and a model's outputs say.
+    ``task`` None: whatever the labels and a model's outputs say. ``metrics`` are names.
     """
 
     model: CallableReference
@@ -70,6 +70,7 @@ class TrainingTask:
     epochs: int
     recalibrate_every_validation: bool = False
     task: Task | None = None
+    metrics: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[Any, int]:
