@@ -18,12 +18,20 @@ from types import ModuleType
 _OURS = __name__.partition(".")[0]
 _INSTALLED = {"site-packages", "dist-packages"}
 _siblings: dict[Path, dict[str, ModuleType]] = {}
+_brought_in: dict[Path, set[str]] = {}
 
 
-def load_file(path: Path) -> ModuleType:
-    """Return the module of a Python file, executed once for each content it has had."""
+def load_file(path: Path, fresh: bool = False) -> ModuleType:
+    """Return the module of a Python file, executed once for each content it has had.
+
+    ``fresh``: executed again, it and the modules beside it that it imports, so that nothing is in it that an earlier
+    call of its functions has left.
+    """
     digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:12]
     name = f"_{_OURS}_file_{path.stem}_{digest}"
+    if fresh:
+        sys.modules.pop(name, None)
+        _forget_neighbours(path.parent)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -53,6 +61,7 @@ def beside(folder: Path) -> Iterator[None]:
     for name in foreign:
         del sys.modules[name]
     sys.modules.update(_siblings.get(folder, {}))
+    before = set(sys.modules)
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -64,7 +73,16 @@ def beside(folder: Path) -> Iterator[None]:
             for name, module in list(sys.modules.items())
             if name.partition(".")[0] in names and _within(module, folder)
         }
+        _brought_in.setdefault(folder, set()).update(_siblings[folder].keys() - before)
         sys.modules.update(foreign)
+
+
+def _forget_neighbours(folder: Path) -> None:
+    """Have the modules of a folder that its own code has imported imported anew; others' stay as they are."""
+    for name in _brought_in.pop(folder, set()):
+        module = _siblings[folder].pop(name, None)
+        if module is not None and sys.modules.get(name) is module:
+            del sys.modules[name]
 
 
 def _importable(folder: Path) -> set[str]:

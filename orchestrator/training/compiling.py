@@ -13,11 +13,16 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.random.seed_generator import global_seed_generator  # not public
 
 from orchestrator.catalog import CallableReference, UsersCode, source_files
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
+from orchestrator.training.constants import constants_of
+from orchestrator.training.generators import (
+    kept_generator_state,
+    own_generator,
+    set_generator_state,
+)
 from orchestrator.training.hyperparameters import RecordedHyperparameters
 from orchestrator.training.optimizers import (
     LiveOptimizer,
@@ -26,6 +31,8 @@ from orchestrator.training.optimizers import (
     on_one_replica,
     stock_optimizer,
 )
+from orchestrator.training.settings import forget_names, kept_settings, process_settings
+from orchestrator.training.shared import check_nothing_is_shared
 
 BATCH_NORM_MOMENTUM = 0.9 + 2**-24
 """What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable.
@@ -42,6 +49,8 @@ class Built:
     reads: Mapping[str, Any]
     compiled_by_user: bool
     asked_momentum: float
+    constants: str | None = ""
+    """What the model holds besides variables, equal for equal ones: "" for a bundled one, None where unknown."""
 
 
 @dataclass(frozen=True)
@@ -54,27 +63,50 @@ class Compiled:
 
 
 def build_model(
-    reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any
+    reference: CallableReference,
+    given: Mapping[str, Any],
+    seed: int,
+    shape: Any,
+    followed: float = BATCH_NORM_MOMENTUM,
 ) -> Built:
-    """Build a model from its seed. ``shape`` is (input_shape, num_classes).
+    """Build a model from its seed. ``shape`` is (input_shape, num_classes), ``given`` the trial's hyperparameters.
 
+    ``followed`` is the BatchNormalization momentum where none is given: a bundled model's; a user's, where its builder
+    asks for ``hp["batch_norm_momentum"]`` and thus has none of its own.
     Raises TrialError when what the builder returns is no Keras model with one output unit a class.
     """
     input_shape, num_classes = shape
-    asked = hyperparameters.get("batch_norm_momentum")
-    momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
-    recorded = RecordedHyperparameters({**hyperparameters, "batch_norm_momentum": momentum})
+    asked = given.get("batch_norm_momentum")
+    momentum = followed if asked is None else float(asked)
+    recorded = _recorded(reference, given, momentum)
+    if reference.kind != "module":  # one that is imported once has made its layers before
+        forget_names()
     set_seed(reference, seed)
-    with UsersCode(f"model {reference.text}", str(reference.file)):
-        model = reference.load()(recorded, tuple(input_shape), num_classes)
+    with UsersCode(f"model {reference.text}", str(reference.file)), own_generator():
+        model = reference.load(fresh=True)(recorded, tuple(input_shape), num_classes)
         _check(model, reference, shape)
+    if reference.kind != "bundled":
+        check_nothing_is_shared(model, reference)
     reads = recorded.reads()
-    follows = "batch_norm_momentum" in reads
+    follows = reads.get("batch_norm_momentum") == momentum
     norms = norm_layers(model)
-    if norms and all(float(layer.momentum) == momentum for layer in norms):
+    if follows and norms and all(float(layer.momentum) == momentum for layer in norms):
         reads.pop("batch_norm_momentum", None)  # it is live: no trace depends on it
     compiled_by_user = getattr(model, "optimizer", None) is not None
-    return Built(model, reads, compiled_by_user, momentum if follows else float("nan"))
+    constants = "" if reference.kind == "bundled" else constants_of((model, process_settings()))
+    asked_momentum = momentum if follows else float("nan")
+    return Built(model, reads, compiled_by_user, asked_momentum, constants)
+
+
+def _recorded(
+    reference: CallableReference, given: Mapping[str, Any], momentum: float
+) -> RecordedHyperparameters:
+    """Return what a builder sees: what the trial was given, and the BatchNormalization momentum."""
+    name = "batch_norm_momentum"
+    values = {key: value for key, value in given.items() if key != name or value is not None}
+    if reference.kind == "bundled" or name in values:
+        return RecordedHyperparameters({**values, name: momentum})
+    return RecordedHyperparameters(values, offered={name: momentum})
 
 
 def set_seed(reference: CallableReference, seed: int) -> None:
@@ -84,7 +116,7 @@ def set_seed(reference: CallableReference, seed: int) -> None:
     costs each trial on a warm program more than its first epoch. Keras's generator is set in place, where
     ``keras.utils.set_random_seed`` makes a new one that a traced program would not know of.
     """
-    global_seed_generator().state.assign([seed, 0])
+    set_generator_state([seed, 0])
     if _uses_tensorflow_random(reference):
         tf.random.set_seed(seed)
     random.seed(seed)
@@ -96,15 +128,14 @@ def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
     files = source_files(reference)
-    uses = re.compile(r"\b(tf|tensorflow)\b.*\brandom\b")
+    uses = re.compile(r"\b(tf|tensorflow)\b.*(\brandom\b|\bdropout)|\.shuffle\(|\bdef fit\b")
     return not files or any(uses.search(file.read_text("utf-8")) for file in files)
 
 
-def watch_reads(
-    reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any
-) -> set[str]:
-    """Return the hyperparameters a builder reads for one configuration."""
-    built = build_model(reference, hyperparameters, 0, shape)
+def watch_reads(reference: CallableReference, given: Mapping[str, Any], shape: Any) -> set[str]:
+    """Return the hyperparameters a builder reads for one configuration; the process is left as it was."""
+    with kept_settings(), kept_generator_state():
+        built = build_model(reference, given, 0, shape)
     return {*built.reads, *(() if math.isnan(built.asked_momentum) else ("batch_norm_momentum",))}
 
 
@@ -113,6 +144,7 @@ def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, 
     structure: dict[str, Any] = {
         "reads": dict(built.reads),
         "compiled_by_user": built.compiled_by_user,
+        "constants": built.constants,
     }
     if not built.compiled_by_user:
         structure |= {
@@ -135,6 +167,8 @@ def compile_live(built: Built, hyperparameters: Mapping[str, Any]) -> Compiled:
     on_one_replica(live.keras)
     live.keras.build(model.trainable_variables)
     one_hot = _compile(model, live.keras, hyperparameters)
+    if not model.optimizer.built:  # in mixed precision: what Keras has wrapped around it
+        model.optimizer.build(model.trainable_variables)
     return Compiled(model, live, one_hot)
 
 

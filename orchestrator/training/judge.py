@@ -29,6 +29,7 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
     trainer.restore(checkpoint)
+    trainer.finalise()
     learner = trainer.learner
     before = learner.evaluate("validation")
     learner.recalibrate()
@@ -60,11 +61,10 @@ def save_model(trainer: Trainer, path: Path) -> None:
     """
     reference = trainer.task.model
     shape = (trainer.task.dataset.input_shape, trainer.task.dataset.num_classes)
-    hyperparameters = dict(trainer.hyperparameters)
-    if hyperparameters.get("batch_norm_momentum") is None:
-        hyperparameters["batch_norm_momentum"] = trainer.followed_momentum()
-    built = build_model(reference, hyperparameters, trainer.seed, shape)
-    compile_stock(built, hyperparameters)
+    followed = trainer.followed_momentum()
+    trainer.settle()
+    built = build_model(reference, trainer.given, trainer.seed, shape, followed)
+    compile_stock(built, trainer.hyperparameters)
     assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
     if not built.model.optimizer.built:
         built.model.optimizer.build(built.model.trainable_variables)

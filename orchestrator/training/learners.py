@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import keras
+
 from orchestrator.training.compiled_learner import CompiledLearner
 from orchestrator.training.compiling import Compiled
 from orchestrator.training.fit_learner import FitLearner, why_fit
-from orchestrator.training.learner import Learner, Tensors
+from orchestrator.training.learner import Fitting, Learner, Tensors
+from orchestrator.training.one_fit_learner import OneFitLearner
 
 
 def make_learner(
-    compiled: Compiled, tensors: Tensors, asked_momentum: float
+    compiled: Compiled, tensors: Tensors, asked_momentum: float, fitting: Fitting
 ) -> tuple[Learner, str | None]:
     """Return the learner for a model and, where it is not the compiled one, why."""
     reason = why_fit(compiled.model, tensors.dataset)
+    if fitting.callbacks or type(compiled.model).fit is not keras.Model.fit:
+        why = reason or "it has callbacks"
+        return OneFitLearner(compiled, tensors, asked_momentum, fitting), why
     if reason is None:
         return CompiledLearner(compiled, tensors, asked_momentum), None
     return FitLearner(compiled, tensors, asked_momentum), reason

@@ -11,6 +11,7 @@ import tensorflow as tf
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
 from orchestrator.training.custom_gradients import forget_custom_gradients
+from orchestrator.training.drawing import Drawing
 from orchestrator.training.step_logs import StepLogs
 
 EVALUATION_BATCH = 1024
@@ -27,6 +28,7 @@ class Program:
     def __init__(self, compiled: Compiled, x: Any, y: Any, asked_momentum: float) -> None:
         self.compiled = compiled
         self.model = compiled.model
+        self.drawing = Drawing()
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         self._train_logs = StepLogs(self.model, "train_step")
         self._test_logs = StepLogs(self.model, "test_step")
@@ -42,6 +44,11 @@ class Program:
         self._recalibrate = tf.function(
             self._averages, input_signature=[rows, order, size], autograph=False
         )
+
+    @property
+    def reusable(self) -> bool:
+        """Return whether a further trial may have the program: its own draws from what it is given alone."""
+        return not self.drawing.seen
 
     def train(
         self, x: Any, y: Any, order: np.ndarray, batch_size: int, goes_on: bool = False
@@ -80,7 +87,8 @@ class Program:
             self._train_logs.note(self.model.train_step((tf.gather(x, rows), tf.gather(y, rows))))
             return at + 1
 
-        _count_to(-(-tf.size(order) // size), step)
+        with self.drawing.watched():
+            _count_to(-(-tf.size(order) // size), step, self.drawing)
         return self._train_logs.results()
 
     def _evaluation(self, x: Any, y: Any) -> Any:
@@ -89,22 +97,25 @@ class Program:
             self._test_logs.note(self.model.test_step((x[rows], y[rows])))
             return at + 1
 
-        _count_to(-(-tf.shape(x)[0] // EVALUATION_BATCH), step)
+        with self.drawing.watched():
+            _count_to(-(-tf.shape(x)[0] // EVALUATION_BATCH), step, self.drawing)
         return self._test_logs.results()
 
     def _averages(self, x: Any, order: Any, size: Any) -> None:
         def step(at: Any) -> Any:
-            self.batch_norm.set_all(tf.cast(at, tf.float32) / tf.cast(at + 1, tf.float32))
             self.model(tf.gather(x, order[at * size : (at + 1) * size]), training=True)
             return at + 1
 
-        _count_to(tf.maximum(1, tf.size(order) // size), step)
+        with self.batch_norm.counting_calls():
+            _count_to(tf.maximum(1, tf.size(order) // size), step, self.drawing)
 
 
-def _count_to(steps: Any, body: Any) -> None:
+def _count_to(steps: Any, body: Any, drawing: Drawing) -> None:
     def once(at: Any) -> Any:
         after = body(at)
-        forget_custom_gradients(tf.compat.v1.get_default_graph())
+        graph = tf.compat.v1.get_default_graph()
+        drawing.look_for_it_in(graph)
+        forget_custom_gradients(graph)
         return (after,)
 
     tf.while_loop(lambda at: at < steps, once, [tf.constant(0)], parallel_iterations=1)

@@ -75,22 +75,25 @@ class TrialSession:
     def _begin(self, progress: Progress) -> None:
         """Start from the seed, or where a killed trial was: its unheard epochs are told again.
 
-        A state that is damaged is left: from the seed the same numbers come.
+        A state that is damaged, or not all that training depends on, is left: from the seed the same numbers come.
         """
         try:
             checkpoint = load_checkpoint(self._last)
         except RecordError:
             self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
             return
-        self._trainer.resume(checkpoint)
+        if not self._trainer.take_up(checkpoint):
+            return
         self._best = checkpoint.about["best"]
         progress.rows.extend(checkpoint.about["rows"])
 
     def _comes_to_report(self, progress: Progress) -> bool:
         """Train a part of an epoch; return whether it ended one after which the driver decides."""
         row = train_part(self._trainer, self._spec.trial, self._goal.metric)
+        if self._trainer.ended:
+            progress.done = True
         if row is None:
-            return False
+            return progress.done
         self._take_in(row, progress)
         return self._reports_after(row, progress)
 
