@@ -8,7 +8,7 @@ file (``./net.py:build_wide``), a dotted name is an installed module (``package.
 from __future__ import annotations
 
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
-from orchestrator.catalog.find import find_data, find_model, find_space
+from orchestrator.catalog.find import find_callbacks, find_data, find_model, find_space
 from orchestrator.catalog.guard import UsersCode
 from orchestrator.catalog.references import CallableReference, DataReference
 from orchestrator.catalog.source import code_fingerprint, read_names, source_files
@@ -22,6 +22,7 @@ __all__ = [
     "bundled_folder",
     "bundled_names",
     "code_fingerprint",
+    "find_callbacks",
     "find_data",
     "find_model",
     "find_space",

@@ -48,6 +48,10 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "reference": prepared.model.text,
             "fingerprint": code_fingerprint(prepared.model),
         },
+        "callbacks": {
+            "reference": prepared.experiment.callbacks,
+            "fingerprint": prepared.callbacks and code_fingerprint(prepared.callbacks),
+        },
         "data": {
             "source": dataset.source,
             "fingerprint": dataset.fingerprint,

@@ -9,7 +9,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalog import CallableReference, find_data, find_model, find_space
+from orchestrator.catalog import (
+    CallableReference,
+    find_callbacks,
+    find_data,
+    find_model,
+    find_space,
+    read_names,
+)
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError, PlaceError, explain
@@ -38,6 +45,7 @@ class Prepared:
     model: CallableReference
     dataset: Dataset | StreamedDataset
     plan: Plan
+    callbacks: CallableReference | None = None
 
     @cached_property
     def document(self) -> str:
@@ -60,7 +68,11 @@ class Prepared:
         milestones = make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones
         return KerasJob(
             task=TrainingTask(
-                self.model, self.dataset, plan.epochs, plan.recalibrate_every_validation
+                self.model,
+                self.dataset,
+                plan.epochs,
+                plan.recalibrate_every_validation,
+                callbacks=self.callbacks,
             ),
             goal=Goal(
                 plan.metric,
@@ -96,6 +108,7 @@ def prepare_again(experiment: Experiment) -> Prepared:
     """Check and plan an experiment whose run exists already."""
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
+    callbacks = callbacks_of(experiment)
     _check_metric(experiment, model)
     plan = make_plan(experiment, space, find_ancestor(experiment))
     check_resources(plan)
@@ -104,8 +117,17 @@ def prepare_again(experiment: Experiment) -> Prepared:
     from orchestrator.data import load_dataset
 
     dataset = load_dataset(reference, experiment.data, experiment.seed)
-    check_every_hyperparameter_is_read(read_space(plan, space), model, plan, dataset)
-    return Prepared(experiment, space, model, dataset, plan)
+    read = read_space(plan, space)
+    by_callbacks = read_names(callbacks) if callbacks else set()
+    check_every_hyperparameter_is_read(read, model, plan, dataset, by_callbacks)
+    return Prepared(experiment, space, model, dataset, plan, callbacks)
+
+
+def callbacks_of(experiment: Experiment) -> CallableReference | None:
+    """Return the function that returns a trial's Keras callbacks, None where there is none."""
+    if experiment.callbacks is None:
+        return None
+    return find_callbacks(experiment.callbacks, experiment.folder)
 
 
 def read_space(plan: Plan, space: Space) -> Space:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference, read_names
@@ -17,14 +18,18 @@ BUILDS_TRIED = 10
 
 
 def check_every_hyperparameter_is_read(
-    space: Space, model: CallableReference, plan: Plan, dataset: Dataset | StreamedDataset
+    space: Space,
+    model: CallableReference,
+    plan: Plan,
+    dataset: Dataset | StreamedDataset,
+    by_callbacks: Collection[str] = (),
 ) -> None:
     """Raise ExperimentFileError for a hyperparameter that neither training nor the model's builder reads.
 
     A name that the builder's source mentions counts as read. One that it does not is tried: the builder runs on some
     of the plan's draws and its reads are watched. Only a suspect costs that time.
     """
-    suspects = unmentioned(space, model)
+    suspects = [name for name in unmentioned(space, model) if name not in by_callbacks]
     if suspects and model.kind != "bundled":
         suspects = _unread_in_builds(suspects, model, plan, dataset)
     refuse_unread(suspects, space, model)

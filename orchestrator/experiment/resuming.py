@@ -57,6 +57,7 @@ def _check_unchanged(prepared: Prepared, records: RunRecords) -> None:
     now = {
         "data": prepared.dataset.fingerprint,
         "model": code_fingerprint(prepared.model),
+        "callbacks": prepared.callbacks and code_fingerprint(prepared.callbacks),
     }
     began_with = surroundings(records.manifest, records.events)
     for what, fingerprint in now.items():

@@ -67,17 +67,16 @@ def build_model(
     given: Mapping[str, Any],
     seed: int,
     shape: Any,
-    followed: float = BATCH_NORM_MOMENTUM,
 ) -> Built:
     """Build a model from its seed. ``shape`` is (input_shape, num_classes), ``given`` the trial's hyperparameters.
 
-    ``followed`` is the BatchNormalization momentum where none is given: a bundled model's; a user's, where its builder
-    asks for ``hp["batch_norm_momentum"]`` and thus has none of its own.
+    The BatchNormalization momentum follows the steps per epoch where none is given: a bundled model's; a user's, where
+    its builder asks for ``hp["batch_norm_momentum"]`` and thus has none of its own.
     Raises TrialError when what the builder returns is no Keras model with one output unit a class.
     """
     input_shape, num_classes = shape
     asked = given.get("batch_norm_momentum")
-    momentum = followed if asked is None else float(asked)
+    momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
     recorded = _recorded(reference, given, momentum)
     if reference.kind != "module":  # one that is imported once has made its layers before
         forget_names()
@@ -96,6 +95,13 @@ def build_model(
     constants = "" if reference.kind == "bundled" else constants_of((model, process_settings()))
     asked_momentum = momentum if follows else float("nan")
     return Built(model, reads, compiled_by_user, asked_momentum, constants)
+
+
+def set_followed_momentum(built: Built, momentum: float) -> None:
+    """Give a momentum that follows the steps per epoch to the layers whose builder left it to training."""
+    for layer in norm_layers(built.model):
+        if float(layer.momentum) == BATCH_NORM_MOMENTUM:
+            layer.momentum = momentum
 
 
 def _recorded(

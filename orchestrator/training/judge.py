@@ -13,7 +13,7 @@ from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull, is_full, write_atomically
 from orchestrator.redaction import redacted
 from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.compiling import build_model, compile_stock
+from orchestrator.training.compiling import build_model, compile_stock, set_followed_momentum
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.trainer import Trainer
 
@@ -61,9 +61,9 @@ def save_model(trainer: Trainer, path: Path) -> None:
     """
     reference = trainer.task.model
     shape = (trainer.task.dataset.input_shape, trainer.task.dataset.num_classes)
-    followed = trainer.followed_momentum()
     trainer.settle()
-    built = build_model(reference, trainer.given, trainer.seed, shape, followed)
+    built = build_model(reference, trainer.given, trainer.seed, shape)
+    set_followed_momentum(built, trainer.followed_momentum())
     compile_stock(built, trainer.hyperparameters)
     assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
     if not built.model.optimizer.built:

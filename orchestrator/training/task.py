@@ -16,3 +16,4 @@ class TrainingTask:
     dataset: Dataset | StreamedDataset
     epochs: int
     recalibrate_every_validation: bool = False
+    callbacks: CallableReference | None = None

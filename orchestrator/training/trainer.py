@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from orchestrator.errors import RequestError, TrialError
+from orchestrator.training.callbacks import make_callbacks
 from orchestrator.training.carrying import carried_state, check_same_weights, keras_optimizer
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model
@@ -282,7 +283,7 @@ class Trainer:
         self._rate = Rate.of(built, self.given)
         if self._rate.own is not None:
             self.hyperparameters.setdefault("learning_rate", self._rate.own)
-        fitting = Fitting(self.task.epochs)
+        fitting = Fitting(self.task.epochs, make_callbacks(self.task, self.given))
         self._slot = self._programs.of(built, self.hyperparameters, fitting)
         self._set_momentum()
 

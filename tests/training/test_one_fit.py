@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -181,3 +182,53 @@ def test_a_change_of_the_batch_size_has_the_fit_begin_anew_at_that_epoch(net, tr
     train(trainer, HP, epochs=2)
     trainer.change({"batch_size": 50})
     assert trainer.train_epoch()["learning_rate"] == pytest.approx(0.025)
+
+
+BESIDE = """
+    def build(hp, input_shape, num_classes):
+        return keras.Sequential([
+            keras.Input(input_shape), layers.Dense(num_classes, activation="softmax")
+        ])
+
+    def callbacks(hp):
+        halved = keras.callbacks.LearningRateScheduler(lambda epoch: 0.1 * hp["factor"]**epoch)
+        return [halved, keras.callbacks.EarlyStopping("val_loss", patience=2, min_delta=9)]
+"""
+
+
+def with_callbacks(net, source=BESIDE, function="callbacks"):
+    task = net(source, epochs=9)
+    return replace(task, callbacks=replace(task.model, function=function, text="./net.py:it"))
+
+
+def test_a_trials_callbacks_act_as_in_keras(net, train, data):
+    trainer = Trainer(with_callbacks(net))
+    hp = HP | {"factor": 0.5, "optimizer": "adam"}
+    curve = train(trainer, hp, epochs=3)
+    assert [row["learning_rate"] for row in curve] == pytest.approx([0.1, 0.05, 0.025])
+    assert trainer.train_part() is None
+    assert trainer.ended == "a callback ended it after epoch 3"
+    assert trainer.path_reason == "it has callbacks"
+    assert train(trainer, hp, epochs=3) == curve
+    keras.utils.set_random_seed(1)
+    head = keras.layers.Dense(3, activation="softmax")
+    model = keras.Sequential([keras.Input((6,)), head])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    for epoch, row in enumerate(curve):
+        model.optimizer.learning_rate = 0.1 * 0.5**epoch
+        order = np.random.default_rng([1, epoch]).permutation(150)
+        model.fit(data.train.x[order], data.train.y[order], batch_size=32, shuffle=False, verbose=0)
+        loss, _ = model.evaluate(data.validation.x, data.validation.y, verbose=0)
+        assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("returned", "what"), [("[1]", "int in it"), ("None", "NoneType"), ("'no'", "str")]
+)
+def test_what_is_no_callback_is_refused(net, returned, what):
+    source = BESIDE + f"\n    def wrong(hp):\n        return {returned}\n"
+    trainer = Trainer(with_callbacks(net, source, "wrong"))
+    with pytest.raises(TrialError) as caught:
+        trainer.begin(HP, 1)
+    expected = "callbacks ./net.py:it: expected a list of Keras callbacks. Received:"
+    assert str(caught.value) == f"{expected} {what}."
