@@ -10,11 +10,13 @@ from __future__ import annotations
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.find import find_callbacks, find_data, find_model, find_space
 from orchestrator.catalog.guard import UsersCode
+from orchestrator.catalog.loading import FILES_ARE_LOADED_AS
 from orchestrator.catalog.references import CallableReference, DataReference
 from orchestrator.catalog.source import code_fingerprint, read_names, source_files
 
 __all__ = [
     "BUNDLED_DATA",
+    "FILES_ARE_LOADED_AS",
     "CallableReference",
     "DataReference",
     "UsersCode",

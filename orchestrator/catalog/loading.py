@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 
 _OURS = __name__.partition(".")[0]
+FILES_ARE_LOADED_AS = f"_{_OURS}_file_"
+"""What the module name of a user's file begins with."""
 _INSTALLED = {"site-packages", "dist-packages"}
 _siblings: dict[Path, dict[str, ModuleType]] = {}
 _brought_in: dict[Path, set[str]] = {}
@@ -28,7 +30,7 @@ def load_file(path: Path, fresh: bool = False) -> ModuleType:
     call of its functions has left.
     """
     digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:12]
-    name = f"_{_OURS}_file_{path.stem}_{digest}"
+    name = f"{FILES_ARE_LOADED_AS}{path.stem}_{digest}"
     if fresh:
         sys.modules.pop(name, None)
         _forget_neighbours(path.parent)

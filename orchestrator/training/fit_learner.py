@@ -47,7 +47,14 @@ def why_whole(model: Any) -> str | None:
         return "what the model's own fit() does once a call is not known"
     if model.steps_per_execution != 1:
         return "several steps are one"
+    if averages_weights(model):
+        return "fit() ends with the averages of the weights in their place, which are taken back"
     return None
+
+
+def averages_weights(model: Any) -> bool:
+    """Return whether a model's optimizer keeps averages of its weights, which ``fit`` ends with."""
+    return bool(getattr(unwrapped(model.optimizer), "use_ema", False))
 
 
 class KeepWeights(keras.callbacks.Callback):  # type: ignore[misc]
@@ -106,7 +113,7 @@ class FitLearner:
         """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
         steps = self._pace.steps(epoch.batch_size) if self._pace else None
         callbacks: list[Any] = [PutBack(self._accumulated)] if done else []
-        if getattr(unwrapped(self.compiled.model.optimizer), "use_ema", False):
+        if averages_weights(self.compiled.model):
             callbacks.append(KeepWeights())
         options: dict[str, Any] = {"callbacks": callbacks} if callbacks else {}
         options |= {"shuffle": False, "epochs": 1, "verbose": 0}

@@ -141,3 +141,8 @@ def assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
     """Give each variable its value. Raises ValueError where the shapes do not match one to one."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def fits(variables: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Return whether ``assign_all`` could do it: a fit of the user's own may have replaced the optimizer."""
+    return [tuple(variable.shape) for variable in variables] == [np.shape(v) for v in values]

@@ -117,8 +117,9 @@ class Rate:
 
     def put_in_force(self, planned: float | None, optimizer: Any) -> None:
         """Set α where the plan has another one than before."""
-        if planned is not None and planned != self.in_force:
-            rate_variable(optimizer).assign(planned)
+        variable = rate_variable(optimizer)  # a fit may have put another optimizer in its place
+        if planned is not None and planned != self.in_force and variable is not None:
+            variable.assign(planned)
             self.in_force = planned
 
     def changed(self) -> None:
@@ -128,13 +129,15 @@ class Rate:
     def go_on_from(self, before: Rate, there: float | None, optimizer: Any) -> None:
         """Keep the α of the model that this one takes over from, where something else than training had set it."""
         set_by_other = before.in_force is not None and rate_of(before.in_force) != there
-        if set_by_other and there is not None and self.own == before.own and not self.why_none:
-            rate_variable(optimizer).assign(there)
+        variable = rate_variable(optimizer)
+        if set_by_other and there is not None and self.own == before.own and variable is not None:
+            variable.assign(there)
             self.in_force = before.in_force
 
     def shown(self, planned: float | None, optimizer: Any) -> float | None:
         """Return the α that an epoch was trained at, None where it is the builder's own affair."""
-        if planned is None or not self.driven:
+        variable = rate_variable(optimizer)
+        if planned is None or not self.driven or variable is None:
             return None
-        there = rate_of(rate_variable(optimizer))
+        there = rate_of(variable)
         return planned if rate_of(planned) == there else there

@@ -12,6 +12,9 @@ import numpy as np
 import tensorflow as tf
 from keras.src.backend import config  # not public
 from keras.src.backend.common import global_state  # not public
+from keras.src.saving import object_registration as registry  # not public
+
+from orchestrator.catalog import FILES_ARE_LOADED_AS
 
 NAMES = "object_name_uids"
 GENERATOR = "global_seed_generator"
@@ -55,6 +58,14 @@ class Settings:
         if tf.config.functions_run_eagerly() != self.eagerly:
             tf.config.run_functions_eagerly(self.eagerly)
         np.seterr(**self.numpy_errors)
+        _forget_registered()
+
+
+def _forget_registered() -> None:
+    """Take classes of users' files out of Keras's registry, which would keep them alive; each trial has its own."""
+    names = registry.GLOBAL_CUSTOM_NAMES
+    for kind in [kind for kind in names if kind.__module__.startswith(FILES_ARE_LOADED_AS)]:
+        registry.GLOBAL_CUSTOM_OBJECTS.pop(names.pop(kind), None)
 
 
 _AT_FIRST: dict[str, Settings] = {}

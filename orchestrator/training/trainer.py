@@ -34,7 +34,7 @@ from orchestrator.training.possible import (
     check_read,
     read_while_training,
 )
-from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.program import arrays_of, assign_all, fits
 from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
 from orchestrator.training.rates import RATE_NAMES, Rate, rate_of, rate_variable
 from orchestrator.training.settings import settings_without_trials
@@ -83,7 +83,8 @@ class Trainer:
             return "live"
         state, rate = carried_state(self.learner.compiled), self._rate
         self.learner.close()
-        there = None if rate.why_none else rate_of(rate_variable(self._optimizer))
+        variable = rate_variable(self._optimizer)
+        there = None if variable is None else rate_of(variable)
         self._take(built)
         state.put_into(self.learner.compiled)
         if "learning_rate" not in changes:
@@ -262,7 +263,9 @@ class Trainer:
             self.put_in_force()
             self.learner.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)
-        assign_all(keras_optimizer(compiled).variables, checkpoint.optimizer)
+        slots = keras_optimizer(compiled).variables
+        if self.learner.goes_on or fits(slots, checkpoint.optimizer):
+            assign_all(slots, checkpoint.optimizer)
         self.seed = int(checkpoint.about["seed"])
         self.epoch = int(checkpoint.about["epoch"])
         self._rate.in_force = checkpoint.about.get("rate_in_force")
