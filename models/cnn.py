@@ -40,7 +40,8 @@ def build(hp: Mapping[str, Any], input_shape: tuple[int, ...], num_classes: int)
         if min(a.shape[1:3]) >= 4:
             a = layers.MaxPooling2D(2, name=f"a{number}_pool")(a)
             filters *= 2
-    y_hat = layers.Dense(num_classes, activation="softmax", dtype="float32", name="y_hat")
+    head = hp.get("output_activation", "softmax")
+    y_hat = layers.Dense(num_classes, activation=head, dtype="float32", name="y_hat")
     return keras.Model(inputs, y_hat(layers.Flatten(name="flat")(a)), name="cnn")
 
 

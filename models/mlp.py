@@ -15,7 +15,8 @@ mixed precision, since a cast of ŷ would lose that z.
 
 Hyperparameters: ``hidden_layers``, ``units``, ``activation``, ``dropout`` (the share of a unit's
 outputs set to zero in training), ``batch_norm``, ``batch_norm_momentum`` (weight of the past in μ
-and σ²). Without ``batch_norm`` the hidden layers keep their b.
+and σ²). Without ``batch_norm`` the hidden layers keep their b. ``output_activation`` comes from the task: softmax, sigmoid
+for flags or one unit of two classes, linear for quantities.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def build(hp: Mapping[str, Any], input_shape: tuple[int, ...], num_classes: int)
     a = layers.Flatten(name="flat")(inputs)
     for number in range(1, int(hp.get("hidden_layers", 2)) + 1):
         a = hidden_layer(a, hp, number)
-    y_hat = layers.Dense(num_classes, activation="softmax", dtype="float32", name="y_hat")(a)
+    head = hp.get("output_activation", "softmax")
+    y_hat = layers.Dense(num_classes, activation=head, dtype="float32", name="y_hat")(a)
     return keras.Model(inputs, y_hat, name="mlp")
 
 

@@ -44,7 +44,8 @@ def build(hp: Mapping[str, Any], input_shape: tuple[int, ...], num_classes: int)
         a = block(a, hp, filters * 2 ** (stage - 1), f"stage{stage}", stride)
     a = layers.GlobalAveragePooling2D(name="average")(a)
     a = layers.Dropout(dropout, name="average_drop")(a) if dropout > 0 else a
-    y_hat = layers.Dense(num_classes, activation="softmax", dtype="float32", name="y_hat")(a)
+    head = hp.get("output_activation", "softmax")
+    y_hat = layers.Dense(num_classes, activation=head, dtype="float32", name="y_hat")(a)
     return keras.Model(inputs, y_hat, name="resnet")
 
 

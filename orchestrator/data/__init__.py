@@ -5,18 +5,22 @@
 
 from __future__ import annotations
 
-from orchestrator.data.dataset import Dataset, Split, StreamedDataset, StreamedSplit
+from orchestrator.data.dataset import RAW_ROWS, Dataset, Split, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import Labels, View
 from orchestrator.data.load import load_dataset
+from orchestrator.data.table_recipe import ColumnRecipe, TableRecipe
 from orchestrator.data.trees import Array, leaves, map_tree, row_count
 
 __all__ = [
+    "RAW_ROWS",
     "Array",
+    "ColumnRecipe",
     "Dataset",
     "Labels",
     "Split",
     "StreamedDataset",
     "StreamedSplit",
+    "TableRecipe",
     "View",
     "leaves",
     "load_dataset",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.dataset import PARTS, Dataset, Split
+from orchestrator.data.dataset import PARTS, RAW_ROWS, Dataset, Split
 from orchestrator.data.features import check_features, check_lengths
 from orchestrator.data.fingerprint import ContentHash
 from orchestrator.data.labels import (
@@ -22,7 +22,7 @@ from orchestrator.data.labels import (
 from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import Scaler, fit_scaler, moments_of
 from orchestrator.data.splits import assign_any, assign_rows, check_given, missing_shares
-from orchestrator.data.trees import leaves, map_tree, row_count, shapes_of, take
+from orchestrator.data.trees import between, leaves, map_tree, row_count, shapes_of, take
 from orchestrator.data.weights import check_weights, weighted_by_class
 from orchestrator.errors import DataError
 
@@ -71,6 +71,7 @@ def assemble(
         source=source,
         labels=labels.fitted(splits["train"].labels),
         view="given",
+        raw=None if scaler.how == "none" else _raw(x, assignment),
     )
     dataset = dataset.viewed("codes") if labels.form == "classes" else dataset
     return weighted_by_class(dataset, options.class_weight, where)
@@ -85,6 +86,19 @@ def cut(whole: Split, assignment: npt.NDArray[np.uint8], scaler: Scaler) -> dict
         x = map_tree(scaler.scale, take(whole.x, rows))
         splits[part] = Split(x, take(whole.y, rows), take(whole.given, rows), weight)
     return splits
+
+
+def _raw(x: Mapping[str, Any], assignment: npt.NDArray[np.uint8]) -> Any:
+    """Return the first rows of the last split as they were given."""
+    if "test" in x:
+        return between(x["test"], 0, RAW_ROWS)
+    return take(x["train"], rows_of_last(assignment)) if (assignment == 2).any() else None
+
+
+def rows_of_last(assignment: npt.NDArray[np.uint8]) -> Any:
+    """Return where the first rows of the last split lie that has any."""
+    last = 2 if (assignment == 2).any() else 1
+    return np.flatnonzero(assignment == last)[:RAW_ROWS]
 
 
 def _scaled_split(split: Split, scaler: Scaler) -> Split:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Batch: TypeAlias = tuple[Any, ...]
 BatchReader: TypeAlias = Callable[..., Iterator[Any]]
 
+RAW_ROWS = 200
+"""How many rows are kept as the user gave them, to prove that a saved model takes them."""
+
 PARTS = ("train", "validation", "test")
 
 
@@ -56,7 +59,8 @@ class Dataset:
     "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
     a table after encoding and is empty for arrays; ``table`` says how a table's columns became
     them. ``fingerprint`` is of the unscaled content. ``labels`` says what is known of the labels,
-    ``view`` which form of them ``y`` has.
+    ``view`` which form of them ``y`` has. ``raw`` holds the first RAW_ROWS of ``last`` as the user
+    gave them, a table's by column; None where ``x`` is that.
     """
 
     train: Split
@@ -70,10 +74,16 @@ class Dataset:
     labels: Labels = field(default_factory=Labels)
     view: View = "codes"
     table: TableRecipe | None = None
+    raw: Any = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.classes and not self.labels.classes:
             object.__setattr__(self, "labels", replace(self.labels, classes=self.classes))
+
+    @property
+    def last(self) -> Split:
+        """The test rows, or the validation rows where there are none."""
+        return self.test if self.test.rows else self.validation
 
     @property
     def input_shape(self) -> Any:

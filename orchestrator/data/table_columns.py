@@ -49,6 +49,14 @@ def texts(column: Any) -> Array:
     return values
 
 
+def raw_columns(content: Any, recipe: TableRecipe) -> dict[str, Array]:
+    """Return the columns of a typed table by name: numbers and flags float64, NaN for a gap, texts "" for one."""
+    return {
+        column.name: (texts if column.kind == "text" else numbers)(content.column(column.name))
+        for column in recipe.columns
+    }
+
+
 def raw_labels(column: Any, kind: str) -> tuple[Array, int]:
     """Return the labels that are there (str, bool, int64 or float64) and how many are missing."""
     import pyarrow.compute as pc

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from orchestrator.data.assemble import assigned, check_task, cut
+from orchestrator.data.assemble import assigned, check_task, cut, rows_of_last
 from orchestrator.data.batches import rebatch
 from orchestrator.data.dataset import PARTS, Batch, Dataset, Split, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import Labels, View, given_labels
@@ -22,7 +22,7 @@ from orchestrator.data.notice import notice
 from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import Scaler, fit_scaler
 from orchestrator.data.splits import missing_shares
-from orchestrator.data.table_columns import encode, raw_labels
+from orchestrator.data.table_columns import encode, raw_columns, raw_labels
 from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
 from orchestrator.data.table_fit import Batches, TableFit
 from orchestrator.data.table_recipe import TableRecipe
@@ -171,6 +171,7 @@ def in_memory(
         labels=targets.labels,
         view="given",
         table=fitted.recipe,
+        raw=raw_columns(content.take(rows_of_last(targets.assignment)), fitted.recipe),
     )
     dataset = dataset.viewed("codes") if is_class else dataset
     return weighted_by_class(dataset, options.class_weight, f"data {source}")

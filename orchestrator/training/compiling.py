@@ -188,10 +188,14 @@ def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: Learnin
     return Compiled(model, live, labels, row_loss)
 
 
-def compile_stock(built: Built, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:
-    """Compile with Keras's own optimizer, for saving."""
-    if not built.compiled_by_user:
-        _compile(built.model, stock_optimizer(hyperparameters), hyperparameters, goal)
+def compile_stock(model: Any, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:
+    """Compile with nothing but what is Keras's own, for a file that plain Keras loads."""
+    smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
+    loss, metrics, _ = _objective(goal, smoothing)
+    if goal.task.kind == "regression":
+        metrics = [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.R2Score(name="r2")]
+    optimizer = stock_optimizer(hyperparameters)
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
 
 
 def _compile(

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import yaml
 
 from orchestrator.catalog import UsersCode
@@ -13,8 +14,18 @@ from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull, is_full, lies_below, made, write_atomically
 from orchestrator.redaction import redacted
 from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.compiling import build_model, compile_stock, set_followed_momentum
+from orchestrator.training.compiling import build_model, set_followed_momentum
+from orchestrator.training.portable import (
+    alike,
+    answers_of,
+    arrays,
+    compile_portable,
+    portable,
+    rows_to_compare,
+    write_class_names,
+)
 from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
 
 
@@ -60,23 +71,46 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
 
 
 def save_model(trainer: Trainer, path: Path) -> None:
-    """Save the current model's weights in a model as plain Keras builds and compiles it.
+    """Save the current model as one that plain Keras loads and that takes the user's own rows; see ``portable``.
 
-    Raises TrialError where the user's model cannot be saved; nothing is left at ``path`` then.
+    Raises TrialError where the user's model cannot be saved, or the file does not give what the model gives; its
+    weights are then in ``model.weights.h5`` beside it, and nothing is at ``path``.
     """
-    reference = trainer.task.model
-    task = trainer.task
+    reference, task, goal = trainer.task.model, trainer.task, trainer.goal
     trainer.settle()
     built = build_model(reference, trainer.given, trainer.seed, task.shape, task.kind)
     set_followed_momentum(built, trainer.followed_momentum())
-    compile_stock(built, trainer.hyperparameters, trainer.goal)
     assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
-    if not built.model.optimizer.built:
-        built.model.optimizer.build(built.model.trainable_variables)
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         with UsersCode(f"saving model {reference.text}", str(reference.file)):
-            built.model.save(partial)
+            whole = portable(built.model, task.dataset, goal)
+            compile_portable(whole, built, trainer.hyperparameters, goal)
+            whole.save(partial)
+            _check_file(partial, trainer)
+        write_class_names(partial, task.dataset.classes)
         partial.replace(path)
+    except TrialError as error:
+        if not isinstance(error.__cause__, OSError):
+            built.model.save_weights(path.with_name("model.weights.h5"))
+        raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check_file(path: Path, trainer: Trainer) -> None:
+    """Raise TrialError unless a saved file, loaded again, gives on raw rows what the examined model gives."""
+    dataset, reference = trainer.task.dataset, trainer.task.model
+    loaded = load_model(path, reference)
+    x, raw = rows_to_compare(dataset)
+    if raw is None:
+        return
+    outputs = arrays(trainer.learner.compiled.model(x, training=False))
+    expected = keras.tree.flatten(answers_of(outputs, dataset, trainer.goal))
+    found = keras.tree.flatten(loaded(raw, training=False))
+    if not all(alike(*pair) for pair in zip(found, expected, strict=True)):
+        raise TrialError(
+            f"saving model {reference.text}: expected a file that gives what the model gives. Received: one that,"
+            " loaded again, gives other figures for the same rows: something of the model is not in what Keras saves"
+            " of it."
+        )

@@ -34,6 +34,7 @@ def look_at(
     head = look_at_head(built.model, tensors.sample())
     found = task_of_model(built.model, head, task.dataset.labels, kind, where)
     goal = goal_of(built.model, task, tensors.sample())
-    compile_stock(built, DEFAULTS, goal)
+    if not built.compiled_by_user:
+        compile_stock(built.model, DEFAULTS, goal)
     rows: Any = tensors.of("train", goal.labels)
     return found, reported(built.model, rows)

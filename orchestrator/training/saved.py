@@ -1,16 +1,33 @@
-"""A saved model."""
+"""A saved model: loaded by Keras alone, or with the classes of the user's file, and proved to give what it gave."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
+from orchestrator.catalog import CallableReference
 from orchestrator.training.worker_process import quiet_tensorflow
 
 
-def load_model(path: Path) -> Any:
-    """Return the model in a ``.keras`` file, loaded in safe mode: no code in the file is run."""
+def load_model(path: Path, builder: CallableReference | None = None) -> Any:
+    """Return the model in a ``.keras`` file, loaded in safe mode: no code in the file is run.
+
+    What Keras does not know is looked for among the classes and functions of the builder's file.
+    """
     quiet_tensorflow()
     import keras
 
-    return keras.saving.load_model(path, safe_mode=True)
+    try:
+        return keras.saving.load_model(path, safe_mode=True)
+    except (TypeError, ValueError, AttributeError):
+        if builder is None or builder.kind == "bundled":
+            raise
+    return keras.saving.load_model(path, custom_objects=objects_of(builder), safe_mode=True)
+
+
+def objects_of(builder: CallableReference) -> dict[str, Any]:
+    """Return the classes and functions of a builder's file by name."""
+    loaded = builder.load()
+    module = sys.modules[getattr(loaded, "__wrapped__", loaded).__module__]
+    return {name: value for name, value in vars(module).items() if callable(value)}
