@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
+import stat
 import threading
 import time
 from collections.abc import Iterator
@@ -27,6 +29,8 @@ def asked_to_stop() -> Iterator[threading.Event]:
 
     def take(number: int, frame: Any) -> None:
         nonlocal first
+        if number == signal.SIGHUP:
+            _let_go_of_a_terminal_that_is_gone()
         if not asked.is_set():
             first = time.monotonic()
             asked.set()
@@ -47,3 +51,13 @@ def asked_to_stop() -> Iterator[threading.Event]:
 
 def _ignored_hangup(number: signal.Signals) -> bool:
     return number is signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN
+
+
+def _let_go_of_a_terminal_that_is_gone() -> None:
+    """Have what goes to it dropped: it would be an error now, which would end the run before it is written down."""
+    with contextlib.suppress(OSError):
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (1, 2):
+            if stat.S_ISCHR(os.fstat(descriptor).st_mode) and not os.isatty(descriptor):
+                os.dup2(nowhere, descriptor)
+        os.close(nowhere)

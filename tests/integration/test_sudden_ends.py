@@ -30,11 +30,14 @@ EXPERIMENT = {
     "checkpoint_every": "1 hour", "caviar": {"num_samples": 1, "scheduler": "none"}, "storage_path": "runs",
 }  # fmt: skip
 ASKED = """
+import pathlib, sys
 from orchestrator.experiment.interrupts import asked_to_stop
 with asked_to_stop() as asked:
     print("here", flush=True)
     asked.wait(60)
-    print("asked" if asked.is_set() else "not asked", flush=True)
+    print("shown", flush=True)
+    print("shown", file=sys.stderr, flush=True)
+    pathlib.Path("told").write_text("asked" if asked.is_set() else "not asked")
 """
 HAS_RAY = """
 from orchestrator.tuning.cluster import running_ray
@@ -102,21 +105,24 @@ def test_timeout_which_signals_the_whole_group_interrupts_a_run_in_order(begin, 
     assert others(process) == []
 
 
-def test_a_terminal_that_goes_away_is_a_request_to_stop(begin):
+def test_a_terminal_that_goes_away_is_a_request_to_stop_and_output_to_it_is_dropped(begin, tmp_path):  # fmt: skip
     ours, its = pty.openpty()
     take = lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # noqa: E731
-    process = begin(sys.executable, "-c", ASKED, stdin=its, preexec_fn=take)
+    terminal = {"stdin": its, "stdout": its, "stderr": its}
+    process = begin(sys.executable, "-c", ASKED, preexec_fn=take, **terminal)
     os.close(its)
-    assert process.stdout.readline() == "here\n"
+    assert os.read(ours, 100).startswith(b"here")
     os.close(ours)
-    assert process.communicate(timeout=PATIENCE_SECONDS)[0] == "asked\n"
+    assert process.wait(PATIENCE_SECONDS) == 0
+    assert (tmp_path / "told").read_text() == "asked"
 
 
-def test_nohup_is_respected(begin):
+def test_nohup_is_respected(begin, tmp_path):
     process = begin("nohup", sys.executable, "-c", ASKED.replace("60", "1"))
     assert process.stdout.readline() == "here\n"
     process.send_signal(signal.SIGHUP)
-    assert process.communicate(timeout=PATIENCE_SECONDS)[0] == "not asked\n"
+    assert process.communicate(timeout=PATIENCE_SECONDS)[0] == "shown\nshown\n"
+    assert (tmp_path / "told").read_text() == "not asked"
 
 
 def test_what_a_killed_driver_left_running_ends_at_the_next_start_and_makes_nothing_anew(begin, temporary):  # fmt: skip
