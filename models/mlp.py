@@ -15,8 +15,8 @@ mixed precision, since a cast of ŷ would lose that z.
 
 Hyperparameters: ``hidden_layers``, ``units``, ``activation``, ``dropout`` (the share of a unit's
 outputs set to zero in training), ``batch_norm``, ``batch_norm_momentum`` (weight of the past in μ
-and σ²). Without ``batch_norm`` the hidden layers keep their b. ``output_activation`` comes from the task: softmax, sigmoid
-for flags or one unit of two classes, linear for quantities.
+and σ²). Without ``batch_norm`` the hidden layers keep their b. ``output_activation`` comes from the task:
+softmax, sigmoid for flags or one unit of two classes, linear for quantities.
 """
 
 from __future__ import annotations

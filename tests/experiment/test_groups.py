@@ -17,7 +17,13 @@ COSINE = {
     "learning_rate_decay": 0.5,
     "decay_schedule": "cosine",
 }
-NET = "import keras\ndef build(hp, input_shape, num_classes):\n    units = hp.get('units', {})\n    ..."
+NET = """
+import keras
+def build(hp, input_shape, num_classes):
+    units = hp.get("units", {})
+    x = keras.Input(input_shape)
+    return keras.Model(x, keras.layers.Dense(num_classes, activation="softmax")(keras.layers.Flatten()(x)))
+"""
 PANDA = {
     "strategy": "panda",
     "search_space": {},
