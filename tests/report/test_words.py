@@ -81,6 +81,7 @@ def test_why_a_panda_stopped_is_said_by_show_and_best_and_at_the_end(stopped):
 
 
 def test_show_tells_what_the_sitter_did_from_what_it_only_advised(stopped):
+    assert "5 days of 2 epochs" in " ".join(show_lines(stopped))
     said = "  sitter acted on: plateau 1; only advised: overfitting 2"
     assert said in show_lines(stopped)
 
