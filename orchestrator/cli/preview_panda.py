@@ -6,8 +6,10 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.cli.preview_space import count, space_lines
+from orchestrator.domains.space import without_companions
 from orchestrator.experiment.preview import Preview
-from orchestrator.report.cells import assignments, printable
+from orchestrator.redaction import redact
+from orchestrator.report.cells import assignments, chosen, printable
 from orchestrator.strategies import Nursery
 
 _SITTER = {
@@ -31,17 +33,15 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
 
 def _start(seen: Preview, width: int) -> Iterator[str]:
     [spec] = seen.plan.trials
-    chosen = count(len(seen.drawn_from.names), "hyperparameter")
-    head = f"\nStart: {chosen}"
+    start = without_companions(spec.hyperparameters)
+    head = f"\nStart: {count(len(start), 'hyperparameter')}"
     if spec.origin is not None:
         origin = spec.origin
-        head += f" and the weights of trial {origin['trial']}, epoch {origin['epoch']}"
-        yield from textwrap.wrap(
-            f"{head.strip()}, of {origin['run']}", width, subsequent_indent="  "
-        )
-    else:
-        yield head
-    yield from space_lines(seen.drawn_from, width)
+        head += f" and the weights of trial {origin['trial']}, epoch {origin['epoch']}, of {origin['run']}"
+    yield from _wrapped(head, width)
+    margin = max((len(name) for name in start), default=0)
+    for name, value in start.items():
+        yield from _wrapped(f"  {name:<{margin}}  {chosen(value)}", width)
 
 
 def _days(nursery: Nursery, width: int) -> Iterator[str]:
@@ -90,6 +90,8 @@ def _cost(seen: Preview, nursery: Nursery) -> str:
 
 
 def _wrapped(text: str, width: int) -> Iterator[str]:
-    first, *more = textwrap.wrap(text.strip(), width, subsequent_indent="  ")
+    first, *more = textwrap.wrap(
+        redact(text.strip("\n")), width, subsequent_indent="  ", break_on_hyphens=False
+    )
     yield f"\n{first}" if text.startswith("\n") else first
     yield from more

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.catalog.names import parse_name
 from orchestrator.config import Span, parse_experiment, to_yaml
-from orchestrator.errors import ExperimentFileError, RunExistsError
+from orchestrator.errors import ExperimentFileError, RunExistsError, explain
 from orchestrator.experiment.ancestor import find_trial
 from orchestrator.records import RunRecords
 from orchestrator.records.journal import changed_to, is_rollback
@@ -68,9 +68,17 @@ def living_changes(
 
 def write_recipe(content: Mapping[str, Any], file: Path) -> Path:
     """Write an experiment as a file. Raises RunExistsError rather than overwrite one."""
-    if file.exists():
-        raise RunExistsError(f"{file}: a file of that name exists and is not overwritten.")
-    file.write_text(to_yaml(parse_experiment(content)), encoding="utf-8")
+    text = to_yaml(parse_experiment(content))
+    try:
+        with file.open("x", encoding="utf-8") as written:
+            written.write(text)
+    except FileExistsError:
+        raise RunExistsError(
+            f"{file}: a file of that name exists and is not overwritten. --to names another."
+        ) from None
+    except OSError as error:
+        expected = "expected a file that can be written"
+        raise ExperimentFileError(explain("--to", expected, f"{file}: {error.strerror}")) from None
     return file
 
 

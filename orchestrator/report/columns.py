@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.records import RunRecords, TrialRecord
+from orchestrator.records.ending import why_ended
 from orchestrator.report.cells import COMPLEMENT, number, shown_name
 
 
@@ -71,6 +72,8 @@ def stopped_by(row: Row) -> str | None:
     stop = row.trial.stopped_by
     if not stop:
         return None
+    if stop.get("scheduler") == "panda":
+        return why_ended(row.records, row.trial).removeprefix("stopped ")
     text = f"{stop.get('scheduler', 'scheduler')} at epoch {stop.get('epoch', '?')}"
     value, cutoff = stop.get("value"), stop.get("cutoff")
     if value is None or cutoff is None:

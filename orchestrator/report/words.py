@@ -71,7 +71,7 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
         *_wrapped(
             f"{experiment.get('strategy', 'caviar')} of {_source(experiment.get('model'))} on "
             f"{_source(experiment.get('data'))}; {records.metric}, {records.mode}; "
-            f"up to {_count(experiment.get('epochs', '?'), 'epoch')} a trial",
+            f"{_length(experiment)}",
             width,
         ),
         f"  folder: {records.folder.path}",
@@ -84,6 +84,13 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
     lines += [line for extension in records.extensions for line in _extended(extension, width)]
     lines += _sitter(records, width)
     return [*lines, *_failures(records, width), *winner_lines(records, width)]
+
+
+def _length(experiment: Mapping[str, Any]) -> str:
+    panda = experiment.get("panda")
+    if experiment.get("strategy") == "panda" and isinstance(panda, dict) and "days" in panda:
+        return f"{_count(panda['days'], 'day')} of {panda.get('day', '1 epoch')}"
+    return f"up to {_count(experiment.get('epochs', '?'), 'epoch')} a trial"
 
 
 def _sitter(records: RunRecords, width: int) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.config import load_experiment
-from orchestrator.errors import ExperimentFileError
+from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.prepared import prepare
 from orchestrator.experiment.preview import preview_experiment
 from orchestrator.experiment.recipes import promoted, replayed, write_recipe
@@ -145,3 +145,13 @@ def test_a_written_recipe_is_complete(written):
     kept(run)
     content = yaml.safe_load(recipe(run, promoted).read_text())
     assert content["panda"]["from"].endswith("/one/00000")
+
+
+def test_a_recipe_goes_into_a_folder_that_exists_and_over_no_file(written):
+    run = written().writes((0, [0.5], "finished"))
+    kept(run)
+    content = promoted(str(run.folder.path), str(run.folder.path.parent))
+    with pytest.raises(ExperimentFileError, match="--to: expected a file that can be written"):
+        write_recipe(content, run.place / "nowhere" / "recipe.yaml")
+    with pytest.raises(RunExistsError, match="not overwritten"):
+        write_recipe(content, write_recipe(content, run.place / "recipe.yaml"))

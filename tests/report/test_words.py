@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
-from orchestrator.report import show_lines, winner_lines
+from orchestrator.report import show_lines, trials_table, winner_lines
 from orchestrator.report.cells import clock, printable
 from tests.fortnight import ADA, MAIN, applied, entry, make_folder, write_fortnight
 
@@ -67,8 +67,9 @@ def stopped(tmp_path):
                 applied(6, "stop", trial="gentle"),
             ]
         )
-        writer.trial_ended(TrialEnd(MAIN, "stopped", 1.0))
-        writer.trial_ended(TrialEnd("gentle", "stopped", 1.0))
+        by = {"scheduler": "panda"}
+        writer.trial_ended(TrialEnd(MAIN, "stopped", 1.0, stopped_by=by))
+        writer.trial_ended(TrialEnd("gentle", "stopped", 1.0, stopped_by=by))
         writer.event("run_finished", reason="limits.max_run_time was used up")
     return read_run(folder.path)
 
@@ -80,7 +81,13 @@ def test_why_a_panda_stopped_is_said_by_show_and_best_and_at_the_end(stopped):
         assert f"Branch gentle: stopped after day 3 of 5 by {ADA}" in text
 
 
+def test_the_table_says_who_stopped_a_panda(stopped):
+    by = trials_table(stopped).set_index("trial")["stopped_by"]
+    assert by[MAIN].startswith("after day 2 of 5 by the sitter (plateau): More of the same")
+
+
 def test_show_tells_what_the_sitter_did_from_what_it_only_advised(stopped):
+    assert "5 days of 2 epochs" in " ".join(show_lines(stopped))
     said = "  sitter acted on: plateau 1; only advised: overfitting 2"
     assert said in show_lines(stopped)
 
