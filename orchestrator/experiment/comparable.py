@@ -11,7 +11,10 @@ from orchestrator.records.extensions import surroundings
 from orchestrator.training.decay import looks_ahead
 
 JUDGED_BY = ("metric", "mode", "recalibrate_batch_norm")
-SPLIT_BY = ("label", "validation", "test", "scale")
+SPLIT_BY = (
+    *("label", "validation", "test", "scale", "drop", "missing", "columns", "sample_weight"),
+    *("steps_per_epoch", "validation_steps", "image_size"),
+)
 FINGERPRINT = 12  # characters of it that are shown
 
 

@@ -56,6 +56,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "rows": {part: getattr(dataset, part).rows for part in ("train", "validation", "test")},
             "scaling": dataset.scaling,
             "streamed": dataset.streamed,
+            "table": dataset.table.to_plain() if dataset.table else None,
         },
     }
 
