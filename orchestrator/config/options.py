@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from orchestrator.config.fields import Count, Flag, Options, Real, Text, Whole, misfit
+from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, misfit
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.scheduler_options import (
@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 SMALLEST_SHARE = 0.0001
+_PAIR = Field(strict=False, min_length=2, max_length=2)
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -79,9 +80,8 @@ class DataOptions(Options):
     stream: Flag | Literal["auto"] = Field(
         default="auto", description="Read the data batch by batch instead of holding it in memory."
     )
-    drop: tuple[Text, ...] = Field(
+    drop: Annotated[tuple[Text, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
-        strict=False,
         description="Columns of a table that are left out, such as identifiers and dates.",
     )
     missing: Literal["refuse", "mean", "median", "most_frequent"] = Field(
@@ -109,9 +109,8 @@ class DataOptions(Options):
     validation_steps: Count | None = Field(
         default=None, description="Batches of an endless validation pipeline that are validated on."
     )
-    image_size: tuple[Count, Count] | None = Field(
+    image_size: Annotated[tuple[Count, ...], _PAIR, AS_LIST] | None = Field(
         default=None,
-        strict=False,
         description="Height and width that the pictures of a folder get: [h, w].",
     )
 
