@@ -18,7 +18,7 @@ import psutil
 
 from orchestrator.data.assemble import assemble
 from orchestrator.data.batches import rebatch
-from orchestrator.data.dataset import PARTS, Array, Dataset, StreamedDataset, StreamedSplit
+from orchestrator.data.dataset import PARTS, Dataset, StreamedDataset, StreamedSplit
 from orchestrator.data.image_header import PICTURES, Header, read_header
 from orchestrator.data.labels import find_classes, plain_labels
 from orchestrator.data.notice import notice
@@ -43,6 +43,7 @@ _SPLITS = {
 }
 _CHUNK = 64
 
+Array = npt.NDArray[Any]
 Size = tuple[int, int, int]
 
 
@@ -71,12 +72,16 @@ class Pictures:
 
 @dataclass(frozen=True, eq=False)
 class ImageBatches:
-    """The batches of one split of a folder; picklable: files are decoded where they are read."""
+    """The batches of one split of a folder; picklable: files are decoded where they are read.
+
+    ``view`` is the form of the labels: class numbers, or the same as a column of floats.
+    """
 
     pictures: Pictures
     rows: npt.NDArray[np.int64]
     codes: npt.NDArray[np.int32]
     scaler: Scaler
+    view: str = "codes"
 
     def __call__(
         self, batch_size: int, shuffle_seed: int | None, epoch: int | None = None
@@ -90,7 +95,10 @@ class ImageBatches:
     def _chunks(self, order: Array) -> Iterator[Any]:
         for start in range(0, len(order), _CHUNK):
             chosen = self.rows[order[start : start + _CHUNK]]
-            yield self.scaler.scale(self.pictures.decoded(chosen)), self.codes[chosen]
+            codes: Any = self.codes[chosen]
+            if self.view not in ("codes", "given"):
+                codes = codes.astype(np.float32)[:, None]
+            yield self.scaler.scale(self.pictures.decoded(chosen)), codes
 
 
 def load_images(
