@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from orchestrator.config import parse_experiment
+from orchestrator.config.targets.written import DEFAULTS
 from orchestrator.data import images
 from orchestrator.data.image_header import read_header
 from orchestrator.errors import DataError
+from orchestrator.experiment.gathering import gather
 
 ENCODERS = {"png": tf.io.encode_png, "jpg": tf.io.encode_jpeg}
 
@@ -179,3 +182,13 @@ def test_options_of_other_sources_are_refused(load, pets):
         DataError, match=r"data\.label was expected for CSV, Parquet and frames alone"
     ):
         load("./photos", label="y")
+
+
+def test_a_folder_is_sent_file_by_file_to_a_place_that_does_not_see_it(pets, tmp_path):
+    experiment = parse_experiment(
+        {"model": "mlp", "search_space": "mlp", "name": "n", "data": {"source": "./photos/"}}
+    ).at(tmp_path)
+    gathered = gather(experiment, DEFAULTS["kuberay"](), in_place=False)
+    assert gathered.data == "./photos/"
+    assert len(gathered.sent) == 20
+    assert "photos/cat/0.png" in gathered.sent
