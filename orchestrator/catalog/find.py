@@ -65,10 +65,14 @@ def find_data(reference: str, folder: str | Path) -> DataReference:
         _check_bundled(name.place, BUNDLED_DATA, ("data set", "", Path(folder)))
         return DataReference("bundled", name.place, reference)
     ending = Path(name.place).suffix.lower()
+    if name.form == "file" and name.member is None and ending not in (*_DATA_KINDS, ".py"):
+        pictures = (Path(folder) / Path(name.place).expanduser()).resolve()
+        if pictures.is_dir():
+            return DataReference("folder", str(pictures), reference)
     if name.form == "file" and ending != ".py":
         path = _existing(name.place, Path(folder), where)
         if ending not in _DATA_KINDS:
-            expected = "a file that ends in .npz, .csv, .parquet or .py"
+            expected = "a file that ends in .npz, .csv, .parquet or .py, or a folder of pictures"
             raise ExperimentFileError(explain(where, expected, path.name))
         if name.member is not None:
             expected = "a file alone (a table's label column is named by data.label)"

@@ -65,12 +65,12 @@ class CallableReference:
 
 @dataclass(frozen=True)
 class DataReference:
-    """Data somewhere: a bundled set, a file of arrays or a table, or a function that returns it.
+    """Data somewhere: a bundled set, arrays, a table, pictures, or a function that returns it.
 
-    ``place`` is the bundled set's name, the file's absolute path, or the function's place.
+    ``place`` is the bundled set's name, the file's or folder's absolute path, or the function's place.
     """
 
-    kind: Literal["bundled", "npz", "csv", "parquet", "function"]
+    kind: Literal["bundled", "npz", "csv", "parquet", "folder", "function"]
     place: str
     text: str
     function: CallableReference | None = None

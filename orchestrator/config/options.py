@@ -40,6 +40,7 @@ __all__ = [
 ]
 
 SMALLEST_SHARE = 0.0001
+_PAIR = Field(strict=False, min_length=2, max_length=2)
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -91,9 +92,8 @@ class DataOptions(Options):
     stream: Flag | Literal["auto"] = Field(
         default="auto", description="Read the data batch by batch instead of holding it in memory."
     )
-    drop: tuple[Text, ...] = Field(
+    drop: Annotated[tuple[Text, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
-        strict=False,
         description="Columns of a table that are left out, such as identifiers and dates.",
     )
     missing: Literal["refuse", "mean", "median", "most_frequent"] = Field(
@@ -121,9 +121,8 @@ class DataOptions(Options):
     validation_steps: Count | None = Field(
         default=None, description="Batches of an endless validation pipeline that are validated on."
     )
-    image_size: tuple[Count, Count] | None = Field(
+    image_size: Annotated[tuple[Count, ...], _PAIR, AS_LIST] | None = Field(
         default=None,
-        strict=False,
         description="Height and width that the pictures of a folder get: [h, w].",
     )
 

@@ -32,6 +32,11 @@ def load_dataset(
 
         check_options(reference.kind, options, where)
         return load_table(reference, options, seed, task)
+    if reference.kind == "folder":
+        from orchestrator.data.images import load_images
+
+        check_options("folder", options, where)
+        return load_images(reference, options, seed)
     if reference.function is not None:
         pieces = dense(call(reference.function, where), where)
         if are_frames(pieces):

@@ -38,7 +38,8 @@ def typed(batch: Any, columns: Sequence[Column]) -> Any:
 
 def numbers(column: Any) -> Array:
     """Return a column of numbers or booleans as float64, NaN where a value is missing."""
-    values: Array = column.cast("float64", safe=False).to_numpy(zero_copy_only=False)
+    plain = column if str(column.type) == "double" else column.cast("float64", safe=False)
+    values: Array = plain.to_numpy() if _is_chunked(plain) else plain.to_numpy(zero_copy_only=False)
     return values
 
 
@@ -95,8 +96,16 @@ def _typed(array: Any, column: Column) -> Any:
         kinds = {"number": "float64", "whole": "int64", "flag": "bool"}
         return array.cast(kinds[column.kind], safe=False)
     if column.kind == "number":
-        return to_numbers(array.cast("string"), column.decimal)
-    return (to_flags if column.kind == "flag" else to_whole)(array.cast("string"))
+        return to_numbers(_strings(array), column.decimal)
+    return (to_flags if column.kind == "flag" else to_whole)(_strings(array))
+
+
+def _strings(array: Any) -> Any:
+    return array if str(array.type) == "string" else array.cast("string")
+
+
+def _is_chunked(array: Any) -> bool:
+    return hasattr(array, "chunks")
 
 
 def _filled(values: Array, column: ColumnRecipe) -> Array:

@@ -61,12 +61,12 @@ class Judge:
         return found
 
     def _decimal(self, name: str, tally: Tally, signs: set[Decimal]) -> Decimal:
-        """Return the sign before the fraction: the column's own, else that of the others."""
-        if self.decimal != "auto":
-            return self.decimal
+        """Return the sign before the fraction: the column's own, else the one asked for or of the others."""
         own = tally.sure()
         if len(own) == 1:
             return own.pop()
+        if self.decimal != "auto":
+            return self.decimal
         if not own and signs == {","} and tally.forms["point3"] and not tally.forms["comma3"]:
             return ","
         unclear = not own and tally.forms["comma3"] and len(signs) != 1
@@ -95,7 +95,7 @@ class Judge:
             return "text"
         self._refuse_others(name, tally, numbers)
         share = numbers / there
-        if share >= NEARLY_ALL or (share >= HALF and tally.fractions()):
+        if share >= NEARLY_ALL or (share >= HALF and tally.measured()):
             raise self._mixed(name, tally, numbers)
         return "text"
 

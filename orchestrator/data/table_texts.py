@@ -48,6 +48,7 @@ _DAY = (
 )
 _DATE = f"^(({_DAY})([T ]+{_CLOCK})?|{_CLOCK})$"
 _EXAMPLES = 3
+MOST_NAMES = 20
 
 
 class Tally:
@@ -62,6 +63,7 @@ class Tally:
         self.gaps: Counter[str] = Counter()
         self.forms: Counter[str] = Counter()
         self.odd: dict[str, None] = {}
+        self.numbers: set[str] = set()
         self.plain = True
 
     def add(self, texts: Any) -> None:
@@ -88,6 +90,10 @@ class Tally:
         """Tell whether some number has a fraction or groups of thousands."""
         return any(self.forms[form] for form in _FORMS if form != "whole")
 
+    def measured(self) -> bool:
+        """Tell numbers from a few that are names: by their fractions, or by how many there are."""
+        return self.fractions() or len(self.numbers) > MOST_NAMES
+
     def _all_plain(self, texts: Any) -> bool:
         """Count a chunk that holds nothing but plain numbers; False: nothing was counted."""
         import pyarrow as pa
@@ -101,6 +107,8 @@ class Tally:
         if np.isnan(values.sum()):
             return False
         self.forms[self._point_form(texts)] += len(texts)
+        if len(self.numbers) <= MOST_NAMES:
+            self.numbers.update(texts.slice(0, 2 * MOST_NAMES).to_pylist())
         return True
 
     def _point_form(self, texts: Any) -> str:
@@ -133,6 +141,8 @@ class Tally:
                 return
             found = rest & _matches(trimmed, pattern)
             self.forms[form] += int(counts[found].sum())
+            if form in _FORMS and found.any() and len(self.numbers) <= MOST_NAMES:
+                self.numbers.update(raw.filter(_mask(found)).slice(0, 2 * MOST_NAMES).to_pylist())
             self._note_odd(form, raw, found)
             rest &= ~found
         self.plain = False

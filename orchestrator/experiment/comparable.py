@@ -12,7 +12,10 @@ from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_settings import settings_file
 
 JUDGED_BY = ("metric", "mode", "recalibrate_batch_norm")
-SPLIT_BY = ("label", "validation", "test", "scale")
+SPLIT_BY = (
+    *("label", "validation", "test", "scale", "drop", "missing", "columns", "sample_weight"),
+    *("steps_per_epoch", "validation_steps", "image_size"),
+)
 FINGERPRINT = 12  # characters of it that are shown
 
 

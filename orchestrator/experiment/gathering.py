@@ -112,7 +112,16 @@ def _sent_data(gathered: Gathered, experiment: Experiment, in_place: bool) -> st
         return written
     if in_place or written.startswith("/"):
         return reference.place
-    return f"./{gathered.take(Path(reference.place), Path(reference.place).parent)}"
+    place = Path(reference.place)
+    if reference.kind == "folder":
+        sent = [(file, gathered.take(file, place)) for file in _files(place, ())]
+        if not sent:
+            raise UnknownNameError(
+                f"data {written}: a folder of pictures was expected, and it is empty."
+            )
+        file, there = sent[0]
+        return f"./{there.removesuffix(file.relative_to(place).as_posix())}"
+    return f"./{gathered.take(place, place.parent)}"
 
 
 def _beside(folder: Path, key: str, written: str) -> Path:

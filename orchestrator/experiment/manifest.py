@@ -83,6 +83,7 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
             "scaling": dataset.scaling,
             "streamed": dataset.streamed,
             "files": code_files(loader) if loader is not None else {},
+            "table": dataset.table.to_plain() if dataset.table else None,
         },
         "keras": prepared.keras.to_document(),
     }

@@ -175,6 +175,20 @@ def test_an_odd_value_among_numbers_is_asked_about(csv):
     assert len(csv(columns, columns={"a": "text"}).columns) > 10
 
 
+def test_many_numbers_among_some_words_are_asked_about(csv):
+    for numbers in (range(25), [f"{at}.5" for at in range(25)]):
+        columns = {"a": [*numbers, *["broken"] * 5], "y": LABELS}
+        with pytest.raises(DataError, match=r"invalid value 'broken' in 5 of 30 rows"):
+            csv(columns)
+
+
+def test_a_sign_that_is_asked_for_does_not_turn_a_plain_column_into_words(csv):
+    columns = {"a": NUMBERS, "b": ["1,234", "5,678"] * 15, "y": LABELS}
+    data = csv(columns, ";", decimal=",")
+    assert data.columns == ("a", "b")
+    assert set(values(data, 1)) == {float(np.float32(1.234)), float(np.float32(5.678))}
+
+
 def test_words_and_a_few_numbers_stay_words(csv):
     data = csv({"a": ["1", "2", "many", "few", "none"] * 6, "y": LABELS})
     assert data.columns == ("a=1", "a=2", "a=few", "a=many", "a=none")

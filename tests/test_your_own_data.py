@@ -1,0 +1,35 @@
+"""docs/your-own-data.md: its files are written and its commands run, in its order."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from tests.pages import ROOT, environment, lay_out
+
+PATIENCE_SECONDS = 1200
+PAGE = (ROOT / "docs" / "your-own-data.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.integration
+def test_what_the_page_runs_runs(tmp_path):
+    done = subprocess.run(
+        ["bash", str(lay_out("your-own-data.md", tmp_path))],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    assert {run.name for run in (tmp_path / "runs").iterdir()} >= {
+        "weather", "frame", "one", "stream",
+    }  # fmt: skip
+    assert "gaps were filled by data.missing: 2 in column 'wind'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "key", ["drop", "missing", "columns", "decimal", "header", "sample_weight"]
+)
+def test_every_key_of_a_table_is_explained(key):
+    assert f"data.{key}" in PAGE or f"  {key}:" in PAGE
