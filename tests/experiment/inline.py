@@ -44,7 +44,7 @@ def report(session, spec, job):
     progress, failure = Progress(), None
     try:
         session.advance(progress, 0.0)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 (the trial boundary)
         failure = raised(error, job.home)
     return Report(spec.trial, progress, failure, {})
 
@@ -56,5 +56,5 @@ class Examiner:
     def answer(self, seconds):
         try:
             return self.bench.judge(self.verdict.checkpoint, self.verdict.best)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (the trial boundary)
             return raised(error)

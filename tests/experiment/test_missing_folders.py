@@ -90,12 +90,11 @@ def test_a_run_that_was_cut_off_ends_as_if_nothing_had_been_gone(begin, tmp_path
 
 
 @pytest.mark.parametrize("more", [{"num_samples": "+1"}, {"epochs": "+1"}], ids=str)
-@pytest.mark.parametrize("gone", [*FOLDERS, "everything"])
-def test_an_extension_ends_as_if_nothing_had_been_gone(begin, tmp_path, gone, more):
+def test_an_extension_ends_as_if_nothing_had_been_gone(begin, tmp_path, more):
     first = begin()
     copy = shutil.copytree(first.path, tmp_path / "copy" / "one")
     kept = extend(copy, progress=False, **more)
-    drop(first, *(FOLDERS if gone == "everything" else [gone]))
+    drop(first, *FOLDERS)
     extended = extend(first.path, progress=False, **more)
     assert curves(extended) == curves(kept)
     assert states(extended) == states(kept)
@@ -164,13 +163,12 @@ def test_what_is_put_back_is_gone_on_from(begin, tuner, tmp_path):
     assert ended.records.winner
 
 
-@pytest.mark.parametrize("gone", FOLDERS)
-def test_a_panda_that_nobody_asked_anything_lives_its_days_again(begin, gone):
+def test_a_panda_that_nobody_asked_anything_lives_its_days_again(begin):
     whole = begin(**PANDA)
     expected = (curves(whole), winner(whole))
     shutil.rmtree(whole.path)
     cut_off = begin(reports=2, **PANDA)
-    drop(cut_off, gone)
+    drop(cut_off, *FOLDERS)
     ended = resume(cut_off.path, progress=False)
     assert (curves(ended), winner(ended)) == expected
     assert list(states(ended).values()) == ["finished"]
@@ -206,9 +204,25 @@ def test_a_best_state_that_is_gone_has_its_trial_trained_from_its_seed_again(beg
     expected = (curves(whole), winner(whole))
     shutil.rmtree(whole.path)
     cut_off = begin(reports=5)
-    for best in cut_off.folder.checkpoints.glob("[0-9]?????.npz"):
-        best.unlink()
     for best in cut_off.folder.checkpoints.glob("0000?.npz"):
         best.unlink()
     ended = resume(cut_off.path, progress=False)
     assert (curves(ended), winner(ended)) == expected
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut short"])
+def test_a_winners_model_that_is_not_as_it_was_saved_is_saved_again_by_resume(begin, damage):
+    ended = begin()
+    before = winner(ended)
+    model = ended.folder.best / "model.keras"
+    if damage == "gone":
+        drop(ended, "best")
+    else:
+        model.write_bytes(model.read_bytes()[:100])
+    with pytest.raises(RecordError, match="expected the winner's model as it was saved") as said:
+        _ = ended.model_file
+    assert f"orchestrator resume {ended.path}" in str(said.value)
+    again = resume(ended.path, progress=False)
+    assert winner(again) == before
+    assert again.model_file == model
+    assert len(curves(again)) == 9
