@@ -22,11 +22,11 @@ from orchestrator.training.trainer import Trainer
 def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]:
     """Examine a checkpointed model and save it under ``best``.
 
-    Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test}, each split's value a
-    mapping of metrics and the hyperparameters those in force at that epoch; ``sha256`` is the file's. The saved
-    ``model.keras`` needs nothing of ours to be loaded. ``test`` is None where the data has no test split; ``not_saved`` says why where the user's model
-    cannot be saved, which costs no score. Raises DiskFull where it does not fit, another OSError where ``best`` takes
-    nothing.
+    Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test, sha256}, each split's
+    value a mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras``, whose
+    ``sha256`` that is, needs nothing of ours to be loaded. ``test`` is None where the data has no test split;
+    ``not_saved`` says why where the user's model cannot be saved, which costs no score. Raises DiskFull where it does
+    not fit, another OSError where ``best`` takes nothing.
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
