@@ -44,6 +44,7 @@ class NoTraining:
     """A job that trains nothing: the curve of a trial follows from its learning rate."""
 
     milestones: frozenset[int]
+    home: Path = Path()
 
     def open(self) -> NoWorkbench:
         """Set nothing up."""

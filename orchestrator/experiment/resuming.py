@@ -36,12 +36,12 @@ def prepare_to_resume(folder: RunFolder) -> Resumed:
 
 
 def is_over(records: RunRecords) -> bool:
-    """Return whether nothing is left to do of a run: it is finished, and has a winner or nothing to examine."""
+    """Return whether nothing is left to do of a run: it is finished, and has its winner or nothing to examine."""
     if records.status != "finished":
         return False
     lost = lost_winner(records)
     to_examine = bool(records.contenders) and (lost is None or is_repeatable(lost, records))
-    return records.winner is not None or not to_examine
+    return (records.winner is not None and records.model_is_as_saved) or not to_examine
 
 
 def driver() -> dict[str, str | int]:

@@ -111,8 +111,14 @@ class Run(Asking):
 
     @property
     def model_file(self) -> Path:
-        """The winner's model. Raises RecordError where no winner was examined."""
+        """The winner's model. Raises RecordError where no winner was examined, or its model is not as it was saved."""
         file = self.folder.best / "model.keras"
+        if not self.records.model_is_as_saved:
+            found = "another content" if file.exists() else "no file"
+            raise RecordError(
+                f"{file}: expected the winner's model as it was saved. Received: {found}."
+                f" 'orchestrator resume {self.path}' saves it again from its checkpoint."
+            )
         if not file.exists():
             why = (self.records.winner or {}).get(
                 "not_saved"

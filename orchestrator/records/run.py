@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -88,6 +89,15 @@ class RunRecords:
     def winner(self) -> dict[str, Any] | None:
         """The ``winner`` event since the last extension: trial, epoch, metric, scores; or None."""
         return last_winner(self.events)
+
+    @property
+    def model_is_as_saved(self) -> bool:
+        """Whether the winner's model lies there as it was saved; True too where a record does not tell how that was."""
+        saved = (self.winner or {}).get("sha256")
+        file = self.folder.best / "model.keras"
+        if saved is None:
+            return True
+        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == saved
 
     @cached_property
     def extensions(self) -> tuple[Mapping[str, Any], ...]:

@@ -142,6 +142,9 @@ def _declared(records: RunRecords, winner: dict[str, Any]) -> list[str]:
         lines.append(f"  test: {scores}")
     if winner.get("not_saved"):
         return [*lines, f"  model: not saved: {winner['not_saved']}"]
+    if not records.model_is_as_saved:
+        path = records.folder.path
+        return [*lines, f"  model: gone or damaged: orchestrator resume {path} saves it again"]
     return [*lines, f"  model: {records.folder.best / 'model.keras'}"]
 
 

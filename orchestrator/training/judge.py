@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,11 @@ from orchestrator.training.trainer import Trainer
 def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]:
     """Examine a checkpointed model and save it under ``best``.
 
-    Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test}, each split's value a
-    mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras`` needs nothing of
-    ours to be loaded. ``test`` is None where the data has no test split; ``not_saved`` says why where the user's model
-    cannot be saved, which costs no score. Raises DiskFull where it does not fit, another OSError where ``best`` takes
-    nothing.
+    Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test, sha256}, each split's
+    value a mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras``, whose
+    ``sha256`` that is, needs nothing of ours to be loaded. ``test`` is None where the data has no test split;
+    ``not_saved`` says why where the user's model cannot be saved, which costs no score. Raises DiskFull where it does
+    not fit, another OSError where ``best`` takes nothing.
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
@@ -63,6 +64,8 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
         if isinstance(cause, OSError) and lies_below(cause, best):
             raise cause from None
         metrics["not_saved"] = str(error)
+    else:
+        metrics["sha256"] = hashlib.sha256((best / "model.keras").read_bytes()).hexdigest()
     metrics = dict(redacted(metrics))
     hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
     write_atomically(best / "hyperparameters.yaml", hyperparameters)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ray import cloudpickle
 
@@ -20,6 +21,7 @@ class Pretence:
     epochs: int
     milestones: frozenset[int] = field(default_factory=frozenset)
     judging: float = 0.0
+    home: Path = Path()
 
     def open(self):
         return Workbench(self)

@@ -128,3 +128,11 @@ def test_the_first_try_counts_among_those_made():
     assert tries.made("a") == 1
     tries.wait_after("a", DIED)
     assert tries.made("a") == 2
+
+
+@pytest.mark.parametrize("place", ["checkpoints/00000.npz", "logs", ""])
+def test_what_fails_below_the_runs_own_folder_is_the_runs_trouble(tmp_path, place):
+    error = PermissionError(13, "Permission denied", str(tmp_path / place))
+    assert raised(error, tmp_path).of_run
+    assert not raised(error, tmp_path / "checkpoints" / "other").of_run
+    assert not raised(ValueError("units"), tmp_path).of_run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tests.tuning.play import BUG, DIED, FULL, OOM, Play
 
 
@@ -124,3 +126,14 @@ def test_a_report_amid_an_epoch_decides_nothing_and_tells_nothing():
     assert play.report("00000", 1, value=0.9)
     assert play.report("00001")
     assert not play.report("00001", 1, value=0.1)
+
+
+def test_what_the_runs_own_folder_refuses_ends_the_sitting_and_no_trial():
+    play = Play(trials=3)
+    play.begin(2)
+    mine = replace(BUG, of_run=True, message="PermissionError: checkpoints")
+    assert not play.report("00000", failure=mine)
+    assert play.stage.trouble == "PermissionError: checkpoints"
+    assert play.stage.next_trial() is None
+    play.stage.cut_off()
+    assert {end.status for end in play.heard.ends.values()} == {"interrupted"}
