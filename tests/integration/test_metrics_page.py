@@ -22,9 +22,9 @@ def test_the_page_runs(tmp_path):
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    surprise, by_name = (read_run(tmp_path / "runs" / name) for name in ("surprise", "by_name"))
-    assert (surprise.mode, by_name.mode) == ("min", "max")
-    assert {trial.status for trial in (*surprise.trials, *by_name.trials)} <= {
+    doubt, by_name = (read_run(tmp_path / "runs" / name) for name in ("doubt", "by_name"))
+    assert (doubt.mode, by_name.mode) == ("min", "max")
+    assert {trial.status for trial in (*doubt.trials, *by_name.trials)} <= {
         "finished",
         "stopped",
     }
