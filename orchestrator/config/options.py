@@ -303,7 +303,7 @@ class Experiment(Options):
         for name in metrics:
             if not is_metric(name):
                 known = {"known": sorted(all_names()), "name": name}
-                raise PydanticCustomError("unknown_name", "no such metric", known)
+                raise PydanticCustomError("unknown_name", "unknown metric", known)
         return tuple(dict.fromkeys(metrics))
 
     @model_validator(mode="after")

@@ -97,7 +97,9 @@ def test_a_model_with_a_test_step_of_its_own_is_refused_in_a_sentence(net):
 
 def test_one_name_does_not_stand_for_two_metrics(net):
     source = COMPILED.format(
-        kind="keras.Model", metrics="[keras.metrics.SparseCategoricalAccuracy(name='mcc')]", eagerly=False
+        kind="keras.Model",
+        metrics="[keras.metrics.SparseCategoricalAccuracy(name='mcc')]",
+        eagerly=False,
     )
     trainer = Trainer(net(source, metrics=("mcc",)))
     trainer.begin({}, 1)

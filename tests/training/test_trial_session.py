@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.config import Span
+from orchestrator.records import best_score
 from orchestrator.strategies import TrialSpec
 from orchestrator.training import pace, session
 from orchestrator.training.checkpoint import load_checkpoint
@@ -119,3 +120,21 @@ def test_an_epochs_seconds_are_those_of_all_its_parts(begin_long, tmp_path):
     while not progress.rows:
         taken_up.advance(progress, 0.0)
     assert progress.rows[0]["seconds"] > before > 0
+
+
+def test_the_kept_state_is_of_the_epoch_that_the_records_call_best(mlp, tmp_path):
+    figures = iter([(0.5, 0.3), (0.5, 0.1), (0.5, 0.2)])
+
+    class Level(Trainer):
+        def train_part(self):
+            metrics = super().train_part()
+            if metrics is None:
+                return None
+            value, loss = next(figures)
+            return {**metrics, "val_accuracy": value, "val_loss": loss}
+
+    goal = Goal("val_accuracy", "max", frozenset(), tmp_path, Span(1, "epoch"))
+    trial, progress = TrialSession(Level(mlp), SPEC, goal), Progress()
+    trial.advance(progress, 1e9)
+    best = best_score(progress.rows, "val_accuracy", "max")
+    assert best.epoch == load_checkpoint(tmp_path / "00000.npz").about["epoch"] == 2

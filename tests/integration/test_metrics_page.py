@@ -1,0 +1,32 @@
+"""The commands of docs/tasks-and-metrics.md, run as they stand."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from orchestrator.records import read_run
+from tests.pages import environment, lay_out
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_page_runs(tmp_path):
+    script = lay_out("tasks-and-metrics.md", tmp_path)
+    ran = subprocess.run(
+        ["bash", str(script)],
+        capture_output=True,
+        text=True,
+        env=environment(tmp_path),
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    doubt, by_name = (read_run(tmp_path / "runs" / name) for name in ("doubt", "by_name"))
+    assert (doubt.mode, by_name.mode) == ("min", "max")
+    assert {trial.status for trial in (*doubt.trials, *by_name.trials)} <= {
+        "finished",
+        "stopped",
+    }
+    assert {"val_macro_f1", "val_auc", "val_top_3_accuracy"} < {*by_name.epochs[0]["metrics"]}
+    assert {"macro_f1", "auc"} < {*by_name.winner["test"]}
