@@ -9,7 +9,7 @@ from orchestrator.errors import TrialError
 NET = """
     def build(hp, input_shape, num_classes):
         model = keras.Sequential([
-            keras.Input(input_shape), layers.Dense(num_classes, activation="softmax")
+            keras.Input(input_shape), layers.Flatten(), layers.Dense(num_classes, activation="softmax")
         ])
         model.compile({optimizer}, "sparse_categorical_crossentropy", metrics=["accuracy"])
         return model
