@@ -32,13 +32,14 @@ class _GivenUp(BaseException):
 
 
 class OneFit:
-    """A call of ``fit``, not begun, whose first epoch is number ``epoch``.
+    """A call of ``fit``, not begun, whose first epoch is number ``epoch``; ``counts`` says whether it calls callbacks.
 
     ``call`` takes the callback that counts epochs and has Keras's own fit call it.
     """
 
     def __init__(self, call: Callable[[keras.callbacks.Callback], Any], epoch: int) -> None:
-        self.epoch = epoch - 1
+        self.epoch = epoch
+        self.counts = False
         self._call = call
         self._asked: queue.Queue[bool] = queue.Queue()
         self._told: queue.Queue[Told] = queue.Queue()
@@ -90,7 +91,8 @@ class OneFit:
     def begins(self) -> None:
         """Wait, where an epoch was trained before, until the next one is asked for."""
         self._wait()
-        self.epoch += 1
+        self.epoch += self.counts
+        self.counts = True
 
     def has_trained(self, logs: dict[str, Any]) -> None:
         """Take in an epoch's logs, to which other callbacks may still add."""

@@ -60,7 +60,7 @@ class OneFitLearner(FitLearner):
         told = fit.next_epoch(lambda rows: replace(epoch, number=fit.epoch).order(rows))
         if told.raised is not None:
             raise told.raised
-        if told.logs is None and fit.epoch < epoch.number:
+        if told.logs is None and not fit.counts:
             return self._without_callbacks(epoch)
         self._untrained = None
         if told.logs is None:
