@@ -11,6 +11,7 @@ from orchestrator.cli.preview_space import count, space_lines
 from orchestrator.config import MedianOptions
 from orchestrator.experiment.prepared import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
+from orchestrator.experiment.task_facts import task_sentences
 from orchestrator.redaction import redact
 from orchestrator.report import draws_table
 from orchestrator.report.terminal import text_table
@@ -43,6 +44,10 @@ def _head(seen: Preview, width: int) -> Iterator[str]:
     )
     taken = " (exists: run needs another name, --set name=...)" if seen.folder.exists() else ""
     yield f"  folder: {seen.folder}{taken}"
+    for sentence in task_sentences(seen.prepared):
+        yield from textwrap.wrap(
+            redact(sentence), width, initial_indent="  ", subsequent_indent="    "
+        )
 
 
 def _draws(seen: Preview, width: int) -> Iterator[str]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import CallableReference
 from orchestrator.config import Experiment
 from orchestrator.config.directions import Direction
-from orchestrator.config.metric_names import is_metric
+from orchestrator.config.metric_names import check_metrics, is_metric
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
+from orchestrator.training.looking import Looked
 from orchestrator.training.task import Task, task_of_labels
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def judged_by(
         return task, {**names, **{f"val_{name}": way for name, way in names.items()}}
     if learned is None or learned.looked is None:
         return None, None
-    looked: tuple[Task, Reported] = learned.looked
-    return looked
+    looked: Looked = learned.looked
+    return looked.task, looked.reported
 
 
 def provisional(experiment: Experiment) -> Experiment:
@@ -60,6 +61,8 @@ def settled(experiment: Experiment, task: Task | None, reported: Reported | None
     if metric == "auto":
         metric = task.metric(frozenset(reported or ())) if task else "val_accuracy"
         experiment = experiment.model_copy(update={"metric": metric})
+    if task is not None and task.kind is not None:
+        check_metrics(experiment.metrics, task.kind)
     known = experiment.direction
     if reported is not None:
         if metric.startswith("val_") or not all(name.startswith("val_") for name in reported):

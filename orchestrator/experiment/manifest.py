@@ -14,6 +14,7 @@ import psutil
 import yaml
 
 from orchestrator.catalog import code_files, code_fingerprint
+from orchestrator.experiment.task_facts import task_facts
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
@@ -57,6 +58,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         },
         **surroundings_of(prepared),
+        "task": task_facts(prepared),
         "experiment": yaml.safe_load(prepared.document),
     }
 

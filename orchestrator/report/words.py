@@ -30,6 +30,8 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
         chosen = winner.get("hyperparameters") if winner.get("trial") == name else None
         text = f"hyperparameters: {assignments(chosen or trial.hyperparameters)}"
         lines += _wrapped(text, width)
+    for said in (records.manifest.get("task") or {}).get("said", []):
+        lines += _wrapped(printable(said), width)
     for hint in edge_hints(records):
         lines += textwrap.wrap(f"Hint: {hint}.", width, subsequent_indent="  ")
     return lines

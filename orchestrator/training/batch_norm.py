@@ -15,12 +15,15 @@ RECALIBRATION_ROWS = 10_000
 RECALIBRATION_BATCH = 256
 
 
+def layers_of(model: Any) -> list[Any]:
+    """Return the layers of a model and of the models in it."""
+    return list(model._flatten_layers(include_self=False, recursive=True))
+
+
 def norm_layers(model: Any) -> list[Any]:
     """Return the BatchNormalization layers of a model and of the models in it."""
     return [
-        layer
-        for layer in model._flatten_layers(include_self=False, recursive=True)
-        if isinstance(layer, keras.layers.BatchNormalization)
+        layer for layer in layers_of(model) if isinstance(layer, keras.layers.BatchNormalization)
     ]
 
 

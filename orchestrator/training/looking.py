@@ -5,6 +5,8 @@ Loads neither TensorFlow nor Keras until a model is looked at, in the process th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.directions import Direction
@@ -13,15 +15,35 @@ from orchestrator.training.task import Task, TrainingTask
 if TYPE_CHECKING:
     from orchestrator.training.compiling import Built
 
+SCALING = (
+    "BatchNormalization",
+    "Embedding",
+    "GroupNormalization",
+    "LayerNormalization",
+    "Masking",
+    "Normalization",
+    "Rescaling",
+    "UnitNormalization",
+)
+"""Layers that bring features to one size, or take them for something else than quantities."""
 
-def look_at(
-    built: Built, asked: tuple[TrainingTask, str]
-) -> tuple[Task, dict[str, Direction | None]]:
+
+@dataclass(frozen=True)
+class Looked:
+    """What a user's model learns, what it reports of a validation, and whether it scales its features itself."""
+
+    task: Task
+    reported: Mapping[str, Direction | None]
+    scales: bool
+
+
+def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
     """Return what a freshly built model learns, and what it reports of a validation as ``reported`` has it.
 
     ``asked``: the task, on a few rows of the data, and the kind that the experiment names. The model is compiled as for
     saving. Raises TrialError where it does not fit the labels or evaluates no rows.
     """
+    from orchestrator.training.batch_norm import layers_of
     from orchestrator.training.compiling import compile_stock
     from orchestrator.training.heads import goal_of, look_at_head, task_of_model
     from orchestrator.training.hyperparameters import DEFAULTS
@@ -37,4 +59,5 @@ def look_at(
     if not built.compiled_by_user:
         compile_stock(built.model, DEFAULTS, goal)
     rows: Any = tensors.of("train", goal.labels)
-    return found, reported(built.model, rows)
+    kinds = {type(layer).__name__ for layer in layers_of(built.model)}
+    return Looked(found, reported(built.model, rows), bool(kinds & set(SCALING)))

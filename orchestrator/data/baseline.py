@@ -1,0 +1,33 @@
+"""What a guess that looks at no feature scores on the validation rows: less than that is no model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from orchestrator.data.dataset import Dataset
+from orchestrator.data.trees import Array
+
+
+def baseline(dataset: Dataset) -> dict[str, float]:
+    """Return the score of the best constant: the most frequent class or flag, or the mean, of the training rows.
+
+    ``accuracy`` of classes; of flags their mean accuracy; of quantities ``mae``, in their unit, over rows and columns.
+    Empty for labels of several outputs.
+    """
+    labels = dataset.labels
+    train, validation = dataset.train.labels, dataset.validation.labels
+    if labels.form == "classes":
+        codes = labels.view(train, "codes")
+        guess = int(np.bincount(codes).argmax())
+        return {"accuracy": _mean(labels.view(validation, "codes") == guess)}
+    if labels.form not in ("flags", "quantities"):
+        return {}
+    seen, true = labels.view(train, "columns"), labels.view(validation, "columns")
+    mean = seen.mean(axis=0)
+    if labels.form == "flags":
+        return {"accuracy": _mean(true == (mean > 0.5))}
+    return {"mae": _mean(np.abs(true - mean))}
+
+
+def _mean(values: Array) -> float:
+    return float(np.mean(values))

@@ -1,0 +1,111 @@
+"""What trials learn and from what, in words and as plain facts: whatever is done to a user's data is said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from orchestrator.data import Dataset
+from orchestrator.data.baseline import baseline
+
+if TYPE_CHECKING:
+    from orchestrator.experiment.prepared import Prepared
+
+CLASSES_NAMED = 6
+MUCH_LARGER = 100.0
+"""By how much columns may differ in size before a plain net is better given scaled ones."""
+
+
+def task_facts(prepared: Prepared) -> dict[str, Any]:
+    """Return the task, the score of the best constant guess, and all of it in sentences, for the run's record."""
+    task, dataset = prepared.task, prepared.dataset
+    return {
+        "kind": task.kind if task else None,
+        "compiled_by_user": task.compiled_by_user if task else None,
+        "from_logits": task.from_logits if task else None,
+        "baseline": baseline(dataset) if isinstance(dataset, Dataset) else {},
+        "said": list(task_sentences(prepared)),
+    }
+
+
+def task_sentences(prepared: Prepared) -> Iterator[str]:
+    """Yield what is learned, what is done to features and labels, and what guessing gives."""
+    yield f"task: {_learned(prepared)}"
+    yield f"features: {_features(prepared)}"
+    dataset = prepared.dataset
+    guess = baseline(dataset) if isinstance(dataset, Dataset) else {}
+    for name, value in guess.items():
+        what = "guessing the mean" if name == "mae" else "always guessing the most frequent"
+        yield f"baseline: {what} gives val_{name} {value:.4g}"
+    if _differ_in_size(prepared):
+        yield (
+            "hint: the columns differ much in size and the model has no layer that scales them;"
+            f" data: {{source: {prepared.experiment.data.source}, scale: standard}} does"
+        )
+
+
+def _learned(prepared: Prepared) -> str:
+    task, labels = prepared.task, prepared.dataset.labels
+    if task is None:
+        return "known once a trial has built its model"
+    names = list(labels.classes)
+    shown = ", ".join(names[:CLASSES_NAMED]) + (", …" if len(names) > CLASSES_NAMED else "")
+    what = {
+        "classification": f"classification of {len(names)} classes ({shown})",
+        "binary": f"binary classification ({shown})",
+        "multilabel": f"{labels.width} yes-or-no labels a row",
+        "regression": f"regression of {labels.width} quantities a row"
+        if labels.width > 1
+        else "regression",
+        None: "your model's own loss",
+    }[task.kind]
+    if task.compiled_by_user:
+        numbers = "" if labels.are_numbers else ", texts as class numbers"
+        return (
+            f"{what}; your builder compiles the model: labels reach its loss as they are{numbers}"
+        )
+    if task.kind == "regression":
+        return (
+            f"{what}; targets are standardized inside, scores and the saved model are in your unit"
+        )
+    if task.from_logits:
+        head = "softmax" if task.kind == "classification" else "sigmoid"
+        return f"{what}, trained from logits; the saved model gets its {head}"
+    return what
+
+
+def _features(prepared: Prepared) -> str:
+    scaling = prepared.dataset.scaling.get("how", "none")
+    columns = prepared.dataset.columns
+    shape = prepared.dataset.input_shape
+    size = f"{len(columns)} from the table's columns" if columns else f"{_shape(shape)} a row"
+    how = {
+        "none": "as you give them",
+        "standard": "standardized by the training rows, in the saved model too",
+        "minmax": "brought to 0 … 1 by the training rows, in the saved model too",
+    }[scaling]
+    return f"{size}, {how}"
+
+
+def _shape(shape: Any) -> str:
+    if isinstance(shape, dict):
+        return ", ".join(f"{name} {_shape(one)}" for name, one in shape.items())
+    if shape and isinstance(shape[0], tuple):
+        return ", ".join(_shape(one) for one in shape)
+    return "x".join(str(size) for size in shape)
+
+
+def _differ_in_size(prepared: Prepared) -> bool:
+    dataset = prepared.dataset
+    looked = prepared.learned.looked if prepared.learned else None
+    if looked is None or looked.scales or not isinstance(dataset, Dataset):
+        return False
+    x = dataset.train.x
+    flat = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] > 1 and x.dtype.kind == "f"
+    if not flat or dataset.scaling.get("how", "none") != "none":
+        return False
+    sizes = np.abs(x).mean(axis=0)
+    sizes = sizes[sizes > 0]
+    return bool(len(sizes) > 1 and sizes.max() > MUCH_LARGER * sizes.min())
