@@ -11,7 +11,7 @@ def small(hp, input_shape, num_classes):
             keras.Input(input_shape),
             layers.Rescaling(1 / 255),
             layers.Conv2D(hp["units"], 3, activation="relu"),
-            layers.MaxPooling2D(),
+            layers.MaxPooling2D(2),
             layers.Flatten(),
             layers.Dense(num_classes, activation="softmax"),
         ]
@@ -25,7 +25,7 @@ def separable(hp, input_shape, num_classes):
             layers.ZeroPadding2D(1),
             layers.SeparableConv2D(hp["units"], 3, activation="relu"),
             layers.DepthwiseConv2D(3, padding="same", depth_multiplier=2, activation="relu"),
-            layers.AveragePooling2D(),
+            layers.AveragePooling2D(2),
             layers.Cropping2D(1),
             layers.Conv2D(6, 1, strides=1, use_bias=False),
             layers.GlobalMaxPooling2D(),
@@ -84,7 +84,7 @@ def segmenting(hp, input_shape, num_classes):
     """A small U-net with a label for each point."""
     inputs = keras.Input(input_shape)
     a = layers.Conv2D(hp["units"], 3, padding="same", activation="relu")(inputs)
-    b = layers.Conv2D(6, 3, padding="same", activation="relu")(layers.MaxPooling2D()(a))
+    b = layers.Conv2D(6, 3, padding="same", activation="relu")(layers.MaxPooling2D(2)(a))
     c = layers.Concatenate()([a, layers.UpSampling2D(interpolation="bilinear")(b)])
     model = keras.Model(inputs, layers.Conv2D(1, 1, activation="sigmoid")(c))
     model.compile("adam", dice, metrics=["accuracy", keras.metrics.BinaryIoU()])
