@@ -70,9 +70,32 @@ class PlaceError(OrchestratorError):
     """The machine or cluster lacks what was asked of it."""
 
 
+_SHORT_FOR = {
+    "lr": "learning_rate",
+    "alpha": "learning_rate",
+    "bs": "batch_size",
+    "batch": "batch_size",
+    "wd": "weight_decay",
+    "eps": "epsilon",
+    "beta1": "beta_1",
+    "beta2": "beta_2",
+    "layers": "hidden_layers",
+    "num_layers": "hidden_layers",
+    "n_layers": "hidden_layers",
+    "neurons": "units",
+    "hidden_units": "units",
+    "opt": "optimizer",
+}
+"""What people call hyperparameters for short."""
+
+
 def near_miss(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the nearest of ``known``, or an empty string."""
-    close = difflib.get_close_matches(str(name), [str(item) for item in known], n=1, cutoff=0.6)
+    names = [str(item) for item in known]
+    meant = _SHORT_FOR.get(str(name).lower())
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    if meant in names:
+        close = [str(meant)]
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

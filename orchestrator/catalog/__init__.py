@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.find import find_data, find_model, find_space
-from orchestrator.catalog.guard import UsersCode
+from orchestrator.catalog.guard import UsersCode, printed_aside
 from orchestrator.catalog.references import CallableReference, DataReference
-from orchestrator.catalog.source import code_fingerprint, read_names, source_files
+from orchestrator.catalog.source import code_fingerprint, may_compile, read_names, source_files
 
 __all__ = [
     "BUNDLED_DATA",
@@ -25,6 +25,8 @@ __all__ = [
     "find_data",
     "find_model",
     "find_space",
+    "may_compile",
+    "printed_aside",
     "read_names",
     "source_files",
 ]

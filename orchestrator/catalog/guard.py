@@ -1,16 +1,46 @@
-"""The door between our code and a user's: whatever theirs raises becomes one sentence."""
+"""The door between our code and a user's: what theirs raises becomes one sentence, what it prints goes to stderr."""
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
+import os
+import sys
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
 from orchestrator.errors import OrchestratorError, TrialError
 
 
+@contextlib.contextmanager
+def printed_aside() -> Iterator[None]:
+    """Have what is printed in the block go to stderr, by C code and child processes too: stdout is the table's."""
+    _flush()
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # one of them is closed: then nothing of C's can be seen
+            stack.callback(_put_back, os.dup(1))
+            os.dup2(2, 1)
+        stack.enter_context(contextlib.redirect_stdout(sys.stderr))
+        yield
+
+
+def _put_back(stdout: int) -> None:
+    _flush()
+    os.dup2(stdout, 1)
+    os.close(stdout)
+
+
+def _flush() -> None:
+    """Let Python and C write what they hold back to where it was meant to go."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.flush()
+    ctypes.CDLL(None).fflush(None)
+
+
 class UsersCode:
-    """A block in which a user's code runs: its exceptions become ours, with file and line.
+    """A block in which a user's code runs: its exceptions become ours, with file and line; it prints on stderr.
 
     ``with UsersCode("model ./net.py:build", path): ...`` raises TrialError (or the class given)
     from the user's own exception. Errors of this project, and Ctrl-C, pass as they are.
@@ -25,6 +55,8 @@ class UsersCode:
 
     def __enter__(self) -> None:
         """Enter the user's code."""
+        self._aside = printed_aside()
+        self._aside.__enter__()
 
     def __exit__(
         self,
@@ -33,6 +65,7 @@ class UsersCode:
         trace: TracebackType | None,
     ) -> None:
         """Turn an exception of the user's code into one sentence."""
+        self._aside.__exit__(None, None, None)
         if isinstance(raised, Exception) and not isinstance(raised, OrchestratorError):
             said = str(raised).strip().splitlines()
             what = f"{type(raised).__name__}: {said[0]}" if said else type(raised).__name__

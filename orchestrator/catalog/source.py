@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog.other_tuners import written_for_another
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
 
 if TYPE_CHECKING:
     from orchestrator.catalog.references import CallableReference
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_SEEN_THROUGH = frozenset({"keras", "tensorflow", "numpy"})
+"""Packages whose functions compile no model by themselves."""
 
 
 def check_function(path: Path, function: str, arguments: int, where: str) -> None:
@@ -28,15 +32,29 @@ def check_function(path: Path, function: str, arguments: int, where: str) -> Non
         known = [name for name in functions if not name.startswith("_")]
         what = f"a function {function!r} in {path.name}"
         if not known:
-            raise UnknownNameError(f"{where}: {what} was expected, which defines no function.")
+            end = _of_a_class(tree, function) or ", which defines no function."
+            raise UnknownNameError(f"{where}: {what} was expected{end}")
         raise UnknownNameError(explain(where, what, function, known))
     node = functions.get(function)
+    instead = written_for_another(node, path.name) if node is not None and arguments == 3 else None
+    if instead is not None:
+        raise ExperimentFileError(f"{where}: {instead}")
     if node is not None and not _takes(node, arguments):
         wanted = "(hp, input_shape, num_classes)" if arguments == 3 else "()"
         raise ExperimentFileError(
             f"{where}: a function that can be called as {function}{wanted} was expected. "
             f"Received: {function}({ast.unparse(node.args)}) in {path.name} line {node.lineno}."
         )
+
+
+def _of_a_class(tree: ast.Module, function: str) -> str:
+    """Return a sentence's end that says so where a function is there, but as a class's."""
+    for node in tree.body:
+        inside = node.body if isinstance(node, ast.ClassDef) else []
+        if any(isinstance(each, _Function) and each.name == function for each in inside):
+            name = node.name if isinstance(node, ast.ClassDef) else ""
+            return f", and not one of the class {name}: write it at the top of the file."
+    return ""
 
 
 def parse_file(path: Path, where: str) -> ast.Module:
@@ -74,6 +92,31 @@ def source_files(reference: CallableReference) -> list[Path]:
             seen.append(path)
             waiting.extend(_imported_files(parse_file(path, reference.text), path.parent))
     return seen
+
+
+def may_compile(reference: CallableReference) -> bool:
+    """Return whether a builder may return a compiled model: its files make one, or import other people's code."""
+    if reference.kind == "bundled":
+        return False
+    files = source_files(reference)
+    beside = {name for file in files for name in (file.stem, file.parent.name)}
+    nodes = [node for file in files for node in ast.walk(parse_file(file, reference.text))]
+    known = _SEEN_THROUGH | sys.stdlib_module_names | beside
+    imported = {name for node in nodes for name in _imports(node)}
+    return not files or bool(imported - known) or any(map(_compiles, nodes))
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    """Yield the top-level names of the modules that a statement imports."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name.partition(".")[0] for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        yield node.module.partition(".")[0]
+
+
+def _compiles(node: ast.AST) -> bool:
+    named = {getattr(node, "attr", None), getattr(node, "id", None), getattr(node, "name", None)}
+    return bool(named & {"compile", "load_model"})
 
 
 def _read_by(node: ast.AST) -> Iterator[str]:

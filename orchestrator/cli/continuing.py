@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.catalog import printed_aside
 from orchestrator.cli.destination import destination
 from orchestrator.cli.options import RUNS, Address, Format, Output, RunName, Storage
 from orchestrator.cli.running import conclude
@@ -28,7 +29,9 @@ def resume(
     from orchestrator.experiment import resume as resume_run
 
     where = destination(format, output)
-    conclude(resume_run(run, storage=storage), where)
+    with printed_aside():
+        ended = resume_run(run, storage=storage)
+    conclude(ended, where)
 
 
 def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:

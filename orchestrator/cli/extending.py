@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.catalog import printed_aside
 from orchestrator.cli.destination import destination
 from orchestrator.cli.options import RUNS, Format, Output, Overrides, RunName, Storage
 from orchestrator.cli.running import conclude
@@ -68,14 +69,15 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
     from orchestrator.experiment import extend as extend_run
 
     where = destination(format, output)
-    ended = extend_run(
-        run,
-        overrides or (),
-        force=force,
-        storage=storage,
-        num_samples=num_samples,
-        epochs=epochs,
-        scheduler=scheduler,
-        days=days,
-    )
+    with printed_aside():
+        ended = extend_run(
+            run,
+            overrides or (),
+            force=force,
+            storage=storage,
+            num_samples=num_samples,
+            epochs=epochs,
+            scheduler=scheduler,
+            days=days,
+        )
     conclude(ended, where)

@@ -36,7 +36,7 @@ def preview(
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Show the space, draws, rungs and cost of an experiment, running nothing."""
+    """Show what a run would do and cost (space, draws, rungs; a panda's days), running nothing."""
     from orchestrator.cli.preview_text import preview_text
     from orchestrator.experiment.preview import preview_experiment
     from orchestrator.report import draws_table
@@ -46,7 +46,7 @@ def preview(
     if samples is None and format is None and output is None:
         say(preview_text(seen, terminal_width()))
     else:
-        where.write(draws_table(seen.space, seen.draws(samples or 10)))
+        where.write(draws_table(seen.drawn_from, seen.draws(samples or 10)))
 
 
 def schema() -> None:

@@ -6,8 +6,9 @@ import os
 import textwrap
 from collections.abc import Iterator
 
+from orchestrator.cli.preview_panda import panda_lines
+from orchestrator.cli.preview_space import count, space_lines
 from orchestrator.config import MedianOptions
-from orchestrator.domains.conditions import Condition
 from orchestrator.experiment.prepared import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
 from orchestrator.redaction import redact
@@ -18,41 +19,30 @@ DRAWS = 10
 
 
 def preview_text(seen: Preview, width: int) -> str:
-    """Return space, draws, rungs and cost in at most ``width`` columns."""
-    return "\n".join(
-        [*_head(seen, width), *_space(seen, width), *_draws(seen, width), *_costs(seen)]
-    )
+    """Return space, draws, rungs and cost, or a panda's start, days and sitter, in at most ``width`` columns."""
+    if seen.plan.nursery is not None:
+        return "\n".join([*_head(seen, width), *panda_lines(seen, seen.plan.nursery, width)])
+    space = f"\nSpace: {count(len(seen.space.names), 'hyperparameter')}"
+    parts = [_head(seen, width), [space, *space_lines(seen.space, width)]]
+    return "\n".join(line for part in [*parts, _draws(seen, width), _costs(seen)] for line in part)
 
 
 def _head(seen: Preview, width: int) -> Iterator[str]:
-    experiment = seen.experiment
+    experiment, nursery = seen.experiment, seen.plan.nursery
+    if nursery is None:
+        length = f"up to {count(experiment.epochs, 'epoch')} a trial"
+    else:
+        length = f"{count(nursery.days, 'day')} of {nursery.day}"
     yield from textwrap.wrap(
         redact(
             f"{experiment.name}: {experiment.strategy} of {experiment.model} on"
-            f" {experiment.data.source}; {experiment.metric}, {experiment.mode};"
-            f" up to {_count(experiment.epochs, 'epoch')} a trial"
+            f" {experiment.data.source}; {experiment.metric}, {experiment.mode}; {length}"
         ),
         width,
         subsequent_indent="  ",
     )
     taken = " (exists: run needs another name, --set name=...)" if seen.folder.exists() else ""
     yield f"  folder: {seen.folder}{taken}"
-
-
-def _space(seen: Preview, width: int) -> Iterator[str]:
-    yield f"\nSpace: {_count(len(seen.space.names), 'hyperparameter')}"
-    margin = max((len(name) for name in seen.space.names), default=0)
-    for name, domain in seen.space.domains.items():
-        when = f"  when {_conditions(domain.when)}" if domain.when else ""
-        yield from textwrap.wrap(
-            redact(f"{name:<{margin}}  {domain}{when}"),
-            width,
-            initial_indent="  ",
-            subsequent_indent=" " * (margin + 6),
-            break_on_hyphens=False,
-        )
-    if seen.unsure:
-        yield f"  run will find out whether the model reads {', '.join(seen.unsure)}"
 
 
 def _draws(seen: Preview, width: int) -> Iterator[str]:
@@ -70,7 +60,7 @@ def _costs(seen: Preview) -> Iterator[str]:
         for rung in forecast.rungs:
             yield f"  {rung.epoch:>5}  {rung.reaching:>7.0f}  {rung.going_on:>7.0f}"
         yield f"  {plan.epochs:>5}  {forecast.rungs[-1].going_on:>7.0f}      end"
-    yield f"\nCost: {_count(len(plan.trials), 'trial')}, {_at_once(seen)}"
+    yield f"\nCost: {count(len(plan.trials), 'trial')}, {_at_once(seen)}"
     yield f"  at most   {forecast.epochs_at_most:>9,} epochs"
     if isinstance(plan.scheduler, MedianOptions):
         yield "  expected  fewer: what the median rule stops depends on the curves"
@@ -92,14 +82,3 @@ def _at_once(seen: Preview) -> str:
     if plan.gpus_per_trial:
         limits.append(visible_gpus() / plan.gpus_per_trial)
     return f"{max(1, min(int(limit) for limit in limits))} at a time"
-
-
-def _conditions(conditions: tuple[Condition, ...]) -> str:
-    return " and ".join(
-        f"{condition.name} is {' or '.join(str(value) for value in condition.values)}"
-        for condition in conditions
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.catalog import printed_aside
 from orchestrator.cli.destination import Destination, destination, terminal_width
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
 from orchestrator.cli.options import Address, ExperimentFile, Format, Output, Overrides
 from orchestrator.cli.say import say
+from orchestrator.records import shared_error
 
 if TYPE_CHECKING:
     from orchestrator.experiment import Run
@@ -40,7 +42,9 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     where = destination(format, output)
     if or_resume:
         _note_changes(file, overrides or ())
-    conclude(run_experiment(file, overrides or (), or_resume=or_resume), where)
+    with printed_aside():
+        ended = run_experiment(file, overrides or (), or_resume=or_resume)
+    conclude(ended, where)
 
 
 def _note_changes(file: Path, overrides: Sequence[str]) -> None:
@@ -84,7 +88,14 @@ def print_outcome(ended: Run, where: Destination) -> None:
     elif standing.why:
         say(f"ended early, {standing.why}", err=True)
     elif not ended.succeeded:
-        say(f"no trial succeeded: orchestrator show {ended.path}", err=True)
+        say(f"no trial succeeded{_why_none(ended)}: orchestrator show {ended.path}", err=True)
+
+
+def _why_none(ended: Run) -> str:
+    """Return the error that all trials failed with, where it is one and the same."""
+    trials = ended.records.trials
+    error = shared_error(trial.error for trial in trials)
+    return f"; each of the {len(trials)} failed with {error}" if error and len(trials) > 1 else ""
 
 
 def _kept(ended: Run) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -26,8 +27,9 @@ from orchestrator.config.targets import (
     WorkerGroupOptions,
 )
 from orchestrator.config.targets.written import DEFAULTS
+from orchestrator.config.words import way_out
 from orchestrator.domains.refusal import shown
-from orchestrator.errors import explain
+from orchestrator.errors import explain, near_miss
 
 _SECTIONS: dict[KeyPath, type[BaseModel]] = {
     (): Experiment,
@@ -50,6 +52,10 @@ _SECTIONS: dict[KeyPath, type[BaseModel]] = {
     ("target", "kuberay", "workers"): WorkerGroupOptions,
     ("target", "kuberay", "tolerations"): TolerationOptions,
 }
+_LISTS = {("panda", "schedule")}
+"""Sections of which there are many: nobody who writes ``set`` or ``epoch`` elsewhere means one of their items."""
+NEARLY = 0.85
+"""How alike two words are that differ by a slip of the pen."""
 _EXPECTED = {
     "int_type": "a whole number",
     "int_parsing": "a whole number",
@@ -103,7 +109,7 @@ def _sentence(path: KeyPath, found: list[ErrorDetails], document: Document) -> s
     first, where = found[0], document.where(path)
     ctx = first.get("ctx", {})
     if first["type"] == "extra_forbidden":
-        return _unknown_key(path, where)
+        return _unknown_key(path, where, document.content.get("strategy") == "panda")
     if first["type"] == "missing":
         return explain(where, f"expected {_description(path)}", "nothing")
     if first["type"] == "unknown_name":
@@ -120,18 +126,37 @@ def _expected(found: list[ErrorDetails]) -> Iterator[str]:
         yield _EXPECTED[details["type"]].format(**details.get("ctx", {}))
 
 
-def _unknown_key(path: KeyPath, where: str) -> str:
+def _unknown_key(path: KeyPath, where: str, babysat: bool) -> str:
+    """Return what to write: first as for a slip of the pen, then for another tool's word, then for another section."""
     key = str(path[-1])
     section = _section(path[:-1])
     known = keys_of(section) if section else ()
     # Targets share words with one another and with the rest.
-    sections = {} if path[0] == "target" else _SECTIONS
-    elsewhere = [place for place, model in sections.items() if key in keys_of(model)]
-    elsewhere = [place for place in elsewhere if place[:1] != ("target",)]
-    if elsewhere:
-        home = dotted(elsewhere[0]) or "the top level"
+    if _nearly(key, known) or path[0] == "target":
+        return explain(where, "unknown key", key, known)
+    instead = way_out(key, babysat)
+    if instead:
+        return f"{explain(where, 'unknown key', key)} {instead}"
+    others = {
+        place: keys_of(model)
+        for place, model in _SECTIONS.items()
+        if place[:1] != ("target",) and place not in _LISTS
+    }
+    homes = [place for place, keys in others.items() if key in keys]
+    if homes:
+        home = dotted(homes[0]) or "the top level"
         return explain(where, f"unknown key here; it belongs to {home}", key)
+    meant = [
+        dotted((*place, near)) for place, keys in others.items() for near in _nearly(key, keys)
+    ]
+    if meant and not near_miss(key, known):
+        return f"{explain(where, 'unknown key', key)} Did you mean {meant[0]!r}?"
     return explain(where, "unknown key", key, known)
+
+
+def _nearly(key: str, known: Iterable[str]) -> list[str]:
+    """Return the known key that differs by a slip of the pen: a letter left out, its case, a sign."""
+    return difflib.get_close_matches(key.lower(), list(known), n=1, cutoff=NEARLY)
 
 
 def _description(path: KeyPath) -> str:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from orchestrator.config.directions import Direction, contradicts, direction_of
 from orchestrator.config.fields import Count, Flag, Options, Real, Text, Whole, misfit
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.panda_options import PandaOptions
@@ -74,11 +75,22 @@ class DataOptions(Options):
     )
     scale: Literal["auto", "standard", "minmax", "none"] = Field(
         default="auto",
-        description="How the features are scaled; fitted on the training rows alone.",
+        description="How the features are scaled, fitted on the training rows alone; auto: standard for a bundled"
+        " model, none for your own, which gets your values.",
+    )
+    class_weight: Literal["balanced"] | dict[str, Real] | None = Field(
+        default=None,
+        description="What each training row counts by its class, as in Keras's fit: balanced, or {class: weight}.",
     )
     stream: Flag | Literal["auto"] = Field(
         default="auto", description="Read the data batch by batch instead of holding it in memory."
     )
+
+    def for_model(self, bundled: bool) -> DataOptions:
+        """Return the same with ``scale: auto`` decided: a user's model gets the user's values."""
+        if self.scale != "auto":
+            return self
+        return self.model_copy(update={"scale": "standard" if bundled else "none"})
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> DataOptions:
@@ -139,11 +151,18 @@ class Experiment(Options):
         default="caviar",
         description="caviar: many trials in parallel. panda: one model, watched and nudged.",
     )
-    metric: Text = Field(
-        default="val_accuracy", description="The figure that decides which trial is better."
+    task: Literal["auto", "classification", "binary", "multilabel", "regression"] = Field(
+        default="auto",
+        description="What the labels are for; auto: as the labels and the model's outputs say.",
     )
-    mode: Literal["max", "min"] = Field(
-        default="max", description="Whether a high metric is good, or a low one."
+    metric: Text = Field(
+        default="auto",
+        description="The figure that decides which trial is better; auto: val_accuracy, val_mae for a regression, or"
+        " val_loss of a model that its builder compiled without an accuracy.",
+    )
+    mode: Literal["max", "min"] | None = Field(
+        default=None,
+        description="Whether a high metric is good, or a low one; left out: as is known of the metric.",
     )
     epochs: Count = Field(default=27, description="The most epochs that a trial trains.")
     seed: Whole = Field(
@@ -193,6 +212,11 @@ class Experiment(Options):
         return self._folder
 
     @property
+    def direction(self) -> Direction | None:
+        """Whether a high metric is good, or a low one: as said, else as the metric's name tells; None: it does not."""
+        return self.mode or direction_of(self.metric)
+
+    @property
     def references(self) -> Mapping[tuple[str | int, ...], Any]:
         """What the file says at each place where it refers to the environment."""
         return self._references
@@ -226,6 +250,19 @@ class Experiment(Options):
         if self.strategy == "caviar" and not self.search_space:
             what = "expected a bundled space's name, ./space.yaml or a mapping, to draw trials from"
             raise misfit(("search_space",), what, "nothing")
-        if self.mode == "max" and self.metric.endswith("loss"):
-            raise misfit(("mode",), f"expected min, since a low {self.metric} is good", self.mode)
+        if self.mode is not None and contradicts(self.mode, self.metric):
+            right, good = ("min", "low") if self.mode == "max" else ("max", "high")
+            expected = f"expected {right}, since a {good} {self.metric} is good"
+            raise misfit(("mode",), expected, self.mode)
+        self._check_grace_period()
         return self
+
+    def _check_grace_period(self) -> None:
+        """Refuse a scheduler that could never stop a trial, since each is over before it looks."""
+        scheduler = self.caviar.scheduler
+        if self.strategy == "panda" or isinstance(scheduler, NoSchedulerOptions):
+            return
+        if scheduler.grace_period > self.epochs:
+            path = ("caviar", "scheduler", scheduler.kind, "grace_period")
+            what = f"expected at most the {self.epochs} epochs that a trial trains, else scheduler: none"
+            raise misfit(path, what, scheduler.grace_period)

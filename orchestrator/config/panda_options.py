@@ -48,7 +48,9 @@ class PandaOptions(Options):
         description="off, advise or act; or a mapping with that as its mode, and thresholds.",
     )
     learning_rate_test: Flag = Field(
-        default=False, description="Find a starting learning rate by a range test before day 1."
+        default=False,
+        description="Find a starting learning rate by a range test before day 1. Used where start names none, or with"
+        " sitter: act.",
     )
     keep_days: Count | None = Field(
         default=None, description="How many of the last days' models stay on disk; null: all."

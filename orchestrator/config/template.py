@@ -34,8 +34,7 @@ search_space: mlp           # mlp, cnn, resnet | ./space.yaml | a mapping:
 #   beta_1: {when: {optimizer: adam}, domain: "uniform(0.8, 0.99)"}   # inside {…} with quotes
 
 strategy: caviar            # many trials in parallel; panda: one model, watched and nudged
-metric: val_accuracy        # decides which trial is better
-mode: max                   # max or min
+metric: val_accuracy        # decides which trial is better; mode: max or min, where its name does not tell
 epochs: 27                  # the most that a trial trains
 seed: 0                     # decides the draws, the splits and the weights at the start
 

@@ -6,6 +6,20 @@
 from __future__ import annotations
 
 from orchestrator.data.dataset import Dataset, Split, StreamedDataset, StreamedSplit
+from orchestrator.data.labels import Labels, View
 from orchestrator.data.load import load_dataset
+from orchestrator.data.trees import Array, leaves, map_tree, row_count
 
-__all__ = ["Dataset", "Split", "StreamedDataset", "StreamedSplit", "load_dataset"]
+__all__ = [
+    "Array",
+    "Dataset",
+    "Labels",
+    "Split",
+    "StreamedDataset",
+    "StreamedSplit",
+    "View",
+    "leaves",
+    "load_dataset",
+    "map_tree",
+    "row_count",
+]

@@ -19,7 +19,7 @@ _NAMES = {
 _KNOWN = [name for names in _NAMES.values() for x in names for name in (x, "y" + x[1:])]
 _EXPECTED = "arrays x and y, or x_train, y_train, x_test, y_test (x_val, y_val), were expected"
 
-Given = dict[str, tuple[Any, Any]]
+Given = dict[str, tuple[Any, ...]]
 
 
 def read_npz(path: str, where: str) -> Given:
@@ -54,7 +54,8 @@ def by_name(arrays: Mapping[str, Any], where: str) -> Given:
             if absent:
                 received = f"{pair[0] if absent == [pair[1]] else pair[1]} without {absent[0]}"
                 raise refused(where, "features and labels were expected", received)
-            given[part] = (lower[pair[0]], lower[pair[1]])
+            weight = lower.get("sample_weight" + name[1:])
+            given[part] = (*(lower[one] for one in pair), *(() if weight is None else (weight,)))
     if "train" not in given:
         received = several([repr(name) for name in arrays]) or "nothing"
         raise refused(where, _EXPECTED, f"arrays called {received}" if arrays else received)

@@ -3,75 +3,141 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.dataset import PARTS, Array, Dataset, Split
+from orchestrator.data.dataset import PARTS, Dataset, Split
 from orchestrator.data.features import check_features, check_lengths
 from orchestrator.data.fingerprint import ContentHash
-from orchestrator.data.labels import find_classes, plain_labels
+from orchestrator.data.labels import (
+    Labels,
+    describe,
+    given_labels,
+    of_task,
+    outputs_of,
+)
 from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import Scaler, fit_scaler, moments_of
-from orchestrator.data.splits import assign_rows, check_given, missing_shares
+from orchestrator.data.splits import assign_any, assign_rows, check_given, missing_shares
+from orchestrator.data.trees import leaves, map_tree, row_count, shapes_of, take
+from orchestrator.data.weights import check_weights, weighted_by_class
+from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
     from orchestrator.config.options import DataOptions
 
 
 def assemble(
-    given: Mapping[str, tuple[object, object]], options: DataOptions, seed: int, source: str
+    given: Mapping[str, tuple[Any, ...]],
+    options: DataOptions,
+    seed: int,
+    source: str,
+    task: str = "auto",
 ) -> Dataset:
-    """Return the dataset of arrays that a user gave as ``{"train": (x, y), ...}``.
+    """Return the dataset of arrays that a user gave as ``{"train": (x, y) or (x, y, weight), ...}``.
 
     Where validation or test is not given, it is cut from the training rows.
     """
     where = f"data {source}"
     places = {part: where if len(given) == 1 else f"{where} ({part})" for part in given}
     x = {part: check_features(given[part][0], places[part]) for part in given}
-    for part in given:
-        check_lengths(x[part], given[part][1], places[part])
     _check_shapes(x, where)
-    plain = {part: plain_labels(given[part][1], places[part]) for part in given}
-    labels = find_classes(list(plain.values()), where)
-    codes = {part: labels.codes(plain[part]) for part in given}
-    counts = {part: np.bincount(codes[part], minlength=len(labels.classes)) for part in given}
-    if len(given) > 1:
-        check_given(counts, labels.classes, where)
-    shares = missing_shares(list(given), options)
-    assignment = assign_rows(codes["train"], labels.classes, shares, (seed, where))
-    content = ContentHash()
+    outputs = {part: outputs_of(given[part][1], row_count(x[part])) for part in given}
+    y = {part: given_labels(outputs[part], places[part]) for part in given}
+    weights = {part: check_weights(given[part][2:], x[part], places[part]) for part in given}
     for part in given:
-        content.add(f"{part}/x", x[part])
-        content.add(f"{part}/y", codes[part])
-    training = np.flatnonzero(assignment == 0) if shares else None
-    scaler = fit_scaler(options.scale, moments_of(x["train"], training))
-    splits: dict[str, Any] = cut(x["train"], codes["train"], assignment, scaler)
-    for part in set(given) - {"train"}:
-        splits[part] = Split(scaler.scale(x[part]), codes[part])
-    return Dataset(
+        check_lengths(x[part], y[part], places[part])
+    labels = of_task(describe(list(y.values()), where), y, task, where)
+    shares = missing_shares(list(given), options)
+    labels, assignment = assigned(labels, y, shares, (seed, where))
+    if labels.fault and task in ("classification", "binary"):
+        raise DataError(labels.fault)
+    numbers = {part: labels.numbers(y[part]) for part in given}
+    fingerprint = _fingerprint(x, labels, numbers, weights)
+    training = np.flatnonzero(assignment == 0) if (assignment != 0).any() else None
+    scaler = fit_scaler(
+        options.scale, moments_of(x["train"], training) if _scaled(options, x, where) else None
+    )
+    whole = {part: Split(x[part], numbers[part], None, weights[part]) for part in given}
+    splits: dict[str, Any] = cut(whole["train"], assignment, scaler)
+    splits |= {part: _scaled_split(whole[part], scaler) for part in set(given) - {"train"}}
+    dataset = Dataset(
         **splits,
         classes=labels.classes,
         scaling=scaler.document,
-        fingerprint=content.digest(labels.classes),
+        fingerprint=fingerprint,
         source=source,
+        labels=labels.fitted(splits["train"].labels),
+        view="given",
     )
+    dataset = dataset.viewed("codes") if labels.form == "classes" else dataset
+    return weighted_by_class(dataset, options.class_weight, where)
 
 
-def cut(
-    x: Array, codes: Array, assignment: npt.NDArray[np.uint8], scaler: Scaler
-) -> dict[str, Any]:
-    """Return the scaled Splits of one array, each in the order of its rows."""
+def cut(whole: Split, assignment: npt.NDArray[np.uint8], scaler: Scaler) -> dict[str, Any]:
+    """Return the scaled Splits of the rows given, each in their order."""
     splits: dict[str, Any] = {}
     for number, part in enumerate(PARTS):
         rows = np.flatnonzero(assignment == number)
-        splits[part] = Split(scaler.scale(x[rows]), np.ascontiguousarray(codes[rows]))
+        weight = None if whole.weight is None else whole.weight[rows]
+        x = map_tree(scaler.scale, take(whole.x, rows))
+        splits[part] = Split(x, take(whole.y, rows), take(whole.given, rows), weight)
     return splits
 
 
-def _check_shapes(x: Mapping[str, Array], where: str) -> None:
-    shapes = {part: array.shape[1:] for part, array in x.items()}
-    if len(set(shapes.values())) > 1:
+def _scaled_split(split: Split, scaler: Scaler) -> Split:
+    return replace(split, x=map_tree(scaler.scale, split.x))
+
+
+def assigned(
+    labels: Labels, y: Mapping[str, Any], shares: Mapping[str, float], draw: tuple[int, str]
+) -> tuple[Labels, npt.NDArray[np.uint8]]:
+    """Return the labels and which row is for what: each class cut by itself, other labels all together."""
+    if labels.form != "classes":
+        return labels, assign_any(row_count(y["train"]), shares, draw)
+    codes = {part: labels.view(labels.numbers(y[part]), "codes") for part in y}
+    counts = {part: np.bincount(codes[part], minlength=len(labels.classes)) for part in y}
+    try:
+        if len(y) > 1:
+            check_given(counts, labels.classes, draw[1])
+        return labels, assign_rows(codes["train"], labels.classes, shares, draw)
+    except DataError as error:
+        if not labels.are_numbers:
+            raise
+        # A model that its builder compiled may take these numbers for quantities: refused later where none does.
+        return replace(labels, fault=str(error)), assign_any(len(codes["train"]), shares, draw)
+
+
+def _scaled(options: DataOptions, x: Mapping[str, Any], where: str) -> bool:
+    """Tell whether features are scaled. Raises DataError where that is asked for several inputs."""
+    if options.scale != "none" and isinstance(x["train"], dict | tuple):
+        raise refused(
+            where,
+            "data.scale: none was expected for several inputs",
+            f"data.scale: {options.scale}",
+            "Scale them in load(), or by a Normalization layer in the model.",
+        )
+    return options.scale != "none"
+
+
+def _fingerprint(
+    x: Mapping[str, Any], labels: Labels, numbers: Mapping[str, Any], weights: Mapping[str, Any]
+) -> str:
+    """Return the fingerprint of the content; of class labels their numbers alone, whatever their form."""
+    content = ContentHash()
+    for part in x:
+        y = labels.view(numbers[part], "codes") if labels.form == "classes" else numbers[part]
+        trees = {"x": x[part], "y": y, "weight": weights[part]}
+        for name, array in (leaf for kind, tree in trees.items() for leaf in leaves(tree, kind)):
+            content.add(f"{part}/{name}", array)
+    return content.digest(labels.classes)
+
+
+def _check_shapes(x: Mapping[str, Any], where: str) -> None:
+    shapes = {part: shapes_of(array) for part, array in x.items()}
+    if any(shape != shapes["train"] for shape in shapes.values()):
         received = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
         raise refused(where, "rows of one shape in all splits were expected", received)

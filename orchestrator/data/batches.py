@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from orchestrator.data.dataset import Array, Batch
+from orchestrator.data.dataset import Batch
+from orchestrator.data.trees import Array
 
 POOL_ROWS = 65_536
 POOL_BYTES = 64 * 2**20

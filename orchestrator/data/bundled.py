@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from orchestrator.data.dataset import Array
+from orchestrator.data.trees import Array
 from orchestrator.errors import PlaceError
 
 

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.data.labels import Labels, View
+from orchestrator.data.trees import Array, row_count, shapes_of
+
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
 
-Array: TypeAlias = npt.NDArray[Any]
-Batch: TypeAlias = tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]
+Batch: TypeAlias = tuple[Array, Array]
 BatchReader: TypeAlias = Callable[[int, int | None], Iterator[Batch]]
 
 PARTS = ("train", "validation", "test")
@@ -22,15 +24,27 @@ PARTS = ("train", "validation", "test")
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows in memory: ``x`` float32 (rows, *input_shape), ``y`` int32 (rows,), both contiguous."""
+    """Rows in memory, all arrays contiguous and of ``rows`` rows.
 
-    x: npt.NDArray[np.float32] = field(repr=False)
-    y: npt.NDArray[np.int32] = field(repr=False)
+    ``x``: an array, or several by name or in order; float32 where it was scaled, else of the user's own type (float64
+    becomes float32, as in Keras). ``y``: what the loss is given, class numbers (int32) unless the task takes another
+    view. ``given``: the labels as the user gave them, None where that is ``y``. ``weight``: float32 sample weights.
+    """
+
+    x: Any = field(repr=False)
+    y: Any = field(repr=False)
+    given: Any = field(default=None, repr=False)
+    weight: npt.NDArray[np.float32] | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return len(self.y)
+        return row_count(self.y)
+
+    @property
+    def labels(self) -> Any:
+        """The labels as the user gave them."""
+        return self.y if self.given is None else self.given
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +54,7 @@ class Dataset:
     ``scaling`` says what was fitted on the training rows (``{"how": "standard", "mean": [...],
     "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
     a table after encoding and is empty for arrays. ``fingerprint`` is of the unscaled content.
+    ``labels`` says what is known of the labels; ``view`` which form of them ``y`` has.
     """
 
     train: Split
@@ -50,21 +65,40 @@ class Dataset:
     fingerprint: str
     source: str
     columns: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=Labels)
+    view: View = "codes"
+
+    def __post_init__(self) -> None:
+        if self.classes and not self.labels.classes:
+            object.__setattr__(self, "labels", replace(self.labels, classes=self.classes))
 
     @property
-    def input_shape(self) -> tuple[int, ...]:
-        """The shape of one row of features."""
-        return self.train.x.shape[1:]
+    def input_shape(self) -> Any:
+        """The shape of one row of features; a dictionary or tuple of shapes for several inputs."""
+        return shapes_of(self.train.x)
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are: the units of a model's head."""
-        return len(self.classes)
+        """The units that a head needs: one a class, or one a column of labels that are no classes."""
+        return len(self.classes) or self.labels.width
 
     @property
     def streamed(self) -> bool:
         """False: the rows are in memory."""
         return False
+
+    def viewed(self, view: View) -> Dataset:
+        """Return the same rows with their labels in another form."""
+        if view == self.view:
+            return self
+
+        def seen(split: Split) -> Split:
+            given = split.labels
+            y = self.labels.view(given, view)
+            return Split(split.x, y, None if y is given else given, split.weight)
+
+        parts: dict[str, Any] = {part: seen(getattr(self, part)) for part in PARTS}
+        return replace(self, **parts, view=view)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,11 +134,26 @@ class StreamedDataset:
     options: DataOptions
     seed: int
     columns: tuple[str, ...] = ()
+    labels: Labels = field(default_factory=Labels)
+    view: View = "codes"
+
+    def __post_init__(self) -> None:
+        if self.classes and not self.labels.classes:
+            object.__setattr__(self, "labels", replace(self.labels, classes=self.classes))
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are: the units of a model's head."""
-        return len(self.classes)
+        """The units that a head needs: one a class, or one a column of labels that are no classes."""
+        return len(self.classes) or self.labels.width
+
+    def viewed(self, view: View) -> StreamedDataset:
+        """Return the same rows with their labels in another form."""
+        parts = {
+            part: replace(split, batches=replace(split.batches, view=view))  # type: ignore[type-var]
+            for part, split in ((part, getattr(self, part)) for part in PARTS)
+            if split.rows
+        }
+        return self if view == self.view else replace(self, **parts, view=view)
 
     @property
     def streamed(self) -> bool:

@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from orchestrator.data.dataset import Array
 from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import chunks
+from orchestrator.data.trees import Array, leaves
 
 
-def check_features(x: object, where: str) -> Array:
-    """Return ``x`` as an array (rows, ...) of finite booleans, integers or floats, not copied."""
+def check_features(x: object, where: str) -> Any:
+    """Return ``x`` as an array (rows, ...) of finite booleans, integers or floats, or a tree of those by input.
+
+    Several inputs come as a dictionary by name, or as a list or tuple of arrays of as many rows. Not copied.
+    """
+    if isinstance(x, Mapping):
+        return {str(name): _array(value, f"{where}, input {name!r}") for name, value in x.items()}
+    if isinstance(x, list | tuple) and _are_inputs(x):
+        return tuple(_array(value, f"{where}, input {at}") for at, value in enumerate(x))
+    return _array(x, where)
+
+
+def _are_inputs(pieces: Sequence[Any]) -> bool:
+    """Tell a list of arrays, one an input, from a list of rows: arrays of one length, which is not that of the list."""
+    arrays = all(hasattr(piece, "ndim") and piece.ndim > 1 for piece in pieces)
+    return arrays and len(pieces) > 1 and len({len(piece) for piece in pieces}) == 1
+
+
+def _array(x: object, where: str) -> Array:
     try:
         features = np.asarray(x)
     except ValueError as error:
@@ -28,11 +46,15 @@ def check_features(x: object, where: str) -> Array:
     return features
 
 
-def check_lengths(x: Array, y: Any, where: str) -> None:
-    """Return when there are as many labels as rows of features."""
-    labels = np.shape(y)
-    if labels[:1] != x.shape[:1]:
-        received = f"x of shape {x.shape} and y of shape {labels}"
+def check_lengths(x: Any, y: Any, where: str) -> None:
+    """Return when there are as many labels as rows of features, in each array of several."""
+    rows = {len(array) if np.ndim(array) else 0 for _, array in (*leaves(x), *leaves(y))}
+    if len(rows) > 1:
+        shapes = [
+            f"{name} of shape {np.shape(array)}"
+            for name, array in (*leaves(x, "x"), *leaves(y, "y"))
+        ]
+        received = " and ".join(shapes)
         raise refused(where, "as many labels as rows were expected", received)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orchestrator.data.dataset import Array
 from orchestrator.data.scaling import chunks
+from orchestrator.data.trees import Array
 
 
 class ContentHash:

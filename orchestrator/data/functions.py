@@ -12,7 +12,7 @@ from orchestrator.data.refusal import refused, several
 from orchestrator.errors import DataError, near_miss
 
 _EXPECTED = (
-    "(x, y), ((x_train, y_train), (x_test, y_test)), a dict of arrays (x_train, y_train, ...) "
+    "(x, y), (x, y, sample weights), ((x_train, y_train), (x_test, y_test)), a dict of arrays (x_train, y_train, ...) "
     "or tf.data.Datasets as {'train': ..., 'validation': ...} were expected"
 )
 
@@ -45,8 +45,8 @@ def sort_result(value: Any, where: str) -> Given | dict[str, Any]:
     if all(_is_pair(piece) for piece in pieces):
         names = PARTS if len(pieces) == 3 else ("train", "test")
         return {name: tuple(piece) for name, piece in zip(names, pieces, strict=True)}
-    if len(pieces) == 2 and not any(_is_pair(piece) or is_stream(piece) for piece in pieces):
-        return {"train": (pieces[0], pieces[1])}
+    if all(_has_rows(piece) for piece in pieces) and not _is_pair(pieces[1]):
+        return {"train": tuple(pieces)}
     raise refused(where, _EXPECTED, _describe(value))
 
 
@@ -76,8 +76,13 @@ def _from_mapping(value: Mapping[str, Any], where: str) -> Given | dict[str, Any
     return dict(value)
 
 
-def _is_pair(value: Any) -> TypeGuard[tuple[Any, Any]]:
-    return isinstance(value, tuple) and len(value) == 2
+def _is_pair(value: Any) -> TypeGuard[tuple[Any, ...]]:
+    """Tell a split: (x, y), or (x, y, sample weights)."""
+    return isinstance(value, tuple) and len(value) in (2, 3)
+
+
+def _has_rows(value: Any) -> bool:
+    return hasattr(value, "__len__") and not is_stream(value) and not isinstance(value, str)
 
 
 def _describe(value: Any) -> str:

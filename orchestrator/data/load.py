@@ -17,18 +17,19 @@ if TYPE_CHECKING:
 
 
 def load_dataset(
-    reference: DataReference, options: DataOptions, seed: int
+    reference: DataReference, options: DataOptions, seed: int, task: str = "auto"
 ) -> Dataset | StreamedDataset:
     """Return the data of an experiment: split, scaled and fingerprinted.
 
     The same reference, options and seed give the same rows in the same splits. DataError says in
-    one sentence what is wrong with the data; PlaceError when a package for it is missing.
+    one sentence what is wrong with the data; PlaceError when a package for it is missing. ``task`` says what the labels
+    are for, auto that they say it themselves.
     """
     where = f"data {reference.text}"
     if reference.kind in ("csv", "parquet"):
         from orchestrator.data.tables import load_table  # psutil and pyarrow, for tables alone
 
-        return load_table(reference, options, seed)
+        return load_table(reference, options, seed, task)
     if options.label is not None:
         expected = "data.label was expected for CSV and Parquet alone"
         raise refused(where, expected, f"label {options.label!r}")
@@ -45,4 +46,4 @@ def load_dataset(
     if options.stream is True:
         expected = "data.stream was expected for CSV, Parquet and tf.data alone"
         raise refused(where, expected, "stream: true for arrays, which are in memory")
-    return assemble(pieces, options, seed, reference.text)
+    return assemble(pieces, options, seed, reference.text, task)

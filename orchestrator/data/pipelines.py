@@ -15,14 +15,22 @@ import numpy as np
 
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.data.batches import rebatch
-from orchestrator.data.dataset import PARTS, Array, Batch, StreamedDataset, StreamedSplit
+from orchestrator.data.dataset import PARTS, Batch, StreamedDataset, StreamedSplit
 from orchestrator.data.features import check_features
 from orchestrator.data.fingerprint import row_sum
 from orchestrator.data.functions import call
-from orchestrator.data.labels import Labels, PlainLabels, find_classes, plain_labels
+from orchestrator.data.labels import (
+    Labels,
+    PlainLabels,
+    View,
+    find_classes,
+    given_labels,
+    plain_labels,
+)
 from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
 from orchestrator.data.splits import check_given
+from orchestrator.data.trees import Array
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ class PipelineBatches:
     labels: Labels
     scaler: Scaler
     where: str
+    view: View = "codes"
 
     def __call__(self, batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
         """Yield the pipeline's batches once; see StreamedSplit."""
@@ -51,7 +60,8 @@ class PipelineBatches:
         if self.function not in _opened:
             remember(self.function, call(self.function, self.where))
         for x, y in _elements(_opened[self.function][self.part], self.where):
-            yield self.scaler.scale(x), self.labels.codes(plain_labels(y, self.where))
+            numbers = self.labels.numbers(given_labels(y, self.where))
+            yield self.scaler.scale(x), self.labels.view(numbers, self.view)
 
 
 def remember(function: CallableReference, pipelines: Mapping[str, Any]) -> None:
@@ -97,6 +107,7 @@ def load_pipelines(
         reference=reference,
         options=options,
         seed=seed,
+        labels=labels,
     )
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from orchestrator.data.dataset import Array
+from orchestrator.data.trees import Array, as_keras_takes
 
 _CHUNK_VALUES = 2_000_000
 
@@ -62,23 +61,25 @@ class Scaler:
     divisor: Array
     document: dict[str, Any]
 
-    def scale(self, x: Array) -> npt.NDArray[np.float32]:
-        """Return new, contiguous float32 rows; the arithmetic is in float64."""
+    def scale(self, x: Array) -> Array:
+        """Return new float32 rows, the arithmetic in float64; unscaled ones keep their type, as in Keras."""
+        if self.how == "none":
+            unscaled: Array = as_keras_takes(x)
+            return unscaled
         scaled = np.empty(x.shape, dtype=np.float32)
         for rows in chunks(x):
-            scaled[rows] = x[rows] if self.how == "none" else (x[rows] - self.shift) / self.divisor
+            scaled[rows] = (x[rows] - self.shift) / self.divisor
         return scaled
 
 
-def fit_scaler(how: str, moments: Moments) -> Scaler:
+def fit_scaler(how: str, moments: Moments | None) -> Scaler:
     """Return the scaler of ``auto``, ``standard``, ``minmax`` or ``none``; auto is standard.
 
     A feature that is constant over the training rows is only shifted: its divisor is 1.
     """
+    if how == "none" or moments is None:
+        return Scaler("none", np.zeros(1), np.ones(1), {"how": "none"})
     constant = moments.low == moments.high
-    if how == "none":
-        nothing = np.zeros_like(moments.mean)
-        return Scaler("none", nothing, nothing + 1, {"how": "none"})
     if how == "minmax":
         width = np.where(constant, 1.0, moments.high - moments.low)
         document = {"how": how, "min": moments.low.tolist(), "max": moments.high.tolist()}

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.dataset import PARTS, Array
+from orchestrator.data.dataset import PARTS
 from orchestrator.data.refusal import refused, several
+from orchestrator.data.trees import Array
 
 if TYPE_CHECKING:
     from orchestrator.config.options import DataOptions
@@ -43,6 +44,22 @@ def assign_rows(
         for part, size in _sizes(count, shares).items():
             assignment[rows[start : start + size]] = PARTS.index(part)
             start += size
+    return assignment
+
+
+def assign_any(
+    rows: int, shares: Mapping[str, float], draw: tuple[int, str]
+) -> npt.NDArray[np.uint8]:
+    """Return for each row the index into PARTS of its split, drawn over all rows: for labels that are no classes."""
+    seed, where = draw
+    if rows < 1 + len(shares):
+        raise refused(where, f"at least {1 + len(shares)} rows were expected", str(rows))
+    order = np.random.default_rng([seed, zlib.crc32(b"split")]).permutation(rows)
+    assignment = np.zeros(rows, dtype=np.uint8)
+    start = 0
+    for part, size in _sizes(rows, shares).items():
+        assignment[order[start : start + size]] = PARTS.index(part)
+        start += size
     return assignment
 
 

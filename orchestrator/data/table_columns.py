@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.data.dataset import Array
 from orchestrator.data.table_file import Column
+from orchestrator.data.trees import Array
 
 
 @dataclass(frozen=True)

@@ -9,39 +9,46 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.dataset import Array
 from orchestrator.data.fingerprint import ContentHash
-from orchestrator.data.labels import Labels, PlainLabels, find_classes, plain_labels
+from orchestrator.data.labels import Labels, PlainLabels, describe, given_labels, of_task
 from orchestrator.data.refusal import refused, several
 from orchestrator.data.scaling import Moments
 from orchestrator.data.table_columns import Encoder, numbers, raw_labels, texts
 from orchestrator.data.table_file import TableFile
+from orchestrator.data.trees import Array
 
 MOST_TEXTS = 256
 
 Batches = Iterable[tuple[int, Any]]
 
 
-def scan_labels(table: TableFile, batches: Batches) -> tuple[Labels, npt.NDArray[np.int32]]:
-    """Return the classes and the class number of every row: the first pass, four bytes a row."""
+def scan_labels(table: TableFile, batches: Batches, task: str) -> tuple[Labels, Array]:
+    """Return what the labels are and every row's as a number: the first pass, four or eight bytes a row."""
     where = f"{table.where}, column {table.label.name!r}"
     known: dict[Any, int] = {}
-    codes: list[npt.NDArray[np.int32]] = []
+    read: list[Array] = []
     missing = 0
     for _, batch in batches:
         raw, absent = raw_labels(batch.column(table.label.name), table.label.kind)
         missing += absent
-        plain = plain_labels(raw, where).values
-        values, positions = np.unique(plain, return_inverse=True)
+        if raw.dtype.kind not in "bU":
+            read.append(raw)
+            continue
+        values, positions = np.unique(raw, return_inverse=True)
         numbered = [known.setdefault(value, len(known)) for value in values.tolist()]
-        codes.append(np.array(numbered, dtype=np.int32)[positions])
+        read.append(np.array(numbered, dtype=np.int32)[positions])
     if missing:
         raise refused(where, "a label in every row was expected", f"{missing} that are missing")
-    if not known:
+    whole = np.concatenate(read) if read else np.zeros(0)
+    if not len(whole):
         raise refused(where, "rows were expected", "none")
-    labels = find_classes([PlainLabels(np.array(list(known)))], where)
-    order = labels.codes(PlainLabels(np.array(list(known))))
-    return labels, order[np.concatenate(codes)]
+    if not known:
+        given = given_labels(whole, where)
+        labels = of_task(describe([given], where), {"train": given}, task, where)
+        return labels, labels.numbers(given)
+    names = np.array(list(known))
+    labels = of_task(describe([names[whole[:1]], names], where), {"train": names}, task, where)
+    return labels, labels.codes(PlainLabels(names))[whole]
 
 
 class TableFit:
@@ -58,7 +65,7 @@ class TableFit:
         self._content = ContentHash()
 
     def add(self, batch: Any, codes: Array, training: npt.NDArray[np.bool_]) -> None:
-        """Take in a batch, the class numbers of its rows and which of them are for training."""
+        """Take in a batch, the labels of its rows as numbers and which of them are for training."""
         self._content.add("y", codes)
         if self._numeric:
             self._add_numbers(batch, training)

@@ -14,15 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 
-from orchestrator.data.assemble import cut
+from orchestrator.data.assemble import assigned, cut
 from orchestrator.data.batches import rebatch
-from orchestrator.data.dataset import PARTS, Batch, Dataset, StreamedDataset, StreamedSplit
-from orchestrator.data.labels import Labels, plain_labels
+from orchestrator.data.dataset import PARTS, Batch, Dataset, Split, StreamedDataset, StreamedSplit
+from orchestrator.data.labels import Labels, View, given_labels
 from orchestrator.data.scaling import Scaler, fit_scaler
-from orchestrator.data.splits import assign_rows, missing_shares
+from orchestrator.data.splits import missing_shares
 from orchestrator.data.table_columns import Encoder, raw_labels
 from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
 from orchestrator.data.table_fit import Batches, TableFit, scan_labels
+from orchestrator.data.trees import Array
+from orchestrator.data.weights import weighted_by_class
+from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -36,7 +39,7 @@ class _Fitted:
     """A table after its two passes."""
 
     labels: Labels
-    codes: npt.NDArray[np.int32]
+    numbers: Array
     assignment: npt.NDArray[np.uint8]
     encoder: Encoder
     scaler: Scaler
@@ -53,6 +56,7 @@ class TableBatches:
     labels: Labels
     assignment: npt.NDArray[np.uint8]
     part: int
+    view: View = "codes"
 
     def __call__(self, batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
         """Yield the split's batches once; see StreamedSplit."""
@@ -63,30 +67,35 @@ class TableBatches:
             chosen = self.assignment[start : start + batch.num_rows] == self.part
             rows = batch.take(np.flatnonzero(chosen)) if not chosen.all() else batch
             raw, _ = raw_labels(rows.column(self.table.label.name), self.table.label.kind)
-            codes = self.labels.codes(plain_labels(raw, self.table.where))
-            yield self.scaler.scale(self.encoder.encode(rows)), codes
+            numbers = self.labels.numbers(given_labels(raw, self.table.where))
+            yield self.scaler.scale(self.encoder.encode(rows)), self.labels.view(numbers, self.view)
 
 
 def load_table(
-    reference: DataReference, options: DataOptions, seed: int
+    reference: DataReference, options: DataOptions, seed: int, task: str = "auto"
 ) -> Dataset | StreamedDataset:
     """Return a table's dataset, streamed where ``options.stream`` or the free memory says so."""
     where = f"data {reference.text}"
     form = cast(Literal["csv", "parquet"], reference.kind)
     if must_stream(reference, options):
         table = open_table(reference.place, form, options.label, where)
-        return _streamed(table, _fit(table, None, options, seed), (reference, options, seed))
+        fitted = _fit(table, None, options, (seed, task))
+        return _streamed(table, fitted, (reference, options, seed))
     table, content = read_table(reference.place, form, options.label, where)
-    fitted = _fit(table, content, options, seed)
+    fitted = _fit(table, content, options, (seed, task))
     x = fitted.encoder.encode(content)
-    return Dataset(
-        **cut(x, fitted.codes, fitted.assignment, fitted.scaler),
+    dataset = Dataset(
+        **cut(Split(x, fitted.numbers), fitted.assignment, fitted.scaler),
         classes=fitted.labels.classes,
         scaling=fitted.scaler.document,
         fingerprint=fitted.fingerprint,
         source=reference.text,
         columns=fitted.encoder.names,
+        labels=fitted.labels,
+        view="given",
     )
+    dataset = dataset.viewed("codes") if fitted.labels.form == "classes" else dataset
+    return weighted_by_class(dataset, options.class_weight, where)
 
 
 def must_stream(reference: DataReference, options: DataOptions) -> bool:
@@ -99,18 +108,24 @@ def must_stream(reference: DataReference, options: DataOptions) -> bool:
     return size > SHARE_OF_MEMORY * free
 
 
-def _fit(table: TableFile, content: Any, options: DataOptions, seed: int) -> _Fitted:
-    """Run the two passes, over the content in memory or over the file where it is None."""
-    labels, codes = scan_labels(table, _batches(table, content))
-    shares = missing_shares((), options)
-    assignment = assign_rows(codes, labels.classes, shares, (seed, table.where))
+def _fit(table: TableFile, content: Any, options: DataOptions, asked: tuple[int, str]) -> _Fitted:
+    """Run the two passes, over the content in memory or over the file where it is None. ``asked``: seed and task."""
+    seed, task = asked
+    labels, numbers = scan_labels(table, _batches(table, content), task)
+    labels, assignment = assigned(
+        labels, {"train": numbers}, missing_shares((), options), (seed, table.where)
+    )
+    if labels.fault and task in ("classification", "binary"):
+        raise DataError(labels.fault)
+    content_of = labels.view(numbers, "codes") if labels.form == "classes" else numbers
     fit = TableFit(table)
     for start, batch in _batches(table, content):
         rows = slice(start, start + batch.num_rows)
-        fit.add(batch, codes[rows], assignment[rows] == 0)
+        fit.add(batch, content_of[rows], assignment[rows] == 0)
     fit.check()
     scaler = fit_scaler(options.scale, fit.moments())
-    return _Fitted(labels, codes, assignment, fit.encoder(), scaler, fit.digest(labels))
+    labels = labels.fitted(numbers[assignment == 0])
+    return _Fitted(labels, numbers, assignment, fit.encoder(), scaler, fit.digest(labels))
 
 
 def _batches(table: TableFile, content: Any) -> Batches:
@@ -122,9 +137,10 @@ def _streamed(
 ) -> StreamedDataset:
     reference, options, seed = opened
     splits: dict[str, Any] = {}
+    view: View = "codes" if fitted.labels.form == "classes" else "given"
     for number, part in enumerate(PARTS):
         reader = TableBatches(
-            table, fitted.encoder, fitted.scaler, fitted.labels, fitted.assignment, number
+            table, fitted.encoder, fitted.scaler, fitted.labels, fitted.assignment, number, view
         )
         rows = int(np.count_nonzero(fitted.assignment == number))
         splits[part] = StreamedSplit(rows, reader)
@@ -139,4 +155,6 @@ def _streamed(
         options=options,
         seed=seed,
         columns=fitted.encoder.names,
+        labels=fitted.labels,
+        view=view,
     )

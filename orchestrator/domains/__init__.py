@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.domains.conditions import Condition
+from orchestrator.domains.extremes import Extreme, extremes
 from orchestrator.domains.finite import Choice, Fixed
 from orchestrator.domains.numeric import Integer, LogInteger, LogUniform, Uniform
 from orchestrator.domains.one_minus import OneMinusLogUniform
@@ -14,6 +15,7 @@ __all__ = [
     "Choice",
     "Condition",
     "Domain",
+    "Extreme",
     "Fixed",
     "Integer",
     "LogInteger",
@@ -22,5 +24,6 @@ __all__ = [
     "Refused",
     "Space",
     "Uniform",
+    "extremes",
     "parse_domain",
 ]

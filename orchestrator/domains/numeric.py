@@ -44,6 +44,13 @@ class _Between:
         return self._grid is not None or self.min == self.max
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest value that a draw can give."""
+        if self._grid is None:
+            return self.min, self.max
+        return self._on_grid(0), self._on_grid(self._last)
+
+    @property
     def _grid(self) -> float | None:
         return self.step
 

@@ -43,6 +43,11 @@ class OneMinusLogUniform:
         return self.min == self.max
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest β that a draw can give."""
+        return self.min, self.max
+
+    @property
     def _logs(self) -> tuple[float, float]:
         return math.log(one_minus(self.min)), math.log(one_minus(self.max))
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 
 from orchestrator.domains.conditions import faults
-from orchestrator.domains.one_minus import OneMinusLogUniform
+from orchestrator.domains.one_minus import OneMinusLogUniform, one_minus
 from orchestrator.domains.parse import (
     Domain,
     Where,
@@ -69,24 +71,31 @@ class Space:
         """Return plain values that ``Space.parse`` reads back equal."""
         return {name: write_domain(domain) for name, domain in self.domains.items()}
 
-    def draw(self, seed: int, index: int) -> dict[str, Any]:
+    def draw(self, seed: int, index: int, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Return the hyperparameters of draw ``index``: a function of space, seed and index alone.
 
         Each hyperparameter has its own stream, so adding one changes none of the others' draws.
         One on the 1-β scale brings ``one_minus_<name>`` along, computed without the detour over β.
+        ``given`` values stand in place of drawn ones; what exists only beside certain values goes by them.
         """
+        given = given or {}
         shares = {
             name: float(np.random.default_rng([seed, index, zlib.crc32(name.encode())]).random())
             for name in self.domains
         }
         drawn = {name: domain.from_unit(shares[name]) for name, domain in self.domains.items()}
+        drawn |= given
         hyperparameters: dict[str, Any] = {}
         for name, domain in self.domains.items():
             if not self._exists(name, drawn):
                 continue
             hyperparameters[name] = drawn[name]
             if isinstance(domain, OneMinusLogUniform):
-                hyperparameters[companion(name)] = domain.complement_from_unit(shares[name])
+                hyperparameters[companion(name)] = (
+                    one_minus(given[name])
+                    if name in given
+                    else domain.complement_from_unit(shares[name])
+                )
         return hyperparameters
 
     def edges(self, hyperparameters: Mapping[str, Any]) -> dict[str, Literal["low", "high"]]:
@@ -108,6 +117,24 @@ class Space:
 def companion(name: str) -> str:
     """Return the name of the 1-β that goes with a β: ``one_minus_momentum`` for ``momentum``."""
     return f"one_minus_{name}"
+
+
+def without_companions(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return hyperparameters without each 1-β that goes along with its β: nothing reads it, it is β once more."""
+    return {
+        name: value
+        for name, value in hyperparameters.items()
+        if not _goes_along(name, value, hyperparameters)
+    }
+
+
+def _goes_along(name: str, value: Any, hyperparameters: Mapping[str, Any]) -> bool:
+    beta = hyperparameters.get(name.removeprefix(companion("")))
+    if not isinstance(beta, Real) or not isinstance(value, Real) or isinstance(beta, bool):
+        return False
+    if not name.startswith(companion("")):
+        return False
+    return math.isclose(one_minus(float(beta)), float(value), rel_tol=1e-6, abs_tol=1e-12)
 
 
 def _companions_declared(domains: Mapping[str, Domain]) -> list[tuple[str, Refused]]:

@@ -16,8 +16,7 @@ from orchestrator.errors import OrchestratorError, RequestError, UnknownNameErro
 from orchestrator.records import RunRecords
 from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS
 from orchestrator.training.possible import (
-    NOT_NEGATIVE,
-    SHARES,
+    NUMBERS,
     check_possible,
     read_while_training,
 )
@@ -135,7 +134,7 @@ def _article(kind: Kind | None) -> str:
 def _kind(name: str, old: Any, domain: Domain | None) -> Kind | None:
     """Return what kind of value a hyperparameter takes, None where nothing tells."""
     example = DEFAULTS.get(name)
-    if example is not None or name in SHARES | NOT_NEGATIVE:
+    if example is not None or name in NUMBERS:
         return "number" if example is None else _kind_of(example)
     match domain:
         case Integer() | LogInteger():

@@ -27,6 +27,7 @@ from orchestrator.experiment.remaining import (
     trained_seconds,
 )
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
+from orchestrator.records.ending import why_ended
 from orchestrator.records.extensions import caught_up, surroundings
 from orchestrator.schedulers import make_scheduler, replay
 from orchestrator.strategies import Plan
@@ -101,7 +102,8 @@ def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
             last.unlink(missing_ok=True)
         elif trial.trial in further:
             best = checkpoint_file(folder.checkpoints, trial.trial)
-            keep_last_state(best, last, last_epoch(records, trial.trial), prepared.plan.metric)
+            epoch, plan = last_epoch(records, trial.trial), prepared.plan
+            keep_last_state(best, last, epoch, plan.metric, plan.mode)
 
 
 def _plan_before(plan: Plan, old: Experiment) -> Plan:
@@ -113,7 +115,7 @@ def _plan_before(plan: Plan, old: Experiment) -> Plan:
         plan,
         epochs=last_epoch_of(old),
         metric=old.metric,
-        mode=old.mode,
+        mode=old.direction or plan.mode,
         scheduler=old.caviar.scheduler if nursery is None else plan.scheduler,
         nursery=nursery,
     )
@@ -218,8 +220,13 @@ def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFi
     """Return why there would be nothing to train, and what would be."""
     if event["group"] > records.group:
         why = "a new group without trials of its own: add --num-samples +64, say"
+    elif ended := [why for trial in records.trials if (why := why_ended(records, trial))]:
+        raise ExperimentFileError(
+            f"{records.name}: expected a panda that lived its days. Received: one that was {ended[0].rstrip('.')}."
+            f" It stays so; 'orchestrator promote {records.folder.path}' writes a panda that goes on from its weights."
+        )
     elif records.experiment.get("strategy") == "panda":
-        why = "a panda that lived its days, or was stopped: add --days +5, say, or promote it"
+        why = "a panda that lived its days: add --days +5, say, or promote it"
     else:
         why = "nothing to train: add --num-samples +64, say, or --epochs"
     return ExperimentFileError(

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.records import RunFolder, RunRecords, best_epoch, is_better
-from orchestrator.strategies import Plan
+from orchestrator.records import RunFolder, RunRecords, Score, best_score
+from orchestrator.strategies import Plan, TrialSpec
 
 
 class Leaders:
     """Keeps the checkpoints of the best ``keep_checkpoints`` over all trials; the newest group comes first.
 
-    ``best`` is the (epoch, value) of each trial that has one, ``groups`` the group of each trial.
+    ``best`` is the score of each trial that has one, ``groups`` the group of each trial.
     """
 
     def __init__(self, folder: RunFolder, plan: Plan) -> None:
@@ -22,18 +22,20 @@ class Leaders:
         self._kept: list[str] = []
         self._open: set[str] = set()
         self._newest = 1
-        self.best: dict[str, tuple[int, float]] = {}
+        self._drawn: dict[str, int] = {}
+        self.best: dict[str, Score] = {}
         self.groups: dict[str, int] = {}
 
     def remember(self, before: RunRecords) -> None:
         """Take up the bests that an earlier driver recorded."""
         self.groups |= {trial.trial: trial.group for trial in before.trials}
+        self._drawn |= {trial.trial: trial.index for trial in before.trials}
         self._newest = max([self._newest, *self.groups.values()])
         # By epochs, not by trials: the line that a trial began may be the one that was lost.
         for name in dict.fromkeys(str(row["trial"]) for row in before.epochs):
-            self.set_best(name, before.best_of(name))
+            self.set_best(name, before.score_of(name))
 
-    def set_best(self, trial: str, best: tuple[int, float] | None) -> None:
+    def set_best(self, trial: str, best: Score | None) -> None:
         """Note a trial's best, which a rollback may have taken away."""
         self.best.pop(trial, None)
         if best is not None:
@@ -42,14 +44,15 @@ class Leaders:
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Note finished epochs of one trial."""
         trial = rows[0]["trial"]
-        new = best_epoch(rows, self._plan.metric, self._plan.mode)
-        old = self.best.get(trial)
-        if new is not None and is_better(new[1], old[1] if old else None, self._plan.mode):
+        new = best_score(rows, self._plan.metric, self._plan.mode)
+        if new is not None and new.beats(self.best.get(trial)):
             self.best[trial] = new
 
-    def started(self, trial: str, group: int) -> None:
+    def started(self, spec: TrialSpec) -> None:
         """Note that a trial is in training: its best may still change, and its state stays."""
+        trial, group = spec.trial, spec.group
         self.groups[trial] = group
+        self._drawn[trial] = spec.index
         self._newest = max(self._newest, group)
         self._open.add(trial)
         self._kept = [name for name in self._kept if name != trial]
@@ -75,9 +78,12 @@ class Leaders:
 
     def _ranked(self, trials: Iterable[str]) -> list[str]:
         """Return those that have a best, best first, the newest group's before older ones'."""
-        sign = -1.0 if self._plan.mode == "max" else 1.0
-        known = (name for name in trials if name in self.best)
-        return sorted(known, key=lambda n: (-self.groups.get(n, 1), sign * self.best[n][1], n))
+
+        def rank(name: str) -> tuple[Any, ...]:
+            drawn = self._drawn.get(name, 0)
+            return (-self.groups.get(name, 1), self.best[name].rank, drawn, name)
+
+        return sorted((name for name in trials if name in self.best), key=rank)
 
     def first(self) -> Path | None:
         """Return the checkpoint of the newest group's best trial that has one."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference, find_data, find_model, find_space
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
-from orchestrator.domains import Space
-from orchestrator.errors import ExperimentFileError, PlaceError, explain
+from orchestrator.domains import Fixed, Space
+from orchestrator.domains.space import without_companions
+from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
-from orchestrator.experiment.reads import check_every_hyperparameter_is_read
+from orchestrator.experiment.judged import judged_by, provisional, settled
+from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
+from orchestrator.experiment.reads import check_every_hyperparameter_is_read, check_schedule_is_read
+from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
@@ -23,21 +27,21 @@ from orchestrator.strategies import Plan, make_plan
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
+    from orchestrator.training.task import Task
     from orchestrator.tuning.job import Job
-
-REPORTED = ("loss", "accuracy", "val_loss", "val_accuracy")
-"""What training reports of a model that it compiles itself."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked experiment: its space, model, data and plan."""
+    """A checked experiment: its space, model, data and plan, and what was learned by building the model."""
 
     experiment: Experiment
     space: Space
     model: CallableReference
     dataset: Dataset | StreamedDataset
     plan: Plan
+    learned: Learned | None = None
+    task: Task | None = None
 
     @cached_property
     def document(self) -> str:
@@ -60,7 +64,11 @@ class Prepared:
         milestones = make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones
         return KerasJob(
             task=TrainingTask(
-                self.model, self.dataset, plan.epochs, plan.recalibrate_every_validation
+                self.model,
+                self.dataset,
+                plan.epochs,
+                plan.recalibrate_every_validation,
+                self.task,
             ),
             goal=Goal(
                 plan.metric,
@@ -87,8 +95,25 @@ def read_experiment(
 
 
 def prepare(experiment: Experiment) -> Prepared:
-    """Check everything an experiment refers to and plan it. Nothing is written, no process is started."""
-    _check_name_is_free(experiment)
+    """Check everything an experiment refers to and plan it. Nothing is written, no process is started.
+
+    That its name is taken is said beside whatever else is wrong, not in place of it.
+    """
+    folder = folder_of(experiment)
+    try:
+        prepared = prepare_new(experiment)
+    except OrchestratorError as error:
+        if not folder.exists:
+            raise
+        raise RunExistsError(f"{error}\n{folder.taken()}") from None
+    if folder.exists:
+        raise folder.taken()
+    return prepared
+
+
+def prepare_new(experiment: Experiment) -> Prepared:
+    """Check and plan an experiment whose run is to be made, whether its name is taken or not."""
+    folder_of(experiment).check_place()
     return prepare_again(experiment)
 
 
@@ -96,23 +121,49 @@ def prepare_again(experiment: Experiment) -> Prepared:
     """Check and plan an experiment whose run exists already."""
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
-    _check_metric(experiment, model)
-    plan = make_plan(experiment, space, find_ancestor(experiment))
+    plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
+    check_plan(plan, space, model)
     check_resources(plan)
     check_ray_address()
     reference = find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset
 
-    dataset = load_dataset(reference, experiment.data, experiment.seed)
-    check_every_hyperparameter_is_read(read_space(plan, space), model, plan, dataset)
-    return Prepared(experiment, space, model, dataset, plan)
+    options = experiment.data.for_model(model.kind == "bundled")
+    dataset = load_dataset(reference, options, experiment.seed, experiment.task)
+    tried = must_be_tried(model, dataset)
+    learned = try_builds(model, plan, experiment.seed, dataset) if tried else None
+    check_values(values_of(plan, space), model, owned_by_builder(model, learned))
+    check_reads(plan, space, model, learned)
+    task, reported = judged_by(experiment, model, dataset, learned)
+    experiment = settled(experiment, task, reported)
+    plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
+    return Prepared(experiment, space, model, dataset, plan, learned, task)
+
+
+def check_plan(plan: Plan, space: Space, model: CallableReference) -> None:
+    """Refuse what no trial could train with, as far as it is known without the data and without building a model."""
+    check_values(values_of(plan, space), model, owned_by_builder(model, None))
+    if model.kind == "bundled":
+        check_reads(plan, space, model, None)
+
+
+def check_reads(
+    plan: Plan, space: Space, model: CallableReference, learned: Learned | None
+) -> None:
+    """Refuse a hyperparameter that nothing reads, in the space or in a panda's start and schedule."""
+    where = "search_space" if plan.nursery is None else "panda.start"
+    check_every_hyperparameter_is_read(read_space(plan, space), model, learned, where)
+    if plan.nursery is not None and (learned is not None or model.kind == "bundled"):
+        start = plan.trials[0].hyperparameters
+        check_schedule_is_read(start, plan.nursery.schedule, model, learned)
 
 
 def read_space(plan: Plan, space: Space) -> Space:
     """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from."""
     if plan.nursery is None:
         return space
-    return Space.parse(dict(plan.trials[0].hyperparameters), "panda.start")
+    start = without_companions(plan.trials[0].hyperparameters)
+    return Space({name: Fixed(value) for name, value in start.items()})
 
 
 def available_cores() -> int:
@@ -133,14 +184,6 @@ def _check_name_is_free(experiment: Experiment) -> None:
     folder = folder_of(experiment)
     if folder.path.exists():
         raise folder.taken()
-
-
-def _check_metric(experiment: Experiment, model: CallableReference) -> None:
-    """Refuse a metric that a bundled model will not report; what a user's model reports only training shows."""
-    if model.kind == "bundled" and experiment.metric not in REPORTED:
-        raise ExperimentFileError(
-            explain("metric", "a metric that the model reports", experiment.metric, REPORTED)
-        )
 
 
 def check_resources(plan: Plan) -> None:

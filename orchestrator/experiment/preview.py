@@ -1,4 +1,4 @@
-"""What an experiment would do and cost: no data is read, no process started, nothing written."""
+"""What an experiment would do and cost: checked as a run is, but no process is started and nothing written."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalog import find_data, find_model, find_space
 from orchestrator.config import AshaOptions, Experiment, NoSchedulerOptions
 from orchestrator.domains import Space
-from orchestrator.experiment.prepared import check_resources, read_experiment
-from orchestrator.experiment.reads import refuse_unread, unmentioned
+from orchestrator.experiment.prepared import (
+    Prepared,
+    folder_of,
+    prepare_new,
+    read_experiment,
+    read_space,
+)
 from orchestrator.schedulers.asha import rung_epochs
 from orchestrator.searchers import draw_trials
-from orchestrator.strategies import Plan, make_plan
+from orchestrator.strategies import Plan
 
 
 @dataclass(frozen=True)
@@ -38,42 +42,49 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Preview:
-    """A checked experiment with its space, plan and forecast.
+    """A checked experiment with its plan and forecast."""
 
-    ``unsure`` are the hyperparameters that a user's builder may or may not read, which a run finds
-    out by building.
-    """
-
-    experiment: Experiment
-    space: Space
-    plan: Plan
+    prepared: Prepared
     forecast: Forecast
-    unsure: tuple[str, ...]
+
+    @property
+    def experiment(self) -> Experiment:
+        """What the file says, complete."""
+        return self.prepared.experiment
+
+    @property
+    def space(self) -> Space:
+        """What trials are drawn from; for a panda, the ranges its hyperparameters may take."""
+        return self.prepared.space
+
+    @property
+    def plan(self) -> Plan:
+        """Which trials, and for how long."""
+        return self.prepared.plan
 
     @property
     def folder(self) -> Path:
         """Where a run would go."""
-        return Path(self.experiment.storage_path) / self.experiment.name
+        return folder_of(self.experiment).path
+
+    @property
+    def drawn_from(self) -> Space:
+        """The space of a caviar's draws; for a panda, its start."""
+        return read_space(self.plan, self.space)
 
     def draws(self, count: int) -> list[dict[str, Any]]:
-        """Return the first ``count`` draws: those of the plan's trials, and on beyond them."""
+        """Return the first ``count`` draws: those of the plan's trials, and on beyond them; a panda's start is one."""
+        if self.plan.nursery is not None:
+            return [dict(spec.hyperparameters) for spec in self.plan.trials]
         return draw_trials(self.space, self.experiment.seed, count)
 
 
 def preview_experiment(
     experiment: str | Path | Mapping[str, Any] | Experiment, overrides: Sequence[str] = ()
 ) -> Preview:
-    """Return what an experiment would do, refusing what a run would, but for the data."""
-    checked = read_experiment(experiment, overrides)
-    space = find_space(checked.search_space, checked.folder)
-    model = find_model(checked.model, checked.folder)
-    plan = make_plan(checked, space)
-    check_resources(plan)
-    find_data(checked.data.source, checked.folder)
-    unsure = unmentioned(space, model)
-    if model.kind == "bundled":
-        refuse_unread(unsure, space, model)
-    return Preview(checked, space, plan, forecast(plan), tuple(unsure))
+    """Return what an experiment would do, refusing what a run would; that its name is taken is no reason."""
+    prepared = prepare_new(read_experiment(experiment, overrides))
+    return Preview(prepared, forecast(prepared.plan))
 
 
 def forecast(plan: Plan) -> Forecast:

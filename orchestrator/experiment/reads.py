@@ -2,91 +2,137 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping, Sequence
 
 from orchestrator.catalog import CallableReference, read_names
-from orchestrator.domains import Choice, Fixed, Space
-from orchestrator.errors import ExperimentFileError, TrialError, explain
-from orchestrator.strategies import Plan
-from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS, read_by_training
-
-if TYPE_CHECKING:
-    from orchestrator.data import Dataset, StreamedDataset
-
-BUILDS_TRIED = 10
+from orchestrator.domains import Choice, Domain, Fixed, Space
+from orchestrator.errors import ExperimentFileError, explain
+from orchestrator.experiment.trial_builds import Learned
+from orchestrator.training.hyperparameters import (
+    DEFAULTS,
+    OF_THE_RATE,
+    OPTIMIZER_READS,
+    read_by_training,
+)
+from orchestrator.training.possible import COMPANION, read_while_training
 
 
 def check_every_hyperparameter_is_read(
-    space: Space, model: CallableReference, plan: Plan, dataset: Dataset | StreamedDataset
+    space: Space, model: CallableReference, learned: Learned | None, where: str = "search_space"
 ) -> None:
     """Raise ExperimentFileError for a hyperparameter that neither training nor the model's builder reads.
 
-    A name that the builder's source mentions counts as read. One that it does not is tried: the builder runs on some
-    of the plan's draws and its reads are watched. Only a suspect costs that time.
+    A name that the builder's source mentions counts as read, and so does one that it was seen to read. Of a model that
+    its builder compiles, training reads little: loss and optimizer are there.
     """
-    suspects = unmentioned(space, model)
-    if suspects and model.kind != "bundled":
-        suspects = _unread_in_builds(suspects, model, plan, dataset)
-    refuse_unread(suspects, space, model)
+    unread = unmentioned(space, model)
+    if learned is not None:
+        unread = [name for name in unread if name not in learned.reads]
+    elif model.kind != "bundled":
+        unread = []  # what the builder would have read cannot be known
+    refuse_unread(unread, space, model, where)
+    if learned is not None and learned.compiled:
+        _check_left_to_training(space.names, model, learned, where)
 
 
 def unmentioned(space: Space, model: CallableReference) -> list[str]:
     """Return the hyperparameters that neither training nor the source of the model's builder mentions."""
-    known = read_by_training(optimizers_of(space)) | read_names(model)
-    return [name for name in space.names if name not in known]
-
-
-def refuse_unread(names: list[str], space: Space, model: CallableReference) -> None:
-    """Raise ExperimentFileError for the first of ``names``, which nothing reads."""
     by_model = read_names(model)
-    for name in names:
-        raise ExperimentFileError(_sentence(name, optimizers_of(space), model, by_model))
+    return [
+        name
+        for name in space.names
+        if name not in by_model
+        and name not in read_by_training(_optimizers_beside(space, name))
+        and not _is_companion(name, space)
+    ]
+
+
+def refuse_unread(
+    names: Sequence[str], space: Space, model: CallableReference, where: str = "search_space"
+) -> None:
+    """Raise ExperimentFileError for the first of ``names``, which nothing reads."""
+    for name in names[:1]:
+        raise ExperimentFileError(_sentence(f"{where}.{name}", name, space, model))
 
 
 def optimizers_of(space: Space) -> set[str]:
     """Return the optimizers a space can draw."""
-    domain = space.domains.get("optimizer")
+    return {str(value).lower() for value in _values(space.domains.get("optimizer"))}
+
+
+def _values(domain: Domain | None) -> Iterable[object]:
     match domain:
         case None:
-            return {str(DEFAULTS["optimizer"])}
+            return (DEFAULTS["optimizer"],)
         case Choice():
-            return {str(value) for value in domain.values}
+            return domain.values
         case Fixed():
-            return {str(domain.value)}
-    return set(OPTIMIZER_READS)
+            return (domain.value,)
+    return OPTIMIZER_READS
 
 
-def _unread_in_builds(
-    suspects: list[str], model: CallableReference, plan: Plan, dataset: Any
-) -> list[str]:
-    from orchestrator.training.worker_process import quiet_tensorflow
-
-    quiet_tensorflow()
-    from orchestrator.training.compiling import watch_reads
-
-    unread = set(suspects)
-    for spec in plan.trials[:BUILDS_TRIED]:
-        try:
-            shape = (dataset.input_shape, dataset.num_classes)
-            unread -= watch_reads(model, spec.hyperparameters, shape)
-        except TrialError:
-            return []  # what it would have read cannot be known; the trial's own row will say why
-        if not unread:
-            break
-    return [name for name in suspects if name in unread]
+def _optimizers_beside(space: Space, name: str) -> set[str]:
+    """Return the optimizers beside which a hyperparameter can be drawn."""
+    optimizers = optimizers_of(space)
+    for condition in space.domains[name].when:
+        if condition.name == "optimizer":
+            optimizers &= {str(value).lower() for value in condition.values}
+    return optimizers
 
 
-def _sentence(name: str, optimizers: set[str], model: CallableReference, by_model: set[str]) -> str:
+def _is_companion(name: str, space: Space) -> bool:
+    """Return whether it is the 1-β of a β of the space: it goes along with that and nothing reads it."""
+    return name.startswith(COMPANION) and name.removeprefix(COMPANION) in space.names
+
+
+def _check_left_to_training(
+    names: Iterable[str], model: CallableReference, learned: Learned, where: str
+) -> None:
+    """Refuse what training would set, of a model that its builder compiles without reading it."""
+    read = read_names(model) | learned.reads | read_while_training(None)
+    if learned.plain_rate:
+        read |= OF_THE_RATE
+    unread = [name for name in names if name not in read and not name.startswith(COMPANION)]
+    if not unread:
+        return
+    listed = unread[0] if len(unread) == 1 else f"{', '.join(unread[:-1])} and {unread[-1]}"
+    schedule = " and its optimizer follows a schedule" if OF_THE_RATE & set(unread) else ""
+    raise ExperimentFileError(
+        f"{where}: nothing reads {listed}: the builder of model {model.text} compiles the model itself{schedule},"
+        f" so read hp[{unread[0]!r}] there, leave compile() out, or take {listed} out of the file."
+    )
+
+
+def check_schedule_is_read(
+    start: Mapping[str, object],
+    schedule: Sequence[tuple[int, Mapping[str, object]]],
+    model: CallableReference,
+    learned: Learned | None,
+) -> None:
+    """Raise ExperimentFileError for a planned change of a panda's that nothing reads by then."""
+    in_force = {**DEFAULTS, **start}
+    by_model = read_names(model) | (learned.reads if learned is not None else frozenset())
+    compiled = learned is not None and learned.compiled
+    for epoch, changes in schedule:
+        in_force |= changes
+        known = by_model | read_while_training(None if compiled else str(in_force["optimizer"]))
+        known |= OF_THE_RATE if learned is not None and learned.plain_rate else frozenset()
+        for name in changes:
+            if name.removeprefix(COMPANION) not in known:
+                expected = f"expected a hyperparameter that model {model.text} or training reads"
+                place = f"panda.schedule, epoch {epoch}, {name}"
+                raise ExperimentFileError(explain(place, expected, name, known))
+
+
+def _sentence(where: str, name: str, space: Space, model: CallableReference) -> str:
     readers = sorted(optimizer for optimizer, names in OPTIMIZER_READS.items() if name in names)
+    optimizers = _optimizers_beside(space, name)
     if readers:
         return (
-            f"search_space.{name}: nothing reads it, since the optimizer is always {' or '.join(sorted(optimizers))}."
+            f"{where}: nothing reads it, since the optimizer is always {' or '.join(sorted(optimizers))}."
             f" It is read by {', '.join(readers)}."
         )
-    known = read_by_training(optimizers) | by_model
+    known = read_by_training(optimizers) | read_names(model)
     return explain(
-        f"search_space.{name}",
-        f"expected a hyperparameter that model {model.text} or training reads",
-        name,
-        known,
+        where, f"expected a hyperparameter that model {model.text} or training reads", name, known
     )

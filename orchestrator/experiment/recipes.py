@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from orchestrator.config import parse_experiment, to_yaml
+from orchestrator.catalog.names import parse_name
+from orchestrator.config import Span, parse_experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.ancestor import find_trial
 from orchestrator.records import RunRecords
@@ -34,8 +35,11 @@ def replayed(reference: str, storage: str) -> dict[str, Any]:
         )
     changes = living_changes(records, trial.trial)
     days = max([1, *(int(day["day"]) for day in records.days_of(trial.trial))])
-    panda = {name: options[name] for name in ("start", "from", "day") if options.get(name)}
-    panda |= {"days": days, "sitter": "off", "schedule": changes}
+    day = Span.parse(options["day"])
+    if day.unit == "epoch":  # what was set after the last day changes nothing
+        changes = [change for change in changes if change["epoch"] < days * day.amount]
+    panda = {**_beginning(records, options), "day": str(day), "days": days}
+    panda |= {"sitter": "off", "schedule": changes}
     return _like(records, "replay") | {"panda": panda}
 
 
@@ -70,6 +74,15 @@ def write_recipe(content: Mapping[str, Any], file: Path) -> Path:
     return file
 
 
+def _beginning(records: RunRecords, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return where a panda began: its start, or the very trial that it went on from."""
+    origins = (trial.origin for trial in records.trials if trial.origin and not trial.is_branch)
+    origin = next(origins, None)
+    if origin is not None:
+        return {"from": f"{origin['run']}/{origin['trial']}"}
+    return {name: options[name] for name in ("start", "from") if options.get(name)} or {"start": {}}
+
+
 def _born_with(records: RunRecords, trial: str) -> tuple[list[dict[str, Any]], int]:
     """Return a branch's changes up to its fork, its own first ones last, and the fork's epoch."""
     found = records.trial(trial)
@@ -101,4 +114,7 @@ def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
 
 
 def _absolute(reference: str, folder: str) -> str:
-    return str((Path(folder) / reference).resolve()) if reference.startswith(".") else reference
+    """Return a file's reference as any folder can read it; a bundled name or a module stays."""
+    if parse_name(reference, "model").form != "file":
+        return reference
+    return str((Path(folder) / Path(reference).expanduser()).resolve())

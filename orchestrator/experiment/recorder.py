@@ -109,7 +109,7 @@ class Recorder:
         """Note that a trial began."""
         self._warn_of_low_disk()
         self._running[spec.trial] = self._clock() - self._before.get(spec.trial, 0.0)
-        self._leaders.started(spec.trial, spec.group)
+        self._leaders.started(spec)
         self._writer.trial_started(
             spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
         )
@@ -141,7 +141,7 @@ class Recorder:
         self._writer.trial_ended(end)
         self._view.trial_ended(end)
         if self._plan.nursery is not None:
-            self._leaders.set_best(end.trial, read_run(self._folder.path).best_of(end.trial))
+            self._leaders.set_best(end.trial, read_run(self._folder.path).score_of(end.trial))
         over = end.status != "interrupted"
         if over:
             self._last(end.trial).unlink(missing_ok=True)
@@ -197,7 +197,7 @@ class Recorder:
         """Note the winner's scores."""
         self._tally.examines(None)
         trial = str(metrics["trial"])
-        self._writer.event("winner", metric=self._leaders.best[trial][1], **metrics)
+        self._writer.event("winner", metric=self._leaders.best[trial].value, **metrics)
 
     def not_judged(self, why: str) -> None:
         """Note that the winner could not be examined; its trial stays the best."""

@@ -11,7 +11,7 @@ from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.spending import spent
 from orchestrator.records import RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler
+from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler, report_row
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
@@ -95,10 +95,8 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEn
         trial = current.get(row["trial"])
         if trial is None:
             continue
-        value = row["metrics"].get(plan.metric)
-        epoch = int(row["epoch"])
-        decision = scheduler.report(trial.trial, epoch, value)
-        is_last = epoch >= reached[trial.trial]
+        decision = report_row(scheduler, row, plan.metric)
+        is_last = int(row["epoch"]) >= reached[trial.trial]
         if decision.stop and is_last and number >= decided_before and _is_open(trial):
             endings[trial.trial] = stopped(records, trial, scheduler.name, row, decision)
     return scheduler, tuple(endings.values())

@@ -13,8 +13,7 @@ from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.experiment.gathering import Gathered, gather
-from orchestrator.experiment.prepared import read_experiment, read_space
-from orchestrator.experiment.reads import refuse_unread, unmentioned
+from orchestrator.experiment.prepared import check_plan, read_experiment
 from orchestrator.records import RunFolder, read_run, see_driver
 from orchestrator.strategies import make_plan
 from orchestrator.targets import (
@@ -87,9 +86,7 @@ def _check(experiment: Experiment) -> None:
     model = find_model(experiment.model, experiment.folder)
     if experiment.panda is not None and experiment.panda.from_run is not None:
         return  # where the run that it goes on from lies, the place may know alone
-    space = read_space(make_plan(experiment, space), space)
-    if model.kind == "bundled":
-        refuse_unread(unmentioned(space, model), space, model)
+    check_plan(make_plan(experiment, space), space, model)
 
 
 def _results(options: PlaceOptions, here: str) -> str:
@@ -110,6 +107,7 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
         "model": gathered.model,
         "data": data,
         "storage_path": storage,
+        "mode": experiment.direction,
         "target": None,
     }
     return to_yaml(experiment.model_copy(update=there))

@@ -4,7 +4,8 @@ One writer (the driver) appends JSON lines; any number of readers rebuild values
 This room imports neither Ray, TensorFlow nor pandas.
 """
 
-from orchestrator.records.best import Mode, best_epoch, is_better
+from orchestrator.records.alike import shared_error
+from orchestrator.records.best import Mode, Score, best_score, score_of
 from orchestrator.records.driver import Driver, Pulse
 from orchestrator.records.driver_lock import DriverLock
 from orchestrator.records.folder import RunFolder, run_names
@@ -49,6 +50,7 @@ __all__ = [
     "RunRecords",
     "RunStatus",
     "RunWriter",
+    "Score",
     "SeenDriver",
     "Standing",
     "Tally",
@@ -57,15 +59,16 @@ __all__ = [
     "TrialRecord",
     "UnreadableRequestWarning",
     "acquire",
-    "best_epoch",
-    "is_better",
+    "best_score",
     "is_full",
     "read_lines",
     "read_run",
     "requests_of",
     "run_names",
     "run_status",
+    "score_of",
     "see_driver",
+    "shared_error",
     "status_or_damage",
     "trial_name",
     "user_at_host",

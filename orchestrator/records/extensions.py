@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.records.best import Mode
+from orchestrator.records.best import Score
 
 if TYPE_CHECKING:
     from orchestrator.records.trial import TrialRecord
@@ -69,18 +69,16 @@ def last_winner(events: Sequence[Event]) -> dict[str, Any] | None:
 
 
 def in_order(
-    trials: Iterable[TrialRecord],
-    best_of: Callable[[str], tuple[int, float] | None],
-    mode: Mode,
+    trials: Iterable[TrialRecord], score_of: Callable[[str], Score | None]
 ) -> tuple[TrialRecord, ...]:
     """Return trials best first, those of the newest group before older ones.
 
-    Ties by order of drawing; those without a finite value last in their group.
+    Equal scores by order of drawing; those without a finite value last in their group.
     """
-    sign = -1.0 if mode == "max" else 1.0
 
-    def rank(trial: TrialRecord) -> tuple[int, bool, float, int]:
-        best = best_of(trial.trial)
-        return (-trial.group, best is None, sign * best[1] if best else 0.0, trial.index)
+    def rank(trial: TrialRecord) -> tuple[Any, ...]:
+        score = score_of(trial.trial)
+        known = (False, score.rank) if score else (True, ())
+        return (-trial.group, *known, trial.index, trial.trial)
 
     return tuple(sorted(trials, key=rank))

@@ -119,7 +119,7 @@ class RunFolder:
             folder.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _no_place(folder.path, error) from None
-        if folder.path.exists() or folder.path.is_symlink():
+        if folder.exists:
             raise folder.taken()
         aside = cls(folder.path.with_name(f".{name}.{secrets.token_hex(8)}.part"))
         try:
@@ -134,6 +134,24 @@ class RunFolder:
         finally:
             shutil.rmtree(aside.path, ignore_errors=True)
         return folder
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything of this name is there."""
+        return self.path.exists() or self.path.is_symlink()
+
+    def check_place(self) -> None:
+        """Raise PlaceError where this folder could not be made; nothing is written."""
+        place = self.path.absolute().parent
+        try:
+            while not place.exists():
+                place = place.parent
+            if not place.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, f"{place} is a file")
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, f"{place} cannot be written to")
+        except OSError as error:
+            raise _no_place(self.path, error) from None
 
     def taken(self) -> RunExistsError:
         """Return the refusal of this folder's name for a new run."""

@@ -9,9 +9,9 @@ own where whoever tells it may have to tell it again. By kind it adds
   {name: [old, new]}, how ("live", "rebuilt" or None), and to_day, to_epoch or branch
 - refused: request, reason
 - effect: request, by, of_day, metric, before, after, expected
-- advice: rule, suggests, changes, evidence
+- advice: rule, suggests, changes, evidence, done (whether it was done at once; absent in older records)
 - day: metrics, hyperparameters (in force at its end), checkpoint (relative path), bytes, seconds
-- verdict: text
+- verdict: text, and the rule where it is the sitter's
 
 A rollback begins a new stretch, whose number its ``applied`` entry and the epochs after it carry.
 What an earlier stretch trained beyond the point of return is abandoned: kept, but no longer what

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, cast
 
+from orchestrator.config.directions import direction_of
 from orchestrator.domains import Space
-from orchestrator.records.best import Mode, best_epoch
+from orchestrator.records.best import Mode, Score, best_score
 from orchestrator.records.extensions import extensions_in, group_differences, in_order, last_winner
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
@@ -47,7 +48,7 @@ class RunRecords:
     @property
     def mode(self) -> Mode:
         """Whether more or less of the metric is better: max or min."""
-        return cast(Mode, self.experiment.get("mode", "max"))
+        return cast(Mode, self.experiment.get("mode") or direction_of(self.metric) or "max")
 
     @cached_property
     def space(self) -> Space | None:
@@ -155,6 +156,11 @@ class RunRecords:
 
         None where it has no finite one. What a branch shares is its parent's.
         """
+        score = self.score_of(trial)
+        return None if score is None else (score.epoch, score.value)
+
+    def score_of(self, trial: str) -> Score | None:
+        """Return the score of the epoch that ``best_of`` names, by which trials are ranked."""
         return self._best_by_trial.get(trial)
 
     def trial(self, name: str) -> TrialRecord | None:
@@ -164,13 +170,13 @@ class RunRecords:
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
         """The trials of the newest group, best first and without a finite value last; then older groups'."""
-        return in_order(self.trials, self.best_of, self.mode)
+        return in_order(self.trials, self.score_of)
 
     @property
     def contenders(self) -> tuple[TrialRecord, ...]:
         """The trials of the newest group that have a finite value, best first."""
         newest = (trial for trial in self.ranked if trial.group == self.group)
-        return tuple(trial for trial in newest if self.best_of(trial.trial) is not None)
+        return tuple(trial for trial in newest if self.score_of(trial.trial))
 
     @property
     def _last_time(self) -> str | None:
@@ -217,9 +223,9 @@ class RunRecords:
         return [line for line in shared if line["epoch"] <= origin["epoch"]]
 
     @cached_property
-    def _best_by_trial(self) -> dict[str, tuple[int, float]]:
+    def _best_by_trial(self) -> dict[str, Score]:
         found = {
-            trial: best_epoch(lines.epochs, self.metric, self.mode)
+            trial: best_score(lines.epochs, self.metric, self.mode)
             for trial, lines in self._lines_by_trial.items()
         }
         return {trial: best for trial, best in found.items() if best is not None}

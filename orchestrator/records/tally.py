@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.records.best import Mode, is_better
+from orchestrator.records.best import Mode, Score, score_of
 from orchestrator.records.driver import Pulse, now
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ class Tally:
         self.pulse = Pulse(since=time, progressed=time)
         self._metric = "val_accuracy"
         self._mode: Mode = "max"
+        self._best: Score | None = None
         self._trials: set[str] = set()
         self._open: set[str] = set()
         self._waiting: set[str] = set()
@@ -38,14 +39,14 @@ class Tally:
         ended = {t.trial for t in before.trials if t.ending not in (None, "interrupted")}
         over = ended - set(waiting)  # a finished one may go on
         self._trials = {trial.trial for trial in before.trials}
-        best = before.best_of(before.ranked[0].trial) if before.ranked else None
+        self._best = before.score_of(before.ranked[0].trial) if before.ranked else None
         self.pulse = replace(
             self.pulse,
             trials=len(over) + trials,
             trials_done=len(over),
             epochs=len(before.epochs),
-            best=best[1] if best else None,
-            best_trial=before.ranked[0].trial if best else None,
+            best=self._best.value if self._best else None,
+            best_trial=before.ranked[0].trial if self._best else None,
             slowest_epoch=max((_seconds(row) for row in before.epochs), default=0.0),
         )
 
@@ -59,11 +60,12 @@ class Tally:
         """Note finished epochs."""
         pulse = self.pulse
         for row in rows:
-            value = row["metrics"].get(self._metric)
+            score = score_of(row, self._metric, self._mode)
             slowest = max(pulse.slowest_epoch, _seconds(row))
             pulse = replace(pulse, epochs=pulse.epochs + 1, slowest_epoch=slowest)
-            if isinstance(value, float | int) and is_better(float(value), pulse.best, self._mode):
-                pulse = replace(pulse, best=float(value), best_trial=row["trial"])
+            if score is not None and score.beats(self._best):
+                self._best = score
+                pulse = replace(pulse, best=score.value, best_trial=row["trial"])
         self.pulse = pulse
         self._progress()
 

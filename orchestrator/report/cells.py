@@ -55,9 +55,16 @@ def shown_name(hyperparameter: str) -> str:
     return hyperparameter
 
 
+def chosen(value: Any) -> str:
+    """Return a hyperparameter's value in a sentence, where an empty place would be none."""
+    return cell(value) or "none"
+
+
 def assignments(hyperparameters: Mapping[str, Any]) -> str:
     """Return hyperparameters as ``learning_rate 0.01, momentum 0.95, 1-momentum 0.05``."""
-    return ", ".join(f"{shown_name(name)} {cell(value)}" for name, value in hyperparameters.items())
+    return ", ".join(
+        f"{shown_name(name)} {chosen(value)}" for name, value in hyperparameters.items()
+    )
 
 
 def brief(hyperparameters: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ def best(row: Row) -> float | None:
 
 
 def best_epoch(row: Row) -> int | None:
-    """Epoch of the best value; the first one on ties."""
+    """Epoch of the best value; on ties the one of the lower validation loss, then the first."""
     found = row.records.best_of(row.trial.trial)
     return found[0] if found else None
 
@@ -67,7 +67,7 @@ def seconds(row: Row) -> float | None:
 
 
 def stopped_by(row: Row) -> str | None:
-    """Who stopped the trial, at which epoch, with what value against what cutoff (= where a tie came late)."""
+    """Who stopped the trial, at which epoch, with what value against what cutoff (= where a tie was lost)."""
     stop = row.trial.stopped_by
     if not stop:
         return None

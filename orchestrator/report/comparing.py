@@ -14,7 +14,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.records import RunRecords, TrialRecord
+from orchestrator.records import RunRecords, Score, TrialRecord
 from orchestrator.report.cells import number, shown_name
 from orchestrator.report.frames import by_column, to_frame
 from orchestrator.report.tables import score, winning_trial
@@ -68,11 +68,11 @@ def _rows(runs: Iterable[RunRecords]) -> list[dict[str, Any]]:
     """Return every row, each set against the best one that was judged by the same metric."""
     pairs = [(row, records) for records in runs for row in _of_run(records)]
     leaders: dict[tuple[str, str], tuple[dict[str, Any], RunRecords]] = {}
+    best: dict[tuple[str, str], Score] = {}
     for row, records in pairs:
-        goal = (records.metric, records.mode)
-        leader = leaders.get(goal)
-        if row["best"] is not None and (leader is None or _gain(row, leader[0], records) > 0):
-            leaders[goal] = (row, records)
+        goal, score = (records.metric, records.mode), row.pop("score")
+        if score is not None and score.beats(best.get(goal)):
+            best[goal], leaders[goal] = score, (row, records)
     for row, records in pairs:
         leader = leaders.get((records.metric, records.mode))
         if leader is None or row["best"] is None:
@@ -101,7 +101,7 @@ def _of_run(records: RunRecords) -> Iterator[dict[str, Any]]:
 
 
 def _row(records: RunRecords, shown: str, trial: TrialRecord | None) -> dict[str, Any]:
-    best = records.best_of(trial.trial) if trial else None
+    score_now = records.score_of(trial.trial) if trial else None
     winner = records.winner or {}
     judged = trial is not None and winner.get("trial") == trial.trial
     trials, epochs, seconds = _effort(records, trial)
@@ -111,7 +111,8 @@ def _row(records: RunRecords, shown: str, trial: TrialRecord | None) -> dict[str
         "trials": trials,
         "epochs": epochs,
         "metric": records.metric,
-        "best": best[1] if best else None,
+        "score": score_now,
+        "best": score_now.value if score_now else None,
         "behind": None,
         "noise": None,
         "test": score(winner.get("test") or {}, records.metric) if judged else None,

@@ -24,9 +24,9 @@ def days_table(records: RunRecords, trial: str) -> pd.DataFrame:
 
     Columns: day, state ("abandoned" by a rollback, "today" while it lasts, else empty), epoch at
     its end, the metric and its change since the day before, ``changed`` (hyperparameters, old ->
-    new) and ``done`` (by whom) during the day, the other metrics, every hyperparameter in force at
-    its end, seconds, checkpoint and its bytes (empty where it is not kept). A branch's begin with
-    its parent's days up to the fork.
+    new) and ``done`` (by whom, and what the sitter only advised) during the day, the other metrics,
+    every hyperparameter in force at its end, seconds, checkpoint and its bytes (empty where it is
+    not kept). A branch's begin with its parent's days up to the fork.
     """
     rows = list(_rows(records, trial))
     frame = to_frame(by_column(rows) or {name: [] for name in _columns(records)})
@@ -117,8 +117,9 @@ def _done(entries: list[Entry], asked: Mapping[str, Entry]) -> tuple[str, str]:
             case "refused":
                 what = request_words(request) if request else "a request"
                 deeds.append(f"refused: {what}")
-            case "advice":
-                deeds.append(f"sitter advised: {entry.get('rule')}")
+            case "advice" if not entry.get("done"):  # what was done has an entry of its own
+                note = " (not done)" if entry.get("done") is False else ""
+                deeds.append(f"sitter advised: {entry.get('rule')}{note}")
     return "; ".join(changed), "; ".join(deeds)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from orchestrator.report.cells import cell, clock, number, printable, shown_name
+from orchestrator.report.cells import cell, chosen, clock, number, printable, shown_name
 
 Entry = Mapping[str, Any]
+
+RATE_TEST = "learning_rate_test"
+_CAUSES = {"schedule": "the schedule", RATE_TEST: "the learning-rate test"}
 
 
 class Narrator:
@@ -57,7 +60,7 @@ class Narrator:
         return f"{text} {_value(entry['before'])} -> {_value(entry.get('after'))}{trend}"
 
     def _advice(self, entry: Entry) -> str:
-        return f"sitter, {entry.get('rule')}: {_suggestion(entry)}{_changes_after(': ', entry)}"
+        return _advice_words(entry)
 
     def _day(self, entry: Entry) -> str:
         before = self._days.get((entry["trial"], int(entry["day"]) - 1), {})
@@ -79,8 +82,8 @@ class Narrator:
         by = str(entry.get("by") or "")
         if by.startswith("sitter:"):
             return f" (the sitter, {by.removeprefix('sitter:')})"
-        if by == "schedule":
-            return " (the schedule)"
+        if by in _CAUSES:
+            return f" ({_CAUSES[by]})"
         who = asked.get("who") or (by if "@" in by else "")
         return f" (asked by {who})" if who else ""
 
@@ -100,7 +103,7 @@ def request_words(asked: Entry) -> str:
     """Return what was asked for, shortly: ``set learning_rate 0.01``."""
     arguments = asked.get("arguments") or {}
     changes = ", ".join(
-        f"{shown_name(name)} {cell(value)}"
+        f"{shown_name(name)} {chosen(value)}"
         for name, value in (arguments.get("changes") or {}).items()
     )
     match asked.get("action"):
@@ -130,6 +133,7 @@ def deed(entry: Entry) -> str:
             how = f" ({entry['how']})" if entry.get("how") else ""
             return f"{_changes_after('', entry) or 'nothing changed'}{how}"
     done = {"pause": "paused", "continue": "went on", "stop": "stopped", "note": "noted"}
+    done["branch_and_compare"] = "tried branches and kept the best"
     action = str(entry.get("action"))
     return done.get(action, action) + _changes_after(": ", entry)
 
@@ -162,7 +166,7 @@ def _place(facts: Mapping[str, Any]) -> str:
 def _changes_after(text: str, entry: Entry) -> str:
     changes = entry.get("changes") or {}
     told = [
-        f"{shown_name(name)} {cell(old)} -> {cell(new)}" for name, (old, new) in changes.items()
+        f"{shown_name(name)} {chosen(old)} -> {chosen(new)}" for name, (old, new) in changes.items()
     ]
     return text + ", ".join(told) if told else ""
 
@@ -174,14 +178,19 @@ def _why(entry: Entry) -> str:
 def _other_cause(by: str) -> str:
     if by.startswith("sitter:"):
         return f"the sitter's change ({by.removeprefix('sitter:')})"
-    return "the schedule's change" if by == "schedule" else "the change"
+    return f"{_CAUSES[by]}'s change" if by in _CAUSES else "the change"
 
 
 def _value(value: Any) -> str:
     return "?" if value is None else cell(value) or "NaN"
 
 
-def _suggestion(entry: Mapping[str, Any]) -> str:
-    """Return what was suggested, without the full stop that a colon would follow."""
-    said = str(entry.get("suggests", ""))
-    return said.removesuffix(".") if entry.get("changes") else said
+def _advice_words(advice: Entry) -> str:
+    """Return what the sitter said, so that advice cannot be taken for a deed: what is done has an entry of its own."""
+    rule, done = str(advice.get("rule")), advice.get("done")
+    who = "learning-rate test" if rule == RATE_TEST else f"sitter, {rule}"
+    said = str(advice.get("suggests", "")).removesuffix(".")
+    if rule == RATE_TEST and not advice.get("changes"):
+        return f"{who}: {said}"
+    verb = "acts" if done else "advises"
+    return f"{who}, {verb}: {said}" + ("; nothing was changed" if done is False else "")

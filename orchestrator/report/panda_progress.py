@@ -48,11 +48,15 @@ class WatchedTrial:
 
     @property
     def advice(self) -> str:
-        """The sitter's last word, with the day it was said on; nothing where it said none."""
+        """The sitter's last word, with the day it was said on and what became of it; nothing where it said none."""
         said = [entry for entry in self.journal if entry["kind"] == "advice"]
         if not said:
             return ""
-        return f"{said[-1].get('suggests', '')} ({said[-1].get('rule')}, day {said[-1]['day']})"
+        last = said[-1]
+        done = last.get("done")
+        became = "" if done is not False else "; not done"
+        verb = "acted" if done else "advises"
+        return f"{verb} ({last.get('rule')}, day {last['day']}{became}): {last.get('suggests', '')}"
 
 
 @dataclass

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.records import Mode, TrialEnd, is_better
+from orchestrator.records import Mode, Score, TrialEnd, score_of
 from orchestrator.report.cells import brief, clock, number
 
 
@@ -27,9 +27,18 @@ class Best:
     """The best value so far, and where it was reached."""
 
     trial: str
-    epoch: int
-    value: float
+    score: Score
     hyperparameters: Mapping[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch it was reached in."""
+        return self.score.epoch
+
+    @property
+    def value(self) -> float:
+        """The metric then."""
+        return self.score.value
 
 
 @dataclass
@@ -73,12 +82,12 @@ class Progress:
         self.epochs_done += 1
         trial = self.running.setdefault(row["trial"], RunningTrial({}))
         value = row["metrics"].get(self.metric)
-        value = math.nan if value is None else float(value)
-        trial.curve.append(value)
+        trial.curve.append(math.nan if value is None else float(value))
         trial.epoch = row["epoch"]
-        if not is_better(value, self.best.value if self.best else None, self.mode):
+        score = score_of(row, self.metric, self.mode)
+        if score is None or not score.beats(self.best.score if self.best else None):
             return False
-        self.best = Best(row["trial"], row["epoch"], value, trial.hyperparameters)
+        self.best = Best(row["trial"], score, trial.hyperparameters)
         return True
 
     def trial_ended(self, end: TrialEnd) -> None:

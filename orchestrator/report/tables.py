@@ -90,6 +90,7 @@ def draws_table(space: Space, draws: Sequence[Mapping[str, Any]]) -> pd.DataFram
     varied = [
         shown_name(name) for name, domain in space.domains.items() if not isinstance(domain, Fixed)
     ]
+    varied = varied or [shown_name(name) for name in space.names]
     frame.attrs["importance"] = ["trial", *varied, *(f"1-{name}" for name in varied)]
     return frame
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.records import RunRecords
+from orchestrator.records.ending import why_ended
 from orchestrator.redaction import redact
 from orchestrator.report.cells import assignments, clock, minute, number, printable
 from orchestrator.report.edges import edge_hints
@@ -18,10 +19,10 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return the winner, its scores and hyperparameters, and hints about the space's edges."""
     groups = group_lines(records, width)
     name = winning_trial(records)
+    lines = [*groups, *ended_lines(records, width)]
     if name is None:
         which = f"no trial of group {records.group}" if groups else "no trial"
-        return [*groups, f"No winner: {which} has a finite {records.metric}."]
-    lines = groups
+        return [*lines, f"No winner: {which} has a finite {records.metric}."]
     lines += _declared(records, records.winner) if records.winner else _best_so_far(records, name)
     trial = records.trial(name)
     if trial is not None:
@@ -31,6 +32,20 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
         lines += _wrapped(text, width)
     for hint in edge_hints(records):
         lines += textwrap.wrap(f"Hint: {hint}.", width, subsequent_indent="  ")
+    return lines
+
+
+def ended_lines(records: RunRecords, width: int = 80) -> list[str]:
+    """Return why a babysat model ended before its days were over, and each of its branches that did."""
+    if records.experiment.get("strategy") != "panda":
+        return []
+    lines = []
+    for trial in records.trials:
+        why = printable(why_ended(records, trial))
+        if why:
+            name = f"Branch {trial.trial}: " if trial.is_branch else ""
+            text = f"{name}{why}" if name else f"{why[0].upper()}{why[1:]}"
+            lines += textwrap.wrap(redact(text), width, subsequent_indent="  ")
     return lines
 
 
@@ -67,7 +82,23 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
         counts = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
         lines.append(f"  trials: {counts}")
     lines += [line for extension in records.extensions for line in _extended(extension, width)]
+    lines += _sitter(records, width)
     return [*lines, *_failures(records, width), *winner_lines(records, width)]
+
+
+def _sitter(records: RunRecords, width: int) -> list[str]:
+    """Return what a babysat run's sitter did, and apart from it what it only advised."""
+    did: Counter[str] = Counter()
+    advised: Counter[str] = Counter()
+    for entry in records.journal:
+        if entry["kind"] == "advice":
+            (did if entry.get("done") else advised)[str(entry.get("rule"))] += 1
+    parts = [
+        f"{what}: {', '.join(f'{rule} {count}' for rule, count in counts.most_common())}"
+        for what, counts in (("acted on", did), ("only advised", advised))
+        if counts
+    ]
+    return _wrapped(f"sitter {'; '.join(parts)}", width) if parts else []
 
 
 def _extended(extension: Mapping[str, Any], width: int) -> list[str]:
@@ -80,9 +111,11 @@ def _extended(extension: Mapping[str, Any], width: int) -> list[str]:
 
 
 def _standing(records: RunRecords, width: int) -> list[str]:
-    """Return since when a run that is not finished stands as it does, and why."""
+    """Return since when a run that is not finished stands as it does, and why; of a finished one why it ended early."""
     stands = records.standing
-    if stands.state == "finished" or stands.since is None:
+    if stands.state == "finished":
+        return _wrapped(f"ended early, {printable(stands.why)}", width) if stands.why else []
+    if stands.since is None:
         return []
     why = f": {printable(stands.why)}" if stands.why else ""
     return _wrapped(f"{stands.state} since {minute(stands.since)}{why}", width)

@@ -5,6 +5,6 @@ To add one: a module here with typed options in ``orchestrator.config.options``,
 
 from orchestrator.schedulers.decision import Decision, Scheduler
 from orchestrator.schedulers.passed import PassedBefore
-from orchestrator.schedulers.registry import make_scheduler, replay
+from orchestrator.schedulers.registry import make_scheduler, replay, report_row
 
-__all__ = ["Decision", "PassedBefore", "Scheduler", "make_scheduler", "replay"]
+__all__ = ["Decision", "PassedBefore", "Scheduler", "make_scheduler", "replay", "report_row"]

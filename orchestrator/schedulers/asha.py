@@ -6,7 +6,7 @@ import math
 from bisect import bisect_right, insort
 from typing import Any
 
-from orchestrator.schedulers.decision import CONTINUE, Decision, reported, score
+from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Decision, Ties, reported, score
 
 
 def rung_epochs(grace_epochs: int, reduction_factor: float, epochs: int) -> tuple[int, ...]:
@@ -28,8 +28,8 @@ class Asha:
     """Lets a trial pass a rung while it is among the best ``1/reduction_factor`` of all that came there.
 
     A trial passes if its rank among the n values seen at the rung, its own included, is at most
-    ``max(1, floor(n / reduction_factor))``. Ties rank behind those who came first, so a crowd of
-    trials stuck at chance does not carry each other upward. What is not finite never passes.
+    ``max(1, floor(n / reduction_factor))``. Those who tie in all that decides (``Score``) rank behind those who came
+    first, so a crowd of trials stuck at chance does not carry each other upward. What is not finite never passes.
     """
 
     name = "asha"
@@ -38,27 +38,27 @@ class Asha:
         self._milestones = rungs
         self._reduction_factor = reduction_factor
         self._mode = mode
-        self.rungs: dict[int, dict[str, float]] = {epoch: {} for epoch in rungs}
-        self._sorted: dict[int, list[float]] = {epoch: [] for epoch in rungs}
+        self.rungs: dict[int, dict[str, tuple[float, ...]]] = {epoch: {} for epoch in rungs}
+        self._sorted: dict[int, list[tuple[float, ...]]] = {epoch: [] for epoch in rungs}
 
     @property
     def milestones(self) -> tuple[int, ...]:
         """Return the rungs' epochs, ascending."""
         return self._milestones
 
-    def report(self, trial: str, epoch: int, value: Any) -> Decision:
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
         """Place ``value`` in the rung of ``epoch`` (a no-op between rungs or the second time) and decide."""
         rung = self.rungs.get(epoch)
         if rung is None or trial in rung:
             return CONTINUE
-        mine = score(value, self._mode)
+        mine = (-score(value, self._mode), *ties)
         rung[trial] = mine
         best_first = self._sorted[epoch]
-        insort(best_first, -mine)
+        insort(best_first, mine)
         passing = max(1, math.floor(len(best_first) / self._reduction_factor))
-        as_good_or_better = bisect_right(best_first, -mine)
-        cutoff = -best_first[passing - 1]
-        stop = mine == -math.inf or as_good_or_better > passing
+        as_good_or_better = bisect_right(best_first, mine)
+        cutoff = -best_first[passing - 1][0]
+        stop = mine[0] == math.inf or as_good_or_better > passing
         return Decision(stop, reported(cutoff, self._mode))
 
     def review(self, epoch: int) -> dict[str, Decision]:
@@ -66,10 +66,10 @@ class Asha:
         rung = self.rungs.get(epoch)
         if not rung:
             return {}
-        best_first = sorted(rung, key=lambda trial: -rung[trial])
+        best_first = sorted(rung, key=lambda trial: rung[trial])
         passing = max(1, math.floor(len(rung) / self._reduction_factor))
-        cutoff = reported(rung[best_first[passing - 1]], self._mode)
+        cutoff = reported(-rung[best_first[passing - 1]][0], self._mode)
         return {
-            trial: Decision(rank >= passing or rung[trial] == -math.inf, cutoff)
+            trial: Decision(rank >= passing or rung[trial][0] == math.inf, cutoff)
             for rank, trial in enumerate(best_first)
         }

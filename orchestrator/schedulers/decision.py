@@ -18,6 +18,10 @@ class Decision:
 
 CONTINUE = Decision(stop=False)
 
+Ties = tuple[float, float]
+"""What decides between equal values of a metric, as ``Score.ties`` has it."""
+UNKNOWN: Ties = (math.inf, math.inf)
+
 
 class Scheduler(Protocol):
     """Decides after an epoch whether a trial goes on."""
@@ -30,8 +34,8 @@ class Scheduler(Protocol):
     def milestones(self) -> tuple[int, ...]:
         """Return the epochs at which a decision is made, ascending; a trial must report at each of them."""
 
-    def report(self, trial: str, epoch: int, value: Any) -> Decision:
-        """Take one trial's metric after one epoch and decide."""
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
+        """Take one trial's metric after one epoch and decide; ``ties`` decide between equal values, less is better."""
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Decide about every trial that reported ``epoch``, in whatever order, with all that is known by now."""

@@ -6,7 +6,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.schedulers.decision import CONTINUE, Decision, reported, score
+from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Decision, Ties, reported, score
 
 NONE = float("-inf")
 """The score of what is no finite number."""
@@ -33,7 +33,7 @@ class MedianStopping:
         """Return every epoch from the grace period on."""
         return self._milestones
 
-    def report(self, trial: str, epoch: int, value: Any) -> Decision:
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
         """Remember the value; from the grace period on, compare the trial's best with the others' averages."""
         curve = self._curves.setdefault(trial, _Curve())
         if epoch in curve.scores:

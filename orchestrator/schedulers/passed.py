@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.schedulers.decision import Decision, Scheduler
+from orchestrator.schedulers.decision import UNKNOWN, Decision, Scheduler, Ties
 
 
 class PassedBefore:
@@ -32,9 +32,9 @@ class PassedBefore:
         """Return the scheduler's."""
         return self._scheduler.milestones
 
-    def report(self, trial: str, epoch: int, value: Any) -> Decision:
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
         """Tell the scheduler; pass its decision on where it is news."""
-        decision = self._scheduler.report(trial, epoch, value)
+        decision = self._scheduler.report(trial, epoch, value, ties)
         stopped_at, stop = self._stops.get(trial, (None, decision))
         if epoch == stopped_at:
             return stop

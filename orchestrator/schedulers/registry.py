@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.config.options import AshaOptions, MedianOptions, NoSchedulerOptions
+from orchestrator.records import score_of
 from orchestrator.schedulers.asha import Asha, rung_epochs
-from orchestrator.schedulers.decision import CONTINUE, Decision, Scheduler
+from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Decision, Scheduler, Ties
 from orchestrator.schedulers.median import MedianStopping
 
 SchedulerOptions = AshaOptions | MedianOptions | NoSchedulerOptions
@@ -19,13 +20,21 @@ class _EveryTrialFinishes:
     name = "none"
     milestones: tuple[int, ...] = ()
 
-    def report(self, trial: str, epoch: int, value: Any) -> Decision:
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
         """Let the trial go on."""
         return CONTINUE
 
     def review(self, epoch: int) -> dict[str, Decision]:
         """Let every trial go on."""
         return {}
+
+
+def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:
+    """Show a scheduler a row of ``epochs.jsonl``, just trained or read again; return its decision."""
+    score = score_of(row, metric, "max")  # the scheduler has a direction of its own
+    if score is None:
+        return scheduler.report(row["trial"], int(row["epoch"]), None)
+    return scheduler.report(row["trial"], score.epoch, score.value, score.ties)
 
 
 def make_scheduler(options: SchedulerOptions, epochs: int, mode: str) -> Scheduler:
@@ -43,5 +52,5 @@ def make_scheduler(options: SchedulerOptions, epochs: int, mode: str) -> Schedul
 def replay(scheduler: Scheduler, rows: Iterable[Mapping[str, Any]], metric: str) -> Scheduler:
     """Feed recorded epochs to a new scheduler in their order: its rungs are a pure function of the records."""
     for row in rows:
-        scheduler.report(row["trial"], row["epoch"], row["metrics"].get(metric))
+        report_row(scheduler, row, metric)
     return scheduler

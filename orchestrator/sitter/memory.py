@@ -60,9 +60,9 @@ class Memory:
 
     @property
     def best_day(self) -> DaySeen | None:
-        """The day with the best score, the first of several; None where none has a score."""
+        """The day with the best score, of several that with the lowest validation loss, then the first."""
         scored = [day for day in self.days if day.score is not None]
-        return max(scored, key=_score, default=None)
+        return min(scored, key=_rank, default=None)
 
     @property
     def last_good_day(self) -> int:
@@ -77,8 +77,10 @@ class Memory:
         return good[-1] if good else 0
 
 
-def _score(day: DaySeen) -> float:
-    return -math.inf if day.score is None else day.score
+def _rank(day: DaySeen) -> tuple[float, float, int]:
+    """Return what sorts the best day first, by the same rule as epochs (``records.best``)."""
+    score = -math.inf if day.score is None else day.score
+    return (-score, math.inf if day.val_loss is None else day.val_loss, day.day)
 
 
 def to_plain(memory: Memory) -> dict[str, Any]:

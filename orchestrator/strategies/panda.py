@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.config import Experiment
+from orchestrator.config.panda_options import ScheduledChange
 from orchestrator.domains import Space
 from orchestrator.searchers.random import trial_seed
 from orchestrator.strategies.plan import Nursery, Plan, TrialSpec, plan_of
@@ -22,11 +23,17 @@ class Ancestor:
     origin: Mapping[str, Any]
 
 
+def in_order(schedule: Sequence[ScheduledChange]) -> list[ScheduledChange]:
+    """Return scheduled changes as they happen, those of one epoch as they are written."""
+    return sorted(schedule, key=lambda change: change.epoch)
+
+
 def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
     """Plan one babysat trial, from the file's ``start`` or from an ancestor's weights.
 
     A panda's length is its days: ``epochs`` is their sum where a day is counted in epochs, and else the
-    experiment's, for the decay schedules that look ahead.
+    experiment's, for the decay schedules that look ahead. A learning rate that the file names is the one it starts
+    with, whatever a test of it finds, unless the sitter may act.
     """
     options = experiment.panda
     if options is None:
@@ -45,7 +52,8 @@ def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None
         sitter=options.sitter,
         learning_rate_test=options.learning_rate_test,
         keep_days=options.keep_days,
-        schedule=tuple((change.epoch, dict(change.set)) for change in options.schedule),
+        schedule=tuple((change.epoch, dict(change.set)) for change in in_order(options.schedule)),
+        uses_tested_rate=options.sitter.mode == "act" or "learning_rate" not in options.start,
     )
     return plan_of(
         experiment, (spec,), space, epochs=nursery.epochs or experiment.epochs, nursery=nursery

@@ -11,6 +11,7 @@ from orchestrator.config.options import NoSchedulerOptions
 from orchestrator.config.sitter_options import SitterOptions
 from orchestrator.config.span import Span
 from orchestrator.domains import Space
+from orchestrator.errors import ExperimentFileError
 from orchestrator.records import Mode
 from orchestrator.schedulers.registry import SchedulerOptions
 
@@ -40,6 +41,7 @@ class Nursery:
     """How a plan's trials are babysat: their days, who watches, and what is changed when.
 
     ``schedule`` holds (finished epochs, changes), ascending; ``keep_days`` None keeps every day's end.
+    ``uses_tested_rate`` says whether day 1 starts with the rate that the learning-rate test finds.
     """
 
     day: Span
@@ -48,6 +50,7 @@ class Nursery:
     learning_rate_test: bool
     keep_days: int | None
     schedule: tuple[tuple[int, Mapping[str, Any]], ...] = ()
+    uses_tested_rate: bool = True
 
     @property
     def epochs(self) -> int | None:
@@ -96,7 +99,7 @@ def plan_of(
         "space": space,
         "epochs": experiment.epochs,
         "metric": experiment.metric,
-        "mode": experiment.mode,
+        "mode": _known_direction(experiment),
         "scheduler": NoSchedulerOptions(),
         "max_concurrent_trials": None,
         "cpus_per_trial": experiment.resources.cpu,
@@ -107,3 +110,13 @@ def plan_of(
         "recalibrate_every_validation": experiment.recalibrate_batch_norm == "every_validation",
     }
     return Plan(**common | more)
+
+
+def _known_direction(experiment: Experiment) -> Mode:
+    """Return whether a high metric is good, or a low one. Raises ExperimentFileError where nobody knows."""
+    if experiment.direction is None:
+        good = (
+            f"expected max or min, since which of them is good is not known of {experiment.metric}"
+        )
+        raise ExperimentFileError(f"mode: {good}. Received: nothing. Write mode: max or mode: min.")
+    return experiment.direction

@@ -14,11 +14,11 @@ from orchestrator.training.learner import (
     Part,
     SplitName,
     Tensors,
-    cross_entropies,
     index_batches,
+    losses_by_row,
 )
 from orchestrator.training.pace import Pace
-from orchestrator.training.program import EVALUATION_BATCH, Program, arrays_of, assign_all
+from orchestrator.training.program import EVALUATION_BATCH, Program, arrays_of, assign_all, rows_of
 
 
 class CompiledLearner:
@@ -29,18 +29,18 @@ class CompiledLearner:
     def __init__(self, compiled: Compiled, tensors: Tensors, asked_momentum: float) -> None:
         self.compiled = compiled
         self._tensors = tensors
-        self.program = Program(compiled, *tensors.of("train", compiled.one_hot), asked_momentum)
+        self.program = Program(compiled, tensors.of("train", compiled.labels), asked_momentum)
         self.batch_norm = self.program.batch_norm
         self._pace = Pace()
 
     def train(self, epoch: Epoch, done: int = 0) -> Part:
         """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
-        x, y = self._tensors.of("train", self.compiled.one_hot)
+        data = self._tensors.of("train", self.compiled.labels)
         size = epoch.batch_size
         order = self._tensors.order(epoch)
         rows = order[done * size : (done + self._pace.steps(size)) * size]
         began = time.perf_counter()
-        metrics = self.program.train(x, y, rows, size, goes_on=done > 0)
+        metrics = self.program.train(data, rows, size, goes_on=done > 0)
         steps = -(-len(rows) // size)
         self._pace.note(size, steps, time.perf_counter() - began)
         done += steps
@@ -52,8 +52,8 @@ class CompiledLearner:
 
     def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
         """Give metrics what they had accumulated. Some of them exist only once the program is traced."""
-        x, y = self._tensors.of("train", self.compiled.one_hot)
-        self.program.train(x, y, np.zeros(0, np.int32), 1)
+        data = self._tensors.of("train", self.compiled.labels)
+        self.program.train(data, np.zeros(0, np.int32), 1)
         assign_all(self.compiled.model.metrics_variables, accumulated)
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
@@ -62,20 +62,21 @@ class CompiledLearner:
 
     def train_on(self, batch: Any) -> float:
         """Train on one batch; return its loss before the step."""
-        x, y = self._tensors.of("train", self.compiled.one_hot)
-        return self.program.train(x, y, batch, len(batch))["loss"]
+        data = self._tensors.of("train", self.compiled.labels)
+        return self.program.train(data, batch, len(batch))["loss"]
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
-        return self.program.evaluate(*self._tensors.of(split, self.compiled.one_hot))
+        return self.program.evaluate(self._tensors.of(split, self.compiled.labels))
 
     def row_losses(self, split: SplitName) -> list[float]:
-        """Return the cross-entropy of each row of a split, in its order."""
-        x, y = self._tensors.of(split, one_hot=False)
-        steps = range(0, int(x.shape[0]), EVALUATION_BATCH)
-        batches = ((x[at : at + EVALUATION_BATCH], y[at : at + EVALUATION_BATCH]) for at in steps)
-        return cross_entropies(self.compiled.model, batches)
+        """Return the loss of each row of a split, in its order; the loss of all where no row's is known."""
+        data = self._tensors.of(split, self.compiled.labels)
+        steps = range(0, len(data[1]), EVALUATION_BATCH)
+        batches = (rows_of(data, slice(at, at + EVALUATION_BATCH)) for at in steps)
+        found = losses_by_row(self.compiled, batches)
+        return [self.evaluate(split)["loss"]] if found is None else found
 
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows."""
-        self.program.recalibrate(self._tensors.of("train", self.compiled.one_hot)[0])
+        self.program.recalibrate(self._tensors.of("train", self.compiled.labels)[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from orchestrator.catalog import CallableReference, UsersCode, source_files
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.hyperparameters import RecordedHyperparameters
+from orchestrator.training.metrics import MeanAbsoluteError, RSquared
 from orchestrator.training.optimizers import (
     LiveOptimizer,
     decays_weights,
@@ -26,6 +27,9 @@ from orchestrator.training.optimizers import (
     on_one_replica,
     stock_optimizer,
 )
+from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal
+
+RowLoss = Callable[[Any, Any], Any]
 
 BATCH_NORM_MOMENTUM = 0.9 + 2**-24
 """What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable.
@@ -46,28 +50,39 @@ class Built:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A compiled model; ``optimizer`` is None where the user's builder compiled it."""
+    """A compiled model; ``optimizer`` is None where the user's builder compiled it.
+
+    ``labels`` is the form of labels that its loss takes, ``row_loss`` what that says of each row, None where unknown.
+    """
 
     model: Any
     optimizer: LiveOptimizer | None
-    one_hot: bool
+    labels: LabelForm
+    row_loss: RowLoss | None = None
 
 
 def build_model(
-    reference: CallableReference, hyperparameters: Mapping[str, Any], seed: int, shape: Any
+    reference: CallableReference,
+    hyperparameters: Mapping[str, Any],
+    seed: int,
+    shape: tuple[Any, int],
+    kind: Kind | None = "classification",
 ) -> Built:
-    """Build a model from its seed. ``shape`` is (input_shape, num_classes).
+    """Build a model from its seed. ``shape`` is (input_shape, num_classes), ``kind`` what a bundled model learns.
 
-    Raises TrialError when what the builder returns is no Keras model with one output unit a class.
+    Raises TrialError when what the builder returns is no Keras model.
     """
     input_shape, num_classes = shape
     asked = hyperparameters.get("batch_norm_momentum")
     momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
-    recorded = RecordedHyperparameters({**hyperparameters, "batch_norm_momentum": momentum})
+    values = {**hyperparameters, "batch_norm_momentum": momentum}
+    if reference.kind == "bundled" and kind is not None:
+        values["output_activation"] = OUTPUT_ACTIVATIONS[kind]
+    recorded = RecordedHyperparameters(values)
     set_seed(reference, seed)
     with UsersCode(f"model {reference.text}", str(reference.file)):
-        model = reference.load()(recorded, tuple(input_shape), num_classes)
-        _check(model, reference, shape)
+        model = reference.load()(recorded, input_shape, num_classes)
+        _check(model, reference, input_shape)
     reads = recorded.reads()
     follows = "batch_norm_momentum" in reads
     norms = norm_layers(model)
@@ -100,11 +115,8 @@ def _uses_tensorflow_random(reference: CallableReference) -> bool:
     return not files or any(uses.search(file.read_text("utf-8")) for file in files)
 
 
-def watch_reads(
-    reference: CallableReference, hyperparameters: Mapping[str, Any], shape: Any
-) -> set[str]:
-    """Return the hyperparameters a builder reads for one configuration."""
-    built = build_model(reference, hyperparameters, 0, shape)
+def reads_of(built: Built) -> set[str]:
+    """Return the hyperparameters that a builder read."""
     return {*built.reads, *(() if math.isnan(built.asked_momentum) else ("batch_norm_momentum",))}
 
 
@@ -123,56 +135,90 @@ def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, 
     return structure
 
 
-def compile_live(built: Built, hyperparameters: Mapping[str, Any]) -> Compiled:
+def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> Compiled:
     """Compile with an optimizer whose hyperparameters are live; a model its builder compiled stays as it is."""
     model = built.model
     if built.compiled_by_user:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         on_one_replica(model.optimizer)
-        return Compiled(model, None, one_hot=False)
+        return Compiled(model, None, goal.labels, _own_row_loss(model))
     live = LiveOptimizer(hyperparameters)
     on_one_replica(live.keras)
     live.keras.build(model.trainable_variables)
-    one_hot = _compile(model, live.keras, hyperparameters)
-    return Compiled(model, live, one_hot)
+    return Compiled(model, live, *_compile(model, live.keras, hyperparameters, goal))
 
 
-def compile_stock(built: Built, hyperparameters: Mapping[str, Any]) -> bool:
-    """Compile with Keras's own optimizer, for saving; return whether labels must be one-hot."""
-    if built.compiled_by_user:
-        return False
-    return _compile(built.model, stock_optimizer(hyperparameters), hyperparameters)
+def compile_stock(built: Built, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:
+    """Compile with Keras's own optimizer, for saving."""
+    if not built.compiled_by_user:
+        _compile(built.model, stock_optimizer(hyperparameters), hyperparameters, goal)
 
 
-def _compile(model: Any, optimizer: Any, hyperparameters: Mapping[str, Any]) -> bool:
-    """Compile; the cross-entropy is safe: Keras takes a softmax head's logits, so dJ/dz = ŷ - y for any z."""
+def _compile(
+    model: Any, optimizer: Any, hyperparameters: Mapping[str, Any], goal: LearningGoal
+) -> tuple[LabelForm, RowLoss]:
+    """Compile; return the labels that the loss takes and its value a row.
+
+    The cross-entropy is safe: Keras takes the logits of a softmax or sigmoid head, so dJ/dz = ŷ - y for any z.
+    """
     smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
-    # Metric objects rather than names: their variables exist before the first trace, which TensorFlow would
-    # otherwise do twice.
+    loss, metrics, labels = _objective(goal, smoothing)
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+    return labels, loss.call
+
+
+def _objective(goal: LearningGoal, smoothing: float) -> tuple[Any, list[Any], LabelForm]:
+    """Return a task's loss, its metrics and the labels that both take.
+
+    Metric objects rather than names: their variables exist before the first trace, which TensorFlow would otherwise
+    do twice.
+    """
+    logits = goal.task.from_logits
+    match goal.task.kind:
+        case "binary" | "multilabel":
+            accuracy = keras.metrics.BinaryAccuracy(
+                name="accuracy", threshold=0.0 if logits else 0.5
+            )
+            loss = keras.losses.BinaryCrossentropy(from_logits=logits, label_smoothing=smoothing)
+            return loss, [accuracy], "flag" if goal.task.kind == "binary" else "columns"
+        case "regression":
+            scale = goal.scale if goal.labels == "standardized" else None
+            metrics = [MeanAbsoluteError(scale), RSquared(goal.columns)]
+            return keras.losses.MeanSquaredError(), metrics, goal.labels
     if smoothing:
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)
-        accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    else:
-        loss = keras.losses.SparseCategoricalCrossentropy()
-        accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
-    model.compile(optimizer=optimizer, loss=loss, metrics=[accuracy], jit_compile=False)
-    return bool(smoothing)
+        loss = keras.losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
+        return loss, [keras.metrics.CategoricalAccuracy(name="accuracy")], "one_hot"
+    accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=logits), [accuracy], "codes"
 
 
-def _check(model: Any, reference: CallableReference, shape: Any) -> None:
-    """Refuse what cannot be trained; build a model that waits for its input, so that it has its variables."""
-    input_shape, num_classes = shape
+def _own_row_loss(model: Any) -> RowLoss | None:
+    """Return the loss of each row of a model that its builder compiled with one loss, None for any other."""
+    try:
+        loss = keras.losses.get(model.loss) if isinstance(model.loss, str) else model.loss
+    except (ValueError, AttributeError):
+        return None
+    if not callable(loss) or len(model.outputs if hasattr(model, "outputs") else [None]) != 1:
+        return None
+    found: RowLoss = getattr(loss, "call", loss)
+    return found
+
+
+def _check(model: Any, reference: CallableReference, input_shape: Any) -> None:
+    """Refuse what is no Keras model; build one that waits for its input, so that it has its variables."""
     if not isinstance(model, keras.Model):
         raise TrialError(
             f"model {reference.text}: expected a keras.Model. Received: {type(model).__name__}."
         )
-    output = getattr(model, "output_shape", None) if model.built else None
-    if output is None:
-        output = getattr(model(keras.Input(input_shape)), "shape", None)
-    units = output[-1] if isinstance(output, tuple) and output else None
-    if units != num_classes and not getattr(model, "optimizer", None):
-        raise TrialError(
-            f"model {reference.text}: expected a softmax head with {num_classes} units, one a class."
-            f" Received: output shape {output}."
-        )
+    if not model.built or not model.variables:
+        model(symbolic(input_shape))
+
+
+def symbolic(shape: Any) -> Any:
+    """Return Keras's stand-in for features of a shape, or of a dictionary or tuple of shapes."""
+    if isinstance(shape, Mapping):
+        return {name: symbolic(one) for name, one in shape.items()}
+    if shape and isinstance(shape[0], tuple):
+        return tuple(symbolic(one) for one in shape)
+    return keras.Input(shape)

@@ -42,6 +42,9 @@ SCHEDULES: dict[str, Callable[[float, int, int], float]] = {
 }
 
 
+AT_MOST_1 = frozenset({"exponential", "cosine"})
+"""The schedules whose decay is a share of α: with more than 1, α would fall below 0."""
+
 LOOK_AHEAD = frozenset({"cosine"})
 """The schedules that depend on how many epochs there will be: with more of them the first ones differ too."""
 

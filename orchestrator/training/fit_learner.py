@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from orchestrator.data import StreamedDataset
+from orchestrator.data import StreamedDataset, row_count
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
@@ -21,8 +21,8 @@ from orchestrator.training.learner import (
     Part,
     SplitName,
     Tensors,
-    cross_entropies,
     index_batches,
+    losses_by_row,
 )
 from orchestrator.training.pace import Pace
 from orchestrator.training.program import EVALUATION_BATCH, arrays_of, assign_all, plain
@@ -95,7 +95,7 @@ class FitLearner:
         fit, size = self.compiled.model.fit, epoch.batch_size
         if isinstance(self._dataset, StreamedDataset):
             reading = self._tensors.reading
-            reading.go_to(epoch, done)
+            reading.go_to(epoch, done, self.compiled.labels)
             if steps is not None:
                 # Where fit has to find the end itself, a step without data has counted, in optimizer and generators.
                 steps = max(1, min(steps, -(-self._dataset.train.rows // size) - done))
@@ -104,7 +104,8 @@ class FitLearner:
             return Part(reading.read, _metrics(history) if reading.over else None)
         order = self._tensors.order(epoch)
         rows = order[done * size :][: None if steps is None else steps * size]
-        x, y = self._dataset.train.x[rows], self._labels(self._dataset.train.y[rows])
+        x, y, *weight = keras.tree.map_structure(lambda array: array[rows], self._rows("train"))
+        options |= {"sample_weight": weight[0]} if weight else {}
         history = fit(x, y, batch_size=size, **options)
         done += -(-len(rows) // size)
         return Part(done, _metrics(history) if done * size >= len(order) else None)
@@ -120,42 +121,39 @@ class FitLearner:
         self._accumulated = accumulated
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
-        """Yield (x, y) of training rows for ever."""
+        """Yield (x, y), or (x, y, sample weights), of training rows for ever."""
         if isinstance(self._dataset, StreamedDataset):
             for again in itertools.count(seed):
-                yield from self._dataset.train.batches(batch_size, again)
-        train: Any = self._dataset.train
-        for rows in index_batches(seed, batch_size, train.rows):
-            yield train.x[rows], train.y[rows]
+                yield from self._batches("train", batch_size, again)
+        data = self._rows("train")
+        for rows in index_batches(seed, batch_size, self._dataset.train.rows):
+            yield keras.tree.map_structure(lambda array, rows=rows: array[rows], data)
 
     def train_on(self, batch: Any) -> float:
         """Train on one batch; return its loss before the step."""
-        x, y = batch
         self.compiled.model.reset_metrics()
-        results = self.compiled.model.train_on_batch(x, self._labels(y), return_dict=True)
+        results = self.compiled.model.train_on_batch(*batch, return_dict=True)
         return plain(results)["loss"]
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split."""
         if isinstance(self._dataset, StreamedDataset):
-            stream = self._as_tensors(lambda: getattr(self._dataset, split).batches(1024, None))
+            stream = self._as_tensors(lambda: self._batches(split, 1024, None))
             return plain(self.compiled.model.evaluate(stream, verbose=0, return_dict=True))
-        arrays = getattr(self._dataset, split)
-        labels = self._labels(arrays.y)
+        x, y, *weight = self._rows(split)
+        options: dict[str, Any] = {"sample_weight": weight[0]} if weight else {}
         return plain(
             self.compiled.model.evaluate(
-                arrays.x, labels, batch_size=1024, verbose=0, return_dict=True
+                x, y, batch_size=1024, verbose=0, return_dict=True, **options
             )
         )
 
     def row_losses(self, split: SplitName) -> list[float]:
-        """Return the cross-entropy of each row of a split, in its order."""
-        if isinstance(self._dataset, StreamedDataset):
-            return cross_entropies(
-                self.compiled.model, getattr(self._dataset, split).batches(EVALUATION_BATCH, None)
-            )
-        arrays = getattr(self._dataset, split)
-        return cross_entropies(self.compiled.model, [(arrays.x, arrays.y)])
+        """Return the loss of each row of a split, in its order; the loss of all where no row's is known."""
+        streamed = isinstance(self._dataset, StreamedDataset)
+        batches = self._batches(split, EVALUATION_BATCH, None) if streamed else [self._rows(split)]
+        found = losses_by_row(self.compiled, batches)
+        return [self.evaluate(split)["loss"]] if found is None else found
 
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows, in eager forward passes."""
@@ -174,37 +172,27 @@ class FitLearner:
     def _training_batches(self) -> Any:
         if isinstance(self._dataset, StreamedDataset):
             seen = 0
-            for x, _ in self._dataset.train.batches(256, 0):
+            for x, *_ in self._batches("train", RECALIBRATION_BATCH, 0):
                 yield x
-                seen += len(x)
+                seen += row_count(x)
                 if seen >= 10_000:
                     return
             return
-        rows = recalibration_rows(len(self._dataset.train.y))
+        rows, x = recalibration_rows(self._dataset.train.rows), self._rows("train")[0]
         for start in range(0, len(rows), RECALIBRATION_BATCH):
-            yield self._dataset.train.x[rows[start : start + RECALIBRATION_BATCH]]
+            chosen = rows[start : start + RECALIBRATION_BATCH]
+            yield keras.tree.map_structure(lambda array, chosen=chosen: array[chosen], x)
+
+    def _rows(self, split: SplitName) -> tuple[Any, ...]:
+        return self._tensors.rows(split, self.compiled.labels)
+
+    def _batches(self, split: SplitName, size: int, seed: int | None) -> Iterator[Any]:
+        return self._tensors.batches(split, self.compiled.labels, size, seed)
 
     def _as_tensors(self, batches: Callable[[], Iterator[Any]]) -> Any:
         """Return batches of a stream as ``fit`` takes them."""
-        dataset: Any = self._dataset
-        signature = (
-            tf.TensorSpec((None, *dataset.input_shape), tf.float32),
-            tf.TensorSpec((None, dataset.num_classes), tf.float32)
-            if self.compiled.one_hot
-            else tf.TensorSpec((None,), tf.int32),
-        )
-
-        def labelled() -> Any:
-            for x, y in batches():
-                yield x, self._labels(y)
-
-        return tf.data.Dataset.from_generator(labelled, output_signature=signature).prefetch(2)
-
-    def _labels(self, y: np.ndarray) -> np.ndarray:
-        if not self.compiled.one_hot:
-            return y
-        eye: np.ndarray = np.eye(self._dataset.num_classes, dtype=np.float32)[y]
-        return eye
+        signature = self._tensors.signature(self.compiled.labels)
+        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
 
 
 def _metrics(history: Any) -> dict[str, float]:

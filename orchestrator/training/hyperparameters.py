@@ -39,8 +39,12 @@ ALWAYS_READ = frozenset(
         "batch_size",
         "weight_decay",
         "label_smoothing",
+        "recalibrate_batch_norm",
     }
 )
+
+OF_THE_RATE = frozenset({"learning_rate", "learning_rate_decay", "decay_schedule"})
+"""What makes α: training sets it in a builder's own optimizer too, where it is no schedule."""
 
 LIVE = frozenset(
     {
@@ -65,7 +69,8 @@ ADAMW_WEIGHT_DECAY = 0.004
 
 def read_by_training(optimizers: Iterable[str]) -> frozenset[str]:
     """Return the names that training reads when any of ``optimizers`` may be used."""
-    return ALWAYS_READ.union(*(OPTIMIZER_READS.get(name, frozenset()) for name in optimizers))
+    reads = (OPTIMIZER_READS.get(name.lower(), frozenset()) for name in optimizers)
+    return ALWAYS_READ.union(*reads)
 
 
 def batch_size_of(hyperparameters: Mapping[str, Any]) -> int:
@@ -100,6 +105,11 @@ class RecordedHyperparameters(Mapping[str, Any]):
     def __contains__(self, name: object) -> bool:
         self._reads[str(name)] = self._values.get(str(name))
         return name in self._values
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"hp has no {name}: it is a mapping of a trial's values, read as hp['units'] or hp.get('units', 64)"
+        )
 
     def __iter__(self) -> Iterator[str]:
         for name in self._values:

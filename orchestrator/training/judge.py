@@ -30,15 +30,15 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
     trainer.restore(checkpoint)
     learner = trainer.learner
-    before = learner.evaluate("validation")
+    before = trainer.evaluate("validation")
     learner.recalibrate()
     metrics = {
         "trial": checkpoint.about.get("trial"),
         "epoch": checkpoint.about["epoch"],
         "hyperparameters": checkpoint.about.get("chosen", {}),
         "validation_before_recalibration": before,
-        "validation": learner.evaluate("validation"),
-        "test": learner.evaluate("test") if trainer.task.dataset.test.rows else None,
+        "validation": trainer.evaluate("validation"),
+        "test": trainer.evaluate("test") if trainer.task.dataset.test.rows else None,
     }
     try:
         save_model(trainer, best / "model.keras")
@@ -59,12 +59,12 @@ def save_model(trainer: Trainer, path: Path) -> None:
     Raises TrialError where the user's model cannot be saved; nothing is left at ``path`` then.
     """
     reference = trainer.task.model
-    shape = (trainer.task.dataset.input_shape, trainer.task.dataset.num_classes)
     hyperparameters = dict(trainer.hyperparameters)
     if hyperparameters.get("batch_norm_momentum") is None:
         hyperparameters["batch_norm_momentum"] = trainer.followed_momentum()
-    built = build_model(reference, hyperparameters, trainer.seed, shape)
-    compile_stock(built, hyperparameters)
+    task = trainer.task
+    built = build_model(reference, hyperparameters, trainer.seed, task.shape, task.kind)
+    compile_stock(built, hyperparameters, trainer.goal)
     assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
     if not built.model.optimizer.built:
         built.model.optimizer.build(built.model.trainable_variables)

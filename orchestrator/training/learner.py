@@ -11,10 +11,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from orchestrator.data import Dataset, StreamedDataset
+from orchestrator.data import Dataset, StreamedDataset, View
 from orchestrator.training.batch_norm import LiveMomentum
 from orchestrator.training.compiling import Compiled
+from orchestrator.training.heads import ROWS_LOOKED_AT, first_rows
 from orchestrator.training.reading import Reading
+from orchestrator.training.task import LabelForm
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -75,7 +77,7 @@ class Learner(Protocol):
         """Return Keras's metrics over a split."""
 
     def row_losses(self, split: SplitName) -> list[float]:
-        """Return the cross-entropy of each row of a split, in its order."""
+        """Return the loss of each row of a split, in its order; the loss of all where no row's is known."""
 
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows."""
@@ -89,9 +91,12 @@ class Tensors:
 
     def __init__(self, dataset: AnyDataset) -> None:
         self.dataset = dataset
-        self._made: dict[tuple[str, bool], tuple[Any, Any]] = {}
+        self._made: dict[tuple[str, LabelForm], tuple[Any, ...]] = {}
+        self._features: dict[str, Any] = {}
+        self._views: dict[View, Any] = {}
+        self._sample: Any = None
         self._ordered: tuple[Epoch, np.ndarray] | None = None
-        self.reading = Reading(dataset.train)
+        self.reading = Reading(self.batches)
 
     def order(self, epoch: Epoch) -> np.ndarray:
         """Return the training rows' order, drawn once for all parts of an epoch."""
@@ -99,22 +104,70 @@ class Tensors:
             self._ordered = (epoch, epoch.order(self.dataset.train.rows))
         return self._ordered[1]
 
-    def of(self, split: SplitName, one_hot: bool) -> tuple[Any, Any]:
-        """Return (x, y) of a split."""
-        key = (split, one_hot)
+    def of(self, split: SplitName, labels: LabelForm) -> tuple[Any, ...]:
+        """Return (x, y) of a split, or (x, y, sample weights), its labels in the form that a loss takes."""
+        key = (split, labels)
         if key not in self._made:
-            arrays: Any = getattr(self.dataset, split)
-            other = self._made.get((split, not one_hot))
-            x = other[0] if other else tf.constant(arrays.x)
-            y = tf.one_hot(arrays.y, self.dataset.num_classes) if one_hot else tf.constant(arrays.y)
-            self._made[key] = (x, y)
+            if split not in self._features:
+                self._features[split] = keras.tree.map_structure(
+                    tf.constant, self.rows(split, labels)[0]
+                )
+            y, *weight = self.rows(split, labels)[1:]
+            made = keras.tree.map_structure(tf.constant, (y, *weight))
+            self._made[key] = (self._features[split], *made)
         return self._made[key]
 
+    def rows(self, split: SplitName, labels: LabelForm) -> tuple[Any, ...]:
+        """Return the same as NumPy arrays."""
+        arrays: Any = getattr(self._viewed(labels), split)
+        y = arrays.y if labels != "one_hot" else one_hot(arrays.y, self.dataset.num_classes)
+        return (arrays.x, y) if arrays.weight is None else (arrays.x, y, arrays.weight)
 
-def cross_entropies(model: Any, batches: Iterable[Any]) -> list[float]:
-    """Return the cross-entropy of each row at prediction."""
-    loss = keras.losses.sparse_categorical_crossentropy
-    found = [np.array(loss(y, model(x, training=False))) for x, y in batches]
+    def batches(
+        self, split: SplitName, labels: LabelForm, size: int, seed: int | None
+    ) -> Iterator[tuple[Any, ...]]:
+        """Yield a stream's batches once, their labels in the form that a loss takes."""
+        for x, y, *weight in getattr(self._viewed(labels), split).batches(size, seed):
+            yield (x, one_hot(y, self.dataset.num_classes) if labels == "one_hot" else y, *weight)
+
+    def signature(self, labels: LabelForm) -> Any:
+        """Return the shapes and types of a stream's batches."""
+        batch = next(self.batches("train", labels, 2, None))
+        return keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), batch
+        )
+
+    def sample(self) -> Any:
+        """Return some training rows' features."""
+        if self._sample is None:
+            train: Any = self.dataset.train
+            streamed = isinstance(self.dataset, StreamedDataset)
+            x = next(iter(train.batches(ROWS_LOOKED_AT, None)))[0] if streamed else train.x
+            self._sample = first_rows(x)
+        return self._sample
+
+    def _viewed(self, labels: LabelForm) -> Any:
+        view: View = "codes" if labels == "one_hot" else labels
+        if view not in self._views:
+            self._views[view] = self.dataset.viewed(view)
+        return self._views[view]
+
+
+def one_hot(codes: np.ndarray, classes: int) -> np.ndarray:
+    """Return class numbers as float32 rows of one 1 among 0s."""
+    rows: np.ndarray = np.eye(classes, dtype=np.float32)[codes]
+    return rows
+
+
+def losses_by_row(compiled: Compiled, batches: Iterable[Any]) -> list[float] | None:
+    """Return the loss of each row at prediction, None where the model's loss does not tell."""
+    if compiled.row_loss is None:
+        return None
+    found: list[np.ndarray] = []
+    for x, y, *_ in batches:
+        prediction = compiled.model(x, training=False)
+        values = compiled.row_loss(tf.convert_to_tensor(y), prediction)
+        found.append(np.asarray(values, dtype=np.float64).reshape(len(prediction), -1).mean(axis=1))
     return [float(value) for values in found for value in values]
 
 

@@ -84,9 +84,8 @@ _STOCK = {
 
 def decays_weights(hyperparameters: Mapping[str, Any]) -> bool:
     """Return whether weights decay at all: it changes the traced graph, its strength does not."""
-    return (
-        hyperparameters.get("weight_decay") is not None or hyperparameters["optimizer"] == "adamw"
-    )
+    asked = hyperparameters.get("weight_decay") is not None
+    return asked or str(hyperparameters["optimizer"]).lower() == "adamw"
 
 
 def weight_decay_of(hyperparameters: Mapping[str, Any]) -> float:

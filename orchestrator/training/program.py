@@ -24,40 +24,36 @@ class Program:
     user's overridden ``train_step`` keep their exact Keras meaning, because that is the step which is looped.
     """
 
-    def __init__(self, compiled: Compiled, x: Any, y: Any, asked_momentum: float) -> None:
+    def __init__(self, compiled: Compiled, data: tuple[Any, ...], asked_momentum: float) -> None:
         self.compiled = compiled
         self.model = compiled.model
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         self._train_logs = StepLogs(self.model, "train_step")
         self._test_logs = StepLogs(self.model, "test_step")
-        rows = tf.TensorSpec((None, *x.shape[1:]), x.dtype)
-        labels = tf.TensorSpec((None, *y.shape[1:]), y.dtype)
+        rows = tf.nest.map_structure(lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), data)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
-        self._evaluate = tf.function(
-            self._evaluation, input_signature=[rows, labels], autograph=False
-        )
-        self._train = tf.function(
-            self._epoch, input_signature=[rows, labels, order, size], autograph=False
-        )
+        self._evaluate = tf.function(self._evaluation, input_signature=[rows], autograph=False)
+        self._train = tf.function(self._epoch, input_signature=[rows, order, size], autograph=False)
         self._recalibrate = tf.function(
-            self._averages, input_signature=[rows, order, size], autograph=False
+            self._averages, input_signature=[rows[0], order, size], autograph=False
         )
 
     def train(
-        self, x: Any, y: Any, order: np.ndarray, batch_size: int, goes_on: bool = False
+        self, data: tuple[Any, ...], order: np.ndarray, batch_size: int, goes_on: bool = False
     ) -> dict[str, float]:
-        """Train one epoch over ``x[order]``; return Keras's metrics. A last, partial batch counts as in ``fit``.
+        """Train one epoch over the rows ``order``; return Keras's metrics. A last, partial batch counts as in ``fit``.
 
-        ``goes_on``: the metrics are those of an epoch whose earlier batches were trained before.
+        ``data`` is (x, y) or (x, y, sample weights). ``goes_on``: the metrics are those of an epoch whose earlier
+        batches were trained before.
         """
         if not goes_on:
             self.model.reset_metrics()
-        return plain(self._train(x, y, tf.constant(order, tf.int32), tf.constant(batch_size)))
+        return plain(self._train(data, tf.constant(order, tf.int32), tf.constant(batch_size)))
 
-    def evaluate(self, x: Any, y: Any) -> dict[str, float]:
+    def evaluate(self, data: tuple[Any, ...]) -> dict[str, float]:
         """Return Keras's metrics over all rows, at prediction's BatchNormalization averages."""
         self.model.reset_metrics()
-        return plain(self._evaluate(x, y))
+        return plain(self._evaluate(data))
 
     def recalibrate(self, x: Any) -> None:
         """Replace the moving averages by the mean of batch statistics over up to 10,000 training rows."""
@@ -66,7 +62,7 @@ class Program:
         averages = self.batch_norm.averages
         state = self.model.non_trainable_variables
         kept = list(zip(state, arrays_of(state), strict=True))
-        order = tf.constant(recalibration_rows(int(x.shape[0])), tf.int32)
+        order = tf.constant(recalibration_rows(int(tf.nest.flatten(x)[0].shape[0])), tf.int32)
         self._recalibrate(x, order, tf.constant(RECALIBRATION_BATCH))
         self.batch_norm.restore()
         replaced = {id(variable) for variable in averages}
@@ -74,31 +70,40 @@ class Program:
             if id(variable) not in replaced:
                 variable.assign(value)
 
-    def _epoch(self, x: Any, y: Any, order: Any, size: Any) -> Any:
+    def _epoch(self, data: Any, order: Any, size: Any) -> Any:
         def step(at: Any) -> Any:
             rows = order[at * size : (at + 1) * size]
-            self._train_logs.note(self.model.train_step((tf.gather(x, rows), tf.gather(y, rows))))
+            self._train_logs.note(self.model.train_step(_gathered(data, rows)))
             return at + 1
 
         _count_to(-(-tf.size(order) // size), step)
         return self._train_logs.results()
 
-    def _evaluation(self, x: Any, y: Any) -> Any:
+    def _evaluation(self, data: Any) -> Any:
         def step(at: Any) -> Any:
             rows = slice(at * EVALUATION_BATCH, (at + 1) * EVALUATION_BATCH)
-            self._test_logs.note(self.model.test_step((x[rows], y[rows])))
+            self._test_logs.note(self.model.test_step(rows_of(data, rows)))
             return at + 1
 
-        _count_to(-(-tf.shape(x)[0] // EVALUATION_BATCH), step)
+        _count_to(-(-tf.shape(tf.nest.flatten(data)[0])[0] // EVALUATION_BATCH), step)
         return self._test_logs.results()
 
     def _averages(self, x: Any, order: Any, size: Any) -> None:
         def step(at: Any) -> Any:
             self.batch_norm.set_all(tf.cast(at, tf.float32) / tf.cast(at + 1, tf.float32))
-            self.model(tf.gather(x, order[at * size : (at + 1) * size]), training=True)
+            self.model(_gathered(x, order[at * size : (at + 1) * size]), training=True)
             return at + 1
 
         _count_to(tf.maximum(1, tf.size(order) // size), step)
+
+
+def rows_of(data: Any, rows: slice) -> Any:
+    """Return a slice of the rows of each tensor."""
+    return tf.nest.map_structure(lambda tensor: tensor[rows], data)
+
+
+def _gathered(data: Any, rows: Any) -> Any:
+    return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), data)
 
 
 def _count_to(steps: Any, body: Any) -> None:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.training.compiling import Built, compile_live, structure_of
+from orchestrator.training.heads import goal_of
 from orchestrator.training.hyperparameters import structure_key
 from orchestrator.training.learner import Learner, Tensors
 from orchestrator.training.learners import make_learner
 from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.task import LearningGoal, TrainingTask
 
 PROGRAMS_KEPT = 24
 """Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
@@ -19,16 +21,18 @@ PROGRAMS_KEPT = 24
 
 @dataclass
 class Slot:
-    """A warm learner and why it is not a compiled one, if it is not."""
+    """A warm learner, why it is not a compiled one, if it is not, and what it learns."""
 
     learner: Learner
     reason: str | None
+    goal: LearningGoal
 
 
 class Programs:
     """The programs used last; ``traced`` counts those that were ever made."""
 
-    def __init__(self, tensors: Tensors, kept: int) -> None:
+    def __init__(self, task: TrainingTask, tensors: Tensors, kept: int) -> None:
+        self._task = task
         self._tensors = tensors
         self._kept = kept
         self._slots: OrderedDict[str, Slot] = OrderedDict()
@@ -60,8 +64,9 @@ class Programs:
         return slot
 
     def _new(self, key: str, built: Built, hyperparameters: Mapping[str, Any]) -> Slot:
-        compiled = compile_live(built, hyperparameters)
-        slot = Slot(*make_learner(compiled, self._tensors, built.asked_momentum))
+        goal = goal_of(built.model, self._task, self._tensors.sample())
+        compiled = compile_live(built, hyperparameters, goal)
+        slot = Slot(*make_learner(compiled, self._tensors, built.asked_momentum), goal)
         self.traced += 1
         self._slots[key] = slot
         while len(self._slots) > self._kept:

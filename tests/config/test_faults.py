@@ -39,7 +39,7 @@ WRONG = [
     ("strategy: panda", [], "digits.yaml, panda: expected the options of strategy panda"),
     ("strategy: panda\npanda: {}", [], "digits.yaml, line 5, panda.start: expected the hyperparameters of day 1"),
     ("strategy: panda\npanda: {start: {}, day: 3 weeks}", [], "expected a number and epochs, minutes or steps"),
-    ("metric: val_loss", [], "mode: expected min, since a low val_loss is good. Received: 'max'."),
+    ("metric: val_loss\nmode: max", [], "mode: expected min, since a low val_loss is good. Received: 'max'."),
     ("resources: {cpu: 0}", [], "resources.cpu: expected a number above 0"),
     ("resources: {gpu: .nan}", [], "resources.gpu: expected a finite number"),
     ("resources: 1", [], "resources: expected a mapping of options. Received: 1."),
@@ -100,3 +100,59 @@ def test_an_inline_space_names_the_line_of_the_hyperparameter(load):
 def test_a_wrong_override_does_not_blame_the_file(load):
     message = refusal(load, BASE + "epochs: 3\n", "epochs=0")
     assert message == "--set epochs=0: expected a number of at least 1. Received: 0."
+
+
+CAVIAR = {
+    "epoch": "Did you mean 'epochs'?",
+    "lr": "Write search_space.learning_rate instead.",
+    "learningRate": "Write search_space.learning_rate instead.",
+    "batch_size": "Write search_space.batch_size instead.",
+    "batchsize": "Write search_space.batch_size instead.",
+    "optimizer": "Write search_space.optimizer instead.",
+    "n_trials": "Write caviar.num_samples instead.",
+    "num_trials": "Write caviar.num_samples instead.",
+    "max_trials": "Write caviar.num_samples instead.",
+    "direction": "Write mode instead (max or min).",
+    "objective": "Write metric instead.",
+    "max_epochs": "Write epochs instead.",
+    "early_stopping": "Write caviar.scheduler instead.",
+    "pruner": "Write caviar.scheduler instead.",
+    "patience": "Write caviar.scheduler instead.",
+    "sampler": "Leave it out: trials are drawn at random",
+    "loss": "Leave it out: the loss follows from the task",
+    "timeout": "Write limits.max_run_time instead.",
+    "n_jobs": "Write caviar.max_concurrent_trials instead.",
+    "num_samples": "it belongs to caviar",
+    "grace_period": "it belongs to caviar.scheduler.asha",
+    "labels": "Did you mean 'data.label'?",
+    "caviar.epoch": "Write epochs instead.",
+    "caviar.lr": "Write search_space.learning_rate instead.",
+}
+PANDA = {
+    "epoch": "Did you mean 'epochs'?",
+    "lr": "Write panda.start.learning_rate instead.",
+    "batch_size": "Write panda.start.batch_size instead.",
+    "early_stopping": "Write panda.sitter instead.",
+    "patience": "Write panda.sitter.patience instead.",
+    "panda.epochs": "Write panda.days instead.",
+    "panda.epoch": "Write panda.days instead.",
+    "panda.learning_rate": "Write panda.start.learning_rate instead.",
+}
+OTHERS = [("caviar", *pair) for pair in CAVIAR.items()] + [
+    ("panda", *pair) for pair in PANDA.items()
+]
+
+
+@pytest.mark.parametrize(("strategy", "key", "hint"), OTHERS)
+def test_another_tools_word_is_answered_with_ours(load, strategy, key, hint):
+    options = "strategy: panda\npanda: {start: {}}" if strategy == "panda" else ""
+    assert hint in refusal(load, BASE + options, f"{key}=1")
+
+
+def test_no_hint_points_to_a_key_that_is_not_there():
+    from orchestrator.config.faults import _SECTIONS, keys_of
+    from orchestrator.config.words import _OF_PANDAS, _WORDS
+
+    for place in (*_WORDS, *_OF_PANDAS):
+        *section, key = place.split(".")
+        assert key in keys_of(_SECTIONS[tuple(section)]), place

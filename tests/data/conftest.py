@@ -12,9 +12,9 @@ from orchestrator.data import load_dataset
 def load(tmp_path):
     """Load a source relative to the test's folder, with an experiment's options."""
 
-    def _load(source, seed=0, **options):
+    def _load(source, seed=0, task="auto", **options):
         return load_dataset(
-            find_data(source, tmp_path), DataOptions(source=source, **options), seed
+            find_data(source, tmp_path), DataOptions(source=source, **options), seed, task
         )
 
     return _load

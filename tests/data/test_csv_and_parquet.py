@@ -129,9 +129,10 @@ def test_infinite_values_are_counted_by_column(table, flowers):
         table(flowers)
 
 
-def test_a_quantity_as_label_is_refused(table, flowers):
+def test_a_quantity_as_label_is_no_class(table, flowers):
     with pytest.raises(DataError, match=r"column 'length': classes .*, not quantities"):
-        table(flowers, label="length")
+        table(flowers, label="length", task="classification")
+    assert table(flowers, label="length").labels.form == "quantities"
 
 
 def test_an_identifier_among_the_features_is_refused(table):

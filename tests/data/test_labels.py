@@ -45,7 +45,7 @@ def test_labels_of_every_usual_form_become_class_numbers(npz, y, classes):
     [
         (np.linspace(0, 1, 12), r"not quantities\. Received: labels such as 0\.09"),
         (np.where(THREE == 1, np.nan, THREE), r"a label for every row.*4 that are NaN"),
-        (np.where(THREE == 1, np.inf, THREE), "not quantities"),
+        (np.where(THREE == 1, np.inf, THREE), r"a label for every row.*4 that are NaN or inf"),
         (np.zeros(12), "at least two classes were expected. Received: one class, '0'"),
         (np.ones((12, 2)), r"one-hot.*shape \(12, 2\) with rows that are not one 1 among 0s"),
         (np.full((12, 3), 1 / 3), "not one 1 among 0s"),
@@ -53,12 +53,12 @@ def test_labels_of_every_usual_form_become_class_numbers(npz, y, classes):
         (np.array([["a", "b"]] * 12), r"one-hot.*labels of shape \(12, 2\)"),
         (np.zeros(11), r"as many labels as rows.*x of shape \(12, 2\) and y of shape \(11,\)"),
         (np.array(5), "as many labels as rows"),
-        (np.zeros(12, complex), "labels of type complex128"),
+        (np.zeros(12, complex), "labels of numbers, texts or booleans were expected.*complex128"),
     ],
 )
 def test_labels_that_are_no_classes_are_refused_in_one_sentence(npz, y, message):
     with pytest.raises(DataError, match=message) as caught:
-        npz(x=X, y=y)
+        npz(x=X, y=y, options={"task": "classification"})
     assert str(caught.value).startswith("data ./rows.npz")
     assert "\n" not in str(caught.value)
 
@@ -66,7 +66,7 @@ def test_labels_that_are_no_classes_are_refused_in_one_sentence(npz, y, message)
 def test_splits_with_labels_of_two_forms_are_refused(npz):
     with pytest.raises(DataError, match=r"one form in all splits.*integers and strings"):
         npz(x_train=X, y_train=THREE, x_test=X, y_test=np.tile(["a", "b"], 6))
-    with pytest.raises(DataError, match=r"one form in all splits.*of 3 and one-hot rows of 4"):
+    with pytest.raises(DataError, match=r"one form in all splits.*\(3,\)"):
         npz(x_train=X, y_train=np.eye(3)[THREE], x_test=X, y_test=np.eye(4)[THREE])
 
 
@@ -80,4 +80,4 @@ def test_labels_of_python_objects_are_read_from_a_function(function):
 
 def test_a_one_hot_class_without_rows_is_named(npz):
     with pytest.raises(DataError, match="class '3' has 0"):
-        npz(x=X, y=np.eye(4)[THREE])
+        npz(x=X, y=np.eye(4)[THREE], options={"task": "classification"})

@@ -71,10 +71,11 @@ def test_a_class_with_fewer_rows_than_splits_is_named(npz):
 
 def test_a_class_in_one_split_only_is_named_with_the_split(npz):
     x, y = numbered(20, 2)
+    asked = {"task": "classification"}
     more = np.where(np.arange(20) < 3, 2, y)
     with pytest.raises(DataError, match=r"class '2' has 3 rows in train and none in test"):
-        npz(x_train=x, y_train=more, x_test=x, y_test=y)
+        npz(x_train=x, y_train=more, x_test=x, y_test=y, options=asked)
     with pytest.raises(DataError, match=r"class '2' has 3 rows in test and none in train"):
-        npz(x_train=x, y_train=y, x_test=x, y_test=more)
+        npz(x_train=x, y_train=y, x_test=x, y_test=more, options=asked)
     with pytest.raises(DataError, match=r"class '2' has 3 rows in validation and none in train"):
-        npz(x_train=x, y_train=y, x_validation=x, y_validation=more)
+        npz(x_train=x, y_train=y, x_validation=x, y_validation=more, options=asked)

@@ -13,7 +13,7 @@ from orchestrator.errors import ExperimentFileError
 from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.growth import Growth
 from orchestrator.experiment.resuming import prepare_to_resume
-from orchestrator.records import RunWriter, TrialEnd, read_run
+from orchestrator.records import RunWriter, Score, TrialEnd, read_run
 from orchestrator.searchers import draw_trials
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
@@ -158,7 +158,8 @@ def test_a_kept_checkpoint_of_the_last_epoch_is_gone_on_from_and_no_other(writte
     [last] = run.folder.checkpoints.glob("*.last.npz")
     assert last.name == "00000.last.npz"
     assert load_checkpoint(last).about == {
-        "trial": "00000", "epoch": 3, "metrics": {"val_accuracy": 0.3}, "best": 0.3, "rows": []
+        "trial": "00000", "epoch": 3, "metrics": {"val_accuracy": 0.3}, "rows": [],
+        "best": Score(0.3, 3, "max").to_plain(),
     }  # fmt: skip
 
 
@@ -217,3 +218,13 @@ def test_a_trial_that_lost_an_epoch_is_trained_from_its_beginning_others_stay(wr
     kept = [line for line in lines if '"00003", "epoch": 2' not in line]
     run.folder.epochs_file.write_text("\n".join(kept) + "\n")
     assert pending(extend(run, num_samples=5)) == ["00000", "00002", "00003", "00004"]
+
+
+def test_a_stopped_panda_is_not_advised_what_was_just_typed(written):
+    options = {"start": {"units": 8}, "day": "1 epochs", "days": 3}
+    run = written(strategy="panda", panda=options).writes((0, [0.5], "stopped"))
+    with pytest.raises(ExperimentFileError) as caught:
+        prepare_to_extend(run.folder, Growth({"days": "+2"}))
+    text = str(caught.value)
+    assert "Received: one that was stopped after day" in text
+    assert "orchestrator promote" in text and "--days" not in text

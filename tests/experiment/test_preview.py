@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.cli.preview_text import preview_text
 from orchestrator.config import AshaOptions, MedianOptions, NoSchedulerOptions
-from orchestrator.errors import ExperimentFileError
+from orchestrator.errors import ExperimentFileError, OrchestratorError, RunExistsError
+from orchestrator.experiment.prepared import prepare, read_experiment
 from orchestrator.experiment.preview import expected_to_go_on, forecast, preview_experiment
 from orchestrator.schedulers.asha import Asha
 from orchestrator.strategies import make_plan
@@ -62,10 +64,92 @@ def test_the_draws_are_the_plans_trials():
     assert seen.draws(12)[:9] == planned
 
 
-def test_what_a_users_builder_may_read_is_left_to_the_run(tmp_path):
-    (tmp_path / "net.py").write_text("def build(hp, shape, classes):\n    return dict(**hp)\n")
+def test_what_a_users_builder_does_not_read_is_found_out_by_building(tmp_path):
+    net = "import keras\n\n\ndef build(hp, shape, classes):\n    names = dict(**hp)\n"
+    (tmp_path / "net.py").write_text(
+        net + "    return keras.Sequential([keras.layers.Flatten()])\n"
+    )
     space = {"learning_rate": 0.1, "my_width": "integer(1, 9)"}
     changes = {"model": str(tmp_path / "net.py"), "search_space": space}
-    assert preview_experiment({**EXPERIMENT, **changes}).unsure == ("my_width",)
+    assert preview_experiment({**EXPERIMENT, **changes}).space.names == tuple(space)
     with pytest.raises(ExperimentFileError, match="my_width"):
         preview_experiment({**EXPERIMENT, "search_space": space})
+
+
+PANDA = {
+    "name": "p", "model": "mlp", "data": "digits", "strategy": "panda",
+    "panda": {"start": {"units": 8}, "days": 2, "day": "2 epochs"},
+}  # fmt: skip
+REFUSED = {
+    "nothing reads it": {"panda": {"start": {"unit": 8}}},
+    "no such run": {"panda": {"from": "nowhere/00000"}},
+    "a scheduled name": {
+        "panda": {"start": {}, "schedule": [{"epoch": 1, "set": {"momentun": 0.9}}]}
+    },
+    "a scheduled value": {
+        "panda": {"start": {}, "schedule": [{"epoch": 1, "set": {"momentum": 1.5}}]}
+    },
+    "a metric": {"metric": "val_acc"},
+    "the data": {"data": {"source": "digits", "label": "x"}},
+    "the place": {"storage_path": "a-file"},
+    "cores": {"resources": {"cpu": 4096}},
+}
+
+
+@pytest.mark.parametrize("strategy", ["panda", "caviar"])
+@pytest.mark.parametrize("case", REFUSED)
+def test_preview_refuses_what_run_refuses_in_its_words(case, strategy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    (tmp_path / "a-file").write_text("")
+    experiment = {**PANDA, **REFUSED[case]}
+    if strategy == "caviar":
+        if "panda" in REFUSED[case]:
+            return
+        experiment = {**experiment, "strategy": "caviar", "search_space": {"units": 8}}
+    with pytest.raises(OrchestratorError) as by_preview:
+        preview_experiment(experiment)
+    with pytest.raises(OrchestratorError) as by_run:
+        prepare(read_experiment(experiment))
+    assert str(by_preview.value) == str(by_run.value)
+    assert type(by_preview.value) is type(by_run.value)
+
+
+def test_a_panda_is_previewed_by_its_own_figures():
+    options = {
+        "start": {"learning_rate": 0.05, "units": 8}, "day": "3 epochs", "days": 4,
+        "sitter": "act", "keep_days": 2,
+        "schedule": [{"epoch": 6, "set": {"learning_rate": 0.01}}, {"epoch": 3, "set": {"momentum": 0.5}}],
+    }  # fmt: skip
+    text = preview_text(preview_experiment({**PANDA, "panda": options}), 80)
+    for words in (
+        "4 days of 3 epochs", "learning_rate  0.05", "12 epochs in all", "the last 2 days",
+        "Sitter: act", "one model, 12 epochs",
+    ):  # fmt: skip
+        assert words in text
+    assert text.index("epoch 3") < text.index("epoch 6")
+    assert "trials" not in text and "Draws" not in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_a_change_that_is_never_reached_is_said():
+    schedule = [{"epoch": 4, "set": {"learning_rate": 0.01}}]
+    options = {**PANDA["panda"], "schedule": schedule}
+    assert "never" in preview_text(preview_experiment({**PANDA, "panda": options}), 80)
+
+
+def test_a_schedule_out_of_order_is_applied_in_order():
+    schedule = [{"epoch": n, "set": {"learning_rate": 0.1 * n}} for n in (3, 1)]
+    plan = preview_experiment({**PANDA, "panda": {**PANDA["panda"], "schedule": schedule}}).plan
+    assert [epoch for epoch, _ in plan.nursery.schedule] == [1, 3]
+
+
+def test_where_the_name_is_taken_the_real_mistake_is_said_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    (tmp_path / "runs" / "p").mkdir(parents=True)
+    with pytest.raises(OrchestratorError, match=r"panda\.start\.unit:[\s\S]*runs/p: a run of that"):
+        prepare(read_experiment({**PANDA, "panda": {"start": {"unit": 8}}}))
+    with pytest.raises(RunExistsError):
+        prepare(read_experiment(PANDA))
+    assert preview_experiment(PANDA).folder.exists()

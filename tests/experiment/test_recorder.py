@@ -44,7 +44,7 @@ def test_a_trials_best_epoch_counts_and_the_first_of_equals_stays(tell):
     told = tell()
     told.trial(0, 0.2, 0.8, 0.1)
     told.trial(1, 0.7, 0.7, 0.7)
-    told.trial(2, 0.8)
+    told.trial(2, 0.1, 0.8)
     assert told.kept == [0]
 
 

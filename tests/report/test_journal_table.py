@@ -40,6 +40,37 @@ def test_an_effect_on_the_first_day_is_told_without_a_comparison():
     assert told == f"{said}, with no day before it to compare with"
 
 
+def advice(done, **facts):
+    said = {"kind": "advice", "trial": MAIN, "day": 5, "epoch": 11, "rule": "divergence"}
+    said |= {"suggests": "Diverged: back to day 5 with learning rate 0.25.", "evidence": {}}
+    changes = {"learning_rate": [0.5, 0.25]}
+    return said | {"changes": changes} | ({} if done is None else {"done": done}) | facts
+
+
+def test_advice_reads_as_advice_and_never_as_a_change():
+    said = "Diverged: back to day 5 with learning rate 0.25"
+    hear = Narrator("val_accuracy").hear
+    assert hear(advice(False)) == f"sitter, divergence, advises: {said}; nothing was changed"
+    assert hear(advice(True)) == f"sitter, divergence, acts: {said}"
+    assert hear(advice(None)) == f"sitter, divergence, advises: {said}"
+    assert not any("->" in hear(advice(done)) for done in (True, False, None))
+
+
+def test_a_learning_rate_test_that_found_nothing_advises_nothing():
+    found = advice(False, rule="learning_rate_test", changes={}, suggests="found no rate")
+    assert Narrator("val_accuracy").hear(found) == "learning-rate test: found no rate"
+
+
+def test_a_value_that_is_none_is_no_empty_place():
+    back = {"kind": "applied", "trial": MAIN, "day": 1, "epoch": 2, "action": "rollback"}
+    back |= {"to_day": 1, "to_epoch": 2, "by": ADA, "changes": {"weight_decay": [1e-4, None]}}
+    told = Narrator("val_accuracy").hear(back)
+    assert told.startswith("rolled back to day 1, epoch 2: weight_decay 0.0001 -> none")
+    asked = {"kind": "asked", "trial": MAIN, "day": 1, "epoch": 2, "action": "set", "who": ADA}
+    asked |= {"arguments": {"changes": {"weight_decay": None}}}
+    assert Narrator("val_accuracy").hear(asked) == f"{ADA} asked: set weight_decay none"
+
+
 def test_a_refusal_is_told_with_its_reason(records):
     assert "refused: set units 5, asked by ada@node3: no" in texts(records)
 

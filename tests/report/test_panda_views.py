@@ -67,8 +67,20 @@ def test_the_live_view_shows_what_is_in_force_now(live):
 
 def test_the_live_view_shows_the_sitters_advice_and_the_journals_last_lines(live):
     text = tell(live()).frame().plain
-    assert "sitter    add dropout (overfitting, day 2)" in text
+    assert "sitter    advises (overfitting, day 2): add dropout" in text
     assert text.endswith("learning_rate 0.1 -> 0.03 (asked by ada@node3)")
+
+
+def test_the_live_view_tells_advice_from_what_was_done(live):
+    def said(done):
+        view = live()
+        view.trial_started(MAIN, START)
+        facts = {"suggests": "lower it", "changes": {"learning_rate": [0.1, 0.05]}, "done": done}
+        view.journal([entry("advice", 4, rule="plateau", **facts)])
+        return view.frame().plain
+
+    assert "sitter    advises (plateau, day 2; not done): lower it" in said(False)
+    assert "sitter    acted (plateau, day 2): lower it" in said(True)
 
 
 def test_the_live_view_never_outgrows_the_terminal(live):

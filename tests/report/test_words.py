@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.records import RunFolder, RunWriter, read_run
+from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
 from orchestrator.report import show_lines, winner_lines
 from orchestrator.report.cells import clock, printable
+from tests.fortnight import ADA, MAIN, applied, entry, make_folder, write_fortnight
 
 
 def test_the_winner_has_its_scores_hyperparameters_and_hint(run):
@@ -49,3 +50,40 @@ def test_nothing_that_drives_a_terminal_is_printed():
     assert "\x1b" not in printable("a\x1b[2J\nb\u202e")
     assert "\u202e" not in printable("a\u202e")
     assert printable("a\n b") == "a b"
+
+
+@pytest.fixture
+def stopped(tmp_path):
+    """A panda that its sitter stopped, and a person its branch."""
+    folder = make_folder(tmp_path)
+    write_fortnight(folder)
+    advice = {"suggests": "stop", "changes": {}, "evidence": {}}
+    with RunWriter(folder) as writer:
+        writer.journal(
+            [
+                entry("advice", 4, rule="overfitting", done=False, **advice),
+                entry("advice", 4, rule="plateau", done=True, **advice),
+                entry("verdict", 4, rule="plateau", text="More of the same will not help."),
+                applied(6, "stop", trial="gentle"),
+            ]
+        )
+        writer.trial_ended(TrialEnd(MAIN, "stopped", 1.0))
+        writer.trial_ended(TrialEnd("gentle", "stopped", 1.0))
+        writer.event("run_finished", reason="limits.max_run_time was used up")
+    return read_run(folder.path)
+
+
+def test_why_a_panda_stopped_is_said_by_show_and_best_and_at_the_end(stopped):
+    for lines in (show_lines(stopped), winner_lines(stopped)):
+        text = " ".join(" ".join(lines).split())
+        assert "Stopped after day 2 of 5 by the sitter (plateau): More of the same" in text
+        assert f"Branch gentle: stopped after day 3 of 5 by {ADA}" in text
+
+
+def test_show_tells_what_the_sitter_did_from_what_it_only_advised(stopped):
+    said = "  sitter acted on: plateau 1; only advised: overfitting 2"
+    assert said in show_lines(stopped)
+
+
+def test_show_tells_why_a_finished_run_ended_early(stopped):
+    assert "  ended early, limits.max_run_time was used up" in show_lines(stopped)

@@ -131,3 +131,24 @@ def test_a_rung_of_one_passes_and_one_of_no_figures_does_not():
     assert not asha.review(3)["a"].stop
     asha.report("b", 1, math.inf)
     assert asha.review(1)["b"].stop
+
+
+def test_between_equal_values_the_lower_validation_loss_then_fewer_parameters_pass():
+    rung = one_rung()
+    decisions(rung, [0.1] * 5)  # the next one is the sixth: two may pass
+    assert not rung.report("good", 1, 0.9, (0.3, 100)).stop
+    assert not rung.report("lower loss", 1, 0.9, (0.2, 100)).stop
+    assert rung.report("third", 1, 0.9, (0.3, 200)).stop
+    assert not rung.report("smaller", 1, 0.9, (0.2, 50)).stop
+    assert rung.report("unknown", 1, 0.9).stop
+
+
+def test_a_whole_rung_is_reviewed_by_the_same_rule():
+    rung = one_rung()
+    for name, loss in {"first": 0.3, "second": 0.2, "third": 0.4}.items():
+        rung.report(name, 1, 0.9, (loss, 1))
+    assert {name: found.stop for name, found in rung.review(1).items()} == {
+        "first": True,
+        "second": False,
+        "third": True,
+    }

@@ -239,3 +239,30 @@ def test_a_builder_that_goes_through_all_hyperparameters_gets_a_program_for_each
 
 def test_keras_is_left_with_its_own_settings():
     assert keras.config.floatx() == "float32"
+
+
+AUC = """
+    def build(hp, input_shape, num_classes):
+        model = keras.Sequential([
+            keras.Input(input_shape),
+            layers.Dense(hp["units"], activation="relu"),
+            layers.Dense(num_classes, activation="softmax"),
+        ])
+        metrics = [keras.metrics.SparseTopKCategoricalAccuracy(k=2, name=None), mean()]
+        model.compile("adam", "sparse_categorical_crossentropy", metrics=metrics)
+        return model
+
+    class Confidence(keras.metrics.Mean):
+        def update_state(self, y, p, sample_weight=None):
+            return super().update_state(keras.ops.max(p, axis=-1))
+
+    def mean():
+        return Confidence(name=None)
+"""
+
+
+def test_a_metric_has_one_name_in_all_trials_whatever_keras_counts(net, train):
+    trainer = Trainer(net(AUC))
+    curves = [train(trainer, {"units": units}, epochs=1)[0] for units in (2, 3, 2)]
+    assert {*curves[0]} == {*curves[1]} == {*curves[2]}
+    assert {"confidence", "val_confidence"} < {*curves[0]}

@@ -12,6 +12,10 @@ from orchestrator.training.range_test import losses_at
 if TYPE_CHECKING:
     from orchestrator.training.panda.session import PandaSession
 
+_RATE_TEST = "learning_rate_test"
+_NOTHING_FOUND = "found no rate at which the loss clearly fell"
+_NOT_POSSIBLE = "was not possible, since the model has an optimizer of its own"
+
 
 class Care:
     """Watches over one panda."""
@@ -35,26 +39,33 @@ class Care:
         losses = losses_at(panda.trainer, rates)
         panda.trainer.resume(before)
         found = suggest(rates, losses)
-        if found is None:
-            return
         old = panda.trainer.hyperparameters["learning_rate"]
-        changes = {"learning_rate": [old, found.learning_rate]}
+        if found is None:
+            why = _NOTHING_FOUND if losses else _NOT_POSSIBLE
+            facts = {"changes": {}, "evidence": {}, "done": False}
+            said = f"{why}; it trains with learning_rate {old:.4g}"
+            panda.note("advice", rule=_RATE_TEST, suggests=said, **facts)
+            return
+        used = panda.nursery.uses_tested_rate
+        kept = "" if used else f"; it trains with {old:.4g}, as panda.start says"
         panda.note(
             "advice",
-            rule="learning_rate_test",
-            suggests=f"start with learning_rate {found.learning_rate:.3g}",
-            changes=changes,
+            rule=_RATE_TEST,
+            suggests=f"start with learning_rate {found.learning_rate:.3g}{kept}",
+            changes={"learning_rate": [old, found.learning_rate]},
             evidence=found.evidence,
+            done=used,
         )
-        if self.acts:
-            panda.change({"learning_rate": found.learning_rate}, by="sitter:learning_rate_test")
+        if used:
+            by = f"sitter:{_RATE_TEST}" if self.acts else _RATE_TEST
+            panda.change({"learning_rate": found.learning_rate}, by=by)
 
     def show_day_0(self) -> None:
         """Show the sitter the untrained model, against which a first epoch is judged."""
         panda = self._panda
-        learner = panda.trainer.learner
-        metrics = dict(learner.evaluate("train"))
-        metrics |= {f"val_{name}": value for name, value in learner.evaluate("validation").items()}
+        metrics = panda.trainer.evaluate("train")
+        validation = panda.trainer.evaluate("validation")
+        metrics |= {f"val_{name}": value for name, value in validation.items()}
         panda.sitter.after_day(self._day(panda.memory.day, metrics))
 
     def after_epoch(self, row: Mapping[str, Any]) -> bool:
@@ -103,18 +114,20 @@ class Care:
         """Journal what the sitter found and, where it may act, do it; return whether the panda went back."""
         panda = self._panda
         in_force = panda.trainer.hyperparameters
+        done = self.acts and finding.action != "none"
         panda.note(
             "advice",
             rule=finding.rule,
             suggests=finding.text,
             changes={name: [in_force.get(name), value] for name, value in finding.changes.items()},
             evidence=finding.evidence,
+            done=done,
         )
-        if not self.acts or finding.action == "none":
+        if not done:
             return False
         by = f"sitter:{finding.rule}"
         if finding.action == "stop":
-            panda.note("verdict", text=finding.verdict or finding.text)
+            panda.note("verdict", rule=finding.rule, text=finding.verdict or finding.text)
             panda.ending = "stopped"
             return True
         if finding.action == "branch_and_compare":

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.records import RunFolder, is_better
+from orchestrator.records import RunFolder, Score, score_of
 from orchestrator.records.requests import requests_of
 from orchestrator.sitter import Sitter
 from orchestrator.strategies import Nursery
@@ -46,7 +46,7 @@ class PandaSession:
         self.progress = Progress()
         self._told = Progress()
         self._rhythm = KeepingRhythm(goal.checkpoint_every)
-        self._best: float | None = None
+        self._best: Score | None = None
         self._begun = False
 
     @property
@@ -121,7 +121,7 @@ class PandaSession:
                 "trial": self.trial,
                 "chosen": self.chosen,
                 "panda": self.memory.to_plain(),
-                "best": self._best,
+                "best": self._best.to_plain() if self._best else None,
                 "paused": self.paused,
                 "ending": self.ending,
                 "rows": self._told.rows + self.progress.rows,
@@ -137,7 +137,7 @@ class PandaSession:
         self.memory = self.memory.gone_back_to(earlier)
         self.sitter.remember(earlier.sitter)
         had_best = self.days.give_best(self.memory.day, self._best_file)
-        self._best = checkpoint.about["best"] if had_best else None
+        self._best = Score.from_plain(checkpoint.about["best"]) if had_best else None
 
     def change(self, changes: Mapping[str, Any], by: str, **facts: Any) -> None:
         """Put new values in force and journal old and new."""
@@ -183,7 +183,7 @@ class PandaSession:
         self.trainer.resume(checkpoint)
         self.memory = Memory.from_plain(about["panda"])
         self.sitter.remember(self.memory.sitter)
-        self._best = about["best"]
+        self._best = Score.from_plain(about["best"])
         self.days.give_best("last", self._best_file)
         self.paused = bool(about["paused"])
         self.ending = about["ending"]
@@ -233,9 +233,9 @@ class PandaSession:
         return self.nursery.day.reached(*today) and care.end_day(row)
 
     def _save_if_best(self, row: Mapping[str, Any]) -> None:
-        value = row["metrics"][self.goal.metric]
-        if is_better(value, self._best, self.goal.mode):
-            self._best = value
+        score = score_of(row, self.goal.metric, self.goal.mode)
+        if score is not None and score.beats(self._best):
+            self._best = score
             about = {"trial": self.trial, "chosen": self.chosen, **row}
             save_checkpoint(self._best_file, self.trainer.checkpoint(about))
 

@@ -44,6 +44,51 @@ def test_the_learning_rate_test_leaves_no_trace_in_the_model(panda, same, mode):
     assert life.records.in_force(life.trial)["learning_rate"] == in_force
 
 
+@pytest.mark.parametrize("mode", ["off", "advise"])
+def test_a_rate_that_the_file_names_stays_and_the_journal_says_so(panda, mode):
+    life = panda(learning_rate_test=True, sitter=mode)
+    life.to_day(1)
+    [advice] = life.entries("advice", rule="learning_rate_test")
+    assert advice["done"] is False
+    assert advice["suggests"].endswith("; it trains with 0.05, as panda.start says")
+    assert life.hyperparameters["learning_rate"] == 0.05
+
+
+@pytest.mark.parametrize("mode", ["off", "advise", "act"])
+def test_the_rate_found_is_used_where_the_file_names_none(panda_of, mode):
+    source = """
+    def build(hp, input_shape, num_classes):
+        inputs = keras.Input(input_shape)
+        return keras.Model(inputs, layers.Dense(num_classes, activation="softmax")(layers.Flatten()(inputs)))
+    """
+    life = panda_of(source, learning_rate_test=True, sitter=mode, start={"batch_size": 64})
+    life.to_day(1)
+    [advice] = life.entries("advice", rule="learning_rate_test")
+    [applied] = life.entries("applied", action="set")
+    assert advice["done"] is True
+    assert applied["changes"] == advice["changes"]
+    assert life.hyperparameters["learning_rate"] == advice["changes"]["learning_rate"][1]
+
+
+def test_a_test_that_finds_nothing_says_so(panda, monkeypatch):
+    monkeypatch.setattr("orchestrator.training.panda.care.suggest", lambda *_: None)
+    life = panda(learning_rate_test=True)
+    life.to_day(1)
+    said = [entry["suggests"] for entry in life.entries("advice", rule="learning_rate_test")]
+    assert said == [
+        "found no rate at which the loss clearly fell; it trains with learning_rate 0.05"
+    ]
+
+
+def test_the_sitters_entries_say_whether_they_were_done(panda):
+    for mode in ("advise", "act"):
+        life = panda(mode, sitter=mode, start={"learning_rate": 40.0, "momentum": 0.0})
+        life.to_day(1)
+        advice = life.entries("advice", rule="divergence")
+        assert [entry["done"] for entry in advice] == [mode == "act"] * len(advice)
+        assert advice
+
+
 def test_after_the_learning_rate_test_it_trains_as_without(panda, same):
     quiet = panda("quiet", days=2).to_end()
     expected, end = quiet.metrics(), quiet.state()

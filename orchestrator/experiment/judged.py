@@ -1,0 +1,92 @@
+"""By what trials are judged: a metric that the model reports, in a direction that is known or was said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from orchestrator.catalog import CallableReference
+from orchestrator.config import Experiment
+from orchestrator.config.directions import Direction
+from orchestrator.errors import ExperimentFileError, explain
+from orchestrator.experiment.trial_builds import Learned
+from orchestrator.training.task import Task, TrainingTask, task_of_labels
+
+if TYPE_CHECKING:
+    from orchestrator.data import Dataset, StreamedDataset
+
+Reported = Mapping[str, Direction | None]
+
+_OF_QUANTITIES: Mapping[str, Direction] = {"loss": "min", "mae": "min", "r2": "max"}
+_OF_CLASSES: Mapping[str, Direction] = {"loss": "min", "accuracy": "max"}
+
+
+def judged_by(
+    experiment: Experiment,
+    model: CallableReference,
+    dataset: Dataset | StreamedDataset,
+    learned: Learned | None,
+) -> tuple[Task | None, Reported | None]:
+    """Return what is learned and what is reported of it, each None where only training will show.
+
+    Raises DataError or TrialError where labels and model do not fit together.
+    """
+    if model.kind == "bundled":
+        task = task_of_labels(dataset, experiment.task, f"data {experiment.data.source}")
+        names = _OF_QUANTITIES if task.kind == "regression" else _OF_CLASSES
+        return task, {**names, **{f"val_{name}": way for name, way in names.items()}}
+    if learned is None:
+        return None, None
+    from orchestrator.training.looking import look_at
+
+    trained = TrainingTask(model, dataset, experiment.epochs)
+    return look_at(trained, learned.built, learned.spec.hyperparameters, experiment.task)
+
+
+def provisional(experiment: Experiment) -> Experiment:
+    """Return an experiment that can be planned; it is ``settled`` once it is known what is reported."""
+    if experiment.direction is not None:
+        return experiment
+    return experiment.model_copy(update={"mode": "max"})
+
+
+def settled(experiment: Experiment, task: Task | None, reported: Reported | None) -> Experiment:
+    """Return an experiment with its metric and direction in it.
+
+    ``reported`` is what its model reports of an epoch, None where only training will show. Raises
+    ExperimentFileError for a metric that is not reported, for a direction against what is known of the metric, and
+    where none is known.
+    """
+    metric = experiment.metric
+    if metric == "auto":
+        metric = task.metric(frozenset(reported or ())) if task else "val_accuracy"
+        experiment = experiment.model_copy(update={"metric": metric})
+    known = experiment.direction
+    if reported is not None:
+        if metric.startswith("val_") or not all(name.startswith("val_") for name in reported):
+            check_reported(metric, reported)
+        by_class = reported.get(metric)
+        _check_direction(experiment, by_class)
+        known = experiment.mode or by_class or known
+    if known is None:
+        raise ExperimentFileError(
+            f"mode: expected max or min, since it is not known of {metric} which of them is good. Received: nothing."
+            " Write mode: max or mode: min."
+        )
+    return experiment.model_copy(update={"mode": known})
+
+
+def check_reported(metric: str, names: Iterable[str]) -> None:
+    """Raise ExperimentFileError where a metric is not among those that are reported."""
+    names = [*names]
+    if metric not in names:
+        raise ExperimentFileError(
+            explain("metric", "a metric that the model reports", metric, names)
+        )
+
+
+def _check_direction(experiment: Experiment, known: Direction | None) -> None:
+    if experiment.mode is not None and known not in (None, experiment.mode):
+        good = "low" if known == "min" else "high"
+        expected = f"expected {known}, since a {good} {experiment.metric} is good"
+        raise ExperimentFileError(explain("mode", expected, experiment.mode))

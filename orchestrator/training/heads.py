@@ -1,0 +1,225 @@
+"""What the outputs of a user's model say: softmax, sigmoid or neither; and so, with the labels, what it learns.
+
+Outputs are looked at rather than names or activations: a subclassed model has none that could be read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from orchestrator.data import Labels
+from orchestrator.errors import TrialError
+from orchestrator.training.generators import kept_generator_state
+from orchestrator.training.task import Kind, LabelForm, LearningGoal, Task, TrainingTask
+
+Values = Literal["softmax", "unit", "not negative", "any"]
+ROWS_LOOKED_AT = 64
+LAST_VARIABLES = 2
+"""The kernel and the bias of a head."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """A model's outputs: how many, the units of a single one, and where its values lie whatever its weights are."""
+
+    outputs: int
+    units: int | None
+    values: Values
+
+
+def look_at_head(model: Any, x: Any) -> Head:
+    """Return what a model's outputs are on some rows of features. The model is left as it was."""
+    with kept_generator_state():
+        found = keras.tree.flatten(model(x, training=False))
+        shape = tuple(found[0].shape)
+        if len(found) != 1 or len(shape) != 2:
+            return Head(len(found), None, "any")
+        with _other_weights(model):
+            values = _values(np.asarray(tf.cast(model(x, training=False), tf.float32)))
+    return Head(1, shape[1], values)
+
+
+def _values(outputs: np.ndarray) -> Values:
+    if outputs.size == 0 or not np.isfinite(outputs).all():
+        return "any"
+    inside = bool((outputs >= -1e-3).all() and (outputs <= 1 + 1e-3).all())
+    if inside and outputs.shape[1] > 1 and np.allclose(outputs.sum(axis=1), 1, atol=2e-2):
+        return "softmax"
+    if inside:
+        return "unit"
+    return "not negative" if (outputs >= 0).all() else "any"
+
+
+@contextmanager
+def _other_weights(model: Any) -> Iterator[None]:
+    """Give the head large random weights, so that values which only its activation could bound are seen to be free."""
+    variables = model.trainable_variables[-LAST_VARIABLES:]
+    kept = [tf.convert_to_tensor(variable).numpy() for variable in variables]
+    rng = np.random.default_rng(0)
+    try:
+        for variable, value in zip(variables, kept, strict=True):
+            variable.assign(rng.normal(0, 5, value.shape).astype(value.dtype))
+        yield
+    finally:
+        for variable, value in zip(variables, kept, strict=True):
+            variable.assign(value)
+
+
+def task_of_model(model: Any, head: Head, labels: Labels, asked: str, where: str) -> Task:
+    """Return what a user's model learns from these labels.
+
+    Raises TrialError, with the way out, where model and labels do not fit together.
+    """
+    if getattr(model, "optimizer", None) is not None:
+        return Task(_kind_of_loss(model, labels), compiled_by_user=True)
+    if head.outputs != 1 or head.units is None or labels.form == "several":
+        raise _misfit(where, "one output of shape (rows, units)", _described(head))
+    if labels.form == "flags":
+        return _flags(head, labels, where)
+    if labels.form == "quantities" or _is_one_number(head, labels):
+        return _quantities(head, labels, where)
+    if labels.fault:
+        raise TrialError(labels.fault)
+    return _classes(head, labels, asked, where)
+
+
+def _is_one_number(head: Head, labels: Labels) -> bool:
+    return head.units == 1 and len(labels.classes) > 2 and labels.are_numbers
+
+
+def _classes(head: Head, labels: Labels, asked: str, where: str) -> Task:
+    count = len(labels.classes)
+    if head.units == 1 and count == 2:
+        return Task("binary", from_logits=head.values not in ("unit", "softmax"))
+    if head.units == count and asked != "binary" and head.values in ("softmax", "any"):
+        return Task("classification", from_logits=head.values == "any")
+    expected = f"a softmax head with {count} units, one a class, or as many logits"
+    if count == 2:
+        expected += ", or one sigmoid unit"
+    raise _misfit(where, expected, _described(head))
+
+
+def _flags(head: Head, labels: Labels, where: str) -> Task:
+    if head.units != labels.width or head.values in ("softmax", "not negative"):
+        expected = f"{labels.width} sigmoid units, one a column of the labels, or as many logits"
+        raise _misfit(where, expected, _described(head))
+    return Task("multilabel", from_logits=head.values == "any")
+
+
+def _quantities(head: Head, labels: Labels, where: str) -> Task:
+    if head.units != labels.width or head.values == "softmax":
+        columns = "one unit" if labels.width == 1 else f"{labels.width} units, one a column of y"
+        raise _misfit(where, f"{columns} for quantities", _described(head))
+    return Task("regression")
+
+
+def _misfit(where: str, expected: str, received: str) -> TrialError:
+    return TrialError(
+        f"{where}: expected {expected}. Received: {received}."
+        " Or compile the model in its builder, with a loss and metrics of your own."
+    )
+
+
+def _described(head: Head) -> str:
+    if head.outputs != 1:
+        return f"a model with {head.outputs} outputs"
+    if head.units is None:
+        return "an output of more than two dimensions"
+    values: Mapping[Values, str] = {
+        "softmax": "softmax",
+        "unit": "values between 0 and 1 that do not sum to 1",
+        "not negative": "values that are never negative",
+        "any": "no softmax or sigmoid",
+    }
+    return f"{head.units} unit{'s' * (head.units != 1)}, {values[head.values]}"
+
+
+_KINDS: Mapping[str, Kind] = {
+    "sparse_categorical_crossentropy": "classification",
+    "categorical_crossentropy": "classification",
+    "categorical_focal_crossentropy": "classification",
+    "binary_crossentropy": "binary",
+    "binary_focal_crossentropy": "binary",
+    "mean_squared_error": "regression",
+    "mean_absolute_error": "regression",
+    "mean_absolute_percentage_error": "regression",
+    "mean_squared_logarithmic_error": "regression",
+    "huber": "regression",
+    "log_cosh": "regression",
+}
+
+
+def loss_name(model: Any) -> str | None:
+    """Return the name of the one Keras loss that a model was compiled with, None for any other."""
+    loss = getattr(model, "loss", None)
+    try:
+        found = keras.losses.get(loss) if isinstance(loss, str) else loss
+    except ValueError:
+        return None
+    name = getattr(found, "__name__", None) or getattr(found, "name", None)
+    return str(name) if name else None
+
+
+def _kind_of_loss(model: Any, labels: Labels) -> Kind | None:
+    kind = _KINDS.get(loss_name(model) or "")
+    if kind == "binary" and labels.form == "flags":
+        return "multilabel"
+    return kind
+
+
+def takes_codes(model: Any, head: Head, labels: Labels) -> bool:
+    """Return whether a compiled model's labels must become class numbers for its loss to make sense of them.
+
+    That is where ``sparse_categorical_crossentropy`` would be given numbers that are not 0, 1, …: Keras would fail.
+    """
+    if labels.form != "classes" or not labels.are_numbers or labels.values is None:
+        return False
+    fits = labels.values[0] >= 0 and head.units is not None and labels.values[-1] < head.units
+    return (
+        loss_name(model) == "sparse_categorical_crossentropy"
+        and not fits
+        and head.units == len(labels.classes)
+    )
+
+
+def goal_of(model: Any, task: TrainingTask, x: Any) -> LearningGoal:
+    """Return what a freshly built model learns from a task's data; ``x`` are some rows of features.
+
+    Raises TrialError where that is not what the experiment's other trials learn.
+    """
+    labels, reference = task.dataset.labels, task.model
+    scale = labels.std
+    if reference.kind == "bundled":
+        of_labels = task.task or Task()
+        views: dict[Kind | None, LabelForm] = {"regression": "standardized"}
+        return LearningGoal(of_labels, views.get(of_labels.kind, "codes"), scale, labels.width)
+    head = look_at_head(model, x)
+    found = task_of_model(model, head, labels, "auto", f"model {reference.text}")
+    wanted = task.task
+    if wanted and (found.kind, found.compiled_by_user) != (wanted.kind, wanted.compiled_by_user):
+        raise TrialError(
+            f"model {reference.text}: expected a model for {_said(wanted)}, as in the other trials."
+            f" Received: one for {_said(found)}."
+        )
+    if found.compiled_by_user:
+        form: LabelForm = "codes" if takes_codes(model, head, labels) else "given"
+        return LearningGoal(found, form)
+    form = "standardized" if head.values == "any" else "columns"
+    return LearningGoal(found, form if found.kind == "regression" else "codes", scale, labels.width)
+
+
+def _said(task: Task) -> str:
+    by = " compiled by its builder" if task.compiled_by_user else ""
+    return f"{task.kind or 'a loss of its own'}{by}"
+
+
+def first_rows(x: Any) -> Any:
+    """Return the first rows of features as a model takes them."""
+    return keras.tree.map_structure(lambda array: tf.constant(array[:ROWS_LOOKED_AT]), x)
