@@ -18,12 +18,12 @@ class Case:
     """A user's two functions, as ``file:function``, and the hyperparameters of the trial.
 
     ``head``: what an uncompiled model is compiled for by plain Keras: classification, logits, binary, binary_logits,
-    multilabel or regression; None where the builder compiles. ``other``: what gives another structure. ``more``:
-    further keys of the experiment file. ``before``: what a warm worker trains before it: same, other, diverged or cut.
-    ``cut``: after how many epochs and steps it is resumed. ``fails``: why ours is not equal yet. ``or_refuses``: what a
-    refusal, as good as equality here, has in it. ``unseen``: ways in
-    which it cannot be compared, and why. ``texts``: the two files' text, where they are not among the users' here.
-    ``folder``: one of ``reported/`` to copy instead, and ``experiment`` the file in it.
+    multilabel, regression or raw_regression; None where the builder compiles. ``other``: what gives another structure.
+    ``more``: further keys of the experiment file. ``before``: what a warm worker trains before it: same, other,
+    diverged or cut. ``cut``: after how many epochs and steps it is resumed. ``fails``: why ours is not equal yet.
+    ``or_refuses``: what a refusal, as good as equality, has in it. ``unseen``: ways in which it cannot be compared,
+    and why. ``texts``: the two files' text, where they are not among the users' here. ``folder``: one of ``reported/``
+    to copy instead, and ``experiment`` the file in it.
     """
 
     model: str
@@ -80,7 +80,11 @@ class Trial:
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """The metrics of each epoch and the predictions on the validation rows after the last."""
+    """The metrics of each epoch and the predictions on the validation rows after the last.
+
+    ``served``: what a saved file gives for them, in the user's own words: probabilities, quantities in their unit.
+    """
 
     curve: list[dict[str, float]]
     predictions: Any
+    served: Any = None

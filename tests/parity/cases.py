@@ -78,6 +78,8 @@ EXAM: dict[str, Case] = {
     "one logit": _plain("one_unit", "two_classes", "binary_logits"),
     "multilabel": _plain("four_sigmoids", "flags", "multilabel"),
     "quantity": _plain("one_unit", "quantity", "regression"),
+    "quantity in a column": _plain("one_unit", "quantity_column", "regression"),
+    "quantity above 0": _plain("one_positive", "counts", "raw_regression"),
     "two inputs by name": _plain("named_inputs", "two_inputs", "classification"),
     "two inputs in a list": _plain("shared_towers", "pair_of_inputs", "classification"),
     "table of columns": _plain("columns", "table", "classification"),
@@ -156,8 +158,8 @@ EXAM: dict[str, Case] = {
     # steps of one's own
     "by tape": _step("by_tape", "classification"),
     "penalised": _step("penalised", "classification"),
-    "variational": _step("variational", data="itself", unseen=UNSAVED),
-    "adversarial": _step("adversarial", unseen=UNSAVED),
+    "variational": _step("variational", data="itself", more={"metric": "val_total"}, unseen=UNSAVED),
+    "adversarial": _step("adversarial", more={"metric": "val_critic_loss"}, unseen=UNSAVED),
     "contrast": _step("contrast"),
     "distilled": _step("distilled"),
     # fit() of one's own

@@ -52,7 +52,7 @@ def compare(case: Case, place: Path, ours: Ours, expected: Trained, x: Any) -> d
         return differs(ours.train(worker), expected, case)
 
     def saved() -> str:
-        return trees_differ(ours.saved(worker, place, x), expected.predictions, case)
+        return trees_differ(ours.saved(worker, place, x), expected.served, case)
 
     def warm() -> str:
         for at, what in enumerate(case.before, 1):

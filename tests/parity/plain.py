@@ -75,10 +75,12 @@ def train(case: Case, place: Path, trial: Trial, rows: Rows, outputs: int) -> Tr
     keras.utils.set_random_seed(trial.seed)
     model = load(place / case.files[0], case.model)(dict(trial.hp), rows.shape, outputs)
     parts = [rows.of("train"), rows.of("validation")]
+    mean, std = 0.0, 1.0
     if case.head is not None:
         compile_for(model, case.head, trial.hp)
-        if case.head == "classification" and isinstance(parts[0][1][0], str):
-            parts = [(x, np.unique(y, return_inverse=True)[1], *w) for x, y, *w in parts]
+        if case.head == "regression":
+            mean, std = parts[0][1].mean(dtype="float64"), parts[0][1].std(dtype="float64")
+        parts = [(x, _labels(y, case.head, mean, std), *w) for x, y, *w in parts]
     training, validation = parts
     batches = InOrder(training, trial)
     history = model.fit(
@@ -90,14 +92,32 @@ def train(case: Case, place: Path, trial: Trial, rows: Rows, outputs: int) -> Tr
         shuffle=False,
         verbose=0,
     )
-    names = history.history
+    units = {"mae": std, "val_mae": std}
     curve = [
-        {name: float(values[at]) for name, values in names.items() if np.ndim(values[at]) == 0}
+        {name: float(values[at]) * units.get(name, 1.0) for name, values in history.history.items()}
         for at in range(trial.epochs)
     ]
     said = model(tree.map_structure(tf.constant, validation[0]), training=False)
+    served = SERVED[case.head](said) * std + mean if case.head in SERVED else said
     keras.config.set_dtype_policy("float32")
-    return Trained(curve, tree.map_structure(np.asarray, said))
+    return Trained(curve, *(tree.map_structure(np.asarray, value) for value in (said, served)))
+
+
+SERVED = {
+    "logits": keras.ops.softmax,
+    "binary_logits": keras.ops.sigmoid,
+    "regression": lambda said: said,
+}
+"""What is put on a model's outputs when it is saved."""
+
+
+def _labels(y: Any, head: str, mean: float, std: float) -> Any:
+    """Return labels as the loss of an uncompiled model takes them."""
+    if isinstance(y[0], str):
+        return np.unique(y, return_inverse=True)[1]
+    if not head.endswith("regression"):
+        return y
+    return ((y - mean) / std).astype("float32").reshape(len(y), -1)
 
 
 class InOrder(keras.utils.PyDataset):
@@ -126,6 +146,10 @@ class InOrder(keras.utils.PyDataset):
 def compile_for(model: Any, head: str, hp: Any) -> None:
     """Compile as the documentation says that an uncompiled model is."""
     accuracy = "accuracy"
+    regression = (
+        keras.losses.MeanSquaredError(),
+        [keras.metrics.MeanAbsoluteError("mae"), keras.metrics.R2Score(name="r2")],
+    )
     loss, metrics = {
         "classification": (
             keras.losses.SparseCategoricalCrossentropy(),
@@ -141,7 +165,8 @@ def compile_for(model: Any, head: str, hp: Any) -> None:
             [keras.metrics.BinaryAccuracy(accuracy, threshold=0.0)],
         ),
         "multilabel": (keras.losses.BinaryCrossentropy(), [keras.metrics.BinaryAccuracy(accuracy)]),
-        "regression": (keras.losses.MeanSquaredError(), [keras.metrics.MeanAbsoluteError("mae")]),
+        "regression": regression,
+        "raw_regression": regression,
     }[head]
     model.compile(optimizer_of(hp), loss=loss, metrics=metrics)
 

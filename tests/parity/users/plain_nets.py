@@ -54,6 +54,12 @@ def one_unit(hp, input_shape, num_classes):
     )
 
 
+def one_positive(hp, input_shape, num_classes):
+    return keras.Sequential(
+        [keras.Input(input_shape), layers.Dense(hp["units"], "relu"), layers.Dense(1, "softplus")]
+    )
+
+
 def four_sigmoids(hp, input_shape, num_classes):
     return keras.Sequential(
         [
