@@ -20,10 +20,10 @@ class Case:
     ``head``: what an uncompiled model is compiled for by plain Keras: classification, logits, binary, binary_logits,
     multilabel, regression or raw_regression; None where the builder compiles. ``other``: what gives another structure.
     ``more``: further keys of the experiment file. ``before``: what a warm worker trains before it: same, other,
-    diverged or cut. ``cut``: after how many epochs and steps it is resumed. ``fails``: why ours is not equal yet.
-    ``or_refuses``: what a refusal, as good as equality, has in it. ``unseen``: ways in which it cannot be compared,
-    and why. ``texts``: the two files' text, where they are not among the users' here. ``folder``: one of ``reported/``
-    to copy instead, and ``experiment`` the file in it.
+    diverged or cut. ``cut``: after how many epochs and steps it is resumed. ``or_refuses``: what a refusal, as good as
+    equality, has in it. ``unseen``: ways in which it cannot be compared, and why. ``texts``: the two files' text, where
+    they are not among the users' here. ``folder``: one of ``reported/`` to copy instead, and ``experiment`` the file in
+    it.
     """
 
     model: str
@@ -40,9 +40,7 @@ class Case:
     experiment: str = ""
     rtol: float = 1e-4
     atol: float = 1e-5
-    fails: str = ""
     or_refuses: str = ""
-    slow: bool = False
     unseen: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -105,7 +105,7 @@ EXAM: dict[str, Case] = {
     # compiled: ways to run
     "steps per execution": _compiled("in_steps_of_three", "classes"),
     "eager": _compiled("eager", "classes"),
-    "xla": _compiled("xla", "classes", slow=True),
+    "xla": _compiled("xla", "classes"),
     # optimizers and schedules
     **{
         name: _rule(name)

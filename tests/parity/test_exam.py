@@ -6,17 +6,15 @@ import pytest
 
 from tests.parity.cases import EXAM, REPORTED
 from tests.parity.exam import examine
-
-
-def marks(case):
-    if case.slow:
-        yield pytest.mark.slow
-    if case.fails:
-        yield pytest.mark.xfail(strict=True, reason=case.fails)
+from tests.parity.known import FAILS, SLOW
 
 
 def named(cases):
-    return [pytest.param(case, marks=[*marks(case)], id=name) for name, case in cases.items()]
+    for name, case in cases.items():
+        marks = [pytest.mark.slow] if name in SLOW else []
+        if name in FAILS:
+            marks.append(pytest.mark.xfail(strict=True, reason=FAILS[name]))
+        yield pytest.param(case, marks=marks, id=name)
 
 
 @pytest.mark.parametrize("case", named(EXAM))
@@ -27,3 +25,7 @@ def test_a_trial_equals_plain_keras(case, tmp_path):
 @pytest.mark.parametrize("case", named(REPORTED))
 def test_what_people_reported_equals_plain_keras(case, tmp_path):
     assert examine(case, tmp_path) == {}
+
+
+def test_every_name_of_a_known_case_is_a_case_s():
+    assert {*FAILS, *SLOW} <= {*EXAM, *REPORTED}
