@@ -78,10 +78,11 @@ def ray() -> Iterator[Place]:
     own |= {"RAY_USAGE_STATS_ENABLED": "0", "PYTHONPATH": str(TESTS.parents[1])}
     own["PATH"] = f"{Path(sys.executable).parent}:{own['PATH']}"
     with folder("rj-") as path:
+        (path / "o").mkdir(mode=0o700)  # Ray opens the folder that it is given to everybody
         head = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus=2",
              f"--node-ip-address={host}", "--port=26280", f"--dashboard-host={host}",
-             f"--dashboard-port={port}", "--dashboard-agent-listen-port=0", f"--temp-dir={path}/r"],
+             f"--dashboard-port={port}", "--dashboard-agent-listen-port=0", f"--temp-dir={path}/o/r"],
             env=own, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         try:

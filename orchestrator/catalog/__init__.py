@@ -9,9 +9,15 @@ from __future__ import annotations
 
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.find import find_data, find_model, find_space
-from orchestrator.catalog.guard import UsersCode, printed_aside
+from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
 from orchestrator.catalog.references import CallableReference, DataReference
-from orchestrator.catalog.source import code_fingerprint, may_compile, read_names, source_files
+from orchestrator.catalog.source import (
+    code_files,
+    code_fingerprint,
+    may_compile,
+    read_names,
+    source_files,
+)
 
 __all__ = [
     "BUNDLED_DATA",
@@ -21,10 +27,12 @@ __all__ = [
     "bundled_file",
     "bundled_folder",
     "bundled_names",
+    "code_files",
     "code_fingerprint",
     "find_data",
     "find_model",
     "find_space",
+    "flush_printed",
     "may_compile",
     "printed_aside",
     "read_names",

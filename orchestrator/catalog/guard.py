@@ -17,7 +17,7 @@ from orchestrator.errors import OrchestratorError, TrialError
 @contextlib.contextmanager
 def printed_aside() -> Iterator[None]:
     """Have what is printed in the block go to stderr, by C code and child processes too: stdout is the table's."""
-    _flush()
+    flush_printed()
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):  # one of them is closed: then nothing of C's can be seen
             stack.callback(_put_back, os.dup(1))
@@ -27,15 +27,16 @@ def printed_aside() -> Iterator[None]:
 
 
 def _put_back(stdout: int) -> None:
-    _flush()
+    flush_printed()
     os.dup2(stdout, 1)
     os.close(stdout)
 
 
-def _flush() -> None:
+def flush_printed() -> None:
     """Let Python and C write what they hold back to where it was meant to go."""
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     ctypes.CDLL(None).fflush(None)
 
 

@@ -18,10 +18,12 @@ from types import ModuleType
 _OURS = __name__.partition(".")[0]
 _INSTALLED = {"site-packages", "dist-packages"}
 _siblings: dict[Path, dict[str, ModuleType]] = {}
+_stamps: dict[Path, dict[Path, tuple[int, int]]] = {}
 
 
 def load_file(path: Path) -> ModuleType:
-    """Return the module of a Python file, executed once for each content it has had."""
+    """Return the module of a Python file, executed once for each content it and the files beside it have had."""
+    _forget_changed(path.parent)
     digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:12]
     name = f"_{_OURS}_file_{path.stem}_{digest}"
     if name in sys.modules:
@@ -44,6 +46,7 @@ def load_file(path: Path) -> ModuleType:
 @contextmanager
 def beside(folder: Path) -> Iterator[None]:
     """Let the code in this block import the modules that lie in ``folder``."""
+    _forget_changed(folder)
     names = _importable(folder)
     foreign = {
         name: module
@@ -64,7 +67,31 @@ def beside(folder: Path) -> Iterator[None]:
             for name, module in list(sys.modules.items())
             if name.partition(".")[0] in names and _within(module, folder)
         }
+        places = [place for module in _siblings[folder].values() for place in _places(module)]
+        _stamps[folder] = {place: stamp for place in places if (stamp := _stamp(place))}
         sys.modules.update(foreign)
+
+
+def _forget_changed(folder: Path) -> None:
+    """Let go of the modules of a folder where one that was imported from it is another file by now.
+
+    One process may run an experiment again, as a notebook does, after the helper of a model was changed.
+    """
+    if all(_stamp(place) == stamp for place, stamp in _stamps.get(folder, {}).items()):
+        return
+    ours = f"_{_OURS}_file_"
+    for name, module in list(sys.modules.items()):
+        if name in _siblings[folder] or (name.startswith(ours) and _within(module, folder)):
+            del sys.modules[name]
+    del _siblings[folder], _stamps[folder]
+
+
+def _stamp(place: Path) -> tuple[int, int] | None:
+    try:
+        facts = place.stat()
+    except OSError:
+        return None
+    return (facts.st_mtime_ns, facts.st_size) if place.is_file() else None
 
 
 def _importable(folder: Path) -> set[str]:

@@ -92,7 +92,7 @@ def _domain(call: ast.Call) -> Domain | None:
     given = _constants(call)
     logarithmic = given.get("sampling") in ("log", "LOG") or given.get("log") is True
     ends: dict[str, Any] = {"min": given.get("min"), "max": given.get("max")}
-    step: dict[str, Any] = {} if logarithmic else {"step": given.get("step")}
+    stepped = ends | {"step": given.get("step")}
     try:
         match method:
             case "Boolean":
@@ -102,9 +102,9 @@ def _domain(call: ast.Call) -> Domain | None:
             case "Choice" | "suggest_categorical":
                 return Choice(tuple(given["values"]))
             case "Int" | "suggest_int":
-                return LogInteger(**ends) if logarithmic else Integer(**ends, **step)
+                return LogInteger(**ends) if logarithmic else Integer(**stepped)
             case "suggest_loguniform":
                 return LogUniform(**ends)
-        return LogUniform(**ends) if logarithmic else Uniform(**ends, **step)
+        return LogUniform(**ends) if logarithmic else Uniform(**stepped)
     except (Refused, KeyError, TypeError):
         return None

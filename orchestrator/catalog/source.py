@@ -9,6 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.catalog.imports import (
+    Found,
+    beginning_at_file,
+    beginning_at_module,
+    followed,
+)
 from orchestrator.catalog.other_tuners import written_for_another
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
 
@@ -82,16 +88,35 @@ def read_names(reference: CallableReference) -> set[str]:
 
 
 def source_files(reference: CallableReference) -> list[Path]:
-    """Return the reference's file and the files beside it that it imports; empty without Python source."""
-    start = reference.file
-    waiting = [start] if start is not None else []
-    seen: list[Path] = []
-    while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen.append(path)
-            waiting.extend(_imported_files(parse_file(path, reference.text), path.parent))
-    return seen
+    """Return the Python files of the user's that a reference leads to, its own first; see ``code_files``."""
+    return [file.path for file in _followed(reference) if file.path.suffix == ".py"]
+
+
+def code_files(reference: CallableReference) -> dict[str, str]:
+    """Return {name: sha256} of the reference's file, the first, and of all of the user's that it imports.
+
+    These are the files beside it, of its own package where it is a module, and of what else lies outside Python and
+    installed packages. Empty without Python source.
+    """
+    files: dict[str, str] = {}
+    for file in _followed(reference):
+        name = file.name if file.name not in files else str(file.path)
+        files[name] = _digest(file.path.read_bytes())
+    return files
+
+
+def _followed(reference: CallableReference) -> list[Found]:
+    path = reference.file
+    if path is None:
+        return []
+    module = reference.kind == "module"
+    begin = beginning_at_module(reference.place, path) if module else beginning_at_file(path)
+    found = followed(begin, lambda file: parse_file(file, reference.text))
+    return sorted(found, key=lambda file: file.path != path)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def may_compile(reference: CallableReference) -> bool:
@@ -134,26 +159,16 @@ def _read_by(node: ast.AST) -> Iterator[str]:
 
 
 def code_fingerprint(reference: CallableReference) -> str:
-    """Return the sha256 of the reference's source file; of its name for a module without source."""
-    path = reference.file
-    content = path.read_bytes() if path is not None else reference.place.encode()
-    return hashlib.sha256(content).hexdigest()
+    """Return one sha256 of the reference's files; of its name for a module without source.
 
-
-def _imported_files(tree: ast.Module, folder: Path) -> Iterator[Path]:
-    """Yield the files in ``folder`` that the imports of a file lead to."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            modules = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            start = node.module or ""
-            modules = [start, *(f"{start}.{alias.name}".strip(".") for alias in node.names)]
-        else:
-            continue
-        for module in filter(None, modules):
-            place = folder.joinpath(*module.split("."))
-            files = (place.with_name(place.name + ".py"), place / "__init__.py")
-            yield from (file for file in files if file.is_file())
+    That of a single file is the file's own.
+    """
+    files = code_files(reference)
+    if not files:
+        return _digest(reference.place.encode())
+    if len(files) == 1:
+        return next(iter(files.values()))
+    return _digest("".join(f"{name}\0{files[name]}\n" for name in sorted(files)).encode())
 
 
 def _bound_names(body: list[ast.stmt]) -> Iterator[str]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.experiment import Panda
     from orchestrator.records import Request
 
+SHORT_SECONDS = 2.0
+"""So long a wait needs no words."""
 PandaName = Annotated[
     str,
     typer.Argument(
@@ -49,6 +51,10 @@ AtDay = Annotated[
         "--at-day", metavar="N", show_default=False, help="Not now, but when day N begins."
     ),
 ]
+NoWait = Annotated[
+    bool,
+    typer.Option("--no-wait", help="Do not wait, up to an epoch, for what becomes of it."),
+]
 Force = Annotated[
     bool, typer.Option("--force", help="Allow values outside the search space, with a warning.")
 ]
@@ -69,22 +75,31 @@ def set_(  # noqa: PLR0913 (a command's parameters are its flags)
         ),
     ] = None,
     force: Force = False,
+    no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
     """Change hyperparameters between two epochs: set RUN learning_rate=0.01 --why "it bounces"."""
     changes = _assignments(values, "set")
     believed = _assignments(expect or (), "--expect")
-    _ask(run, storage, lambda panda: panda.set(changes, why, at_day, believed, force))
+    _ask((run, storage, no_wait), lambda panda: panda.set(changes, why, at_day, believed, force))
 
 
-def pause(run: PandaName, why: Why = None, at_day: AtDay = None, storage: Storage = RUNS) -> None:
+def pause(
+    run: PandaName,
+    why: Why = None,
+    at_day: AtDay = None,
+    no_wait: NoWait = False,
+    storage: Storage = RUNS,
+) -> None:
     """Wait after the current epoch, until told to continue."""
-    _ask(run, storage, lambda panda: panda.pause(why, at_day))
+    _ask((run, storage, no_wait), lambda panda: panda.pause(why, at_day))
 
 
-def continue_(run: PandaName, why: Why = None, storage: Storage = RUNS) -> None:
+def continue_(
+    run: PandaName, why: Why = None, no_wait: NoWait = False, storage: Storage = RUNS
+) -> None:
     """Go on after a pause."""
-    _ask(run, storage, lambda panda: panda.continue_(why))
+    _ask((run, storage, no_wait), lambda panda: panda.continue_(why))
 
 
 def rollback(  # noqa: PLR0913
@@ -99,10 +114,11 @@ def rollback(  # noqa: PLR0913
     ] = None,
     why: Why = None,
     at_day: AtDay = None,
+    no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
     """Return to an earlier day: weights, optimizer, averages, generators, hyperparameters."""
-    _ask(run, storage, lambda panda: panda.rollback(to_day, to_epoch, why, at_day))
+    _ask((run, storage, no_wait), lambda panda: panda.rollback(to_day, to_epoch, why, at_day))
 
 
 def branch(  # noqa: PLR0913
@@ -122,28 +138,36 @@ def branch(  # noqa: PLR0913
     ] = None,
     why: Why = None,
     force: Force = False,
+    no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
     """Let a second model go on from a day's end, with other values, beside the first."""
     changes = _assignments(values or (), "--set")
-    _ask(run, storage, lambda panda: panda.branch(name, changes, at_day, why, force))
+    _ask((run, storage, no_wait), lambda panda: panda.branch(name, changes, at_day, why, force))
 
 
 def note(
     run: PandaName,
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember.")],
+    no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
     """Put a sentence into the journal."""
-    _ask(run, storage, lambda panda: panda.note(text))
+    _ask((run, storage, no_wait), lambda panda: panda.note(text))
 
 
-def stop(run: PandaOrJob, why: Why = None, at_day: AtDay = None, storage: Storage = RUNS) -> None:
+def stop(
+    run: PandaOrJob,
+    why: Why = None,
+    at_day: AtDay = None,
+    no_wait: NoWait = False,
+    storage: Storage = RUNS,
+) -> None:
     """End a panda as though its days were over, its model kept; or interrupt a job, to go on later."""
     if "://" in run:
         stop_job(run, {"--why": why, "--at-day": at_day})
         return
-    _ask(run, storage, lambda panda: panda.stop(why, at_day))
+    _ask((run, storage, no_wait), lambda panda: panda.stop(why, at_day))
 
 
 def journal(
@@ -180,13 +204,13 @@ def days(
         say(f"\n{checkpoints_line(opened.records, trial)}")
 
 
-def _ask(run: str, storage: Path, request: Callable[[Panda], Request]) -> None:
+def _ask(where: tuple[str, Path, bool], request: Callable[[Panda], Request]) -> None:
     """Put a request down and say so; what was allowed by force is a warning."""
     from orchestrator.experiment import open_panda
     from orchestrator.experiment.changes import OutOfRangeWarning
-    from orchestrator.records import read_run
     from orchestrator.report import request_words
 
+    run, storage, no_wait = where
     panda = open_panda(run, storage)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OutOfRangeWarning)
@@ -199,10 +223,29 @@ def _ask(run: str, storage: Path, request: Callable[[Panda], Request]) -> None:
     say(f"asked trial {asked.trial}: {request_words(entry)}{when}")
     if storage != RUNS:  # so that the command can be pasted
         run = str(panda.folder.path)
-    if read_run(panda.folder.path).status == "interrupted":
+    _tell_answer(panda, asked, run, no_wait)
+
+
+def _tell_answer(panda: Panda, asked: Request, run: str, no_wait: bool) -> None:
+    """Say what became of a request, or where that will be said. Raises RequestError where it is refused."""
+    from orchestrator.experiment.answered import due_seconds
+    from orchestrator.records import read_run
+    from orchestrator.report import deed
+
+    records = read_run(panda.folder.path)
+    if records.status == "interrupted":
         say(f"the run is interrupted; 'orchestrator resume {run}' takes it up", err=True)
-    else:
+        return
+    seconds = 0.0 if no_wait else due_seconds(records, asked)
+    answer = panda.answer(asked, min(seconds, SHORT_SECONDS)) if seconds else None
+    if answer is None and seconds > SHORT_SECONDS:
+        up_to = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
+        say(f"waiting for the epoch to end, up to {up_to} (Ctrl-C: it stays asked)", err=True)
+        answer = panda.answer(asked, seconds - SHORT_SECONDS)
+    if answer is None:
         say(f"what becomes of it: orchestrator journal {run}")
+    else:
+        say(f"done after epoch {answer['epoch']}: {deed(answer)}")
 
 
 def _assignments(texts: Iterable[str], where: str) -> dict[str, Any]:

@@ -11,8 +11,9 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.directions import Direction, contradicts, direction_of
-from orchestrator.config.fields import Count, Flag, Options, Real, Text, Whole, misfit
+from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, misfit
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
+from orchestrator.config.metric_names import all_names, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.scheduler_options import (
     AshaOptions,
@@ -51,6 +52,11 @@ def _source_form(value: Any) -> Any:
     return value
 
 
+def _names(value: Any) -> Any:
+    """Turn ``metrics: auc`` into ``metrics: [auc]``."""
+    return [value] if isinstance(value, str) else value
+
+
 class DataOptions(Options):
     """Which data, and how it is split and scaled."""
 
@@ -85,12 +91,47 @@ class DataOptions(Options):
     stream: Flag | Literal["auto"] = Field(
         default="auto", description="Read the data batch by batch instead of holding it in memory."
     )
+    drop: tuple[Text, ...] = Field(
+        default=(),
+        strict=False,
+        description="Columns of a table that are left out, such as identifiers and dates.",
+    )
+    missing: Literal["refuse", "mean", "median", "most_frequent"] = Field(
+        default="refuse",
+        description="What fills a table's gaps, found on the training rows; text and true/false always get the most"
+        " frequent value.",
+    )
+    columns: dict[str, Literal["number", "text"]] = Field(
+        default_factory=dict,
+        description="What columns of a table are, where it is not plain: {age: number, zip: text}.",
+    )
+    decimal: Literal["auto", ".", ","] = Field(
+        default="auto", description="The sign before a number's fraction in a CSV file."
+    )
+    header: Flag | Literal["auto"] = Field(
+        default="auto",
+        description="Whether a CSV file's first line holds names; with false they are column_1, column_2, …",
+    )
+    sample_weight: Text | None = Field(
+        default=None, description="The column of a table that says how much each row counts."
+    )
+    steps_per_epoch: Count | None = Field(
+        default=None, description="Batches of an endless tf.data pipeline that are an epoch."
+    )
+    validation_steps: Count | None = Field(
+        default=None, description="Batches of an endless validation pipeline that are validated on."
+    )
+    image_size: tuple[Count, Count] | None = Field(
+        default=None,
+        strict=False,
+        description="Height and width that the pictures of a folder get: [h, w].",
+    )
 
     def for_model(self, bundled: bool) -> DataOptions:
         """Return the same with ``scale: auto`` decided: a user's model gets the user's values."""
-        if self.scale != "auto":
+        if self.scale != "auto" or bundled:
             return self
-        return self.model_copy(update={"scale": "standard" if bundled else "none"})
+        return self.model_copy(update={"scale": "none"})
 
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> DataOptions:
@@ -159,6 +200,16 @@ class Experiment(Options):
         default="auto",
         description="The figure that decides which trial is better; auto: val_accuracy, val_mae for a regression, or"
         " val_loss of a model that its builder compiled without an accuracy.",
+    )
+    metrics: Annotated[
+        tuple[Text, ...],
+        Field(strict=False),
+        AS_LIST,
+        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
+    ] = Field(
+        default=(),
+        description="Further metrics of each validation, by name, such as [auc, macro_f1]; metric: val_macro_f1 judges"
+        " by one.",
     )
     mode: Literal["max", "min"] | None = Field(
         default=None,
@@ -241,6 +292,15 @@ class Experiment(Options):
         if redact(name) != name:
             raise PydanticCustomError("name", "expected a name without a secret, since it is shown")
         return name
+
+    @field_validator("metrics")
+    @classmethod
+    def _known_metrics(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
+        for name in metrics:
+            if not is_metric(name):
+                known = {"known": sorted(all_names()), "name": name}
+                raise PydanticCustomError("unknown_name", "no such metric", known)
+        return tuple(dict.fromkeys(metrics))
 
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:

@@ -53,8 +53,7 @@ def assemble(
     labels = of_task(describe(list(y.values()), where), y, task, where)
     shares = missing_shares(list(given), options)
     labels, assignment = assigned(labels, y, shares, (seed, where))
-    if labels.fault and task in ("classification", "binary"):
-        raise DataError(labels.fault)
+    check_task(labels, task)
     numbers = {part: labels.numbers(y[part]) for part in given}
     fingerprint = _fingerprint(x, labels, numbers, weights)
     training = np.flatnonzero(assignment == 0) if (assignment != 0).any() else None
@@ -111,16 +110,24 @@ def assigned(
         return replace(labels, fault=str(error)), assign_any(len(codes["train"]), shares, draw)
 
 
+def check_task(labels: Labels, task: str) -> None:
+    """Raise DataError where classes were asked for and the labels make none that can be split."""
+    if labels.fault and task in ("classification", "binary"):
+        raise DataError(labels.fault)
+
+
 def _scaled(options: DataOptions, x: Mapping[str, Any], where: str) -> bool:
     """Tell whether features are scaled. Raises DataError where that is asked for several inputs."""
-    if options.scale != "none" and isinstance(x["train"], dict | tuple):
+    if not isinstance(x["train"], dict | tuple):
+        return options.scale != "none"
+    if options.scale in ("standard", "minmax"):
         raise refused(
             where,
             "data.scale: none was expected for several inputs",
             f"data.scale: {options.scale}",
             "Scale them in load(), or by a Normalization layer in the model.",
         )
-    return options.scale != "none"
+    return False
 
 
 def _fingerprint(

@@ -10,14 +10,15 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.data.labels import Labels, View
-from orchestrator.data.trees import Array, row_count, shapes_of
+from orchestrator.data.table_recipe import TableRecipe
+from orchestrator.data.trees import between, row_count, shapes_of
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
 
-Batch: TypeAlias = tuple[Array, Array]
-BatchReader: TypeAlias = Callable[[int, int | None], Iterator[Batch]]
+Batch: TypeAlias = tuple[Any, ...]
+BatchReader: TypeAlias = Callable[..., Iterator[Any]]
 
 PARTS = ("train", "validation", "test")
 
@@ -53,8 +54,9 @@ class Dataset:
 
     ``scaling`` says what was fitted on the training rows (``{"how": "standard", "mean": [...],
     "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
-    a table after encoding and is empty for arrays. ``fingerprint`` is of the unscaled content.
-    ``labels`` says what is known of the labels; ``view`` which form of them ``y`` has.
+    a table after encoding and is empty for arrays; ``table`` says how a table's columns became
+    them. ``fingerprint`` is of the unscaled content. ``labels`` says what is known of the labels,
+    ``view`` which form of them ``y`` has.
     """
 
     train: Split
@@ -67,6 +69,7 @@ class Dataset:
     columns: tuple[str, ...] = ()
     labels: Labels = field(default_factory=Labels)
     view: View = "codes"
+    table: TableRecipe | None = None
 
     def __post_init__(self) -> None:
         if self.classes and not self.labels.classes:
@@ -87,6 +90,11 @@ class Dataset:
         """False: the rows are in memory."""
         return False
 
+    def head(self, rows: int) -> Dataset:
+        """Return a dataset of the first training rows, in all its splits: enough to look at a model."""
+        some = take_split(self.train, rows)
+        return replace(self, train=some, validation=some, test=some)
+
     def viewed(self, view: View) -> Dataset:
         """Return the same rows with their labels in another form."""
         if view == self.view:
@@ -101,13 +109,23 @@ class Dataset:
         return replace(self, **parts, view=view)
 
 
+def take_split(split: Split, rows: int) -> Split:
+    """Return the first rows of a split."""
+    x, y, given, weight = (
+        between(tree, 0, rows) for tree in (split.x, split.y, split.given, split.weight)
+    )
+    return Split(x, y, given, weight)
+
+
 @dataclass(frozen=True, eq=False)
 class StreamedSplit:
     """Rows that are read when they are asked for.
 
-    ``batches(batch_size, shuffle_seed)`` starts a new pass over all of them: arrays as in Split,
-    the last batch may be smaller; None keeps the order of the file, a seed shuffles within a
-    bounded pool of rows. The reader is picklable and opens the data anew where it is used.
+    ``batches(batch_size, shuffle_seed, epoch=None)`` starts a new pass over all of them: (x, y), or
+    (x, y, weight), as in Split; the last batch may be smaller; None keeps the order of the file, a
+    seed shuffles within a bounded pool of rows. ``epoch`` is the number of the training epoch, by
+    which an endless pipeline goes on where the one before ended; without it the pass is over the
+    first rows. The reader is picklable and opens the data anew where it is used.
     """
 
     rows: int
@@ -136,6 +154,7 @@ class StreamedDataset:
     columns: tuple[str, ...] = ()
     labels: Labels = field(default_factory=Labels)
     view: View = "codes"
+    table: TableRecipe | None = None
 
     def __post_init__(self) -> None:
         if self.classes and not self.labels.classes:
@@ -145,6 +164,16 @@ class StreamedDataset:
     def num_classes(self) -> int:
         """The units that a head needs: one a class, or one a column of labels that are no classes."""
         return len(self.classes) or self.labels.width
+
+    def head(self, rows: int) -> Dataset:
+        """Return a dataset in memory of the first training rows, in all its splits: enough to look at a model."""
+        x, y, *weight = next(iter(self.viewed("given").train.batches(rows, None)))
+        some = Split(x, y, None, weight[0] if weight else None)
+        same = {
+            name: getattr(self, name) for name in ("classes", "scaling", "fingerprint", "source")
+        }
+        whole = Dataset(some, some, some, **same, labels=self.labels, view="given")
+        return whole.viewed(self.view)
 
     def viewed(self, view: View) -> StreamedDataset:
         """Return the same rows with their labels in another form."""

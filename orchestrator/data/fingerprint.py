@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from orchestrator.data.scaling import chunks
-from orchestrator.data.trees import Array
+from orchestrator.data.trees import Array, leaves
 
 
 class ContentHash:
@@ -37,12 +38,15 @@ class ContentHash:
         return whole.hexdigest()
 
 
-def row_sum(x: Array, labels: Array) -> int:
+def row_sum(x: Any, y: Any) -> int:
     """Return a sum of one hash a row, which does not depend on the order of the rows."""
+    features = [np.ascontiguousarray(array) for _, array in leaves(x)]
+    labels = [np.ascontiguousarray(array) for _, array in leaves(y)]
     total = 0
-    for row, label in zip(np.ascontiguousarray(x), labels.tolist(), strict=True):
-        digest = hashlib.sha256(_bytes(row) + str(label).encode()).digest()
-        total += int.from_bytes(digest, "little")
+    for at in range(len(features[0])):
+        row = b"".join(_bytes(array[at]) for array in features)
+        label = "".join(str(array[at].tolist()) for array in labels)
+        total += int.from_bytes(hashlib.sha256(row + label.encode()).digest(), "little")
     return total % 2**256
 
 

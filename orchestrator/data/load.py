@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from orchestrator.data.applicable import check_options
 from orchestrator.data.arrays import read_npz
 from orchestrator.data.assemble import assemble
 from orchestrator.data.bundled import READERS
 from orchestrator.data.dataset import Dataset, StreamedDataset
-from orchestrator.data.functions import are_streams, call
-from orchestrator.data.refusal import refused
+from orchestrator.data.functions import are_frames, are_streams, call
+from orchestrator.data.sparse import dense
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -29,21 +30,23 @@ def load_dataset(
     if reference.kind in ("csv", "parquet"):
         from orchestrator.data.tables import load_table  # psutil and pyarrow, for tables alone
 
+        check_options(reference.kind, options, where)
         return load_table(reference, options, seed, task)
-    if options.label is not None:
-        expected = "data.label was expected for CSV and Parquet alone"
-        raise refused(where, expected, f"label {options.label!r}")
     if reference.function is not None:
-        pieces = call(reference.function, where)
+        pieces = dense(call(reference.function, where), where)
+        if are_frames(pieces):
+            check_options("frames", options, where)
+            from orchestrator.data.frames import load_frames  # pyarrow, for tables alone
+
+            return load_frames(pieces, options, (seed, task), reference.text)
         if are_streams(pieces):
+            check_options("pipelines", options, where)
             from orchestrator.data.pipelines import load_pipelines
 
-            return load_pipelines(pieces, reference, options, seed)
+            return load_pipelines(pieces, reference, options, (seed, task))
     elif reference.kind == "npz":
         pieces = read_npz(reference.place, where)
     else:
         pieces = {"train": READERS[reference.place]()}
-    if options.stream is True:
-        expected = "data.stream was expected for CSV, Parquet and tf.data alone"
-        raise refused(where, expected, "stream: true for arrays, which are in memory")
+    check_options("arrays", options, where)
     return assemble(pieces, options, seed, reference.text, task)

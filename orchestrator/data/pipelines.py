@@ -6,76 +6,144 @@ The user's function has imported TensorFlow already; nothing here needs to.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.catalog import CallableReference, UsersCode
+from orchestrator.catalog import CallableReference
 from orchestrator.data.batches import rebatch
 from orchestrator.data.dataset import PARTS, Batch, StreamedDataset, StreamedSplit
+from orchestrator.data.elements import Watch, check_steps, elements, endless, specs
 from orchestrator.data.features import check_features
 from orchestrator.data.fingerprint import row_sum
 from orchestrator.data.functions import call
-from orchestrator.data.labels import (
-    Labels,
-    PlainLabels,
-    View,
-    find_classes,
-    given_labels,
-    plain_labels,
-)
+from orchestrator.data.labels import Labels, View, describe, given_labels, of_task, plain_labels
 from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
 from orchestrator.data.splits import check_given
-from orchestrator.data.trees import Array
+from orchestrator.data.trees import (
+    as_keras_takes,
+    between,
+    joined,
+    leaves,
+    map_tree,
+    row_count,
+    shapes_of,
+)
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
 
-_CHUNK_ROWS = 1_024
+MOST_OF_A_LABEL = 64
+
 _opened: dict[CallableReference, Mapping[str, Any]] = {}
+_going: dict[CallableReference, Going] = {}
 
 
 @dataclass(frozen=True, eq=False)
 class PipelineBatches:
-    """The batches of one pipeline; picklable: a worker calls the user's function once itself."""
+    """The batches of one pipeline; picklable: a worker calls the user's function once itself.
+
+    ``rows`` is the length of a pass over a pipeline that is read in steps (``steps_per_epoch``),
+    None where it is read to its end. Such a training pipeline is repeated, and epoch after epoch
+    goes on where the one before ended, as in Keras's ``fit``: which rows are an epoch's depends on
+    its number alone. Validation begins anew each time, as in Keras too.
+    """
 
     function: CallableReference
     part: str
     labels: Labels
     scaler: Scaler
     where: str
+    rows: int | None = None
     view: View = "codes"
 
-    def __call__(self, batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
+    def __call__(
+        self, batch_size: int, shuffle_seed: int | None, epoch: int | None = None
+    ) -> Iterator[Batch]:
         """Yield the pipeline's batches once; see StreamedSplit."""
-        return rebatch(self._chunks(), batch_size, shuffle_seed)
+        return rebatch(self._chunks(epoch), batch_size, shuffle_seed)
 
-    def _chunks(self) -> Iterator[Batch]:
+    def _chunks(self, epoch: int | None) -> Iterator[Batch]:
         if self.function not in _opened:
             remember(self.function, call(self.function, self.where))
-        for x, y in _elements(_opened[self.function][self.part], self.where):
-            numbers = self.labels.numbers(given_labels(y, self.where))
-            yield self.scaler.scale(x), self.labels.view(numbers, self.view)
+        for x, y, *weights in self._elements(_opened[self.function][self.part], epoch):
+            given = given_labels(y, self.where)
+            self._check_known(given)
+            seen = self.labels.view(self.labels.numbers(given), self.view)
+            yield (map_tree(self.scaler.scale, x), seen, *map_tree(as_keras_takes, tuple(weights)))
+
+    def _elements(self, pipeline: Any, epoch: int | None) -> Iterator[Any]:
+        if self.rows is None:
+            return elements(pipeline, self.where)
+        if epoch is None:
+            return Going(elements(pipeline.repeat(), self.where), self.rows).read(0)
+        going = _going.get(self.function)
+        if going is None or going.epoch is None or going.epoch > epoch:
+            going = Going(elements(pipeline.repeat(), self.where), self.rows)
+            _going[self.function] = going
+        return going.read(epoch)
+
+    def _check_known(self, given: Any) -> None:
+        """Refuse a label that the pass over the first batches did not find."""
+        known = self.labels.values
+        if self.rows is None or self.labels.form != "classes" or known is None or given.ndim != 1:
+            return
+        unknown = np.setdiff1d(plain_labels(given, self.where).values, known)
+        if len(unknown):
+            expected = "labels that the first steps have were expected in all"
+            hint = "Write a greater data.steps_per_epoch, or shuffle."
+            raise refused(self.where, expected, repr(unknown.tolist()[0]), hint)
+
+
+class Going:
+    """A pipeline that is read on and on, in epochs of ``rows`` rows.
+
+    ``epoch`` is the next one, None while one is being read or after it was left before its end.
+    """
+
+    def __init__(self, chunks: Iterator[Any], rows: int) -> None:
+        self._chunks = chunks
+        self._rows = rows
+        self._left: Any = None
+        self.epoch: int | None = 0
+
+    def read(self, epoch: int) -> Iterator[Any]:
+        """Yield the rows of an epoch, after those before it were passed over."""
+        for number in range(self.epoch or 0, epoch + 1):
+            self.epoch = None
+            needed = self._rows
+            while needed:
+                chunk = self._left or next(self._chunks)
+                taken = min(needed, row_count(chunk))
+                rest = between(chunk, taken, None)
+                self._left = rest if row_count(rest) else None
+                needed -= taken
+                if number == epoch:
+                    yield between(chunk, 0, taken)
+            self.epoch = number + 1
 
 
 def remember(function: CallableReference, pipelines: Mapping[str, Any]) -> None:
     """Keep the pipelines of the function last called, for this process' next passes."""
     _opened.clear()
+    _going.clear()
     _opened[function] = pipelines
 
 
 def load_pipelines(
-    pipelines: Mapping[str, Any], reference: DataReference, options: DataOptions, seed: int
+    pipelines: Mapping[str, Any],
+    reference: DataReference,
+    options: DataOptions,
+    asked: tuple[int, str],
 ) -> StreamedDataset:
-    """Return the dataset of a user's pipelines, after one pass over all of them.
+    """Return the dataset of a user's pipelines, after one pass over all of them. ``asked``: seed and task.
 
-    The pass finds classes, rows and features that are no finite numbers. ``scale: auto`` leaves
+    The pass finds labels, rows and features that are no finite numbers. ``scale: auto`` leaves
     the values as the pipeline makes them. The fingerprint does not depend on the order of rows,
     but a pipeline that augments at random has another one each time. No test pipeline: 0 rows.
     """
@@ -83,18 +151,20 @@ def load_pipelines(
         raise DataError(f"data {reference.text}: a function was expected.")
     where = f"data {reference.text}"
     remember(reference.function, pipelines)
-    scans = {part: _scan(pipelines[part], f"{where} ({part})") for part in pipelines}
+    steps = {part: _steps(part, options) for part in pipelines}
+    scans = {part: _scan(pipelines[part], f"{where} ({part})", steps[part]) for part in pipelines}
     shapes = {part: scan.shape for part, scan in scans.items()}
-    if len(set(shapes.values())) > 1:
+    if any(shape != shapes["train"] for shape in shapes.values()):
         received = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
         raise refused(where, "rows of one shape in all splits were expected", received)
-    labels = find_classes([scan.labels for scan in scans.values()], where)
-    check_given({part: scan.counts(labels) for part, scan in scans.items()}, labels.classes, where)
+    labels = _labels(scans, asked[1], where)
     how = "none" if options.scale == "auto" else options.scale
     scaler = fit_scaler(how, scans["train"].moments)
+    view: View = "codes" if labels.form == "classes" else "given"
     splits: dict[str, Any] = {part: StreamedSplit(0, no_batches) for part in PARTS}
     for part, scan in scans.items():
-        reader = PipelineBatches(reference.function, part, labels, scaler, where)
+        rows = scan.rows if steps[part][1] else None
+        reader = PipelineBatches(reference.function, part, labels, scaler, where, rows, view)
         splits[part] = StreamedSplit(scan.rows, reader)
     prints = [f"{part} {scan.rows} {scan.content:064x}" for part, scan in scans.items()]
     return StreamedDataset(
@@ -106,84 +176,87 @@ def load_pipelines(
         input_shape=shapes["train"],
         reference=reference,
         options=options,
-        seed=seed,
+        seed=asked[0],
         labels=labels,
+        view=view,
     )
 
 
-def no_batches(batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
+def _labels(scans: Mapping[str, _Scan], task: str, where: str) -> Labels:
+    """Return what the labels of all pipelines are."""
+    y = {part: scan.labels for part, scan in scans.items()}
+    labels = of_task(describe(list(y.values()), where), y, task, where)
+    if labels.form != "classes":
+        return labels.fitted(y["train"])
+    codes = {part: labels.view(labels.numbers(given), "codes") for part, given in y.items()}
+    counts = {part: np.bincount(c, minlength=len(labels.classes)) for part, c in codes.items()}
+    try:
+        check_given(counts, labels.classes, where)
+    except DataError as error:
+        if task in ("classification", "binary") or not labels.are_numbers:
+            raise
+        return replace(labels, fault=str(error))
+    return labels
+
+
+def no_batches(
+    batch_size: int, shuffle_seed: int | None, epoch: int | None = None
+) -> Iterator[Batch]:
     """Return the batches of a split without rows: none."""
     return iter(())
 
 
 @dataclass(frozen=True, eq=False)
 class _Scan:
-    """What one pass over a pipeline finds."""
+    """What one pass over a pipeline finds; labels of more than ``MOST_OF_A_LABEL`` numbers are those of one batch."""
 
     rows: int
-    shape: tuple[int, ...]
-    different: Counter[Any]
-    width: int | None
-    moments: Moments
+    shape: Any
+    labels: Any
+    moments: Moments | None
     content: int
 
-    @property
-    def labels(self) -> PlainLabels:
-        """The different labels."""
-        return PlainLabels(np.array(list(self.different)), self.width)
 
-    def counts(self, labels: Labels) -> Array:
-        """Return how many rows each class has."""
-        counts = np.zeros(len(labels.classes), dtype=np.int64)
-        counts[labels.codes(self.labels)] = list(self.different.values())
-        return counts
+def _steps(part: str, options: DataOptions) -> tuple[str, int | None]:
+    """Return the option that says how many batches of a pipeline are read, and what it says."""
+    if part == "train":
+        return "data.steps_per_epoch", options.steps_per_epoch
+    return "data.validation_steps", options.validation_steps
 
 
-def _scan(pipeline: Any, where: str) -> _Scan:
-    scan: _Scan | None = None
-    for raw_x, raw_y in _elements(pipeline, where):
-        x = check_features(raw_x, where)
-        plain = plain_labels(raw_y, where)
-        different = Counter(plain.values.tolist())
-        content = row_sum(x, plain.values)
-        if scan is None:
-            scan = _Scan(len(x), x.shape[1:], different, plain.width, Moments.of(x), content)
-            continue
-        if (x.shape[1:], plain.width) != (scan.shape, scan.width):
-            received = f"{scan.shape} and {x.shape[1:]}"
-            raise refused(where, "rows of one shape were expected", received)
-        scan = _Scan(
-            scan.rows + len(x),
-            scan.shape,
-            scan.different + different,
-            scan.width,
-            scan.moments.plus(x),
-            (scan.content + content) % 2**256,
-        )
-    if scan is None:
+def _read(pipeline: Any, where: str, steps: tuple[str, int | None]) -> Iterator[Any]:
+    """Yield what is read of a pipeline before the run: all of it, or so many batches."""
+    key, count = steps
+    if count is not None:
+        check_steps(pipeline, where, key)
+        yield from elements(pipeline.repeat().take(count), where)
+        return
+    if endless(pipeline):
+        hint = f"Leave .repeat() out, or write {key}: 100 for so many batches."
+        raise refused(where, "a tf.data.Dataset that ends was expected", "an endless one", hint)
+    watch = Watch(pipeline, where, key)
+    for element in elements(pipeline, where):
+        watch(element[0])
+        yield element
+
+
+def _scan(pipeline: Any, where: str, steps: tuple[str, int | None]) -> _Scan:
+    rows, content, shape = 0, 0, None
+    moments: Moments | None = None
+    labels: list[Any] = []
+    specs(pipeline, where)
+    for raw_x, raw_y, *_ in _read(pipeline, where, steps):
+        x, y = check_features(raw_x, where), given_labels(raw_y, where)
+        if shape is None:
+            shape = shapes_of(x)
+        if shapes_of(x) != shape:
+            raise refused(where, "rows of one shape were expected", f"{shape} and {shapes_of(x)}")
+        if not isinstance(x, dict | tuple):
+            moments = moments.plus(x) if moments else Moments.of(x)
+        if not labels or all(array[0].size <= MOST_OF_A_LABEL for _, array in leaves(y)):
+            labels.append(y)
+        content = (content + row_sum(x, y)) % 2**256
+        rows += row_count(x)
+    if shape is None:
         raise refused(where, "rows were expected", "a tf.data.Dataset without elements")
-    return scan
-
-
-def _elements(pipeline: Any, where: str) -> Iterator[tuple[Array, Array]]:
-    """Yield (x, y) with rows first, batching a pipeline of single rows."""
-    spec = pipeline.element_spec
-    if not isinstance(spec, tuple) or len(spec) != 2 or not all(hasattr(s, "shape") for s in spec):
-        raise refused(where, "elements (x, y) were expected in the tf.data.Dataset", f"{spec}")
-    if int(pipeline.cardinality()) == -1:
-        expected = "a tf.data.Dataset that ends was expected"
-        raise refused(where, expected, "an endless one", "Leave .repeat() out.")
-    if not _is_batched(*spec):
-        pipeline = pipeline.batch(_CHUNK_ROWS)
-    with UsersCode(where, None, DataError):
-        yield from pipeline.as_numpy_iterator()
-
-
-def _is_batched(x: Any, y: Any) -> bool:
-    """Tell whether elements are batches: labels have rows, as many as the features have.
-
-    One-hot labels of single rows have a length too, but a known one that the features do not share.
-    """
-    if y.shape.rank is None or x.shape.rank is None or y.shape.rank != 1:
-        return bool(y.shape.rank != 0)
-    return bool(x.shape.rank > 0 and x.shape[0] == y.shape[0])
+    return _Scan(rows, shape, joined(labels), moments, content)

@@ -2,50 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from orchestrator.data.table_file import Column
+from orchestrator.data.table_kinds import Column
+from orchestrator.data.table_recipe import ColumnRecipe, TableRecipe
+from orchestrator.data.table_texts import to_flags, to_numbers, to_whole
 from orchestrator.data.trees import Array
 
 
-@dataclass(frozen=True)
-class Encoder:
-    """How the columns become features; ``categories`` holds each text column's texts in order.
+def encode(recipe: TableRecipe, batch: Any) -> Array:
+    """Return the features of a typed pyarrow batch or table, float64 (rows, features)."""
+    features = np.zeros((batch.num_rows, len(recipe.features)))
+    place = 0
+    for column in recipe.columns:
+        if column.kind != "text":
+            values = numbers(batch.column(column.name))
+            features[:, place] = values if column.fill is None else _filled(values, column)
+            place += 1
+            continue
+        codes = _positions(batch.column(column.name), column)
+        known = np.flatnonzero(codes >= 0)
+        features[known, place + codes[known]] = 1
+        place += len(column.categories)
+    return features
 
-    The texts are those of the training rows: another one is 0 in every column of its own.
-    """
 
-    columns: tuple[Column, ...]
-    categories: Mapping[str, tuple[str, ...]]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The names of the features: ``age``, ``colour=red``."""
-        names: list[str] = []
-        for column in self.columns:
-            texts = self.categories.get(column.name)
-            names += [column.name] if texts is None else [f"{column.name}={text}" for text in texts]
-        return tuple(names)
-
-    def encode(self, batch: Any) -> Array:
-        """Return the features of a pyarrow batch or table, float64 (rows, len(names))."""
-        features = np.zeros((batch.num_rows, len(self.names)))
-        place = 0
-        for column in self.columns:
-            texts = self.categories.get(column.name)
-            if texts is None:
-                features[:, place] = numbers(batch.column(column.name))
-                place += 1
-                continue
-            codes = _positions(batch.column(column.name), texts)
-            known = np.flatnonzero(codes >= 0)
-            features[known, place + codes[known]] = 1
-            place += len(texts)
-        return features
+def typed(batch: Any, columns: Sequence[Column]) -> Any:
+    """Return a pyarrow batch or table of the columns alone: float64, int64, bool or string."""
+    arrays = [_typed(batch.column(column.name), column) for column in columns]
+    return type(batch).from_arrays(arrays, names=[column.name for column in columns])
 
 
 def numbers(column: Any) -> Array:
@@ -80,11 +68,43 @@ def raw_labels(column: Any, kind: str) -> tuple[Array, int]:
     return pc.cast(kept, "int64", safe=False).to_numpy(zero_copy_only=False), missing
 
 
-def _positions(column: Any, known: tuple[str, ...]) -> Array:
-    """Return the position of each text among those known, -1 for any other."""
+def is_text(arrow_type: Any) -> bool:
+    """Tell whether a column of this type holds texts, and not categories."""
+    from pyarrow import types
+
+    text = types.is_string(arrow_type) or types.is_large_string(arrow_type)
+    return bool(text or types.is_string_view(arrow_type))
+
+
+def _typed(array: Any, column: Column) -> Any:
+    from pyarrow import types
+
+    if types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    if column.kind == "text":
+        return array.cast("string")
+    if not is_text(array.type):
+        kinds = {"number": "float64", "whole": "int64", "flag": "bool"}
+        return array.cast(kinds[column.kind], safe=False)
+    if column.kind == "number":
+        return to_numbers(array.cast("string"), column.decimal)
+    return (to_flags if column.kind == "flag" else to_whole)(array.cast("string"))
+
+
+def _filled(values: Array, column: ColumnRecipe) -> Array:
+    return np.where(np.isnan(values), float(column.fill or 0), values)
+
+
+def _positions(values: Any, column: ColumnRecipe) -> Array:
+    """Return the position of each text among the categories, -1 for any other."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = pc.index_in(column.cast("string"), value_set=pa.array(known, pa.string()))
+    known = pa.array(column.categories, pa.string())
+    found = pc.index_in(values.cast("string"), value_set=known)
+    if isinstance(column.fill, str):
+        filled = column.categories.index(column.fill)
+        gaps = pc.fill_null(pc.equal(values.cast("string"), ""), True)
+        found = pc.if_else(gaps, pa.scalar(filled, pa.int32()), found)
     positions: Array = found.fill_null(-1).to_numpy(zero_copy_only=False)
     return positions

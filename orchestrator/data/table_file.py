@@ -3,97 +3,115 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from orchestrator.data.csv_form import CsvForm, read_form
 from orchestrator.data.refusal import refused, several
+from orchestrator.data.table_columns import is_text, typed
+from orchestrator.data.table_kinds import Column, Kind, judge
+from orchestrator.data.table_texts import Tally
 from orchestrator.errors import near_miss
 
-Kind = Literal["number", "whole", "flag", "text"]
+if TYPE_CHECKING:
+    from orchestrator.config.options import DataOptions
+
+Format = Literal["csv", "parquet"]
 
 BLOCK_BYTES = 2**20
+READ_BYTES = 2**24
 BATCH_ROWS = 8_192
 
 _SAVED_INDEX = re.compile(r"|__index_level_\d+__")
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column and what it holds: numbers, whole numbers, true/false, or text."""
-
-    name: str
-    kind: Kind
-
-
-@dataclass(frozen=True)
 class TableFile:
-    """A table on disk, its label column and its feature columns; plain values, so picklable.
+    """A table, its label column and its feature columns; plain values, so picklable.
 
     A pandas index that was saved with the table (a column without a name, or
-    ``__index_level_0__``) is no feature and is left out.
+    ``__index_level_0__``) is no feature and is left out. ``path`` is empty for a table in memory.
     """
 
     path: str
-    format: Literal["csv", "parquet"]
+    format: Format
     where: str
-    label: Column
+    label: Column | None
     columns: tuple[Column, ...]
+    weight: Column | None = None
+    form: CsvForm | None = None
 
-    def batches(self, order_seed: int | None = None) -> Iterator[tuple[int, Any]]:
+    @property
+    def every(self) -> tuple[Column, ...]:
+        """The features, the label and the weight."""
+        return (*self.columns, *self.targets)
+
+    @property
+    def targets(self) -> tuple[Column, ...]:
+        """The label and the weight alone."""
+        return tuple(column for column in (self.label, self.weight) if column is not None)
+
+    def batches(
+        self, order_seed: int | None = None, only: Sequence[Column] | None = None
+    ) -> Iterator[tuple[int, Any]]:
         """Yield ``(number of the first row, pyarrow RecordBatch)``, holding a few at a time.
 
         With a seed, a Parquet file's row groups come in shuffled order; a CSV file has one order.
         """
+        columns = self.every if only is None else only
+        names = [column.name for column in columns]
         with reading(self.path, self.where):
-            if self.format == "csv":
-                yield from _csv_batches(self)
-            else:
-                yield from _parquet_batches(self, order_seed)
+            for start, batch in _raw_batches(self, names, order_seed):
+                yield start, typed(batch, columns)
 
 
-def open_table(
-    path: str, form: Literal["csv", "parquet"], label: str | None, where: str
-) -> TableFile:
-    """Return the table for streaming; a CSV file's types are those of its first block.
+def open_table(path: str, form: Format, options: DataOptions, where: str) -> TableFile:
+    """Return the table for streaming, after one pass over the columns that hold texts.
 
     DataError for a missing label column, and for columns that hold no numbers, text or booleans.
     """
+    table, schema = _begun(path, form, options, where)
+    texts = [field.name for field in _chosen(schema, table) if is_text(field.type)]
     with reading(path, where):
-        if form == "parquet":
-            import pyarrow.parquet as pq
-
-            schema = pq.read_schema(path)
-        else:
-            import pyarrow.csv as arrow_csv
-
-            with arrow_csv.open_csv(path, **_csv_options(path)) as reader:
-                schema = reader.schema
-    return _described(schema, (path, form), label, where)
+        batches = _raw_batches(table, texts, None) if texts else ()
+        tallies = count_texts(texts, (batch for _, batch in batches), _targets(table))
+    return described(table, schema, tallies, options)
 
 
-def read_table(
-    path: str, form: Literal["csv", "parquet"], label: str | None, where: str
-) -> tuple[TableFile, Any]:
+def read_table(path: str, form: Format, options: DataOptions, where: str) -> tuple[TableFile, Any]:
     """Return the table and its whole content, a pyarrow Table of the columns it describes."""
+    table, _ = _begun(path, form, options, where)
+    names = [column.name for column in table.every]
     with reading(path, where):
-        if form == "parquet":
+        if table.form is None:
             import pyarrow.parquet as pq
 
             with pq.ParquetFile(path) as file:
-                content = file.read()
+                content = file.read(columns=names)
         else:
             import pyarrow.csv as arrow_csv
 
-            content = arrow_csv.read_csv(path, **_csv_options(path))
-    return _described(content.schema, (path, form), label, where), content
+            given = table.form.options(names, READ_BYTES)
+            content = arrow_csv.read_csv(path, **given).combine_chunks()
+    return typed_table(table, content, options)
 
 
-def bytes_in_memory(path: str, form: Literal["csv", "parquet"], where: str) -> int:
+def typed_table(table: TableFile, content: Any, options: DataOptions) -> tuple[TableFile, Any]:
+    """Return the table with its columns' kinds, and its content as numbers, flags and text."""
+    texts = [field.name for field in content.schema if is_text(field.type)]
+    chunks = content.select(texts).to_batches() if texts else ()
+    tallies = count_texts(texts, chunks, _targets(table))
+    found = described(table, content.schema, tallies, options)
+    return found, typed(content, found.every)
+
+
+def bytes_in_memory(path: str, form: Format, where: str) -> int:
     """Return about how many bytes the table's content has, uncompressed."""
     size = Path(path).stat().st_size
     if form == "csv":
@@ -118,84 +136,154 @@ def reading(path: str, where: str) -> Iterator[None]:
         raise refused(where, f"a readable {Path(path).suffix} file was expected", said) from error
 
 
-def _described(schema: Any, file: tuple[str, Any], label: str | None, where: str) -> TableFile:
-    names = [name for name in schema.names if not _SAVED_INDEX.fullmatch(name)]
-    twice = sorted({name for name in names if names.count(name) > 1})
+def choose_columns(
+    names: list[str], options: DataOptions, where: str, hint: str = ""
+) -> tuple[Column | None, tuple[Column, ...], Column | None]:
+    """Return the label, the features and the weight, their kinds not known yet."""
+    kept = [name for name in names if not _SAVED_INDEX.fullmatch(name)]
+    twice = sorted(name for name, count in Counter(kept).items() if count > 1)
     if twice:
-        raise refused(where, "columns of different names were expected", f"{several(twice)} twice")
-    if label is None:
-        hint = f"Columns: {several(names, 20)}."
-        raise refused(where, "the label column's name in data.label was expected", "none", hint)
-    if label not in names:
-        hint = f"{near_miss(label, names)} Columns: {several(names, 20)}."
-        raise refused(where, "a column of the table was expected in data.label", repr(label), hint)
-    kinds = {name: _kind(schema.field(name).type) for name in names}
-    odd = [f"{name!r} ({schema.field(name).type})" for name in names if kinds[name] is None]
+        expected = "columns of different names were expected"
+        raise refused(where, expected, f"{several(twice)} twice", hint)
+    known = set(kept)
+    asked = {"data.label": options.label, "data.sample_weight": options.sample_weight}
+    for key, name in (
+        *asked.items(),
+        *(("data.drop", name) for name in options.drop),
+        *(("data.columns", name) for name in options.columns),
+    ):
+        if name is not None and name not in known:
+            more = f"{near_miss(name, kept)} Columns: {several(kept, 20)}. {hint}"
+            raise refused(where, f"a column of the table was expected in {key}", repr(name), more)
+    taken = {name for name in asked.values() if name is not None}
+    for name in sorted(taken & set(options.drop)):
+        raise refused(where, "a feature was expected in data.drop", f"{name!r}, which is in use")
+    left = tuple(Column(name, "number") for name in kept if name not in taken | set(options.drop))
+    if not left:
+        raise refused(where, "at least one column beside the label was expected", "none")
+    label, weight = (Column(name, "number") if name else None for name in asked.values())
+    return label, left, weight
+
+
+def described(
+    table: TableFile, schema: Any, tallies: Mapping[str, Tally], options: DataOptions
+) -> TableFile:
+    """Return the table with what each column holds, by its type or by its texts."""
+    targets = _targets(table)
+    found = judge(table.where, options, table.form is None).columns(tallies, targets)
+    fields = {field.name: field for field in _chosen(schema, table)}
+    odd: list[str] = []
+    for name, field in fields.items():
+        kind = found[name].kind if name in found else kind_of(field.type)
+        if kind is None:
+            odd.append(f"{name!r} ({field.type})")
+        elif name not in found:
+            asked = "text" if options.columns.get(name) == "text" else kind
+            found[name] = Column(name, asked)
     if odd:
         expected = "columns of numbers, text or true/false were expected"
-        raise refused(where, expected, several(odd))
-    columns = tuple(Column(name, kinds[name] or "number") for name in names)
-    features = tuple(column for column in columns if column.name != label)
-    if not features:
-        raise refused(where, "at least one column beside the label was expected", "none")
-    chosen = next(column for column in columns if column.name == label)
-    return TableFile(file[0], file[1], where, chosen, features)
+        drop = ", ".join(word.split("'")[1] for word in odd[:5])
+        hint = f"Turn dates into numbers in a loader, or leave them out with data.drop: [{drop}]."
+        raise refused(table.where, expected, several(odd), hint)
+    return TableFile(
+        table.path,
+        table.format,
+        table.where,
+        found[table.label.name] if table.label else None,
+        tuple(found[column.name] for column in table.columns),
+        found[table.weight.name] if table.weight else None,
+        table.form,
+    )
 
 
-def _kind(arrow_type: Any) -> Kind | None:
+def count_texts(names: list[str], batches: Iterable[Any], targets: set[str]) -> dict[str, Tally]:
+    """Return what the columns' texts look like, after one pass over them."""
+    tallies = {name: Tally(exact=name in targets) for name in names}
+    for batch in batches:
+        for name in names:
+            tallies[name].add(batch.column(name))
+    return tallies
+
+
+def _begun(path: str, form: Format, options: DataOptions, where: str) -> tuple[TableFile, Any]:
+    """Return the table with its columns chosen by name, and its schema."""
+    import pyarrow as pa
+
+    csv_form, hint = None, ""
+    with reading(path, where):
+        if form == "parquet":
+            import pyarrow.parquet as pq
+
+            schema = pq.read_schema(path)
+        else:
+            csv_form = read_form(path, options.header, where)
+            schema = pa.schema([(name, pa.string()) for name in csv_form.names])
+            hint = _HEADERLESS if csv_form.starts_with_data else ""
+    names = list(schema.names)
+    if options.label is None:
+        more = (
+            f"Columns: {several([n for n in names if not _SAVED_INDEX.fullmatch(n)], 20)}. {hint}"
+        )
+        raise refused(where, "the label column's name in data.label was expected", "none", more)
+    label, columns, weight = choose_columns(names, options, where, hint)
+    return TableFile(path, form, where, label, columns, weight, csv_form), schema
+
+
+_HEADERLESS = (
+    "The first line looks like data: write data.header: false, and data.label: column_1"
+    " (or another number) for the label."
+)
+
+
+def _targets(table: TableFile) -> set[str]:
+    return {column.name for column in table.targets}
+
+
+def _chosen(schema: Any, table: TableFile) -> list[Any]:
+    names = {column.name for column in table.every}
+    return [field for field in schema if field.name in names]
+
+
+def kind_of(arrow_type: Any) -> Kind | None:
+    """Return what a column of a type of its own holds; None where it is nothing to train on, or text."""
     from pyarrow import types
 
     if types.is_dictionary(arrow_type):
-        return _kind(arrow_type.value_type)
+        inner = arrow_type.value_type
+        return "text" if is_text(inner) else kind_of(inner)
     if types.is_boolean(arrow_type):
         return "flag"
     if types.is_integer(arrow_type):
         return "whole"
     if types.is_floating(arrow_type) or types.is_decimal(arrow_type) or types.is_null(arrow_type):
         return "number"
-    text = types.is_string(arrow_type) or types.is_large_string(arrow_type)
-    return "text" if text or types.is_string_view(arrow_type) else None
+    return None
 
 
-def _csv_options(path: str) -> dict[str, Any]:
+def _raw_batches(
+    table: TableFile, names: list[str], order_seed: int | None
+) -> Iterator[tuple[int, Any]]:
+    if table.form is None:
+        return _parquet_batches(table.path, names, order_seed)
+    return _csv_batches(table.path, table.form.options(names, BLOCK_BYTES))
+
+
+def _csv_batches(path: str, options: Mapping[str, Any]) -> Iterator[tuple[int, Any]]:
     import pyarrow.csv as arrow_csv
 
-    return {
-        "read_options": arrow_csv.ReadOptions(block_size=BLOCK_BYTES),
-        "parse_options": arrow_csv.ParseOptions(
-            delimiter=_delimiter(path), newlines_in_values=True
-        ),
-    }
-
-
-def _delimiter(path: str) -> str:
-    """Return the comma, semicolon or tab that the first line has most of."""
-    with Path(path).open("rb") as file:
-        line = file.readline(2**16)
-    return max(",;\t", key=lambda sign: line.count(sign.encode()))
-
-
-def _csv_batches(table: TableFile) -> Iterator[tuple[int, Any]]:
-    import pyarrow as pa
-    import pyarrow.csv as arrow_csv
-
-    kinds = {"number": pa.float64(), "whole": pa.float64(), "flag": pa.bool_(), "text": pa.string()}
-    types = {column.name: kinds[column.kind] for column in table.columns}
-    types[table.label.name] = pa.int64() if table.label.kind == "whole" else kinds[table.label.kind]
-    convert = arrow_csv.ConvertOptions(column_types=types, include_columns=list(types))
     start = 0
-    options = _csv_options(table.path)
-    with arrow_csv.open_csv(table.path, convert_options=convert, **options) as reader:
+    with arrow_csv.open_csv(path, **options) as reader:
         for batch in reader:
             yield start, batch
             start += batch.num_rows
 
 
-def _parquet_batches(table: TableFile, order_seed: int | None) -> Iterator[tuple[int, Any]]:
+def _parquet_batches(
+    path: str, names: list[str], order_seed: int | None
+) -> Iterator[tuple[int, Any]]:
     import pyarrow.parquet as pq
 
-    names = [table.label.name, *(column.name for column in table.columns)]
-    with pq.ParquetFile(table.path) as file:
+    with pq.ParquetFile(path) as file:
         sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
         starts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
         order = np.arange(len(sizes))

@@ -1,20 +1,24 @@
-"""The two passes over a table: its labels, then what is fitted on the training rows."""
+"""The second pass over a table: what is learnt of the training rows."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from orchestrator.data.fingerprint import ContentHash
-from orchestrator.data.labels import Labels, PlainLabels, describe, given_labels, of_task
+from orchestrator.data.labels import Labels
 from orchestrator.data.refusal import refused, several
 from orchestrator.data.scaling import Moments
-from orchestrator.data.table_columns import Encoder, numbers, raw_labels, texts
+from orchestrator.data.table_columns import numbers, texts
 from orchestrator.data.table_file import TableFile
+from orchestrator.data.table_gaps import Fills
+from orchestrator.data.table_kinds import Column
+from orchestrator.data.table_moments import ColumnMoments
+from orchestrator.data.table_recipe import ColumnRecipe, TableRecipe
 from orchestrator.data.trees import Array
 
 MOST_TEXTS = 256
@@ -22,51 +26,28 @@ MOST_TEXTS = 256
 Batches = Iterable[tuple[int, Any]]
 
 
-def scan_labels(table: TableFile, batches: Batches, task: str) -> tuple[Labels, Array]:
-    """Return what the labels are and every row's as a number: the first pass, four or eight bytes a row."""
-    where = f"{table.where}, column {table.label.name!r}"
-    known: dict[Any, int] = {}
-    read: list[Array] = []
-    missing = 0
-    for _, batch in batches:
-        raw, absent = raw_labels(batch.column(table.label.name), table.label.kind)
-        missing += absent
-        if raw.dtype.kind not in "bU":
-            read.append(raw)
-            continue
-        values, positions = np.unique(raw, return_inverse=True)
-        numbered = [known.setdefault(value, len(known)) for value in values.tolist()]
-        read.append(np.array(numbered, dtype=np.int32)[positions])
-    if missing:
-        raise refused(where, "a label in every row was expected", f"{missing} that are missing")
-    whole = np.concatenate(read) if read else np.zeros(0)
-    if not len(whole):
-        raise refused(where, "rows were expected", "none")
-    if not known:
-        given = given_labels(whole, where)
-        labels = of_task(describe([given], where), {"train": given}, task, where)
-        return labels, labels.numbers(given)
-    names = np.array(list(known))
-    labels = of_task(describe([names[whole[:1]], names], where), {"train": names}, task, where)
-    return labels, labels.codes(PlainLabels(names))[whole]
-
-
 class TableFit:
-    """What the second pass over a table collects, batch after batch."""
+    """What the second pass over a table collects, batch after batch.
 
-    def __init__(self, table: TableFile) -> None:
+    ``missing`` is how gaps are filled: refuse, mean, median or most_frequent.
+    """
+
+    def __init__(self, table: TableFile, missing: str) -> None:
         self._table = table
         self._numeric = [column.name for column in table.columns if column.kind != "text"]
         self._textual = [column.name for column in table.columns if column.kind == "text"]
-        self._moments: Moments | None = None
+        self._moments = ColumnMoments(len(self._numeric))
         self._texts: dict[str, Counter[str]] = {name: Counter() for name in self._textual}
         self._missing: Counter[str] = Counter()
         self._infinite: Counter[str] = Counter()
+        self._fills = Fills(missing, table.where)
+        self._trained = 0
         self._content = ContentHash()
 
     def add(self, batch: Any, codes: Array, training: npt.NDArray[np.bool_]) -> None:
-        """Take in a batch, the labels of its rows as numbers and which of them are for training."""
+        """Take in a batch, the class numbers of its rows and which of them are for training."""
         self._content.add("y", codes)
+        self._trained += int(training.sum())
         if self._numeric:
             self._add_numbers(batch, training)
         for name in self._textual:
@@ -75,74 +56,128 @@ class TableFit:
             self._content.add(f"x/{name}", values)
             self._texts[name].update(values[training].tolist())
             if len(self._texts[name]) > MOST_TEXTS:
-                expected = f"at most {MOST_TEXTS} different texts in a feature were expected"
-                received = f"more in column {name!r} (an identifier? leave it out of the file)"
-                raise refused(self._table.where, expected, received)
+                raise self._too_many(name)
 
-    def check(self) -> None:
-        """Return when no value was missing or infinite; DataError names columns and counts."""
-        for counts, expected in (
-            (self._missing, "a value in every row was expected"),
-            (self._infinite, "finite numbers were expected"),
-        ):
-            found = [f"{count} in column {name!r}" for name, count in counts.items() if count]
-            what = "missing" if counts is self._missing else "infinite"
-            if found:
-                raise refused(self._table.where, expected, f"{what}: {several(found)}")
+    def check(self) -> list[str]:
+        """Return the columns of which ``collect`` is to be called: their fill needs all values.
 
-    def encoder(self) -> Encoder:
-        """Return how columns become features, text by the categories of the training rows."""
-        categories = {name: tuple(sorted(self._texts[name])) for name in self._textual}
-        return Encoder(self._table.columns, categories)
+        DataError where a value is infinite, or missing and not to be filled, by column and count.
+        """
+        self._check_counts()
+        return self._fills.wanted(self._table.columns, self._missing)
 
-    def moments(self) -> Moments:
-        """Return the moments of the encoded training rows, without having encoded them."""
-        pieces: list[Moments] = []
-        for column in self._table.columns:
-            if column.kind == "text":
-                pieces.append(_of_categories(self._texts[column.name]))
-            elif self._moments is not None:
-                pieces.append(_entry(self._moments, self._numeric.index(column.name)))
-        fields = ("mean", "squares", "low", "high")
-        return Moments(
-            pieces[0].count,
-            *(np.concatenate([getattr(piece, field) for piece in pieces]) for field in fields),
+    def collect(self, batch: Any, training: npt.NDArray[np.bool_]) -> None:
+        """Take in once more the batches, for the columns that ``check`` named."""
+        for name in self._fills.wanted(self._table.columns, self._missing):
+            self._fills.add(name, numbers(batch.column(name))[training])
+
+    def recipe(self) -> TableRecipe:
+        """Return how columns become features, by the training rows alone."""
+        means = dict(zip(self._numeric, self._moments.means.tolist(), strict=True))
+        columns = tuple(
+            self._learnt(column, means.get(column.name, 0.0)) for column in self._table.columns
         )
+        weight = self._table.weight
+        return TableRecipe(
+            columns,
+            self._table.label.name if self._table.label else None,
+            weight.name if weight else None,
+            self._fills.how,
+            (*self._fills.notes(columns, self._missing), *self._noticed(columns)),
+        )
+
+    def moments(self, recipe: TableRecipe) -> Moments:
+        """Return the moments of the encoded training rows, without having encoded them."""
+        fills = {column.name: column.fill for column in recipe.columns}
+        given = np.array([float(fills[name] or 0) for name in self._numeric])
+        numeric = self._moments.filled(given, self._trained)
+        places = {name: place for place, name in enumerate(self._numeric)}
+        pieces: list[tuple[Array, ...]] = []
+        for column in recipe.columns:
+            if column.kind == "text":
+                pieces.append(_of_categories(column, self._texts[column.name], self._trained))
+            else:
+                place = slice(places[column.name], places[column.name] + 1)
+                pieces.append(tuple(values[place] for values in numeric))
+        return Moments(self._trained, *(np.concatenate(one) for one in zip(*pieces, strict=True)))
 
     def digest(self, labels: Labels) -> str:
         """Return the fingerprint of the table's content, the same streamed or in memory."""
         return self._content.digest(labels.classes)
 
+    def _learnt(self, column: Column, mean: float) -> ColumnRecipe:
+        if column.kind != "text":
+            kind: Literal["flag", "number"] = "flag" if column.kind == "flag" else "number"
+            fill = self._fills.number(column, mean)
+            return ColumnRecipe(column.name, kind, fill, decimal=column.decimal, gaps=column.gaps)
+        counts = self._texts[column.name]
+        there = Counter({text: count for text, count in counts.items() if text})
+        text = self._fills.text(column, there)
+        return ColumnRecipe(column.name, "text", text, tuple(sorted(there)))
+
+    def _check_counts(self) -> None:
+        """Return when no value was infinite, or missing and not to be filled."""
+        refusing = self._fills.how == "refuse"
+        for counts, expected, what in (
+            (self._missing, "a value in every row was expected", "missing"),
+            (self._infinite, "finite numbers were expected", "infinite"),
+        ):
+            found = [
+                f"{count} in column {name!r}{self._written(name) if what == 'missing' else ''}"
+                for name, count in counts.items()
+                if count
+            ]
+            if found and (what == "infinite" or refusing):
+                hint = _WAY_OUT if what == "missing" else ""
+                raise refused(self._table.where, expected, f"{what}: {several(found)}", hint)
+
+    def _written(self, name: str) -> str:
+        """Return in parentheses how a column's gaps are written, where they are not empty."""
+        gaps = next(column.gaps for column in self._table.columns if column.name == name)
+        return f" ({several([repr(text) for text in gaps], 3)})" if gaps else ""
+
+    def _too_many(self, name: str) -> Exception:
+        expected = f"at most {MOST_TEXTS} different texts in a feature were expected"
+        received = f"more in column {name!r} (an identifier?)"
+        hint = f"Leave it out with data.drop: [{name}]."
+        return refused(self._table.where, expected, received, hint)
+
+    def _noticed(self, columns: tuple[ColumnRecipe, ...]) -> list[str]:
+        """Return a sentence for each column of texts that differ in nearly all rows."""
+        return [
+            f"column {column.name!r} has {len(column.categories)} different texts in"
+            f" {self._trained} training rows: an identifier is left out with data.drop:"
+            f" [{column.name}]"
+            for column in columns
+            if self._trained >= 20 and len(column.categories) > 0.9 * self._trained
+        ]
+
     def _add_numbers(self, batch: Any, training: npt.NDArray[np.bool_]) -> None:
-        matrix = np.empty((batch.num_rows, len(self._numeric)))
+        matrix = np.empty((len(self._numeric), batch.num_rows))
         for place, name in enumerate(self._numeric):
-            matrix[:, place] = numbers(batch.column(name))
-            self._content.add(f"x/{name}", matrix[:, place])
+            matrix[place] = numbers(batch.column(name))
+            self._content.add(f"x/{name}", matrix[place])
         with np.errstate(over="ignore"):
-            narrow = matrix.astype(np.float32)
-        for place, name in enumerate(self._numeric):
-            self._missing[name] += int(np.isnan(narrow[:, place]).sum())
-            self._infinite[name] += int(np.isinf(narrow[:, place]).sum())
-        rows = matrix[training]
-        usable = not self._missing.total() and not self._infinite.total()
-        if len(rows) and usable:  # otherwise ``check`` refuses the table
-            self._moments = self._moments.plus(rows) if self._moments else Moments.of(rows)
+            infinite = np.isinf(matrix.astype(np.float32)).sum(axis=1)
+        missing = np.isnan(matrix).sum(axis=1)
+        for counts, found in ((self._missing, missing), (self._infinite, infinite)):
+            for place in np.flatnonzero(found).tolist():
+                counts[self._numeric[place]] += int(found[place])
+        rows = np.ascontiguousarray(matrix.T[training])
+        if not infinite.any():  # otherwise the table is refused
+            self._moments.add(rows)
 
 
-def _of_categories(counts: Counter[str]) -> Moments:
+_WAY_OUT = (
+    "Write data.missing: median (or mean, most_frequent) to fill gaps from the training rows, or"
+    " leave a column out with data.drop."
+)
+
+
+def _of_categories(column: ColumnRecipe, counts: Counter[str], total: int) -> tuple[Array, ...]:
     """Return the moments of one-hot columns from how often each text occurs."""
-    ones = np.array([counts[text] for text in sorted(counts)], dtype=np.float64)
-    total = int(ones.sum())
+    ones = np.array([counts[text] for text in column.categories], dtype=np.float64)
+    if isinstance(column.fill, str):
+        ones[column.categories.index(column.fill)] += counts[""]
     share = ones / total
-    return Moments(total, share, total * share * (1 - share), (ones == total) * 1.0, ones * 0 + 1)
-
-
-def _entry(moments: Moments, place: int) -> Moments:
-    one = slice(place, place + 1)
-    return Moments(
-        moments.count,
-        moments.mean[one],
-        moments.squares[one],
-        moments.low[one],
-        moments.high[one],
-    )
+    return share, total * share * (1 - share), (ones == total) * 1.0, (ones > 0) * 1.0

@@ -6,26 +6,32 @@ encoding and fingerprint; the scaling agrees to the rounding of its sums.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
 import psutil
 
-from orchestrator.data.assemble import assigned, cut
+from orchestrator.data.assemble import assigned, check_task, cut
 from orchestrator.data.batches import rebatch
 from orchestrator.data.dataset import PARTS, Batch, Dataset, Split, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import Labels, View, given_labels
+from orchestrator.data.notice import notice
+from orchestrator.data.refusal import refused
 from orchestrator.data.scaling import Scaler, fit_scaler
 from orchestrator.data.splits import missing_shares
-from orchestrator.data.table_columns import Encoder, raw_labels
+from orchestrator.data.table_columns import encode, raw_labels
 from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
-from orchestrator.data.table_fit import Batches, TableFit, scan_labels
+from orchestrator.data.table_fit import Batches, TableFit
+from orchestrator.data.table_recipe import TableRecipe
+from orchestrator.data.table_rows import Rows, read_rows
+from orchestrator.data.table_targets import Weights, scan_targets, weights_of
 from orchestrator.data.trees import Array
 from orchestrator.data.weights import weighted_by_class
-from orchestrator.errors import DataError
+
+__all__ = ["Rows", "fit_table", "in_memory", "load_table", "must_stream", "read_rows"]
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -34,14 +40,35 @@ if TYPE_CHECKING:
 SHARE_OF_MEMORY = 0.25
 
 
+Assignment = npt.NDArray[np.uint8]
+
+
 @dataclass(frozen=True, eq=False)
-class _Fitted:
-    """A table after its two passes."""
+class Targets:
+    """The label as a number, the weight and the split of every row of a table."""
 
     labels: Labels
     numbers: Array
-    assignment: npt.NDArray[np.uint8]
-    encoder: Encoder
+    weights: Weights | None
+    assignment: Assignment
+
+    @property
+    def content(self) -> Array:
+        """What a fingerprint holds of the labels: class numbers, whatever their form, or quantities."""
+        is_class = self.labels.form == "classes"
+        content: Array = self.labels.view(self.numbers, "codes") if is_class else self.numbers
+        return content
+
+    def weighted(self, weights: Weights) -> Targets:
+        """Return the same with a weight a row."""
+        return replace(self, weights=weights)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """What was learnt of a table's training rows."""
+
+    recipe: TableRecipe
     scaler: Scaler
     fingerprint: str
 
@@ -51,24 +78,32 @@ class TableBatches:
     """The batches of one split of a table; picklable: the file is opened where they are read."""
 
     table: TableFile
-    encoder: Encoder
+    recipe: TableRecipe
     scaler: Scaler
     labels: Labels
-    assignment: npt.NDArray[np.uint8]
+    assignment: Assignment
     part: int
     view: View = "codes"
 
-    def __call__(self, batch_size: int, shuffle_seed: int | None) -> Iterator[Batch]:
+    def __call__(
+        self, batch_size: int, shuffle_seed: int | None, epoch: int | None = None
+    ) -> Iterator[Batch]:
         """Yield the split's batches once; see StreamedSplit."""
         return rebatch(self._chunks(shuffle_seed), batch_size, shuffle_seed)
 
-    def _chunks(self, shuffle_seed: int | None) -> Iterator[Batch]:
+    def _chunks(self, shuffle_seed: int | None) -> Iterator[Any]:
+        label, weight = self.table.label, self.table.weight
+        if label is None:
+            return
         for start, batch in self.table.batches(shuffle_seed):
             chosen = self.assignment[start : start + batch.num_rows] == self.part
             rows = batch.take(np.flatnonzero(chosen)) if not chosen.all() else batch
-            raw, _ = raw_labels(rows.column(self.table.label.name), self.table.label.kind)
-            numbers = self.labels.numbers(given_labels(raw, self.table.where))
-            yield self.scaler.scale(self.encoder.encode(rows)), self.labels.view(numbers, self.view)
+            raw, _ = raw_labels(rows.column(label.name), label.kind)
+            y = self.labels.view(
+                self.labels.numbers(given_labels(raw, self.table.where)), self.view
+            )
+            x = self.scaler.scale(encode(self.recipe, rows))
+            yield (x, y) if weight is None else (x, y, weights_of(rows, weight))
 
 
 def load_table(
@@ -78,24 +113,14 @@ def load_table(
     where = f"data {reference.text}"
     form = cast(Literal["csv", "parquet"], reference.kind)
     if must_stream(reference, options):
-        table = open_table(reference.place, form, options.label, where)
-        fitted = _fit(table, None, options, (seed, task))
-        return _streamed(table, fitted, (reference, options, seed))
-    table, content = read_table(reference.place, form, options.label, where)
-    fitted = _fit(table, content, options, (seed, task))
-    x = fitted.encoder.encode(content)
-    dataset = Dataset(
-        **cut(Split(x, fitted.numbers), fitted.assignment, fitted.scaler),
-        classes=fitted.labels.classes,
-        scaling=fitted.scaler.document,
-        fingerprint=fitted.fingerprint,
-        source=reference.text,
-        columns=fitted.encoder.names,
-        labels=fitted.labels,
-        view="given",
-    )
-    dataset = dataset.viewed("codes") if fitted.labels.form == "classes" else dataset
-    return weighted_by_class(dataset, options.class_weight, where)
+        table = open_table(reference.place, form, options, where)
+        targets = _targets(table, lambda: table.batches(only=table.targets), options, (seed, task))
+        fitted = fit_table(table, table.batches, targets, options)
+        return _streamed(table, targets, fitted, (reference, options, seed))
+    table, content = read_table(reference.place, form, options, where)
+    targets = _targets(table, lambda: [(0, content)], options, (seed, task))
+    fitted = fit_table(table, lambda: [(0, content)], targets, options)
+    return in_memory(content, targets, fitted, (reference.text, options))
 
 
 def must_stream(reference: DataReference, options: DataOptions) -> bool:
@@ -108,53 +133,91 @@ def must_stream(reference: DataReference, options: DataOptions) -> bool:
     return size > SHARE_OF_MEMORY * free
 
 
-def _fit(table: TableFile, content: Any, options: DataOptions, asked: tuple[int, str]) -> _Fitted:
-    """Run the two passes, over the content in memory or over the file where it is None. ``asked``: seed and task."""
-    seed, task = asked
-    labels, numbers = scan_labels(table, _batches(table, content), task)
-    labels, assignment = assigned(
-        labels, {"train": numbers}, missing_shares((), options), (seed, table.where)
-    )
-    if labels.fault and task in ("classification", "binary"):
-        raise DataError(labels.fault)
-    content_of = labels.view(numbers, "codes") if labels.form == "classes" else numbers
-    fit = TableFit(table)
-    for start, batch in _batches(table, content):
+def fit_table(
+    table: TableFile, batches: Callable[[], Batches], targets: Targets, options: DataOptions
+) -> Fitted:
+    """Return what is learnt of the training rows, in one pass, or two where gaps need all values."""
+    fit = TableFit(table, options.missing)
+    training, labels = targets.assignment == 0, targets.content
+    for start, batch in batches():
         rows = slice(start, start + batch.num_rows)
-        fit.add(batch, content_of[rows], assignment[rows] == 0)
-    fit.check()
-    scaler = fit_scaler(options.scale, fit.moments())
-    labels = labels.fitted(numbers[assignment == 0])
-    return _Fitted(labels, numbers, assignment, fit.encoder(), scaler, fit.digest(labels))
+        fit.add(batch, labels[rows], training[rows])
+    if fit.check():
+        for start, batch in batches():
+            fit.collect(batch, training[start : start + batch.num_rows])
+    recipe = fit.recipe()
+    for note in recipe.notes:
+        notice(f"{table.where}: {note}")
+    if not recipe.features:
+        raise refused(table.where, "a feature was expected", "columns without a value")
+    scaler = fit_scaler(options.scale, fit.moments(recipe))
+    return Fitted(recipe, scaler, fit.digest(targets.labels))
 
 
-def _batches(table: TableFile, content: Any) -> Batches:
-    return table.batches() if content is None else [(0, content)]
+def in_memory(
+    content: Any, targets: Targets, fitted: Fitted, opened: tuple[str, DataOptions]
+) -> Dataset:
+    """Return the dataset of a typed table in memory, cut into its splits; ``opened``: its source and options."""
+    source, options = opened
+    whole = Split(encode(fitted.recipe, content), targets.numbers, None, targets.weights)
+    is_class = targets.labels.form == "classes"
+    dataset = Dataset(
+        **cut(whole, targets.assignment, fitted.scaler),
+        classes=targets.labels.classes,
+        scaling=fitted.scaler.document,
+        fingerprint=fitted.fingerprint,
+        source=source,
+        columns=fitted.recipe.features,
+        labels=targets.labels,
+        view="given",
+        table=fitted.recipe,
+    )
+    dataset = dataset.viewed("codes") if is_class else dataset
+    return weighted_by_class(dataset, options.class_weight, f"data {source}")
+
+
+def _targets(
+    table: TableFile,
+    batches: Callable[[], Batches],
+    options: DataOptions,
+    asked: tuple[int, str],
+) -> Targets:
+    """Return the labels and weights of all rows, and which split each row is for; ``asked``: seed and task."""
+    seed, task = asked
+    labels, numbers, weights = scan_targets(table, batches(), task)
+    shares = missing_shares((), options)
+    labels, assignment = assigned(labels, {"train": numbers}, shares, (seed, table.where))
+    check_task(labels, task)
+    return Targets(labels.fitted(numbers[assignment == 0]), numbers, weights, assignment)
 
 
 def _streamed(
-    table: TableFile, fitted: _Fitted, opened: tuple[DataReference, DataOptions, int]
+    table: TableFile,
+    targets: Targets,
+    fitted: Fitted,
+    opened: tuple[DataReference, DataOptions, int],
 ) -> StreamedDataset:
     reference, options, seed = opened
     splits: dict[str, Any] = {}
-    view: View = "codes" if fitted.labels.form == "classes" else "given"
+    view: View = "codes" if targets.labels.form == "classes" else "given"
     for number, part in enumerate(PARTS):
         reader = TableBatches(
-            table, fitted.encoder, fitted.scaler, fitted.labels, fitted.assignment, number, view
+            table, fitted.recipe, fitted.scaler, targets.labels, targets.assignment, number, view
         )
-        rows = int(np.count_nonzero(fitted.assignment == number))
+        rows = int(np.count_nonzero(targets.assignment == number))
         splits[part] = StreamedSplit(rows, reader)
     return StreamedDataset(
         **splits,
-        classes=fitted.labels.classes,
+        classes=targets.labels.classes,
         scaling=fitted.scaler.document,
         fingerprint=fitted.fingerprint,
         source=reference.text,
-        input_shape=(len(fitted.encoder.names),),
+        input_shape=(len(fitted.recipe.features),),
         reference=reference,
         options=options,
         seed=seed,
-        columns=fitted.encoder.names,
-        labels=fitted.labels,
+        columns=fitted.recipe.features,
+        labels=targets.labels,
         view=view,
+        table=fitted.recipe,
     )

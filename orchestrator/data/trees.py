@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,6 +35,18 @@ def leaves(tree: Any, name: str = "") -> list[tuple[str, Any]]:
     return [leaf for key, value in pairs for leaf in leaves(value, f"{name}/{key}".strip("/"))]
 
 
+def joined(trees: Sequence[Any]) -> Any:
+    """Return trees of one form, one after another in each array."""
+    first = trees[0]
+    if first is None:
+        return None
+    if isinstance(first, Mapping):
+        return {name: joined([tree[name] for tree in trees]) for name in first}
+    if isinstance(first, tuple):
+        return tuple(joined([tree[at] for tree in trees]) for at in range(len(first)))
+    return np.concatenate(trees)
+
+
 def row_count(tree: Any) -> int:
     """Return the rows of a tree's arrays, which are the same in all of them."""
     return len(leaves(tree)[0][1])
@@ -43,6 +55,16 @@ def row_count(tree: Any) -> int:
 def take(tree: Any, rows: Any) -> Any:
     """Return the chosen rows of every array, contiguous."""
     return map_tree(lambda array: np.ascontiguousarray(array[rows]), tree)
+
+
+def between(tree: Any, start: int, end: int | None) -> Any:
+    """Return the rows from ``start`` up to ``end`` of every array."""
+    rows = slice(start, end)
+
+    def cut(array: Any) -> Any:
+        return array[rows]
+
+    return map_tree(cut, tree)
 
 
 def shapes_of(tree: Any) -> Any:

@@ -29,7 +29,8 @@ def babysat_trial(records: RunRecords, name: str | None = None) -> TrialRecord:
     return found
 
 
-def _finished_days(records: RunRecords, trial: str) -> int:
+def finished_days(records: RunRecords, trial: str) -> int:
+    """Return how many days a trial's model has lived, those before a branch's fork among them."""
     days = records.days_of(trial)
     found = records.trial(trial)
     origin = found.origin if found is not None and found.is_branch else None
@@ -41,7 +42,7 @@ def check_coming(records: RunRecords, trial: str, day: int | None) -> None:
     """Raise RequestError where a day is over, or beyond the last one."""
     if day is None:
         return
-    today = _finished_days(records, trial) + 1
+    today = finished_days(records, trial) + 1
     planned = (records.experiment.get("panda") or {}).get("days")
     if day < today:
         raise RequestError(

@@ -17,7 +17,7 @@ class Asking:
     """The part of a run that listens: its first trial, or ``panda("gentle")`` for a branch.
 
     Every request is checked first (RequestError, UnknownNameError) and then put down; what became
-    of it stands in the journal. See Panda for each of them.
+    of it stands in the journal, and ``answer`` waits for that. See Panda for each of them.
     """
 
     folder: RunFolder
@@ -72,6 +72,14 @@ class Asking:
     def stop(self, why: str | None = None, at_day: int | None = None) -> Request:
         """Ask to end the training, as though its days were over."""
         return self.panda().stop(why, at_day)
+
+    def answer(self, request: Request, seconds: float | None = None) -> Mapping[str, Any] | None:
+        """Wait for what becomes of a request: ``run.answer(run.set(learning_rate=0.01))`` is the journal's entry.
+
+        It waits so long (None: as an epoch takes), and returns None where there is no answer by then. Raises
+        RequestError where it is refused.
+        """
+        return self.panda(request.trial).answer(request, seconds)
 
     def journal(self, trial: str | None = None) -> pd.DataFrame:
         """Return one row an entry of the journal, of one trial or (None) of all."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RequestError, UnknownNameError
+from orchestrator.experiment.answered import wait_for_answer
 from orchestrator.experiment.askable import (
     babysat_trial,
     check_branch_name,
@@ -130,6 +131,13 @@ class Panda:
         checked = checked_changes(records, trial, changes or {}, force)
         arguments = {"at_day": at_day, "changes": checked, "name": name}
         return self._ask(Request("branch", trial, arguments, why=why, force=force))
+
+    def answer(self, request: Request, seconds: float | None = None) -> Mapping[str, Any] | None:
+        """Wait for what becomes of a request, so long (None: as an epoch takes); return the journal's entry, or None.
+
+        Raises RequestError where it is refused.
+        """
+        return wait_for_answer(self.folder, request, seconds)
 
     def _plainly(self, action: str, why: str | None, at_day: int | None) -> Request:
         records, trial = self._in_training()

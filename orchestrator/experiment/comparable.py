@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.config import Experiment
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.extensions import surroundings
 from orchestrator.training.decay import looks_ahead
+from orchestrator.training.keras_settings import settings_file
 
 JUDGED_BY = ("metric", "mode", "recalibrate_batch_norm")
 SPLIT_BY = ("label", "validation", "test", "scale")
@@ -20,14 +21,12 @@ def unlike_conditions(
 ) -> tuple[str, ...]:
     """Return a few words on each thing by which the newest trials and further ones would be told apart.
 
-    ``now`` is what the manifest would say now of data and model.
+    ``now`` is what the manifest would say now of data, model and Keras's settings.
     """
-    before = surroundings(records.manifest, records.events)
     return (
         *_values("", JUDGED_BY, old, new),
         *_values("data.", SPLIT_BY, old.data, new.data),
-        *_data(before.get("data") or {}, now["data"]),
-        *_model(before.get("model") or {}, now["model"]),
+        *(said for _, said in unlike_surroundings(records, now)),
     )
 
 
@@ -50,10 +49,30 @@ def _values(prefix: str, keys: Iterable[str], old: Any, new: Any) -> Iterator[st
             yield _differs(f"{prefix}{key}", getattr(old, key), getattr(new, key))
 
 
+def unlike_surroundings(
+    records: RunRecords, now: Mapping[str, Any]
+) -> tuple[tuple[Literal["data", "model", "settings"], str], ...]:
+    """Return (what, a few words) on data, model and Keras's settings that are not those of the newest trials.
+
+    What an older manifest does not tell is left out.
+    """
+    before = surroundings(records.manifest, records.events)
+    return (
+        *(("data", said) for said in _data(before.get("data") or {}, now["data"])),
+        *(("model", said) for said in _model(before.get("model") or {}, now["model"])),
+        *(("settings", said) for said in _settings(before.get("keras") or {}, now["keras"])),
+    )
+
+
 def _data(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Say how data differ; a stream is not known by its content alone: its code says what comes when."""
     old, new = before.get("fingerprint"), now["fingerprint"]
+    files = _files(before, now)
     if old not in (None, new):
-        yield _differs("data (fingerprint)", str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
+        prints = _differs("data (fingerprint)", str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
+        yield f"{prints} (changed: {files})" if files else prints
+    elif now.get("streamed") and files:
+        yield f"code of data {now['source']} (changed: {files})"
     if before.get("rows") not in (None, now["rows"]):
         yield _differs("data (rows)", _rows(before["rows"]), _rows(now["rows"]))
 
@@ -64,13 +83,31 @@ def _rows(splits: Mapping[str, int]) -> str:
 
 def _model(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     old, new = before.get("fingerprint"), now["fingerprint"]
+    if "files" not in before:  # of a run whose manifest knows the model's own file alone
+        new = next(iter(now["files"].values()), new)
     if old in (None, new):
         return
     if before.get("reference") != now["reference"]:
         yield _differs("model", before.get("reference"), now["reference"])
     else:
-        fingerprints = (str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
-        yield _differs(f"code of model {now['reference']} (fingerprint)", *fingerprints)
+        prints = (str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
+        said = _differs(f"code of model {now['reference']} (fingerprint)", *prints)
+        files = _files(before, now)
+        yield f"{said} (changed: {files})" if files else said
+
+
+def _files(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Return the names of files of code that changed, came or went; empty where an older manifest has none."""
+    if "files" not in before:
+        return ""
+    old, new = before["files"], now["files"]
+    return ", ".join(name for name in dict.fromkeys([*old, *new]) if old.get(name) != new.get(name))
+
+
+def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in now.items():
+        if name in before and before[name] != value:
+            yield _differs(f"{name} in {settings_file()}", before[name], value)
 
 
 def last_epoch_of(experiment: Experiment) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from orchestrator.config import Experiment
 from orchestrator.errors import ExperimentFileError
+from orchestrator.experiment.begun import check_as_begun
 from orchestrator.experiment.comparable import (
     last_epoch_of,
     unlike_conditions,
@@ -34,8 +35,8 @@ from orchestrator.strategies import Plan
 from orchestrator.training.going_on import keep_last_state
 from orchestrator.training.session import checkpoint_file, last_file
 
-OF_THE_RUN = ("model", "data")
-OF_THIS_TIME = ("command", "versions", "git", "machine")
+OF_THE_RUN = ("model", "data", "keras")
+OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
 
 
 def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) -> Resumed:
@@ -45,6 +46,7 @@ def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) ->
     could not be compared with those it has, unless ``force`` keeps them apart in a group of their own.
     """
     records = read_run(folder.path, exact=True)
+    check_as_begun(records)
     old, new = growth.of(records)
     prepared = prepare_again(new)
     facts = manifest_of(prepared)

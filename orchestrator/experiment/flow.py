@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from orchestrator.config import Experiment
+from orchestrator.errors import RecordWarning
+from orchestrator.experiment.begun import check_as_begun, other_versions
 from orchestrator.experiment.driving import Driving, driving
 from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.growth import Growth, More
@@ -16,13 +19,18 @@ from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
+from orchestrator.experiment.restoring import with_lost_states
 from orchestrator.experiment.resuming import driver, is_over, prepare_to_resume
 from orchestrator.experiment.run import Run
-from orchestrator.records import RunFolder
+from orchestrator.records import RunFolder, RunRecords
 from orchestrator.strategies import Plan
 
 if TYPE_CHECKING:
     from orchestrator.report import View
+
+
+class OtherVersionsWarning(RecordWarning):
+    """A run goes on with other versions of packages than it had."""
 
 
 def run(
@@ -55,10 +63,11 @@ def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs
     """
     folder = RunFolder.open(run, storage)
     there = Run(folder, exact=True)
+    check_as_begun(there.records)
     if is_over(there.records):
         return there
     with driving(folder) as driven:
-        _trained(prepare_to_resume(folder), folder, driven, progress)
+        _trained(with_lost_states(prepare_to_resume(folder)), folder, driven, progress)
     return Run(folder)
 
 
@@ -80,7 +89,7 @@ def extend(
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, Growth(dict(more), overrides), force)
-        _trained(extended, folder, driven, progress)
+        _trained(with_lost_states(extended), folder, driven, progress)
     return Run(folder)
 
 
@@ -95,7 +104,9 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
     waiting = {spec.trial for spec in plan.trials} | {end.trial for end in resumed.endings}
     shown = _view(plan, len(waiting)) if progress else NullView()
     driven.tally.begin(plan.metric, plan.mode, waiting, resumed.records)
+    outcome = Outcome(ended=False)
     with (
+        folder.in_use(),
         asked_to_stop() as asked,
         shown as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
@@ -104,11 +115,7 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
             recorder.event("taken_over", **{"from": driven.taken_from})
         write_down(resumed, folder, recorder)
         recorder.event("run_started", **driver())
-        if resumed.records is not None:
-            recorder.remember(resumed.records)
-        for end in resumed.endings:
-            recorder.ended(end, None)
-        outcome = Outcome(ended=False)
+        _take_up(resumed, recorder, view)
         view.note(f"starting Ray for {plan.described}")
         try:
             outcome = run_plan(
@@ -121,9 +128,33 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
                 view.note("stopping")
             recorder.close()
             over = "run_finished" if outcome.ended else "run_interrupted"
-            reason = outcome.reason or resumed.reason or _named(sys.exception())
+            reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event(over, reason=reason)
         recorder.write(lambda: _write_tables(folder))
+    if outcome.trouble is not None:
+        raise folder.unusable(outcome.trouble)
+
+
+def _take_up(resumed: Resumed, recorder: Recorder, view: View) -> None:
+    """Have the recorder know what happened so far, and write down what follows from it."""
+    if resumed.records is not None:
+        _tell_other_versions(resumed.records, recorder)
+        recorder.remember(resumed.records)
+    for trial in resumed.restored:
+        recorder.event("trained_again", trial=trial, why="its state is gone")
+        view.note(f"trial {trial}, the best so far, is trained again: its state is gone")
+    for end in resumed.endings:
+        recorder.ended(end, None)
+
+
+def _tell_other_versions(records: RunRecords, recorder: Recorder) -> None:
+    """Say and write down with what versions a run goes on that are not those it has had."""
+    changes = other_versions(records)
+    if changes:
+        recorder.event("other_versions", changes=changes)
+        said = "; ".join(f"{name}: {old} -> {new}" for name, (old, new) in changes.items())
+        message = f"{records.name}: goes on with other versions, which may change numbers a little: {said}."
+        warnings.warn(message, OtherVersionsWarning, stacklevel=2)
 
 
 def _named(error: BaseException | None) -> str | None:

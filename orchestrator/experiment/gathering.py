@@ -83,11 +83,15 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
 
 
 def _sent_code(gathered: Gathered, reference: CallableReference) -> str:
-    """Send a function's file and those beside it that it imports; return the reference to it."""
+    """Send a function's file and those beside it that it imports; return the reference to it.
+
+    What it imports from elsewhere is that place's to have.
+    """
     if reference.kind != "file":
         return reference.text
     file = Path(reference.place)
-    for source in source_files(reference):
+    beside = (each for each in source_files(reference) if each.is_relative_to(file.parent))
+    for source in beside:
         gathered.take(source, file.parent)
     return f"./{gathered.take(file, file.parent)}:{reference.function}"
 

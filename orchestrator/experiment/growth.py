@@ -11,7 +11,7 @@ from orchestrator.config import Document, Experiment, check, with_overrides
 from orchestrator.config.references import as_written
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError, explain
-from orchestrator.experiment.resuming import recorded_experiment
+from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.records import RunRecords
 
 KEYS = {

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from orchestrator.catalog import CallableReference
 from orchestrator.config import Experiment
 from orchestrator.config.directions import Direction
+from orchestrator.config.metric_names import is_metric
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
-from orchestrator.training.task import Task, TrainingTask, task_of_labels
+from orchestrator.training.task import Task, task_of_labels
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -35,12 +36,10 @@ def judged_by(
         task = task_of_labels(dataset, experiment.task, f"data {experiment.data.source}")
         names = _OF_QUANTITIES if task.kind == "regression" else _OF_CLASSES
         return task, {**names, **{f"val_{name}": way for name, way in names.items()}}
-    if learned is None:
+    if learned is None or learned.looked is None:
         return None, None
-    from orchestrator.training.looking import look_at
-
-    trained = TrainingTask(model, dataset, experiment.epochs)
-    return look_at(trained, learned.built, learned.spec.hyperparameters, experiment.task)
+    looked: tuple[Task, Reported] = learned.looked
+    return looked
 
 
 def provisional(experiment: Experiment) -> Experiment:
@@ -64,7 +63,7 @@ def settled(experiment: Experiment, task: Task | None, reported: Reported | None
     known = experiment.direction
     if reported is not None:
         if metric.startswith("val_") or not all(name.startswith("val_") for name in reported):
-            check_reported(metric, reported)
+            check_reported(experiment, reported)
         by_class = reported.get(metric)
         _check_direction(experiment, by_class)
         known = experiment.mode or by_class or known
@@ -76,13 +75,20 @@ def settled(experiment: Experiment, task: Task | None, reported: Reported | None
     return experiment.model_copy(update={"mode": known})
 
 
-def check_reported(metric: str, names: Iterable[str]) -> None:
-    """Raise ExperimentFileError where a metric is not among those that are reported."""
-    names = [*names]
-    if metric not in names:
-        raise ExperimentFileError(
-            explain("metric", "a metric that the model reports", metric, names)
-        )
+def check_reported(experiment: Experiment, by_model: Iterable[str]) -> None:
+    """Raise ExperimentFileError where the metric is neither one that the model reports nor one asked for by name."""
+    metric, names = experiment.metric, [*by_model, *_by_name(experiment)]
+    if metric in names:
+        return
+    said = explain("metric", "a metric that the model reports", metric, names)
+    name = metric.removeprefix("val_")
+    if is_metric(name) and metric != name:
+        said += f" Ask for it: metrics: [{name}]."
+    raise ExperimentFileError(said)
+
+
+def _by_name(experiment: Experiment) -> list[str]:
+    return [f"val_{name}" for name in experiment.metrics]
 
 
 def _check_direction(experiment: Experiment, known: Direction | None) -> None:

@@ -71,11 +71,6 @@ class Leaders:
         for name in {trial, *ranked} - {*self._kept} - self._open:
             self._checkpoint(name).unlink(missing_ok=True)
 
-    @property
-    def any_succeeded(self) -> bool:
-        """Whether a trial of the newest group has a best, be its checkpoint gone."""
-        return any(self.groups.get(trial, 1) == self._newest for trial in self.best)
-
     def _ranked(self, trials: Iterable[str]) -> list[str]:
         """Return those that have a best, best first, the newest group's before older ones'."""
 
@@ -85,10 +80,10 @@ class Leaders:
 
         return sorted((name for name in trials if name in self.best), key=rank)
 
-    def first(self) -> Path | None:
-        """Return the checkpoint of the newest group's best trial that has one."""
-        ranked = (trial for trial in self._kept if self.groups.get(trial, 1) == self._newest)
-        return next((file for file in map(self._checkpoint, ranked) if file.exists()), None)
+    def first(self) -> str | None:
+        """Return the newest group's best trial, be its checkpoint gone."""
+        newest = (trial for trial in self.best if self.groups.get(trial, 1) == self._newest)
+        return next(iter(self._ranked(newest)), None)
 
     def _checkpoint(self, trial: str) -> Path:
         return self._folder.checkpoints / f"{trial}.npz"

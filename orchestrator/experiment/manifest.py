@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psutil
+import yaml
 
-from orchestrator.catalog import code_fingerprint
+from orchestrator.catalog import code_files, code_fingerprint
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
@@ -29,14 +30,25 @@ PACKAGES = (
 )
 
 
+ENVIRONMENT = (
+    "TF_ENABLE_ONEDNN_OPTS",
+    "TF_DETERMINISTIC_OPS",
+    "TF_CUDNN_DETERMINISTIC",
+    "TF_XLA_FLAGS",
+    "XLA_FLAGS",
+    "NVIDIA_TF32_OVERRIDE",
+)
+"""Variables that change what TensorFlow computes, in the last digits."""
+
+
 def manifest_of(prepared: Prepared) -> dict[str, Any]:
-    """Return versions, commit, seed, machine, data and model fingerprints and the command."""
-    dataset = prepared.dataset
+    """Return the experiment and all that is around it: versions, commit, machine, data and model, and the command."""
     return {
         "command": sys.argv,
         "folder": str(prepared.experiment.folder.resolve()),
         "seed": prepared.experiment.seed,
-        "versions": {"python": platform.python_version()} | versions(),
+        "versions": versions(),
+        "environment": environment(),
         "git": _git(prepared.experiment.folder),
         "machine": {
             "host": platform.node(),
@@ -44,9 +56,19 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "cores": prepared.cores,
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         },
+        **surroundings_of(prepared),
+        "experiment": yaml.safe_load(prepared.document),
+    }
+
+
+def surroundings_of(prepared: Prepared) -> dict[str, Any]:
+    """Return what trials must have in common to be compared, beside the experiment: model, data, Keras's settings."""
+    dataset, loader = prepared.dataset, prepared.loader
+    return {
         "model": {
             "reference": prepared.model.text,
             "fingerprint": code_fingerprint(prepared.model),
+            "files": code_files(prepared.model),
         },
         "data": {
             "source": dataset.source,
@@ -56,13 +78,20 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "rows": {part: getattr(dataset, part).rows for part in ("train", "validation", "test")},
             "scaling": dataset.scaling,
             "streamed": dataset.streamed,
+            "files": code_files(loader) if loader is not None else {},
         },
+        "keras": prepared.keras.to_document(),
     }
 
 
+def environment() -> dict[str, str]:
+    """Return what is set of the variables that change numbers."""
+    return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+
+
 def versions() -> dict[str, str]:
-    """Return the installed versions of the packages a result depends on, without importing them."""
-    found = {}
+    """Return Python's version and the installed ones of the packages a result depends on, without importing them."""
+    found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)

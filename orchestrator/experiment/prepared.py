@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,17 +13,25 @@ from orchestrator.catalog import CallableReference, find_data, find_model, find_
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import without_companions
-from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError
+from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError, explain
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.judged import judged_by, provisional, settled
 from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
-from orchestrator.experiment.reads import check_every_hyperparameter_is_read, check_schedule_is_read
+from orchestrator.experiment.reads import (
+    check_every_hyperparameter_is_read,
+    check_schedule_is_read,
+    unread,
+)
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
+from orchestrator.training import looking
+from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
+from orchestrator.training.task import ROWS_LOOKED_AT, TrainingTask
+from orchestrator.training.trial_process import Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -33,7 +41,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A checked experiment: its space, model, data and plan, and what was learned by building the model."""
+    """A checked experiment: its space, model, data and plan, and what was learned by building the model.
+
+    ``keras`` is what Keras is told from outside, ``loader`` the user's function that the data come from.
+    """
 
     experiment: Experiment
     space: Space
@@ -42,6 +53,8 @@ class Prepared:
     plan: Plan
     learned: Learned | None = None
     task: Task | None = None
+    keras: KerasSettings = field(default_factory=KerasSettings)
+    loader: CallableReference | None = None
 
     @cached_property
     def document(self) -> str:
@@ -57,7 +70,6 @@ class Prepared:
     def job(self, folder: RunFolder) -> Job:
         """Return what the workers are given."""
         from orchestrator.training.session import Goal
-        from orchestrator.training.task import TrainingTask
         from orchestrator.training.workbench import KerasJob
 
         plan = self.plan
@@ -69,6 +81,7 @@ class Prepared:
                 plan.epochs,
                 plan.recalibrate_every_validation,
                 self.task,
+                self.experiment.metrics,
             ),
             goal=Goal(
                 plan.metric,
@@ -79,6 +92,7 @@ class Prepared:
             ),
             threads=max(1, round(plan.cpus_per_trial)),
             nursery=plan.nursery,
+            keras=self.keras,
             secrets=concealed(),
         )
 
@@ -119,8 +133,10 @@ def prepare_new(experiment: Experiment) -> Prepared:
 
 def prepare_again(experiment: Experiment) -> Prepared:
     """Check and plan an experiment whose run exists already."""
+    keras = keras_settings()
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
+    _check_layout(keras, model)
     plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
     check_plan(plan, space, model)
     check_resources(plan)
@@ -128,16 +144,42 @@ def prepare_again(experiment: Experiment) -> Prepared:
     reference = find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset
 
-    options = experiment.data.for_model(model.kind == "bundled")
-    dataset = load_dataset(reference, options, experiment.seed, experiment.task)
-    tried = must_be_tried(model, dataset)
-    learned = try_builds(model, plan, experiment.seed, dataset) if tried else None
+    with TrialProcess() as process:
+        if model.kind != "bundled":
+            process.start()  # it imports Keras while the data are read
+        options = experiment.data.for_model(model.kind == "bundled")
+        dataset = load_dataset(reference, options, experiment.seed, experiment.task)
+        learned = _learn(process, (experiment, space, model, plan), dataset)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, space, model, learned)
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
-    return Prepared(experiment, space, model, dataset, plan, learned, task)
+    return Prepared(
+        experiment, space, model, dataset, plan, learned, task, keras, reference.function
+    )
+
+
+def _learn(
+    process: TrialProcess,
+    checked: tuple[Experiment, Space, CallableReference, Plan],
+    dataset: Dataset | StreamedDataset,
+) -> Learned | None:
+    """Return what building the model shows; None where that is known without."""
+    experiment, space, model, plan = checked
+    if not must_be_tried(model, dataset):
+        return None
+    if model.kind == "bundled":
+        setup = Setup(model, (dataset.input_shape, dataset.num_classes))
+    else:
+        few = TrainingTask(model, dataset.head(ROWS_LOOKED_AT), plan.epochs)
+        setup = Setup(model, few.shape, (few, experiment.task), looking.look_at)
+    read = read_space(plan, space)
+
+    def enough(learned: Learned) -> bool:
+        return not unread(read, model, learned)
+
+    return try_builds(process, setup, plan, experiment.seed, enough)
 
 
 def check_plan(plan: Plan, space: Space, model: CallableReference) -> None:
@@ -184,6 +226,14 @@ def _check_name_is_free(experiment: Experiment) -> None:
     folder = folder_of(experiment)
     if folder.path.exists():
         raise folder.taken()
+
+
+def _check_layout(keras: KerasSettings, model: CallableReference) -> None:
+    """Refuse another layout of images for a bundled model, which would take the rows of its images for channels."""
+    if model.kind == "bundled" and keras.image_data_format != "channels_last":
+        where = f"image_data_format in {settings_file()}"
+        expected = f"expected 'channels_last', for which the bundled model {model.place} is written"
+        raise PlaceError(explain(where, expected, keras.image_data_format))
 
 
 def check_resources(plan: Plan) -> None:

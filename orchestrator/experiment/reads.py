@@ -25,14 +25,33 @@ def check_every_hyperparameter_is_read(
     A name that the builder's source mentions counts as read, and so does one that it was seen to read. Of a model that
     its builder compiles, training reads little: loss and optimizer are there.
     """
-    unread = unmentioned(space, model)
-    if learned is not None:
-        unread = [name for name in unread if name not in learned.reads]
-    elif model.kind != "bundled":
-        unread = []  # what the builder would have read cannot be known
-    refuse_unread(unread, space, model, where)
-    if learned is not None and learned.compiled:
-        _check_left_to_training(space.names, model, learned, where)
+    if learned is None:
+        if model.kind == "bundled":  # of any other model it is not known
+            refuse_unread(unmentioned(space, model), space, model, where)
+        return
+    refuse_unread(_unread_by_anyone(space, model, learned), space, model, where)
+    left = _left_to_training(space, model, learned)
+    if left:
+        raise ExperimentFileError(f"{where}: {_compiled_sentence(left, model)}")
+
+
+def unread(space: Space, model: CallableReference, learned: Learned) -> list[str]:
+    """Return the hyperparameters that nothing reads, as far as is known from what was built."""
+    return _unread_by_anyone(space, model, learned) + _left_to_training(space, model, learned)
+
+
+def _unread_by_anyone(space: Space, model: CallableReference, learned: Learned) -> list[str]:
+    return [name for name in unmentioned(space, model) if name not in learned.reads]
+
+
+def _left_to_training(space: Space, model: CallableReference, learned: Learned) -> list[str]:
+    """Return what training would set, of a model that its builder compiles without reading it."""
+    if not learned.compiled:
+        return []
+    read = read_names(model) | learned.reads | read_while_training(None)
+    if learned.plain_rate:
+        read |= OF_THE_RATE
+    return [name for name in space.names if name not in read and not _is_companion(name, space)]
 
 
 def unmentioned(space: Space, model: CallableReference) -> list[str]:
@@ -85,21 +104,12 @@ def _is_companion(name: str, space: Space) -> bool:
     return name.startswith(COMPANION) and name.removeprefix(COMPANION) in space.names
 
 
-def _check_left_to_training(
-    names: Iterable[str], model: CallableReference, learned: Learned, where: str
-) -> None:
-    """Refuse what training would set, of a model that its builder compiles without reading it."""
-    read = read_names(model) | learned.reads | read_while_training(None)
-    if learned.plain_rate:
-        read |= OF_THE_RATE
-    unread = [name for name in names if name not in read and not name.startswith(COMPANION)]
-    if not unread:
-        return
-    listed = unread[0] if len(unread) == 1 else f"{', '.join(unread[:-1])} and {unread[-1]}"
-    schedule = " and its optimizer follows a schedule" if OF_THE_RATE & set(unread) else ""
-    raise ExperimentFileError(
-        f"{where}: nothing reads {listed}: the builder of model {model.text} compiles the model itself{schedule},"
-        f" so read hp[{unread[0]!r}] there, leave compile() out, or take {listed} out of the file."
+def _compiled_sentence(names: Sequence[str], model: CallableReference) -> str:
+    listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+    schedule = " and its optimizer follows a schedule" if OF_THE_RATE & set(names) else ""
+    return (
+        f"nothing reads {listed}: the builder of model {model.text} compiles the model itself{schedule}, so read"
+        f" hp[{names[0]!r}] there, leave compile() out, or take {listed} out of the file."
     )
 
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from orchestrator.experiment.disk import DiskWait, LowDisk
 from orchestrator.experiment.gaps import incomplete_trials, states_ahead
 from orchestrator.experiment.leaders import Leaders
+from orchestrator.experiment.remaining import going_on
+from orchestrator.experiment.restoring import way_back
 from orchestrator.experiment.spending import seconds_of_trials
 from orchestrator.records import (
     Pen,
@@ -20,10 +22,13 @@ from orchestrator.records import (
     read_run,
 )
 from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.training.session import checkpoint_file
 
 if TYPE_CHECKING:
     from orchestrator.experiment.driving import Driving
     from orchestrator.tuning.failures import Failure
+
+_NONE_LEFT = "no trial's state is left in"
 
 
 class View(Protocol):
@@ -71,6 +76,8 @@ class Recorder:
         self._running: dict[str, float] = {}
         self._before: dict[str, float] = {}
         self._told: dict[str, set[object]] = {}
+        self._ended_before: set[str] = set()
+        self._trained_again: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -87,7 +94,16 @@ class Recorder:
         self._disk.write(action)
 
     def remember(self, before: RunRecords) -> None:
-        """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again."""
+        """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again.
+
+        How a trial ended stays as it is recorded, whatever it is trained again for, unless it was to train further.
+        """
+        further = going_on(self._plan, before)
+        self._ended_before = {
+            trial.trial
+            for trial in before.trials
+            if trial.ending not in (None, "interrupted") and trial.trial not in further
+        }
         self._leaders.remember(before)
         self._folder.sweep()
         again = incomplete_trials(before, self._plan)
@@ -110,10 +126,13 @@ class Recorder:
         self._warn_of_low_disk()
         self._running[spec.trial] = self._clock() - self._before.get(spec.trial, 0.0)
         self._leaders.started(spec)
+        self._view.trial_started(spec.trial, spec.hyperparameters)
+        if spec.trial in self._ended_before:
+            self._trained_again.add(spec.trial)
+            return
         self._writer.trial_started(
             spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
         )
-        self._view.trial_started(spec.trial, spec.hyperparameters)
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Note finished epochs; return how many were not told before."""
@@ -138,7 +157,11 @@ class Recorder:
             self._disk.write(lambda: self._folder.write_log(end.trial, traceback))
             end = end.with_error_file(log)
         self._running.pop(end.trial, None)
-        self._writer.trial_ended(end)
+        if end.trial not in self._trained_again:
+            self._writer.trial_ended(end)
+        elif end.error is not None:
+            self.event("not_restored", trial=end.trial, error=end.error, error_file=end.error_file)
+        self._trained_again.discard(end.trial)
         self._view.trial_ended(end)
         if self._plan.nursery is not None:
             self._leaders.set_best(end.trial, read_run(self._folder.path).score_of(end.trial))
@@ -180,18 +203,29 @@ class Recorder:
         self._view.note(f"went on after {seconds:.0f} s")
 
     def verdict(self) -> Any:
-        """Return which checkpoint to examine: the best trial's; None where none of the newest group has one."""
+        """Return which checkpoint to examine: the best trial's; None where there is no best, or its state is gone."""
         from orchestrator.tuning.job import Verdict
 
-        first = self._leaders.first()
-        if first is None:
-            if self._leaders.any_succeeded:
-                self.not_judged(f"no trial's state is left in {self._folder.checkpoints}")
+        best = self._leaders.first()
+        if best is None:
+            return None
+        first = checkpoint_file(self._folder.checkpoints, best)
+        if not first.exists():
+            self._tell_of_lost(best)
             return None
         self._tally.examines(f"trial {first.stem}")
         self._view.note(f"examining trial {first.stem}: recalibrating, validating, testing")
         slowest = self._tally.pulse.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
+
+    def _tell_of_lost(self, best: str) -> None:
+        """Tell that the best trial's state is gone: another one's would be no winner."""
+        records = read_run(self._folder.path)
+        trial = records.trial(best)
+        where = self._folder.checkpoints
+        any_left = any(checkpoint_file(where, t.trial).exists() for t in records.contenders)
+        what = f"the state of trial {best}, the best, is gone from" if any_left else _NONE_LEFT
+        self.not_judged(f"{what} {where}: {way_back(trial, records)}" if trial else what)
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's scores."""

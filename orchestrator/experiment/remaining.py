@@ -35,6 +35,7 @@ class Resumed:
     ``records`` is what happened so far; ``scheduler`` has seen it; ``endings`` are of trials that the scheduler had
     stopped when the driver died before it could write that down. All are empty for a new run. ``extension`` is to be
     written down before anything else. ``reason`` is why a run had ended early of which the winner alone is left.
+    ``restored`` are trials that ended, and are trained again for their states alone.
     """
 
     prepared: Prepared
@@ -43,6 +44,7 @@ class Resumed:
     endings: tuple[TrialEnd, ...] = ()
     extension: Extension | None = None
     reason: str | None = None
+    restored: frozenset[str] = frozenset()
 
     def sitting(self, stopping: Callable[[], bool]) -> Sitting:
         """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
@@ -50,7 +52,7 @@ class Resumed:
 
         if self.records is None:
             return Sitting(self.prepared.cores, stopping=stopping)
-        before = spent(self.records, self.prepared.plan)
+        before = spent(self.records, self.prepared.plan, self.restored)
         return Sitting(self.prepared.cores, self.scheduler, before, stopping)
 
 
@@ -76,7 +78,7 @@ def remaining(
     )
     left = replace(prepared, plan=replace(plan, trials=pending))
     if again:
-        scheduler = PassedBefore(scheduler, _reached(records), _stops(records, decided))
+        scheduler = PassedBefore(scheduler, reached(records), stops(records, decided))
     return Resumed(left, records, scheduler, endings)
 
 
@@ -89,14 +91,14 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEn
     scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
     current = {trial.trial: trial for trial in records.trials if trial.group == records.group}
     decided_before = epochs_before_extension(records)
-    reached = _reached(records)
+    last = reached(records)
     endings = {}
     for number, row in enumerate(records.epochs):
         trial = current.get(row["trial"])
         if trial is None:
             continue
         decision = report_row(scheduler, row, plan.metric)
-        is_last = int(row["epoch"]) >= reached[trial.trial]
+        is_last = int(row["epoch"]) >= last[trial.trial]
         if decision.stop and is_last and number >= decided_before and _is_open(trial):
             endings[trial.trial] = stopped(records, trial, scheduler.name, row, decision)
     return scheduler, tuple(endings.values())
@@ -154,15 +156,15 @@ def epochs_before_extension(records: RunRecords) -> int:
     return int(records.extensions[-1].get("epochs_before", 0)) if records.extensions else 0
 
 
-def _reached(records: RunRecords) -> dict[str, int]:
+def reached(records: RunRecords) -> dict[str, int]:
     """Return the last recorded epoch of each trial."""
-    reached: dict[str, int] = {}
+    last: dict[str, int] = {}
     for row in records.epochs:
-        reached[row["trial"]] = max(int(row["epoch"]), reached.get(row["trial"], 0))
-    return reached
+        last[row["trial"]] = max(int(row["epoch"]), last.get(row["trial"], 0))
+    return last
 
 
-def _stops(records: RunRecords, decided: tuple[TrialEnd, ...]) -> dict[str, tuple[int, Decision]]:
+def stops(records: RunRecords, decided: tuple[TrialEnd, ...]) -> dict[str, tuple[int, Decision]]:
     """Return where trials were stopped, {trial: (epoch, decision)}: a gap before that is trained up to it."""
     found = {}
     ends: tuple[TrialRecord | TrialEnd, ...] = (*records.trials, *decided)

@@ -10,13 +10,11 @@ from typing import Any
 from orchestrator.catalog import find_space
 from orchestrator.config import Experiment
 from orchestrator.errors import OrchestratorError
+from orchestrator.experiment.begun import ELSEWHERE
 from orchestrator.experiment.growth import changes_between
 from orchestrator.experiment.prepared import folder_of, read_experiment
-from orchestrator.experiment.resuming import recorded_experiment
+from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.records import read_run
-
-ELSEWHERE = ("name", "storage_path", "target")
-"""What says where a run is, not what it is."""
 
 
 def changed_since(

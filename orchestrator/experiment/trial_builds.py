@@ -7,28 +7,33 @@ draw that was tried, or with an end of a range whatever else is drawn, is refuse
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference
-from orchestrator.domains import Extreme, Fixed, Space, extremes
+from orchestrator.domains import Choice, Extreme, Fixed, extremes
 from orchestrator.domains.conditions import same
 from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.redaction import redacted
 from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.training.trial_process import (
+    NoAnswer,
+    Seen,
+    Setup,
+    TookTooLong,
+    TrialProcess,
+)
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
-    from orchestrator.training.compiling import Built
-    from orchestrator.training.trial_builds import TrialBuilder
 
-DRAWS_BUILT = 3
-"""How many draws are built, where they can be: an end of a range is refused that fails beside each of them."""
 DRAWS_TRIED = 10
-"""How many draws are tried until one can be built."""
+"""How many draws are tried until one can be built, and nothing of the space is left that none of them read."""
+DRAWS_BESIDE = 3
+"""Beside how many draws an end of a range has to fail."""
 SECONDS = 3.0
-"""After which no further build begins, but for the first ones, without which nothing would be known."""
+"""After which no further build begins, but for those without which nothing would be known."""
 TAKES_ANY_SHAPE = ("mlp",)
 SHOWN = 8
 
@@ -37,52 +42,63 @@ SHOWN = 8
 class Learned:
     """What building a user's model showed.
 
-    ``built`` is the model of the first draw that could be built, ``spec`` that draw. ``reads`` are the hyperparameters
-    that the builder read in any draw; ``compiled`` says that it compiled the model in each, ``plain_rate`` that α
-    of the optimizer it chose can be set.
+    ``spec`` is the first draw that could be built, ``looked`` what was to be known of its model. ``reads`` are the
+    hyperparameters that the builder read in any draw; ``compiled`` says that it compiled the model in each,
+    ``plain_rate`` that α of the optimizer it chose can be set.
     """
 
-    built: Built
     spec: TrialSpec
     reads: frozenset[str]
     compiled: bool
     plain_rate: bool
+    looked: Any = None
+
+
+Enough = Callable[[Learned], bool]
 
 
 @dataclass
 class _Tries:
     """What was tried so far: draws that could be built, each with what its builder read, and draws that could not."""
 
-    builder: TrialBuilder
-    began: float
-    first: Built | None = None
+    process: TrialProcess
+    setup: Setup
+    began: float | None = None
     built: list[tuple[TrialSpec, frozenset[str]]] = field(default_factory=list)
     failed: list[tuple[TrialSpec, TrialError]] = field(default_factory=list)
-    reads: frozenset[str] = frozenset()
-    compiled: bool = True
-    plain_rate: bool = True
+    seen: list[Seen] = field(default_factory=list)
 
     @property
     def late(self) -> bool:
-        return time.monotonic() - self.began > SECONDS
+        """Whether time is up, counted from the first answer: before that, Keras was imported."""
+        return self.began is not None and time.monotonic() - self.began > SECONDS
 
-    def draw(self, spec: TrialSpec) -> None:
-        """Build the model of one of the plan's draws."""
-        try:
-            self.built.append((spec, self.build(spec, spec.hyperparameters)))
-        except TrialError as error:
-            self.failed.append((spec, error))
+    @property
+    def learned(self) -> Learned:
+        return Learned(
+            self.built[0][0],
+            frozenset().union(*(seen.reads for seen in self.seen)),
+            all(seen.compiled for seen in self.seen),
+            all(seen.plain_rate for seen in self.seen),
+            self.seen[0].looked,
+        )
+
+    def draw(self, spec: TrialSpec) -> frozenset[str]:
+        """Build the model of one of the plan's draws, once; return what its builder read, nothing where it failed."""
+        if not any(spec is tried for tried, _ in (*self.built, *self.failed)):
+            try:
+                self.built.append((spec, self.build(spec, spec.hyperparameters)))
+            except TrialError as error:
+                self.failed.append((spec, error))
+        return next((reads for tried, reads in self.built if tried is spec), frozenset())
 
     def build(self, spec: TrialSpec, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
         """Build a model; return what its builder read. Raises TrialError as its trial would."""
-        from orchestrator.training.trial_builds import has_plain_rate, read_by
-
-        built = self.builder.build(hyperparameters, spec.seed)
-        self.first = self.first or built
-        self.compiled = self.compiled and built.compiled_by_user
-        self.plain_rate = self.plain_rate and has_plain_rate(built)
-        self.reads |= read_by(built)
-        return read_by(built)
+        try:
+            self.seen.append(self.process.build(self.setup, hyperparameters, spec.seed))
+        finally:
+            self.began = self.began or time.monotonic()
+        return self.seen[-1].reads
 
 
 def must_be_tried(model: CallableReference, dataset: Dataset | StreamedDataset) -> bool:
@@ -93,80 +109,96 @@ def must_be_tried(model: CallableReference, dataset: Dataset | StreamedDataset) 
 
 
 def try_builds(
-    model: CallableReference, plan: Plan, seed: int, dataset: Dataset | StreamedDataset
+    process: TrialProcess, setup: Setup, plan: Plan, seed: int, enough: Enough
 ) -> Learned | None:
     """Build a model on some of a plan's draws, drawn by ``seed``, and on the ends of the ranges that it reads.
 
-    None where nothing could be learned, since a model does not fit in this machine's memory. Raises TrialError for a
-    file that cannot be loaded, ExperimentFileError for what fails in every draw.
+    Further draws are built until what was learned is ``enough``. None where nothing could be learned: a model does not
+    fit in this machine's memory, or takes minutes. Raises ExperimentFileError for what fails in every draw, and what
+    a file that cannot be loaded raises.
     """
-    from orchestrator.training.worker_process import quiet_tensorflow
-
-    quiet_tensorflow()
-    from orchestrator.training.trial_builds import NoRoom, TrialBuilder
-
-    builder = TrialBuilder(model, (dataset.input_shape, dataset.num_classes))
-    tries = _Tries(builder, time.monotonic())
+    tries = _Tries(process, setup)
     try:
-        _try_draws(tries, plan)
-        if tries.first is not None and plan.nursery is None:
-            _try_ends(tries, plan.space, seed)
-        elif tries.first is not None:
+        _try_draws(tries, plan, enough)
+        if plan.nursery is None:
+            _try_absent_ranges(tries, plan)
+            _try_ends(tries, plan, seed)
+        elif tries.built:
             _try_schedule(tries, plan)
-    except NoRoom:
+    except NoAnswer:
         pass
-    if tries.first is None:
-        return None
-    return Learned(tries.first, tries.built[0][0], tries.reads, tries.compiled, tries.plain_rate)
+    return tries.learned if tries.built else None
 
 
-def _try_draws(tries: _Tries, plan: Plan) -> None:
-    """Build the first draws, and one more for each hyperparameter that exists in none of them."""
-    enough = min(DRAWS_BUILT, len(plan.trials))
+def _try_draws(tries: _Tries, plan: Plan, enough: Enough) -> None:
+    """Build draws until one could be built and is enough."""
     for spec in plan.trials[:DRAWS_TRIED]:
-        tries.draw(spec)
-        tried = len(tries.failed) + len(tries.built)
-        if len(tries.built) >= enough or (tries.late and (tries.built or tried >= enough)):
+        if any(spec.hyperparameters == failed.hyperparameters for failed, _ in tries.failed):
+            continue
+        try:
+            tries.draw(spec)
+        except TookTooLong:
+            raise
+        except NoAnswer:
+            continue
+        if tries.built and (tries.late or enough(tries.learned)):
+            break
+        if tries.late and len(tries.failed) >= DRAWS_BESIDE:
             break
     if tries.failed and not tries.built:
         raise ExperimentFileError(_fails_always(tries.failed))
-    for name in plan.space.names if plan.nursery is None else ():
-        covered = any(name in spec.hyperparameters for spec, _ in tries.built)
-        further = next((spec for spec in plan.trials if name in spec.hyperparameters), None)
-        if not covered and further is not None and not tries.late:
-            tries.draw(further)
 
 
-def _try_ends(tries: _Tries, space: Space, seed: int) -> None:
-    """Build a model with each end of each range that its builder reads, and with each value of a choice."""
-    for name, extreme in _ends(space):
-        beside = [
-            spec for spec, reads in tries.built if name in reads and name in spec.hyperparameters
+def _try_absent_ranges(tries: _Tries, plan: Plan) -> None:
+    """Build a draw that has it for each range that exists in none of those that could be built."""
+    for name in dict.fromkeys(name for name, _ in _ends(plan)):
+        having = [spec for spec in plan.trials if name in spec.hyperparameters]
+        for spec in having[:DRAWS_BESIDE]:
+            if tries.late or any(name in built.hyperparameters for built, _ in tries.built):
+                break
+            tries.draw(spec)
+
+
+def _try_ends(tries: _Tries, plan: Plan, seed: int) -> None:
+    """Build a model with each end of each range that its builder reads."""
+    for name, extreme in _ends(plan):
+        if tries.late:
+            return
+        drawn = [
+            spec.hyperparameters[name]
+            for spec, reads in tries.built
+            if name in reads and name in spec.hyperparameters
         ]
-        if tries.late or any(same(spec.hyperparameters[name], extreme.value) for spec in beside):
+        if not drawn or any(same(value, extreme.value) for value in drawn):
             continue
-        errors = _errors_beside(tries, beside[:DRAWS_BUILT], space, (seed, name, extreme.value))
+        errors = _errors_beside(tries, plan, (seed, name, extreme.value))
         if errors:
-            domain = space.domains[name]
-            raise ExperimentFileError(_fails_at(name, extreme, errors[0], str(domain)))
+            domain = str(plan.space.domains[name])
+            raise ExperimentFileError(_fails_at(name, extreme, errors[0], domain))
 
 
-def _ends(space: Space) -> Iterator[tuple[str, Extreme]]:
-    """Yield the ends of ranges and the values of choices; what lies between two ends goes with them."""
-    for name, domain in space.domains.items():
-        inside = f"a value of {domain}"
-        if not isinstance(domain, Fixed):
-            yield from ((name, each) for each in extremes(domain) if each.place != inside)
+def _ends(plan: Plan) -> Iterator[tuple[str, Extreme]]:
+    """Yield the ends of the ranges that trials are drawn from; what lies between two ends goes with them."""
+    for name, domain in plan.space.domains.items() if plan.nursery is None else ():
+        if not isinstance(domain, Fixed | Choice):
+            yield from ((name, extreme) for extreme in list(extremes(domain))[:2])
 
 
 def _errors_beside(
-    tries: _Tries, beside: Sequence[TrialSpec], space: Space, end: tuple[int, str, Any]
+    tries: _Tries, plan: Plan, end: tuple[int, str, Any]
 ) -> list[tuple[Mapping[str, Any], TrialError]]:
-    """Return why a model cannot be built with one value in place of the one in each draw; nothing where one can."""
+    """Return why a model cannot be built with one value in place of the one in each draw; nothing where one can.
+
+    The draws are such as can be built with what was drawn.
+    """
     seed, name, value = end
     errors: list[tuple[Mapping[str, Any], TrialError]] = []
-    for spec in beside:
-        hyperparameters = space.draw(seed, spec.index, {name: value})
+    drawn = [*(spec for spec, _ in tries.built), *plan.trials[:DRAWS_TRIED]]
+    for spec in (spec for spec in drawn if name in spec.hyperparameters):
+        hyperparameters = plan.space.draw(seed, spec.index, {name: value})
+        known = any(hyperparameters == tried for tried, _ in errors)
+        if known or len(errors) == DRAWS_BESIDE or name not in tries.draw(spec):
+            continue
         try:
             tries.build(spec, hyperparameters)
         except TrialError as error:
@@ -195,10 +227,8 @@ def _try_schedule(tries: _Tries, plan: Plan) -> None:
 
 def _fails_always(failed: Sequence[tuple[TrialSpec, TrialError]]) -> str:
     (spec, error), many = failed[0], len(failed)
-    if many == 1:
-        return f"{str(error).rstrip('.')}, with {_listed(spec.hyperparameters)}."
-    drawn = f"each of the {many} draws tried, the first of them {_listed(spec.hyperparameters)}"
-    return f"{str(error).rstrip('.')}, with {drawn}."
+    drawn = f"each of the {many} draws tried, the first of them " if many > 1 else ""
+    return f"{str(error).rstrip('.')}, with {drawn}{_listed(spec.hyperparameters)}."
 
 
 def _fails_at(
@@ -216,14 +246,14 @@ def _fails_at(
 
 def _why(error: TrialError) -> str:
     """Return what a builder raised, without the name of the model, or the whole sentence where it is ours."""
-    before, raised, said = str(error).partition(": its code raised ")
-    return f"its code raised {said}" if raised else before
+    before, raised, said = str(error).partition(": its code ")
+    return f"its code {said}" if raised else before
 
 
 def _listed(hyperparameters: Mapping[str, Any]) -> str:
     """Return hyperparameters in a few words."""
     items = [
-        f"{name} {redacted(value):.4g}" if isinstance(value, float) else f"{name} {redacted(value)}"
+        f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {redacted(value)}"
         for name, value in hyperparameters.items()
     ]
     more = f" and {len(items) - SHOWN} more" if len(items) > SHOWN else ""

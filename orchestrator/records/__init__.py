@@ -30,7 +30,7 @@ from orchestrator.records.status import RunStatus, run_status, status_or_damage
 from orchestrator.records.taking import Patience, acquire
 from orchestrator.records.tally import Tally
 from orchestrator.records.trial import TrialRecord
-from orchestrator.records.whole import DiskFull, is_full, write_atomically
+from orchestrator.records.whole import DiskFull, is_full, lies_below, made, write_atomically
 from orchestrator.records.writer import FailureKind, RunWriter, TrialEnd, trial_name
 
 __all__ = [
@@ -61,6 +61,8 @@ __all__ = [
     "acquire",
     "best_score",
     "is_full",
+    "lies_below",
+    "made",
     "read_lines",
     "read_run",
     "requests_of",

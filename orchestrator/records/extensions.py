@@ -30,8 +30,13 @@ def extensions_in(events: Iterable[Event]) -> tuple[Event, ...]:
 
 def caught_up(experiment: Mapping[str, Any], events: Iterable[Event]) -> dict[str, Any]:
     """Return the experiment with the last extension in it: its file is rewritten after the event."""
+    return with_changes(experiment, extensions_in(events)[-1:])
+
+
+def with_changes(experiment: Mapping[str, Any], extensions: Iterable[Event]) -> dict[str, Any]:
+    """Return the experiment as these extensions made it, one after another."""
     content = dict(experiment)
-    for extension in extensions_in(events)[-1:]:
+    for extension in extensions:
         for key, (_, new) in extension["changes"].items():
             section, _, name = key.partition(".")
             inside = content.get(section)

@@ -8,7 +8,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from orchestrator.errors import (
     UnknownNameError,
     explain,
 )
-from orchestrator.records.whole import write_atomically
+from orchestrator.records.whole import lies_below, made, write_atomically
 from orchestrator.redaction import redact, redacted
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -161,6 +162,23 @@ class RunFolder:
             f"was cut off, or choose another name with '--set name=...'."
         )
 
+    def unusable(self, said: str) -> PlaceError:
+        """Return why a run cannot go on whose own folder fails it."""
+        return PlaceError(
+            f"{self.path}: expected a run's folder in which everything can be read and written. Received: {said}. Its"
+            f" trials stay open: once that is mended, 'orchestrator resume {self.path}' goes on."
+        )
+
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Turn what the system says of a file below this folder, while the block runs, into one sentence."""
+        try:
+            yield
+        except OSError as error:
+            if not lies_below(error, self.path):
+                raise
+            raise self.unusable(f"{type(error).__name__}: {error}") from error
+
     @classmethod
     def open(cls, run: str | Path, storage: str | Path = "./runs") -> RunFolder:
         """Return an existing run: a bare name is looked up below ``storage``, else it is a path.
@@ -193,7 +211,7 @@ class RunFolder:
 
     def write_log(self, trial: str, text: str) -> str:
         """Keep a trial's full error; return its path relative to the run's folder."""
-        file = self.logs / f"{trial}.txt"
+        file = made(self.logs) / f"{trial}.txt"
         write_atomically(file, redact(text))
         return file.relative_to(self.path).as_posix()
 

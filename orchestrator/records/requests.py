@@ -23,7 +23,7 @@ from typing import Any, Literal, get_args
 from orchestrator.errors import RecordWarning
 from orchestrator.records.folder import SAFE_NAME, RunFolder
 from orchestrator.records.line import as_plain, revived
-from orchestrator.records.whole import write_atomically
+from orchestrator.records.whole import made, write_atomically
 from orchestrator.redaction import redacted, restored
 
 Action = Literal["set", "pause", "continue", "rollback", "branch", "note", "stop"]
@@ -77,13 +77,12 @@ class Request:
 
 def write_request(folder: RunFolder, request: Request) -> Request:
     """Put a request where the run's trainer looks for it; return it with its id."""
-    folder.requests.mkdir(exist_ok=True)
     host = "".join(sign if sign.isalnum() else "_" for sign in socket.gethostname())[:60]
     name = f"{time.time_ns():020d}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
     written = replace(request, id=name)
     content = {key: value for key, value in asdict(written).items() if key != "id"}
     text = json.dumps(redacted(as_plain(content)), indent=2, ensure_ascii=False, allow_nan=False)
-    write_atomically(folder.requests / f"{name}.json", text + "\n")
+    write_atomically(made(folder.requests) / f"{name}.json", text + "\n")
     return written
 
 

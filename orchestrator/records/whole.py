@@ -26,10 +26,31 @@ def is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
+def lies_below(error: OSError, folder: Path) -> bool:
+    """Return whether an error is about a file or folder below ``folder``, or about that itself."""
+    home = os.path.realpath(folder)
+    named = (os.path.realpath(os.fsdecode(name)) for name in _names_in(error))
+    return any(name == home or name.startswith(home + os.sep) for name in named)
+
+
+def _names_in(error: OSError) -> list[str | bytes]:
+    return [name for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+
+
+def made(folder: Path) -> Path:
+    """Return a folder, made where it is not there; what it lies in must be: no run's folder comes to be by accident.
+
+    A run's own folders may be dropped by whoever copies it (git, zip and ``rsync -m`` leave empty ones out) or deletes
+    what takes room, so nobody relies on them.
+    """
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Put ``content`` (text as UTF-8) at ``path`` so that no reader ever sees half of it.
 
-    Raises DiskFull where it does not fit.
+    Raises DiskFull where it does not fit, and any other OSError with a path: Python has none for a failed flush.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     data = content.encode() if isinstance(content, str) else content
@@ -41,7 +62,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             os.fsync(file.fileno())
         aside.replace(path)
     except OSError as error:
-        raise (DiskFull(path, len(data)) if is_full(error) else error) from None
+        if is_full(error):
+            raise DiskFull(path, len(data)) from None
+        raise OSError(error.errno, error.strerror, error.filename or str(path)) from None
     finally:
         aside.unlink(missing_ok=True)
     _flush_folder(path.parent)

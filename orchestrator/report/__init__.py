@@ -11,7 +11,7 @@ from orchestrator.report.files import write_csvs
 from orchestrator.report.jobs_table import jobs_table
 from orchestrator.report.journal_table import journal_lines, journal_table
 from orchestrator.report.live_view import LiveView
-from orchestrator.report.narrator import request_words
+from orchestrator.report.narrator import deed, request_words
 from orchestrator.report.panda_view import PandaView
 from orchestrator.report.plain_panda_view import PlainPandaView
 from orchestrator.report.plain_view import PlainView
@@ -37,6 +37,7 @@ __all__ = [
     "compare_lines",
     "compare_table",
     "days_table",
+    "deed",
     "draws_table",
     "edge_hints",
     "epochs_table",

@@ -11,6 +11,7 @@ from typing import Any
 
 from orchestrator.records import Mode, Score, TrialEnd, score_of
 from orchestrator.report.cells import brief, clock, number
+from orchestrator.report.time_left import InTraining, Seen, seconds_left
 
 
 @dataclass
@@ -20,6 +21,7 @@ class RunningTrial:
     hyperparameters: Mapping[str, Any]
     curve: list[float] = field(default_factory=list)
     epoch: int = 0
+    since: float = 0.0  # when the first epoch told of it began
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,12 @@ class Progress:
     epochs_done: int = 0
     untrained: int = 0  # ended without having been started: decided while nobody drove the run
     began: float = field(init=False)
+    lengths: Counter[int] = field(
+        default_factory=Counter
+    )  # of trials that are over, but for failed ones
+    at_once: int = 0
     first_start: float | None = None
+    first_end: tuple[float, int] | None = None  # of a trial, and the epochs by then
 
     def __post_init__(self) -> None:
         self.began = self.now()
@@ -81,6 +88,10 @@ class Progress:
         """Take up a finished epoch; return whether it is the best so far."""
         self.epochs_done += 1
         trial = self.running.setdefault(row["trial"], RunningTrial({}))
+        if not trial.curve:
+            trial.since = self.now() - float(row.get("seconds") or 0.0)
+            training = sum(bool(other.curve) for other in self.running.values()) + 1
+            self.at_once = max(self.at_once, training)
         value = row["metrics"].get(self.metric)
         trial.curve.append(math.nan if value is None else float(value))
         trial.epoch = row["epoch"]
@@ -92,8 +103,12 @@ class Progress:
 
     def trial_ended(self, end: TrialEnd) -> None:
         """Count a trial as over."""
-        if self.running.pop(end.trial, None) is None:
+        trial = self.running.pop(end.trial, None)
+        if trial is None:
             self.untrained += 1
+        elif end.status != "failed":  # how far that came says nothing of the others
+            self.lengths[trial.epoch] += 1
+            self.first_end = self.first_end or (self.now(), self.epochs_done)
         self.counts[end.status] += 1
 
     def share(self) -> float:
@@ -114,11 +129,28 @@ class Progress:
 
     def time_left(self) -> str:
         """Return the time left in words, or nothing while there is too little to judge by."""
-        share = self.share()
-        if share < 0.02 or share >= 1 or self.first_start is None:
+        waiting = self.total_trials - self.ended - len(self.running)
+        if not self.epochs_done or not (self.running or waiting > 0):
             return ""
-        worked = self.now() - self.first_start
-        return f"about {clock(worked * (1 - share) / share)} left"
+        now = self.now()
+        seen = Seen(
+            self.epochs_each,
+            self.lengths,
+            [InTraining(trial.epoch, _pace(trial, now)) for trial in self.running.values()],
+            max(waiting, 0),
+            pace=self._pace(now),
+            at_once=self.at_once,
+        )
+        left = seconds_left(seen)
+        return "" if left is None else f"about {clock(left)} left"
+
+    def _pace(self, now: float) -> float:
+        """Return the seconds between two epochs of the run, after the first trial's end: before, workers started."""
+        since, before = self.first_end or (now, self.epochs_done)
+        if self.ended > 2 and self.epochs_done > before:
+            return (now - since) / (self.epochs_done - before)
+        start = now if self.first_start is None else self.first_start
+        return (now - start) / max(self.epochs_done, 1)
 
     def counted(self) -> str:
         """Return the counts by status: ``20 stopped, 8 finished, 2 running``."""
@@ -135,3 +167,7 @@ class Progress:
         text = f"best {self.metric} {number(found.value)}, trial {found.trial} epoch {found.epoch}"
         chosen = brief(found.hyperparameters)
         return f"{text}: {chosen}" if chosen else text
+
+
+def _pace(trial: RunningTrial, now: float) -> float | None:
+    return (now - trial.since) / len(trial.curve) if trial.curve else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from orchestrator.config.targets import PlaceOptions
-from orchestrator.errors import PlaceError
+from orchestrator.errors import PlaceError, explain
 from orchestrator.targets.job import job_folder
 
 EXPERIMENT_FILE = "experiment.yaml"
@@ -63,6 +65,7 @@ def lay_down(submission: Submission, folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _close_to_others(folder)
         for sent in submission.files:
             file = folder / sent.there
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +75,16 @@ def lay_down(submission: Submission, folder: Path) -> None:
         raise PlaceError(
             f"{folder}: expected a folder that can be written. Received: {error.strerror}."
         ) from None
+
+
+def _close_to_others(folder: Path) -> None:
+    """Take from others what an older folder lets them do. Raises PlaceError where it is another user's, or a link."""
+    found = folder.lstat()
+    if stat.S_ISLNK(found.st_mode) or (os.getuid() and found.st_uid != os.getuid()):
+        received = "a link" if stat.S_ISLNK(found.st_mode) else "another user's"
+        raise PlaceError(explain(str(folder), "a folder of yours for what is sent", received))
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        folder.chmod(0o700)
 
 
 def check_size(files: Iterable[SentFile], most_megabytes: int, where: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.errors import RecordError
-from orchestrator.records import write_atomically
+from orchestrator.records import made, write_atomically
 from orchestrator.redaction import redacted, restored
 
 # All that zipfile and NumPy raise over bytes that are not what was written.
@@ -46,7 +46,7 @@ class Checkpoint:
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` to ``path``."""
+    """Write ``checkpoint`` to ``path``, whose folder is made where it is gone."""
     arrays = {f"model_{at}": array for at, array in enumerate(checkpoint.model)}
     arrays |= {f"optimizer_{at}": array for at, array in enumerate(checkpoint.optimizer)}
     arrays |= {f"metrics_{at}": array for at, array in enumerate(checkpoint.metrics)}
@@ -54,7 +54,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     buffer = io.BytesIO()
     about = np.array(json.dumps(redacted(checkpoint.about)))
     np.savez(buffer, about=about, counts=counts, **arrays)  # type: ignore[arg-type]
-    write_atomically(path, buffer.getvalue())
+    write_atomically(made(path.parent) / path.name, buffer.getvalue())
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

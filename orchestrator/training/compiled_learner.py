@@ -19,6 +19,7 @@ from orchestrator.training.learner import (
 )
 from orchestrator.training.pace import Pace
 from orchestrator.training.program import EVALUATION_BATCH, Program, arrays_of, assign_all, rows_of
+from orchestrator.training.validation_metrics import ValidationMetrics
 
 
 class CompiledLearner:
@@ -26,10 +27,17 @@ class CompiledLearner:
 
     path: Literal["compiled", "fit"] = "compiled"
 
-    def __init__(self, compiled: Compiled, tensors: Tensors, asked_momentum: float) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        tensors: Tensors,
+        asked_momentum: float,
+        by_name: ValidationMetrics,
+    ) -> None:
         self.compiled = compiled
         self._tensors = tensors
-        self.program = Program(compiled, tensors.of("train", compiled.labels), asked_momentum)
+        rows = tensors.of("train", compiled.labels)
+        self.program = Program(compiled, rows, asked_momentum, by_name)
         self.batch_norm = self.program.batch_norm
         self._pace = Pace()
 

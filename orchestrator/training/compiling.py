@@ -19,7 +19,6 @@ from orchestrator.catalog import CallableReference, UsersCode, source_files
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.hyperparameters import RecordedHyperparameters
-from orchestrator.training.metrics import MeanAbsoluteError, RSquared
 from orchestrator.training.optimizers import (
     LiveOptimizer,
     decays_weights,
@@ -27,6 +26,7 @@ from orchestrator.training.optimizers import (
     on_one_replica,
     stock_optimizer,
 )
+from orchestrator.training.quantity_metrics import MeanAbsoluteError, RSquared
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal
 
 RowLoss = Callable[[Any, Any], Any]

@@ -26,6 +26,7 @@ from orchestrator.training.learner import (
 )
 from orchestrator.training.pace import Pace
 from orchestrator.training.program import EVALUATION_BATCH, arrays_of, assign_all, plain
+from orchestrator.training.validation_metrics import ValidationMetrics
 
 
 def why_fit(model: Any, dataset: AnyDataset) -> str | None:
@@ -69,8 +70,15 @@ class FitLearner:
 
     path: Literal["compiled", "fit"] = "fit"
 
-    def __init__(self, compiled: Compiled, tensors: Tensors, asked_momentum: float) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        tensors: Tensors,
+        asked_momentum: float,
+        by_name: ValidationMetrics,
+    ) -> None:
         self.compiled = compiled
+        self._by_name = by_name
         self._tensors = tensors
         self._dataset = tensors.dataset
         self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
@@ -136,17 +144,19 @@ class FitLearner:
         return plain(results)["loss"]
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
-        """Return Keras's metrics over a split."""
+        """Return Keras's metrics over a split, and those asked for by name."""
+        self._by_name.reset()
+        with self._by_name.listening():
+            return plain(self._by_name.beside(self._evaluated(split)))
+
+    def _evaluated(self, split: SplitName) -> dict[str, Any]:
+        options: dict[str, Any] = {"verbose": 0, "return_dict": True}
         if isinstance(self._dataset, StreamedDataset):
             stream = self._as_tensors(lambda: self._batches(split, 1024, None))
-            return plain(self.compiled.model.evaluate(stream, verbose=0, return_dict=True))
+            return dict(self.compiled.model.evaluate(stream, **options))
         x, y, *weight = self._rows(split)
-        options: dict[str, Any] = {"sample_weight": weight[0]} if weight else {}
-        return plain(
-            self.compiled.model.evaluate(
-                x, y, batch_size=1024, verbose=0, return_dict=True, **options
-            )
-        )
+        options |= {"sample_weight": weight[0]} if weight else {}
+        return dict(self.compiled.model.evaluate(x, y, batch_size=1024, **options))
 
     def row_losses(self, split: SplitName) -> list[float]:
         """Return the loss of each row of a split, in its order; the loss of all where no row's is known."""

@@ -17,10 +17,16 @@ import tensorflow as tf
 from orchestrator.data import Labels
 from orchestrator.errors import TrialError
 from orchestrator.training.generators import kept_generator_state
-from orchestrator.training.task import Kind, LabelForm, LearningGoal, Task, TrainingTask
+from orchestrator.training.task import (
+    ROWS_LOOKED_AT,
+    Kind,
+    LabelForm,
+    LearningGoal,
+    Task,
+    TrainingTask,
+)
 
 Values = Literal["softmax", "unit", "not negative", "any"]
-ROWS_LOOKED_AT = 64
 LAST_VARIABLES = 2
 """The kernel and the bias of a head."""
 
@@ -198,8 +204,7 @@ def goal_of(model: Any, task: TrainingTask, x: Any) -> LearningGoal:
     scale = labels.std
     if reference.kind == "bundled":
         of_labels = task.task or Task()
-        views: dict[Kind | None, LabelForm] = {"regression": "standardized"}
-        return LearningGoal(of_labels, views.get(of_labels.kind, "codes"), scale, labels.width)
+        return LearningGoal(of_labels, _LABELS[of_labels.kind], scale, labels.width)
     head = look_at_head(model, x)
     found = task_of_model(model, head, labels, "auto", f"model {reference.text}")
     wanted = task.task
@@ -211,8 +216,16 @@ def goal_of(model: Any, task: TrainingTask, x: Any) -> LearningGoal:
     if found.compiled_by_user:
         form: LabelForm = "codes" if takes_codes(model, head, labels) else "given"
         return LearningGoal(found, form)
-    form = "standardized" if head.values == "any" else "columns"
-    return LearningGoal(found, form if found.kind == "regression" else "codes", scale, labels.width)
+    bounded = found.kind == "regression" and head.values != "any"
+    return LearningGoal(found, "columns" if bounded else _LABELS[found.kind], scale, labels.width)
+
+
+_LABELS: Mapping[Kind | None, LabelForm] = {
+    "classification": "codes",
+    "binary": "flag",
+    "multilabel": "columns",
+    "regression": "standardized",
+}
 
 
 def _said(task: Task) -> str:

@@ -10,7 +10,7 @@ import yaml
 
 from orchestrator.catalog import UsersCode
 from orchestrator.errors import TrialError
-from orchestrator.records import DiskFull, is_full, write_atomically
+from orchestrator.records import DiskFull, is_full, lies_below, made, write_atomically
 from orchestrator.redaction import redacted
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.compiling import build_model, compile_stock
@@ -24,7 +24,8 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test}, each split's value a
     mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras`` needs nothing of
     ours to be loaded. ``test`` is None where the data has no test split; ``not_saved`` says why where the user's model
-    cannot be saved, which costs no score. Raises DiskFull where it does not fit.
+    cannot be saved, which costs no score. Raises DiskFull where it does not fit, another OSError where ``best`` takes
+    nothing.
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
@@ -40,11 +41,15 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
         "validation": trainer.evaluate("validation"),
         "test": trainer.evaluate("test") if trainer.task.dataset.test.rows else None,
     }
+    made(best)
     try:
         save_model(trainer, best / "model.keras")
     except TrialError as error:
-        if isinstance(error.__cause__, OSError) and is_full(error.__cause__):
+        cause = error.__cause__
+        if isinstance(cause, OSError) and is_full(cause):
             raise DiskFull(best / "model.keras", checkpoint_file.stat().st_size) from None
+        if isinstance(cause, OSError) and lies_below(cause, best):
+            raise cause from None
         metrics["not_saved"] = str(error)
     metrics = dict(redacted(metrics))
     hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)

@@ -14,9 +14,9 @@ import tensorflow as tf
 from orchestrator.data import Dataset, StreamedDataset, View
 from orchestrator.training.batch_norm import LiveMomentum
 from orchestrator.training.compiling import Compiled
-from orchestrator.training.heads import ROWS_LOOKED_AT, first_rows
+from orchestrator.training.heads import first_rows
 from orchestrator.training.reading import Reading
-from orchestrator.training.task import LabelForm
+from orchestrator.training.task import ROWS_LOOKED_AT, LabelForm
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -124,10 +124,16 @@ class Tensors:
         return (arrays.x, y) if arrays.weight is None else (arrays.x, y, arrays.weight)
 
     def batches(
-        self, split: SplitName, labels: LabelForm, size: int, seed: int | None
+        self,
+        split: SplitName,
+        labels: LabelForm,
+        size: int,
+        seed: int | None,
+        epoch: int | None = None,
     ) -> Iterator[tuple[Any, ...]]:
         """Yield a stream's batches once, their labels in the form that a loss takes."""
-        for x, y, *weight in getattr(self._viewed(labels), split).batches(size, seed):
+        which = () if epoch is None else (epoch,)
+        for x, y, *weight in getattr(self._viewed(labels), split).batches(size, seed, *which):
             yield (x, one_hot(y, self.dataset.num_classes) if labels == "one_hot" else y, *weight)
 
     def signature(self, labels: LabelForm) -> Any:

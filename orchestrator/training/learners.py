@@ -6,13 +6,14 @@ from orchestrator.training.compiled_learner import CompiledLearner
 from orchestrator.training.compiling import Compiled
 from orchestrator.training.fit_learner import FitLearner, why_fit
 from orchestrator.training.learner import Learner, Tensors
+from orchestrator.training.validation_metrics import ValidationMetrics
 
 
 def make_learner(
-    compiled: Compiled, tensors: Tensors, asked_momentum: float
+    compiled: Compiled, tensors: Tensors, asked_momentum: float, by_name: ValidationMetrics
 ) -> tuple[Learner, str | None]:
     """Return the learner for a model and, where it is not the compiled one, why."""
     reason = why_fit(compiled.model, tensors.dataset)
     if reason is None:
-        return CompiledLearner(compiled, tensors, asked_momentum), None
-    return FitLearner(compiled, tensors, asked_momentum), reason
+        return CompiledLearner(compiled, tensors, asked_momentum, by_name), None
+    return FitLearner(compiled, tensors, asked_momentum, by_name), reason

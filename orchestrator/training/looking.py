@@ -1,45 +1,39 @@
-"""A look at a user's model before anything is trained: what it learns, and what it will report of that."""
+"""A look at a user's model before anything is trained: what it learns, and what it will report of that.
+
+Loads neither TensorFlow nor Keras until a model is looked at, in the process that built it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import keras
-
-from orchestrator.catalog import UsersCode
 from orchestrator.config.directions import Direction
-from orchestrator.data import StreamedDataset
-from orchestrator.training.compiling import Built, compile_stock
-from orchestrator.training.heads import goal_of, look_at_head, task_of_model
-from orchestrator.training.hyperparameters import DEFAULTS
-from orchestrator.training.learner import Tensors
-from orchestrator.training.reported import reported
-from orchestrator.training.task import LabelForm, Task, TrainingTask
+from orchestrator.training.task import Task, TrainingTask
 
-ROWS = 4
+if TYPE_CHECKING:
+    from orchestrator.training.compiling import Built
 
 
 def look_at(
-    task: TrainingTask, built: Built, hyperparameters: Mapping[str, Any], asked: str
+    built: Built, asked: tuple[TrainingTask, str]
 ) -> tuple[Task, dict[str, Direction | None]]:
     """Return what a freshly built model learns, and what it reports of a validation as ``reported`` has it.
 
-    The model is compiled as for saving. Raises TrialError where it does not fit the labels or evaluates no rows.
+    ``asked``: the task, on a few rows of the data, and the kind that the experiment names. The model is compiled as for
+    saving. Raises TrialError where it does not fit the labels or evaluates no rows.
     """
+    from orchestrator.training.compiling import compile_stock
+    from orchestrator.training.heads import goal_of, look_at_head, task_of_model
+    from orchestrator.training.hyperparameters import DEFAULTS
+    from orchestrator.training.learner import Tensors
+    from orchestrator.training.reported import reported
+
+    task, kind = asked
     where = f"model {task.model.text}"
     tensors = Tensors(task.dataset)
-    with UsersCode(where, str(task.model.file)):
-        head = look_at_head(built.model, tensors.sample())
-        found = task_of_model(built.model, head, task.dataset.labels, asked, where)
-        goal = goal_of(built.model, task, tensors.sample())
-        compile_stock(built, {**DEFAULTS, **hyperparameters}, goal)
-        return found, reported(built.model, _some_rows(tensors, goal.labels))
-
-
-def _some_rows(tensors: Tensors, labels: LabelForm) -> tuple[Any, ...]:
-    if isinstance(tensors.dataset, StreamedDataset):
-        return next(iter(tensors.batches("train", labels, ROWS, None)))
-    rows = tensors.rows("train", labels)
-    some: tuple[Any, ...] = keras.tree.map_structure(lambda array: array[:ROWS], rows)
-    return some
+    head = look_at_head(built.model, tensors.sample())
+    found = task_of_model(built.model, head, task.dataset.labels, kind, where)
+    goal = goal_of(built.model, task, tensors.sample())
+    compile_stock(built, DEFAULTS, goal)
+    rows: Any = tensors.of("train", goal.labels)
+    return found, reported(built.model, rows)

@@ -12,6 +12,7 @@ from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, 
 from orchestrator.training.compiling import Compiled
 from orchestrator.training.custom_gradients import forget_custom_gradients
 from orchestrator.training.step_logs import StepLogs
+from orchestrator.training.validation_metrics import ValidationMetrics
 
 EVALUATION_BATCH = 1024
 
@@ -24,8 +25,15 @@ class Program:
     user's overridden ``train_step`` keep their exact Keras meaning, because that is the step which is looped.
     """
 
-    def __init__(self, compiled: Compiled, data: tuple[Any, ...], asked_momentum: float) -> None:
+    def __init__(
+        self,
+        compiled: Compiled,
+        data: tuple[Any, ...],
+        asked_momentum: float,
+        by_name: ValidationMetrics,
+    ) -> None:
         self.compiled = compiled
+        self._by_name = by_name
         self.model = compiled.model
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         self._train_logs = StepLogs(self.model, "train_step")
@@ -53,7 +61,8 @@ class Program:
     def evaluate(self, data: tuple[Any, ...]) -> dict[str, float]:
         """Return Keras's metrics over all rows, at prediction's BatchNormalization averages."""
         self.model.reset_metrics()
-        return plain(self._evaluate(data))
+        with self._by_name.listening():
+            return plain(self._evaluate(data))
 
     def recalibrate(self, x: Any) -> None:
         """Replace the moving averages by the mean of batch statistics over up to 10,000 training rows."""
@@ -85,8 +94,9 @@ class Program:
             self._test_logs.note(self.model.test_step(rows_of(data, rows)))
             return at + 1
 
+        self._by_name.reset()
         _count_to(-(-tf.shape(tf.nest.flatten(data)[0])[0] // EVALUATION_BATCH), step)
-        return self._test_logs.results()
+        return self._by_name.beside(self._test_logs.results())
 
     def _averages(self, x: Any, order: Any, size: Any) -> None:
         def step(at: Any) -> Any:

@@ -14,6 +14,7 @@ from orchestrator.training.learner import Learner, Tensors
 from orchestrator.training.learners import make_learner
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import LearningGoal, TrainingTask
+from orchestrator.training.validation_metrics import validation_metrics
 
 PROGRAMS_KEPT = 24
 """Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
@@ -66,7 +67,9 @@ class Programs:
     def _new(self, key: str, built: Built, hyperparameters: Mapping[str, Any]) -> Slot:
         goal = goal_of(built.model, self._task, self._tensors.sample())
         compiled = compile_live(built, hyperparameters, goal)
-        slot = Slot(*make_learner(compiled, self._tensors, built.asked_momentum), goal)
+        by_name = validation_metrics(self._task, compiled.model, goal)
+        made = make_learner(compiled, self._tensors, built.asked_momentum, by_name)
+        slot = Slot(*made, goal)
         self.traced += 1
         self._slots[key] = slot
         while len(self._slots) > self._kept:

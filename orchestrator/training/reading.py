@@ -30,7 +30,8 @@ class Reading:
         """Stand after ``done`` batches of an epoch; what lies before is read again unless it was read just now."""
         if (self._epoch, self.read) == ((epoch, labels), done) and done:
             return
-        batches = self._pass("train", labels, epoch.batch_size, epoch.seed + epoch.number)
+        seed = epoch.seed + epoch.number
+        batches = self._pass("train", labels, epoch.batch_size, seed, epoch.number)
         self._epoch, self.read = (epoch, labels), done
         self._batches = itertools.islice(batches, done, None)
         self._next = next(self._batches, None)

@@ -14,6 +14,9 @@ Kind = Literal["classification", "binary", "multilabel", "regression"]
 LabelForm = View | Literal["one_hot"]
 """What a loss takes: a view of the labels, or one-hot rows of the class numbers."""
 
+ROWS_LOOKED_AT = 64
+"""How many training rows tell what a model's outputs are."""
+
 OUTPUT_ACTIVATIONS: dict[Kind, str] = {
     "classification": "softmax",
     "binary": "sigmoid",
@@ -57,9 +60,9 @@ class LearningGoal:
 
 @dataclass(frozen=True)
 class TrainingTask:
-    """The model's builder, the data, the epochs of a full training, and what is learned.
+    """The model's builder, the data, the epochs of a full training, what is learned and what is reported besides.
 
-    ``task`` None: whatever the labels and a model's outputs say.
+    ``task`` None: whatever the labels and a model's outputs say. ``metrics`` are names.
     """
 
     model: CallableReference
@@ -67,6 +70,7 @@ class TrainingTask:
     epochs: int
     recalibrate_every_validation: bool = False
     task: Task | None = None
+    metrics: tuple[str, ...] = ()
 
     @property
     def shape(self) -> tuple[Any, int]:

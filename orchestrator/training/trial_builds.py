@@ -1,91 +1,76 @@
-"""A user's model built in the driver, to learn of it what only building it shows."""
+"""What the process does that builds a user's model before anything starts: as a worker would, and tell what it is."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-import random
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import signal
+from multiprocessing.connection import Connection
 from typing import Any
 
-import keras
-import numpy as np
-import tensorflow as tf
+from orchestrator.errors import OrchestratorError
+from orchestrator.training.trial_process import NoAnswer, Seen, Setup
+from orchestrator.training.worker_process import prepare_tensorflow
 
-from orchestrator.catalog import CallableReference
-from orchestrator.errors import TrialError
-from orchestrator.training.compiling import Built, build_model, reads_of
-from orchestrator.training.generators import kept_generator_state
-from orchestrator.training.hyperparameters import DEFAULTS
-
-_NO_ROOM = ("MemoryError", "ResourceExhaustedError")
+_OF_THIS_MACHINE = ("MemoryError", "ResourceExhaustedError")
 
 
-class NoRoom(Exception):
-    """A model does not fit in here, which says nothing of the workers' machines."""
+def serve(there: Connection) -> None:
+    """Build what is asked for, a model after another, until the other end is closed.
 
-
-class TrialBuilder:
-    """Builds a model again and again, as a trial would; the process is afterwards as it was, but for the imports.
-
-    ``shape`` is (input_shape, num_classes). What the builder prints is shown the first time alone.
+    What the first build prints is shown; the others would print the same again.
     """
-
-    def __init__(self, reference: CallableReference, shape: tuple[Any, Any]) -> None:
-        reference.load()  # what its file raises, it raises for every trial
-        self._reference = reference
-        self._shape = shape
-        self._shown = False
-        for gpu in tf.config.list_physical_devices("GPU"):
-            with contextlib.suppress(RuntimeError):  # its owner has begun to use it
-                tf.config.experimental.set_memory_growth(gpu, True)
-
-    def build(self, hyperparameters: Mapping[str, Any], seed: int) -> Built:
-        """Return the model of one trial. Raises TrialError as its trial would, NoRoom where it does not fit here."""
-        aside = _unseen() if self._shown else contextlib.nullcontext()
-        self._shown = True
-        with kept_generator_state(), _kept_surroundings(), tf.device("CPU:0"), aside:
-            try:
-                asked = {**DEFAULTS, **hyperparameters}
-                return build_model(self._reference, asked, seed, self._shape)
-            except TrialError as error:
-                if type(error.__cause__).__name__ in _NO_ROOM:
-                    raise NoRoom from error
-                raise
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other end decides how long this lives
+    prepare_tensorflow(os.cpu_count() or 1)
+    setup: Setup | None = None
+    looked: list[Any] = []
+    while True:
+        try:
+            asked = there.recv()
+        except EOFError:
+            return
+        if isinstance(asked, Setup):
+            setup, looked = asked, []
+            continue
+        assert setup is not None  # noqa: S101
+        there.send(_answer(setup, asked, looked))
+        _be_silent()
 
 
-def read_by(built: Built) -> frozenset[str]:
-    """Return the hyperparameters that a builder read."""
-    return frozenset(reads_of(built))
+def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
+    """Return what is seen of a model, or the error that its trial would get; the first model is looked at."""
+    hyperparameters, seed = asked
+    from orchestrator.catalog import UsersCode
+    from orchestrator.training.compiling import build_model, reads_of
+    from orchestrator.training.hyperparameters import DEFAULTS
 
-
-def has_plain_rate(built: Built) -> bool:
-    """Return whether α of the optimizer that a builder chose can be set: it follows no schedule of its own."""
-    optimizer = getattr(built.model, "optimizer", None)
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    rate = getattr(optimizer, "_learning_rate", None)
-    return rate is not None and hasattr(rate, "assign")
-
-
-@contextlib.contextmanager
-def _kept_surroundings() -> Iterator[None]:
-    """Put back what a build changes for the whole process: generators, and policies that a builder may set."""
-    before = random.getstate(), np.random.get_state(), keras.config.dtype_policy()
+    reference = setup.reference
     try:
-        yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
-        keras.config.set_dtype_policy(before[2])
+        built = build_model(reference, {**DEFAULTS, **hyperparameters}, seed, setup.shape)
+        if setup.look is not None and not looked:
+            with UsersCode(f"model {reference.text}", str(reference.file)):
+                looked.append(setup.look(built, setup.rows))
+    except OrchestratorError as error:
+        cause = error.__cause__
+        here = type(cause).__name__ in _OF_THIS_MACHINE or isinstance(
+            cause, ConnectionError | TimeoutError
+        )
+        return NoAnswer() if here else type(error)(str(error))
+    return Seen(
+        frozenset(reads_of(built)),
+        built.compiled_by_user,
+        _has_plain_rate(built.model),
+        looked[0] if looked else None,
+    )
 
 
-@contextlib.contextmanager
-def _unseen() -> Iterator[None]:
-    """Let what is printed in the block go nowhere."""
-    with (
-        Path(os.devnull).open("w") as nowhere,
-        contextlib.redirect_stdout(nowhere),
-        contextlib.redirect_stderr(nowhere),
-    ):
-        yield
+def _has_plain_rate(model: Any) -> bool:
+    """Return whether α of a compiled model's optimizer can be set: it follows no schedule of its own."""
+    optimizer = getattr(model, "optimizer", None)
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    return hasattr(getattr(optimizer, "_learning_rate", None), "assign")
+
+
+def _be_silent() -> None:
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nowhere, stream)

@@ -74,18 +74,26 @@ class TrialSession:
             self.keep()
 
     def _begin(self, progress: Progress) -> None:
-        """Start from the seed, or where a killed trial was: its unheard epochs are told again.
-
-        A state that is damaged is left: from the seed the same numbers come.
-        """
-        try:
-            checkpoint = load_checkpoint(self._last)
-        except RecordError:
+        """Start from the seed, or where a killed trial was: its unheard epochs are told again."""
+        checkpoint = self._last_state()
+        if checkpoint is None:
             self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
             return
         self._trainer.resume(checkpoint)
         self._best = Score.from_plain(checkpoint.about["best"])
         progress.rows.extend(checkpoint.about["rows"])
+
+    def _last_state(self) -> Checkpoint | None:
+        """Return where a killed trial was; None where it is to start from its seed, from which the same numbers come.
+
+        That is so where its last state is damaged, or its best one is gone, which only training it again brings back.
+        """
+        try:
+            checkpoint = load_checkpoint(self._last)
+        except RecordError:
+            return None
+        best = checkpoint_file(self._goal.checkpoints, self._spec.trial)
+        return checkpoint if checkpoint.about["best"] is None or best.exists() else None
 
     def _comes_to_report(self, progress: Progress) -> bool:
         """Train a part of an epoch; return whether it ended one after which the driver decides."""

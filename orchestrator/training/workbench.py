@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from orchestrator.redaction import conceal, restored
 from orchestrator.strategies import Nursery, TrialSpec
+from orchestrator.training.keras_settings import KerasSettings
 from orchestrator.training.session import Goal, Session
 from orchestrator.training.task import TrainingTask
 
@@ -30,7 +31,8 @@ class Workbench(Protocol):
 class KerasJob:
     """Training Keras models: plain values, shipped to a worker once.
 
-    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``secrets`` are
+    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` is what
+    Keras is told from outside, the same on every machine, None what each has; ``secrets`` are
     the values behind references, by the names of their variables.
     """
 
@@ -38,7 +40,13 @@ class KerasJob:
     goal: Goal
     threads: int
     nursery: Nursery | None = None
+    keras: KerasSettings | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path:
+        """Return the run's own folder."""
+        return self.goal.checkpoints.parent
 
     def open(self) -> KerasWorkbench:
         """Set this process up: TensorFlow is imported."""
@@ -52,7 +60,7 @@ class KerasWorkbench:
     def __init__(self, job: KerasJob) -> None:
         from orchestrator.training.worker_process import prepare_tensorflow
 
-        prepare_tensorflow(job.threads)
+        prepare_tensorflow(job.threads, job.keras)
         from orchestrator.training.trainer import Trainer
 
         self._job = job
@@ -62,13 +70,20 @@ class KerasWorkbench:
         """Return a trial's training: babysat where the job has a nursery."""
         from orchestrator.training.panda.birth import birth_of
         from orchestrator.training.panda.session import PandaSession
+        from orchestrator.training.printed import PrintingSession
         from orchestrator.training.trial_session import TrialSession
 
         spec = TrialSpec(**restored(asdict(spec)))
         self._trainer.leave()
-        if self._job.nursery is None:
-            return TrialSession(self._trainer, spec, self._job.goal)
-        return PandaSession(self._trainer, birth_of(spec), self._job.nursery, self._job.goal)
+        goal, nursery = self._job.goal, self._job.nursery
+        session: Session = (
+            TrialSession(self._trainer, spec, goal)
+            if nursery is None
+            else PandaSession(self._trainer, birth_of(spec), nursery, goal)
+        )
+        return PrintingSession(
+            session, goal.checkpoints.parent / "logs" / f"{spec.trial}.printed.txt"
+        )
 
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""

@@ -5,6 +5,10 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from orchestrator.training.keras_settings import KerasSettings
 
 
 def quiet_tensorflow() -> None:
@@ -16,8 +20,10 @@ def quiet_tensorflow() -> None:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 
-def prepare_tensorflow(threads: int) -> None:
+def prepare_tensorflow(threads: int, settings: KerasSettings | None = None) -> None:
     """Import TensorFlow quietly, with ``threads`` for one operation and a GPU's memory taken as needed.
+
+    ``settings`` are put in force in place of those of this machine.
 
     Keras imports matplotlib and scikit-learn when they are there, for plotting and wrappers that no trial uses: a
     second of every worker's start. They are hidden while Keras is imported and can be imported as usual afterwards.
@@ -31,6 +37,8 @@ def prepare_tensorflow(threads: int) -> None:
     finally:
         for name in hidden:
             sys.modules.pop(name, None)
+    if settings is not None:
+        settings.put_in_force()
     import tensorflow as tf
 
     tf.get_logger().setLevel(

@@ -9,15 +9,16 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-import psutil
 import ray
 from ray._private import ray_constants
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
 
 from orchestrator.errors import PlaceError
-from orchestrator.tuning.scratch import scratch_folder
+from orchestrator.tuning.apart import groups_of_their_own
+from orchestrator.tuning.scratch import end_processes_in, scratch_folder
 from orchestrator.tuning.undisturbed import undisturbed
 
 QUIET = {
@@ -42,7 +43,10 @@ TOO_SLOW = "timed out during startup"
 STARTS = 3
 """How many starts of Ray are tried."""
 
-LONGEST_FOLDER = 30
+LONGEST_PLACE = 27
+"""Bytes of a path below which Ray's sockets still have names that Linux takes: 107 bytes, most of them Ray's own."""
+OPEN_BY_RAY = "r"
+"""Ray opens the folder that it is given, and those that it makes there, to everybody: it is given one in ours."""
 _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
@@ -73,12 +77,13 @@ def running_ray(cores: int) -> Iterator[None]:
                 "address": "local",
                 "num_cpus": cores,
                 "include_dashboard": False,
-                "_temp_dir": own,
+                "_temp_dir": str(Path(own, OPEN_BY_RAY)),
             }
         do = stack.enter_context(undisturbed())
         stack.callback(do, ray.shutdown)
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)
-        start(partial(do, init), how.get("_temp_dir"))
+        with groups_of_their_own():
+            start(partial(do, init), how.get("_temp_dir"))
         yield
 
 
@@ -101,17 +106,6 @@ def start(ray_init: Callable[[], object], folder: str | None) -> None:
         f"Ray: expected its processes to start within 30 s. Received: {STARTS} starts that took longer; the load of"
         f" this machine was {load} over the last 1, 5 and 15 minutes. Try again when it is less busy."
     )
-
-
-def end_processes_in(folder: str) -> None:
-    """End what Ray has started in ``folder`` and forgotten, found by its command line."""
-    ended = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if any(folder in word for word in process.cmdline()):
-                process.kill()
-                ended.append(process)
-    psutil.wait_procs(ended, timeout=5)
 
 
 @contextlib.contextmanager
@@ -141,4 +135,4 @@ def closed_to_others() -> Iterator[None]:
 def _short_temporary_folder() -> str:
     """Return where Ray's files go: its sockets' paths, below it, may not exceed some hundred characters."""
     asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-    return asked if len(asked) <= LONGEST_FOLDER else "/tmp"  # noqa: S108
+    return asked if len(os.fsencode(asked)) <= LONGEST_PLACE else "/tmp"  # noqa: S108

@@ -7,12 +7,13 @@ import re
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import ray
 
 from orchestrator.config import RetryOptions
-from orchestrator.errors import TrialError
-from orchestrator.records import DiskFull, FailureKind
+from orchestrator.errors import RecordError, TrialError
+from orchestrator.records import DiskFull, FailureKind, lies_below
 from orchestrator.redaction import redact
 
 LONGEST_WAIT_SECONDS = 300.0
@@ -28,7 +29,8 @@ class Failure:
     """What befell a trial.
 
     ``message`` is its first line, ``whole`` all that is known. ``passing`` says that the same code may well get
-    through another time; ``bytes_needed`` is what did not fit on a full disk.
+    through another time; ``bytes_needed`` is what did not fit on a full disk. ``of_run`` says that the run's own folder
+    cannot be read or written, which is no fault of the trial's.
     """
 
     kind: FailureKind
@@ -36,10 +38,14 @@ class Failure:
     whole: str
     passing: bool = True
     bytes_needed: int = 0
+    of_run: bool = False
 
 
-def raised(error: Exception) -> Failure:
-    """Return the failure of a trial whose own code, or whose training, raised; called while it is handled."""
+def raised(error: Exception, home: Path | None = None) -> Failure:
+    """Return the failure of a trial whose own code, or whose training, raised; called while it is handled.
+
+    ``home`` is the run's own folder.
+    """
     cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
     whole = redact(traceback.format_exc())
     full = next((each for each in (error, cause) if isinstance(each, OSError)), None)
@@ -51,7 +57,10 @@ def raised(error: Exception) -> Failure:
     passing = isinstance(cause, _PASSING) or (
         isinstance(cause, OSError) and cause.errno in _PASSING_NUMBERS
     )
-    return Failure("error", first_line(error), whole, passing=passing)
+    of_run = isinstance(error, RecordError) or (
+        home is not None and isinstance(cause, OSError) and lies_below(cause, home)
+    )
+    return Failure("error", first_line(error), whole, passing=passing, of_run=of_run)
 
 
 def lost(error: BaseException | None) -> Failure:

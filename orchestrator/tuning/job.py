@@ -18,6 +18,10 @@ from orchestrator.tuning.failures import Failure
 class Job(Protocol):
     """What a worker is to train, shipped to it once as plain values."""
 
+    @property
+    def home(self) -> Path:
+        """Return the run's own folder."""
+
     def open(self) -> Workbench:
         """Set a worker's process up. The slow part of its start belongs here."""
 
@@ -82,10 +86,11 @@ class Sitting:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a sitting went: whether the run is over, and by which limit it ended early."""
+    """How a sitting went: whether the run is over, by which limit it ended early, and why it could not go on."""
 
     ended: bool
     reason: str | None = None
+    trouble: str | None = None
 
 
 class Listener(Protocol):

@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -30,7 +30,9 @@ TRIALS_A_ROUND = 1000
 
 def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outcome:
     """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
+    asked_to_stop = sitting.stopping
     stage = Stage(plan, listener, sitting)
+    sitting = replace(sitting, stopping=lambda: bool(stage.trouble) or asked_to_stop())
     at_once = plan.max_concurrent_trials or max(1, int(sitting.cores / plan.cpus_per_trial))
     os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(at_once))
     # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
@@ -43,11 +45,11 @@ def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outc
         examination = Examination(listener, sitting.stopping)
         while not stage.over and not sitting.stopping():
             rounds.run_one(Conductor(stage, examination), sitting)
-        over = stage.over
+        over = stage.over and not stage.trouble
         if over and not examination.settled:
             examination.by_a_new_one(partial(_asked_anew, job))
         stage.cut_off()
-    return Outcome(over and examination.settled, stage.reason)
+    return Outcome(over and examination.settled, stage.reason, stage.trouble)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""Temporary folders that go with the process that made them: at a later start, where it was killed."""
+"""Temporary folders that go with the process that made them: at a later start, where it was killed.
+
+So do the processes that it started there: Ray's agents outlive a driver that was killed by up to a minute, and make
+their folders anew where those are gone.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import psutil
+
 from orchestrator.records.process import ProcessIdentity, lives, this_process
 
 OWNER = "owner.json"
+ROUNDS = 3
 
 
 @contextlib.contextmanager
@@ -23,11 +30,36 @@ def scratch_folder(prefix: str, place: str | None = None) -> Iterator[str]:
     where = Path(place or tempfile.gettempdir())
     for folder in sorted(where.glob(f"{prefix}*")):
         if _is_orphan(folder):
+            end_processes_in(str(folder))
             with contextlib.suppress(OSError):  # another driver that starts removes it too
                 _remove(folder)
     with tempfile.TemporaryDirectory(prefix=prefix, dir=where, ignore_cleanup_errors=True) as own:
         Path(own, OWNER).write_text(json.dumps(asdict(this_process())), encoding="utf-8")
         yield own
+
+
+def end_processes_in(folder: str) -> None:
+    """End what Ray has started in ``folder`` and forgotten, and what that starts meanwhile."""
+    for _ in range(ROUNDS):
+        ended = [process for process in psutil.process_iter() if _is_of(folder, process)]
+        for process in ended:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(ended, timeout=5)
+        if not ended:
+            return
+
+
+def _is_of(folder: str, process: psutil.Process) -> bool:
+    """Return whether a process is Ray's there: by its command line, or by its logs where Ray gives it a title."""
+    try:
+        words = process.cmdline() if process.pid != os.getpid() else []
+        if any(f"{folder}/" in word for word in words):
+            return True
+        titled = any(word.startswith("ray::") for word in words[:1])
+        return titled and any(each.path.startswith(f"{folder}/") for each in process.open_files())
+    except psutil.Error:
+        return False
 
 
 def _remove(folder: Path) -> None:

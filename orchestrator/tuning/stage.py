@@ -22,7 +22,10 @@ from orchestrator.tuning.queue import TrialQueue
 
 
 class Stage:
-    """Hears what happens to trials, decides, and tells the listener."""
+    """Hears what happens to trials, decides, and tells the listener.
+
+    ``reason`` is the limit by which the run ends early; ``trouble`` is why it cannot go on: its own folder fails it.
+    """
 
     def __init__(
         self,
@@ -49,6 +52,7 @@ class Stage:
         self._killed: set[str] = set()
         self._closed_at: float | None = None
         self.reason: str | None = None
+        self.trouble: str | None = None
 
     def _now(self) -> float:
         """Return the time on a clock that stands still while the run waits for a disk."""
@@ -204,6 +208,11 @@ class Stage:
             attempt = self._attempts.made(trial)
             self._listener.tried_again(trial, failure, attempt, wait)
             self._queue.try_again(self._specs[trial], self._now() + wait)
+            return
+        if failure.of_run:
+            self.trouble = self.trouble or failure.message
+            self._queue.closed = True
+            self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
             return
         facts = {**about, "trial": trial, "seconds": self._trained(trial)}
         facts |= {"error": failure.message, "failure": failure.kind}

@@ -55,7 +55,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
                 self._session = self._workbench.session(self._spec)
             self._session.advance(progress, REPORT_SECONDS)
         except Exception as error:  # noqa: BLE001 (the trial boundary)
-            failure = raised(error)
+            failure = raised(error, self.job.home)
         return {"report": Report(self._spec.trial, progress, failure, self._about())}
 
     def keep(self) -> None:

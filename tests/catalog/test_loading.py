@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from orchestrator.catalog import find_data, find_model
+from orchestrator.catalog.loading import load_file
 from orchestrator.errors import TrialError, UnknownNameError
 
 HEAD = "def build(hp, input_shape, num_classes):\n"
@@ -111,3 +112,11 @@ def test_an_installed_module_is_loaded_by_name(tmp_path):
     reference = find_data("datetime:date.today".replace(".today", ""), tmp_path).function
     assert reference is not None
     assert reference.load()(2000, 1, 1).year == 2000
+
+
+def test_a_changed_helper_is_imported_anew_in_one_process_too(tmp_path):
+    (tmp_path / "net.py").write_text("import part\n\ndef build():\n    return part.x\n")
+    (tmp_path / "part.py").write_text("x = 1\n")
+    assert load_file(tmp_path / "net.py").build() == 1
+    (tmp_path / "part.py").write_text("x = 1 + 1\n")
+    assert load_file(tmp_path / "net.py").build() == 2

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 
 from orchestrator.records import RunWriter, acquire, requests_of
 from tests.fortnight import MAIN, make_folder, write_fortnight
+from tests.integration.people import until
 
 
 @pytest.fixture
@@ -34,7 +36,7 @@ COMMANDS = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_puts_one_request_down_and_says_where_to_look(cli, folder, command):
     arguments, action = COMMANDS[command]
-    result = cli(command, *arguments)
+    result = cli(command, *arguments, "--no-wait")
     assert result.exit_code == 0, result.stderr
     (asked,) = requests_of(folder)
     assert (asked.action, asked.trial) == (action, MAIN)
@@ -42,8 +44,79 @@ def test_a_command_puts_one_request_down_and_says_where_to_look(cli, folder, com
     assert "orchestrator journal digits" in result.stdout
 
 
+@pytest.fixture
+def trainer(folder):
+    """`trainer(kind, **facts)`: as soon as something is asked, an entry of the journal answers it."""
+    threads = []
+
+    def answers(kind, **facts):
+        def answer():
+            until(lambda: requests_of(folder))
+            (asked,) = requests_of(folder)
+            with RunWriter(folder) as writer:
+                common = {"trial": MAIN, "epoch": 5, "day": 2, "stretch": 1, "request": asked.id}
+                writer.journal([{"kind": kind, **common, **facts}])
+
+        threads.append(threading.Thread(target=answer))
+        threads[-1].start()
+
+    yield answers
+    for thread in threads:
+        thread.join(10)
+
+
+def test_what_became_of_a_request_is_said_at_once(cli, folder, trainer):
+    trainer("applied", action="set", changes={"learning_rate": [0.1, 0.01]}, how="live", by="ada")
+    result = cli("set", "digits", "learning_rate=0.01")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        f"asked trial {MAIN}: set learning_rate 0.01",
+        "done after epoch 5: learning_rate 0.1 -> 0.01 (live)",
+    ]
+
+
+def test_a_refusal_by_the_trainer_is_exit_2_with_its_reason(cli, folder, trainer):
+    trainer("refused", reason="units: expected a change that keeps the weights' shapes.")
+    result = cli("set", "digits", "learning_rate=0.01")
+    assert result.exit_code == 2
+    assert (
+        result.stderr
+        == "error: refused: units: expected a change that keeps the weights' shapes.\n"
+    )
+
+
+def test_a_run_that_ends_before_it_answers_is_exit_2(cli, folder):
+    def end():
+        until(lambda: requests_of(folder))
+        with RunWriter(folder) as writer:
+            writer.event("run_finished")
+
+    ending = threading.Thread(target=end)
+    ending.start()
+    result = cli("set", "digits", "learning_rate=0.01")
+    ending.join(10)
+    assert result.exit_code == 2
+    assert "the run ended before this could be done" in result.stderr
+
+
+def test_what_is_asked_for_a_later_day_is_not_waited_for(cli, folder, monkeypatch):
+    monkeypatch.setattr("orchestrator.experiment.Panda.answer", None)
+    result = cli("set", "digits", "learning_rate=0.01", "--at-day", 5)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "what becomes of it: orchestrator journal digits" in result.stdout
+
+
 def test_values_are_read_as_yaml_and_put_down_with_their_terms(cli, folder):
-    cli("set", "digits/gentle", "learning_rate=1e-2", "--at-day", 4, "--expect", "momentum=0.9")
+    cli(
+        "set",
+        "digits/gentle",
+        "learning_rate=1e-2",
+        "--no-wait",
+        "--at-day",
+        4,
+        "--expect",
+        "momentum=0.9",
+    )
     (asked,) = requests_of(folder)
     assert asked.trial == "gentle"
     assert asked.arguments == {"changes": {"learning_rate": 0.01}}
@@ -98,7 +171,7 @@ def test_a_finished_run_and_a_caviar_can_be_asked_nothing(cli, folder, a_run, co
 
 
 def test_force_takes_a_value_outside_its_domain_with_a_warning(cli, folder):
-    result = cli("set", "digits", "learning_rate=7", "--force")
+    result = cli("set", "digits", "learning_rate=7", "--force", "--no-wait")
     assert result.exit_code == 0
     assert result.stderr.startswith("warning: learning_rate: expected a value of its domain")
     assert requests_of(folder)[0].force

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,22 @@ data: digits
 search_space: {learning_rate: "loguniform(1e-3, 1)", units: 16, batch_size: 256}
 epochs: 2
 caviar: {num_samples: 2}
+"""
+FAILS = """\
+import keras
+
+
+class Failing(keras.Sequential):
+    def train_step(self, data):
+        raise ValueError(self.units)
+
+
+def build(hp, input_shape, num_classes):
+    model = Failing(
+        [keras.Input(input_shape), keras.layers.Flatten(), keras.layers.Dense(num_classes, activation="softmax")]
+    )
+    model.units = hp["units"]
+    return model
 """
 ON_SCREEN = Destination("table", None)
 
@@ -115,11 +132,58 @@ def test_two_trials_run_from_file_to_table_model_and_export(process):
 
 @pytest.mark.integration
 def test_a_run_whose_every_trial_fails_exits_1_and_names_the_error(process):
-    Path("net.py").write_text(
-        'def build(hp, input_shape, num_classes):\n    raise ValueError(hp["units"])\n'
-    )
+    Path("net.py").write_text(FAILS)
     Path("tiny.yaml").write_text(EXPERIMENT.replace("mlp", "./net.py"))
     result = process("run", "tiny.yaml")
     assert result.returncode == 1, result.stderr
-    assert "ValueError: 16" in result.stderr
-    assert "no trial succeeded" in result.stderr
+    said = "no trial succeeded; each of the 2 failed with ValueError: 16"
+    assert said in " ".join(result.stderr.split())
+
+
+PRINTS = """\
+import ctypes
+import keras
+import subprocess
+
+print("module of the model")
+
+
+def build(hp, input_shape, num_classes):
+    name = "un" + "its"
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(hp[name])(keras.layers.Flatten()(inputs))
+    model = keras.Model(inputs, keras.layers.Dense(num_classes, activation="softmax")(x))
+    model.summary()
+    ctypes.CDLL(None).puts(b"C of the builder")
+    return model
+
+
+def load():
+    from sklearn.datasets import load_wine
+
+    print("loading")
+    ctypes.CDLL(None).puts(b"C of the loader")
+    subprocess.run(["echo", "child of the loader"], check=True)
+    return load_wine(return_X_y=True)
+"""
+
+
+@pytest.mark.integration
+def test_whatever_loader_and_builder_print_stdout_holds_the_table_alone(process):
+    Path("net.py").write_text(PRINTS)
+    text = EXPERIMENT.replace("mlp", "./net.py").replace("digits", "./net.py:load")
+    Path("tiny.yaml").write_text(text)
+    result = process("run", "tiny.yaml", "--format", "json")
+    assert result.returncode == 0, result.stderr
+    assert [row["units"] for row in json.loads(result.stdout)] == [16, 16]
+    for printed in (
+        "module of",
+        "loading",
+        "C of the loader",
+        "child of",
+        "Total params",
+        "C of the builder",
+    ):
+        assert printed in result.stderr
+    log = Path("runs/tiny/logs/00000.printed.txt").read_text()
+    assert "Total params" in log and "C of the builder" in log

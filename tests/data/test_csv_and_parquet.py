@@ -204,10 +204,3 @@ def test_a_broken_parquet_file_is_refused(tmp_path, load):
     for stream in (False, True, "auto"):
         with pytest.raises(DataError, match=r"a readable \.parquet file was expected"):
             load("./rows.parquet", label="y", stream=stream)
-
-
-def test_text_that_is_not_utf8_is_refused_or_read_in_one_sentence(tmp_path, load):
-    (tmp_path / "rows.csv").write_bytes(b"a,y\n" + b"\xff\xfe,1\n\xff,2\n" * 9)
-    with pytest.raises(DataError) as caught:
-        load("./rows.csv", label="y")
-    assert "\n" not in str(caught.value)

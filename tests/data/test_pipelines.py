@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from orchestrator.data import pipelines
+from orchestrator.data import elements, pipelines
 from orchestrator.errors import DataError
 
 HEAD = """import tensorflow as tf
@@ -89,7 +89,7 @@ def test_the_fingerprint_does_not_depend_on_the_order_of_rows(function):
         ("return rows(0), rows(20)", "without elements"),
         ("return rows(40), rows(3)", "class '3' has 10 rows in train and none in validation"),
         ("return rows(40), rows(20).map(lambda a, b: {'a': a})", r"elements \(x, y\)"),
-        ("return rows(40), rows(20).map(lambda a, b: (a, b, 1.0))", r"elements \(x, y\)"),
+        ("return rows(40), rows(20).map(lambda a, b: (a, b, 1.0, 2.0))", r"elements \(x, y\)"),
         ("return rows(40), rows(20).map(lambda a, b: (a / 0, b))", r"\(validation\): finite num"),
         ("return rows(40), rows(20).map(lambda a, b: (a[:1], b))", r"one shape in all splits"),
         ("return rows(40, x[:, 0] / 3), rows(20)", "not quantities"),
@@ -101,5 +101,129 @@ def test_the_fingerprint_does_not_depend_on_the_order_of_rows(function):
 )
 def test_a_pipeline_that_cannot_be_used_is_refused_in_one_sentence(function, tail, message):
     with pytest.raises(DataError, match=message) as caught:
-        function(HEAD + tail)
+        function(HEAD + tail, task="classification")
     assert "\n" not in str(caught.value)
+
+
+FOREVER = """import tensorflow as tf
+r = np.random.default_rng(0)
+x = np.arange(800, dtype='float32').reshape(200, 4)
+def batches(start, stop, size=32):
+    def forever():
+        r = np.random.default_rng(start)
+        while True:
+            rows = r.integers(start, stop, size)
+            yield x[rows], rows % 2
+    shapes = tf.TensorSpec((None, 4), tf.float32), tf.TensorSpec((None,), tf.int32)
+    return tf.data.Dataset.from_generator(forever, output_signature=shapes)
+def counting(stop=None):
+    def count():
+        for at in itertools.count():
+            if at == stop: return
+            yield np.full((8, 1), at, 'float32'), np.arange(8) % 2
+    shapes = tf.TensorSpec((8, 1), tf.float32), tf.TensorSpec((8,), tf.int32)
+    return tf.data.Dataset.from_generator(count, output_signature=shapes)
+import itertools
+"""
+
+
+def test_a_generator_without_end_is_noticed_by_its_rows(function):
+    with pytest.raises(DataError) as caught:
+        function(FOREVER + "return batches(0, 150), batches(150, 200)")
+    said = str(caught.value)
+    assert "(train): a tf.data.Dataset that ends was expected" in said
+    assert "rows read so far, the same 150 rows again and again" in said
+    assert "data.steps_per_epoch: 100" in said
+    assert "\n" not in said
+
+
+def test_one_whose_rows_are_new_each_time_is_noticed_by_the_clock(function, monkeypatch):
+    monkeypatch.setattr(elements, "MOST_SECONDS", 0.0)
+    with pytest.raises(
+        DataError, match=r"\(train\).*rows read so far.*and no end.*steps_per_epoch"
+    ):
+        function(FOREVER + "return counting(), counting()")
+
+
+def test_reading_a_pipeline_of_unknown_length_shows_how_far_it_is(function, monkeypatch, capsys):
+    monkeypatch.setattr(elements, "SPEAK_SECONDS", 0.0)
+    data = function(FOREVER + "return counting(20), counting(3)")
+    assert "(train): read 80 rows so far" in capsys.readouterr().err
+    assert (data.train.rows, data.validation.rows) == (160, 24)
+
+
+def test_few_different_rows_that_end_are_no_generator_without_end(function):
+    body = FOREVER + "return batches(0, 50).take(900), batches(0, 50).take(2)"
+    assert function(body).train.rows == 900 * 32
+
+
+@pytest.mark.parametrize("tail", ["counting(), counting()", "counting(9).repeat(), counting()"])
+def test_steps_make_epochs_of_an_endless_pipeline(function, tail):
+    data = function(FOREVER + f"return {tail}", steps_per_epoch=4, validation_steps=2)
+    assert (data.train.rows, data.validation.rows) == (32, 16)
+
+    def batches_of(epoch):
+        return [int(x[0, 0]) for x, _ in data.train.batches(8, None, epoch)]
+
+    assert [batches_of(epoch) for epoch in (0, 1)] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert batches_of(1) == [4, 5, 6, 7]
+    assert numbers(data.validation) == numbers(data.validation) == [0] * 8 + [1] * 8
+    assert sorted(numbers(data.train, 8, 3)) == numbers(data.train)
+
+
+def test_an_epoch_in_steps_is_the_same_after_another_that_was_left_in_its_middle(function):
+    data = function(
+        FOREVER + "return counting(), counting()", steps_per_epoch=3, validation_steps=1
+    )
+    expected = [int(x[0, 0]) for x, _ in data.train.batches(8, None, 2)]
+    next(data.train.batches(8, None, 1))
+    pipelines._opened.clear()
+    assert [int(x[0, 0]) for x, _ in data.train.batches(8, None, 2)] == expected == [6, 7, 8]
+
+
+def test_a_pipeline_that_ends_begins_anew_where_its_steps_go_on(function):
+    data = function(FOREVER + "return counting(5), counting(5)", steps_per_epoch=3)
+    assert [int(x[0, 0]) for x, _ in data.train.batches(8, None, 1)] == [3, 4, 0]
+    assert data.validation.rows == 40
+
+
+def test_a_label_that_the_first_steps_do_not_have_is_refused(function):
+    body = FOREVER + "d = counting().map(lambda a, b: (a, b + tf.cast(a[:, 0] > 3, tf.int32)))"
+    data = function(body + "\nreturn d, d", steps_per_epoch=2, validation_steps=2)
+    assert len(list(data.train.batches(8, None, 0))) == 2
+    with pytest.raises(DataError, match=r"labels that the first steps have.*2.*steps_per_epoch"):
+        list(data.train.batches(8, None, 2))
+
+
+def test_steps_of_single_rows_are_refused(function):
+    with pytest.raises(DataError, match=r"of batches was expected with data\.steps_per_epoch"):
+        function(HEAD + "return rows(40), rows(20)", steps_per_epoch=2)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "batched"),
+    [
+        ((None, 4), (None,), True),
+        ((None, 4), (None, 3), True),
+        ((8, 4), (8,), True),
+        ((8, 4), (8, 3), True),
+        ((None, 28, 28, 1), (None, 10), True),
+        ((None,), (None,), True),
+        ((4,), (), False),
+        ((4,), (4,), False),
+        ((4,), (3,), False),
+        ((28, 28, 1), (10,), False),
+        ((28, 28, 1), (1,), False),
+        ((28, 28), (28, 27), True),
+    ],
+)
+def test_a_batch_is_known_by_its_spec(x, y, batched):
+    import tensorflow as tf
+
+    assert elements.is_batched([tf.TensorSpec(x)], [tf.TensorSpec(y)]) == batched
+
+
+def test_one_hot_labels_of_as_many_classes_as_features_are_rows(function):
+    tail = "z = np.eye(4)[y]\nw = np.concatenate([x, x], 1)\nd = tf.data.Dataset"
+    data = function(HEAD + tail + ".from_tensor_slices((w, z))\nreturn d, d")
+    assert (data.train.rows, data.input_shape, data.num_classes) == (40, (4,), 4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from orchestrator.errors import RunExistsError
@@ -81,20 +83,25 @@ def test_a_finished_run_without_a_winner_has_it_examined_by_resume(tuner, asked)
     assert len(tuner.trained) == 2, "a finished run with a winner is returned as it is"
 
 
-def test_a_finished_run_without_any_state_to_examine_says_so_and_is_over(tuner, asked):
+def test_a_finished_run_without_any_state_to_examine_says_so_and_resume_trains_its_best_again(
+    tuner, asked
+):
     really = tuner._train
 
     def forgetful(spec, listener, job):
         really(spec, listener, job)
-        for file in job.goal.checkpoints.iterdir():
-            file.unlink()
+        shutil.rmtree(job.goal.checkpoints)
+        job.goal.checkpoints.mkdir()
 
     tuner._train = forgetful
     first = run(asked, progress=False)
     [told] = [event for event in first.records.events if event["event"] == "not_examined"]
     assert "no trial's state is left" in told["why"]
-    resume(first.path, progress=False)
-    assert len(tuner.trained) == 1
+    assert f"'orchestrator resume {first.path}'" in told["why"]
+    tuner._train = really
+    again = resume(first.path, progress=False)
+    assert tuner.trained[1:] == [["00002"]]
+    assert again.best.test == {"accuracy": 0.5}
 
 
 def test_or_resume_begins_a_run_goes_on_with_it_and_returns_it(tuner, asked):

@@ -125,8 +125,74 @@ def test_a_builder_that_goes_through_all_of_them_reads_them_all(with_net):
     with_net("dict(hp)", width_1=3)
 
 
-def test_a_builder_that_raises_is_left_to_its_trials(with_net):
-    with_net("raise ValueError(hp[f'width_{1}'])", width_1=3, width_2=4)
+def test_a_builder_that_raises_whatever_is_drawn_is_refused_with_its_line(with_net):
+    said = r"^model \./net\.py: its code raised ValueError: 3 \(net\.py line 5, in build\), with learning_rate 0\.1,"
+    with pytest.raises(ExperimentFileError, match=said):
+        with_net("raise ValueError(hp[f'width_{1}'])", width_1=3, width_2=4)
+
+
+COMPILES = """
+import keras
+
+def build(hp, input_shape, num_classes):
+    model = keras.Sequential([
+        keras.Input(input_shape), keras.layers.Flatten(),
+        keras.layers.Dense(num_classes, activation="softmax"),
+    ])
+    rate = 0.1
+    if hp.get("falls"):
+        rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
+
+
+@pytest.fixture
+def with_compiled(prepared, tmp_path):
+    def of(**keys):
+        (tmp_path / "net.py").write_text(COMPILES)
+        return prepared(model="./net.py", **keys)
+
+    return of
+
+
+def test_what_training_would_set_of_a_model_that_its_builder_compiles_is_refused(with_compiled):
+    space = {"learning_rate": 0.1, "optimizer": "choice([sgd, adam])", "label_smoothing": 0.1}
+    with pytest.raises(ExperimentFileError) as caught:
+        with_compiled(search_space=space)
+    assert str(caught.value) == (
+        "search_space: nothing reads label_smoothing and optimizer: the builder of model ./net.py compiles the model"
+        " itself, so read hp['label_smoothing'] there, leave compile() out, or take label_smoothing and optimizer out"
+        " of the file."
+    )
+
+
+def test_a_rate_that_follows_the_builders_schedule_is_nothing_to_tune(with_compiled):
+    said = r"nothing reads learning_rate: .* compiles the model itself and its optimizer follows a schedule"
+    with pytest.raises(ExperimentFileError, match=said):
+        with_compiled(search_space={"learning_rate": "loguniform(0.01, 1)", "falls": True})
+
+
+def test_neither_is_it_for_a_panda(with_compiled):
+    panda = {"start": {"learning_rate": 5, "falls": True}, "days": 2}
+    with pytest.raises(ExperimentFileError, match=r"^panda\.start: nothing reads learning_rate"):
+        with_compiled(search_space={}, strategy="panda", panda=panda)
+
+
+def test_a_pandas_schedule_is_read_too(prepared):
+    panda = {"start": {"learning_rate": 0.1}, "schedule": [{"epoch": 1, "set": {"beta_1": 0.5}}]}
+    with pytest.raises(ExperimentFileError, match=r"^panda\.schedule, epoch 1, beta_1: expected"):
+        prepared(search_space={}, strategy="panda", panda=panda)
+    panda["schedule"][0]["set"]["optimizer"] = "adam"
+    prepared(search_space={}, strategy="panda", panda=panda)
+
+
+def test_a_bundled_model_that_cannot_take_the_data_is_refused(prepared, tmp_path):
+    (tmp_path / "load.py").write_text(
+        "import numpy as np\ndef load():\n    return np.zeros((60, 6), 'float32'), np.arange(60) % 3\n"
+    )
+    with pytest.raises(ExperimentFileError, match="For vectors use the model mlp"):
+        prepared(model="cnn", data="./load.py", search_space={"learning_rate": 0.1})
 
 
 def test_a_momentum_that_is_read_by_a_name_put_together_counts_as_read(with_net):

@@ -65,13 +65,16 @@ def test_a_failed_trial_that_had_the_best_epoch_is_kept_like_any(tell):
     assert told.recorder.verdict().checkpoint.name == "00001.npz"
 
 
-def test_the_verdict_is_on_the_best_that_has_a_checkpoint(tell):
+def test_the_verdict_is_on_the_best_and_on_no_other_where_its_checkpoint_is_gone(tell):
     told = tell(keep=2)
     told.trial(0, 0.5)
     told.trial(1, 0.9)
     assert told.recorder.verdict().checkpoint == (told.folder.checkpoints / "00001.npz").resolve()
     (told.folder.checkpoints / "00001.npz").unlink()
-    assert told.recorder.verdict().checkpoint.name == "00000.npz"
+    assert told.recorder.verdict() is None
+    [event] = read_run(told.folder.path).events
+    assert event["event"] == "not_examined"
+    assert "the state of trial 00001, the best, is gone" in event["why"]
 
 
 def test_the_records_hold_what_was_told(tell):
@@ -127,7 +130,6 @@ def test_a_checkpoint_that_is_missing_takes_no_others_place(tell):
     told.trial(1, 0.9, checkpoint=False)
     told.trial(2, 0.4)
     assert told.kept == [0]
-    assert told.recorder.verdict().checkpoint.name == "00000.npz"
 
 
 def test_a_trial_that_was_cut_off_and_does_not_go_on_can_win(tell):

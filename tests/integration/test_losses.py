@@ -12,6 +12,7 @@ import pytest
 
 from orchestrator.experiment import Run
 from orchestrator.records import RunFolder
+from tests.integration.nets import FAILS
 
 HAZARD = """
     import ctypes
@@ -94,7 +95,7 @@ def test_the_table_tells_the_kinds_of_failure_and_the_attempts(survived):
 def test_too_many_failed_trials_end_the_run_with_the_reason(tune):
     run = tune(
         9,
-        "def build(hp, input_shape, num_classes):\n    1 / 0\n",
+        FAILS,
         search_space={"learning_rate": 0.1},
         limits={"max_failed_trials": 2},
     )

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from orchestrator.data import StreamedDataset, StreamedSplit
+from orchestrator.data import Split, StreamedDataset, StreamedSplit
 
 
+@dataclass(frozen=True)
 class Batches:
     """A stream as the data room gives one, over rows that are here already."""
 
-    def __init__(self, split):
-        self.split = split
+    split: Split
+    view: str = "codes"
 
-    def __call__(self, batch_size, shuffle_seed):
+    def __call__(self, batch_size, shuffle_seed, epoch=None):
         rows = np.arange(self.split.rows)
         if shuffle_seed is not None:
             rows = np.random.default_rng(shuffle_seed).permutation(rows)

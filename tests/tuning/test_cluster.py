@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
+from tempfile import mkdtemp
 
 import psutil
 import pytest
+from ray._private.utils import validate_socket_filepath
 
 from orchestrator.errors import PlaceError
-from orchestrator.tuning.cluster import TOO_SLOW, start
+from orchestrator.tuning.cluster import LONGEST_PLACE, OPEN_BY_RAY, TOO_SLOW, start
 
 FOLDER = "/a/folder/orch-of-this-test"
 SLOW = Exception(f"The current node {TOO_SLOW}. This could happen because")
@@ -55,3 +58,11 @@ def test_any_other_error_is_raised_at_once():
         start(ray.init, None)
     assert ray.failures == 1
     ray.left[0].communicate(b"end\n", timeout=10)
+
+
+def test_the_longest_place_leaves_room_for_the_names_of_rays_sockets(tmp_path):
+    """As Ray names them, with the longest process number of Linux."""
+    place = "/" + (LONGEST_PLACE - 1) * "p"
+    own = f"{place}/{Path(mkdtemp(prefix='orch-', dir=tmp_path)).name}/{OPEN_BY_RAY}"
+    session = "session_2026-11-28_02-03-19_982744_4194304"
+    validate_socket_filepath(f"{own}/{session}/sockets/plasma_store")

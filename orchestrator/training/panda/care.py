@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.errors import RecordError
 from orchestrator.sitter import DayRecord, Finding, learning_rates, suggest
 from orchestrator.training.panda.comparing import compare_branches
 from orchestrator.training.range_test import losses_at
@@ -133,7 +134,11 @@ class Care:
         if finding.action == "branch_and_compare":
             compare_branches(panda, finding)
             return True
-        panda.return_by_sitter(int(finding.to_day or 0), by)
+        try:
+            panda.return_by_sitter(int(finding.to_day or 0), by)
+        except RecordError as error:  # that day's end is gone from the run's folder
+            panda.note("refused", request=None, action="rollback", reason=str(error))
+            return False
         if finding.changes:
             panda.change(finding.changes, by=by)
         return True

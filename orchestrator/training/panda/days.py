@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import RecordError
-from orchestrator.records import write_atomically
+from orchestrator.records import made, write_atomically
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 _DAY_FILE = re.compile(r"day-(\d{5})\.npz")
@@ -39,13 +39,13 @@ class DayCheckpoints:
 
     def save(self, day: int, checkpoint: Checkpoint) -> int:
         """Write the end of a day; return its size in bytes."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make()
         save_checkpoint(self.file(day), checkpoint)
         return self.file(day).stat().st_size
 
     def save_last(self, checkpoint: Checkpoint) -> None:
         """Write the state to resume from."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make()
         save_checkpoint(self.last, checkpoint)
 
     def load(self, day: int, today: int) -> Checkpoint:
@@ -91,10 +91,14 @@ class DayCheckpoints:
         _link(self._best(when), best)
         return best.exists()
 
+    def bring_back_best(self, best: Path) -> bool:
+        """Put the best state of the last report back, where it is kept here; return whether it is."""
+        return self._best("last").exists() and self.give_best("last", best)
+
     def claim(self, request: str) -> bool:
         """Take this folder for the trial that ``request`` asked for; return whether it is free, or is that one's."""
         mark = self.folder / "asked"
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self._make()
         if not any(self.folder.iterdir()):
             write_atomically(mark, request)
         return mark.exists() and mark.read_text("utf-8") == request
@@ -103,6 +107,10 @@ class DayCheckpoints:
         """Give a branch the days up to ``until``; it costs no copy."""
         for day in self.kept(until):
             _link(self.file(day), branch.file(day))
+
+    def _make(self) -> None:
+        made(self.folder.parent)
+        made(self.folder)
 
     def _best(self, when: int | str) -> Path:
         return self.folder / (

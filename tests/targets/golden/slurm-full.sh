@@ -80,24 +80,22 @@ export RAY_ADDRESS=$ip:$port
 
 ray_on_a_node() {  # until a signal comes; then its logs are kept and its files are not
     sweep /tmp/orch-*
-    tmp=$tmp-$SLURMD_NODENAME
     rm -rf "$tmp"
     mkdir -m 700 "$tmp" || exit 1
     trap : TERM USR2
-    "${python[@]}" -m ray.scripts.scripts start "$@" --temp-dir="$tmp" --num-cpus="$cpus" \
+    # Ray opens the folder that it is given to everybody: it is given one in ours.
+    "${python[@]}" -m ray.scripts.scripts start "$@" --temp-dir="$tmp/r" --num-cpus="$cpus" \
         --num-gpus="$gpus" --dashboard-agent-listen-port=0 --disable-usage-stats --block &
     wait $!
     kill -KILL $! 2>/dev/null
-    logs=$run/logs/slurm-$SLURM_JOB_ID/$SLURMD_NODENAME
-    if [ -d "$run" ] && mkdir -p "$logs"; then
-        find "$tmp/session_latest/logs/" -maxdepth 1 -type f -size +0 -size -20M -exec cp -t "$logs" {} +
-    fi
+    [ ! -d "$run" ] || "${python[@]}" -m orchestrator.records.node_logs \
+        "$tmp/r/session_latest/logs" "$run" "slurm-$SLURM_JOB_ID" "$SLURMD_NODENAME"
     rm -rf "$tmp"
 }
 
 steps=()
 on() {  # on NODE ARGUMENT...: Ray there, as a step of this job
-    local node=$1
+    local node=$1 tmp=$tmp-${#steps[@]}  # a number: the names of Ray's sockets, below it, may not be long
     shift
     # Since Slurm 22.05 a step has no cpus-per-task from its job.
     srun --overlap --nodes=1 --ntasks=1 --cpus-per-task="$cpus" --nodelist="$node" bash -c \

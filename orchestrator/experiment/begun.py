@@ -1,0 +1,98 @@
+"""Whether a run that goes on is what it was when it began: its experiment, its data, its model, what Keras is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.catalog import find_space
+from orchestrator.errors import ExperimentFileError
+from orchestrator.experiment.comparable import unlike_surroundings
+from orchestrator.experiment.growth import changes_between
+from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of, versions
+from orchestrator.experiment.prepared import Prepared
+from orchestrator.experiment.recorded import begun_experiment, recorded_experiment
+from orchestrator.records import RunRecords
+from orchestrator.redaction import restored
+
+ELSEWHERE = ("name", "storage_path", "target")
+"""What says where a run is, not what it is."""
+SHOWN = 60  # characters of a value
+
+
+def check_as_begun(records: RunRecords) -> None:
+    """Refuse a run whose ``experiment.yaml`` was edited: its trials would be of two experiments.
+
+    Raises ExperimentFileError, which names each key with both values.
+    """
+    begun = begun_experiment(records)
+    if begun is None:
+        return
+    now = recorded_experiment(records)
+    space = find_space(now.search_space, now.folder)
+    changed = [
+        f"{name}: {_shown(before)} -> {_shown(after)}"
+        for key, pair in changes_between(begun, now, space).items()
+        if key.partition(".")[0] not in ELSEWHERE
+        for name, before, after in _differing(key, *pair)
+        if restored(before) != restored(after)
+    ]
+    if changed:
+        path, manifest = records.folder.path, records.folder.manifest_file.name
+        raise ExperimentFileError(
+            f"{records.folder.experiment_file}: expected the experiment that the run began with, or was extended to."
+            f" Received: {'; '.join(changed)}. Put the first values back ({manifest} holds them all, under"
+            f" experiment). What can be changed is changed by 'orchestrator extend {path} --set KEY=VALUE'; anything"
+            " else is a run of another name."
+        )
+
+
+def check_unchanged(prepared: Prepared, records: RunRecords) -> None:
+    """Refuse to mix trials of other data, of another model's code or of other settings of Keras into a run."""
+    unlike = unlike_surroundings(records, surroundings_of(prepared))
+    if unlike:
+        what = " and ".join(dict.fromkeys(name for name, _ in unlike))
+        raise ExperimentFileError(
+            f"{records.name}: expected the {what} the run began with. Received: {what} that has changed since, so that"
+            f" its trials could not be compared: {'; '.join(said for _, said in unlike)}. Put it back, run it under"
+            " another name, or keep further trials apart in a group of their own:"
+            f" 'orchestrator extend {records.folder.path} --force'."
+        )
+
+
+def other_versions(records: RunRecords) -> dict[str, tuple[str | None, str | None]]:
+    """Return {package or variable: (before, now)} of what may change numbers a little and is no reason to refuse.
+
+    Before is when the run began, or went on for the last time.
+    """
+    before: dict[str, Any] = {
+        **(records.manifest.get("versions") or {}),
+        **{name: None for name in ENVIRONMENT},
+        **(records.manifest.get("environment") or {}),
+    }
+    if "versions" not in records.manifest:
+        return {}
+    for event in records.events:
+        if event["event"] == "other_versions":
+            before |= {name: pair[1] for name, pair in event["changes"].items()}
+    now: dict[str, Any] = {**versions(), **{name: None for name in ENVIRONMENT}, **environment()}
+    return {
+        name: (before.get(name), now.get(name))
+        for name in dict.fromkeys([*before, *now])
+        if before.get(name) != now.get(name)
+    }
+
+
+def _differing(key: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield (key, old, new) for what differs in a value, the keys inside it named."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        yield key, before, after
+        return
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            yield from _differing(f"{key}.{name}", before.get(name), after.get(name))
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"

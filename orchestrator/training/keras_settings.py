@@ -1,0 +1,111 @@
+"""What decides how Keras computes from outside of any program: ``keras.json`` and Keras's variables. Loads no Keras.
+
+Read as Keras reads them (``keras/src/backend/config.py``), so that what cannot work is refused before anything starts,
+and what changes numbers is recorded.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import PlaceError, explain
+
+BACKEND = "tensorflow"
+FLOAT = "float32"
+LAYOUTS = ("channels_first", "channels_last")
+CUT_SHORT = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+
+
+@dataclass(frozen=True)
+class KerasSettings:
+    """What Keras is told: the type of weights and of what layers compute, the smallest share, the layout of images."""
+
+    floatx: str = FLOAT
+    epsilon: float = 1e-7
+    image_data_format: str = "channels_last"
+    backend: str = BACKEND
+
+    def to_document(self) -> dict[str, Any]:
+        """Return them by name."""
+        return asdict(self)
+
+    def put_in_force(self) -> None:
+        """Have Keras, imported by now, compute so, whatever the file of this machine says."""
+        import keras
+
+        keras.config.set_floatx(self.floatx)
+        keras.config.set_epsilon(self.epsilon)
+        keras.config.set_image_data_format(self.image_data_format)
+
+
+def settings_file() -> Path:
+    """Return where Keras looks for its settings."""
+    home = os.environ.get("KERAS_HOME")
+    if home is None:
+        own = Path("~").expanduser()
+        home = str((own if os.access(own, os.W_OK) else Path("/tmp")) / ".keras")  # noqa: S108 (Keras's own)
+    return Path(home, "keras.json").expanduser()
+
+
+def keras_settings() -> KerasSettings:
+    """Return what Keras is told here. Raises PlaceError, naming file or variable, where trials cannot train so."""
+    file = settings_file()
+    told = _told(file)
+    settings = KerasSettings(
+        **{name: told[name] for name in asdict(KerasSettings()) if name in told}
+    )
+    if settings.floatx != FLOAT:
+        expected = f"expected the type in which trials train, {FLOAT!r}"
+        raise PlaceError(
+            f"{explain(f'{file}, floatx', expected, settings.floatx)} Write {FLOAT!r} there; another precision is a"
+            " model's own, by a dtype policy."
+        )
+    if settings.image_data_format not in LAYOUTS:
+        where = f"{file}, image_data_format"
+        raise PlaceError(explain(where, "unknown value", settings.image_data_format, LAYOUTS))
+    if not isinstance(settings.epsilon, float):
+        raise PlaceError(
+            explain(f"{file}, epsilon", "expected a number such as 1e-7", settings.epsilon)
+        )
+    _check_backend(file, settings.backend)
+    for name in CUT_SHORT:
+        if os.environ.get(name):
+            expected = (
+                "expected not to be set, since Keras's fit alone would cut trials short by it"
+            )
+            raise PlaceError(explain(name, expected, os.environ[name]))
+    return replace(settings, backend=BACKEND)  # which a variable may have chosen over the file
+
+
+def _told(file: Path) -> Mapping[str, Any]:
+    try:
+        told = json.loads(file.read_bytes())
+    except (OSError, ValueError):  # as Keras, to which such a file says nothing
+        return {}
+    if not isinstance(told, dict):
+        raise PlaceError(explain(str(file), "expected a JSON object", told))
+    return told
+
+
+def _check_backend(file: Path, in_file: str) -> None:
+    """Refuse another backend, by whatever it was chosen; a Keras that is imported already has chosen."""
+    variable = os.environ.get("KERAS_BACKEND")
+    where, chosen = ("KERAS_BACKEND", variable) if variable else (f"{file}, backend", in_file)
+    expected = f"expected the backend on which trials train, {BACKEND!r}"
+    if chosen != BACKEND:
+        way_out = (
+            "Set KERAS_BACKEND=tensorflow, or unset it"
+            if variable
+            else f"Write {BACKEND!r} there, or set KERAS_BACKEND={BACKEND}"
+        )
+        raise PlaceError(f"{explain(where, expected, chosen)} {way_out}.")
+    config = getattr(sys.modules.get("keras"), "config", None)
+    imported = config.backend() if config is not None else BACKEND
+    if imported != BACKEND:
+        raise PlaceError(explain("keras, imported in this process", expected, imported))

@@ -1,0 +1,81 @@
+"""The time left: none shown while it is anyone's guess, and right within about two where it is shown."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from orchestrator.records import TrialEnd
+from orchestrator.report.progress import Progress
+from orchestrator.report.time_left import InTraining, Seen, seconds_left
+
+
+def seen(lengths, running=(), waiting=0, epochs=10, pace=1.0, at_once=1):
+    return Seen(epochs, lengths, [InTraining(*trial) for trial in running], waiting, pace, at_once)
+
+
+@pytest.mark.parametrize("ended", [0, 1, 3])
+def test_none_is_shown_before_enough_of_many_trials_have_ended(ended):
+    assert seconds_left(seen({10: ended}, [(3, 1.0)], waiting=60)) is None
+
+
+def test_where_all_trials_are_as_long_it_is_their_epochs_at_the_runs_pace():
+    assert seconds_left(seen({10: 4}, [(5, 1.0)], waiting=3)) == pytest.approx(35)
+
+
+def test_where_the_next_end_may_be_the_first_or_the_last_epoch_none_is_shown():
+    assert seconds_left(seen({1: 8}, [(0, 1.0)], epochs=100)) is None
+    assert seconds_left(seen({1: 8, 100: 3}, [(1, 1.0)], epochs=100)) == pytest.approx(99)
+
+
+def test_a_run_is_no_shorter_than_its_slowest_trial():
+    running = [(5, 0.1)] * 9 + [(5, 6.0)]
+    assert seconds_left(seen({10: 4}, running, pace=0.1, at_once=10)) == pytest.approx(30)
+
+
+def test_a_run_about_to_end_has_nothing_left():
+    assert seconds_left(seen({10: 9}, [(10, 1.0)])) == 0
+
+
+def play(seed, trials, epochs, at_once, startup):
+    """A run in which nothing is stopped, told to a Progress; return (truth, shown) after each epoch."""
+    chance, clock, told = random.Random(seed), [0.0], []
+    progress = Progress(trials, epochs, "m", "max", now=lambda: clock[0])
+    moments, waiting = [], iter(range(trials))
+
+    def begin(delay):
+        trial = next(waiting, None)
+        if trial is not None:
+            progress.trial_started(str(trial), {})
+            seconds = chance.lognormvariate(0, 0.4)
+            moments.append((clock[0] + delay + seconds, str(trial), 1, seconds))
+
+    for _ in range(at_once):
+        begin(startup)
+    while moments:
+        moment = min(moments)
+        moments.remove(moment)
+        clock[0], trial, epoch, seconds = moment
+        row = {"trial": trial, "epoch": epoch, "metrics": {"m": 0.5}, "seconds": seconds}
+        progress.epoch(row)
+        if epoch < epochs:
+            moments.append((clock[0] + seconds, trial, epoch + 1, seconds))
+        else:
+            progress.trial_ended(TrialEnd(trial, "finished", 1.0))
+            begin(0.1)
+        told.append((clock[0], progress.time_left()))
+    return [(clock[0] - at, words) for at, words in told if words and clock[0] - at > 20]
+
+
+def seconds_of(words):
+    shown = words.removeprefix("about ").removesuffix(" left").removesuffix(" s").split(":")
+    return sum(int(part) * 60**place for place, part in enumerate(reversed(shown)))
+
+
+@pytest.mark.parametrize(("trials", "at_once"), [(40, 2), (40, 40), (40, 8)])
+def test_what_is_shown_is_right_within_two_though_workers_take_long_to_start(trials, at_once):
+    shown = [pair for seed in range(3) for pair in play(seed, trials, 20, at_once, startup=30.0)]
+    ratios = [seconds_of(words) / truth for truth, words in shown]
+    assert len(ratios) > 50
+    assert sum(0.5 <= ratio <= 2 for ratio in ratios) / len(ratios) > 0.9

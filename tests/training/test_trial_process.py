@@ -1,0 +1,91 @@
+"""A model built in a process of its own: what is told of it, and that nothing it does harms this one."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from orchestrator.catalog import find_model
+from orchestrator.errors import TrialError
+from orchestrator.training.trial_process import NoAnswer, Setup, TrialProcess
+
+NET = """
+    import ctypes
+    import os
+    import keras
+
+    print("module here", "opensesame-" + "hunter2")
+
+    def build(hp, input_shape, num_classes):
+        print("python here")
+        ctypes.CDLL(None).puts(b"C here")
+        match hp.get("fate"):
+            case "dies": os._exit(3)
+            case "raises": raise ValueError("no " + hp["word"] + chr(10) + "more")
+            case "lacks": raise ConnectionResetError("no network")
+        model = keras.Sequential([keras.Input(input_shape), keras.layers.Dense(num_classes, activation="softmax")])
+        rate = 0.1
+        if hp["compiles"] == "schedule":
+            rate = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+        if hp["compiles"]:
+            model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy")
+        return model
+"""
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("net")
+    (folder / "net.py").write_text(textwrap.dedent(NET))
+    setup = Setup(find_model("./net.py", folder), ((6,), 3))
+    with TrialProcess() as process:
+        yield lambda **hp: process.build(setup, hp, 1)
+
+
+@pytest.mark.parametrize(
+    ("compiles", "seen"),
+    [(False, (False, False)), (True, (True, True)), ("schedule", (True, False))],
+)
+def test_it_is_told_whether_the_builder_compiled_and_whether_the_rate_can_be_set(
+    build, compiles, seen
+):
+    told = build(compiles=compiles)
+    assert (told.compiled, told.plain_rate) == seen
+    assert told.reads == {"compiles", "fate"}
+
+
+def test_what_a_builder_raises_is_told_with_its_line(build):
+    said = r"^model \./net\.py: its code raised ValueError: no way \(net\.py line 13, in build\)\.$"
+    with pytest.raises(TrialError, match=said):
+        build(fate="raises", word="way")
+
+
+def test_a_missing_connection_says_nothing_of_the_workers(build):
+    with pytest.raises(NoAnswer):
+        build(fate="lacks")
+
+
+def test_a_builder_that_ends_the_process_fails_and_the_next_one_is_built(build):
+    with pytest.raises(TrialError, match=r"ended the process that built it \(exit code 3\)"):
+        build(fate="dies")
+    assert build(compiles=True).compiled
+
+
+def test_what_the_first_build_prints_is_on_stderr_without_secrets_and_once(
+    tmp_path, capfd, monkeypatch
+):
+    from orchestrator.cli.say import redacted_streams
+    from orchestrator.redaction import conceal
+
+    monkeypatch.setenv("DB_PASSWORD", "opensesame-hunter2")
+    conceal({})
+    (tmp_path / "net.py").write_text(textwrap.dedent(NET))
+    setup = Setup(find_model("./net.py", tmp_path), ((6,), 3))
+    with redacted_streams(), TrialProcess() as process:
+        for _ in range(2):
+            process.build(setup, {"compiles": False}, 1)
+    out, err = capfd.readouterr()
+    assert out == ""
+    assert [err.count(word) for word in ("module", "python", "C ")] == [1, 1, 1]
+    assert "hunter2" not in err
