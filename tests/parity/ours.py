@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 from keras import tree
 
 from orchestrator.config import Experiment, load_experiment, parse_experiment
+from orchestrator.experiment import prepared as preparing
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
-from orchestrator.training import pace
+from orchestrator.training import pace, trial_builds
 from orchestrator.training.checkpoint import load_checkpoint, save_checkpoint
 from orchestrator.training.judge import save_model
 from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_process import Seen, Setup, TrialProcess
 from tests.parity.case import SEED, Case, Trained, Trial
 
 
@@ -50,7 +54,8 @@ class Ours:
     """An experiment prepared as ``orchestrator run`` prepares it, short of starting Ray."""
 
     def __init__(self, case: Case, place: Path) -> None:
-        prepared = prepare(experiment_of(case, place))
+        with built_here():
+            prepared = prepare(experiment_of(case, place))
         self.task = prepared.job(RunFolder(place / "runs")).task
         spec = prepared.plan.trials[0]
         self.trial = Trial({"batch_size": 64, **spec.hyperparameters}, spec.seed, self.task.epochs)
@@ -121,6 +126,34 @@ class Ours:
     def validation(self) -> Any:
         """Return the features of the validation rows."""
         return self.task.dataset.validation.x
+
+
+class BuildsHere(TrialProcess):
+    """Builds models in this process, since another one takes seconds to start."""
+
+    def start(self) -> None:
+        """There is nothing to start."""
+        self._looked: list[Any] = []
+
+    def build(self, setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> Seen:
+        """Build the model of a trial."""
+        answer = trial_builds._answer(setup, (dict(hyperparameters), seed), self._looked)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@contextmanager
+def built_here() -> Iterator[None]:
+    """Build models in this process before anything starts, and leave nothing of it to the worker."""
+    ours, preparing.TrialProcess = preparing.TrialProcess, BuildsHere
+    try:
+        yield
+    finally:
+        preparing.TrialProcess = ours
+        keras.config.set_dtype_policy("float32")
+        for name in [name for name in sys.modules if name.startswith("_orchestrator_file_")]:
+            del sys.modules[name]
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from orchestrator.training.checkpoint import save_checkpoint
 from orchestrator.training.judge import judge
 from orchestrator.training.trainer import Trainer
 from tests.parity.case import REPORTED
+from tests.parity.ours import built_here
 from tests.parity.plain import load
 
 
@@ -31,7 +32,8 @@ def prepared(tmp_path):
     def check(folder, experiment, *changes):
         place = shutil.copytree(REPORTED / folder, tmp_path, dirs_exist_ok=True)
         storage = f"storage_path={tmp_path}/runs"
-        return prepare(load_experiment(place / experiment, [storage, *changes]))
+        with built_here():
+            return prepare(load_experiment(place / experiment, [storage, *changes]))
 
     return check
 
