@@ -8,8 +8,9 @@ file (``./net.py:build_wide``), a dotted name is an installed module (``package.
 from __future__ import annotations
 
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
-from orchestrator.catalog.find import find_data, find_model, find_space
+from orchestrator.catalog.find import find_callbacks, find_data, find_model, find_space
 from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
+from orchestrator.catalog.loading import FILES_ARE_LOADED_AS
 from orchestrator.catalog.references import CallableReference, DataReference
 from orchestrator.catalog.source import (
     code_files,
@@ -21,6 +22,7 @@ from orchestrator.catalog.source import (
 
 __all__ = [
     "BUNDLED_DATA",
+    "FILES_ARE_LOADED_AS",
     "CallableReference",
     "DataReference",
     "UsersCode",
@@ -29,6 +31,7 @@ __all__ = [
     "bundled_names",
     "code_files",
     "code_fingerprint",
+    "find_callbacks",
     "find_data",
     "find_model",
     "find_space",

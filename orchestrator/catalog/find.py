@@ -39,6 +39,21 @@ def find_model(reference: str, folder: str | Path) -> CallableReference:
     return _find_function(name, function, (reference, Path(folder)), (where, 3))
 
 
+def find_callbacks(reference: str, folder: str | Path) -> CallableReference:
+    """Return the function of a trial's Keras callbacks that ``reference`` names: ``callbacks`` where none is named.
+
+    Raises as find_model does. None are bundled.
+    """
+    name = parse_name(reference, "callbacks")
+    if name.form == "bundled":
+        raise UnknownNameError(
+            f"callbacks: expected a file or an installed module. Received: {reference!r}."
+            f" For a file beside the experiment write ./{name.place}.py:callbacks."
+        )
+    where = f"callbacks {reference}"
+    return _find_function(name, name.member or "callbacks", (reference, Path(folder)), (where, 1))
+
+
 def find_data(reference: str, folder: str | Path) -> DataReference:
     """Return the data that ``reference`` names; nothing but a function's source is read.
 

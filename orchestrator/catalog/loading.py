@@ -16,16 +16,26 @@ from pathlib import Path
 from types import ModuleType
 
 _OURS = __name__.partition(".")[0]
+FILES_ARE_LOADED_AS = f"_{_OURS}_file_"
+"""What the module name of a user's file begins with."""
 _INSTALLED = {"site-packages", "dist-packages"}
 _siblings: dict[Path, dict[str, ModuleType]] = {}
 _stamps: dict[Path, dict[Path, tuple[int, int]]] = {}
+_brought_in: dict[Path, set[str]] = {}
 
 
-def load_file(path: Path) -> ModuleType:
-    """Return the module of a Python file, executed once for each content it and the files beside it have had."""
+def load_file(path: Path, fresh: bool = False) -> ModuleType:
+    """Return the module of a Python file, executed once for each content it and the files beside it have had.
+
+    ``fresh``: executed again, it and the modules beside it that it imports, so that nothing is in it that an earlier
+    call of its functions has left.
+    """
     _forget_changed(path.parent)
     digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:12]
-    name = f"_{_OURS}_file_{path.stem}_{digest}"
+    name = f"{FILES_ARE_LOADED_AS}{path.stem}_{digest}"
+    if fresh:
+        sys.modules.pop(name, None)
+        _forget_neighbours(path.parent)
     if name in sys.modules:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
@@ -56,6 +66,7 @@ def beside(folder: Path) -> Iterator[None]:
     for name in foreign:
         del sys.modules[name]
     sys.modules.update(_siblings.get(folder, {}))
+    before = set(sys.modules)
     sys.path.insert(0, str(folder))
     try:
         yield
@@ -69,6 +80,7 @@ def beside(folder: Path) -> Iterator[None]:
         }
         places = [place for module in _siblings[folder].values() for place in _places(module)]
         _stamps[folder] = {place: stamp for place in places if (stamp := _stamp(place))}
+        _brought_in.setdefault(folder, set()).update(_siblings[folder].keys() - before)
         sys.modules.update(foreign)
 
 
@@ -79,11 +91,13 @@ def _forget_changed(folder: Path) -> None:
     """
     if all(_stamp(place) == stamp for place, stamp in _stamps.get(folder, {}).items()):
         return
-    ours = f"_{_OURS}_file_"
     for name, module in list(sys.modules.items()):
-        if name in _siblings[folder] or (name.startswith(ours) and _within(module, folder)):
+        if name in _siblings[folder] or (
+            name.startswith(FILES_ARE_LOADED_AS) and _within(module, folder)
+        ):
             del sys.modules[name]
     del _siblings[folder], _stamps[folder]
+    _brought_in.pop(folder, None)
 
 
 def _stamp(place: Path) -> tuple[int, int] | None:
@@ -92,6 +106,14 @@ def _stamp(place: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return (facts.st_mtime_ns, facts.st_size) if place.is_file() else None
+
+
+def _forget_neighbours(folder: Path) -> None:
+    """Have the modules of a folder that its own code has imported imported anew; others' stay as they are."""
+    for name in _brought_in.pop(folder, set()):
+        module = _siblings[folder].pop(name, None)
+        if module is not None and sys.modules.get(name) is module:
+            del sys.modules[name]
 
 
 def _importable(folder: Path) -> set[str]:

@@ -37,9 +37,10 @@ class CallableReference:
             return Path(self.place)
         return module_source(self.place)
 
-    def load(self) -> Callable[..., Any]:
+    def load(self, fresh: bool = False) -> Callable[..., Any]:
         """Return the function, running its file or importing its module in this process.
 
+        ``fresh``: a user's file is run again, so that nothing is in it that an earlier call has left.
         TrialError when that code raises; UnknownNameError when file, module or function is gone.
         """
         file = self.file
@@ -51,7 +52,7 @@ class CallableReference:
             module = (
                 importlib.import_module(self.place)
                 if self.kind == "module" or file is None
-                else load_file(file)
+                else load_file(file, fresh and self.kind == "file")
             )
         found = getattr(module, self.function, None)
         if not callable(found):

@@ -46,7 +46,7 @@ def check_function(path: Path, function: str, arguments: int, where: str) -> Non
     if instead is not None:
         raise ExperimentFileError(f"{where}: {instead}")
     if node is not None and not _takes(node, arguments):
-        wanted = "(hp, input_shape, num_classes)" if arguments == 3 else "()"
+        wanted = {3: "(hp, input_shape, num_classes)", 1: "(hp)"}.get(arguments, "()")
         raise ExperimentFileError(
             f"{where}: a function that can be called as {function}{wanted} was expected. "
             f"Received: {function}({ast.unparse(node.args)}) in {path.name} line {node.lineno}."

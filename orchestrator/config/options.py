@@ -181,6 +181,11 @@ class Experiment(Options):
         description="Bundled name (mlp, cnn, resnet), ./net.py, ./net.py:build_wide or"
         " package.module:function."
     )
+    callbacks: Text | None = Field(
+        default=None,
+        description="A function callbacks(hp) that returns a trial's Keras callbacks, as"
+        " ./net.py:callbacks; trials then train by Keras's fit.",
+    )
     data: Annotated[
         DataOptions, BeforeValidator(_source_form, json_schema_input_type=str | DataOptions)
     ] = Field(description="A source by itself, or a mapping with its options.")

@@ -13,6 +13,7 @@ _TEMPLATE = """\
 
 name: digits-mlp            # the run's folder under storage_path; the file's own name if left out
 model: mlp                  # mlp, cnn, resnet | ./net.py | ./net.py:build_wide | package.nets:build
+# callbacks: ./net.py:callbacks   # callbacks(hp) returns a trial's Keras callbacks; trained by fit
 data: digits                # digits, mnist5k | ./data.npz | ./table.csv | ./t.parquet | ./load.py
 # data:                     # the same with its options:
 #   source: ./table.csv

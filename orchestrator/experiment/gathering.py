@@ -12,6 +12,7 @@ from orchestrator.catalog import CallableReference, find_data, find_model, sourc
 from orchestrator.config import Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import UnknownNameError
+from orchestrator.experiment.prepared import callbacks_of
 from orchestrator.targets import EXPERIMENT_FILE, SentFile
 
 _OUTSIDE = "elsewhere"
@@ -30,6 +31,7 @@ class Gathered:
     folder: Path
     model: str
     data: str
+    callbacks: str | None = None
     sent: dict[str, Path] = field(default_factory=dict)
     reads: tuple[Path, ...] = ()
 
@@ -68,6 +70,9 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     gathered = Gathered(folder, experiment.model, experiment.data.source)
     model = find_model(experiment.model, experiment.folder)
     gathered.model = _sent_code(gathered, model)
+    callbacks = callbacks_of(experiment)
+    if callbacks is not None:
+        gathered.callbacks = _sent_code(gathered, callbacks)
     gathered.data = _sent_data(gathered, experiment, in_place)
     if in_place:
         files = (find_data(experiment.data.source, experiment.folder), model)

@@ -70,6 +70,10 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
             "fingerprint": code_fingerprint(prepared.model),
             "files": code_files(prepared.model),
         },
+        "callbacks": {
+            "reference": prepared.experiment.callbacks,
+            "fingerprint": prepared.callbacks and code_fingerprint(prepared.callbacks),
+        },
         "data": {
             "source": dataset.source,
             "fingerprint": dataset.fingerprint,

@@ -9,7 +9,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalog import CallableReference, find_data, find_model, find_space
+from orchestrator.catalog import (
+    CallableReference,
+    find_callbacks,
+    find_data,
+    find_model,
+    find_space,
+)
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import without_companions
@@ -55,6 +61,7 @@ class Prepared:
     task: Task | None = None
     keras: KerasSettings = field(default_factory=KerasSettings)
     loader: CallableReference | None = None
+    callbacks: CallableReference | None = None
 
     @cached_property
     def document(self) -> str:
@@ -82,6 +89,7 @@ class Prepared:
                 plan.recalibrate_every_validation,
                 self.task,
                 self.experiment.metrics,
+                self.callbacks,
             ),
             goal=Goal(
                 plan.metric,
@@ -136,6 +144,7 @@ def prepare_again(experiment: Experiment) -> Prepared:
     keras = keras_settings()
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
+    callbacks = callbacks_of(experiment)
     _check_layout(keras, model)
     plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
     check_plan(plan, space, model)
@@ -156,8 +165,24 @@ def prepare_again(experiment: Experiment) -> Prepared:
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
     return Prepared(
-        experiment, space, model, dataset, plan, learned, task, keras, reference.function
+        experiment,
+        space,
+        model,
+        dataset,
+        plan,
+        learned,
+        task,
+        keras,
+        reference.function,
+        callbacks,
     )
+
+
+def callbacks_of(experiment: Experiment) -> CallableReference | None:
+    """Return the function that returns a trial's Keras callbacks, None where there is none."""
+    if experiment.callbacks is None:
+        return None
+    return find_callbacks(experiment.callbacks, experiment.folder)
 
 
 def _learn(

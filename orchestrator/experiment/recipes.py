@@ -107,6 +107,8 @@ def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
     content |= {"name": f"{records.name}-{suffix}", "strategy": "panda"}
     if folder:
         content["model"] = _absolute(content["model"], folder)
+        if content.get("callbacks"):
+            content["callbacks"] = _absolute(content["callbacks"], folder)
         data = dict(content["data"])
         data["source"] = _absolute(data["source"], folder)
         content["data"] = data

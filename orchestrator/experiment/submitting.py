@@ -13,7 +13,7 @@ from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.experiment.gathering import Gathered, gather
-from orchestrator.experiment.prepared import check_plan, read_experiment
+from orchestrator.experiment.prepared import callbacks_of, check_plan, read_experiment
 from orchestrator.records import RunFolder, read_run, see_driver
 from orchestrator.strategies import make_plan
 from orchestrator.targets import (
@@ -84,6 +84,7 @@ def _check(experiment: Experiment) -> None:
     """Refuse what can be seen to fail from here."""
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
+    callbacks_of(experiment)
     if experiment.panda is not None and experiment.panda.from_run is not None:
         return  # where the run that it goes on from lies, the place may know alone
     check_plan(make_plan(experiment, space), space, model)
@@ -105,6 +106,7 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     there: dict[str, Any] = {
         "search_space": space.to_document(),
         "model": gathered.model,
+        "callbacks": gathered.callbacks,
         "data": data,
         "storage_path": storage,
         "mode": experiment.direction,

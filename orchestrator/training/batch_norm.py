@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -34,6 +37,7 @@ class LiveMomentum:
         self._momentum = asked
         self.follows = [own == asked for own in self._own]
         self._variables = [tf.Variable(own, trainable=False, dtype=tf.float32) for own in self._own]
+        self._calls = {id(layer): tf.Variable(0.0, trainable=False) for layer in self.layers}
         for layer, variable in zip(self.layers, self._variables, strict=True):
             object.__setattr__(layer, "momentum", variable)
 
@@ -47,10 +51,21 @@ class LiveMomentum:
         """Put back what ``set`` gave last."""
         self.set(self._momentum)
 
-    def set_all(self, momentum: Any) -> None:
-        """Give one momentum, a scalar tensor or a number, to every layer."""
-        for variable in self._variables:
-            variable.assign(momentum)
+    @contextmanager
+    def counting_calls(self) -> Iterator[None]:
+        """Let each layer average over its own calls in the block: its n-th one weighs 1/n. ``restore`` ends it.
+
+        A layer may be called several times a step, as where two inputs share it, or not at all.
+        """
+        for layer, momentum in zip(self.layers, self._variables, strict=True):
+            calls = self._calls[id(layer)]
+            calls.assign(0.0)
+            object.__setattr__(layer, "call", _counted(layer.call, calls, momentum))
+        try:
+            yield
+        finally:
+            for layer in self.layers:
+                object.__delattr__(layer, "call")
 
     @property
     def averages(self) -> list[Any]:
@@ -60,6 +75,16 @@ class LiveMomentum:
             for layer in self.layers
             for average in (layer.moving_mean, layer.moving_variance)
         ]
+
+
+def _counted(call: Callable[..., Any], calls: Any, momentum: Any) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def counted(*given: Any, **options: Any) -> Any:
+        momentum.assign(calls / (calls + 1))
+        calls.assign_add(1.0)
+        return call(*given, **options)
+
+    return counted
 
 
 def recalibration_rows(rows: int) -> np.ndarray:

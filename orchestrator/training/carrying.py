@@ -11,6 +11,7 @@ import numpy as np
 from orchestrator.errors import TrialError
 from orchestrator.training.compiling import Compiled
 from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.rates import rate_variable
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def carried_state(compiled: Compiled) -> CarriedState:
 
 def slots_of(optimizer: Any) -> list[Any]:
     """Return an optimizer's step counter and slots, but not its learning rate: that may be what changes."""
-    rate = getattr(optimizer, "_learning_rate", None)
+    rate = rate_variable(optimizer)
     return [variable for variable in optimizer.variables if variable is not rate]
 
 
@@ -91,5 +92,5 @@ def seed_states(model: Any) -> list[Any]:
 
 
 def keras_optimizer(compiled: Compiled) -> Any:
-    """Return the optimizer, ours or the user's."""
-    return compiled.optimizer.keras if compiled.optimizer else compiled.model.optimizer
+    """Return the optimizer, ours or the user's, with what Keras wraps around it in mixed precision."""
+    return compiled.model.optimizer

@@ -27,6 +27,11 @@ class CompiledLearner:
 
     path: Literal["compiled", "fit"] = "compiled"
 
+    @property
+    def goes_on(self) -> bool:
+        """Return that a checkpoint is all that training depends on."""
+        return True
+
     def __init__(
         self,
         compiled: Compiled,
@@ -40,6 +45,14 @@ class CompiledLearner:
         self.program = Program(compiled, rows, asked_momentum, by_name)
         self.batch_norm = self.program.batch_norm
         self._pace = Pace()
+
+    @property
+    def reusable(self) -> bool:
+        """Return whether a further trial of the same structure may have the program."""
+        return self.program.reusable
+
+    def close(self) -> None:
+        """Do nothing: a program waits for the next trial."""
 
     def train(self, epoch: Epoch, done: int = 0) -> Part:
         """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""

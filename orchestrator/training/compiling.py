@@ -13,11 +13,15 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.src.random.seed_generator import global_seed_generator  # not public
 
 from orchestrator.catalog import CallableReference, UsersCode, source_files
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
+from orchestrator.training.constants import constants_of
+from orchestrator.training.generators import (
+    own_generator,
+    set_generator_state,
+)
 from orchestrator.training.hyperparameters import RecordedHyperparameters
 from orchestrator.training.optimizers import (
     LiveOptimizer,
@@ -27,6 +31,8 @@ from orchestrator.training.optimizers import (
     stock_optimizer,
 )
 from orchestrator.training.quantity_metrics import MeanAbsoluteError, RSquared
+from orchestrator.training.settings import forget_names, process_settings
+from orchestrator.training.shared import check_nothing_is_shared
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal
 
 RowLoss = Callable[[Any, Any], Any]
@@ -46,6 +52,8 @@ class Built:
     reads: Mapping[str, Any]
     compiled_by_user: bool
     asked_momentum: float
+    constants: str | None = ""
+    """What the model holds besides variables, equal for equal ones: "" for a bundled one, None where unknown."""
 
 
 @dataclass(frozen=True)
@@ -63,33 +71,60 @@ class Compiled:
 
 def build_model(
     reference: CallableReference,
-    hyperparameters: Mapping[str, Any],
+    given: Mapping[str, Any],
     seed: int,
     shape: tuple[Any, int],
     kind: Kind | None = "classification",
 ) -> Built:
-    """Build a model from its seed. ``shape`` is (input_shape, num_classes), ``kind`` what a bundled model learns.
+    """Build a model from its seed. ``shape`` is (input_shape, num_classes), ``given`` the trial's hyperparameters.
 
+    ``kind`` is what a bundled model learns.
+    The BatchNormalization momentum follows the steps per epoch where none is given: a bundled model's; a user's, where
+    its builder asks for ``hp["batch_norm_momentum"]`` and thus has none of its own.
     Raises TrialError when what the builder returns is no Keras model.
     """
     input_shape, num_classes = shape
-    asked = hyperparameters.get("batch_norm_momentum")
+    asked = given.get("batch_norm_momentum")
     momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
-    values = {**hyperparameters, "batch_norm_momentum": momentum}
-    if reference.kind == "bundled" and kind is not None:
-        values["output_activation"] = OUTPUT_ACTIVATIONS[kind]
-    recorded = RecordedHyperparameters(values)
+    activation = OUTPUT_ACTIVATIONS[kind] if reference.kind == "bundled" and kind else None
+    recorded = _recorded(reference, given, momentum, activation)
+    if reference.kind != "module":  # one that is imported once has made its layers before
+        forget_names()
     set_seed(reference, seed)
-    with UsersCode(f"model {reference.text}", str(reference.file)):
-        model = reference.load()(recorded, input_shape, num_classes)
+    with UsersCode(f"model {reference.text}", str(reference.file)), own_generator():
+        model = reference.load(fresh=True)(recorded, input_shape, num_classes)
         _check(model, reference, input_shape)
+    if reference.kind != "bundled":
+        check_nothing_is_shared(model, reference)
     reads = recorded.reads()
-    follows = "batch_norm_momentum" in reads
+    follows = reads.get("batch_norm_momentum") == momentum
     norms = norm_layers(model)
-    if norms and all(float(layer.momentum) == momentum for layer in norms):
+    if follows and norms and all(float(layer.momentum) == momentum for layer in norms):
         reads.pop("batch_norm_momentum", None)  # it is live: no trace depends on it
     compiled_by_user = getattr(model, "optimizer", None) is not None
-    return Built(model, reads, compiled_by_user, momentum if follows else float("nan"))
+    constants = "" if reference.kind == "bundled" else constants_of((model, process_settings()))
+    asked_momentum = momentum if follows else float("nan")
+    return Built(model, reads, compiled_by_user, asked_momentum, constants)
+
+
+def set_followed_momentum(built: Built, momentum: float) -> None:
+    """Give a momentum that follows the steps per epoch to the layers whose builder left it to training."""
+    for layer in norm_layers(built.model):
+        if float(layer.momentum) == BATCH_NORM_MOMENTUM:
+            layer.momentum = momentum
+
+
+def _recorded(
+    reference: CallableReference, given: Mapping[str, Any], momentum: float, activation: str | None
+) -> RecordedHyperparameters:
+    """Return what a builder sees: what the trial was given, the BatchNormalization momentum, a bundled head's kind."""
+    name = "batch_norm_momentum"
+    values = {key: value for key, value in given.items() if key != name or value is not None}
+    if activation is not None:
+        values["output_activation"] = activation
+    if reference.kind == "bundled" or name in values:
+        return RecordedHyperparameters({**values, name: momentum})
+    return RecordedHyperparameters(values, offered={name: momentum})
 
 
 def set_seed(reference: CallableReference, seed: int) -> None:
@@ -99,7 +134,7 @@ def set_seed(reference: CallableReference, seed: int) -> None:
     costs each trial on a warm program more than its first epoch. Keras's generator is set in place, where
     ``keras.utils.set_random_seed`` makes a new one that a traced program would not know of.
     """
-    global_seed_generator().state.assign([seed, 0])
+    set_generator_state([seed, 0])
     if _uses_tensorflow_random(reference):
         tf.random.set_seed(seed)
     random.seed(seed)
@@ -111,7 +146,7 @@ def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
     files = source_files(reference)
-    uses = re.compile(r"\b(tf|tensorflow)\b.*\brandom\b")
+    uses = re.compile(r"\b(tf|tensorflow)\b.*(\brandom\b|\bdropout)|\.shuffle\(|\bdef fit\b")
     return not files or any(uses.search(file.read_text("utf-8")) for file in files)
 
 
@@ -125,6 +160,7 @@ def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, 
     structure: dict[str, Any] = {
         "reads": dict(built.reads),
         "compiled_by_user": built.compiled_by_user,
+        "constants": built.constants,
     }
     if not built.compiled_by_user:
         structure |= {
@@ -146,7 +182,10 @@ def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: Learnin
     live = LiveOptimizer(hyperparameters)
     on_one_replica(live.keras)
     live.keras.build(model.trainable_variables)
-    return Compiled(model, live, *_compile(model, live.keras, hyperparameters, goal))
+    labels, row_loss = _compile(model, live.keras, hyperparameters, goal)
+    if not model.optimizer.built:  # in mixed precision: what Keras has wrapped around it
+        model.optimizer.build(model.trainable_variables)
+    return Compiled(model, live, labels, row_loss)
 
 
 def compile_stock(built: Built, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:

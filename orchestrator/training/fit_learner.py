@@ -26,6 +26,7 @@ from orchestrator.training.learner import (
 )
 from orchestrator.training.pace import Pace
 from orchestrator.training.program import EVALUATION_BATCH, arrays_of, assign_all, plain
+from orchestrator.training.rates import unwrapped
 from orchestrator.training.validation_metrics import ValidationMetrics
 
 
@@ -47,10 +48,26 @@ def why_whole(model: Any) -> str | None:
         return "what the model's own fit() does once a call is not known"
     if model.steps_per_execution != 1:
         return "several steps are one"
-    inner = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    if getattr(inner, "use_ema", False):
-        return "fit() ends with the averages of the weights in their place"
+    if averages_weights(model):
+        return "fit() ends with the averages of the weights in their place, which are taken back"
     return None
+
+
+def averages_weights(model: Any) -> bool:
+    """Return whether a model's optimizer keeps averages of its weights, which ``fit`` ends with."""
+    return bool(getattr(unwrapped(model.optimizer), "use_ema", False))
+
+
+class KeepWeights(keras.callbacks.Callback):  # type: ignore[misc]
+    """Keeps the weights as they are at an epoch's end, where ``fit`` puts their averages in their place."""
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Take them."""
+        self._weights = arrays_of(self.model.trainable_weights)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Put them back."""
+        assign_all(self.model.trainable_weights, self._weights)
 
 
 class PutBack(keras.callbacks.Callback):  # type: ignore[misc]
@@ -70,6 +87,11 @@ class FitLearner:
 
     path: Literal["compiled", "fit"] = "fit"
 
+    @property
+    def goes_on(self) -> bool:
+        """Return that a checkpoint is all that training depends on."""
+        return True
+
     def __init__(
         self,
         compiled: Compiled,
@@ -85,10 +107,23 @@ class FitLearner:
         self._pace = None if why_whole(compiled.model) else Pace()
         self._accumulated: Sequence[np.ndarray] = ()
 
+    @property
+    def reusable(self) -> bool:
+        """Return whether a further trial may have the model: nothing of it but variables changes in training."""
+        model = self.compiled.model
+        overridden = type(model).make_train_function is not keras.Model.make_train_function
+        return not (overridden or model.run_eagerly)
+
+    def close(self) -> None:
+        """Do nothing: each call of fit is over."""
+
     def train(self, epoch: Epoch, done: int = 0) -> Part:
         """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
         steps = self._pace.steps(epoch.batch_size) if self._pace else None
-        options: dict[str, Any] = {"callbacks": [PutBack(self._accumulated)]} if done else {}
+        callbacks: list[Any] = [PutBack(self._accumulated)] if done else []
+        if averages_weights(self.compiled.model):
+            callbacks.append(KeepWeights())
+        options: dict[str, Any] = {"callbacks": callbacks} if callbacks else {}
         options |= {"shuffle": False, "epochs": 1, "verbose": 0}
         began = time.perf_counter()
         part = self._fit(epoch, done, steps, options)
@@ -172,9 +207,9 @@ class FitLearner:
         averages = {id(variable) for variable in self.batch_norm.averages}
         state = [v for v in self.compiled.model.non_trainable_variables if id(v) not in averages]
         kept = zip(state, arrays_of(state), strict=True)
-        for at, batch in enumerate(self._training_batches()):
-            self.batch_norm.set_all(at / (at + 1))
-            self.compiled.model(batch, training=True)
+        with self.batch_norm.counting_calls():
+            for batch in self._training_batches():
+                self.compiled.model(batch, training=True)
         self.batch_norm.restore()
         for variable, value in kept:
             variable.assign(value)

@@ -46,6 +46,11 @@ ALWAYS_READ = frozenset(
 OF_THE_RATE = frozenset({"learning_rate", "learning_rate_decay", "decay_schedule"})
 """What makes α: training sets it in a builder's own optimizer too, where it is no schedule."""
 
+OWN_DEFAULTS: dict[str, Any] = {
+    name: DEFAULTS[name] for name in ("batch_size", "learning_rate_decay", "decay_schedule")
+}
+"""What training adds where the model's builder compiled it: everything else is the builder's."""
+
 LIVE = frozenset(
     {
         "learning_rate",
@@ -92,18 +97,31 @@ def batch_norm_momentum(steps_per_epoch: int) -> float:
 
 
 class RecordedHyperparameters(Mapping[str, Any]):
-    """A read-only mapping that remembers which names were read: they are what a model's structure depends on."""
+    """A read-only mapping that remembers which names were read: they are what a model's structure depends on.
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    It holds what the trial was given and nothing else: ``get(name, mine)`` gives ``mine`` for any other name. A value
+    that is only ``offered`` is for who asks for it by ``[name]``, without a value of one's own.
+    """
+
+    def __init__(self, values: Mapping[str, Any], offered: Mapping[str, Any] | None = None) -> None:
         self._values = dict(values)
+        self._offered = dict(offered or {})
         self._reads: dict[str, Any] = {}
 
     def __getitem__(self, name: str) -> Any:
+        if name in self._offered and name not in self._values:
+            self._reads[name] = self._offered[name]
+            return self._offered[name]
         self._reads[name] = self._values.get(name)
         return self._values[name]
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return the trial's value, or ``default`` where it was given none."""
+        self._reads.setdefault(name, self._values.get(name))
+        return self._values.get(name, default)
+
     def __contains__(self, name: object) -> bool:
-        self._reads[str(name)] = self._values.get(str(name))
+        self._reads.setdefault(str(name), self._values.get(str(name)))
         return name in self._values
 
     def __getattr__(self, name: str) -> Any:

@@ -13,7 +13,7 @@ from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull, is_full, lies_below, made, write_atomically
 from orchestrator.redaction import redacted
 from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.compiling import build_model, compile_stock
+from orchestrator.training.compiling import build_model, compile_stock, set_followed_momentum
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.trainer import Trainer
 
@@ -30,6 +30,7 @@ def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
     trainer.restore(checkpoint)
+    trainer.finalise()
     learner = trainer.learner
     before = trainer.evaluate("validation")
     learner.recalibrate()
@@ -64,12 +65,11 @@ def save_model(trainer: Trainer, path: Path) -> None:
     Raises TrialError where the user's model cannot be saved; nothing is left at ``path`` then.
     """
     reference = trainer.task.model
-    hyperparameters = dict(trainer.hyperparameters)
-    if hyperparameters.get("batch_norm_momentum") is None:
-        hyperparameters["batch_norm_momentum"] = trainer.followed_momentum()
     task = trainer.task
-    built = build_model(reference, hyperparameters, trainer.seed, task.shape, task.kind)
-    compile_stock(built, hyperparameters, trainer.goal)
+    trainer.settle()
+    built = build_model(reference, trainer.given, trainer.seed, task.shape, task.kind)
+    set_followed_momentum(built, trainer.followed_momentum())
+    compile_stock(built, trainer.hyperparameters, trainer.goal)
     assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
     if not built.model.optimizer.built:
         built.model.optimizer.build(built.model.trainable_variables)

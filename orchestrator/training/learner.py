@@ -45,10 +45,24 @@ class Within:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's."""
+    """A part of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's.
+
+    ``validation`` are those over the validation rows where they were taken along; ``ended`` says why there is no
+    further epoch to train.
+    """
 
     steps: int
     metrics: dict[str, float] | None
+    validation: dict[str, float] | None = None
+    ended: str | None = None
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What a fit is given besides the model and the data: all its epochs, and a trial's Keras callbacks."""
+
+    epochs: int
+    callbacks: tuple[Any, ...] = ()
 
 
 class Learner(Protocol):
@@ -57,6 +71,14 @@ class Learner(Protocol):
     compiled: Compiled
     batch_norm: LiveMomentum
     path: Literal["compiled", "fit"]
+
+    @property
+    def reusable(self) -> bool:
+        """Return whether a further trial of the same structure may have the program: nothing in it is this one's."""
+
+    @property
+    def goes_on(self) -> bool:
+        """Return whether a checkpoint is all that training depends on; else who was cut off has to start again."""
 
     def train(self, epoch: Epoch, done: int = 0) -> Part:
         """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
@@ -81,6 +103,9 @@ class Learner(Protocol):
 
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows."""
+
+    def close(self) -> None:
+        """Have no more to train."""
 
 
 class Tensors:

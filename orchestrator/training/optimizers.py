@@ -119,11 +119,13 @@ class LiveOptimizer:
             )
             variable.assign(value)
 
-    def clear(self) -> None:
-        """Zero the slots and the step counter."""
-        for variable in self.keras.variables:
+    def clear(self, outermost: Any) -> None:
+        """Zero the slots and the step counter; put back what Keras scales the loss by in mixed precision."""
+        for variable in outermost.variables:
             if variable is not self.keras._learning_rate:
                 variable.assign(ops.zeros_like(variable))
+        if isinstance(outermost, keras.optimizers.LossScaleOptimizer):
+            outermost.dynamic_scale.assign(outermost.initial_scale)
 
 
 def on_one_replica(optimizer: Any) -> None:
@@ -133,6 +135,9 @@ def on_one_replica(optimizer: Any) -> None:
     registry: 2 MB and more for every program that is dropped.
     """
     object.__setattr__(optimizer, "_all_reduce_sum_gradients", lambda gradients: gradients)
+    inner = getattr(optimizer, "inner_optimizer", None)
+    if inner is not None:
+        on_one_replica(inner)
 
 
 def stock_optimizer(hyperparameters: Mapping[str, Any]) -> Any:

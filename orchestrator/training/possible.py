@@ -85,11 +85,16 @@ def check_possible(name: str, value: Any) -> None:
         raise RequestError(explain(name, fault.expected, value, fault.known))
 
 
-def read_while_training(optimizer: str | None) -> frozenset[str]:
-    """Return what training itself reads under an optimizer; None is one that the model's builder made."""
+def read_while_training(optimizer: str | None, has_rate: bool = True) -> frozenset[str]:
+    """Return what training itself reads under an optimizer; None is one that the model's builder made.
+
+    ``has_rate``: whether α of that one can be set.
+    """
     of_optimizers = frozenset().union(*OPTIMIZER_READS.values())
     if optimizer is None:
-        return frozenset({"batch_size", "batch_norm_momentum", "recalibrate_batch_norm"})
+        always = {"batch_size", "batch_norm_momentum", "recalibrate_batch_norm"}
+        rate = {"learning_rate", "learning_rate_decay", "decay_schedule"}
+        return frozenset(always | rate if has_rate else always)
     return read_by_training([optimizer]) | (LIVE - of_optimizers)
 
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
 from orchestrator.training.custom_gradients import forget_custom_gradients
+from orchestrator.training.drawing import Drawing
 from orchestrator.training.step_logs import StepLogs
 from orchestrator.training.validation_metrics import ValidationMetrics
 
@@ -35,6 +36,7 @@ class Program:
         self.compiled = compiled
         self._by_name = by_name
         self.model = compiled.model
+        self.drawing = Drawing()
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         self._train_logs = StepLogs(self.model, "train_step")
         self._test_logs = StepLogs(self.model, "test_step")
@@ -45,6 +47,11 @@ class Program:
         self._recalibrate = tf.function(
             self._averages, input_signature=[rows[0], order, size], autograph=False
         )
+
+    @property
+    def reusable(self) -> bool:
+        """Return whether a further trial may have the program: its own draws from what it is given alone."""
+        return not self.drawing.seen
 
     def train(
         self, data: tuple[Any, ...], order: np.ndarray, batch_size: int, goes_on: bool = False
@@ -85,7 +92,8 @@ class Program:
             self._train_logs.note(self.model.train_step(_gathered(data, rows)))
             return at + 1
 
-        _count_to(-(-tf.size(order) // size), step)
+        with self.drawing.watched():
+            _count_to(-(-tf.size(order) // size), step, self.drawing)
         return self._train_logs.results()
 
     def _evaluation(self, data: Any) -> Any:
@@ -95,16 +103,18 @@ class Program:
             return at + 1
 
         self._by_name.reset()
-        _count_to(-(-tf.shape(tf.nest.flatten(data)[0])[0] // EVALUATION_BATCH), step)
+        steps = -(-tf.shape(tf.nest.flatten(data)[0])[0] // EVALUATION_BATCH)
+        with self.drawing.watched():
+            _count_to(steps, step, self.drawing)
         return self._by_name.beside(self._test_logs.results())
 
     def _averages(self, x: Any, order: Any, size: Any) -> None:
         def step(at: Any) -> Any:
-            self.batch_norm.set_all(tf.cast(at, tf.float32) / tf.cast(at + 1, tf.float32))
             self.model(_gathered(x, order[at * size : (at + 1) * size]), training=True)
             return at + 1
 
-        _count_to(tf.maximum(1, tf.size(order) // size), step)
+        with self.batch_norm.counting_calls():
+            _count_to(tf.maximum(1, tf.size(order) // size), step, self.drawing)
 
 
 def rows_of(data: Any, rows: slice) -> Any:
@@ -116,10 +126,12 @@ def _gathered(data: Any, rows: Any) -> Any:
     return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), data)
 
 
-def _count_to(steps: Any, body: Any) -> None:
+def _count_to(steps: Any, body: Any, drawing: Drawing) -> None:
     def once(at: Any) -> Any:
         after = body(at)
-        forget_custom_gradients(tf.compat.v1.get_default_graph())
+        graph = tf.compat.v1.get_default_graph()
+        drawing.look_for_it_in(graph)
+        forget_custom_gradients(graph)
         return (after,)
 
     tf.while_loop(lambda at: at < steps, once, [tf.constant(0)], parallel_iterations=1)
@@ -145,3 +157,8 @@ def assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
     """Give each variable its value. Raises ValueError where the shapes do not match one to one."""
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
+
+
+def fits(variables: Sequence[Any], values: Sequence[Any]) -> bool:
+    """Return whether ``assign_all`` could do it: a fit of the user's own may have replaced the optimizer."""
+    return [tuple(variable.shape) for variable in variables] == [np.shape(v) for v in values]

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.training.compiling import Built, compile_live, structure_of
 from orchestrator.training.heads import goal_of
 from orchestrator.training.hyperparameters import structure_key
-from orchestrator.training.learner import Learner, Tensors
+from orchestrator.training.learner import Fitting, Learner, Tensors
 from orchestrator.training.learners import make_learner
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import LearningGoal, TrainingTask
@@ -39,15 +39,21 @@ class Programs:
         self._slots: OrderedDict[str, Slot] = OrderedDict()
         self.traced = 0
 
-    def of(self, built: Built, hyperparameters: Mapping[str, Any]) -> Slot:
+    def of(self, built: Built, hyperparameters: Mapping[str, Any], fitting: Fitting) -> Slot:
         """Return a program in the state of a model fresh from its builder: a warm one, or a new one."""
         key = structure_key(structure_of(built, dict(hyperparameters)))
-        return self._reused(key, built) or self._new(key, built, hyperparameters)
+        if fitting.callbacks or built.constants is None:
+            return self._new(built, hyperparameters, fitting)
+        found = self._reused(key, built)
+        if found is None:
+            found = self._new(built, hyperparameters, fitting)
+            self._keep(key, found)
+        return found
 
     def _reused(self, key: str, built: Built) -> Slot | None:
         """Put a fresh model's state into the warm program of its structure, if there is one."""
         slot = self._slots.get(key)
-        if slot is None:
+        if slot is None or not slot.learner.reusable:
             return None
         compiled = slot.learner.compiled
         target, source = compiled.model.variables, built.model.variables
@@ -55,7 +61,7 @@ class Programs:
             return None
         assign_all(target, arrays_of(source))
         if compiled.optimizer is not None:
-            compiled.optimizer.clear()
+            compiled.optimizer.clear(compiled.model.optimizer)
         else:
             fresh = built.model.optimizer
             if not fresh.built:
@@ -64,14 +70,17 @@ class Programs:
         self._slots.move_to_end(key)
         return slot
 
-    def _new(self, key: str, built: Built, hyperparameters: Mapping[str, Any]) -> Slot:
+    def _new(self, built: Built, hyperparameters: Mapping[str, Any], fitting: Fitting) -> Slot:
         goal = goal_of(built.model, self._task, self._tensors.sample())
         compiled = compile_live(built, hyperparameters, goal)
         by_name = validation_metrics(self._task, compiled.model, goal)
-        made = make_learner(compiled, self._tensors, built.asked_momentum, by_name)
-        slot = Slot(*made, goal)
+        made = make_learner(compiled, self._tensors, built.asked_momentum, by_name, fitting)
         self.traced += 1
+        return Slot(*made, goal)
+
+    def _keep(self, key: str, slot: Slot) -> None:
+        """Keep a program for further trials."""
+        self._slots.pop(key, None)
         self._slots[key] = slot
         while len(self._slots) > self._kept:
             self._slots.popitem(last=False)
-        return slot

@@ -11,16 +11,14 @@ from orchestrator.training.trainer import Trainer
 def losses_at(trainer: Trainer, rates: Sequence[float]) -> list[float]:
     """Return the training loss of one batch after another, each at its learning rate.
 
-    The model is trained by it: take a checkpoint before and resume from it after. Empty where the user's model
-    has an optimizer of its own.
+    The model is trained by it: take a checkpoint before and resume from it after. Empty where α cannot be set.
     """
-    compiled = trainer.learner.compiled
-    if compiled.optimizer is None:
+    if trainer.why_no_rate:
         return []
     trainer.put_in_force()
     batches = trainer.learner.batches(trainer.seed, batch_size_of(trainer.hyperparameters))
     losses = []
     for rate, batch in zip(rates, batches, strict=False):
-        compiled.optimizer.keras.learning_rate.assign(rate)
+        trainer.set_rate(rate)
         losses.append(trainer.learner.train_on(batch))
     return losses

@@ -56,6 +56,8 @@ def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
     row = None
     while row is None:
         row = train_part(trainer, trial, metric)
+        if trainer.ended:
+            raise TrialError(f"epoch {trainer.epoch + 1}: none was trained, since {trainer.ended}.")
     return row
 
 

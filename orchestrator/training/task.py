@@ -71,6 +71,7 @@ class TrainingTask:
     recalibrate_every_validation: bool = False
     task: Task | None = None
     metrics: tuple[str, ...] = ()
+    callbacks: CallableReference | None = None
 
     @property
     def shape(self) -> tuple[Any, int]:

@@ -9,6 +9,8 @@ from dataclasses import asdict
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
+from orchestrator.errors import RequestError, TrialError
+from orchestrator.training.callbacks import make_callbacks
 from orchestrator.training.carrying import carried_state, check_same_weights, keras_optimizer
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model
@@ -21,10 +23,11 @@ from orchestrator.training.generators import (
 from orchestrator.training.hyperparameters import (
     DEFAULTS,
     LIVE,
+    OWN_DEFAULTS,
     batch_norm_momentum,
     batch_size_of,
 )
-from orchestrator.training.learner import Epoch, Learner, SplitName, Tensors, Within
+from orchestrator.training.learner import Epoch, Fitting, Learner, SplitName, Tensors, Within
 from orchestrator.training.optimizers import decays_weights
 from orchestrator.training.possible import (
     COMPANION,
@@ -32,9 +35,11 @@ from orchestrator.training.possible import (
     check_read,
     read_while_training,
 )
-from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.program import arrays_of, assign_all, fits
 from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
+from orchestrator.training.rates import RATE_NAMES, Rate, rate_of, rate_variable
 from orchestrator.training.reported import canonical_names
+from orchestrator.training.settings import settings_without_trials
 from orchestrator.training.task import LearningGoal, TrainingTask
 
 
@@ -47,7 +52,10 @@ class Trainer:
         self._programs = Programs(task, self._tensors, programs_kept)
         self._slot: Slot | None = None
         self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
+        self.given: dict[str, Any] = {}
         self.hyperparameters: dict[str, Any] = {}
+        self._rate = Rate()
+        self.ended: str | None = None
         self.seed = 0
         self.epoch = 0
         self.within = Within()
@@ -55,12 +63,12 @@ class Trainer:
 
     def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
         """Set up a trial from its seed: a fresh model's variables in a warm program, or a new program."""
-        self.hyperparameters = {**DEFAULTS, **hyperparameters}
+        self.given = dict(hyperparameters)
         self.seed = seed
         self.epoch = 0
         self.within = Within()
-        self._slot = None
-        self._take(self._build(self.hyperparameters))
+        self.leave()
+        self._take(self._build(self.given))
 
     def change(self, changes: Mapping[str, Any]) -> Literal["live", "rebuilt"]:
         """Put new values in force on the model as it stands, its weights kept.
@@ -68,16 +76,22 @@ class Trainer:
         "live": set in variables, nothing is compiled. "rebuilt": the model was built anew around its weights,
         optimizer slots and averages. Raises as ``check_change`` does; the model is then as it was.
         """
-        wanted = {**self.hyperparameters, **changes}
         built = self.check_change(changes)
+        self.given = {**self.given, **changes}
         if built is None:
-            self.hyperparameters = wanted
+            self.hyperparameters = {**self.hyperparameters, **changes}
             self._set_momentum()
+            if changes.keys() & RATE_NAMES:
+                self._rate.changed()
             return "live"
-        state = carried_state(self.learner.compiled)
-        self.hyperparameters = wanted
+        state, rate = carried_state(self.learner.compiled), self._rate
+        self.learner.close()
+        variable = rate_variable(self._optimizer)
+        there = None if variable is None else rate_of(variable)
         self._take(built)
         state.put_into(self.learner.compiled)
+        if "learning_rate" not in changes:
+            self._rate.go_on_from(rate, there, self._optimizer)
         return "rebuilt"
 
     def check_change(self, changes: Mapping[str, Any]) -> Built | None:
@@ -90,13 +104,22 @@ class Trainer:
         for name, value in changes.items():
             check_possible(name, value)
         before = self.learner.compiled
-        trained = read_while_training(wanted["optimizer"] if before.optimizer else None)
+        trained = read_while_training(
+            wanted["optimizer"] if before.optimizer else None, self.why_no_rate is None
+        )
         names = {name.removeprefix(COMPANION) for name in changes} | changes.keys() & self._reads
-        switches = decays_weights(wanted) != decays_weights(self.hyperparameters)
+        if self.why_no_rate and names & RATE_NAMES - self._reads:
+            expected = "expected a model whose learning rate can be set"
+            raise RequestError(
+                f"learning_rate: {expected}. Received: one of which {self.why_no_rate}."
+            )
+        switches = before.optimizer is not None and (
+            decays_weights(wanted) != decays_weights(self.hyperparameters)
+        )
         if names <= LIVE & trained and not names & self._reads and not switches:
             return None
         with kept_generator_state():
-            built = self._build(wanted)
+            built = self._build({**self.given, **changes})
         check_read(changes, trained | built.reads.keys())
         check_same_weights(before.model, built.model, changes)
         return built
@@ -107,9 +130,31 @@ class Trainer:
         self.begin(about["hyperparameters"], int(about["seed"]))
         self.restore(checkpoint)
 
+    def settle(self) -> None:
+        """Have the process's settings as they are without any trial, whatever an earlier one's code has set."""
+        settings_without_trials(None).put_back()
+        if self.task.model.kind == "module":
+            self.task.model.load()  # what it sets when it is imported is set for all trials
+            settings_without_trials(self.task.model.place).put_back()
+
+    def take_up(self, checkpoint: Checkpoint) -> bool:
+        """Go on from a checkpoint where it is all that training depends on; else start again from the seed.
+
+        Returns whether it goes on. A fit of the user's own, or a callback, may have a memory that no checkpoint holds.
+        """
+        about = checkpoint.about
+        self.begin(about["hyperparameters"], int(about["seed"]))
+        if self.learner.goes_on:
+            self.restore(checkpoint)
+        return self.learner.goes_on
+
     def leave(self) -> None:
         """Have no trial in training until the next one begins; programs stay warm."""
+        if self._slot is not None:
+            self._slot.learner.close()
+            settings_without_trials(None).put_back()
         self._slot = None
+        self.ended = None
 
     @property
     def traced(self) -> int:
@@ -161,10 +206,15 @@ class Trainer:
         return self.task.dataset.validation.rows
 
     def train_epoch(self) -> dict[str, float]:
-        """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate."""
+        """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate.
+
+        Raises TrialError where the model's own fit, or a callback, has ended it before.
+        """
         metrics = None
         while metrics is None:
             metrics = self.train_part()
+            if self.ended:
+                raise TrialError(f"epoch {self.epoch + 1}: none was trained, since {self.ended}.")
         return metrics
 
     def train_part(self) -> dict[str, float] | None:
@@ -175,7 +225,8 @@ class Trainer:
             self.put_in_force()
         epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
         part = self.learner.train(epoch, self.within.steps)
-        metrics = None if part.metrics is None else self._finished(part.metrics)
+        self.ended = part.ended
+        metrics = None if part.metrics is None else self._finished(part.metrics, part.validation)
         steps = part.steps if metrics is None else 0
         self.within = Within(steps, self.within.seconds + time.perf_counter() - began)
         return metrics
@@ -192,12 +243,16 @@ class Trainer:
         names = self._names[model]
         return {names.get(name, name): value for name, value in metrics.items()}
 
-    def _finished(self, metrics: dict[str, float]) -> dict[str, float]:
-        """Validate after an epoch's last step; return all its metrics."""
+    def _finished(
+        self, metrics: dict[str, float], validation: dict[str, float] | None
+    ) -> dict[str, float]:
+        """Validate after an epoch's last step, unless that was done; return all its metrics."""
         if self._recalibrates():
             self.learner.recalibrate()
-        validation = self.evaluate("validation")
-        rate = self._learning_rate()
+            validation = None
+        if validation is None:
+            validation = self.evaluate("validation")
+        rate = self._rate.shown(self._planned_rate(), self._optimizer)
         self.epoch += 1
         metrics = self._named(metrics)
         metrics |= {f"val_{name}": value for name, value in validation.items()}
@@ -213,7 +268,9 @@ class Trainer:
             {
                 "epoch": self.epoch,
                 "seed": self.seed,
-                "hyperparameters": self.hyperparameters,
+                "hyperparameters": self.given,
+                "in_force": self.hyperparameters,
+                "rate_in_force": self._rate.in_force,
                 "generator": generator_state(),
                 **within,
                 **about,
@@ -229,20 +286,37 @@ class Trainer:
             self.put_in_force()
             self.learner.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)
-        assign_all(keras_optimizer(compiled).variables, checkpoint.optimizer)
+        slots = keras_optimizer(compiled).variables
+        if self.learner.goes_on or fits(slots, checkpoint.optimizer):
+            assign_all(slots, checkpoint.optimizer)
         self.seed = int(checkpoint.about["seed"])
         self.epoch = int(checkpoint.about["epoch"])
+        self._rate.in_force = checkpoint.about.get("rate_in_force")
         set_generator_state(checkpoint.about["generator"])
+
+    def finalise(self) -> None:
+        """Do to the weights what ``fit`` does once at its end: an optimizer's averages of them take their place."""
+        optimizer = self._optimizer
+        type(optimizer).finalize_variable_values(
+            optimizer, self.learner.compiled.model.trainable_weights
+        )
 
     def _take(self, built: Built) -> None:
         """Train in the program of a freshly built model from now on."""
-        self._slot = self._programs.of(built, self.hyperparameters)
+        defaults = OWN_DEFAULTS if built.compiled_by_user else DEFAULTS
+        self.hyperparameters = {**defaults, **self.given}
         self._reads = frozenset(built.reads)
+        self._rate = Rate.of(built, self.given)
+        if self._rate.own is not None:
+            self.hyperparameters.setdefault("learning_rate", self._rate.own)
+        fitting = Fitting(self.task.epochs, make_callbacks(self.task, self.given))
+        self._slot = self._programs.of(built, self.hyperparameters, fitting)
         self._set_momentum()
 
-    def _build(self, hyperparameters: Mapping[str, Any]) -> Built:
+    def _build(self, given: Mapping[str, Any]) -> Built:
+        self.settle()
         task = self.task
-        return build_model(task.model, hyperparameters, self.seed, task.shape, task.kind)
+        return build_model(task.model, given, self.seed, task.shape, task.kind)
 
     def _recalibrates(self) -> bool:
         asked = self.hyperparameters.get("recalibrate_batch_norm")
@@ -252,16 +326,35 @@ class Trainer:
 
     def put_in_force(self) -> None:
         """Set the epoch's learning rate and the other live hyperparameters."""
-        optimizer, rate = self.learner.compiled.optimizer, self._learning_rate()
+        self._rate.put_in_force(self._planned_rate(), self._optimizer)
+        optimizer = self.learner.compiled.optimizer
         if optimizer is not None:
-            optimizer.keras.learning_rate.assign(rate)
             optimizer.set(self.hyperparameters)
 
-    def _learning_rate(self) -> float | None:
-        """Return the epoch's learning rate, None where the user's model has its own."""
-        if self.learner.compiled.optimizer is None:
+    @property
+    def _optimizer(self) -> Any:
+        return keras_optimizer(self.learner.compiled)
+
+    @property
+    def why_no_rate(self) -> str | None:
+        """Return why the model's learning rate cannot be set without building the model anew, None where it can."""
+        return self._rate.why_none
+
+    @property
+    def why_rate_is_fixed(self) -> str | None:
+        """Return why no change of ``learning_rate`` would do anything, None where it would."""
+        return None if "learning_rate" in self._reads else self._rate.why_none
+
+    def set_rate(self, rate: float) -> None:
+        """Train at ``rate`` until the epoch's own is put in force again. Raises RuntimeError where none can be set."""
+        self._rate.put_in_force(rate, self._optimizer)
+
+    def _planned_rate(self) -> float | None:
+        """Return the epoch's learning rate, None where it cannot be set."""
+        if self.why_no_rate:
             return None
-        return learning_rate_at(self.hyperparameters, self.epoch, self.task.epochs)
+        start = {**self.hyperparameters, "learning_rate": self._rate.start(self.hyperparameters)}
+        return learning_rate_at(start, self.epoch, self.task.epochs)
 
     def _set_momentum(self) -> None:
         asked = self.hyperparameters.get("batch_norm_momentum")

@@ -41,11 +41,10 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
     hyperparameters, seed = asked
     from orchestrator.catalog import UsersCode
     from orchestrator.training.compiling import build_model, reads_of
-    from orchestrator.training.hyperparameters import DEFAULTS
 
     reference = setup.reference
     try:
-        built = build_model(reference, {**DEFAULTS, **hyperparameters}, seed, setup.shape)
+        built = build_model(reference, hyperparameters, seed, setup.shape)
         if setup.look is not None and not looked:
             with UsersCode(f"model {reference.text}", str(reference.file)):
                 looked.append(setup.look(built, setup.rows))

@@ -79,7 +79,8 @@ class TrialSession:
         if checkpoint is None:
             self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
             return
-        self._trainer.resume(checkpoint)
+        if not self._trainer.take_up(checkpoint):
+            return
         self._best = Score.from_plain(checkpoint.about["best"])
         progress.rows.extend(checkpoint.about["rows"])
 
@@ -98,8 +99,10 @@ class TrialSession:
     def _comes_to_report(self, progress: Progress) -> bool:
         """Train a part of an epoch; return whether it ended one after which the driver decides."""
         row = train_part(self._trainer, self._spec.trial, self._goal.metric)
+        if self._trainer.ended:
+            progress.done = True
         if row is None:
-            return False
+            return progress.done
         self._take_in(row, progress)
         return self._reports_after(row, progress)
 

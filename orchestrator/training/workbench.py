@@ -93,7 +93,7 @@ class KerasWorkbench:
         return {
             "parameters": trainer.parameters,
             "path": trainer.learner.path,
-            "path_reason": trainer.path_reason,
+            "path_reason": "; ".join(filter(None, (trainer.path_reason, trainer.ended))) or None,
         }
 
     def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:

@@ -137,3 +137,36 @@ def test_streams_without_a_test_split_have_no_test_score(mlp, judged, data):
     verdict = judged(Trainer(task), HP)
     assert verdict["test"] is None
     assert verdict["validation"]["accuracy"] > 0.3
+
+
+@pytest.mark.parametrize("wrapped", ["{}", "keras.optimizers.LossScaleOptimizer({})"])
+def test_averages_of_weights_are_put_in_place_for_the_examination_as_at_the_end_of_fit(
+    net, judged, data, tmp_path, wrapped
+):
+    import keras
+
+    optimizer = wrapped.format("keras.optimizers.Adam(0.05, use_ema=True, ema_momentum=0.9)")
+    task = net(f"""
+        def build(hp, input_shape, num_classes):
+            head = layers.Dense(num_classes, activation="softmax")
+            model = keras.Sequential([keras.Input(input_shape), head])
+            model.compile({optimizer}, "sparse_categorical_crossentropy", metrics=["accuracy"])
+            return model
+    """)
+    verdict = judged(Trainer(task), {"batch_size": 32})
+
+    class Rows(keras.utils.PyDataset):
+        def __len__(self):
+            return 10
+
+        def __getitem__(self, at):
+            rows = np.random.default_rng([1, at // 5]).permutation(150)[at % 5 * 32 :][:32]
+            return data.train.x[rows], data.train.y[rows]
+
+    keras.utils.set_random_seed(1)
+    model = task.model.load()({}, (6,), 3)
+    model.fit(Rows(), shuffle=False, verbose=0)
+    plain = model.evaluate(data.test.x, data.test.y, verbose=0, return_dict=True)
+    assert verdict["test"] == pytest.approx(plain, rel=1e-4)
+    saved = load_model(tmp_path / "best/model.keras")
+    np.testing.assert_allclose(saved.get_weights()[0], model.get_weights()[0], rtol=1e-3, atol=1e-5)

@@ -217,3 +217,29 @@ def test_training_goes_on_after_recalibration_with_the_momentum_it_had(mlp, trai
     before = float(norm.momentum)
     trainer.learner.recalibrate()
     assert float(norm.momentum) == before
+
+
+@pytest.mark.parametrize("kind", ["keras.Model", "ByFit"])
+def test_a_layer_that_is_called_twice_a_step_averages_over_its_calls(net, data, kind):
+    trainer = Trainer(
+        net(f"""
+        class ByFit(keras.Model):
+            def make_train_function(self, force=False):
+                return super().make_train_function(force)
+
+        def build(hp, input_shape, num_classes):
+            x = keras.Input(input_shape)
+            norm = layers.BatchNormalization()
+            z = layers.Concatenate()([norm(x), norm(3 * x + 1)])
+            return {kind}(x, layers.Dense(num_classes, activation="softmax")(z))
+    """)
+    )
+    trainer.begin({"learning_rate": 0.1}, 1)
+    trainer.learner.recalibrate()
+    [norm] = [at for at in trainer.learner.compiled.model.layers if "batch" in at.name]
+    x = data.train.x
+    np.testing.assert_allclose(
+        norm.moving_mean, (x.mean(0) + (3 * x + 1).mean(0)) / 2, rtol=1e-4, atol=1e-5
+    )
+    variance = (x.var(0) + (3 * x + 1).var(0)) / 2
+    np.testing.assert_allclose(norm.moving_variance, variance, rtol=1e-4)

@@ -111,11 +111,11 @@ def test_an_overridden_fit_trains_by_fit_and_says_so(trained):
     assert curve[0]["learning_rate"] == 0.1
 
 
-def test_a_fit_that_returns_no_history_is_a_clear_error(trained):
+def test_a_fit_that_calls_no_callbacks_and_returns_no_history_is_a_clear_error(trained):
     with pytest.raises(TrialError, match=r"^fit\(\): expected Keras.s History"):
         trained("""
         class Own(keras.Model):
-            def fit(self, *arguments, **options):
+            def fit(self, *arguments, callbacks=None, **options):
                 super().fit(*arguments, **options)
 
         def build(hp, input_shape, num_classes):

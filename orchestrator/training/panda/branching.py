@@ -36,7 +36,7 @@ def branch_off(panda: PandaSession, request: Request) -> None:
             **_inherited(panda, fork, changes),
         }
     )
-    in_force = fork.about["hyperparameters"]
+    in_force = fork.about["in_force"]
     panda.note(
         "applied",
         request=request.id,

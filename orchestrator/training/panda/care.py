@@ -26,8 +26,24 @@ class Care:
 
     @property
     def acts(self) -> bool:
-        """Return whether the sitter may act."""
-        return self._panda.nursery.sitter.mode == "act"
+        """Return whether the sitter may act: what it does is done with the learning rate."""
+        fixed = self._panda.trainer.why_rate_is_fixed
+        return self._panda.nursery.sitter.mode == "act" and fixed is None
+
+    def tell_what_cannot_be_done(self) -> None:
+        """Say once that the model's learning rate is its builder's own affair, where the panda relies on it."""
+        panda = self._panda
+        fixed = panda.trainer.why_rate_is_fixed
+        nursery = panda.nursery
+        if fixed is None or not (nursery.sitter.mode == "act" or nursery.learning_rate_test):
+            return
+        panda.note(
+            "advice",
+            rule="learning_rate",
+            suggests=f"the sitter only advises, and no learning rate is tried: {fixed}",
+            changes={},
+            evidence={},
+        )
 
     def test_learning_rate(self) -> None:
         """Find a starting α by a range test; the model is put back exactly as it was."""

@@ -19,6 +19,7 @@ from orchestrator.training.panda.care import Care
 from orchestrator.training.panda.days import DayCheckpoints
 from orchestrator.training.panda.memory import Memory
 from orchestrator.training.progress import Progress
+from orchestrator.training.rates import check_rate_is_read
 from orchestrator.training.session import Goal, checkpoint_file, finite, is_time, train_part
 from orchestrator.training.trainer import Trainer
 
@@ -38,9 +39,7 @@ class PandaSession:
         self.goal = goal
         self.memory = Memory()
         self.days = DayCheckpoints(goal.checkpoints / birth.trial, nursery.keep_days)
-        self.sitter = Sitter(
-            nursery.sitter, goal.metric, goal.mode, trainer.validation_rows, nursery.epochs
-        )
+        self.sitter = self._sitter()
         self.paused = False
         self.ending: Ending | None = None
         self.progress = Progress()
@@ -168,11 +167,14 @@ class PandaSession:
             inherit(self, load_checkpoint(self.birth.checkpoint))
         else:
             self.trainer.begin(self.birth.hyperparameters, self.birth.seed)
+            check_rate_is_read(self.trainer)
         if self.birth.changes:
             self.trainer.change(self.birth.changes)
             self.sitter.changed(self.birth.changes)
         care = Care(self)
+        self._let_sitter_know()
         if not self.birth.branch:
+            care.tell_what_cannot_be_done()
             care.show_day_0()
         self.days.save(self.memory.day, self.checkpoint())
         care.test_learning_rate()
@@ -181,6 +183,7 @@ class PandaSession:
         """Go on after a kill; what the last report held is told again, in case it was never heard."""
         about = checkpoint.about
         self.trainer.resume(checkpoint)
+        self._let_sitter_know()
         self.memory = Memory.from_plain(about["panda"])
         self.sitter.remember(self.memory.sitter)
         self._best = Score.from_plain(about["best"])
@@ -190,6 +193,21 @@ class PandaSession:
         self.progress.rows.extend(about["rows"])
         self.progress.journal.extend(about["journal"])
         self.progress.branches.extend(about["branches"])
+
+    def _let_sitter_know(self) -> None:
+        """Have a sitter that may act only advise where the model's learning rate cannot be set."""
+        if self.trainer.why_rate_is_fixed is not None:
+            memory = self.sitter.memory
+            self.sitter = self._sitter(only_advises=True)
+            self.sitter.remember(memory)
+
+    def _sitter(self, only_advises: bool = False) -> Sitter:
+        nursery, goal = self.nursery, self.goal
+        options = nursery.sitter
+        if only_advises and options.mode == "act":
+            options = options.model_copy(update={"mode": "advise"})
+        rows = self.trainer.validation_rows
+        return Sitter(options, goal.metric, goal.mode, rows, nursery.epochs)
 
     def end_of_day(self) -> int:
         """Keep the day that just ended, and the best state by then; return the bytes of the former."""
@@ -211,6 +229,9 @@ class PandaSession:
 
     def _part(self) -> None:
         row = train_part(self.trainer, self.trial, self.goal.metric)
+        if self.trainer.ended:
+            self.ending = "stopped"
+            self.note("verdict", text=self.trainer.ended)
         if row is not None:
             self.live_through(row)
 
