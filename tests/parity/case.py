@@ -19,11 +19,11 @@ class Case:
 
     ``head``: what an uncompiled model is compiled for by plain Keras: classification, logits, binary, binary_logits,
     multilabel, regression or raw_regression; None where the builder compiles. ``other``: what gives another structure.
-    ``more``: further keys of the experiment file. ``before``: what a warm worker trains before it: same, other,
-    diverged or cut. ``cut``: after how many epochs and steps it is resumed. ``or_refuses``: what a refusal, as good as
-    equality, has in it. ``unseen``: ways in which it cannot be compared, and why. ``texts``: the two files' text, where
-    they are not among the users' here. ``folder``: one of ``reported/`` to copy instead, and ``experiment`` the file in
-    it.
+    ``more``: further keys of the experiment file. ``callbacks``: the function of its callbacks. ``before``: what a warm
+    worker trains before it: same, other, diverged or cut. ``cut``: after how many epochs and steps it is resumed.
+    ``or_refuses``: what a refusal, as good as equality, has in it. ``unseen``: ways in which it cannot be compared, and
+    why. ``texts``: the two files' text, where they are not among the users' here. ``folder``: one of ``reported/`` to
+    copy instead, and ``experiment`` the file in it.
     """
 
     model: str
@@ -41,6 +41,7 @@ class Case:
     rtol: float = 1e-4
     atol: float = 1e-5
     or_refuses: str = ""
+    callbacks: str = ""
     unseen: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -170,6 +170,7 @@ EXAM: dict[str, Case] = {
     "own loop": _fit("own_loop"),
     "averaged by fit": _fit("averaged"),
     "swapped averages": _fit("swapped"),
+    "callbacks": _fit("plain", callbacks="net.py:callbacks", more={"callbacks": "./net.py:callbacks"}),
     # shared objects
     "harmless sharing": _case("shared.py:harmless", "classes"),
     "shared optimizer": _case("shared.py:optimizer", "classes", or_refuses="OPTIMIZER"),

@@ -83,8 +83,9 @@ class Ours:
         return self.finish(trainer, [])
 
     def finish(self, trainer: Trainer, curve: list[dict[str, float]]) -> Trained:
-        """Train to the last epoch."""
+        """Train to the last epoch; then as the winner's weights are made before they are examined and saved."""
         more = [trainer.train_epoch() for _ in range(self.trial.epochs - len(curve))]
+        trainer.finalise()
         said = predictions(trainer.learner.compiled.model, self.validation)
         return Trained([*curve, *more], said)
 
@@ -109,12 +110,17 @@ class Ours:
             while len(curve) < min(epochs, self.trial.epochs - 1):
                 curve.append(trainer.train_epoch())
             more = [trainer.train_part() for _ in range(steps) if len(curve) < self.trial.epochs]
+        if not trainer.learner.goes_on:
+            return []  # a trial whose callbacks may have a memory starts again from its seed
         save_checkpoint(file, trainer.checkpoint({"trial": "00000"}))
         return [*curve, *(row for row in more if row is not None)]
 
     def resume(self, trainer: Trainer, file: Path) -> None:
-        """Go on from a kept state, in a new process's trainer."""
-        trainer.resume(load_checkpoint(file))
+        """Go on from a kept state, in a new process's trainer; from the seed where there is none."""
+        if file.exists():
+            trainer.resume(load_checkpoint(file))
+        else:
+            trainer.begin(self.trial.hp, self.trial.seed)
 
     def saved(self, trainer: Trainer, place: Path, x: Any) -> Any:
         """Save the model as a winner is saved; return what the file, loaded again, gives for a user's own rows."""

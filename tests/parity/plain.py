@@ -76,6 +76,7 @@ def train(case: Case, place: Path, trial: Trial, rows: Rows, outputs: int) -> Tr
     keras.config.set_dtype_policy("float32")
     _seed(trial.seed)
     model = load(place / case.files[0], case.model)(dict(trial.hp), rows.shape, outputs)
+    given = load(place / case.files[0], case.callbacks)(dict(trial.hp)) if case.callbacks else []
     parts = [rows.of("train"), rows.of("validation")]
     mean, std = 0.0, 1.0
     if case.head is not None:
@@ -88,7 +89,7 @@ def train(case: Case, place: Path, trial: Trial, rows: Rows, outputs: int) -> Tr
     history = model.fit(
         batches,
         epochs=trial.epochs,
-        callbacks=[batches.follow()],
+        callbacks=[batches.follow(), *given],
         validation_data=validation,
         validation_batch_size=EVALUATION_BATCH,
         shuffle=False,

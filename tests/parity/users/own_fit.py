@@ -124,3 +124,16 @@ def swapped(hp, input_shape, num_classes):
     rule = keras.optimizers.Adam(0.02, use_ema=True, ema_momentum=0.8)
     model.compile(rule, "sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
+
+
+def plain(hp, input_shape, num_classes):
+    return _build(keras.Model, hp, input_shape, num_classes)
+
+
+def callbacks(hp):
+    """What an experiment names as its callbacks: made anew for each trial."""
+    return [
+        Counter(),
+        keras.callbacks.LearningRateScheduler(lambda epoch, rate: rate * 0.5),
+        keras.callbacks.TerminateOnNaN(),
+    ]

@@ -75,7 +75,7 @@ class Variational(keras.Model):
         hidden = self.hidden(x)
         return self.decoder(self.sampling([self.mean(hidden), self.log_var(hidden)]))
 
-    def _losses(self, x):
+    def _both(self, x):
         hidden = self.hidden(x)
         mean, log_var = self.mean(hidden), self.log_var(hidden)
         restored = self.decoder(self.sampling([mean, log_var]))
@@ -85,7 +85,7 @@ class Variational(keras.Model):
     def train_step(self, data):
         x, _ = data
         with tf.GradientTape() as tape:
-            total, kl = self._losses(x)
+            total, kl = self._both(x)
         weights = self.trainable_weights
         self.optimizer.apply(tape.gradient(total, weights), weights)
         self.total_tracker.update_state(total)
@@ -93,7 +93,7 @@ class Variational(keras.Model):
         return {"total": self.total_tracker.result(), "kl": self.kl_tracker.result()}
 
     def test_step(self, data):
-        total, kl = self._losses(data[0])
+        total, kl = self._both(data[0])
         self.total_tracker.update_state(total)
         self.kl_tracker.update_state(kl)
         return {"total": self.total_tracker.result(), "kl": self.kl_tracker.result()}
@@ -178,8 +178,8 @@ def adversarial(hp, input_shape, num_classes):
 class Contrast(keras.Model):
     """A metric of its own in the model, told of each batch by the step."""
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, inputs, outputs, name=None, **kwargs):
+        super().__init__(inputs, outputs, name=name, **kwargs)
         self.margin = keras.metrics.Mean(name="margin")
 
     def train_step(self, data):
