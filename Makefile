@@ -14,7 +14,7 @@ BENCHABLE := .venv/.installed-bench
 FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test format lint types contracts pytest properties fuzz bench bench-panda \
+.PHONY: help install run test format lint types contracts pytest properties fuzz parity bench bench-panda \
   bench-hosts bench-trials chaos integration-kubernetes lock clean
 
 help:  ## this list
@@ -48,6 +48,9 @@ properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experime
 fuzz: $(FUZZABLE)  ## the record reader and the space parser under a coverage-guided fuzzer; SECONDS=300 each
 	$(BIN)/python -m tests.fuzz records $(or $(SECONDS),300)
 	$(BIN)/python -m tests.fuzz spaces $(or $(SECONDS),300)
+
+parity: $(TESTABLE)  ## 1,000 random models by plain Keras and by us; ARGS='200 --seed 1', ARGS='exam sequential lstm'
+	$(BIN)/python -m tests.parity $(ARGS)
 
 bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the same work; ARGS=--quick
 	$(BIN)/python benchmarks/run.py $(ARGS)

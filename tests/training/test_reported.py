@@ -63,7 +63,7 @@ def as_keras_reports(model, y):
         [keras.metrics.MeanAbsoluteError(name="mine"), keras.losses.cosine_similarity],
         [keras.metrics.F1Score(threshold=0.5, average=None), keras.metrics.Precision(name="p")],
     ],
-    ids=str,
+    ids=["none", "accuracy", "names", "one name twice", "a function", "figures a class"],
 )
 def test_the_names_are_those_of_fit(metrics):
     found = reported(one_output(metrics=metrics), (ROWS, FLAGS[:, None]))

@@ -1,0 +1,33 @@
+"""What is not equal to plain Keras yet, by the case's name, and why: a line goes when its fault is mended."""
+
+from __future__ import annotations
+
+FAILS: dict[str, str] = {
+    "logits": "the saved file gives logits, not probabilities",
+    "one logit": "the saved file gives logits, not probabilities",
+    "logits-head": "the saved file gives logits, not probabilities",
+    "multilabel": "rows of 0 and 1 are viewed as one class a row",
+    "quantity": "the saved file names a metric that is known here alone",
+    "quantity in a column": "the saved file names a metric that is known here alone",
+    "quantity above 0": "the saved file names a metric that is known here alone",
+    "averaging": "the averages of the weights are not put in their place at the end",
+    "overwriting": "the averages of the weights are not put in their place at the end",
+}
+
+SLOW = frozenset(
+    {
+        "waits for data", "subclassed without config", "nested", "penalties", "lambda", "true or false",
+        "uneven columns", "float classes", "one sigmoid", "one sigmoid, booleans", "quantity in a column",
+        "by names", "soft labels", "quantile", "sigmoid weighted", "binary logits",
+        "regression on whole numbers", "two quantities", "outputs in a list", "eager", "xla",
+        "adagrad", "adadelta", "adamax", "ftrl", "adafactor", "lamb", "muon", "nesterov", "centered",
+        "amsgrad", "clipnorm", "decoupled", "overwriting", "exponential", "pieces", "restarts",
+        "separable", "volume", "classes of points", "restoring", "half frozen",
+        "masked words", "tagging", "lstm", "gru with masking", "own cell", "stacked cells",
+        "convolution in time", "film", "attention", "matrix factors",
+        "batch_quick normalisation", "group normalisation", "rms normalisation", "unit normalisation",
+        "adapted", "asked momentum", "own noise", "seeded weights", "penalised", "contrast",
+        "own loop", "averaged by fit", "half layers", "brain floats", "double",
+    }
+)  # fmt: skip
+"""Models much like others in the exam, or slow to trace: they have their turn with ``-m slow``."""

@@ -1,0 +1,24 @@
+"""Random models: forty of them, and all in which ours once differed from plain Keras."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.parity.found import FOUND
+from tests.parity.fuzz import differences
+from tests.parity.grammar import draw
+
+SEED = 2026
+
+
+@pytest.mark.parametrize("number", range(40))
+def test_a_random_model_trains_as_by_plain_keras(number):
+    found = differences(draw(SEED, number))
+    if found is None:
+        pytest.skip("plain Keras refuses it")
+    assert found == {}
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_what_once_differed_is_equal(name):
+    assert differences(FOUND[name]) == {}
