@@ -5,7 +5,7 @@ Outputs are looked at rather than names or activations: a subclassed model has n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -42,7 +42,7 @@ class Head:
 
 def look_at_head(model: Any, x: Any) -> Head:
     """Return what a model's outputs are on some rows of features. The model is left as it was."""
-    with kept_generator_state():
+    with kept_generator_state(), _kept(model.variables):
         found = keras.tree.flatten(model(x, training=False))
         shape = tuple(found[0].shape)
         if len(found) != 1 or len(shape) != 2:
@@ -67,11 +67,18 @@ def _values(outputs: np.ndarray) -> Values:
 def _other_weights(model: Any) -> Iterator[None]:
     """Give the head large random weights, so that values which only its activation could bound are seen to be free."""
     variables = model.trainable_variables[-LAST_VARIABLES:]
-    kept = [tf.convert_to_tensor(variable).numpy() for variable in variables]
     rng = np.random.default_rng(0)
+    with _kept(variables):
+        for variable in variables:
+            variable.assign(rng.normal(0, 5, tuple(variable.shape)))
+        yield
+
+
+@contextmanager
+def _kept(variables: Sequence[Any]) -> Iterator[None]:
+    """Put variables back as they were: a layer may draw, or count, at inference too."""
+    kept = [tf.convert_to_tensor(variable).numpy() for variable in variables]
     try:
-        for variable, value in zip(variables, kept, strict=True):
-            variable.assign(rng.normal(0, 5, value.shape).astype(value.dtype))
         yield
     finally:
         for variable, value in zip(variables, kept, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import keras
@@ -24,6 +25,7 @@ class StepLogs:
         """Hear what a step returns, while it is traced."""
         if not self._overridden or not isinstance(logs, dict):
             return
+        logs = _flat(logs)
         if set(logs) == set(self._model.get_metrics_result()):
             return
         for name, value in logs.items():
@@ -42,3 +44,11 @@ class StepLogs:
             with tf.init_scope():
                 self._own[name] = tf.Variable(0.0, trainable=False)
         return self._own[name]
+
+
+def _flat(logs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return logs as ``fit`` has them: what holds several figures, as ``compile_metrics``, by their own names."""
+    flat: dict[str, Any] = {}
+    for name, value in logs.items():
+        flat |= _flat(value) if isinstance(value, Mapping) else {name: value}
+    return flat
