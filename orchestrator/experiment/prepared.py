@@ -15,6 +15,7 @@ from orchestrator.catalog import (
     find_data,
     find_model,
     find_space,
+    read_names,
 )
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Fixed, Space
@@ -147,7 +148,7 @@ def prepare_again(experiment: Experiment) -> Prepared:
     callbacks = callbacks_of(experiment)
     _check_layout(keras, model)
     plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
-    check_plan(plan, space, model)
+    check_plan(plan, space, model, callbacks)
     check_resources(plan)
     check_ray_address()
     reference = find_data(experiment.data.source, experiment.folder)
@@ -158,9 +159,10 @@ def prepare_again(experiment: Experiment) -> Prepared:
             process.start()  # it imports Keras while the data are read
         options = experiment.data.for_model(model.kind == "bundled")
         dataset = load_dataset(reference, options, experiment.seed, experiment.task)
-        learned = _learn(process, (experiment, space, model, plan), dataset)
+        read = read_space(plan, space, callbacks)
+        learned = _learn(process, (experiment, read, model, plan), dataset)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
-    check_reads(plan, space, model, learned)
+    check_reads(plan, read, model, learned)
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
@@ -191,7 +193,7 @@ def _learn(
     dataset: Dataset | StreamedDataset,
 ) -> Learned | None:
     """Return what building the model shows; None where that is known without."""
-    experiment, space, model, plan = checked
+    experiment, read, model, plan = checked
     if not must_be_tried(model, dataset):
         return None
     if model.kind == "bundled":
@@ -199,7 +201,6 @@ def _learn(
     else:
         few = TrainingTask(model, dataset.head(ROWS_LOOKED_AT), plan.epochs)
         setup = Setup(model, few.shape, (few, experiment.task), looking.look_at)
-    read = read_space(plan, space)
 
     def enough(learned: Learned) -> bool:
         return not unread(read, model, learned)
@@ -207,30 +208,35 @@ def _learn(
     return try_builds(process, setup, plan, experiment.seed, enough)
 
 
-def check_plan(plan: Plan, space: Space, model: CallableReference) -> None:
+def check_plan(
+    plan: Plan, space: Space, model: CallableReference, callbacks: CallableReference | None
+) -> None:
     """Refuse what no trial could train with, as far as it is known without the data and without building a model."""
     check_values(values_of(plan, space), model, owned_by_builder(model, None))
     if model.kind == "bundled":
-        check_reads(plan, space, model, None)
+        check_reads(plan, read_space(plan, space, callbacks), model, None)
 
 
-def check_reads(
-    plan: Plan, space: Space, model: CallableReference, learned: Learned | None
-) -> None:
-    """Refuse a hyperparameter that nothing reads, in the space or in a panda's start and schedule."""
+def check_reads(plan: Plan, read: Space, model: CallableReference, learned: Learned | None) -> None:
+    """Refuse a hyperparameter that nothing reads, in what must be ``read`` or in a panda's schedule."""
     where = "search_space" if plan.nursery is None else "panda.start"
-    check_every_hyperparameter_is_read(read_space(plan, space), model, learned, where)
+    check_every_hyperparameter_is_read(read, model, learned, where)
     if plan.nursery is not None and (learned is not None or model.kind == "bundled"):
         start = plan.trials[0].hyperparameters
         check_schedule_is_read(start, plan.nursery.schedule, model, learned)
 
 
-def read_space(plan: Plan, space: Space) -> Space:
-    """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from."""
-    if plan.nursery is None:
-        return space
-    start = without_companions(plan.trials[0].hyperparameters)
-    return Space({name: Fixed(value) for name, value in start.items()})
+def read_space(plan: Plan, space: Space, callbacks: CallableReference | None = None) -> Space:
+    """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from.
+
+    What a function of callbacks reads is left out.
+    """
+    if plan.nursery is not None:
+        start = without_companions(plan.trials[0].hyperparameters)
+        space = Space({name: Fixed(value) for name, value in start.items()})
+    read = read_names(callbacks) if callbacks is not None else set()
+    left = {name: domain for name, domain in space.domains.items() if name not in read}
+    return Space(left) if read else space
 
 
 def available_cores() -> int:
@@ -245,12 +251,6 @@ def available_cores() -> int:
 def folder_of(experiment: Experiment) -> RunFolder:
     """Return where an experiment's run lies, or will lie."""
     return RunFolder(Path(experiment.storage_path) / experiment.name)
-
-
-def _check_name_is_free(experiment: Experiment) -> None:
-    folder = folder_of(experiment)
-    if folder.path.exists():
-        raise folder.taken()
 
 
 def _check_layout(keras: KerasSettings, model: CallableReference) -> None:

@@ -84,10 +84,10 @@ def _check(experiment: Experiment) -> None:
     """Refuse what can be seen to fail from here."""
     space = find_space(experiment.search_space, experiment.folder)
     model = find_model(experiment.model, experiment.folder)
-    callbacks_of(experiment)
+    callbacks = callbacks_of(experiment)
     if experiment.panda is not None and experiment.panda.from_run is not None:
         return  # where the run that it goes on from lies, the place may know alone
-    check_plan(make_plan(experiment, space), space, model)
+    check_plan(make_plan(experiment, space), space, model, callbacks)
 
 
 def _results(options: PlaceOptions, here: str) -> str:
