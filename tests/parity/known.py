@@ -27,7 +27,11 @@ SLOW = frozenset(
         "convolution in time", "film", "attention", "matrix factors",
         "batch_quick normalisation", "group normalisation", "rms normalisation", "unit normalisation",
         "adapted", "asked momentum", "own noise", "seeded weights", "penalised", "contrast",
-        "own loop", "averaged by fit", "half layers", "brain floats", "double",
+        "own loop", "averaged by fit", "half layers", "brain floats", "double", "lora", "class column",
+        "half precision data", "two inputs in a list", "autoencoder", "counts", "outputs by name", "lion",
+        "layer normalisation", "distilled", "class weights", "harmless sharing", "shared metric",
+        "mixed precision, uncompiled", "one-hot-labels", "sigmoid-uncompiled", "logits-head",
+        "shared-optimizer", "own-fit-callbacks", "own-fit-callbacks, weights", "winner-loads-again",
     }
 )  # fmt: skip
 """Models much like others in the exam, or slow to trace: they have their turn with ``-m slow``."""
