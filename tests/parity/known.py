@@ -6,12 +6,12 @@ FAILS: dict[str, str] = {
     "logits": "the saved file gives logits, not probabilities",
     "one logit": "the saved file gives logits, not probabilities",
     "logits-head": "the saved file gives logits, not probabilities",
-    "multilabel": "rows of 0 and 1 are viewed as one class a row",
     "quantity": "the saved file names a metric that is known here alone",
     "quantity in a column": "the saved file names a metric that is known here alone",
     "quantity above 0": "the saved file names a metric that is known here alone",
-    "averaging": "the averages of the weights are not put in their place at the end",
-    "overwriting": "the averages of the weights are not put in their place at the end",
+    "adversarial": "optimizers beside Keras's own are neither kept nor begun anew",
+    "swapped averages": "a fit of the user's own is validated again, without its callbacks",
+    "noise of TensorFlow": "what a TensorFlow operation has drawn so far is not kept",
 }
 
 SLOW = frozenset(
@@ -27,7 +27,11 @@ SLOW = frozenset(
         "convolution in time", "film", "attention", "matrix factors",
         "batch_quick normalisation", "group normalisation", "rms normalisation", "unit normalisation",
         "adapted", "asked momentum", "own noise", "seeded weights", "penalised", "contrast",
-        "own loop", "averaged by fit", "half layers", "brain floats", "double",
+        "own loop", "averaged by fit", "half layers", "brain floats", "double", "lora", "class column",
+        "half precision data", "two inputs in a list", "autoencoder", "counts", "outputs by name", "lion",
+        "layer normalisation", "distilled", "class weights", "harmless sharing", "shared metric",
+        "mixed precision, uncompiled", "one-hot-labels", "sigmoid-uncompiled", "logits-head",
+        "shared-optimizer", "own-fit-callbacks", "own-fit-callbacks, weights", "winner-loads-again",
     }
 )  # fmt: skip
 """Models much like others in the exam, or slow to trace: they have their turn with ``-m slow``."""

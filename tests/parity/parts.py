@@ -108,7 +108,7 @@ HEADS: Mapping[str, Head] = {
         "layers.Dense(1)",
         '"mse"',
         ("quantity", "quantity column", "tens"),
-        None,
+        "regression",
         "regression",
     ),
     "two numbers": Head(
