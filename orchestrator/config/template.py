@@ -17,10 +17,11 @@ model: mlp                  # mlp, cnn, resnet | ./net.py | ./net.py:build_wide 
 data: digits                # digits, mnist5k | ./data.npz | ./table.csv | ./t.parquet | ./load.py
 # data:                     # the same with its options:
 #   source: ./table.csv
-#   label: species          # the column that holds the class
+#   label: species          # the column that holds the label
 #   validation: 0.2         # share of the rows, where the data has no split of its own
 #   test: 0.2
-#   scale: auto             # standard, minmax or none; fitted on the training rows alone
+#   scale: auto             # standard, minmax or none; auto: none for a model of your own
+#   class_weight: balanced  # or {class: weight}: what a training row counts in the loss
 #   stream: auto            # true: read batch by batch instead of holding it in memory
 
 search_space: mlp           # mlp, cnn, resnet | ./space.yaml | a mapping:
@@ -35,7 +36,9 @@ search_space: mlp           # mlp, cnn, resnet | ./space.yaml | a mapping:
 #   beta_1: {when: {optimizer: adam}, domain: "uniform(0.8, 0.99)"}   # inside {…} with quotes
 
 strategy: caviar            # many trials in parallel; panda: one model, watched and nudged
+# task: auto                # classification, binary, multilabel or regression; auto: as labels and model say
 metric: val_accuracy        # decides which trial is better; mode: max or min, where its name does not tell
+# metrics: [auc, macro_f1]  # further ones of each validation, by name
 epochs: 27                  # the most that a trial trains
 seed: 0                     # decides the draws, the splits and the weights at the start
 

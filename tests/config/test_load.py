@@ -117,7 +117,8 @@ def test_the_template_and_the_example_are_the_digits_experiment(tmp_path):
     example = load_experiment(ROOT / "examples" / "digits.yaml")
     template = load_experiment(tmp_path / "mine.yaml")
     assert template.model_dump() == example.model_dump()
-    defaults = Experiment(name="digits-mlp", model="mlp", data="digits", search_space="mlp")
+    named = {"name": "digits-mlp", "model": "mlp", "data": "digits", "search_space": "mlp"}
+    defaults = Experiment(**named, metric="val_accuracy")
     assert example.model_dump() == defaults.model_dump()
 
 
@@ -127,7 +128,9 @@ def test_what_the_template_only_shows_is_valid_too(load):
         shown = shown.replace(line, "# was: ")
     for line in init_template().splitlines():
         if (
-            line.startswith(("# data:", "# search_space:", "#   ", "# keep", "# recal"))
+            line.startswith(
+                ("# data:", "# search_space:", "#   ", "# keep", "# recal", "# task", "# metrics")
+            )
             and "FILE" not in line
         ):
             shown = shown.replace(line, line[2:])

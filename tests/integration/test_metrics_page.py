@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import environment, lay_out
+from tests.pages import ROOT, environment, lay_out
 
 pytestmark = pytest.mark.integration
+PAGE = (ROOT / "docs" / "tasks-and-metrics.md").read_text(encoding="utf-8")
+
+
+def said(word: str) -> list[str]:
+    """The lines of the block of output that has a word in it, as the page shows them."""
+    blocks = re.findall(r"^```\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
+    return next(block for block in blocks if word in block).splitlines()
 
 
 def test_the_page_runs(tmp_path):
@@ -22,11 +30,15 @@ def test_the_page_runs(tmp_path):
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    doubt, by_name = (read_run(tmp_path / "runs" / name) for name in ("doubt", "by_name"))
-    assert (doubt.mode, by_name.mode) == ("min", "max")
-    assert {trial.status for trial in (*doubt.trials, *by_name.trials)} <= {
+    assert "; val_doubt, min;" in " ".join(ran.stdout.split())
+    progress, by_name = (read_run(tmp_path / "runs" / name) for name in ("progress", "by_name"))
+    assert (progress.metric, progress.mode, by_name.mode) == ("val_mae", "min", "max")
+    assert {trial.status for trial in (*progress.trials, *by_name.trials)} <= {
         "finished",
         "stopped",
     }
+    for line in said("regression"):
+        assert line in ran.stdout
+    assert {"loss", "mae", "r2", "rmse"} == {*progress.winner["test"]}
     assert {"val_macro_f1", "val_auc", "val_top_3_accuracy"} < {*by_name.epochs[0]["metrics"]}
     assert {"macro_f1", "auc"} < {*by_name.winner["test"]}

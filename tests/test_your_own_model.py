@@ -1,0 +1,33 @@
+"""docs/your-own-model.md: its files are written and its commands run, in its order."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import pytest
+
+from orchestrator.records import read_run
+from tests.pages import ROOT, environment, lay_out
+
+PATIENCE_SECONDS = 600
+PAGE = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.integration
+def test_what_the_page_runs_runs_and_says_what_the_page_shows(tmp_path):
+    done = subprocess.run(
+        ["bash", str(lay_out("your-own-model.md", tmp_path))],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    shown = next(
+        block for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) if "task:" in block
+    )
+    assert [line for line in shown.splitlines() if line not in done.stdout.splitlines()] == []
+    houses = read_run(tmp_path / "runs" / "houses")
+    assert {trial.status for trial in houses.trials} <= {"finished", "stopped"}
+    assert {"price_mae", "sold_loss"} < {*houses.winner["test"]}
