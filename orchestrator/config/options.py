@@ -34,6 +34,7 @@ __all__ = [
     "MedianOptions",
     "NoSchedulerOptions",
     "PandaOptions",
+    "Recalibration",
     "ResourceOptions",
     "RetryOptions",
     "SchedulerOptions",
@@ -41,6 +42,7 @@ __all__ = [
 
 SMALLEST_SHARE = 0.0001
 _PAIR = Field(strict=False, min_length=2, max_length=2)
+Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -248,10 +250,10 @@ class Experiment(Options):
         " epoch, or ten seconds of a long epoch, less often where that would take more than a twentieth of the time,"
         " at least every 3 minutes.",
     )
-    recalibrate_batch_norm: Literal["final", "every_validation"] = Field(
-        default="final",
-        description="When BatchNormalization's averages are computed anew over training rows;"
-        " the final model's always are.",
+    recalibrate_batch_norm: Recalibration = Field(
+        default="auto",
+        description="When BatchNormalization's averages are computed anew over training rows; auto: for the final"
+        " model, which keeps those of training where they are better on the validation rows.",
     )
     target: Target = Field(
         default=None,

@@ -50,7 +50,7 @@ caviar:
 resources: {cpu: 1, gpu: 0}      # of one trial
 storage_path: ./runs             # each run gets a folder in it
 # keep_checkpoints: 1            # how many of the best trials keep their weights
-# recalibrate_batch_norm: final  # or every_validation: averages computed anew before judging
+# recalibrate_batch_norm: auto   # or final, off, every_validation: whether averages are computed anew
 """
 
 

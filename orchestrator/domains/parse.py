@@ -34,6 +34,7 @@ _BUILDERS: dict[str, Callable[..., Domain]] = {
 }
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _BOOLEAN_LOOK_ALIKES = ("on", "off", "yes", "no")
+_MAY_BE_OFF = ("recalibrate_batch_norm",)
 _BRACKETS = re.compile(r"[()\[\]{}]")
 
 
@@ -45,7 +46,10 @@ def parse_domain(name: str, value: Any, where: Where = "search_space") -> Domain
     try:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             raise Refused("expected a hyperparameter's name of letters, digits and '_'", name)
-        return _from_mapping(value) if isinstance(value, Mapping) else _from_plain(value)
+        domain = _from_mapping(value) if isinstance(value, Mapping) else _from_plain(value)
+        if name not in _MAY_BE_OFF:
+            _check_unmistakable(domain)
+        return domain
     except Refused as refusal:
         raise refused_at(where, name, refusal) from None
 
@@ -86,14 +90,15 @@ def _names_a_distribution(text: str) -> bool:
 def _from_plain(value: Any) -> Domain:
     if isinstance(value, str) and (_BRACKETS.search(value) or _names_a_distribution(value)):
         return _from_short_form(value)
-    return Fixed(_unmistakable(value))
+    return Fixed(value)
 
 
-def _unmistakable(value: Any) -> Any:
+def _check_unmistakable(domain: Domain) -> None:
     """Refuse ``off`` and its like, which a model would take for a text, and so for true."""
-    if isinstance(value, str) and value.lower() in _BOOLEAN_LOOK_ALIKES:
-        raise Refused("expected true or false", value)
-    return value
+    values = domain.values if isinstance(domain, Choice) else (getattr(domain, "value", None),)
+    for value in values:
+        if isinstance(value, str) and value.lower() in _BOOLEAN_LOOK_ALIKES:
+            raise Refused("expected true or false", value)
 
 
 def _from_short_form(text: str) -> Domain:
@@ -118,7 +123,7 @@ def _from_mapping(written: Mapping[Any, Any]) -> Domain:
             raise Refused("expected domain: with a short form, and only when: beside it", written)
         return replace(_from_plain(inner), when=when)
     if set(given) == {"value"}:
-        return Fixed(_unmistakable(given["value"]), when)
+        return Fixed(given["value"], when)
     if "distribution" not in given:
         raise Refused(
             "expected distribution:, domain: or value: in a domain's mapping",
@@ -145,7 +150,4 @@ def _build(distribution: Any, given: dict[Any, Any], when: tuple[Condition, ...]
             raise Refused(f"expected {distribution}({', '.join(keys)})", f"no {key}")
     if distribution == "choice" and not isinstance(given["values"], list | tuple):
         raise Refused("expected a list, such as choice([sgd, adam])", given["values"])
-    for value in given.get("values", ()):
-        _unmistakable(value)
-    _unmistakable(given.get("value"))
     return _BUILDERS[distribution](**given, when=when)

@@ -11,7 +11,7 @@ from orchestrator.records.extensions import surroundings
 from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_settings import settings_file
 
-JUDGED_BY = ("metric", "mode", "recalibrate_batch_norm")
+JUDGED_BY = ("metric", "mode")
 SPLIT_BY = (
     *("label", "validation", "test", "scale", "drop", "missing", "columns", "sample_weight"),
     *("steps_per_epoch", "validation_steps", "image_size"),
@@ -28,6 +28,7 @@ def unlike_conditions(
     """
     return (
         *_values("", JUDGED_BY, old, new),
+        *_averages(old, new),
         *_values("data.", SPLIT_BY, old.data, new.data),
         *(said for _, said in unlike_surroundings(records, now)),
     )
@@ -50,6 +51,12 @@ def _values(prefix: str, keys: Iterable[str], old: Any, new: Any) -> Iterator[st
     for key in keys:
         if getattr(old, key) != getattr(new, key):
             yield _differs(f"{prefix}{key}", getattr(old, key), getattr(new, key))
+
+
+def _averages(old: Experiment, new: Experiment) -> Iterator[str]:
+    """Say how validations differ; what becomes of the winner alone sets no trial apart."""
+    if "every_validation" in (old.recalibrate_batch_norm, new.recalibrate_batch_norm):
+        yield from _values("", ("recalibrate_batch_norm",), old, new)
 
 
 def unlike_surroundings(

@@ -87,7 +87,7 @@ class Prepared:
                 self.model,
                 self.dataset,
                 plan.epochs,
-                plan.recalibrate_every_validation,
+                plan.recalibrate_batch_norm,
                 self.task,
                 self.experiment.metrics,
                 self.callbacks,

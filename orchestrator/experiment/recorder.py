@@ -214,7 +214,7 @@ class Recorder:
             self._tell_of_lost(best)
             return None
         self._tally.examines(f"trial {first.stem}")
-        self._view.note(f"examining trial {first.stem}: recalibrating, validating, testing")
+        self._view.note(f"examining trial {first.stem}: validating, testing")
         slowest = self._tally.pulse.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
 

@@ -154,7 +154,15 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("hyperparameters", "arguments", "evidence", "now"), _MAPPING),
     **dict.fromkeys(("forced", "going_on"), (_are_texts, "a list of texts")),
     **dict.fromkeys(
-        ("metrics", "validation", "validation_before_recalibration", "test"),
+        (
+            "metrics",
+            "validation",
+            "validation_before_recalibration",
+            "validation_after_recalibration",
+            "test",
+            "test_before_recalibration",
+            "test_after_recalibration",
+        ),
         (_are_metrics, "numbers by name"),
     ),
     "time": (_is_moment, "a time such as 2026-11-05T10:00:00.000+00:00"),

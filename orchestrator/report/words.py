@@ -23,7 +23,9 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
     if name is None:
         which = f"no trial of group {records.group}" if groups else "no trial"
         return [*lines, f"No winner: {which} has a finite {records.metric}."]
-    lines += _declared(records, records.winner) if records.winner else _best_so_far(records, name)
+    lines += (
+        _declared(records, records.winner, width) if records.winner else _best_so_far(records, name)
+    )
     trial = records.trial(name)
     if trial is not None:
         winner = records.winner or {}
@@ -130,24 +132,38 @@ def _standing(records: RunRecords, width: int) -> list[str]:
     return _wrapped(f"{stands.state} since {minute(stands.since)}{why}", width)
 
 
-def _declared(records: RunRecords, winner: dict[str, Any]) -> list[str]:
+def _declared(records: RunRecords, winner: dict[str, Any], width: int) -> list[str]:
     metric = records.metric
     lines = [f"Winner: trial {winner['trial']}, epoch {winner['epoch']}"]
-    after = score(winner.get("validation") or {}, metric)
-    before = score(winner.get("validation_before_recalibration") or {}, metric)
-    if after is not None:
-        note = "" if before is None else f" ({number(before)} before recalibration)"
-        lines.append(f"  {metric}: {number(after)}{note}")
+    value = score(winner.get("validation") or {}, metric)
+    if value is not None:
+        lines.append(f"  {metric}: {number(value)}")
     test = winner.get("test") or {}
     if test:
         scores = ", ".join(f"{name} {number(value)}" for name, value in test.items())
         lines.append(f"  test: {scores}")
+    lines += _averages(winner, metric, width)
     if winner.get("not_saved"):
         return [*lines, f"  model: not saved: {winner['not_saved']}"]
     if not records.model_is_as_saved:
         path = records.folder.path
         return [*lines, f"  model: gone or damaged: orchestrator resume {path} saves it again"]
     return [*lines, f"  model: {records.folder.best / 'model.keras'}"]
+
+
+def _averages(winner: Mapping[str, Any], metric: str, width: int) -> list[str]:
+    """Return which averages of BatchNormalization the winner has, and what the others gave, where both were tried."""
+    anew = winner.get("recalibrated", True)  # an older record has the figures before it alone
+    other = "before" if anew else "after"
+    scores = winner.get(f"validation_{other}_recalibration") or {}
+    if scores in ({}, winner.get("validation")):
+        return []
+    test = winner.get(f"test_{other}_recalibration") or {}
+    name = metric.removeprefix("val_")
+    values = [(metric, score(scores, metric)), (f"test {name}", score(test, metric))]
+    gave = ", ".join(f"{name} {number(value)}" for name, value in values if value is not None)
+    kept, others = ("recalibrated", "as trained") if anew else ("as trained", "recalibrated")
+    return _wrapped(f"BatchNormalization: {kept}{f' ({others}: {gave})' if gave else ''}", width)
 
 
 def _best_so_far(records: RunRecords, name: str) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.config import Experiment, LimitOptions, RetryOptions
+from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
 from orchestrator.config.options import NoSchedulerOptions
 from orchestrator.config.sitter_options import SitterOptions
 from orchestrator.config.span import Span
@@ -77,7 +77,7 @@ class Plan:
     cpus_per_trial: float
     gpus_per_trial: float
     keep_checkpoints: int
-    recalibrate_every_validation: bool
+    recalibrate_batch_norm: Recalibration
     limits: LimitOptions = field(default_factory=LimitOptions)
     retries: RetryOptions = field(default_factory=RetryOptions)
     nursery: Nursery | None = None
@@ -107,7 +107,7 @@ def plan_of(
         "keep_checkpoints": experiment.keep_checkpoints,
         "limits": experiment.limits,
         "retries": experiment.retries,
-        "recalibrate_every_validation": experiment.recalibrate_batch_norm == "every_validation",
+        "recalibrate_batch_norm": experiment.recalibrate_batch_norm,
     }
     return Plan(**common | more)
 

@@ -1,4 +1,4 @@
-"""The winner's last examination: recalibrate, score validation before and after, touch the test split once, save."""
+"""The winner's last examination: its averages, its scores on validation and test rows, and the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import yaml
 
 from orchestrator.catalog import UsersCode
 from orchestrator.errors import TrialError
-from orchestrator.records import DiskFull, is_full, lies_below, made, write_atomically
+from orchestrator.records import DiskFull, Mode, is_full, lies_below, made, write_atomically
 from orchestrator.redaction import redacted
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.compiling import build_model, set_followed_momentum
@@ -26,33 +26,45 @@ from orchestrator.training.portable import (
     write_class_names,
 )
 from orchestrator.training.program import arrays_of, assign_all
+<<<<<<< HEAD
 from orchestrator.training.saved import load_model
+=======
+from orchestrator.training.recalibration import examined
+>>>>>>> recal
 from orchestrator.training.trainer import Trainer
 
 
-def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]:
+def judge(
+    trainer: Trainer,
+    checkpoint_file: Path,
+    best: Path,
+    metric: str = "val_loss",
+    mode: Mode = "min",
+) -> dict[str, Any]:
     """Examine a checkpointed model and save it under ``best``.
 
+<<<<<<< HEAD
     Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test, sha256}, each split's
     value a mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras``, whose
     ``sha256`` that is, needs nothing of ours to be loaded. ``test`` is None where the data has no test split;
     ``not_saved`` says why where the user's model cannot be saved, which costs no score. Raises DiskFull where it does
     not fit, another OSError where ``best`` takes nothing.
+=======
+    Returns {trial, epoch, hyperparameters, validation, test} and what recalibration came to (``examined``), by
+    ``metric``; the hyperparameters are those in force at that epoch. The saved ``model.keras`` needs nothing of
+    ours to be loaded. ``not_saved`` says why where the user's model cannot be saved, which costs no score.
+    Raises DiskFull where it does not fit, another OSError where ``best`` takes nothing.
+>>>>>>> recal
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
     trainer.restore(checkpoint)
     trainer.finalise()
-    learner = trainer.learner
-    before = trainer.evaluate("validation")
-    learner.recalibrate()
     metrics = {
         "trial": checkpoint.about.get("trial"),
         "epoch": checkpoint.about["epoch"],
         "hyperparameters": checkpoint.about.get("chosen", {}),
-        "validation_before_recalibration": before,
-        "validation": trainer.evaluate("validation"),
-        "test": trainer.evaluate("test") if trainer.task.dataset.test.rows else None,
+        **examined(trainer, metric, mode),
     }
     made(best)
     try:

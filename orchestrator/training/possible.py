@@ -6,8 +6,9 @@ import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, get_args
 
+from orchestrator.config import Recalibration
 from orchestrator.errors import RequestError, explain
 from orchestrator.training.decay import AT_MOST_1, SCHEDULES
 from orchestrator.training.hyperparameters import DEFAULTS, LIVE, OPTIMIZER_READS, read_by_training
@@ -15,7 +16,7 @@ from orchestrator.training.hyperparameters import DEFAULTS, LIVE, OPTIMIZER_READ
 OPTIONS: dict[str, tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZER_READS),
     "decay_schedule": tuple(SCHEDULES),
-    "recalibrate_batch_norm": ("final", "every_validation"),
+    "recalibrate_batch_norm": get_args(Recalibration),
 }
 SHARES = frozenset({"momentum", "beta_1", "beta_2", "batch_norm_momentum", "label_smoothing"})
 POSITIVE = frozenset({"learning_rate"})

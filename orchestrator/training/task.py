@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from orchestrator.catalog import CallableReference
+from orchestrator.config import Recalibration
 from orchestrator.data import Array, Dataset, Labels, StreamedDataset, View
 from orchestrator.errors import DataError
 
@@ -68,7 +69,7 @@ class TrainingTask:
     model: CallableReference
     dataset: Dataset | StreamedDataset
     epochs: int
-    recalibrate_every_validation: bool = False
+    recalibrate_batch_norm: Recalibration = "auto"
     task: Task | None = None
     metrics: tuple[str, ...] = ()
     callbacks: CallableReference | None = None

@@ -247,7 +247,7 @@ class Trainer:
         self, metrics: dict[str, float], validation: dict[str, float] | None
     ) -> dict[str, float]:
         """Validate after an epoch's last step, unless that was done; return all its metrics."""
-        if self._recalibrates():
+        if self.recalibration == "every_validation":
             self.learner.recalibrate()
             validation = None
         if validation is None:
@@ -318,11 +318,11 @@ class Trainer:
         task = self.task
         return build_model(task.model, given, self.seed, task.shape, task.kind)
 
-    def _recalibrates(self) -> bool:
+    @property
+    def recalibration(self) -> str:
+        """Return when BatchNormalization averages are computed anew: the trial's own word, else the experiment's."""
         asked = self.hyperparameters.get("recalibrate_batch_norm")
-        return (
-            self.task.recalibrate_every_validation if asked is None else asked == "every_validation"
-        )
+        return self.task.recalibrate_batch_norm if asked is None else str(asked).lower()
 
     def put_in_force(self) -> None:
         """Set the epoch's learning rate and the other live hyperparameters."""

@@ -100,4 +100,5 @@ class KerasWorkbench:
         """Examine a checkpointed model and save it as ``model.keras``."""
         from orchestrator.training.judge import judge
 
-        return judge(self._trainer, checkpoint, best)
+        goal = self._job.goal
+        return judge(self._trainer, checkpoint, best, goal.metric, goal.mode)

@@ -48,7 +48,7 @@ WRONG = [
     ("name: 2026", [], "name: expected a text (in quotes if it looks like something else)"),
     ("storage_path: ''", [], "storage_path: expected a text that is not empty"),
     ("keep_checkpoints: 0", [], "keep_checkpoints: expected a number of at least 1"),
-    ("recalibrate_batch_norm: always", [], "expected 'final' or 'every_validation'"),
+    ("recalibrate_batch_norm: always", [], "expected 'auto', 'final', 'off' or 'every_validation'"),
     ("", ["search_space="], "--set search_space=: expected a text"),
     ("", ["search_space.learning_rate=3"], "expected a mapping at search_space"),
     ("", ["data=3"], "expected a source's name, or a mapping with source. Received: 3."),

@@ -48,7 +48,7 @@ def commit(run, resumed):
     ("overrides", "said"),
     [
         (["metric=val_loss", "mode=min"], "metric: val_accuracy -> val_loss; mode: max -> min"),
-        (["recalibrate_batch_norm=every_validation"], "recalibrate_batch_norm: final -> every"),
+        (["recalibrate_batch_norm=every_validation"], "recalibrate_batch_norm: auto -> every"),
         (["data.validation=0.3"], r"data.validation: 0.2 -> 0.3; data \(rows\): 1079 train, 359"),
         (["data.scale=none"], "data.scale: auto -> none"),
         (["model=cnn"], "model: mlp -> cnn"),
@@ -68,6 +68,12 @@ def test_what_makes_trials_incomparable_is_named_and_refused_unless_forced(
     assert pending(forced) == ["00004", "00005"]
     assert {spec.group for spec in forced.prepared.plan.trials} == {2}
     assert said.split(" ->")[0].partition(";")[0] in forced.extension.event["forced"][0]
+
+
+def test_what_becomes_of_the_winner_s_averages_sets_no_trial_apart(written):
+    space = {"learning_rate": "loguniform(1e-3, 1)"}
+    run = written(caviar=CAVIAR, search_space=space).writes(*FOUR)
+    assert pending(extend(run, "recalibrate_batch_norm=off", num_samples=5)) == ["00004"]
 
 
 def test_a_learning_rate_that_looks_ahead_makes_more_epochs_another_matter(written):

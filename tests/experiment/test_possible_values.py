@@ -45,7 +45,7 @@ WRONG = [
     ("label_smoothing", 1, "expected at least 0 and less than 1"),
     ("weight_decay", "uniform(-1e-4, 1e-4)", "expected at least 0. Received: -0.0001"),
     ("decay_schedule", "cosin", "Did you mean 'cosine'?"),
-    ("recalibrate_batch_norm", "never", "Known: every_validation, final."),
+    ("recalibrate_batch_norm", "never", "Known: auto, every_validation, final, off."),
     ("dropout", "uniform(0, 2)", "expected a share, from 0 to 1. Received: 2, the upper end"),
     ("units", "loguniform(16, 256)", "a value of loguniform(16, 256). Write log_integer(16, 256)."),
     ("units", "integer(0, 9)", "expected a whole number of at least 1. Received: 0, the lower"),
@@ -68,6 +68,8 @@ def test_a_value_that_no_training_could_use_is_refused(name, domain, said):
         {"weight_decay": "choice([null, 1e-4])", "label_smoothing": "uniform(0, 0.3)"},
         {"dropout": "uniform(0, 1)", "activation": None, "batch_norm": "choice([true, false])"},
         {"hidden_layers": "integer(0, 2)", "recalibrate_batch_norm": "every_validation"},
+        {"recalibrate_batch_norm": "off"},
+        {"recalibrate_batch_norm": "choice([off, auto])"},
         {"learning_rate_decay": "uniform(0, 2)", "decay_schedule": "choice([none, sqrt])"},
         {
             "decay_schedule": "choice([cosine, inverse_time])",

@@ -67,7 +67,8 @@ def test_both_validation_scores_and_the_test_score_of_the_checkpoint_are_kept(
         f"val_{name}": value for name, value in verdict["validation_before_recalibration"].items()
     }
     assert before.items() <= second.items()
-    assert verdict["validation"] != verdict["validation_before_recalibration"]
+    assert verdict["validation_after_recalibration"] != verdict["validation_before_recalibration"]
+    assert verdict["test_after_recalibration"] != verdict["test_before_recalibration"]
     assert (verdict["trial"], verdict["epoch"]) == ("00004", 2)
     assert json.loads((tmp_path / "best/metrics.json").read_text()) == verdict
     assert yaml.safe_load((tmp_path / "best/hyperparameters.yaml").read_text()) == HP
