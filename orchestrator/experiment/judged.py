@@ -11,6 +11,7 @@ from orchestrator.config.directions import Direction
 from orchestrator.config.metric_names import is_metric
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
+from orchestrator.training.looking import Looked
 from orchestrator.training.task import Task, task_of_labels
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ def judged_by(
         return task, {**names, **{f"val_{name}": way for name, way in names.items()}}
     if learned is None or learned.looked is None:
         return None, None
-    looked: tuple[Task, Reported] = learned.looked
-    return looked
+    looked: Looked = learned.looked
+    return looked.task, looked.reported
 
 
 def provisional(experiment: Experiment) -> Experiment:

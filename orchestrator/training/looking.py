@@ -5,6 +5,8 @@ Loads neither TensorFlow nor Keras until a model is looked at, in the process th
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.directions import Direction
@@ -14,10 +16,17 @@ if TYPE_CHECKING:
     from orchestrator.training.compiling import Built
 
 
-def look_at(
-    built: Built, asked: tuple[TrainingTask, str]
-) -> tuple[Task, dict[str, Direction | None]]:
-    """Return what a freshly built model learns, and what it reports of a validation as ``reported`` has it.
+@dataclass(frozen=True)
+class Looked:
+    """What a model learns, what it reports of a validation as ``reported`` has it, and why it cannot be saved."""
+
+    task: Task
+    reported: Mapping[str, Direction | None]
+    not_saved: str = ""
+
+
+def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
+    """Return what is to be known of a freshly built model.
 
     ``asked``: the task, on a few rows of the data, and the kind that the experiment names. The model is compiled as for
     saving. Raises TrialError where it does not fit the labels or evaluates no rows.
@@ -27,6 +36,7 @@ def look_at(
     from orchestrator.training.hyperparameters import DEFAULTS
     from orchestrator.training.learner import Tensors
     from orchestrator.training.reported import reported
+    from orchestrator.training.trial_save import why_not_saved
 
     task, kind = asked
     where = f"model {task.model.text}"
@@ -37,4 +47,5 @@ def look_at(
     if not built.compiled_by_user:
         compile_stock(built.model, DEFAULTS, goal)
     rows: Any = tensors.of("train", goal.labels)
-    return found, reported(built.model, rows)
+    names = reported(built.model, rows)
+    return Looked(found, names, why_not_saved(built.model, task, goal))
