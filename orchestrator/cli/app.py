@@ -86,6 +86,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         looking.best,
         looking.compare,
         looking.export,
+        looking.predict,
     ),
     "This machine": (place.doctor, place.version),
 }

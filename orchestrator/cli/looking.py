@@ -90,3 +90,25 @@ def export(
     opened = open_run(run, storage)
     export_model(opened, to, overwrite=force)
     say(f"wrote {to}. Load it with keras.saving.load_model({str(to)!r})")
+
+
+def predict(
+    run: RunName,
+    rows: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROWS",
+            show_default=False,
+            help="A .csv, .parquet, .npz or .npy file, a picture, a folder of pictures, or a"
+            " function (./load.py:new), as the run was trained on.",
+        ),
+    ],
+    storage: Storage = RUNS,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Ask a run's winner about rows: class and probabilities, flags or quantities, one row each."""
+    from orchestrator.experiment import open_run
+
+    where = destination(format, output)
+    where.write(open_run(run, storage).predict(rows))

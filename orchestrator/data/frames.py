@@ -34,7 +34,7 @@ def load_frames(
     frame they are its column ``data.label``. ``asked``: seed and task.
     """
     where = f"data {source}"
-    tables = {part: _as_arrow(pieces[part][0], where) for part in pieces}
+    tables = {part: as_arrow(pieces[part][0], where) for part in pieces}
     given, tables = _labels(pieces, tables, options, where)
     content = _joined(tables, where)
     chosen = options.model_copy(update={"label": None})
@@ -127,7 +127,7 @@ def _joined(tables: Mapping[str, Any], where: str) -> Any:
         raise refused(where, "columns of one type in all splits were expected", received) from error
 
 
-def _as_arrow(frame: Any, where: str) -> Any:
+def as_arrow(frame: Any, where: str) -> Any:
     """Return a frame as a pyarrow Table, its index left out."""
     import pyarrow as pa
 

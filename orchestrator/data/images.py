@@ -92,6 +92,10 @@ class ImageBatches:
             order = np.random.default_rng([shuffle_seed, 1]).permutation(order)
         return rebatch(self._chunks(order), batch_size, None)
 
+    def raw(self, rows: int) -> Array:
+        """Return the split's first pictures before any scaling."""
+        return self.pictures.decoded(self.rows[:rows])
+
     def _chunks(self, order: Array) -> Iterator[Any]:
         for start in range(0, len(order), _CHUNK):
             chosen = self.rows[order[start : start + _CHUNK]]

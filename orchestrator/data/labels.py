@@ -56,6 +56,14 @@ class Labels:
         """Whether the user gave numbers, which a loss could also take for quantities."""
         return self.values is None or self.values.dtype.kind not in "bU"
 
+    @property
+    def type(self) -> Literal["whole", "flag", "text"] | None:
+        """What the user's labels of classes are: whole numbers, true/false or texts; None for other labels."""
+        if self.form != "classes":
+            return None
+        kind = "i" if self.values is None else self.values.dtype.kind
+        return {"b": "flag", "U": "text"}.get(kind, "whole")  # type: ignore[return-value]
+
     def codes(self, plain: PlainLabels) -> npt.NDArray[np.int32]:
         """Return the class number of each row."""
         if self.values is None:

@@ -68,6 +68,11 @@ class PipelineBatches:
         """Yield the pipeline's batches once; see StreamedSplit."""
         return rebatch(self._chunks(epoch), batch_size, shuffle_seed)
 
+    def raw(self, rows: int) -> Any:
+        """Return the features of the pipeline's first rows before any scaling."""
+        unscaled = replace(self, scaler=fit_scaler("none", None))
+        return next(iter(unscaled(rows, None)))[0]
+
     def _chunks(self, epoch: int | None) -> Iterator[Batch]:
         if self.function not in _opened:
             remember(self.function, call(self.function, self.where))

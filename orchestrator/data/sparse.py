@@ -16,12 +16,15 @@ SHARE_OF_MEMORY = 0.25
 def dense(pieces: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Return the pieces with SciPy's sparse matrices as arrays, where those fit in memory."""
     return {
-        part: tuple(_dense(value, where) for value in piece) if isinstance(piece, tuple) else piece
+        part: tuple(dense_array(value, where) for value in piece)
+        if isinstance(piece, tuple)
+        else piece
         for part, piece in pieces.items()
     }
 
 
-def _dense(value: Any, where: str) -> Any:
+def dense_array(value: Any, where: str) -> Any:
+    """Return a sparse matrix as an array where it fits in memory, anything else as it is."""
     if not (hasattr(value, "toarray") and hasattr(value, "nnz") and hasattr(value, "dtype")):
         return value
     import psutil

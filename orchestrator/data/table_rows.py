@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 
 from orchestrator.data.csv_form import read_form
 from orchestrator.data.refusal import refused, several
-from orchestrator.data.table_columns import is_text, numbers, raw_labels, texts, typed
+from orchestrator.data.table_columns import encode, is_text, numbers, raw_labels, texts, typed
 from orchestrator.data.table_file import READ_BYTES, count_texts, kind_of, reading
 from orchestrator.data.table_kinds import Column, Judge
 from orchestrator.data.table_recipe import ColumnRecipe, TableRecipe
@@ -38,24 +39,58 @@ class Rows:
         return len(next(iter(self.columns.values())))
 
 
-def read_rows(path: str | Path, recipe: TableRecipe) -> Rows:
+def read_rows(
+    path: str | Path, recipe: TableRecipe, words_are_gaps: frozenset[str] = frozenset()
+) -> Rows:
     """Return the rows of a CSV or Parquet file that has a recipe's columns, in any order.
 
     Further columns are left out. DataError for a column that is not there, for a value that is no
-    number where numbers are due, and for a gap that the recipe has no value for.
+    number where numbers are due, and for a gap that the recipe has no value for. In the columns of
+    numbers that ``words_are_gaps`` names, what is no number is a gap.
     """
     where = f"rows {Path(path).name}"
-    content = _read(str(path), recipe, where)
+    return rows_of(_read(str(path), recipe, where), recipe, where, words_are_gaps)
+
+
+def rows_of(
+    content: Any, recipe: TableRecipe, where: str, words_are_gaps: frozenset[str] = frozenset()
+) -> Rows:
+    """Return the rows of a pyarrow Table, as ``read_rows`` does those of a file."""
+    _check_names([column.name for column in recipe.columns], list(content.column_names), where)
     if not content.num_rows:
         raise refused(where, "rows were expected", "none")
     columns = {column.name: column for column in recipe.columns}
     wanted = [name for name in content.column_names if name in columns]
+    _check_types(content, columns, where)
     written = [name for name in wanted if is_text(content.schema.field(name).type)]
     tallies = count_texts(written, content.select(written).to_batches(), set())
-    kinds = [_as_learnt(columns[name], tallies.get(name), where) for name in wanted]
+    kinds = [
+        _as_learnt(columns[name], tallies.get(name), name in words_are_gaps, where)
+        for name in wanted
+    ]
     found = typed(content, kinds)
     values = {column.name: _values(found, column, where) for column in recipe.columns}
     return Rows(values, _labels(content, recipe.label, where))
+
+
+def features_of(columns: Mapping[str, Array], recipe: TableRecipe) -> Array:
+    """Return what raw columns become for a model that takes features: float32 (rows, features)."""
+    import pyarrow as pa
+
+    features: Array = encode(recipe, pa.table(dict(columns))).astype(np.float32)
+    return features
+
+
+def _check_types(content: Any, columns: Mapping[str, ColumnRecipe], where: str) -> None:
+    """Refuse columns of a type of their own that is not what was learnt: dates, or fractions for texts."""
+    for name, column in columns.items():
+        kind = content.schema.field(name).type
+        found = "text" if is_text(kind) else kind_of(kind)
+        fits = found in ("text", "whole", "flag") if column.kind == "text" else found is not None
+        if not fits and str(kind) != "null":
+            due = {"text": "texts", "flag": "true/false", "number": "numbers"}[column.kind]
+            place = f"{where}, column {name!r}"
+            raise refused(place, f"{due} were expected", f"values of type {kind}")
 
 
 def _read(path: str, recipe: TableRecipe, where: str) -> Any:
@@ -98,24 +133,30 @@ def _check_names(names: list[str], there: list[str], where: str) -> None:
         raise refused(where, expected, f"no {several(absent)}", hint)
 
 
-def _as_learnt(column: ColumnRecipe, tally: Tally | None, where: str) -> Column:
+def _as_learnt(
+    column: ColumnRecipe, tally: Tally | None, words_are_gaps: bool, where: str
+) -> Column:
     """Return the column's kind as it was learnt, and how the numbers of this file are written."""
-    if tally is None or column.kind != "number":
+    if tally is None or column.kind == "text":
         return Column(column.name, column.kind)
     own = tally.sure()
     decimal: Any = own.pop() if len(own) == 1 else column.decimal
-    odd = tally.there - tally.count(decimal)
-    if odd and column.fill is None:
+    is_number = column.kind == "number"
+    odd = tally.there - (tally.count(decimal) if is_number else tally.forms["flag"])
+    if odd and (column.fill is None or not words_are_gaps):
         examples = several([repr(text) for text in tally.odd], 3)
-        place = f"{where}, column {column.name!r}"
-        raise refused(place, "numbers were expected", f"{examples or 'others'} in {odd} rows")
-    return Column(column.name, "number", decimal)
+        place, due = f"{where}, column {column.name!r}", "numbers" if is_number else "true/false"
+        raise refused(place, f"{due} were expected", f"{examples or 'others'} in {odd} rows")
+    return Column(column.name, column.kind, decimal)
 
 
 def _values(content: Any, column: ColumnRecipe, where: str) -> Array:
     found = content.column(column.name)
     values = texts(found) if column.kind == "text" else numbers(found)
     gaps = values == "" if column.kind == "text" else np.isnan(values)
+    if column.kind != "text" and np.isinf(values).any():
+        place = f"{where}, column {column.name!r}"
+        raise refused(place, "finite numbers were expected", "some that are infinite")
     if column.fill is None and gaps.any():
         place = f"{where}, column {column.name!r}"
         received = f"{int(gaps.sum())} that are missing"

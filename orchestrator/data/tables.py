@@ -28,7 +28,7 @@ from orchestrator.data.table_fit import Batches, TableFit
 from orchestrator.data.table_recipe import TableRecipe
 from orchestrator.data.table_rows import Rows, read_rows
 from orchestrator.data.table_targets import Weights, scan_targets, weights_of
-from orchestrator.data.trees import Array
+from orchestrator.data.trees import Array, between, joined, row_count
 from orchestrator.data.weights import weighted_by_class
 
 __all__ = ["Rows", "fit_table", "in_memory", "load_table", "must_stream", "read_rows"]
@@ -91,13 +91,26 @@ class TableBatches:
         """Yield the split's batches once; see StreamedSplit."""
         return rebatch(self._chunks(shuffle_seed), batch_size, shuffle_seed)
 
+    def raw(self, rows: int) -> dict[str, Array]:
+        """Return the columns of the split's first rows as they lie in the file."""
+        found: list[dict[str, Array]] = []
+        for part in self._rows(None):
+            found.append(raw_columns(part, self.recipe))
+            if sum(row_count(columns) for columns in found) >= rows:
+                break
+        first: dict[str, Array] = between(joined(found), 0, rows)
+        return first
+
+    def _rows(self, shuffle_seed: int | None) -> Iterator[Any]:
+        for start, batch in self.table.batches(shuffle_seed):
+            chosen = self.assignment[start : start + batch.num_rows] == self.part
+            yield batch.take(np.flatnonzero(chosen)) if not chosen.all() else batch
+
     def _chunks(self, shuffle_seed: int | None) -> Iterator[Any]:
         label, weight = self.table.label, self.table.weight
         if label is None:
             return
-        for start, batch in self.table.batches(shuffle_seed):
-            chosen = self.assignment[start : start + batch.num_rows] == self.part
-            rows = batch.take(np.flatnonzero(chosen)) if not chosen.all() else batch
+        for rows in self._rows(shuffle_seed):
             raw, _ = raw_labels(rows.column(label.name), label.kind)
             y = self.labels.view(
                 self.labels.numbers(given_labels(raw, self.table.where)), self.view

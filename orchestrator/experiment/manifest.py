@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess  # noqa: TID251 (asks git which commit this is; submits nothing)
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -78,9 +79,11 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
         },
         "data": {
             "source": dataset.source,
+            "kind": prepared.data_kind,
             "fingerprint": dataset.fingerprint,
             "classes": list(dataset.classes),
-            "input_shape": list(dataset.input_shape),
+            "labels": {"form": dataset.labels.form, "type": dataset.labels.type},
+            "input_shape": _listed(dataset.input_shape),
             "rows": {part: getattr(dataset, part).rows for part in ("train", "validation", "test")},
             "scaling": dataset.scaling,
             "streamed": dataset.streamed,
@@ -89,6 +92,13 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
         },
         "keras": prepared.keras.to_document(),
     }
+
+
+def _listed(shape: Any) -> Any:
+    """Return the shape of a row as JSON has it, by input where there are several."""
+    if isinstance(shape, Mapping):
+        return {name: _listed(one) for name, one in shape.items()}
+    return [_listed(one) if isinstance(one, tuple) else one for one in shape]
 
 
 def environment() -> dict[str, str]:

@@ -50,7 +50,8 @@ if TYPE_CHECKING:
 class Prepared:
     """A checked experiment: its space, model, data and plan, and what was learned by building the model.
 
-    ``keras`` is what Keras is told from outside, ``loader`` the user's function that the data come from.
+    ``keras`` is what Keras is told from outside, ``loader`` the user's function that the data come from, ``data_kind``
+    what they are: bundled, npz, csv, parquet, folder or function.
     """
 
     experiment: Experiment
@@ -63,6 +64,7 @@ class Prepared:
     keras: KerasSettings = field(default_factory=KerasSettings)
     loader: CallableReference | None = None
     callbacks: CallableReference | None = None
+    data_kind: str | None = None
 
     @cached_property
     def document(self) -> str:
@@ -177,6 +179,7 @@ def prepare_again(experiment: Experiment) -> Prepared:
         keras,
         reference.function,
         callbacks,
+        reference.kind,
     )
 
 
@@ -201,11 +204,15 @@ def _learn(
     else:
         few = TrainingTask(model, dataset.head(ROWS_LOOKED_AT), plan.epochs)
         setup = Setup(model, few.shape, (few, experiment.task), looking.look_at)
+    from orchestrator.data.notice import notice
 
     def enough(learned: Learned) -> bool:
         return not unread(read, model, learned)
 
-    return try_builds(process, setup, plan, experiment.seed, enough)
+    learned = try_builds(process, setup, plan, experiment.seed, enough)
+    if learned is not None and learned.looked is not None and learned.looked.not_saved:
+        notice(learned.looked.not_saved)
+    return learned
 
 
 def check_plan(

@@ -127,10 +127,25 @@ class Run(Asking):
         return file
 
     def load_model(self) -> Any:
-        """Return the winner as a keras.Model, recalibrated; loaded in Keras's safe mode."""
-        from orchestrator.training.saved import load_model
+        """Return the winner as a keras.Model that takes raw rows, recalibrated; loaded in Keras's safe mode.
 
-        return load_model(self.model_file)
+        Classes that Keras does not know are those of the model's own file. Where Keras could not save the model it is
+        built anew around the weights that were kept. Raises RecordError where neither can be.
+        """
+        from orchestrator.experiment.winner import load_winner
+
+        return load_winner(self)
+
+    def predict(self, x: Any) -> pd.DataFrame:
+        """Return what the winner says of rows: one row each, a class and its probabilities, flags, or quantities.
+
+        ``x`` is what training takes, without labels or with them: a frame, an array, a dictionary of arrays by input or
+        of a table's columns, a tf.data.Dataset, the path of a .csv, .parquet, .npz or .npy file, of a picture or of a
+        folder of them, or a function as ``./load.py:new``. Raises DataError for rows that do not fit.
+        """
+        from orchestrator.experiment.winner import predict
+
+        return predict(self, x)
 
 
 def open_run(path: str | Path, storage: str | Path = "./runs") -> Run:

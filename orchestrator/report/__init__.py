@@ -15,6 +15,7 @@ from orchestrator.report.narrator import deed, request_words
 from orchestrator.report.panda_view import PandaView
 from orchestrator.report.plain_panda_view import PlainPandaView
 from orchestrator.report.plain_view import PlainView
+from orchestrator.report.predictions import predictions_table
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.tables import (
     draws_table,
@@ -47,6 +48,7 @@ __all__ = [
     "legend",
     "open_panda_view",
     "open_view",
+    "predictions_table",
     "render",
     "request_words",
     "runs_table",

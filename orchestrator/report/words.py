@@ -23,13 +23,12 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
     if name is None:
         which = f"no trial of group {records.group}" if groups else "no trial"
         return [*lines, f"No winner: {which} has a finite {records.metric}."]
-    lines += (
-        _declared(records, records.winner, width) if records.winner else _best_so_far(records, name)
-    )
+    winner = records.winner
+    lines += _declared(records, winner, width) if winner else _best_so_far(records, name)
     trial = records.trial(name)
     if trial is not None:
-        winner = records.winner or {}
-        chosen = winner.get("hyperparameters") if winner.get("trial") == name else None
+        same = winner is not None and winner.get("trial") == name
+        chosen = winner.get("hyperparameters") if winner and same else None
         text = f"hyperparameters: {assignments(chosen or trial.hyperparameters)}"
         lines += _wrapped(text, width)
     for said in (records.manifest.get("task") or {}).get("said", []):
@@ -144,7 +143,7 @@ def _declared(records: RunRecords, winner: dict[str, Any], width: int) -> list[s
         lines.append(f"  test: {scores}")
     lines += _averages(winner, metric, width)
     if winner.get("not_saved"):
-        return [*lines, f"  model: not saved: {winner['not_saved']}"]
+        return [*lines, *_not_saved(records, winner, width)]
     if not records.model_is_as_saved:
         path = records.folder.path
         return [*lines, f"  model: gone or damaged: orchestrator resume {path} saves it again"]
@@ -164,6 +163,16 @@ def _averages(winner: Mapping[str, Any], metric: str, width: int) -> list[str]:
     gave = ", ".join(f"{name} {number(value)}" for name, value in values if value is not None)
     kept, others = ("recalibrated", "as trained") if anew else ("as trained", "recalibrated")
     return _wrapped(f"BatchNormalization: {kept}{f' ({others}: {gave})' if gave else ''}", width)
+
+
+def _not_saved(records: RunRecords, winner: dict[str, Any], width: int) -> list[str]:
+    """Return why there is no model file, whole, and what there is."""
+    lines = _wrapped(f"model: not saved: {printable(winner['not_saved'])}", width)
+    weights = records.folder.best / "model.weights.h5"
+    if weights.is_file():
+        lines += [f"  weights: {weights}"]
+        lines += _wrapped("run.load_model() and predict build the model around them.", width)
+    return lines
 
 
 def _best_so_far(records: RunRecords, name: str) -> list[str]:

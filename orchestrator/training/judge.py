@@ -14,8 +14,10 @@ from orchestrator.catalog import UsersCode
 from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull, Mode, is_full, lies_below, made, write_atomically
 from orchestrator.redaction import redacted
+from orchestrator.training.around import Around
 from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.compiling import build_model, set_followed_momentum
+from orchestrator.training.compiling import set_followed_momentum
+from orchestrator.training.kept import ModelRecipe
 from orchestrator.training.portable import (
     alike,
     answers_of,
@@ -26,11 +28,8 @@ from orchestrator.training.portable import (
     write_class_names,
 )
 from orchestrator.training.program import arrays_of, assign_all
-<<<<<<< HEAD
-from orchestrator.training.saved import load_model
-=======
 from orchestrator.training.recalibration import examined
->>>>>>> recal
+from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
 
 
@@ -43,18 +42,11 @@ def judge(
 ) -> dict[str, Any]:
     """Examine a checkpointed model and save it under ``best``.
 
-<<<<<<< HEAD
-    Returns {trial, epoch, hyperparameters, validation_before_recalibration, validation, test, sha256}, each split's
-    value a mapping of metrics and the hyperparameters those in force at that epoch. The saved ``model.keras``, whose
-    ``sha256`` that is, needs nothing of ours to be loaded. ``test`` is None where the data has no test split;
-    ``not_saved`` says why where the user's model cannot be saved, which costs no score. Raises DiskFull where it does
-    not fit, another OSError where ``best`` takes nothing.
-=======
-    Returns {trial, epoch, hyperparameters, validation, test} and what recalibration came to (``examined``), by
-    ``metric``; the hyperparameters are those in force at that epoch. The saved ``model.keras`` needs nothing of
-    ours to be loaded. ``not_saved`` says why where the user's model cannot be saved, which costs no score.
-    Raises DiskFull where it does not fit, another OSError where ``best`` takes nothing.
->>>>>>> recal
+    Returns {trial, epoch, hyperparameters, validation, test, task, sha256} and what recalibration came to
+    (``examined``), by ``metric``: each split's value a mapping of metrics, the hyperparameters those in force at that
+    epoch, the task what it learned. The saved ``model.keras``, whose ``sha256`` that is, needs nothing of ours to be
+    loaded. ``test`` is None where the data has no test split; ``not_saved`` says why where the user's model cannot be
+    saved, which costs no score. Raises DiskFull where it does not fit, another OSError where ``best`` takes nothing.
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
@@ -65,8 +57,19 @@ def judge(
         "epoch": checkpoint.about["epoch"],
         "hyperparameters": checkpoint.about.get("chosen", {}),
         **examined(trainer, metric, mode),
+        "task": {"kind": trainer.goal.task.kind, "own": trainer.goal.task.compiled_by_user},
     }
     made(best)
+    metrics |= _saved(trainer, checkpoint_file, best)
+    metrics = dict(redacted(metrics))
+    hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
+    write_atomically(best / "hyperparameters.yaml", hyperparameters)
+    write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
+    return metrics
+
+
+def _saved(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, str]:
+    """Save the model; return {sha256} of its file, or {not_saved} with the reason. Raises as ``judge`` does."""
     try:
         save_model(trainer, best / "model.keras")
     except TrialError as error:
@@ -75,53 +78,53 @@ def judge(
             raise DiskFull(best / "model.keras", checkpoint_file.stat().st_size) from None
         if isinstance(cause, OSError) and lies_below(cause, best):
             raise cause from None
-        metrics["not_saved"] = str(error)
-    else:
-        metrics["sha256"] = hashlib.sha256((best / "model.keras").read_bytes()).hexdigest()
-    metrics = dict(redacted(metrics))
-    hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
-    write_atomically(best / "hyperparameters.yaml", hyperparameters)
-    write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-    return metrics
+        return {"not_saved": str(error)}
+    return {"sha256": hashlib.sha256((best / "model.keras").read_bytes()).hexdigest()}
 
 
 def save_model(trainer: Trainer, path: Path) -> None:
     """Save the current model as one that plain Keras loads and that takes the user's own rows; see ``portable``.
 
     Raises TrialError where the user's model cannot be saved, or the file does not give what the model gives; its
-    weights are then in ``model.weights.h5`` beside it, and nothing is at ``path``.
+    weights are then kept beside ``path``, with all that builds it again, and nothing is at ``path``.
     """
-    reference, task, goal = trainer.task.model, trainer.task, trainer.goal
+    task, trained = trainer.task, trainer.learner.compiled.model
     trainer.settle()
-    built = build_model(reference, trainer.given, trainer.seed, task.shape, task.kind)
+    how = recipe_of(trainer)
+    built = how.build(task.model)
     set_followed_momentum(built, trainer.followed_momentum())
-    assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
+    assign_all(built.model.variables, arrays_of(trained.variables))
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        with UsersCode(f"saving model {reference.text}", str(reference.file)):
-            whole = portable(built.model, task.dataset, goal)
-            compile_portable(whole, built, trainer.hyperparameters, goal)
+        with UsersCode(f"saving model {task.model.text}", str(task.model.file)):
+            whole = portable(built.model, how.around)
+            compile_portable(whole, built, trainer.hyperparameters, trainer.goal)
             whole.save(partial)
-            _check_file(partial, trainer)
+            _check_file(partial, trainer, how.around)
         write_class_names(partial, task.dataset.classes)
         partial.replace(path)
     except TrialError as error:
         if not isinstance(error.__cause__, OSError):
-            built.model.save_weights(path.with_name("model.weights.h5"))
+            how.keep(built.model, path.parent)
         raise
     finally:
         partial.unlink(missing_ok=True)
 
 
-def _check_file(path: Path, trainer: Trainer) -> None:
+def recipe_of(trainer: Trainer) -> ModelRecipe:
+    """Return how a trainer's model is built again."""
+    around = Around.of(trainer.task.dataset, trainer.goal)
+    task = trainer.task
+    return ModelRecipe(trainer.given, trainer.seed, task.shape[1], task.kind, around)
+
+
+def _check_file(path: Path, trainer: Trainer, around: Around) -> None:
     """Raise TrialError unless a saved file, loaded again, gives on raw rows what the examined model gives."""
-    dataset, reference = trainer.task.dataset, trainer.task.model
+    reference = trainer.task.model
     loaded = load_model(path, reference)
-    x, raw = rows_to_compare(dataset)
-    if raw is None:
-        return
+    x, raw = rows_to_compare(trainer.task.dataset, around)
     outputs = arrays(trainer.learner.compiled.model(x, training=False))
-    expected = keras.tree.flatten(answers_of(outputs, dataset, trainer.goal))
+    expected = keras.tree.flatten(answers_of(outputs, around))
     found = keras.tree.flatten(loaded(raw, training=False))
     if not all(alike(*pair) for pair in zip(found, expected, strict=True)):
         raise TrialError(

@@ -30,15 +30,19 @@ SCALING = (
 
 @dataclass(frozen=True)
 class Looked:
-    """What a user's model learns, what it reports of a validation, and whether it scales its features itself."""
+    """What a user's model is: ``task`` is what it learns, ``reported`` what it reports of a validation.
+
+    ``scales``: it brings its features to one size itself. ``not_saved`` says why it cannot be saved.
+    """
 
     task: Task
     reported: Mapping[str, Direction | None]
     scales: bool
+    not_saved: str = ""
 
 
 def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
-    """Return what a freshly built model learns, and what it reports of a validation as ``reported`` has it.
+    """Return what is to be known of a freshly built model.
 
     ``asked``: the task, on a few rows of the data, and the kind that the experiment names. The model is compiled as for
     saving. Raises TrialError where it does not fit the labels or evaluates no rows.
@@ -49,6 +53,7 @@ def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
     from orchestrator.training.hyperparameters import DEFAULTS
     from orchestrator.training.learner import Tensors
     from orchestrator.training.reported import reported
+    from orchestrator.training.trial_save import why_not_saved
 
     task, kind = asked
     where = f"model {task.model.text}"
@@ -60,4 +65,6 @@ def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
         compile_stock(built.model, DEFAULTS, goal)
     rows: Any = tensors.of("train", goal.labels)
     kinds = {type(layer).__name__ for layer in layers_of(built.model)}
-    return Looked(found, reported(built.model, rows), bool(kinds & set(SCALING)))
+    names = reported(built.model, rows)
+    why = why_not_saved(built.model, task, goal)
+    return Looked(found, names, bool(kinds & set(SCALING)), why)

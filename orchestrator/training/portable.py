@@ -18,60 +18,43 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.data import RAW_ROWS, ColumnRecipe, StreamedDataset, TableRecipe
+from orchestrator.data.table_rows import features_of
+from orchestrator.training.around import Around
 from orchestrator.training.compiling import Built, compile_stock
 from orchestrator.training.learner import AnyDataset
-from orchestrator.training.task import OUTPUT_ACTIVATIONS, LearningGoal
+from orchestrator.training.task import LearningGoal
 
-MOST_NAMED_INPUTS = 512
-"""A wider table's model takes its features as one array: Keras needs seconds for every hundred inputs."""
 TOLERANCE = 2e-3
 """By how much a saved model's outputs may differ from the model's: of float32 sums in another order, or of float16."""
 CLASS_NAMES = "class_names"
 """The key of a ``.keras`` file's ``metadata.json`` that holds the classes in the order of the outputs."""
 
 
-def portable(model: Any, dataset: AnyDataset, goal: LearningGoal) -> Any:
+def portable(model: Any, around: Around) -> Any:
     """Return a model around ``model`` that takes raw rows; ``model`` itself where nothing is to be added.
 
-    Tables have a named input a column, of shape (rows, 1), texts as texts; arrays one input as the user gave it.
+    Tables have a named input a column, of shape (rows, 1), texts as texts; a table of more than 512 columns takes its
+    features as one array, and arrays are taken as the user gave them.
     """
-    named = dataset.table is not None and _is_named(dataset.table)
-    scaled = _scales(dataset)
-    answers = not goal.task.compiled_by_user and (
-        goal.task.from_logits or goal.labels == "standardized"
-    )
-    if not (named or scaled or answers):
+    answers = around.activation is not None or around.mean is not None
+    if not (around.takes_named_columns or around.scales or answers):
         return model
-    inputs, features = _inputs(model, dataset)
-    outputs = model(_scaled(features, dataset.scaling) if scaled else features)
-    return keras.Model(inputs, _answer(outputs, dataset, goal) if answers else outputs)
+    inputs, features = _inputs(around)
+    outputs = model(_scaled(features, around.scaling) if around.scales else features)
+    return keras.Model(inputs, _answer(outputs, around) if answers else outputs)
 
 
-def takes_named_columns(dataset: AnyDataset) -> bool:
-    """Return whether the portable model has an input a column."""
-    return dataset.table is not None and _is_named(dataset.table)
-
-
-def _is_named(recipe: TableRecipe) -> bool:
-    return len(recipe.columns) <= MOST_NAMED_INPUTS
-
-
-def _inputs(model: Any, dataset: AnyDataset) -> tuple[Any, Any]:
-    if dataset.table is not None and _is_named(dataset.table):
-        return _columns(dataset.table)
-    if isinstance(dataset, StreamedDataset):
-        kind = "float32"
-    else:
-        kind = keras.tree.map_structure(lambda array: array.dtype.name, dataset.train.x)
-    dtype = kind if isinstance(kind, str) and dataset.scaling.get("how") == "none" else "float32"
-    shape = dataset.input_shape
+def _inputs(around: Around) -> tuple[Any, Any]:
+    if around.table is not None and around.takes_named_columns:
+        return _columns(around.table)
+    shape, types = around.shape, around.types
     inputs: Any
     if isinstance(shape, Mapping):
-        inputs = {name: keras.Input(one, dtype=kind[name]) for name, one in shape.items()}
+        inputs = {name: keras.Input(one, dtype=types[name]) for name, one in shape.items()}
     elif shape and isinstance(shape[0], tuple):
-        inputs = tuple(keras.Input(one, dtype=kind[at]) for at, one in enumerate(shape))
+        inputs = tuple(keras.Input(one, dtype=types[at]) for at, one in enumerate(shape))
     else:
-        inputs = keras.Input(shape, dtype=dtype, name="rows")
+        inputs = keras.Input(shape, dtype="float32" if around.scales else types, name="rows")
     return inputs, inputs
 
 
@@ -133,23 +116,20 @@ def _scaled(features: Any, scaling: Mapping[str, Any]) -> Any:
     return layer(features)
 
 
-def _answer(outputs: Any, dataset: AnyDataset, goal: LearningGoal) -> Any:
+def _answer(outputs: Any, around: Around) -> Any:
     """Return probabilities of logits, or quantities in the user's unit."""
-    labels = dataset.labels
-    if goal.task.kind == "regression":
-        if labels.mean is None or labels.std is None:
-            return outputs
-        unit = keras.layers.Normalization(
-            axis=-1,
-            mean=labels.mean.tolist(),
-            variance=(labels.std**2).tolist(),
-            invert=True,
-            dtype="float32",
-            name="quantities",
-        )
-        return unit(outputs)
-    activation = OUTPUT_ACTIVATIONS[goal.task.kind or "classification"]
-    return keras.layers.Activation(activation, dtype="float32", name="probabilities")(outputs)
+    if around.mean is None or around.std is None:
+        layer = keras.layers.Activation(around.activation, dtype="float32", name="probabilities")
+        return layer(outputs)
+    unit = keras.layers.Normalization(
+        axis=-1,
+        mean=list(around.mean),
+        variance=[std**2 for std in around.std],
+        invert=True,
+        dtype="float32",
+        name="quantities",
+    )
+    return unit(outputs)
 
 
 def write_class_names(path: Path, classes: Sequence[str]) -> None:
@@ -189,17 +169,24 @@ def compile_portable(
         whole.optimizer.build(whole.trainable_variables)
 
 
-def rows_to_compare(dataset: AnyDataset) -> tuple[Any, Any]:
+def rows_to_compare(dataset: AnyDataset, around: Around) -> tuple[Any, Any]:
     """Return some rows as the model in training takes them, and the same as its saved file does."""
     if isinstance(dataset, StreamedDataset):
         x = next(iter(dataset.validation.batches(RAW_ROWS, None)))[0]
-        return x, None if dataset.table is not None or _scales(dataset) else x
-    x = keras.tree.map_structure(lambda array: array[:RAW_ROWS], dataset.last.x)
-    if dataset.raw is None:
-        return x, x
-    if isinstance(dataset.raw, dict) and dataset.table is not None:
-        return x, as_inputs(dataset.raw, dataset.table) if takes_named_columns(dataset) else None
-    return x, dataset.raw
+        reader = getattr(dataset.validation.batches, "raw", None)
+        raw = reader(RAW_ROWS) if reader and (dataset.table or around.scales) else x
+    else:
+        x = keras.tree.map_structure(lambda array: array[:RAW_ROWS], dataset.last.x)
+        raw = x if dataset.raw is None else dataset.raw
+    return x, raw if around.table is None else as_taken(raw, around)
+
+
+def as_taken(columns: Mapping[str, Any], around: Around) -> Any:
+    """Return a table's raw columns as its saved model takes them: by name, or encoded as features."""
+    assert around.table is not None  # noqa: S101
+    if around.takes_named_columns:
+        return as_inputs(columns, around.table)
+    return features_of(columns, around.table)
 
 
 def as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]:
@@ -212,17 +199,13 @@ def as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]
     return inputs
 
 
-def answers_of(outputs: Any, dataset: AnyDataset, goal: LearningGoal) -> Any:
+def answers_of(outputs: Any, around: Around) -> Any:
     """Return what a portable model answers where the one in training has these outputs."""
-    if goal.task.compiled_by_user:
+    if around.mean is not None:
+        return outputs * np.asarray(around.std) + np.asarray(around.mean)
+    if around.activation is None:
         return outputs
-    labels = dataset.labels
-    if goal.labels == "standardized" and labels.mean is not None and labels.std is not None:
-        return outputs * labels.std + labels.mean
-    if not goal.task.from_logits:
-        return outputs
-    softmax = goal.task.kind == "classification"
-    return np.asarray(tf.nn.softmax(outputs) if softmax else tf.sigmoid(outputs))
+    return np.asarray(getattr(tf.nn, around.activation)(outputs))
 
 
 def alike(found: Any, expected: Any) -> bool:
@@ -232,10 +215,6 @@ def alike(found: Any, expected: Any) -> bool:
         return False
     size = float(np.abs(expected).max(initial=1.0))
     return bool(np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE * size, equal_nan=True))
-
-
-def _scales(dataset: AnyDataset) -> bool:
-    return bool(dataset.scaling.get("how", "none") != "none")
 
 
 def arrays(outputs: Any) -> Any:

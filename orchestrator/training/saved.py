@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from orchestrator.catalog import CallableReference
+from orchestrator.training.kept import are_kept, rebuilt
 from orchestrator.training.worker_process import quiet_tensorflow
 
 
@@ -26,8 +28,30 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
     return keras.saving.load_model(path, custom_objects=objects_of(builder), safe_mode=True)
 
 
+def load_winner(folder: Path, builder: CallableReference) -> Any:
+    """Return the model in a run's ``best``: its file, or what its builder builds around the weights that were kept."""
+    if not (folder / "model.keras").exists() and are_kept(folder):
+        quiet_tensorflow()
+        return rebuilt(folder, builder)
+    return load_model(folder / "model.keras", builder)
+
+
 def objects_of(builder: CallableReference) -> dict[str, Any]:
-    """Return the classes and functions of a builder's file by name."""
+    """Return the classes and functions of a builder's file, and of the files beside it that it imports, by name."""
     loaded = builder.load()
     module = sys.modules[getattr(loaded, "__wrapped__", loaded).__module__]
-    return {name: value for name, value in vars(module).items() if callable(value)}
+    found: dict[str, Any] = {}
+    for one in (*_beside(module), module):
+        found |= {name: value for name, value in vars(one).items() if callable(value)}
+    return found
+
+
+def _beside(module: ModuleType) -> list[ModuleType]:
+    """Return the modules that a user's file refers to and that lie below its folder."""
+    folder = Path(str(module.__file__)).parent
+    modules = [value for value in vars(module).values() if isinstance(value, ModuleType)]
+    return [
+        one
+        for one in modules
+        if getattr(one, "__file__", None) and Path(str(one.__file__)).is_relative_to(folder)
+    ]

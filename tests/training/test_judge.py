@@ -121,6 +121,8 @@ def test_a_model_that_cannot_be_saved_is_examined_all_the_same(net, judged, tmp_
     assert sorted(file.name for file in (tmp_path / "best").iterdir()) == [
         "hyperparameters.yaml",
         "metrics.json",
+        "model.json",
+        "model.weights.h5",
     ]
 
 
