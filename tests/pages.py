@@ -34,6 +34,13 @@ def lay_out(page: str, folder: Path) -> Path:
     return script
 
 
+def shown_output(page: str, word: str) -> list[str]:
+    """Return the lines of output that a page shows in the first block of no language that has a word in it."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    blocks = re.split(r"^```", text, flags=re.MULTILINE)[1::2]
+    return next(block for block in blocks if block[0] == "\n" and word in block).split("\n")[1:]
+
+
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Return the environment of a page's commands: no cluster, a state folder of their own."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import ROOT, environment, lay_out
+from tests.pages import environment, lay_out, shown_output
 
 PATIENCE_SECONDS = 600
-PAGE = (ROOT / "docs" / "your-own-model.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.integration
@@ -24,10 +22,8 @@ def test_what_the_page_runs_runs_and_says_what_the_page_shows(tmp_path):
         timeout=PATIENCE_SECONDS,
     )
     assert done.returncode == 0, done.stderr
-    shown = next(
-        block for block in re.findall(r"```\n(.*?)```", PAGE, re.DOTALL) if "task:" in block
-    )
-    assert [line for line in shown.splitlines() if line not in done.stdout.splitlines()] == []
+    shown = shown_output("your-own-model.md", "task:")
+    assert [line for line in shown if line not in done.stdout.split("\n")] == []
     houses = read_run(tmp_path / "runs" / "houses")
     assert {trial.status for trial in houses.trials} <= {"finished", "stopped"}
     assert {"price_mae", "sold_loss"} < {*houses.winner["test"]}

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import ROOT, environment, lay_out
+from tests.pages import environment, lay_out, shown_output
 
 pytestmark = pytest.mark.integration
-PAGE = (ROOT / "docs" / "tasks-and-metrics.md").read_text(encoding="utf-8")
-
-
-def said(word: str) -> list[str]:
-    """The lines of the block of output that has a word in it, as the page shows them."""
-    blocks = re.findall(r"^```\n(.*?)```", PAGE, re.DOTALL | re.MULTILINE)
-    return next(block for block in blocks if word in block).splitlines()
 
 
 def test_the_page_runs(tmp_path):
@@ -37,7 +29,7 @@ def test_the_page_runs(tmp_path):
         "finished",
         "stopped",
     }
-    for line in said("regression"):
+    for line in shown_output("tasks-and-metrics.md", "regression"):
         assert line in ran.stdout
     assert {"loss", "mae", "r2", "rmse"} == {*progress.winner["test"]}
     assert {"val_macro_f1", "val_auc", "val_top_3_accuracy"} < {*by_name.epochs[0]["metrics"]}
