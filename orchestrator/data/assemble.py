@@ -42,14 +42,7 @@ def assemble(
     Where validation or test is not given, it is cut from the training rows.
     """
     where = f"data {source}"
-    places = {part: where if len(given) == 1 else f"{where} ({part})" for part in given}
-    x = {part: check_features(given[part][0], places[part]) for part in given}
-    _check_shapes(x, where)
-    outputs = {part: outputs_of(given[part][1], row_count(x[part])) for part in given}
-    y = {part: given_labels(outputs[part], places[part]) for part in given}
-    weights = {part: check_weights(given[part][2:], x[part], places[part]) for part in given}
-    for part in given:
-        check_lengths(x[part], y[part], places[part])
+    x, y, weights = _checked(given, where)
     labels = of_task(describe(list(y.values()), where), y, task, where)
     shares = missing_shares(list(given), options)
     labels, assignment = assigned(labels, y, shares, (seed, where))
@@ -57,9 +50,8 @@ def assemble(
     numbers = {part: labels.numbers(y[part]) for part in given}
     fingerprint = _fingerprint(x, labels, numbers, weights)
     training = np.flatnonzero(assignment == 0) if (assignment != 0).any() else None
-    scaler = fit_scaler(
-        options.scale, moments_of(x["train"], training) if _scaled(options, x, where) else None
-    )
+    moments = moments_of(x["train"], training) if _scaled(options, x, where) else None
+    scaler = fit_scaler(options.scale, moments)
     whole = {part: Split(x[part], numbers[part], None, weights[part]) for part in given}
     splits: dict[str, Any] = cut(whole["train"], assignment, scaler)
     splits |= {part: _scaled_split(whole[part], scaler) for part in set(given) - {"train"}}
@@ -75,6 +67,21 @@ def assemble(
     )
     dataset = dataset.viewed("codes") if labels.form == "classes" else dataset
     return weighted_by_class(dataset, options.class_weight, where)
+
+
+def _checked(
+    given: Mapping[str, tuple[Any, ...]], where: str
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Return features, labels and weights by split, each of as many rows."""
+    places = {part: where if len(given) == 1 else f"{where} ({part})" for part in given}
+    x = {part: check_features(given[part][0], places[part]) for part in given}
+    _check_shapes(x, where)
+    outputs = {part: outputs_of(given[part][1], row_count(x[part])) for part in given}
+    y = {part: given_labels(outputs[part], places[part]) for part in given}
+    weights = {part: check_weights(given[part][2:], x[part], places[part]) for part in given}
+    for part in given:
+        check_lengths(x[part], y[part], places[part])
+    return x, y, weights
 
 
 def cut(whole: Split, assignment: npt.NDArray[np.uint8], scaler: Scaler) -> dict[str, Any]:

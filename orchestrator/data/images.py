@@ -20,7 +20,7 @@ from orchestrator.data.assemble import assemble
 from orchestrator.data.batches import rebatch
 from orchestrator.data.dataset import PARTS, Dataset, StreamedDataset, StreamedSplit
 from orchestrator.data.image_header import PICTURES, Header, read_header
-from orchestrator.data.labels import find_classes, plain_labels
+from orchestrator.data.labels import find_classes, of_task, plain_labels
 from orchestrator.data.notice import notice
 from orchestrator.data.refusal import refused, several
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
@@ -106,7 +106,7 @@ class ImageBatches:
 
 
 def load_images(
-    reference: DataReference, options: DataOptions, seed: int
+    reference: DataReference, options: DataOptions, seed: int, task: str = "auto"
 ) -> Dataset | StreamedDataset:
     """Return the dataset of a folder, in memory where its pixels take a quarter of what is free.
 
@@ -114,6 +114,9 @@ def load_images(
     grey ones get one channel where all are grey, else three, and alpha is left out.
     """
     where = f"data {reference.text}"
+    if task in ("multilabel", "regression"):
+        expected = "task: classification or binary was expected for a folder a class"
+        raise refused(where, expected, f"task: {task}")
     found = _found(Path(reference.place), where)
     size = _size([header for files in found.values() for _, _, header in files], options, where)
     pictures = {
@@ -129,12 +132,12 @@ def load_images(
     free: int = psutil.virtual_memory().available
     large = count * int(np.prod(size)) > SHARE_OF_MEMORY * free
     if options.stream is True or (options.stream == "auto" and large):
-        return _streamed(pictures, reference, options, seed)
+        return _streamed(pictures, reference, options, (seed, task))
     given = {
         part: (split.decoded(range(len(split.paths))), split.names)
         for part, split in pictures.items()
     }
-    dataset = assemble(given, options, seed, reference.text)
+    dataset = assemble(given, options, seed, reference.text, task)
     return replace(dataset, fingerprint=_fingerprint(pictures))
 
 
@@ -240,12 +243,17 @@ def _broken(paths: Sequence[str], where: str) -> Exception:
 
 
 def _streamed(
-    pictures: Mapping[str, Pictures], reference: DataReference, options: DataOptions, seed: int
+    pictures: Mapping[str, Pictures],
+    reference: DataReference,
+    options: DataOptions,
+    asked: tuple[int, str],
 ) -> StreamedDataset:
     """Return the dataset of files that are decoded when they are asked for, after one pass."""
     where = f"data {reference.text}"
     plain = {part: plain_labels(split.names, where) for part, split in pictures.items()}
+    seed, task = asked
     labels = find_classes(list(plain.values()), where)
+    labels = of_task(labels, {part: split.names for part, split in pictures.items()}, task, where)
     codes = {part: labels.codes(names) for part, names in plain.items()}
     if len(pictures) > 1:
         counts = {part: np.bincount(c, minlength=len(labels.classes)) for part, c in codes.items()}

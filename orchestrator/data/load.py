@@ -10,6 +10,7 @@ from orchestrator.data.assemble import assemble
 from orchestrator.data.bundled import READERS
 from orchestrator.data.dataset import Dataset, StreamedDataset
 from orchestrator.data.functions import are_frames, are_streams, call
+from orchestrator.data.refusal import refused
 from orchestrator.data.sparse import dense
 
 if TYPE_CHECKING:
@@ -26,6 +27,19 @@ def load_dataset(
     one sentence what is wrong with the data; PlaceError when a package for it is missing. ``task`` says what the labels
     are for, auto that they say it themselves.
     """
+    dataset = _loaded(reference, options, seed, task)
+    if options.class_weight is not None and isinstance(dataset, StreamedDataset):
+        expected = "data.class_weight was expected for data in memory alone"
+        hint = (
+            "Give weights a row (data.sample_weight, or a third element), or leave data.stream out."
+        )
+        raise refused(f"data {reference.text}", expected, "a stream", hint)
+    return dataset
+
+
+def _loaded(
+    reference: DataReference, options: DataOptions, seed: int, task: str
+) -> Dataset | StreamedDataset:
     where = f"data {reference.text}"
     if reference.kind in ("csv", "parquet"):
         from orchestrator.data.tables import load_table  # psutil and pyarrow, for tables alone
@@ -36,7 +50,7 @@ def load_dataset(
         from orchestrator.data.images import load_images
 
         check_options("folder", options, where)
-        return load_images(reference, options, seed)
+        return load_images(reference, options, seed, task)
     if reference.function is not None:
         pieces = dense(call(reference.function, where), where)
         if are_frames(pieces):

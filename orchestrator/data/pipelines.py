@@ -158,10 +158,7 @@ def load_pipelines(
     remember(reference.function, pipelines)
     steps = {part: _steps(part, options) for part in pipelines}
     scans = {part: _scan(pipelines[part], f"{where} ({part})", steps[part]) for part in pipelines}
-    shapes = {part: scan.shape for part, scan in scans.items()}
-    if any(shape != shapes["train"] for shape in shapes.values()):
-        received = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
-        raise refused(where, "rows of one shape in all splits were expected", received)
+    _check_shapes({part: scan.shape for part, scan in scans.items()}, where)
     labels = _labels(scans, asked[1], where)
     how = "none" if options.scale == "auto" else options.scale
     scaler = fit_scaler(how, scans["train"].moments)
@@ -171,20 +168,30 @@ def load_pipelines(
         rows = scan.rows if steps[part][1] else None
         reader = PipelineBatches(reference.function, part, labels, scaler, where, rows, view)
         splits[part] = StreamedSplit(scan.rows, reader)
-    prints = [f"{part} {scan.rows} {scan.content:064x}" for part, scan in scans.items()]
     return StreamedDataset(
         **splits,
         classes=labels.classes,
         scaling=scaler.document,
-        fingerprint=hashlib.sha256("\0".join([*prints, *labels.classes]).encode()).hexdigest(),
+        fingerprint=_fingerprint(scans, labels),
         source=reference.text,
-        input_shape=shapes["train"],
+        input_shape=scans["train"].shape,
         reference=reference,
         options=options,
         seed=asked[0],
         labels=labels,
         view=view,
     )
+
+
+def _fingerprint(scans: Mapping[str, _Scan], labels: Labels) -> str:
+    prints = [f"{part} {scan.rows} {scan.content:064x}" for part, scan in scans.items()]
+    return hashlib.sha256("\0".join([*prints, *labels.classes]).encode()).hexdigest()
+
+
+def _check_shapes(shapes: Mapping[str, Any], where: str) -> None:
+    if any(shape != shapes["train"] for shape in shapes.values()):
+        received = ", ".join(f"{part} {shape}" for part, shape in shapes.items())
+        raise refused(where, "rows of one shape in all splits were expected", received)
 
 
 def _labels(scans: Mapping[str, _Scan], task: str, where: str) -> Labels:

@@ -11,9 +11,10 @@ from orchestrator.records.extensions import surroundings
 from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_settings import settings_file
 
-JUDGED_BY = ("metric", "mode")
+JUDGED_BY = ("metric", "mode", "task", "callbacks")
 SPLIT_BY = (
     *("label", "validation", "test", "scale", "drop", "missing", "columns", "sample_weight"),
+    *("class_weight", "decimal", "header"),
     *("steps_per_epoch", "validation_steps", "image_size"),
 )
 FINGERPRINT = 12  # characters of it that are shown

@@ -96,7 +96,7 @@ def task_of_model(model: Any, head: Head, labels: Labels, asked: str, where: str
         raise _misfit(where, "one output of shape (rows, units)", _described(head))
     if labels.form == "flags":
         return _flags(head, labels, where)
-    if labels.form == "quantities" or _is_one_number(head, labels):
+    if labels.form == "quantities" or (asked == "auto" and _is_one_number(head, labels)):
         return _quantities(head, labels, where)
     if labels.fault:
         raise TrialError(labels.fault)
@@ -104,7 +104,8 @@ def task_of_model(model: Any, head: Head, labels: Labels, asked: str, where: str
 
 
 def _is_one_number(head: Head, labels: Labels) -> bool:
-    return head.units == 1 and len(labels.classes) > 2 and labels.are_numbers
+    is_open = head.values in ("any", "not negative")
+    return head.units == 1 and is_open and len(labels.classes) > 2 and labels.are_numbers
 
 
 def _classes(head: Head, labels: Labels, asked: str, where: str) -> Task:

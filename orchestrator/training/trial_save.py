@@ -40,7 +40,7 @@ def why_not_saved(model: Any, task: TrainingTask, goal: LearningGoal) -> str:
 
 
 def _try(model: Any, task: TrainingTask, goal: LearningGoal) -> None:
-    """Save a model and load it again, with the layers around it but for a table's columns: these are never the cause."""
+    """Save a model and load it again, with the layers around it but those of a table's columns, never the cause."""
     whole = portable(model, replace(Around.of(task.dataset, goal), table=None))
     if model.count_params() > MOST_PARAMETERS:
         plain = keras.saving.serialize_keras_object(whole)
