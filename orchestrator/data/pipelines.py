@@ -160,8 +160,7 @@ def load_pipelines(
     scans = {part: _scan(pipelines[part], f"{where} ({part})", steps[part]) for part in pipelines}
     _check_shapes({part: scan.shape for part, scan in scans.items()}, where)
     labels = _labels(scans, asked[1], where)
-    how = "none" if options.scale == "auto" else options.scale
-    scaler = fit_scaler(how, scans["train"].moments)
+    scaler = fit_scaler(options.scale.replace("auto", "none"), scans["train"].moments)
     view: View = "codes" if labels.form == "classes" else "given"
     splits: dict[str, Any] = {part: StreamedSplit(0, no_batches) for part in PARTS}
     for part, scan in scans.items():

@@ -151,10 +151,9 @@ def prepare_again(experiment: Experiment) -> Prepared:
     _check_layout(keras, model)
     plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
     check_plan(plan, space, model, callbacks)
-    check_resources(plan)
-    check_ray_address()
+    check_place(plan)
     reference = find_data(experiment.data.source, experiment.folder)
-    from orchestrator.data import load_dataset
+    from orchestrator.data import load_dataset  # after what is cheaper to refuse
 
     with TrialProcess() as process:
         if model.kind != "bundled":
@@ -221,6 +220,12 @@ def _learn(
     if learned is not None and learned.looked is not None and learned.looked.not_saved:
         notice(learned.looked.not_saved)
     return learned
+
+
+def check_place(plan: Plan) -> None:
+    """Refuse a place that cannot hold a trial, or whose Ray cannot be joined."""
+    check_resources(plan)
+    check_ray_address()
 
 
 def check_plan(
