@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Best:
-    """The winner: its trial, hyperparameters, best epoch and value, and scores of the final, recalibrated model."""
+    """The winner: its trial, hyperparameters, best epoch and value, and scores of the final model."""
 
     trial: str
     epoch: int
@@ -121,7 +121,7 @@ class Run(Asking):
         return file
 
     def load_model(self) -> Any:
-        """Return the winner as a keras.Model, recalibrated; loaded in Keras's safe mode."""
+        """Return the winner as a keras.Model, loaded in Keras's safe mode."""
         from orchestrator.training.saved import load_model
 
         return load_model(self.model_file)
