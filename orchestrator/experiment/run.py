@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Best:
-    """The winner: its trial, hyperparameters, best epoch and value, and scores of the final, recalibrated model."""
+    """The winner: its trial, hyperparameters, best epoch and value, and scores of the final model."""
 
     trial: str
     epoch: int
@@ -127,7 +127,7 @@ class Run(Asking):
         return file
 
     def load_model(self) -> Any:
-        """Return the winner as a keras.Model that takes raw rows, recalibrated; loaded in Keras's safe mode.
+        """Return the winner as a keras.Model that takes raw rows; loaded in Keras's safe mode.
 
         Classes that Keras does not know are those of the model's own file. Where Keras could not save the model it is
         built anew around the weights that were kept. Raises RecordError where neither can be.

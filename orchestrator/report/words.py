@@ -155,14 +155,13 @@ def _averages(winner: Mapping[str, Any], metric: str, width: int) -> list[str]:
     anew = winner.get("recalibrated", True)  # an older record has the figures before it alone
     other = "before" if anew else "after"
     scores = winner.get(f"validation_{other}_recalibration") or {}
-    if scores in ({}, winner.get("validation")):
+    if not scores or ("recalibrated" not in winner and scores == winner.get("validation")):
         return []
     test = winner.get(f"test_{other}_recalibration") or {}
-    name = metric.removeprefix("val_")
-    values = [(metric, score(scores, metric)), (f"test {name}", score(test, metric))]
+    values = [(metric, score(scores, metric)), ("test", score(test, metric))]
     gave = ", ".join(f"{name} {number(value)}" for name, value in values if value is not None)
     kept, others = ("recalibrated", "as trained") if anew else ("as trained", "recalibrated")
-    return _wrapped(f"BatchNormalization: {kept}{f' ({others}: {gave})' if gave else ''}", width)
+    return _wrapped(f"batch norm: {kept}{f' ({others}: {gave})' if gave else ''}", width)
 
 
 def _not_saved(records: RunRecords, winner: dict[str, Any], width: int) -> list[str]:

@@ -13,12 +13,12 @@ def test_the_winner_has_its_scores_hyperparameters_and_hint(run):
     assert "Winner: trial 00000, epoch 2" in text
     assert "  val_accuracy: 0.9123\n" in text
     assert "test: loss 0.15, accuracy 0.8889" in text
-    assert "  BatchNormalization: recalibrated (as trained: val_accuracy 0.9)\n" in text
+    assert "  batch norm: recalibrated (as trained: val_accuracy 0.9)\n" in text
     assert "momentum 0.95, 1-momentum 0.05" in text
     assert "Hint: the best 3 sit at the high end of learning_rate (1): widen it." in text
 
 
-GOOD, BAD = {"accuracy": 0.95, "loss": 0.1}, {"accuracy": 0.91, "loss": 0.2}
+GOOD, BAD = {"accuracy": 0.95, "loss": 0.1}, {"accuracy": 0.91234, "loss": 0.2}
 TRIED = {
     "validation_before_recalibration": GOOD,
     "validation_after_recalibration": BAD,
@@ -32,11 +32,11 @@ TRIED = {
     [
         (
             {**TRIED, "recalibrated": False},
-            ["as trained (recalibrated: val_accuracy 0.91, test accuracy 0.91)"],
+            ["as trained (recalibrated: val_accuracy 0.9123, test 0.9123)"],
         ),
         (
             {**TRIED, "recalibrated": True},
-            ["recalibrated (as trained: val_accuracy 0.95, test accuracy 0.95)"],
+            ["recalibrated (as trained: val_accuracy 0.95, test 0.95)"],
         ),
         ({}, []),
         ({"validation_before_recalibration": GOOD}, []),  # an older record, without the layer
@@ -52,8 +52,8 @@ def test_which_averages_were_kept_and_what_the_others_gave_is_one_line_where_the
         facts = {"trial": "00000", "epoch": 1, "validation": GOOD, "test": GOOD}
         writer.event("winner", metric="val_accuracy", **facts, **more)
     lines = winner_lines(read_run(folder.path))
-    found = [line for line in lines if "BatchNorm" in line or "recalib" in line]
-    assert found == [f"  BatchNormalization: {text}" for text in said]
+    found = [line for line in lines if "batch norm" in line or "recalib" in line]
+    assert found == [f"  batch norm: {text}" for text in said]
     assert max(map(len, found), default=0) <= 80
 
 
