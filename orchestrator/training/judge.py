@@ -30,6 +30,7 @@ from orchestrator.training.portable import (
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_save import unsaved
 
 
 def judge(trainer: Trainer, checkpoint_file: Path, best: Path) -> dict[str, Any]:
@@ -102,9 +103,12 @@ def save_model(trainer: Trainer, path: Path) -> None:
         write_class_names(partial, task.dataset.classes)
         partial.replace(path)
     except TrialError as error:
-        if not isinstance(error.__cause__, OSError):
-            how.keep(built.model, path.parent)
-        raise
+        if isinstance(error.__cause__, OSError):
+            raise
+        how.keep(built.model, path.parent)
+        if error.__cause__ is None:
+            raise
+        raise TrialError(unsaved(built.model, task.model.text, error)) from error.__cause__
     finally:
         partial.unlink(missing_ok=True)
 
