@@ -68,7 +68,7 @@ def unsaved(model: Any, name: str, error: TrialError) -> str:
 
 def _why(model: Any, error: TrialError) -> str:
     """Return what was received, and what to do."""
-    without = re.match(r"Object (\w+) was created", str(error.__cause__))
+    without = re.search(r"Object (\w+) was created", str(error.__cause__))
     layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else model.layers
     if any(isinstance(layer, keras.layers.Lambda) for layer in layers):
         received = "one with a Lambda layer, whose function is not in the file"
