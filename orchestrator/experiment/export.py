@@ -6,11 +6,7 @@ from pathlib import Path
 
 from orchestrator.errors import PlaceError, RecordError, explain
 from orchestrator.experiment.run import Run
-from orchestrator.experiment.winner import form_of, learnt_of, not_saved
 from orchestrator.records import write_atomically
-from orchestrator.training.around import takes_named_columns
-from orchestrator.training.kept import RECIPE, WEIGHTS, are_kept
-from orchestrator.training.saved import custom_objects_in
 
 SHOWN = 8
 
@@ -22,6 +18,9 @@ def export_model(run: Run, to: Path, overwrite: bool = False) -> None:
     Raises RecordError where the run has no winner, PlaceError where ``to`` cannot be written or is
     there already.
     """
+    from orchestrator.experiment.winner import not_saved
+    from orchestrator.training.kept import WEIGHTS, are_kept
+
     weights_alone = not_saved(run.records) is not None and are_kept(run.folder.best)
     ending = ".weights.h5" if weights_alone else ".keras"
     if weights_alone and to.suffix == ".keras":
@@ -46,6 +45,9 @@ def export_model(run: Run, to: Path, overwrite: bool = False) -> None:
 
 def export_lines(run: Run, to: Path) -> list[str]:
     """Return how an exported file is loaded, what it takes, and the order of its classes."""
+    from orchestrator.training.kept import RECIPE
+    from orchestrator.training.saved import custom_objects_in
+
     if to.name.endswith(".weights.h5"):
         folder = run.folder.best
         return [
@@ -61,6 +63,11 @@ def export_lines(run: Run, to: Path) -> list[str]:
 
 
 def _takes(run: Run) -> list[str]:
+    from orchestrator.experiment.winner import form_of
+    from orchestrator.training.around import takes_named_columns
+
+    if "input_shape" not in (run.records.manifest.get("data") or {}):
+        return []
     form = form_of(run.records)
     if form.table is None:
         shape = form.shape
@@ -82,6 +89,8 @@ def _takes(run: Run) -> list[str]:
 
 
 def _gives(run: Run) -> list[str]:
+    from orchestrator.experiment.winner import learnt_of
+
     classes = learnt_of(run.records).classes
     if not classes:
         return []

@@ -33,6 +33,8 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
 
 def custom_objects_in(path: Path) -> tuple[str, ...]:
     """Return the names of the classes and functions in a ``.keras`` file that are not Keras's own."""
+    if not zipfile.is_zipfile(path):
+        return ()
     with zipfile.ZipFile(path) as file:
         found = _custom(json.loads(file.read("config.json")))
     return tuple(sorted(set(found)))

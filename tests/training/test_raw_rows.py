@@ -78,7 +78,7 @@ def of_wide_frames():
 
 def of_stream(folder):
     frame = pd.DataFrame(table(300, 5)).drop(columns="old")
-    frame["height"] += np.arange(300)  # each row's own, by which it is found again
+    frame["height"] = np.arange(300) + 0.5  # each row's own, by which it is found again
     frame.to_csv(folder / "t.csv", index=False)
     options = DataOptions(source="x", label="sort", missing="mean", scale="standard", stream=True)
     reference = DataReference("csv", str(folder / "t.csv"), "./t.csv")
