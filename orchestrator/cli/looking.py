@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -84,12 +85,23 @@ def export(
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
     storage: Storage = RUNS,
 ) -> None:
-    """Copy a run's winner, a Keras model ready to load, to a file."""
+    """Copy a run's winner, a Keras model that takes raw rows, to a file, and say what it takes.
+
+    A model that Keras could not save is copied as weights, to FILE.weights.h5.
+    """
     from orchestrator.experiment import export_model, open_run
+    from orchestrator.experiment.export import export_lines
 
     opened = open_run(run, storage)
     export_model(opened, to, overwrite=force)
-    say(f"wrote {to}. Load it with keras.saving.load_model({str(to)!r})")
+    said = [f"wrote {to}", *export_lines(opened, to)]
+    say(
+        "\n".join(
+            line
+            for text in said
+            for line in textwrap.wrap(text, terminal_width(), break_long_words=False)
+        )
+    )
 
 
 def predict(

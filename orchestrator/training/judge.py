@@ -31,6 +31,7 @@ from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.recalibration import examined
 from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_save import unsaved
 
 
 def judge(
@@ -104,9 +105,12 @@ def save_model(trainer: Trainer, path: Path) -> None:
         write_class_names(partial, task.dataset.classes)
         partial.replace(path)
     except TrialError as error:
-        if not isinstance(error.__cause__, OSError):
-            how.keep(built.model, path.parent)
-        raise
+        if isinstance(error.__cause__, OSError):
+            raise
+        how.keep(built.model, path.parent)
+        if error.__cause__ is None:
+            raise
+        raise TrialError(unsaved(built.model, task.model.text, error)) from error.__cause__
     finally:
         partial.unlink(missing_ok=True)
 

@@ -50,7 +50,10 @@ def _inputs(around: Around) -> tuple[Any, Any]:
     shape, types = around.shape, around.types
     inputs: Any
     if isinstance(shape, Mapping):
-        inputs = {name: keras.Input(one, dtype=types[name]) for name, one in shape.items()}
+        inputs = {
+            name: keras.Input(one, dtype=types[name], name=name.replace("/", "_"))
+            for name, one in shape.items()
+        }
     elif shape and isinstance(shape[0], tuple):
         inputs = tuple(keras.Input(one, dtype=types[at]) for at, one in enumerate(shape))
     else:
@@ -195,7 +198,7 @@ def as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]
     for column in recipe.columns:
         values = np.asarray(columns[column.name])[:, None]
         is_text = column.kind == "text"
-        inputs[column.name] = tf.constant(values.astype(str)) if is_text else values.astype("f4")
+        inputs[column.name] = tf.constant(values.astype(str if is_text else "f4"))
     return inputs
 
 

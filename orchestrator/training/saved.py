@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +29,26 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
         if builder is None or builder.kind == "bundled":
             raise
     return keras.saving.load_model(path, custom_objects=objects_of(builder), safe_mode=True)
+
+
+def custom_objects_in(path: Path) -> tuple[str, ...]:
+    """Return the names of the classes and functions in a ``.keras`` file that are not Keras's own."""
+    if not zipfile.is_zipfile(path):
+        return ()
+    with zipfile.ZipFile(path) as file:
+        found = _custom(json.loads(file.read("config.json")))
+    return tuple(sorted(set(found)))
+
+
+def _custom(config: Any) -> Iterator[str]:
+    if isinstance(config, Mapping):
+        module = str(config.get("module") or "")
+        own = module.partition(".")[0] not in ("", "keras", "builtins")
+        if own or (config.get("registered_name") and not module.startswith("keras")):
+            yield str(config.get("class_name") or config.get("config"))
+    for value in config.values() if isinstance(config, Mapping) else config:
+        if isinstance(value, Mapping | list):
+            yield from _custom(value)
 
 
 def load_winner(folder: Path, builder: CallableReference) -> Any:

@@ -32,9 +32,8 @@ def why_not_saved(model: Any, task: TrainingTask, goal: LearningGoal) -> str:
             _try(model, task, goal)
     except TrialError as error:
         return (
-            f"model {reference.text}: expected one that Keras can save and load again. {_why(model, error)}. The run"
-            " goes on: the winner's weights are kept (best/model.weights.h5), and run.load_model() builds the model"
-            " around them."
+            f"{unsaved(model, reference.text, error)} The run goes on: the winner's weights are kept"
+            " (best/model.weights.h5), and run.load_model() builds the model around them."
         )
     return ""
 
@@ -60,9 +59,15 @@ def _try(model: Any, task: TrainingTask, goal: LearningGoal) -> None:
         raise TrialError("one that, loaded again, gives other figures for the same rows.")
 
 
+def unsaved(model: Any, name: str, error: TrialError) -> str:
+    """Return what was received in place of a model that can be saved, and what to do, from what Keras raised."""
+    expected = "expected one that Keras can save and load again"
+    return f"model {name}: {expected}. {_why(model, error)}."
+
+
 def _why(model: Any, error: TrialError) -> str:
     """Return what was received, and what to do."""
-    without = re.match(r"Object (\w+) was created", str(error.__cause__))
+    without = re.search(r"Object (\w+) was created", str(error.__cause__))
     layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else model.layers
     if any(isinstance(layer, keras.layers.Lambda) for layer in layers):
         received = "one with a Lambda layer, whose function is not in the file"
@@ -70,5 +75,5 @@ def _why(model: Any, error: TrialError) -> str:
     if without:
         received = f"{without[1]}, a class with arguments and without get_config"
         return f"Received: {received}. Give it one, which returns what its __init__ takes"
-    said = str(error).removeprefix("Keras: its code raised ").rstrip(".")
+    said = str(error).partition("its code raised ")[2].rstrip(".") or str(error).rstrip(".")
     return f"Received: {said}. Give each class of your own a get_config that returns what its __init__ takes"
