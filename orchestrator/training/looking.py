@@ -30,11 +30,15 @@ SCALING = (
 
 @dataclass(frozen=True)
 class Looked:
-    """What a user's model learns, what it reports of a validation, and whether it scales its features itself."""
+    """What a user's model learns, what it reports of a validation, and whether it scales its features itself.
+
+    ``standardized``: whether it learns quantities less their mean, by their deviation, which no bounded head gives.
+    """
 
     task: Task
     reported: Mapping[str, Direction | None]
     scales: bool
+    standardized: bool = False
 
 
 def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
@@ -60,4 +64,5 @@ def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
         compile_stock(built.model, DEFAULTS, goal)
     rows: Any = tensors.of("train", goal.labels)
     kinds = {type(layer).__name__ for layer in layers_of(built.model)}
-    return Looked(found, reported(built.model, rows), bool(kinds & set(SCALING)))
+    scales, standardized = bool(kinds & set(SCALING)), goal.labels == "standardized"
+    return Looked(found, reported(built.model, rows), scales, standardized)

@@ -121,16 +121,15 @@ def _fixed_product(rows: Any, matrix: np.ndarray) -> Any:
 
 
 def _scaled(features: Any, scaling: Mapping[str, Any]) -> Any:
-    """Return scaled features: (x - shift) / divisor, as ``data/scaling.py`` has it, by a Normalization layer."""
+    """Return scaled features: (x - shift) / divisor, as ``data/scaling.py`` has it."""
     if scaling["how"] == "minmax":
         low, high = np.asarray(scaling["min"]), np.asarray(scaling["max"])
         mean, divisor = low, np.where(high > low, high - low, 1.0)
     else:
         mean, divisor = np.asarray(scaling["mean"]), np.asarray(scaling["std"])
-    layer = keras.layers.Normalization(
-        axis=-1, mean=mean.tolist(), variance=(divisor**2).tolist(), name="scaled_rows"
-    )
-    return layer(features)
+    # Not a Normalization layer, which takes each deviation below 1e-7 for 1e-7.
+    shifted = keras.layers.Rescaling(1.0, (-mean).tolist(), name="shifted_rows")(features)
+    return keras.layers.Rescaling((1.0 / divisor).tolist(), name="scaled_rows")(shifted)
 
 
 def _answer(outputs: Any, dataset: AnyDataset, goal: LearningGoal) -> Any:
@@ -139,13 +138,8 @@ def _answer(outputs: Any, dataset: AnyDataset, goal: LearningGoal) -> Any:
     if goal.task.kind == "regression":
         if labels.mean is None or labels.std is None:
             return outputs
-        unit = keras.layers.Normalization(
-            axis=-1,
-            mean=labels.mean.tolist(),
-            variance=(labels.std**2).tolist(),
-            invert=True,
-            dtype="float32",
-            name="quantities",
+        unit = keras.layers.Rescaling(
+            labels.std.tolist(), labels.mean.tolist(), dtype="float32", name="quantities"
         )
         return unit(outputs)
     activation = OUTPUT_ACTIVATIONS[goal.task.kind or "classification"]
@@ -225,13 +219,24 @@ def answers_of(outputs: Any, dataset: AnyDataset, goal: LearningGoal) -> Any:
     return np.asarray(tf.nn.softmax(outputs) if softmax else tf.sigmoid(outputs))
 
 
-def alike(found: Any, expected: Any) -> bool:
-    """Return whether two arrays of outputs are the same but for rounding, of half precision where one is."""
+def alike(found: Any, expected: Any, unit: Any = 1.0) -> bool:
+    """Return whether two arrays of outputs are the same but for rounding, of half precision where one is.
+
+    ``unit``: what outputs of a usual size are, a figure in all or one a column.
+    """
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     if found.shape != expected.shape:
         return False
-    size = float(np.abs(expected).max(initial=1.0))
-    return bool(np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE * size, equal_nan=True))
+    size = np.maximum(unit, np.abs(expected).max(axis=0, initial=0.0))
+    off = np.abs(found - expected) > TOLERANCE * (size + np.abs(expected))
+    same_gaps = np.array_equal(np.isnan(found), np.isnan(expected))
+    return bool(same_gaps and not off.any())
+
+
+def unit_of(dataset: AnyDataset, goal: LearningGoal) -> Any:
+    """Return what outputs of a usual size are: a deviation of quantities, else 1."""
+    std = dataset.labels.std
+    return std if goal.labels == "standardized" and std is not None else 1.0
 
 
 def _scales(dataset: AnyDataset) -> bool:
