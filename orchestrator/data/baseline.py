@@ -8,23 +8,23 @@ from orchestrator.data.dataset import Dataset
 from orchestrator.data.trees import Array
 
 
-def baseline(dataset: Dataset) -> dict[str, float]:
+def baseline(dataset: Dataset, quantities: bool = False) -> dict[str, float]:
     """Return the score of the best constant: the most frequent class or flag, or the mean, of the training rows.
 
     ``accuracy`` of classes; of flags their mean accuracy; of quantities ``mae``, in their unit, over rows and columns.
-    Empty for labels of several outputs.
+    Empty for labels of several outputs. ``quantities``: numbers are learned as such, whatever their form.
     """
     labels = dataset.labels
     train, validation = dataset.train.labels, dataset.validation.labels
-    if labels.form == "classes":
+    if labels.form == "classes" and not quantities:
         codes = labels.view(train, "codes")
         guess = int(np.bincount(codes).argmax())
         return {"accuracy": _mean(labels.view(validation, "codes") == guess)}
-    if labels.form not in ("flags", "quantities"):
+    if labels.form not in ("classes", "flags", "quantities"):
         return {}
     seen, true = labels.view(train, "columns"), labels.view(validation, "columns")
     mean = seen.mean(axis=0)
-    if labels.form == "flags":
+    if labels.form == "flags" and not quantities:
         return {"accuracy": _mean(true == (mean > 0.5))}
     return {"mae": _mean(np.abs(true - mean))}
 

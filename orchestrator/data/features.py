@@ -15,10 +15,13 @@ from orchestrator.data.trees import Array, leaves
 def check_features(x: object, where: str) -> Any:
     """Return ``x`` as an array (rows, ...) of finite booleans, integers or floats, or a tree of those by input.
 
-    Several inputs come as a dictionary by name, or as a list or tuple of arrays of as many rows. Not copied.
+    Several inputs come as a dictionary by name, where one may be a single number a row, (rows,), or as a list or
+    tuple of arrays of as many rows. Not copied.
     """
     if isinstance(x, Mapping):
-        return {str(name): _array(value, f"{where}, input {name!r}") for name, value in x.items()}
+        return {
+            str(name): _array(value, f"{where}, input {name!r}", 1) for name, value in x.items()
+        }
     if isinstance(x, list | tuple) and _are_inputs(x):
         return tuple(_array(value, f"{where}, input {at}") for at, value in enumerate(x))
     return _array(x, where)
@@ -30,14 +33,15 @@ def _are_inputs(pieces: Sequence[Any]) -> bool:
     return arrays and len(pieces) > 1 and len({len(piece) for piece in pieces}) == 1
 
 
-def _array(x: object, where: str) -> Array:
+def _array(x: object, where: str, dimensions: int = 2) -> Array:
     try:
         features = np.asarray(x)
     except ValueError as error:
         raise refused(where, "rows of one shape were expected", str(error).rstrip(".")) from error
     if features.dtype.kind not in "biuf":
-        raise refused(where, "numbers were expected in x", f"values of type {features.dtype}")
-    if features.ndim < 2:
+        hint = "Make numbers of them in load(), or return a frame: its texts become one column a category."
+        raise refused(where, "numbers were expected in x", f"values of type {features.dtype}", hint)
+    if features.ndim < dimensions:
         raise refused(where, "x of shape (rows, features...) was expected", f"{features.shape}")
     if 0 in features.shape:
         raise refused(where, "x with rows and features was expected", f"shape {features.shape}")
@@ -73,4 +77,5 @@ def _check_finite(x: Array, where: str) -> None:
         count += int(bad.sum())
     if count:
         received = f"{count} that are NaN or infinite, the first in {first}"
-        raise refused(where, "finite numbers were expected in x", received)
+        hint = "Fill or drop them in load(); gaps of a frame are filled by data.missing."
+        raise refused(where, "finite numbers were expected in x", received, hint)

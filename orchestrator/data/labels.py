@@ -40,7 +40,8 @@ class Labels:
     outputs.
     ``classes`` are their names in order and ``values`` the sorted label that stands for each (None: 0, 1, …); both are
     empty for other forms. ``width``: the columns of flags and quantities. ``fault`` says why labels are no classes.
-    ``mean`` and ``std``: those of quantities over the training rows, a figure a column, once they are fitted.
+    ``mean`` and ``std``: those of numbers over the training rows, a figure a column, once they are fitted. ``one_hot``:
+    classes were given as rows of one 1 among 0s.
     """
 
     classes: tuple[str, ...] = ()
@@ -50,6 +51,7 @@ class Labels:
     fault: str = ""
     mean: Array | None = None
     std: Array | None = None
+    one_hot: bool = False
 
     @property
     def are_numbers(self) -> bool:
@@ -98,8 +100,12 @@ class Labels:
         return ((columns - self.mean) / self.std).astype(np.float32)
 
     def fitted(self, training: Any) -> Labels:
-        """Return quantities with the training rows' mean and standard deviation; a constant column is only shifted."""
-        if self.form != "quantities":
+        """Return labels with the training rows' mean and standard deviation; a constant column is only shifted.
+
+        Those of quantities, and of numbers that a model may take for quantities.
+        """
+        may_be = self.form == "classes" and self.are_numbers and not self.one_hot
+        if self.form != "quantities" and not may_be:
             return self
         columns = np.asarray(training, dtype=np.float64).reshape(len(training), -1)
         std = columns.std(axis=0)
@@ -143,7 +149,8 @@ def describe(parts: Sequence[Any], where: str) -> Labels:
     try:
         labels = find_classes([plain_labels(part, where) for part in parts], where)
     except DataError as error:
-        if any(part.dtype.kind in "bU" for part in parts):
+        flags = all(part.dtype.kind == "b" and part.ndim > 1 for part in parts)
+        if any(part.dtype.kind in "bU" for part in parts) and not flags:
             raise
         return _no_classes(parts, str(error), where)
     floats = all(part.dtype.kind == "f" for part in parts)
@@ -225,7 +232,7 @@ def find_classes(parts: Sequence[PlainLabels], where: str) -> Labels:
     if len(values) < 2:
         only = f"one class, {str(values[0])!r}" if len(values) else "no rows"
         raise refused(where, "labels of at least two classes were expected", only)
-    return Labels(tuple(str(value) for value in values), values)
+    return Labels(tuple(str(value) for value in values), values, one_hot=width is not None)
 
 
 def _kind(part: PlainLabels) -> str:

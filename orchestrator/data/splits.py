@@ -93,4 +93,5 @@ def _check_enough(counts: Array, classes: Sequence[str], splits: int, where: str
     ]
     if few:
         expected = f"at least {splits} rows of each class were expected, one for each split"
-        raise refused(where, expected, several(few))
+        hint = "Leave rows of such classes out, or join them with others."
+        raise refused(where, expected, several(few), hint)

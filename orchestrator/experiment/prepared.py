@@ -165,8 +165,6 @@ def prepare_again(experiment: Experiment) -> Prepared:
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, read, model, learned)
     task, reported = judged_by(experiment, model, dataset, learned)
-    if _are_quantities(task, dataset):
-        dataset = load_dataset(reference, options, experiment.seed, "regression")
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
     return Prepared(
@@ -182,12 +180,6 @@ def prepare_again(experiment: Experiment) -> Prepared:
         callbacks,
         reference.kind,
     )
-
-
-def _are_quantities(task: Task | None, dataset: Dataset | StreamedDataset) -> bool:
-    """Return whether labels that look like classes are for a model of one unit without a softmax or sigmoid."""
-    is_regression = task is not None and task.kind == "regression" and not task.compiled_by_user
-    return is_regression and bool(dataset.classes)
 
 
 def callbacks_of(experiment: Experiment) -> CallableReference | None:

@@ -20,12 +20,12 @@ MUCH_LARGER = 100.0
 
 def task_facts(prepared: Prepared) -> dict[str, Any]:
     """Return the task, the score of the best constant guess, and all of it in sentences, for the run's record."""
-    task, dataset = prepared.task, prepared.dataset
+    task = prepared.task
     return {
         "kind": task.kind if task else None,
         "compiled_by_user": task.compiled_by_user if task else None,
         "from_logits": task.from_logits if task else None,
-        "baseline": baseline(dataset) if isinstance(dataset, Dataset) else {},
+        "baseline": _baseline(prepared),
         "said": list(task_sentences(prepared)),
     }
 
@@ -34,9 +34,7 @@ def task_sentences(prepared: Prepared) -> Iterator[str]:
     """Yield what is learned, what is done to features and labels, and what guessing gives."""
     yield f"task: {_learned(prepared)}"
     yield f"features: {_features(prepared)}"
-    dataset = prepared.dataset
-    guess = baseline(dataset) if isinstance(dataset, Dataset) else {}
-    for name, value in guess.items():
+    for name, value in _baseline(prepared).items():
         what = "guessing the mean" if name == "mae" else "always guessing the most frequent"
         yield f"baseline: {what} gives val_{name} {value:.4g}"
     if _differ_in_size(prepared):
@@ -44,6 +42,15 @@ def task_sentences(prepared: Prepared) -> Iterator[str]:
             "hint: the columns differ much in size and the model has no layer that scales them;"
             f" data: {{source: {prepared.experiment.data.source}, scale: standard}} does"
         )
+
+
+def _baseline(prepared: Prepared) -> dict[str, float]:
+    dataset, task = prepared.dataset, prepared.task
+    if not isinstance(dataset, Dataset):
+        return {}
+    numbers = dataset.labels.are_numbers and not dataset.labels.one_hot
+    regression = task is not None and task.kind == "regression" and numbers
+    return baseline(dataset, quantities=regression)
 
 
 def _learned(prepared: Prepared) -> str:
@@ -66,6 +73,9 @@ def _learned(prepared: Prepared) -> str:
         return (
             f"{what}; your builder compiles the model: labels reach its loss as they are{numbers}"
         )
+    looked = prepared.learned.looked if prepared.learned else None
+    if task.kind == "regression" and looked is not None and not looked.standardized:
+        return f"{what}; targets as they are, since the values of the model's outputs are bounded"
     if task.kind == "regression":
         return (
             f"{what}; targets are standardized inside, scores and the saved model are in your unit"
@@ -94,7 +104,7 @@ def _shape(shape: Any) -> str:
         return ", ".join(f"{name} {_shape(one)}" for name, one in shape.items())
     if shape and isinstance(shape[0], tuple):
         return ", ".join(_shape(one) for one in shape)
-    return "x".join(str(size) for size in shape)
+    return "x".join(str(size) for size in shape) or "1"
 
 
 def _differ_in_size(prepared: Prepared) -> bool:

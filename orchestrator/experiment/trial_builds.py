@@ -227,6 +227,8 @@ def _try_schedule(tries: _Tries, plan: Plan) -> None:
 
 def _fails_always(failed: Sequence[tuple[TrialSpec, TrialError]]) -> str:
     (spec, error), many = failed[0], len(failed)
+    if str(error).startswith("data "):
+        return str(error)  # whatever is drawn
     drawn = f"each of the {many} draws tried, the first of them " if many > 1 else ""
     return f"{str(error).rstrip('.')}, with {drawn}{_listed(spec.hyperparameters)}."
 

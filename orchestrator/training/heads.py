@@ -26,7 +26,7 @@ from orchestrator.training.task import (
     TrainingTask,
 )
 
-Values = Literal["softmax", "unit", "not negative", "any"]
+Values = Literal["softmax", "unit", "signed unit", "not negative", "any"]
 LAST_VARIABLES = 2
 """The kernel and the bias of a head."""
 
@@ -47,31 +47,41 @@ def look_at_head(model: Any, x: Any) -> Head:
         shape = tuple(found[0].shape)
         if len(found) != 1 or len(shape) != 2:
             return Head(len(found), None, "any")
-        with _other_weights(model):
-            values = _values(np.asarray(tf.cast(model(x, training=False), tf.float32)))
+        values = _values(_Outputs(model, x))
     return Head(1, shape[1], values)
 
 
-def _values(outputs: np.ndarray) -> Values:
-    if outputs.size == 0 or not np.isfinite(outputs).all():
+def _values(outputs: _Outputs) -> Values:
+    # Of both signs: a head without activation may give positive values alone where all features are positive.
+    seen = np.concatenate([outputs.with_weights(5.0), outputs.with_weights(-5.0)])
+    if seen.size == 0 or not np.isfinite(seen).all():
         return "any"
-    inside = bool((outputs >= -1e-3).all() and (outputs <= 1 + 1e-3).all())
-    if inside and outputs.shape[1] > 1 and np.allclose(outputs.sum(axis=1), 1, atol=2e-2):
+    inside = bool((seen >= -1e-3).all() and (seen <= 1 + 1e-3).all())
+    if inside and np.allclose(seen.sum(axis=1), 1, atol=2e-2 if seen.shape[1] > 1 else 1e-5):
         return "softmax"
     if inside:
         return "unit"
-    return "not negative" if (outputs >= 0).all() else "any"
+    if (seen >= 0).all():
+        return "not negative"
+    within = (np.abs(rows) <= 1 + 1e-3 for rows in (seen, outputs.with_weights(500.0)))
+    return "signed unit" if all(rows.all() for rows in within) else "any"
 
 
-@contextmanager
-def _other_weights(model: Any) -> Iterator[None]:
-    """Give the head large random weights, so that values which only its activation could bound are seen to be free."""
-    variables = model.trainable_variables[-LAST_VARIABLES:]
-    rng = np.random.default_rng(0)
-    with _kept(variables):
-        for variable in variables:
-            variable.assign(rng.normal(0, 5, tuple(variable.shape)))
-        yield
+@dataclass(frozen=True)
+class _Outputs:
+    """A model's outputs where its head has large random weights: values that only an activation bounds are seen."""
+
+    model: Any
+    x: Any
+
+    def with_weights(self, size: float) -> np.ndarray:
+        """Return the outputs (rows, units); those of ``-size`` are of the opposite weights. The model is as it was."""
+        variables = self.model.trainable_variables[-LAST_VARIABLES:]
+        rng = np.random.default_rng(0)
+        with _kept(variables):
+            for variable in variables:
+                variable.assign(size * rng.normal(0, 1, tuple(variable.shape)))
+            return np.asarray(tf.cast(self.model(self.x, training=False), tf.float32))
 
 
 @contextmanager
@@ -104,14 +114,15 @@ def task_of_model(model: Any, head: Head, labels: Labels, asked: str, where: str
 
 
 def _is_one_number(head: Head, labels: Labels) -> bool:
-    is_open = head.values in ("any", "not negative")
-    return head.units == 1 and is_open and len(labels.classes) > 2 and labels.are_numbers
+    """Return whether classes that are numbers are quantities to this head, which is not bound to lie in 0 … 1."""
+    numbers = labels.are_numbers and not labels.one_hot and len(labels.classes) > 2
+    return head.units == 1 and numbers and head.values not in ("softmax", "unit")
 
 
 def _classes(head: Head, labels: Labels, asked: str, where: str) -> Task:
     count = len(labels.classes)
-    if head.units == 1 and count == 2:
-        return Task("binary", from_logits=head.values not in ("unit", "softmax"))
+    if head.units == 1 and count == 2 and head.values not in ("softmax", "signed unit"):
+        return Task("binary", from_logits=head.values != "unit")
     if head.units == count and asked != "binary" and head.values in ("softmax", "any"):
         return Task("classification", from_logits=head.values == "any")
     expected = f"a softmax head with {count} units, one a class, or as many logits"
@@ -121,7 +132,7 @@ def _classes(head: Head, labels: Labels, asked: str, where: str) -> Task:
 
 
 def _flags(head: Head, labels: Labels, where: str) -> Task:
-    if head.units != labels.width or head.values in ("softmax", "not negative"):
+    if head.units != labels.width or head.values not in ("unit", "any"):
         expected = f"{labels.width} sigmoid units, one a column of the labels, or as many logits"
         raise _misfit(where, expected, _described(head))
     return Task("multilabel", from_logits=head.values == "any")
@@ -147,8 +158,9 @@ def _described(head: Head) -> str:
     if head.units is None:
         return "an output of more than two dimensions"
     values: Mapping[Values, str] = {
-        "softmax": "softmax",
+        "softmax": "softmax" if head.units > 1 else "softmax, which is 1 whatever the features",
         "unit": "values between 0 and 1 that do not sum to 1",
+        "signed unit": "values between -1 and 1",
         "not negative": "values that are never negative",
         "any": "no softmax or sigmoid",
     }

@@ -25,6 +25,7 @@ from orchestrator.training.portable import (
     compile_portable,
     portable,
     rows_to_compare,
+    unit_of,
     write_class_names,
 )
 from orchestrator.training.program import arrays_of, assign_all
@@ -130,7 +131,8 @@ def _check_file(path: Path, trainer: Trainer, around: Around) -> None:
     outputs = arrays(trainer.learner.compiled.model(x, training=False))
     expected = keras.tree.flatten(answers_of(outputs, around))
     found = keras.tree.flatten(loaded(raw, training=False))
-    if not all(alike(*pair) for pair in zip(found, expected, strict=True)):
+    unit = unit_of(around)
+    if not all(alike(*pair, unit) for pair in zip(found, expected, strict=True)):
         raise TrialError(
             f"saving model {reference.text}: expected a file that gives what the model gives. Received: one that,"
             " loaded again, gives other figures for the same rows: something of the model is not in what Keras saves"

@@ -33,12 +33,14 @@ class Looked:
     """What a user's model is: ``task`` is what it learns, ``reported`` what it reports of a validation.
 
     ``scales``: it brings its features to one size itself. ``not_saved`` says why it cannot be saved.
+    ``standardized``: whether it learns quantities less their mean, by their deviation, which no bounded head gives.
     """
 
     task: Task
     reported: Mapping[str, Direction | None]
     scales: bool
     not_saved: str = ""
+    standardized: bool = False
 
 
 def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
@@ -67,4 +69,5 @@ def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
     kinds = {type(layer).__name__ for layer in layers_of(built.model)}
     names = reported(built.model, rows)
     why = why_not_saved(built.model, task, goal)
-    return Looked(found, names, bool(kinds & set(SCALING)), why)
+    scales, standardized = bool(kinds & set(SCALING)), goal.labels == "standardized"
+    return Looked(found, names, scales, why, standardized)

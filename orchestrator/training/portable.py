@@ -107,16 +107,15 @@ def _fixed_product(rows: Any, matrix: np.ndarray) -> Any:
 
 
 def _scaled(features: Any, scaling: Mapping[str, Any]) -> Any:
-    """Return scaled features: (x - shift) / divisor, as ``data/scaling.py`` has it, by a Normalization layer."""
+    """Return scaled features: (x - shift) / divisor, as ``data/scaling.py`` has it."""
     if scaling["how"] == "minmax":
         low, high = np.asarray(scaling["min"]), np.asarray(scaling["max"])
         mean, divisor = low, np.where(high > low, high - low, 1.0)
     else:
         mean, divisor = np.asarray(scaling["mean"]), np.asarray(scaling["std"])
-    layer = keras.layers.Normalization(
-        axis=-1, mean=mean.tolist(), variance=(divisor**2).tolist(), name="scaled_rows"
-    )
-    return layer(features)
+    # Not a Normalization layer, which takes each deviation below 1e-7 for 1e-7.
+    shifted = keras.layers.Rescaling(1.0, (-mean).tolist(), name="shifted_rows")(features)
+    return keras.layers.Rescaling((1.0 / divisor).tolist(), name="scaled_rows")(shifted)
 
 
 def _answer(outputs: Any, around: Around) -> Any:
@@ -124,13 +123,8 @@ def _answer(outputs: Any, around: Around) -> Any:
     if around.mean is None or around.std is None:
         layer = keras.layers.Activation(around.activation, dtype="float32", name="probabilities")
         return layer(outputs)
-    unit = keras.layers.Normalization(
-        axis=-1,
-        mean=list(around.mean),
-        variance=[std**2 for std in around.std],
-        invert=True,
-        dtype="float32",
-        name="quantities",
+    unit = keras.layers.Rescaling(
+        list(around.std), list(around.mean), dtype="float32", name="quantities"
     )
     return unit(outputs)
 
@@ -211,13 +205,23 @@ def answers_of(outputs: Any, around: Around) -> Any:
     return np.asarray(getattr(tf.nn, around.activation)(outputs))
 
 
-def alike(found: Any, expected: Any) -> bool:
-    """Return whether two arrays of outputs are the same but for rounding, of half precision where one is."""
+def alike(found: Any, expected: Any, unit: Any = 1.0) -> bool:
+    """Return whether two arrays of outputs are the same but for rounding, of half precision where one is.
+
+    ``unit``: what outputs of a usual size are, a figure in all or one a column.
+    """
     found, expected = np.asarray(found, np.float64), np.asarray(expected, np.float64)
     if found.shape != expected.shape:
         return False
-    size = float(np.abs(expected).max(initial=1.0))
-    return bool(np.allclose(found, expected, rtol=TOLERANCE, atol=TOLERANCE * size, equal_nan=True))
+    size = np.maximum(unit, np.abs(expected).max(axis=0, initial=0.0))
+    off = np.abs(found - expected) > TOLERANCE * (size + np.abs(expected))
+    same_gaps = np.array_equal(np.isnan(found), np.isnan(expected))
+    return bool(same_gaps and not off.any())
+
+
+def unit_of(around: Around) -> Any:
+    """Return what outputs of a usual size are: a deviation of quantities, else 1."""
+    return 1.0 if around.std is None else np.asarray(around.std)
 
 
 def arrays(outputs: Any) -> Any:
