@@ -146,11 +146,12 @@ class Trainer:
     def take_up(self, checkpoint: Checkpoint) -> bool:
         """Go on from a checkpoint where it is all that training depends on; else start again from the seed.
 
-        Returns whether it goes on. A fit of the user's own, or a callback, may have a memory that no checkpoint holds.
+        Returns whether it goes on. A fit of the user's own, a callback, or an operation of TensorFlow's that draws
+        numbers, may have a memory that no checkpoint holds.
         """
         about = checkpoint.about
         self.begin(about["hyperparameters"], int(about["seed"]))
-        if goes_on := self.learner.goes_on and about.get("others_built_on", True) is not None:
+        if goes_on := self.learner.goes_on and about.get("goes_on", True):
             self.restore(checkpoint)
         return goes_on
 
@@ -269,7 +270,9 @@ class Trainer:
         compiled = self.learner.compiled
         within = {"within_epoch": asdict(self.within)} if self.within.steps else {}
         built_on = all_built_on(compiled.model, compiled.others)
-        others = {"others_built_on": built_on} if compiled.others else {}
+        others: dict[str, Any] = {"others_built_on": built_on} if compiled.others else {}
+        if not self.learner.goes_on or built_on is None:
+            others["goes_on"] = False
         return Checkpoint(
             arrays_of(compiled.model.variables),
             arrays_of(optimizer_variables(compiled, built_on)),
