@@ -14,7 +14,7 @@ from orchestrator.domains.one_minus import one_minus
 from orchestrator.domains.space import companion
 from orchestrator.errors import OrchestratorError, RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords
-from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS
+from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS, OWN_DEFAULTS
 from orchestrator.training.possible import (
     NUMBERS,
     check_possible,
@@ -29,8 +29,16 @@ class OutOfRangeWarning(UserWarning):
 
 
 def in_force(records: RunRecords, trial: str) -> dict[str, Any]:
-    """Return every hyperparameter in force that is known by name, training's own defaults included."""
-    return {**DEFAULTS, **records.in_force(trial)}
+    """Return every hyperparameter in force that is known by name, training's own defaults included.
+
+    Those of the optimizer are left out where the model's builder made it: they are its own, whatever they are.
+    """
+    return {**(OWN_DEFAULTS if _is_own(records) else DEFAULTS), **records.in_force(trial)}
+
+
+def _is_own(records: RunRecords) -> bool:
+    """Return whether the model's builder compiles it."""
+    return bool((records.manifest.get("task") or {}).get("compiled_by_user"))
 
 
 def checked_changes(
@@ -74,7 +82,7 @@ def _check_known(
     space = records.space.names if records.space else ()
     chosen = [known for known in now if known not in DEFAULTS]
     known = {
-        *read_while_training(str(wanted["optimizer"])),
+        *read_while_training(None if _is_own(records) else str(wanted["optimizer"])),
         *chosen,
         *space,
         *_read_by_model(records),
@@ -86,7 +94,7 @@ def _check_known(
     if name in known:
         return
     readers = sorted(kind for kind, reads in OPTIMIZER_READS.items() if name in reads)
-    if readers:
+    if readers and not _is_own(records):
         raise RequestError(
             f"{name}: nothing reads it, since the optimizer is {wanted['optimizer']}."
             f" It is read by {', '.join(readers)}."

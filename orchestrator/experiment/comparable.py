@@ -62,8 +62,8 @@ def _averages(old: Experiment, new: Experiment) -> Iterator[str]:
 
 def unlike_surroundings(
     records: RunRecords, now: Mapping[str, Any]
-) -> tuple[tuple[Literal["data", "model", "settings"], str], ...]:
-    """Return (what, a few words) on data, model and Keras's settings that are not those of the newest trials.
+) -> tuple[tuple[Literal["data", "model", "callbacks", "settings"], str], ...]:
+    """Return (what, a few words) on data, code and Keras's settings that are not those of the newest trials.
 
     What an older manifest does not tell is left out.
     """
@@ -71,6 +71,7 @@ def unlike_surroundings(
     return (
         *(("data", said) for said in _data(before.get("data") or {}, now["data"])),
         *(("model", said) for said in _model(before.get("model") or {}, now["model"])),
+        *(("callbacks", said) for said in _callbacks(before.get("callbacks"), now["callbacks"])),
         *(("settings", said) for said in _settings(before.get("keras") or {}, now["keras"])),
     )
 
@@ -98,13 +99,22 @@ def _model(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
         new = next(iter(now["files"].values()), new)
     if old in (None, new):
         return
+    yield _code("model", {**before, "fingerprint": old}, {**now, "fingerprint": new})
+
+
+def _callbacks(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
+    if before is not None and before.get("fingerprint") != now["fingerprint"]:
+        yield _code("callbacks", before, now)
+
+
+def _code(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say how two functions of the user's differ: in where they are, else in their code."""
     if before.get("reference") != now["reference"]:
-        yield _differs("model", before.get("reference"), now["reference"])
-    else:
-        prints = (str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
-        said = _differs(f"code of model {now['reference']} (fingerprint)", *prints)
-        files = _files(before, now)
-        yield f"{said} (changed: {files})" if files else said
+        return _differs(what, before.get("reference"), now["reference"])
+    prints = (str(before["fingerprint"])[:FINGERPRINT], str(now["fingerprint"])[:FINGERPRINT])
+    said = _differs(f"code of {what} {now['reference']} (fingerprint)", *prints)
+    files = _files(before, now)
+    return f"{said} (changed: {files})" if files else said
 
 
 def _files(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ from orchestrator.strategies import Plan
 from orchestrator.training.going_on import keep_last_state
 from orchestrator.training.session import checkpoint_file, last_file
 
-OF_THE_RUN = ("model", "data", "keras")
+OF_THE_RUN = ("model", "callbacks", "data", "keras")
 OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
 
 

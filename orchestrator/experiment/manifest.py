@@ -76,6 +76,7 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
         "callbacks": {
             "reference": prepared.experiment.callbacks,
             "fingerprint": prepared.callbacks and code_fingerprint(prepared.callbacks),
+            "files": code_files(prepared.callbacks) if prepared.callbacks else {},
         },
         "data": {
             "source": dataset.source,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +10,13 @@ import numpy as np
 
 from orchestrator.errors import TrialError
 from orchestrator.training.compiling import Compiled
-from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.other_optimizers import (
+    BuiltOn,
+    all_built_on,
+    build_all_on,
+    variables_of,
+)
+from orchestrator.training.program import arrays_of, assign_all, fits
 from orchestrator.training.rates import rate_variable
 
 
@@ -22,6 +28,8 @@ class CarriedState:
     seeds: tuple[np.ndarray, ...]
     optimizer: tuple[np.ndarray, ...]
     optimizer_kind: str
+    others: tuple[np.ndarray, ...] = ()
+    others_built_on: Sequence[BuiltOn] | None = None
 
     def put_into(self, compiled: Compiled) -> None:
         """Give this state to a model; slots only where the optimizer is of the same kind."""
@@ -36,6 +44,12 @@ class CarriedState:
             a.shape for a in self.optimizer
         ]:
             assign_all(slots, self.optimizer)
+        others = compiled.others
+        if self.others_built_on and len(others) == len(self.others_built_on):
+            build_all_on(compiled.model, others, self.others_built_on)
+            slots = [slot for optimizer in others for slot in slots_of(optimizer)]
+            if fits(slots, self.others):
+                assign_all(slots, self.others)
 
 
 def carried_state(compiled: Compiled) -> CarriedState:
@@ -46,6 +60,8 @@ def carried_state(compiled: Compiled) -> CarriedState:
         arrays_of(seed_states(compiled.model)),
         arrays_of(slots_of(optimizer)),
         type(optimizer).__name__,
+        arrays_of([slot for other in compiled.others for slot in slots_of(other)]),
+        all_built_on(compiled.model, compiled.others),
     )
 
 
@@ -94,3 +110,13 @@ def seed_states(model: Any) -> list[Any]:
 def keras_optimizer(compiled: Compiled) -> Any:
     """Return the optimizer, ours or the user's, with what Keras wraps around it in mixed precision."""
     return compiled.model.optimizer
+
+
+def optimizer_variables(compiled: Compiled, built_on: Sequence[BuiltOn] | None) -> list[Any]:
+    """Return the variables of a model's optimizers: the compiled one's, then those of others that took a step by then.
+
+    ``built_on`` says which did; None where that cannot be told.
+    """
+    others = zip(compiled.others, built_on or (), strict=False)
+    stepped = [optimizer for optimizer, on in others if on is not None]
+    return [*keras_optimizer(compiled).variables, *variables_of(stepped)]

@@ -29,8 +29,8 @@ class CompiledLearner:
 
     @property
     def goes_on(self) -> bool:
-        """Return that a checkpoint is all that training depends on."""
-        return True
+        """Return whether a checkpoint is all that training depends on, as far as it was traced."""
+        return self.reusable
 
     def __init__(
         self,

@@ -30,6 +30,7 @@ from orchestrator.training.optimizers import (
     on_one_replica,
     stock_optimizer,
 )
+from orchestrator.training.other_optimizers import other_optimizers
 from orchestrator.training.quantity_metrics import MeanAbsoluteError, RSquared
 from orchestrator.training.settings import forget_names, process_settings
 from orchestrator.training.shared import check_nothing_is_shared
@@ -61,12 +62,14 @@ class Compiled:
     """A compiled model; ``optimizer`` is None where the user's builder compiled it.
 
     ``labels`` is the form of labels that its loss takes, ``row_loss`` what that says of each row, None where unknown.
+    ``others`` are the optimizers that a step of the model's own uses beside the compiled one.
     """
 
     model: Any
     optimizer: LiveOptimizer | None
     labels: LabelForm
     row_loss: RowLoss | None = None
+    others: tuple[Any, ...] = ()
 
 
 def build_model(
@@ -174,18 +177,21 @@ def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, 
 def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> Compiled:
     """Compile with an optimizer whose hyperparameters are live; a model its builder compiled stays as it is."""
     model = built.model
+    others = other_optimizers(model)
+    for optimizer in others:
+        on_one_replica(optimizer)
     if built.compiled_by_user:
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         on_one_replica(model.optimizer)
-        return Compiled(model, None, goal.labels, _own_row_loss(model))
+        return Compiled(model, None, goal.labels, _own_row_loss(model), others)
     live = LiveOptimizer(hyperparameters)
     on_one_replica(live.keras)
     live.keras.build(model.trainable_variables)
     labels, row_loss = _compile(model, live.keras, hyperparameters, goal)
     if not model.optimizer.built:  # in mixed precision: what Keras has wrapped around it
         model.optimizer.build(model.trainable_variables)
-    return Compiled(model, live, labels, row_loss)
+    return Compiled(model, live, labels, row_loss, others)
 
 
 def compile_stock(model: Any, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:

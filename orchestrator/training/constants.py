@@ -150,7 +150,7 @@ class _Reading:
 
     def _look_into_class(self, value: type) -> None:
         self._note("class", value.__module__.rpartition(".")[2] and value.__qualname__)
-        if _is_users(value.__module__):
+        if is_users(value.__module__):
             names = sorted(name for name in vars(value) if name not in _OF_CLASSES)
             self._then([*value.__bases__, *(vars(value)[name] for name in names)])
 
@@ -172,7 +172,7 @@ class _Reading:
                 )
 
     def _look_into_code(self, function: types.FunctionType) -> None:
-        users = _is_users(function.__module__ or "")
+        users = is_users(function.__module__ or "")
         self._note("function", function.__qualname__)
         cells = [cell.cell_contents for cell in function.__closure__ or () if not _is_empty(cell)]
         self._then([function.__defaults__, function.__kwdefaults__, cells])
@@ -215,7 +215,7 @@ class _Reading:
 
     def _look_into_module(self, module: types.ModuleType) -> None:
         self._note("module", module.__name__.rpartition(".")[2])
-        if _is_users(module.__name__):
+        if is_users(module.__name__):
             values = vars(module)
             self._then(values[name] for name in sorted(values) if not name.startswith("__"))
 
@@ -265,7 +265,7 @@ def _is_empty(cell: Any) -> bool:
 
 
 @functools.cache
-def _is_users(module: str) -> bool:
+def is_users(module: str) -> bool:
     """Return whether a module is neither Python's nor installed nor ours: what stands in it may differ by trial."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names or top == __name__.partition(".")[0]:

@@ -15,6 +15,7 @@ from orchestrator.data import StreamedDataset, row_count
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.compiling import Compiled
+from orchestrator.training.drawing import Drawing
 from orchestrator.training.learner import (
     AnyDataset,
     Epoch,
@@ -89,8 +90,13 @@ class FitLearner:
 
     @property
     def goes_on(self) -> bool:
-        """Return that a checkpoint is all that training depends on."""
-        return True
+        """Return whether a checkpoint is all that training depends on, as far as it was traced."""
+        traced = getattr(self.compiled.model.train_function, "_list_all_concrete_functions", None)
+        for function in traced() if traced is not None else ():  # not public
+            if id(function) not in self._looked_at:
+                self._looked_at[id(function)] = function
+                self._drawing.look_for_it_in(function.graph)
+        return not self._drawing.seen
 
     def __init__(
         self,
@@ -106,6 +112,8 @@ class FitLearner:
         self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
         self._pace = None if why_whole(compiled.model) else Pace()
         self._accumulated: Sequence[np.ndarray] = ()
+        self._drawing = Drawing()
+        self._looked_at: dict[int, Any] = {}
 
     @property
     def reusable(self) -> bool:

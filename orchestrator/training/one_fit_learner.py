@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import itertools
+import operator
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -36,6 +37,7 @@ class OneFitLearner(FitLearner):
         self._fitting = fitting
         self._fit_now: OneFit | None = None
         self._next = (0, 0)
+        self._validated = False
         self._of_users = type(compiled.model).fit is not keras.Model.fit
         self._counts = _takes(compiled.model, "callbacks")
 
@@ -94,9 +96,31 @@ class OneFitLearner(FitLearner):
         def call(gate: Any) -> Any:
             return model.fit(*data, callbacks=[gate, *self._fitting.callbacks], **options)
 
+        self._hear_validations(options.get("validation_data"))
         self._fit_now = OneFit(call, epoch.number)
         self._next = (epoch.number, epoch.batch_size)
         self._untrained = self._state() if self._of_users else None
+
+    def _hear_validations(self, rows: Any) -> None:
+        """Notice which validations of the fit's are over our rows; add the metrics asked for by name to those."""
+        model = self.compiled.model
+        ours = keras.tree.flatten(rows)
+        evaluate = type(model).evaluate
+
+        def evaluated(*given: Any, **options: Any) -> Any:
+            if not options.get("_use_cached_eval_dataset"):  # a call of somebody else's
+                return evaluate(model, *given, **options)
+            parts = keras.tree.flatten([options.get(name) for name in ("x", "y", "sample_weight")])
+            parts = [part for part in parts if part is not None]
+            are_ours = len(parts) == len(ours) and all(map(operator.is_, parts, ours))
+            self._validated = are_ours and options.get("steps") is None
+            if not self._validated:
+                return evaluate(model, *given, **options)
+            self._by_name.reset()
+            with self._by_name.listening():
+                return plain(self._by_name.beside(evaluate(model, *given, **options)))
+
+        object.__setattr__(model, "evaluate", evaluated)
 
     def _options(self, epoch: Epoch) -> dict[str, Any]:
         """Return what fit is given by name, as far as a fit of the user's own takes it."""
@@ -135,7 +159,8 @@ class OneFitLearner(FitLearner):
         begins = "val_"
         metrics = {name: value for name, value in logs.items() if not name.startswith(begins)}
         found = {k.removeprefix(begins): v for k, v in logs.items() if k.startswith(begins)}
-        return Part(steps, metrics, None if self._of_users else found or None)
+        validated, self._validated = self._validated, False
+        return Part(steps, metrics, found if validated and found else None)
 
     def _steps(self, batch_size: int) -> int:
         return -(-self._dataset.train.rows // batch_size)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
-from orchestrator.training.compiling import Compiled
 from orchestrator.training.custom_gradients import forget_custom_gradients
 from orchestrator.training.drawing import Drawing
 from orchestrator.training.step_logs import StepLogs
 from orchestrator.training.validation_metrics import ValidationMetrics
+
+if TYPE_CHECKING:
+    from orchestrator.training.compiling import Compiled
 
 EVALUATION_BATCH = 1024
 

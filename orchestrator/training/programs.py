@@ -12,6 +12,7 @@ from orchestrator.training.heads import goal_of
 from orchestrator.training.hyperparameters import structure_key
 from orchestrator.training.learner import Fitting, Learner, Tensors
 from orchestrator.training.learners import make_learner
+from orchestrator.training.other_optimizers import have_as_fresh
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import LearningGoal, TrainingTask
 from orchestrator.training.validation_metrics import validation_metrics
@@ -67,6 +68,8 @@ class Programs:
             if not fresh.built:
                 fresh.build(built.model.trainable_variables)
             assign_all(compiled.model.optimizer.variables, arrays_of(fresh.variables))
+        if compiled.others and not have_as_fresh(compiled.model, compiled.others, built.model):
+            return None
         self._slots.move_to_end(key)
         return slot
 

@@ -26,7 +26,7 @@ class StepLogs:
         if not self._overridden or not isinstance(logs, dict):
             return
         logs = _flat(logs)
-        if set(logs) == set(self._model.get_metrics_result()):
+        if _are_built(self._model) and set(logs) == set(self._model.get_metrics_result()):
             return
         for name, value in logs.items():
             number = tf.cast(tf.convert_to_tensor(value), tf.float32)
@@ -44,6 +44,12 @@ class StepLogs:
             with tf.init_scope():
                 self._own[name] = tf.Variable(0.0, trainable=False)
         return self._own[name]
+
+
+def _are_built(model: Any) -> bool:
+    """Return whether compiled metrics were updated by the step: else they have no results."""
+    compiled = getattr(model, "_compile_metrics", None)
+    return compiled is None or compiled.built
 
 
 def _flat(logs: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,12 @@ from weakref import WeakKeyDictionary
 
 from orchestrator.errors import RequestError, TrialError
 from orchestrator.training.callbacks import make_callbacks
-from orchestrator.training.carrying import carried_state, check_same_weights, keras_optimizer
+from orchestrator.training.carrying import (
+    carried_state,
+    check_same_weights,
+    keras_optimizer,
+    optimizer_variables,
+)
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model
 from orchestrator.training.decay import learning_rate_at
@@ -29,6 +34,7 @@ from orchestrator.training.hyperparameters import (
 )
 from orchestrator.training.learner import Epoch, Fitting, Learner, SplitName, Tensors, Within
 from orchestrator.training.optimizers import decays_weights
+from orchestrator.training.other_optimizers import all_built_on, build_all_on
 from orchestrator.training.possible import (
     COMPANION,
     check_possible,
@@ -140,13 +146,14 @@ class Trainer:
     def take_up(self, checkpoint: Checkpoint) -> bool:
         """Go on from a checkpoint where it is all that training depends on; else start again from the seed.
 
-        Returns whether it goes on. A fit of the user's own, or a callback, may have a memory that no checkpoint holds.
+        Returns whether it goes on. A fit of the user's own, a callback, or an operation of TensorFlow's that draws
+        numbers, may have a memory that no checkpoint holds.
         """
         about = checkpoint.about
         self.begin(about["hyperparameters"], int(about["seed"]))
-        if self.learner.goes_on:
+        if goes_on := self.learner.goes_on and about.get("goes_on", True):
             self.restore(checkpoint)
-        return self.learner.goes_on
+        return goes_on
 
     def leave(self) -> None:
         """Have no trial in training until the next one begins; programs stay warm."""
@@ -262,9 +269,13 @@ class Trainer:
         """Return the trial's state; ``about`` is kept beside what resuming needs."""
         compiled = self.learner.compiled
         within = {"within_epoch": asdict(self.within)} if self.within.steps else {}
+        built_on = all_built_on(compiled.model, compiled.others)
+        others: dict[str, Any] = {"others_built_on": built_on} if compiled.others else {}
+        if not self.learner.goes_on or built_on is None:
+            others["goes_on"] = False
         return Checkpoint(
             arrays_of(compiled.model.variables),
-            arrays_of(keras_optimizer(compiled).variables),
+            arrays_of(optimizer_variables(compiled, built_on)),
             {
                 "epoch": self.epoch,
                 "seed": self.seed,
@@ -273,6 +284,7 @@ class Trainer:
                 "rate_in_force": self._rate.in_force,
                 "generator": generator_state(),
                 **within,
+                **others,
                 **about,
             },
             self.learner.accumulated() if within else (),
@@ -286,7 +298,9 @@ class Trainer:
             self.put_in_force()
             self.learner.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)
-        slots = keras_optimizer(compiled).variables
+        built_on = checkpoint.about.get("others_built_on") or ()
+        build_all_on(compiled.model, compiled.others[: len(built_on)], built_on)
+        slots = optimizer_variables(compiled, built_on)
         if self.learner.goes_on or fits(slots, checkpoint.optimizer):
             assign_all(slots, checkpoint.optimizer)
         self.seed = int(checkpoint.about["seed"])

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from orchestrator.errors import RequestError, UnknownNameError
-from orchestrator.experiment.changes import OutOfRangeWarning, checked_changes
+from orchestrator.experiment.changes import OutOfRangeWarning, checked_changes, in_force
 from orchestrator.records import RunWriter, read_run
 from tests.fortnight import MAIN, make_folder
 
@@ -86,6 +87,14 @@ def test_what_training_reads_can_be_set_though_the_file_never_named_it(records, 
 
 def test_what_the_model_reads_can_be_set_though_the_file_never_named_it(records):
     assert changed(records(), dropout=0.2) == {"dropout": 0.2}
+
+
+def test_what_a_builder_made_itself_has_no_default_of_training(records):
+    own = replace(records({"units": 64}), manifest={"task": {"compiled_by_user": True}})
+    assert in_force(own, MAIN).keys().isdisjoint({"learning_rate", "momentum", "optimizer"})
+    assert checked_changes(own, MAIN, {"learning_rate": 0.1}) == {"learning_rate": 0.1}
+    with pytest.raises(UnknownNameError):
+        checked_changes(own, MAIN, {"momentum": 0.5})
 
 
 def test_a_hyperparameter_of_another_optimizer_is_refused_with_its_readers(records):

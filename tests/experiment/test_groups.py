@@ -102,6 +102,22 @@ def test_other_code_of_the_model_is_refused_by_extend_and_by_resume(written, tmp
     assert pending(extend(run, num_samples=6)) == ["00003", "00004", "00005"]
 
 
+def test_other_code_of_the_callbacks_is_refused_by_extend_and_by_resume(written, tmp_path):
+    (tmp_path / "stops.py").write_text("def callbacks(hp):\n    return []\n")
+    run = written(callbacks="./stops.py:callbacks", caviar=CAVIAR)
+    run = run.writes(*FOUR[:3], event="run_interrupted")
+    assert pending(prepare_to_resume(run.folder)) == ["00003"]
+    (tmp_path / "stops.py").write_text("def callbacks(hp):\n    return [1]\n")
+    said = r"code of callbacks ./stops.py:callbacks \(fingerprint\).*changed: stops.py"
+    with pytest.raises(ExperimentFileError, match=said):
+        extend(run, num_samples="+2")
+    with pytest.raises(ExperimentFileError, match=said):
+        prepare_to_resume(run.folder)
+    forced = extend(run, force=True)
+    commit(run, forced)
+    assert pending(prepare_to_resume(run.folder)) == ["00003"]
+
+
 def test_a_group_needs_trials_of_its_own(written):
     run = written(caviar=CAVIAR).writes(*FOUR)
     with pytest.raises(ExperimentFileError, match="a new group without trials of its own"):

@@ -230,3 +230,31 @@ def build(hp, input_shape, num_classes):
     trainer.begin(HP, 1)
     with pytest.raises(TrialError, match=f"a model of its own for each trial. Received: {what}"):
         trainer.begin(HP, 2)
+
+
+@pytest.mark.parametrize("way", ["compiled", "fit"])
+def test_one_that_draws_from_tensorflows_generator_starts_again_where_it_was_cut_off(
+    net, train, way
+):
+    noisy = """
+        import tensorflow as tf
+
+        class Noise(layers.Layer):
+            def call(self, x, training=False):
+                return x + tf.random.normal(tf.shape(x), seed=3) if training else x
+
+        class Net(keras.Model):
+            OWN
+
+        def build(hp, input_shape, num_classes):
+            x = keras.Input(input_shape)
+            return Net(x, layers.Dense(num_classes, activation="softmax")(Noise()(x)))
+    """
+    own = "def make_train_function(self, force=False):\n                return super().make_train_function(force)"
+    trainer = Trainer(net(noisy.replace("OWN", own if way == "fit" else "pass")))
+    curve = train(trainer, {"batch_size": 32}, epochs=2)
+    train(trainer, {"batch_size": 32}, epochs=1)
+    assert trainer.learner.path == way
+    again = Trainer(trainer.task)
+    assert not again.take_up(trainer.checkpoint({}))
+    assert [again.train_epoch() for _ in range(2)] == curve

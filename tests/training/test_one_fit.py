@@ -101,7 +101,7 @@ def test_an_own_fit_is_one_fit(name, net, train, data, tmp_path):
     for row, plain in zip(curve, expected, strict=True):
         for key in {"loss", "accuracy", "learning_rate"} & {*row, *plain}:
             assert row[key] == pytest.approx(plain[key], rel=1e-4), key
-        if name not in ("rows of its own", "averages of weights"):
+        if name != "rows of its own":
             assert row["val_loss"] == pytest.approx(plain["val_loss"], rel=1e-4)
     trainer.learner.close()
     for ours, theirs in zip(trainer.learner.compiled.model.weights, model.weights, strict=True):
@@ -220,6 +220,14 @@ def test_a_trials_callbacks_act_as_in_keras(net, train, data):
         model.fit(data.train.x[order], data.train.y[order], batch_size=32, shuffle=False, verbose=0)
         loss, _ = model.evaluate(data.validation.x, data.validation.y, verbose=0)
         assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
+
+
+def test_metrics_by_name_are_reported_beside_callbacks(net, train):
+    task = replace(with_callbacks(net), metrics=("macro_f1",))
+    curve = train(Trainer(task), HP | {"factor": 0.5}, epochs=2)
+    alone = train(Trainer(replace(task, callbacks=None)), HP | {"learning_rate": 0.1}, epochs=1)
+    assert curve[0]["val_macro_f1"] == pytest.approx(alone[0]["val_macro_f1"], rel=1e-4)
+    assert "val_macro_f1" in curve[1]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,81 @@
+"""Optimizers that a step uses beside the compiled one are part of a trial's state, wherever they are kept."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestrator.training.trainer import Trainer
+
+HP = {"batch_size": 32}
+TWO = """
+    import tensorflow as tf
+
+    class Rules:
+        def __init__(self, rule):
+            self.last = rule
+
+    class Two(keras.Model):
+        def train_step(self, data):
+            with tf.GradientTape(persistent=True) as tape:
+                loss = self.compute_loss(data[0], data[1], self(data[0], training=True))
+            first, last = self.layers[1].trainable_variables, self.layers[2].trainable_variables
+            self.optimizer.apply(tape.gradient(loss, first), first)
+            RULE.apply(tape.gradient(loss, last), last)
+            return {"loss": loss}
+
+    def build(hp, input_shape, num_classes):
+        x = keras.Input(input_shape)
+        y = layers.Dense(num_classes, activation="softmax")(layers.Dense(4, activation="relu")(x))
+        model = Two(x, y)
+        model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+        rule = keras.optimizers.Adam(hp.get("rate", 0.05))
+        KEPT
+        return model
+"""
+PLACES = {
+    "an attribute": ("model.rule = rule", "self.rule"),
+    "a dictionary": ('model.rules = {"last": [rule]}', 'self.rules["last"][0]'),
+    "a layer": ("model.layers[2].rule = rule", "self.layers[2].rule"),
+    "an object": ("model.rules = Rules(rule)", "self.rules.last"),
+}
+
+
+@pytest.fixture(params=PLACES)
+def two(request, net):
+    kept, used = PLACES[request.param]
+    return net(TWO.replace("KEPT", kept).replace("RULE", used))
+
+
+def test_a_warm_trial_and_one_that_goes_on_have_them_as_they_were(two, train):
+    trainer = Trainer(two)
+    curve = train(trainer, HP, epochs=3)
+    traced = trainer.traced
+    train(trainer, HP, seed=2, epochs=1)
+    for other in trainer.learner.compiled.others:
+        other.variables[-1].assign(float("nan") + other.variables[-1])
+    assert train(trainer, HP, epochs=3) == curve
+    assert trainer.traced == traced
+    train(trainer, HP, epochs=1)
+    kept = trainer.checkpoint({})
+    again = Trainer(two)
+    assert again.take_up(kept)
+    assert [again.train_epoch() for _ in range(2)] == curve[1:]
+
+
+def test_one_that_goes_back_before_its_first_step_has_none_behind_it(two, train):
+    trainer = Trainer(two)
+    trainer.begin(HP, 1)
+    born = trainer.checkpoint({})
+    curve = [trainer.train_epoch() for _ in range(2)]
+    trainer.restore(born)
+    assert [trainer.train_epoch() for _ in range(2)] == curve
+
+
+def test_a_change_that_builds_the_model_anew_keeps_their_slots(two, train):
+    trainer = Trainer(two)
+    curve = train(trainer, HP, epochs=3)
+    train(trainer, HP, epochs=1)
+    assert trainer.change({"rate": 0.05}) == "rebuilt"
+    assert [trainer.train_epoch()["loss"] for _ in range(2)] == pytest.approx(
+        [row["loss"] for row in curve[1:]]
+    )
