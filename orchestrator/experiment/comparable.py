@@ -54,8 +54,8 @@ def _values(prefix: str, keys: Iterable[str], old: Any, new: Any) -> Iterator[st
 
 def unlike_surroundings(
     records: RunRecords, now: Mapping[str, Any]
-) -> tuple[tuple[Literal["data", "model", "settings"], str], ...]:
-    """Return (what, a few words) on data, model and Keras's settings that are not those of the newest trials.
+) -> tuple[tuple[Literal["data", "model", "callbacks", "settings"], str], ...]:
+    """Return (what, a few words) on data, code and Keras's settings that are not those of the newest trials.
 
     What an older manifest does not tell is left out.
     """
@@ -63,6 +63,7 @@ def unlike_surroundings(
     return (
         *(("data", said) for said in _data(before.get("data") or {}, now["data"])),
         *(("model", said) for said in _model(before.get("model") or {}, now["model"])),
+        *(("callbacks", said) for said in _callbacks(before.get("callbacks") or {}, now)),
         *(("settings", said) for said in _settings(before.get("keras") or {}, now["keras"])),
     )
 
@@ -97,6 +98,14 @@ def _model(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
         said = _differs(f"code of model {now['reference']} (fingerprint)", *prints)
         files = _files(before, now)
         yield f"{said} (changed: {files})" if files else said
+
+
+def _callbacks(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    after = now.get("callbacks") or {}
+    old, new = before.get("fingerprint"), after.get("fingerprint")
+    if old is not None and new is not None and old != new:
+        prints = (str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
+        yield _differs(f"code of callbacks {after['reference']} (fingerprint)", *prints)
 
 
 def _files(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import yaml
 
-from orchestrator.catalog import code_files, code_fingerprint
+from orchestrator.catalog import code_files, code_fingerprint, read_names
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
@@ -69,6 +69,7 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
             "reference": prepared.model.text,
             "fingerprint": code_fingerprint(prepared.model),
             "files": code_files(prepared.model),
+            **({"reads": _reads(prepared)} if prepared.model.given is not None else {}),
         },
         "callbacks": {
             "reference": prepared.experiment.callbacks,
@@ -87,6 +88,12 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
         },
         "keras": prepared.keras.to_document(),
     }
+
+
+def _reads(prepared: Prepared) -> list[str]:
+    """Return the hyperparameters that a model given in Python reads, whose source is not there later."""
+    seen = prepared.learned.reads if prepared.learned is not None else frozenset()
+    return sorted(read_names(prepared.model) | seen)
 
 
 def environment() -> dict[str, str]:

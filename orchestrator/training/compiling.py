@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from orchestrator.catalog import CallableReference, UsersCode, source_files
+from orchestrator.catalog import CallableReference, UsersCode, source_texts
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.constants import constants_of
@@ -91,7 +91,7 @@ def build_model(
     if reference.kind != "module":  # one that is imported once has made its layers before
         forget_names()
     set_seed(reference, seed)
-    with UsersCode(f"model {reference.text}", str(reference.file)), own_generator():
+    with UsersCode(f"model {reference.text}", reference.runs_in), own_generator():
         model = reference.load(fresh=True)(recorded, input_shape, num_classes)
         _check(model, reference, input_shape)
     if reference.kind != "bundled":
@@ -145,9 +145,9 @@ def set_seed(reference: CallableReference, seed: int) -> None:
 def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
-    files = source_files(reference)
+    texts = source_texts(reference)
     uses = re.compile(r"\b(tf|tensorflow)\b.*(\brandom\b|\bdropout)|\.shuffle\(|\bdef fit\b")
-    return not files or any(uses.search(file.read_text("utf-8")) for file in files)
+    return not texts or any(map(uses.search, texts))
 
 
 def reads_of(built: Built) -> set[str]:

@@ -86,7 +86,7 @@ def save_model(trainer: Trainer, path: Path) -> None:
     assign_all(built.model.variables, arrays_of(trainer.learner.compiled.model.variables))
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        with UsersCode(f"saving model {reference.text}", str(reference.file)):
+        with UsersCode(f"saving model {reference.text}", reference.runs_in):
             whole = portable(built.model, task.dataset, goal)
             compile_portable(whole, built, trainer.hyperparameters, goal)
             whole.save(partial)

@@ -83,6 +83,26 @@ def keras_settings() -> KerasSettings:
     return replace(settings, backend=BACKEND)  # which a variable may have chosen over the file
 
 
+def check_policy_of_this_process() -> None:
+    """Refuse settings that a program has made for itself alone: its trials train in other processes."""
+    config = getattr(sys.modules.get("keras"), "config", None)
+    if config is None:
+        return
+    settings = keras_settings()
+    made = {
+        "set_dtype_policy": (config.dtype_policy().name, FLOAT),
+        "set_floatx": (config.floatx(), settings.floatx),
+        "set_epsilon": (config.epsilon(), settings.epsilon),
+        "set_image_data_format": (config.image_data_format(), settings.image_data_format),
+    }
+    for function, (here, there) in made.items():
+        if here != there:
+            raise PlaceError(
+                f"keras.config.{function}: expected {there!r} in this process, as in those that train. Received:"
+                f" {here!r}. Call keras.config.{function}({here!r}) in the model's builder, so that each trial does."
+            )
+
+
 def _told(file: Path) -> Mapping[str, Any]:
     try:
         told = json.loads(file.read_bytes())

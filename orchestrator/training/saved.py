@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalog import CallableReference
+from orchestrator.catalog import CallableReference, is_users_module
 from orchestrator.training.worker_process import quiet_tensorflow
 
 
@@ -29,5 +31,22 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
 def objects_of(builder: CallableReference) -> dict[str, Any]:
     """Return the classes and functions of a builder's file by name."""
     loaded = builder.load()
+    if builder.given is not None:
+        return _beside(loaded)
     module = sys.modules[getattr(loaded, "__wrapped__", loaded).__module__]
     return {name: value for name, value in vars(module).items() if callable(value)}
+
+
+def _beside(function: Any) -> dict[str, Any]:
+    """Return the classes and functions that a function given in Python refers to, by name."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = function if isinstance(function, types.FunctionType) else type(function).__call__
+    names: dict[str, Any] = dict(getattr(code, "__globals__", {}))
+    cells = getattr(code, "__closure__", None) or ()
+    inside = [cell.cell_contents for cell in cells if cell != types.CellType()]
+    names |= {part.__name__: part for part in inside if hasattr(part, "__name__")}
+    modules = [value for value in names.values() if isinstance(value, types.ModuleType)]
+    for module in (each for each in modules if is_users_module(each.__name__)):
+        names = {**vars(module), **names}
+    return {name: value for name, value in names.items() if callable(value)}
