@@ -13,7 +13,7 @@ from orchestrator.catalog.find import find_callbacks, find_data, find_model, fin
 from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
 from orchestrator.catalog.loading import FILES_ARE_LOADED_AS
 from orchestrator.catalog.marks import is_mark, mark
-from orchestrator.catalog.references import CallableReference, DataReference, GivenCode
+from orchestrator.catalog.references import REGISTERED, CallableReference, DataReference, GivenCode
 from orchestrator.catalog.source import (
     code_files,
     code_fingerprint,
@@ -28,6 +28,7 @@ from orchestrator.catalog.users import is_users_module, is_users_own
 __all__ = [
     "BUNDLED_DATA",
     "FILES_ARE_LOADED_AS",
+    "REGISTERED",
     "CallableReference",
     "Contents",
     "DataReference",

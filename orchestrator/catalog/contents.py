@@ -24,10 +24,18 @@ from orchestrator.catalog.users import is_users_module, is_users_own, users_modu
 BYTECODE = "bytecode"
 """The part that says of which Python the others are."""
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice)
+_OF_CALLS = 0x3FF
+"""Flags of code that say how it is called; others say with which features it was compiled."""
 _OF_CLASSES = frozenset(
     (
         *("__dict__", "__weakref__", "__module__", "__qualname__", "__doc__", "__annotations__"),
-        *("__firstlineno__", "__static_attributes__", "_abc_impl", "__abstractmethods__"),
+        *(
+            "__firstlineno__",
+            "__static_attributes__",
+            "__slotnames__",
+            "_abc_impl",
+            "__abstractmethods__",
+        ),
     )
 )
 
@@ -53,20 +61,21 @@ class Contents:
         return _sha(*(f"{name}={self.parts[name]}" for name in sorted(self.parts)))
 
 
-def contents_of(function: Any) -> Contents:
-    """Return what a function is made of; any callable is looked into."""
+def contents_of(function: Any) -> tuple[Contents, tuple[Any, ...]]:
+    """Return what a function is made of, and all functions and classes of the user's in it; of any callable."""
     reading = _Reading()
     reading.parts[BYTECODE] = ".".join(platform.python_version_tuple()[:2])
     own = reading.digest(function)
     if own not in reading.parts.values():
         reading.parts[type(function).__name__] = own
-    return Contents(
+    contents = Contents(
         dict(reading.parts),
         tuple(reading.sources),
         reading.complete,
         tuple(sorted(reading.modules)),
         _file_of(function),
     )
+    return contents, tuple(reading.own)
 
 
 class _Reading:
@@ -77,6 +86,7 @@ class _Reading:
         self.sources: list[str] = []
         self.complete = True
         self.modules: set[str] = set()
+        self.own: list[Any] = []
         self._known: dict[int, tuple[str, Any]] = {}
         self._modules: dict[str, str] = {}
 
@@ -113,9 +123,11 @@ class _Reading:
 
     def _of_code(self, code: types.CodeType) -> str:
         names = [*code.co_names, "", *code.co_varnames, "", *code.co_freevars]
-        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
         constants = map(self.digest, code.co_consts)
-        return _sha("code", code.co_code, repr(names), repr(counts), *constants)
+        return _sha(
+            "code", code.co_code, repr(names), repr((counts, code.co_flags & _OF_CALLS)), *constants
+        )
 
     def _of_function(self, function: types.FunctionType) -> str:
         if not is_users_own(function):
@@ -199,7 +211,8 @@ class _Reading:
         return found
 
     def _note(self, value: Any) -> None:
-        """Keep the source of a function or class, and the module that it is from."""
+        """Keep a function or class, its source and the module that it is from."""
+        self.own.append(value)
         if is_users_module(value.__module__):
             self.modules.add(value.__module__)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,8 @@ from orchestrator.catalog.loading import beside, load_file
 from orchestrator.catalog.modules import module_source
 from orchestrator.errors import UnknownNameError, explain
 
-_unpickled: dict[str, dict[str, Callable[..., Any]]] = {}
+REGISTERED = "registered with Keras"
+_unpickled: dict[str, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,12 @@ class CallableReference:
             with UsersCode(self.text, self.runs_in):
                 _unpickled[self.place] = pickle.loads(pickled)  # noqa: S301 (made by the driver of this run)
         return _typed(_unpickled[self.place][self.function])
+
+    @property
+    def registered(self) -> Mapping[str, Any]:
+        """What was registered with Keras of that which a function given in Python refers to, once it is loaded."""
+        registered: Mapping[str, Any] = _unpickled.get(self.place, {}).get(REGISTERED, {})
+        return registered
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,8 @@ def run(
 
     ``experiment`` is a file's path, a mapping of the same keys, or an Experiment; ``overrides`` are ``key.path=value``.
     ``keys`` are the file's, over those of ``experiment`` or by themselves. ``model`` and ``callbacks`` may be
-    functions, ``data`` whatever a function of a file may return: ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
+    functions, ``data`` whatever a function of a file may return:
+    ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off goes on, one that is finished is returned.
@@ -62,7 +63,7 @@ def run(
     folder = _new_folder(prepared)
     with driving(folder) as driven:
         _trained(Resumed(prepared), folder, driven, progress)
-    return Run(folder)
+    return Run(folder, builder=asked.given.model)
 
 
 def resume(
@@ -84,12 +85,12 @@ def _resumed(folder: RunFolder, given: Given, progress: bool) -> Run:
     there = Run(folder, exact=True)
     check_as_begun(there.records)
     if is_over(there.records):
-        return there
+        return Run(folder, exact=True, builder=given.model)
     check_needed(there.records, there.records.experiment, given)
     with driving(folder) as driven:
         left = prepare_to_resume(folder, given)
         _trained(with_lost_states(left), folder, driven, progress)
-    return Run(folder)
+    return Run(folder, builder=given.model)
 
 
 def extend(
@@ -114,7 +115,7 @@ def extend(
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given)
         _trained(with_lost_states(extended), folder, driven, progress)
-    return Run(folder)
+    return Run(folder, builder=given.model)
 
 
 def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool) -> None:

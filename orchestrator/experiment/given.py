@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from orchestrator.catalog import (
+    REGISTERED,
     CallableReference,
     Contents,
     DataReference,
@@ -23,7 +24,7 @@ from orchestrator.catalog import (
 from orchestrator.data.functions import described, is_frame, is_stream
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.records import RunRecords
-from orchestrator.training.keras_settings import check_policy_of_this_process
+from orchestrator.training.keras_settings import check_policy_of_this_process, registered_with_keras
 
 KEYS = ("model", "callbacks", "data")
 """What can be given as an object."""
@@ -180,8 +181,10 @@ def _references(functions: Mapping[str, Callable[..., Any]]) -> dict[str, Callab
     """Return functions as references that hold them, all of one pickle."""
     if not functions:
         return {}
-    contents = {key: contents_of(function) for key, function in functions.items()}
-    pickled = _pickled(functions, contents)
+    looked_into = {key: contents_of(function) for key, function in functions.items()}
+    contents = {key: found for key, (found, _) in looked_into.items()}
+    registered = registered_with_keras([each for _, own in looked_into.values() for each in own])
+    pickled = _pickled({**functions, REGISTERED: registered}, contents)
     place = hashlib.sha256(pickled).hexdigest()
     return {
         key: CallableReference(
@@ -198,10 +201,11 @@ def _pickled(functions: Mapping[str, Any], contents: Mapping[str, Contents]) -> 
     try:
         return pickled(functions, sorted(modules))
     except NotPicklableError as error:
-        function = next(iter(functions.values()))
+        given = {key: each for key, each in functions.items() if key != REGISTERED}
+        function = next(iter(given.values()))
         what = f"{error.name}, which" if error.name else "something that"
         raise ExperimentFileError(
-            f"{' and '.join(functions)}: expected a function that can be sent to the workers. Received:"
+            f"{' and '.join(given)}: expected a function that can be sent to the workers. Received:"
             f" {_name_of(function)}, which refers to {what} cannot be sent ({error}). Make it inside the function."
         ) from error
 

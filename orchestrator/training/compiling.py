@@ -31,6 +31,7 @@ from orchestrator.training.optimizers import (
     stock_optimizer,
 )
 from orchestrator.training.quantity_metrics import MeanAbsoluteError, RSquared
+from orchestrator.training.saved import register_again
 from orchestrator.training.settings import forget_names, process_settings
 from orchestrator.training.shared import check_nothing_is_shared
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal
@@ -92,7 +93,9 @@ def build_model(
         forget_names()
     set_seed(reference, seed)
     with UsersCode(f"model {reference.text}", reference.runs_in), own_generator():
-        model = reference.load(fresh=True)(recorded, input_shape, num_classes)
+        builder = reference.load(fresh=True)
+        register_again(reference)
+        model = builder(recorded, input_shape, num_classes)
         _check(model, reference, input_shape)
     if reference.kind != "bundled":
         check_nothing_is_shared(model, reference)

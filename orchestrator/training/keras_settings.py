@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,15 @@ def check_policy_of_this_process() -> None:
                 f"keras.config.{function}: expected {there!r} in this process, as in those that train. Received:"
                 f" {here!r}. Call keras.config.{function}({here!r}) in the model's builder, so that each trial does."
             )
+
+
+def registered_with_keras(own: Sequence[Any]) -> dict[str, Any]:
+    """Return those of some functions and classes that this process has registered with Keras, by that name."""
+    saving = getattr(sys.modules.get("keras"), "saving", None)
+    if saving is None:
+        return {}
+    known = saving.get_custom_objects().items()
+    return {name: value for name, value in known if any(value is each for each in own)}
 
 
 def _told(file: Path) -> Mapping[str, Any]:

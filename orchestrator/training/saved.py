@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import re
 import sys
 import types
 from pathlib import Path
 from typing import Any
 
 from orchestrator.catalog import CallableReference, is_users_module
+from orchestrator.errors import RecordError
 from orchestrator.training.worker_process import quiet_tensorflow
 
 
@@ -22,7 +24,9 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
 
     try:
         return keras.saving.load_model(path, safe_mode=True)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError) as error:
+        if builder is None:
+            _refuse_unknown_class(path, error)
         if builder is None or builder.kind == "bundled":
             raise
     return keras.saving.load_model(path, custom_objects=objects_of(builder), safe_mode=True)
@@ -31,10 +35,33 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
 def objects_of(builder: CallableReference) -> dict[str, Any]:
     """Return the classes and functions of a builder's file by name."""
     loaded = builder.load()
+    register_again(builder)
     if builder.given is not None:
         return _beside(loaded)
     module = sys.modules[getattr(loaded, "__wrapped__", loaded).__module__]
     return {name: value for name, value in vars(module).items() if callable(value)}
+
+
+def register_again(builder: CallableReference) -> None:
+    """Register with Keras what was registered in the process in which a builder was given."""
+    import keras
+
+    for name, value in builder.registered.items():
+        package, _, own = name.rpartition(">")
+        if package:
+            keras.saving.register_keras_serializable(package, own)(value)
+
+
+def _refuse_unknown_class(path: Path, error: Exception) -> None:
+    """Raise RecordError where a model has a class of the user's that Keras does not know."""
+    found = re.search(r"Could not locate (class|function) '([^']+)'", str(error))
+    if found is None:
+        return
+    raise RecordError(
+        f"{path}: expected a model of classes and functions that Keras knows here. Received: one with the"
+        f" {found[1]} {found[2]}. Decorate it with @keras.saving.register_keras_serializable() and import it first, or"
+        " name the builder: run.load_model(build), keras.saving.load_model(path, custom_objects={...})."
+    ) from error
 
 
 def _beside(function: Any) -> dict[str, Any]:
