@@ -24,6 +24,7 @@ from orchestrator.catalog.users import is_users_module, is_users_own, users_modu
 BYTECODE = "bytecode"
 """The part that says of which Python the others are."""
 _PLAIN = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), range, slice)
+_GLOBAL, _IMPORTED = ("LOAD_GLOBAL", "LOAD_NAME"), ("IMPORT_NAME",)
 _OF_CALLS = 0x3FF
 """Flags of code that say how it is called; others say with which features it was compiled."""
 _OF_CLASSES = frozenset(
@@ -141,11 +142,11 @@ class _Reading:
             )
             if not _is_empty(cell)
         ]
-        names = sorted({name for code in codes for name in code.co_names})
+        names = sorted({name for code in codes for name in _named_in(code, _GLOBAL)})
         there = [
             (name, function.__globals__[name]) for name in names if name in function.__globals__
         ]
-        imported = sorted({name for code in codes for name in _imports(code)})
+        imported = sorted({name for code in codes for name in _named_in(code, _IMPORTED)})
         own = (function.__code__, function.__defaults__, function.__kwdefaults__)
         digests = [*map(self.digest, own), *map(self._of_module, imported)]
         digests += [self._named(name, value) for name, value in [*cells, *there]]
@@ -236,9 +237,9 @@ def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
             yield from _codes_in(constant)
 
 
-def _imports(code: types.CodeType) -> Iterable[str]:
-    """Return the modules that are imported where the code is run."""
-    return [str(each.argval) for each in dis.get_instructions(code) if each.opname == "IMPORT_NAME"]
+def _named_in(code: types.CodeType, operations: Iterable[str]) -> Iterable[str]:
+    """Return the names in some operations of a code: of what it refers to by name, or of what it imports."""
+    return [str(each.argval) for each in dis.get_instructions(code) if each.opname in operations]
 
 
 def _inside(value: Any) -> list[Any] | None:

@@ -84,6 +84,11 @@ def test_what_it_refers_to_is_a_part_that_can_be_named(old, new, part):
     assert part in [name for name in before if before[name] != after.get(name)]
 
 
+def test_an_attribute_that_is_called_as_a_global_is_no_part():
+    attribute = ("return width(hp)", "return hp.NAMES")
+    assert "NAMES" not in parts(made(attribute, (", kind, NAMES", ", kind")))
+
+
 def test_arrays_of_a_closure_count():
     def closure(array):
         return lambda hp, shape, classes: array

@@ -57,6 +57,29 @@ def tuner(monkeypatch):
     return tuner
 
 
+FILE = """
+import keras
+
+def build(hp, input_shape, num_classes):
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(hp["units"], activation="relu")(inputs)
+    return keras.Model(inputs, keras.layers.Dense(num_classes, activation="softmax")(x))
+"""
+
+
+def test_a_function_trains_to_the_numbers_of_its_file(tuner, tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(FILE)
+    np.savez(tmp_path / "data.npz", x=X, y=Y)
+    monkeypatch.chdir(tmp_path)
+    keys = {"search_space": {"units": "choice([4, 8])"}, "epochs": 2, "progress": False}
+    keys |= {"caviar": {"num_samples": 2, "scheduler": "none"}}
+    given = orchestrator.run(model=builder(), data=(X, Y), **keys)
+    named = orchestrator.run(model="./net.py", data="./data.npz", name="named", **keys)
+    columns = ["trial", "epoch", "loss", "val_loss", "val_accuracy"]
+    assert given.epochs()[columns].equals(named.epochs()[columns])
+    assert len(given.epochs()) == 4
+
+
 def test_the_record_holds_marks_fingerprints_and_what_is_read(cut_off):
     content = yaml.safe_load(cut_off.experiment_file.read_text())
     assert content["model"] == "<python: build>"

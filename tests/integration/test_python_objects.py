@@ -31,7 +31,7 @@ SCALE = np.full(4, 0.5, dtype="float32")
 @keras.saving.register_keras_serializable("mine")
 class Scaled(keras.layers.Layer):
     def call(self, inputs):
-        return inputs * 2
+        return inputs * SCALE * 2
 
 
 def head(x, units):
@@ -40,7 +40,7 @@ def head(x, units):
 
 def build(hp, input_shape, num_classes):
     inputs = keras.Input(input_shape)
-    x = Scaled()(inputs * SCALE)
+    x = Scaled()(inputs)
     x = activated(keras.layers.Dense(hp["units"] * WIDTH)(x))
     return keras.Model(inputs, head(x, num_classes))
 
