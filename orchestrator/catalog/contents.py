@@ -214,7 +214,7 @@ class _Reading:
     def _note(self, value: Any) -> None:
         """Keep a function or class, its source and the module that it is from."""
         self.own.append(value)
-        if is_users_module(value.__module__):
+        if value.__module__ and is_users_module(value.__module__):
             self.modules.add(value.__module__)
         try:
             self.sources.append(inspect.getsource(value))

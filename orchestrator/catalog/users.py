@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ def is_users_module(name: str) -> bool:
 def is_users_own(value: Any) -> bool:
     """Return whether a function or class is the user's, one that came from another process among them."""
     module = getattr(value, "__module__", None)
-    if not module:
-        return False
+    if not module:  # run in a namespace without a name
+        return isinstance(value, types.FunctionType)
     home = sys.modules.get(module)
     if module in _OF_A_PROCESS and getattr(home, value.__qualname__, None) is not value:
         return True

@@ -84,6 +84,17 @@ def test_what_it_refers_to_is_a_part_that_can_be_named(old, new, part):
     assert part in [name for name in before if before[name] != after.get(name)]
 
 
+def test_a_namespace_without_a_name_will_do():
+    namespace = {}
+    exec("def build(hp, shape, classes):\n    return hp['units']", namespace)  # noqa: S102
+    found, own = contents_of(namespace["build"])
+    assert (own, found.complete, list(found.parts)) == (
+        (namespace["build"],),
+        False,
+        ["bytecode", "build"],
+    )
+
+
 def test_an_attribute_that_is_called_as_a_global_is_no_part():
     attribute = ("return width(hp)", "return hp.NAMES")
     assert "NAMES" not in parts(made(attribute, (", kind, NAMES", ", kind")))
