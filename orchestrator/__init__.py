@@ -2,6 +2,7 @@
 
 >>> import orchestrator
 >>> run = orchestrator.run("digits.yaml")  # doctest: +SKIP
+>>> run = orchestrator.run(model=build, data=(x, y), search_space={...})  # doctest: +SKIP
 >>> run.table(), run.best, run.load_model()  # doctest: +SKIP
 """
 
@@ -11,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.config import Experiment
-    from orchestrator.experiment import Run, extend, open_run, resume, run
+    from orchestrator.experiment import Run, extend, open_run, preview, resume, run
 
-__all__ = ["Experiment", "Run", "extend", "open_run", "resume", "run"]
+__all__ = ["Experiment", "Run", "extend", "open_run", "preview", "resume", "run"]
 
 _HOMES = {
     "Experiment": "orchestrator.config",
     "Run": "orchestrator.experiment",
     "extend": "orchestrator.experiment",
     "open_run": "orchestrator.experiment",
+    "preview": "orchestrator.experiment",
     "resume": "orchestrator.experiment",
     "run": "orchestrator.experiment",
 }

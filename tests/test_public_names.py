@@ -6,7 +6,8 @@ import orchestrator
 
 
 def test_the_public_names_are_these():
-    assert orchestrator.__all__ == ["Experiment", "Run", "extend", "open_run", "resume", "run"]
+    promised = ["Experiment", "Run", "extend", "open_run", "preview", "resume", "run"]
+    assert orchestrator.__all__ == promised
 
 
 def test_every_public_name_is_there():

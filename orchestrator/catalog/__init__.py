@@ -8,36 +8,51 @@ file (``./net.py:build_wide``), a dotted name is an installed module (``package.
 from __future__ import annotations
 
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
+from orchestrator.catalog.contents import Contents, contents_of
 from orchestrator.catalog.find import find_callbacks, find_data, find_model, find_space
 from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
 from orchestrator.catalog.loading import FILES_ARE_LOADED_AS
-from orchestrator.catalog.references import CallableReference, DataReference
+from orchestrator.catalog.marks import is_mark, mark
+from orchestrator.catalog.references import REGISTERED, CallableReference, DataReference, GivenCode
 from orchestrator.catalog.source import (
     code_files,
     code_fingerprint,
     may_compile,
     read_names,
+    refuse_another_tuners,
     source_files,
+    source_texts,
 )
+from orchestrator.catalog.users import is_users_module, is_users_own
 
 __all__ = [
     "BUNDLED_DATA",
     "FILES_ARE_LOADED_AS",
+    "REGISTERED",
     "CallableReference",
+    "Contents",
     "DataReference",
+    "GivenCode",
     "UsersCode",
     "bundled_file",
     "bundled_folder",
     "bundled_names",
     "code_files",
     "code_fingerprint",
+    "contents_of",
     "find_callbacks",
     "find_data",
     "find_model",
     "find_space",
     "flush_printed",
+    "is_mark",
+    "is_users_module",
+    "is_users_own",
+    "mark",
     "may_compile",
     "printed_aside",
     "read_names",
+    "refuse_another_tuners",
     "source_files",
+    "source_texts",
 ]

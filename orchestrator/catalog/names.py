@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
+from orchestrator.catalog.marks import refuse_mark
 from orchestrator.errors import ExperimentFileError, explain
 
 FILE_ENDINGS = (".py", ".yaml", ".yml", ".npz", ".csv", ".parquet")
@@ -30,6 +31,7 @@ def parse_name(text: str, where: str) -> Name:
     ``where`` is the key of the experiment file (``model``) and opens the message of the
     ExperimentFileError raised for a name that has none of the three forms.
     """
+    refuse_mark(text, where)
     place, member = _split_member(text.strip())
     if member is not None and not member.isidentifier():
         raise ExperimentFileError(explain(where, "a function's name after the colon", text))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
+import inspect
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog.imports import (
     Found,
@@ -53,6 +56,19 @@ def check_function(path: Path, function: str, arguments: int, where: str) -> Non
         )
 
 
+def refuse_another_tuners(function: Any, where: str) -> None:
+    """Raise ExperimentFileError for a builder given in Python that is written for another tuner."""
+    try:
+        text = textwrap.dedent(inspect.getsource(function))
+        file = Path(inspect.getsourcefile(function) or "its source").name
+        node = ast.parse(text).body[0]
+    except (OSError, TypeError, SyntaxError):
+        return
+    instead = written_for_another(node, file) if isinstance(node, _Function) else None
+    if instead is not None:
+        raise ExperimentFileError(f"{where}: {instead}")
+
+
 def _of_a_class(tree: ast.Module, function: str) -> str:
     """Return a sentence's end that says so where a function is there, but as a class's."""
     for node in tree.body:
@@ -81,10 +97,25 @@ def read_names(reference: CallableReference) -> set[str]:
     another way (a computed key, ``**hp``) must be run to know. Empty for a module without Python source.
     """
     names: set[str] = set()
-    for path in source_files(reference):
-        tree = parse_file(path, reference.text)
+    for tree in _trees(reference):
         names.update(name for node in ast.walk(tree) for name in _read_by(node))
     return names
+
+
+def source_texts(reference: CallableReference) -> list[str]:
+    """Return the text of each of the user's files, or functions given in Python; none where one has no source."""
+    if reference.given is not None:
+        contents = reference.given.contents
+        return list(contents.sources) if contents.complete else []
+    return [path.read_text("utf-8") for path in source_files(reference)]
+
+
+def _trees(reference: CallableReference) -> Iterator[ast.Module]:
+    for path in source_files(reference):
+        yield parse_file(path, reference.text)
+    for source in reference.given.contents.sources if reference.given is not None else ():
+        with contextlib.suppress(SyntaxError):  # a lambda's line may be a part of a statement
+            yield ast.parse(textwrap.dedent(source))
 
 
 def source_files(reference: CallableReference) -> list[Path]:
@@ -96,8 +127,10 @@ def code_files(reference: CallableReference) -> dict[str, str]:
     """Return {name: sha256} of the reference's file, the first, and of all of the user's that it imports.
 
     These are the files beside it, of its own package where it is a module, and of what else lies outside Python and
-    installed packages. Empty without Python source.
+    installed packages. Empty without Python source. Of what was given in Python they are its parts.
     """
+    if reference.given is not None:
+        return dict(reference.given.contents.parts)
     files: dict[str, str] = {}
     for file in _followed(reference):
         name = file.name if file.name not in files else str(file.path)
@@ -123,6 +156,8 @@ def may_compile(reference: CallableReference) -> bool:
     """Return whether a builder may return a compiled model: its files make one, or import other people's code."""
     if reference.kind == "bundled":
         return False
+    if reference.given is not None:
+        return True
     files = source_files(reference)
     beside = {name for file in files for name in (file.stem, file.parent.name)}
     nodes = [node for file in files for node in ast.walk(parse_file(file, reference.text))]
@@ -163,6 +198,8 @@ def code_fingerprint(reference: CallableReference) -> str:
 
     That of a single file is the file's own.
     """
+    if reference.given is not None:
+        return reference.given.contents.fingerprint
     files = code_files(reference)
     if not files:
         return _digest(reference.place.encode())

@@ -20,8 +20,7 @@ _EXPECTED = (
 def call(reference: CallableReference, where: str) -> Given | dict[str, Any]:
     """Return what the function gives, by split: pairs of arrays, or tf.data.Datasets."""
     function = reference.load()
-    file = reference.file
-    with UsersCode(where, str(file) if file else None, DataError):
+    with UsersCode(where, reference.runs_in, DataError):
         value = function()
     return sort_result(value, where)
 
@@ -41,7 +40,7 @@ def sort_result(value: Any, where: str) -> Given | dict[str, Any]:
     if isinstance(value, Mapping):
         return _from_mapping(value, where)
     if not isinstance(value, tuple | list) or len(value) not in (2, 3):
-        raise refused(where, _EXPECTED, _describe(value))
+        raise refused(where, _EXPECTED, described(value))
     pieces = list(value)
     if all(is_frame(piece) for piece in pieces) and _are_alike(pieces):
         names = PARTS if len(pieces) == 3 else ("train", "test")
@@ -53,7 +52,7 @@ def sort_result(value: Any, where: str) -> Given | dict[str, Any]:
         return {name: tuple(piece) for name, piece in zip(names, pieces, strict=True)}
     if all(_has_rows(piece) for piece in pieces) and not _is_pair(pieces[1]):
         return {"train": tuple(pieces)}
-    raise refused(where, _EXPECTED, _describe(value))
+    raise refused(where, _EXPECTED, described(value))
 
 
 def is_stream(value: Any) -> bool:
@@ -92,7 +91,7 @@ def _from_mapping(value: Mapping[str, Any], where: str) -> Given | dict[str, Any
     unknown = [str(name) for name in value if name not in PARTS]
     if unknown or len(streams) not in (0, len(value)):
         hint = near_miss(unknown[0], PARTS) if unknown else ""
-        raise refused(where, _EXPECTED, _describe(value), hint)
+        raise refused(where, _EXPECTED, described(value), hint)
     needed = ("train", "validation") if streams else ("train",)
     absent = [part for part in needed if part not in value]
     if absent:
@@ -116,7 +115,7 @@ def _has_rows(value: Any) -> bool:
     return sized and not is_stream(value) and not isinstance(value, str)
 
 
-def _describe(value: Any) -> str:
+def described(value: Any) -> str:
     """Return the type of a value, and of its pieces where it is a container."""
     if isinstance(value, Mapping):
         inside = [f"{name!r}: {type(piece).__name__}" for name, piece in value.items()]

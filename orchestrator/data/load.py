@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.data.applicable import check_options
 from orchestrator.data.arrays import read_npz
 from orchestrator.data.assemble import assemble
 from orchestrator.data.bundled import READERS
 from orchestrator.data.dataset import Dataset, StreamedDataset
-from orchestrator.data.functions import are_frames, are_streams, call
+from orchestrator.data.functions import are_frames, are_streams, call, sort_result
 from orchestrator.data.refusal import refused
 from orchestrator.data.sparse import dense
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
+
+
+def _given(reference: DataReference, where: str) -> Any:
+    """Return what a function returns, or what was given in Python, by split."""
+    if reference.function is not None:
+        return call(reference.function, where)
+    return sort_result(reference.given, where)
 
 
 def load_dataset(
@@ -51,8 +58,8 @@ def _loaded(
 
         check_options("folder", options, where)
         return load_images(reference, options, seed, task)
-    if reference.function is not None:
-        pieces = dense(call(reference.function, where), where)
+    if reference.function is not None or reference.kind == "object":
+        pieces = dense(_given(reference, where), where)
         if are_frames(pieces):
             check_options("frames", options, where)
             from orchestrator.data.frames import load_frames  # pyarrow, for tables alone

@@ -4,6 +4,7 @@ from orchestrator.experiment.babysitting import Panda, open_panda
 from orchestrator.experiment.export import export_model
 from orchestrator.experiment.flow import extend, resume, run
 from orchestrator.experiment.prepared import Prepared, prepare
+from orchestrator.experiment.preview import preview
 from orchestrator.experiment.repeating import changed_since
 from orchestrator.experiment.run import Run, open_run
 
@@ -17,6 +18,7 @@ __all__ = [
     "open_panda",
     "open_run",
     "prepare",
+    "preview",
     "resume",
     "run",
 ]

@@ -105,6 +105,9 @@ def _check_known(
 
 def _read_by_model(records: RunRecords) -> set[str]:
     """Return what the model's builder may read; nothing where its source is not here."""
+    of_python = (records.manifest.get("model") or {}).get("reads")
+    if of_python is not None:
+        return set(of_python)
     try:
         folder = str(records.manifest.get("folder") or ".")
         return read_names(find_model(str(records.experiment.get("model")), folder))

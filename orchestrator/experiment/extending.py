@@ -14,6 +14,7 @@ from orchestrator.experiment.comparable import (
     unlike_conditions,
     unlike_first_epochs,
 )
+from orchestrator.experiment.given import KEYS, NOTHING, Given, check_needed
 from orchestrator.experiment.growth import Growth, changes_between
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import prepare_again
@@ -39,7 +40,9 @@ OF_THE_RUN = ("model", "callbacks", "data", "keras")
 OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
 
 
-def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) -> Resumed:
+def prepare_to_extend(
+    folder: RunFolder, growth: Growth, force: bool = False, given: Given = NOTHING
+) -> Resumed:
     """Return what a run has left to do once it is extended; nothing is written yet. Its lock is held by the caller.
 
     Raises ExperimentFileError for what does not extend it, or would leave it nothing to train, and where further trials
@@ -48,7 +51,8 @@ def prepare_to_extend(folder: RunFolder, growth: Growth, force: bool = False) ->
     records = read_run(folder.path, exact=True)
     check_as_begun(records)
     old, new = growth.of(records)
-    prepared = prepare_again(new)
+    check_needed(records, new.model_dump(include=set(KEYS)), given)
+    prepared = prepare_again(new, given)
     facts = manifest_of(prepared)
     changes = changes_between(old, new, prepared.space)
     babysat = prepared.plan.nursery is not None

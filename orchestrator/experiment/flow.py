@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-from orchestrator.config import Experiment
 from orchestrator.errors import RecordWarning
+from orchestrator.experiment.asked import Keys, Source, asked_for
 from orchestrator.experiment.begun import check_as_begun, other_versions
 from orchestrator.experiment.driving import Driving, driving
 from orchestrator.experiment.extending import prepare_to_extend, write_down
+from orchestrator.experiment.given import KEYS, Given, Objects, check_needed, given_again
 from orchestrator.experiment.growth import Growth, More
 from orchestrator.experiment.interrupts import asked_to_stop
 from orchestrator.experiment.manifest import manifest_of
-from orchestrator.experiment.prepared import Prepared, folder_of, prepare, read_experiment
+from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
 from orchestrator.experiment.restoring import with_lost_states
@@ -29,46 +30,67 @@ if TYPE_CHECKING:
     from orchestrator.report import View
 
 
+class MoreOrObjects(More, Objects, total=False):
+    """How much longer a run becomes, and the objects that it needs again."""
+
+
 class OtherVersionsWarning(RecordWarning):
     """A run goes on with other versions of packages than it had."""
 
 
 def run(
-    experiment: str | Path | Mapping[str, Any] | Experiment,
+    experiment: Source = None,
     overrides: Sequence[str] = (),
     progress: bool = True,
     or_resume: bool = False,
+    **keys: Unpack[Keys],
 ) -> Run:
     """Run an experiment to its end and return it; Ctrl-C ends it early with all that was done kept.
 
     ``experiment`` is a file's path, a mapping of the same keys, or an Experiment; ``overrides`` are ``key.path=value``.
+    ``keys`` are the file's, over those of ``experiment`` or by themselves. ``model`` and ``callbacks`` may be
+    functions, ``data`` whatever a function of a file may return:
+    ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
+
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off goes on, one that is finished is returned.
     """
-    read = read_experiment(experiment, overrides)
-    folder = folder_of(read)
+    asked = asked_for(experiment, overrides, keys)
+    folder = folder_of(asked.experiment)
     if or_resume and folder.manifest_file.exists():
-        return resume(folder.path, progress)
-    prepared = prepare(read)
+        return _resumed(folder, asked.given, progress)
+    prepared = prepare(asked.experiment, asked.given)
     folder = _new_folder(prepared)
     with driving(folder) as driven:
         _trained(Resumed(prepared), folder, driven, progress)
-    return Run(folder)
+    return Run(folder, builder=asked.given.model)
 
 
-def resume(run: str | Path, progress: bool = True, storage: str | Path = "./runs") -> Run:
+def resume(
+    run: str | Path | Run,
+    progress: bool = True,
+    storage: str | Path = "./runs",
+    **objects: Unpack[Objects],
+) -> Run:
     """Take a cut-off run up again where its records and checkpoints end, and return it.
 
-    A finished one is returned as it is, or has its winner examined where that could not be done.
+    A finished one is returned as it is, or has its winner examined where that could not be done. One that was given
+    ``model``, ``data`` or ``callbacks`` as objects needs the same ones: what differs is refused.
     """
-    folder = RunFolder.open(run, storage)
+    folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
+    return _resumed(folder, given_again(objects), progress)
+
+
+def _resumed(folder: RunFolder, given: Given, progress: bool) -> Run:
     there = Run(folder, exact=True)
     check_as_begun(there.records)
     if is_over(there.records):
-        return there
+        return Run(folder, exact=True, builder=given.model)
+    check_needed(there.records, there.records.experiment, given)
     with driving(folder) as driven:
-        _trained(with_lost_states(prepare_to_resume(folder)), folder, driven, progress)
-    return Run(folder)
+        left = prepare_to_resume(folder, given)
+        _trained(with_lost_states(left), folder, driven, progress)
+    return Run(folder, builder=given.model)
 
 
 def extend(
@@ -78,19 +100,22 @@ def extend(
     force: bool = False,
     progress: bool = True,
     storage: str | Path = "./runs",
-    **more: Unpack[More],
+    **more: Unpack[MoreOrObjects],
 ) -> Run:
     """Make a run longer and train what it has then left to do, with its history; return it.
 
     ``num_samples``, ``epochs`` and ``days`` are new totals, or as ``"+64"`` on top of what there is; ``scheduler``
     decides from now on; ``overrides`` are ``key.path=value``. What would make further trials incomparable with those
-    there are is refused, unless ``force`` keeps them apart in a group of their own.
+    there are is refused, unless ``force`` keeps them apart in a group of their own. Objects are given again as to
+    ``resume``.
     """
+    given = given_again({key: more[key] for key in KEYS if key in more})  # type: ignore[literal-required]
+    growth = Growth({key: more[key] for key in more if key not in KEYS}, overrides)  # type: ignore[literal-required]
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
-        extended = prepare_to_extend(folder, Growth(dict(more), overrides), force)
+        extended = prepare_to_extend(folder, growth, force, given)
         _trained(with_lost_states(extended), folder, driven, progress)
-    return Run(folder)
+    return Run(folder, builder=given.model)
 
 
 def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool) -> None:

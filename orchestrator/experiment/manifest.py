@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import yaml
 
-from orchestrator.catalog import code_files, code_fingerprint
+from orchestrator.catalog import code_files, code_fingerprint, read_names
 from orchestrator.experiment.task_facts import task_facts
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
             "reference": prepared.model.text,
             "fingerprint": code_fingerprint(prepared.model),
             "files": code_files(prepared.model),
+            **({"reads": _reads(prepared)} if prepared.model.given is not None else {}),
         },
         "callbacks": {
             "reference": prepared.experiment.callbacks,
@@ -100,6 +101,12 @@ def _listed(shape: Any) -> Any:
     if isinstance(shape, Mapping):
         return {name: _listed(one) for name, one in shape.items()}
     return [_listed(one) if isinstance(one, tuple) else one for one in shape]
+
+
+def _reads(prepared: Prepared) -> list[str]:
+    """Return the hyperparameters that a model given in Python reads, whose source is not there later."""
+    seen = prepared.learned.reads if prepared.learned is not None else frozenset()
+    return sorted(read_names(prepared.model) | seen)
 
 
 def environment() -> dict[str, str]:

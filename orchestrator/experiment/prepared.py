@@ -23,6 +23,7 @@ from orchestrator.domains.space import without_companions
 from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError, explain
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
+from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.judged import judged_by, provisional, settled
 from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
 from orchestrator.experiment.reads import (
@@ -119,14 +120,14 @@ def read_experiment(
     return load_experiment(Path(experiment), overrides)
 
 
-def prepare(experiment: Experiment) -> Prepared:
+def prepare(experiment: Experiment, given: Given = NOTHING) -> Prepared:
     """Check everything an experiment refers to and plan it. Nothing is written, no process is started.
 
     That its name is taken is said beside whatever else is wrong, not in place of it.
     """
     folder = folder_of(experiment)
     try:
-        prepared = prepare_new(experiment)
+        prepared = prepare_new(experiment, given)
     except OrchestratorError as error:
         if not folder.exists:
             raise
@@ -136,23 +137,23 @@ def prepare(experiment: Experiment) -> Prepared:
     return prepared
 
 
-def prepare_new(experiment: Experiment) -> Prepared:
+def prepare_new(experiment: Experiment, given: Given = NOTHING) -> Prepared:
     """Check and plan an experiment whose run is to be made, whether its name is taken or not."""
     folder_of(experiment).check_place()
-    return prepare_again(experiment)
+    return prepare_again(experiment, given)
 
 
-def prepare_again(experiment: Experiment) -> Prepared:
-    """Check and plan an experiment whose run exists already."""
+def prepare_again(experiment: Experiment, given: Given = NOTHING) -> Prepared:
+    """Check and plan an experiment whose run exists already; ``given`` are objects in place of its names."""
     keras = keras_settings()
     space = find_space(experiment.search_space, experiment.folder)
-    model = find_model(experiment.model, experiment.folder)
-    callbacks = callbacks_of(experiment)
+    model = given.model or find_model(experiment.model, experiment.folder)
+    callbacks = given.callbacks or callbacks_of(experiment)
     _check_layout(keras, model)
     plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
     check_plan(plan, space, model, callbacks)
     check_place(plan)
-    reference = find_data(experiment.data.source, experiment.folder)
+    reference = given.data or find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset  # after what is cheaper to refuse
 
     with TrialProcess() as process:

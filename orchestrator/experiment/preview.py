@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from orchestrator.config import AshaOptions, Experiment, NoSchedulerOptions
 from orchestrator.domains import Space
+from orchestrator.experiment.asked import Keys, Source, asked_for
 from orchestrator.experiment.prepared import (
     Prepared,
     folder_of,
     prepare_new,
-    read_experiment,
     read_space,
 )
 from orchestrator.schedulers.asha import rung_epochs
@@ -79,12 +79,19 @@ class Preview:
         return draw_trials(self.space, self.experiment.seed, count)
 
 
-def preview_experiment(
-    experiment: str | Path | Mapping[str, Any] | Experiment, overrides: Sequence[str] = ()
+def preview(
+    experiment: Source = None, overrides: Sequence[str] = (), **keys: Unpack[Keys]
 ) -> Preview:
-    """Return what an experiment would do, refusing what a run would; that its name is taken is no reason."""
-    prepared = prepare_new(read_experiment(experiment, overrides))
+    """Return what an experiment would do, refusing what a run would; that its name is taken is no reason.
+
+    It is asked for as ``run`` is.
+    """
+    asked = asked_for(experiment, overrides, keys)
+    prepared = prepare_new(asked.experiment, asked.given)
     return Preview(prepared, forecast(prepared.plan))
+
+
+preview_experiment = preview
 
 
 def forecast(plan: Plan) -> Forecast:

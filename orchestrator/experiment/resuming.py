@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from orchestrator.errors import RunExistsError
 from orchestrator.experiment.begun import check_as_begun, check_unchanged
+from orchestrator.experiment.given import NOTHING, Given, check_needed
 from orchestrator.experiment.prepared import prepare_again
 from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.experiment.remaining import Resumed, remaining
@@ -15,11 +16,12 @@ from orchestrator.experiment.restoring import is_repeatable, lost_winner
 from orchestrator.records import RunFolder, RunRecords, read_run
 
 
-def prepare_to_resume(folder: RunFolder) -> Resumed:
+def prepare_to_resume(folder: RunFolder, given: Given = NOTHING) -> Resumed:
     """Return what is left of a cut-off run, rebuilt from its records alone.
 
-    Its lock is held by the caller. Raises RunExistsError for a run that is over, ExperimentFileError where its
-    experiment, its data, its model's code or Keras's settings are no longer what they were.
+    Its lock is held by the caller; ``given`` are the objects that it was begun with. Raises RunExistsError for a run
+    that is over, ExperimentFileError where its experiment, its data, its code or Keras's settings are no longer what
+    they were.
     """
     records = read_run(folder.path, exact=True)
     if is_over(records):
@@ -27,7 +29,8 @@ def prepare_to_resume(folder: RunFolder) -> Resumed:
             f"{records.name}: expected a run that was cut off. Received: a finished one."
         )
     check_as_begun(records)
-    prepared = prepare_again(recorded_experiment(records))
+    check_needed(records, records.experiment, given)
+    prepared = prepare_again(recorded_experiment(records), given)
     check_unchanged(prepared, records)
     if records.status == "finished":
         examined = replace(prepared, plan=replace(prepared.plan, trials=()))

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.catalog import CallableReference
 from orchestrator.errors import RecordError
 from orchestrator.experiment.asking import Asking
 from orchestrator.records import GIVEN_UP, RunFolder, RunRecords, read_run
@@ -31,11 +32,15 @@ class Run(Asking):
     """A run's folder, read when asked; ``reload`` after it went on.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
+    ``builder`` is the model's, where it was given in Python.
     """
 
-    def __init__(self, folder: RunFolder, exact: bool = False) -> None:
+    def __init__(
+        self, folder: RunFolder, exact: bool = False, builder: CallableReference | None = None
+    ) -> None:
         self.folder = folder
         self._exact = exact
+        self.builder = builder
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r}, {self.status})"
@@ -77,7 +82,7 @@ class Run(Asking):
 
     def reload(self) -> Run:
         """Return the run as it is on disk now."""
-        return Run(self.folder)
+        return Run(self.folder, builder=self.builder)
 
     def table(self) -> pd.DataFrame:
         """Return one row a trial, best first."""
@@ -126,15 +131,18 @@ class Run(Asking):
             raise RecordError(f"{file}: expected the winner's model. Received: {why}")
         return file
 
-    def load_model(self) -> Any:
+    def load_model(self, model: Any = None) -> Any:
         """Return the winner as a keras.Model that takes raw rows; loaded in Keras's safe mode.
 
         Classes that Keras does not know are those of the model's own file. Where Keras could not save the model it is
-        built anew around the weights that were kept. Raises RecordError where neither can be.
+        built anew around the weights that were kept; ``model`` is the function that built it, of a run that was given
+        one in Python. Raises RecordError where neither can be.
         """
+        from orchestrator.experiment.given import given_objects
         from orchestrator.experiment.winner import load_winner
 
-        return load_winner(self)
+        builder = self.builder if model is None else given_objects(model=model).model
+        return load_winner(self, builder)
 
     def predict(self, x: Any) -> pd.DataFrame:
         """Return what the winner says of rows: one row each, a class and its probabilities, flags, or quantities.

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from orchestrator.experiment.run import Run
 
 
-def load_winner(run: Run) -> Any:
-    """Return a run's winner as a keras.Model that takes raw rows."""
+def load_winner(run: Run, given: CallableReference | None = None) -> Any:
+    """Return a run's winner as a keras.Model that takes raw rows; ``given`` is its builder where no file has it."""
     from orchestrator.training import saved
     from orchestrator.training.kept import are_kept
 
     best = run.folder.best
-    builder = builder_of(run.records)
+    builder = given or builder_of(run.records)
     if isinstance(builder, CallableReference) and are_kept(best) and not_saved(run.records):
         return saved.load_winner(best, builder)
     file = run.model_file
@@ -65,7 +65,7 @@ def predict(run: Run, x: Any) -> pd.DataFrame:
         _ = run.model_file  # raises where there is none, before anything is read
     form = form_of(run.records)
     rows = new_rows(x, form)
-    model = load_winner(run)
+    model = load_winner(run, run.builder)
     from orchestrator.training.predicting import predicted
 
     outputs = predicted(model, rows.batches, form.table)

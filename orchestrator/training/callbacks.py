@@ -23,7 +23,7 @@ def make_callbacks(task: TrainingTask, given: Mapping[str, Any]) -> tuple[Any, .
         return ()
     where = f"callbacks {reference.text}"
     beside_the_model = (reference.kind, reference.place) == (task.model.kind, task.model.place)
-    with UsersCode(where, str(reference.file)):
+    with UsersCode(where, reference.runs_in):
         made = reference.load(fresh=not beside_the_model)(RecordedHyperparameters(given))
     found = list(made) if isinstance(made, list | tuple) else [made]
     for each in found:

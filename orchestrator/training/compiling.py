@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from orchestrator.catalog import CallableReference, UsersCode, source_files
+from orchestrator.catalog import CallableReference, UsersCode, source_texts
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.constants import constants_of
@@ -32,6 +32,7 @@ from orchestrator.training.optimizers import (
 )
 from orchestrator.training.other_optimizers import other_optimizers
 from orchestrator.training.quantity_metrics import MeanAbsoluteError, RSquared
+from orchestrator.training.saved import register_again
 from orchestrator.training.settings import forget_names, process_settings
 from orchestrator.training.shared import check_nothing_is_shared
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal
@@ -94,8 +95,10 @@ def build_model(
     if reference.kind != "module":  # one that is imported once has made its layers before
         forget_names()
     set_seed(reference, seed)
-    with UsersCode(f"model {reference.text}", str(reference.file)), own_generator():
-        model = reference.load(fresh=True)(recorded, input_shape, num_classes)
+    with UsersCode(f"model {reference.text}", reference.runs_in), own_generator():
+        builder = reference.load(fresh=True)
+        register_again(reference)
+        model = builder(recorded, input_shape, num_classes)
         _check(model, reference, input_shape)
     if reference.kind != "bundled":
         check_nothing_is_shared(model, reference)
@@ -148,9 +151,9 @@ def set_seed(reference: CallableReference, seed: int) -> None:
 def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
-    files = source_files(reference)
+    texts = source_texts(reference)
     uses = re.compile(r"\b(tf|tensorflow)\b.*(\brandom\b|\bdropout)|\.shuffle\(|\bdef fit\b")
-    return not files or any(uses.search(file.read_text("utf-8")) for file in files)
+    return not texts or any(map(uses.search, texts))
 
 
 def reads_of(built: Built) -> set[str]:

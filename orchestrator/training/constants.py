@@ -12,7 +12,6 @@ import hashlib
 import inspect
 import random
 import re
-import sys
 import threading
 import types
 import weakref
@@ -24,6 +23,8 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+
+from orchestrator.catalog import is_users_module, is_users_own
 
 MOST_OBJECTS = 200_000
 """A model of more parts than this is not gone through: its program is its own."""
@@ -150,7 +151,7 @@ class _Reading:
 
     def _look_into_class(self, value: type) -> None:
         self._note("class", value.__module__.rpartition(".")[2] and value.__qualname__)
-        if is_users(value.__module__):
+        if is_users_own(value):
             names = sorted(name for name in vars(value) if name not in _OF_CLASSES)
             self._then([*value.__bases__, *(vars(value)[name] for name in names)])
 
@@ -172,7 +173,7 @@ class _Reading:
                 )
 
     def _look_into_code(self, function: types.FunctionType) -> None:
-        users = is_users(function.__module__ or "")
+        users = is_users_own(function)
         self._note("function", function.__qualname__)
         cells = [cell.cell_contents for cell in function.__closure__ or () if not _is_empty(cell)]
         self._then([function.__defaults__, function.__kwdefaults__, cells])
@@ -215,7 +216,7 @@ class _Reading:
 
     def _look_into_module(self, module: types.ModuleType) -> None:
         self._note("module", module.__name__.rpartition(".")[2])
-        if is_users(module.__name__):
+        if is_users_module(module.__name__):
             values = vars(module)
             self._then(values[name] for name in sorted(values) if not name.startswith("__"))
 
@@ -262,13 +263,3 @@ def _is_empty(cell: Any) -> bool:
     except ValueError:
         return True
     return False
-
-
-@functools.cache
-def is_users(module: str) -> bool:
-    """Return whether a module is neither Python's nor installed nor ours: what stands in it may differ by trial."""
-    top = module.partition(".")[0]
-    if top in sys.stdlib_module_names or top == __name__.partition(".")[0]:
-        return False
-    file = getattr(sys.modules.get(module), "__file__", None)
-    return bool(file) and not {"site-packages", "dist-packages"} & set(Path(str(file)).parts)

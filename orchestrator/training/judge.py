@@ -98,7 +98,7 @@ def save_model(trainer: Trainer, path: Path) -> None:
     assign_all(built.model.variables, arrays_of(trained.variables))
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
-        with UsersCode(f"saving model {task.model.text}", str(task.model.file)):
+        with UsersCode(f"saving model {task.model.text}", task.model.runs_in):
             whole = portable(built.model, how.around)
             compile_portable(whole, built, trainer.hyperparameters, trainer.goal)
             whole.save(partial)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,35 @@ def keras_settings() -> KerasSettings:
             )
             raise PlaceError(explain(name, expected, os.environ[name]))
     return replace(settings, backend=BACKEND)  # which a variable may have chosen over the file
+
+
+def check_policy_of_this_process() -> None:
+    """Refuse settings that a program has made for itself alone: its trials train in other processes."""
+    config = getattr(sys.modules.get("keras"), "config", None)
+    if config is None:
+        return
+    settings = keras_settings()
+    made = {
+        "set_dtype_policy": (config.dtype_policy().name, FLOAT),
+        "set_floatx": (config.floatx(), settings.floatx),
+        "set_epsilon": (config.epsilon(), settings.epsilon),
+        "set_image_data_format": (config.image_data_format(), settings.image_data_format),
+    }
+    for function, (here, there) in made.items():
+        if here != there:
+            raise PlaceError(
+                f"keras.config.{function}: expected {there!r} in this process, as in those that train. Received:"
+                f" {here!r}. Call keras.config.{function}({here!r}) in the model's builder, so that each trial does."
+            )
+
+
+def registered_with_keras(own: Sequence[Any]) -> dict[str, Any]:
+    """Return those of some functions and classes that this process has registered with Keras, by that name."""
+    saving = getattr(sys.modules.get("keras"), "saving", None)
+    if saving is None:
+        return {}
+    known = saving.get_custom_objects().items()
+    return {name: value for name, value in known if any(value is each for each in own)}
 
 
 def _told(file: Path) -> Mapping[str, Any]:

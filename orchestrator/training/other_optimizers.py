@@ -10,8 +10,8 @@ from typing import Any
 
 import keras
 
+from orchestrator.catalog import is_users_own
 from orchestrator.training.batch_norm import layers_of
-from orchestrator.training.constants import is_users
 from orchestrator.training.program import arrays_of, assign_all, fits
 from orchestrator.training.rates import unwrapped
 
@@ -51,7 +51,7 @@ def _inside(value: Any) -> Any:
             return None
         case keras.optimizers.Optimizer():
             return vars(value).values()
-    if is_users(type(value).__module__) and hasattr(value, "__dict__"):
+    if is_users_own(type(value)) and hasattr(value, "__dict__"):
         return vars(value).values()
     return None
 

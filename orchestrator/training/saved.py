@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import re
 import sys
+import types
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from orchestrator.catalog import CallableReference
+from orchestrator.catalog import CallableReference, is_users_module
+from orchestrator.errors import RecordError
 from orchestrator.training.kept import are_kept, rebuilt
 from orchestrator.training.worker_process import quiet_tensorflow
 
@@ -25,7 +29,9 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
 
     try:
         return keras.saving.load_model(path, safe_mode=True)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError) as error:
+        if builder is None:
+            _refuse_unknown_class(path, error)
         if builder is None or builder.kind == "bundled":
             raise
     return keras.saving.load_model(path, custom_objects=objects_of(builder), safe_mode=True)
@@ -62,14 +68,17 @@ def load_winner(folder: Path, builder: CallableReference) -> Any:
 def objects_of(builder: CallableReference) -> dict[str, Any]:
     """Return the classes and functions of a builder's file, and of the files beside it that it imports, by name."""
     loaded = builder.load()
+    register_again(builder)
+    if builder.given is not None:
+        return _beside(loaded)
     module = sys.modules[getattr(loaded, "__wrapped__", loaded).__module__]
     found: dict[str, Any] = {}
-    for one in (*_beside(module), module):
+    for one in (*_files_beside(module), module):
         found |= {name: value for name, value in vars(one).items() if callable(value)}
     return found
 
 
-def _beside(module: ModuleType) -> list[ModuleType]:
+def _files_beside(module: ModuleType) -> list[ModuleType]:
     """Return the modules that a user's file refers to and that lie below its folder."""
     folder = Path(str(module.__file__)).parent
     modules = [value for value in vars(module).values() if isinstance(value, ModuleType)]
@@ -78,3 +87,40 @@ def _beside(module: ModuleType) -> list[ModuleType]:
         for one in modules
         if getattr(one, "__file__", None) and Path(str(one.__file__)).is_relative_to(folder)
     ]
+
+
+def register_again(builder: CallableReference) -> None:
+    """Register with Keras what was registered in the process in which a builder was given."""
+    import keras
+
+    for name, value in builder.registered.items():
+        package, _, own = name.rpartition(">")
+        if package:
+            keras.saving.register_keras_serializable(package, own)(value)
+
+
+def _refuse_unknown_class(path: Path, error: Exception) -> None:
+    """Raise RecordError where a model has a class of the user's that Keras does not know."""
+    found = re.search(r"Could not locate (class|function) '([^']+)'", str(error))
+    if found is None:
+        return
+    raise RecordError(
+        f"{path}: expected a model of classes and functions that Keras knows here. Received: one with the"
+        f" {found[1]} {found[2]}. Decorate it with @keras.saving.register_keras_serializable() and import it first, or"
+        " name the builder: run.load_model(build), keras.saving.load_model(path, custom_objects={...})."
+    ) from error
+
+
+def _beside(function: Any) -> dict[str, Any]:
+    """Return the classes and functions that a function given in Python refers to, by name."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    code = function if isinstance(function, types.FunctionType) else type(function).__call__
+    names: dict[str, Any] = dict(getattr(code, "__globals__", {}))
+    cells = getattr(code, "__closure__", None) or ()
+    inside = [cell.cell_contents for cell in cells if cell != types.CellType()]
+    names |= {part.__name__: part for part in inside if hasattr(part, "__name__")}
+    modules = [value for value in names.values() if isinstance(value, types.ModuleType)]
+    for module in (each for each in modules if is_users_module(each.__name__)):
+        names = {**vars(module), **names}
+    return {name: value for name, value in names.items() if callable(value)}

@@ -46,7 +46,7 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
     try:
         built = build_model(reference, hyperparameters, seed, setup.shape)
         if setup.look is not None and not looked:
-            with UsersCode(f"model {reference.text}", str(reference.file)):
+            with UsersCode(f"model {reference.text}", reference.runs_in):
                 looked.append(setup.look(built, setup.rows))
     except OrchestratorError as error:
         cause = error.__cause__
