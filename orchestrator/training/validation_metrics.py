@@ -85,7 +85,9 @@ def validation_metrics(task: TrainingTask, model: Any, goal: LearningGoal) -> Va
     from_logits = goal.task.from_logits or bool(getattr(of_own, "from_logits", False))
     labels = task.dataset.labels
     kind = goal.task.kind or _KIND_OF_FORM.get(labels.form, "classification")
-    form = Form(kind, task.dataset.num_classes, from_logits)
+    quantities = kind == "regression" and not labels.one_hot
+    columns = labels.width if quantities else task.dataset.num_classes
+    form = Form(kind, columns, from_logits)
     if goal.labels == "standardized" and labels.mean is not None and labels.std is not None:
         form = replace(form, shift=tuple(labels.mean), scale=tuple(labels.std))
     return ValidationMetrics(model, make_metrics(task.metrics, form))
