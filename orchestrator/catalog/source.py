@@ -18,7 +18,6 @@ from orchestrator.catalog.imports import (
     beginning_at_module,
     followed,
 )
-from orchestrator.catalog.other_tuners import written_for_another
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ def check_function(path: Path, function: str, arguments: int, where: str) -> Non
             raise UnknownNameError(f"{where}: {what} was expected{end}")
         raise UnknownNameError(explain(where, what, function, known))
     node = functions.get(function)
-    instead = written_for_another(node, path.name) if node is not None and arguments == 3 else None
+    instead = _instead(node, path.name) if node is not None and arguments == 3 else None
     if instead is not None:
         raise ExperimentFileError(f"{where}: {instead}")
     if node is not None and not _takes(node, arguments):
@@ -64,7 +63,7 @@ def refuse_another_tuners(function: Any, where: str) -> None:
         node = ast.parse(text).body[0]
     except (OSError, TypeError, SyntaxError):
         return
-    instead = written_for_another(node, file) if isinstance(node, _Function) else None
+    instead = _instead(node, file) if isinstance(node, _Function) else None
     if instead is not None:
         raise ExperimentFileError(f"{where}: {instead}")
 
@@ -150,6 +149,13 @@ def _followed(reference: CallableReference) -> list[Found]:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def _instead(node: _Function, file: str) -> str | None:
+    """Return what to write in place of a builder for another tuner; None where it is for this one."""
+    from orchestrator.catalog.other_tuners import written_for_another  # with NumPy: not for --help
+
+    return written_for_another(node, file)
 
 
 def may_compile(reference: CallableReference) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from orchestrator.data.dataset import Dataset
 from orchestrator.data.trees import Array
+
+MUCH_LARGER = 100.0
+"""By how much columns may differ in size before that is worth a hint."""
 
 
 def baseline(dataset: Dataset, quantities: bool = False) -> dict[str, float]:
@@ -27,6 +32,16 @@ def baseline(dataset: Dataset, quantities: bool = False) -> dict[str, float]:
     if labels.form == "flags" and not quantities:
         return {"accuracy": _mean(true == (mean > 0.5))}
     return {"mae": _mean(np.abs(true - mean))}
+
+
+def differ_in_size(x: Any) -> bool:
+    """Return whether columns of floats differ so much in size that a plain net is better given scaled ones."""
+    flat = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] > 1 and x.dtype.kind == "f"
+    if not flat:
+        return False
+    sizes = np.abs(x).mean(axis=0)
+    sizes = sizes[sizes > 0]
+    return bool(len(sizes) > 1 and sizes.max() > MUCH_LARGER * sizes.min())
 
 
 def _mean(values: Array) -> float:

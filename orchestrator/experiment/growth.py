@@ -83,8 +83,15 @@ class Growth:
                 )
 
 
+LEFT_OPEN = {"metric": "auto", "mode": None}
+_SAME = object()
+
+
 def changes_between(old: Experiment, new: Experiment, space: Space) -> Changes:
-    """Return {key: (old, new)} of what differs, the search space as one; ``space`` is the new one."""
+    """Return {key: (old, new)} of what differs, the search space as one; ``space`` is the new one.
+
+    A metric or a direction that is left to be found out is the one that was found.
+    """
     before = _flat(old)
     if isinstance(old.search_space, dict):
         drawn_from = Space.parse(old.search_space).to_document()
@@ -93,7 +100,7 @@ def changes_between(old: Experiment, new: Experiment, space: Space) -> Changes:
     return {
         key: (before.get(key), after.get(key))
         for key in dict.fromkeys([*before, *after])
-        if before.get(key) != after.get(key)
+        if before.get(key) != after.get(key) and after.get(key) != LEFT_OPEN.get(key, _SAME)
     }
 
 

@@ -11,11 +11,11 @@ from orchestrator.config.directions import Direction
 from orchestrator.config.metric_names import check_metrics, is_metric
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
-from orchestrator.training.looking import Looked
-from orchestrator.training.task import Task, task_of_labels
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
+    from orchestrator.training.looking import Looked
+    from orchestrator.training.task import Task
 
 Reported = Mapping[str, Direction | None]
 
@@ -34,6 +34,8 @@ def judged_by(
     Raises DataError or TrialError where labels and model do not fit together.
     """
     if model.kind == "bundled":
+        from orchestrator.training.task import task_of_labels  # with NumPy: not for --help
+
         task = task_of_labels(dataset, experiment.task, f"data {experiment.data.source}")
         names = _OF_QUANTITIES if task.kind == "regression" else _OF_CLASSES
         return task, {**names, **{f"val_{name}": way for name, way in names.items()}}
@@ -41,13 +43,6 @@ def judged_by(
         return None, None
     looked: Looked = learned.looked
     return looked.task, looked.reported
-
-
-def provisional(experiment: Experiment) -> Experiment:
-    """Return an experiment that can be planned; it is ``settled`` once it is known what is reported."""
-    if experiment.direction is not None:
-        return experiment
-    return experiment.model_copy(update={"mode": "max"})
 
 
 def settled(experiment: Experiment, task: Task | None, reported: Reported | None) -> Experiment:

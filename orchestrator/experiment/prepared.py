@@ -24,7 +24,7 @@ from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError, e
 from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.given import NOTHING, Given
-from orchestrator.experiment.judged import judged_by, provisional, settled
+from orchestrator.experiment.judged import judged_by, settled
 from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
 from orchestrator.experiment.reads import (
     check_every_hyperparameter_is_read,
@@ -36,9 +36,7 @@ from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
-from orchestrator.training import looking
 from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
-from orchestrator.training.task import ROWS_LOOKED_AT, TrainingTask
 from orchestrator.training.trial_process import Setup, TrialProcess
 
 if TYPE_CHECKING:
@@ -81,6 +79,7 @@ class Prepared:
     def job(self, folder: RunFolder) -> Job:
         """Return what the workers are given."""
         from orchestrator.training.session import Goal
+        from orchestrator.training.task import TrainingTask
         from orchestrator.training.workbench import KerasJob
 
         plan = self.plan
@@ -150,7 +149,7 @@ def prepare_again(experiment: Experiment, given: Given = NOTHING) -> Prepared:
     model = given.model or find_model(experiment.model, experiment.folder)
     callbacks = given.callbacks or callbacks_of(experiment)
     _check_layout(keras, model)
-    plan = make_plan(provisional(experiment), space, find_ancestor(experiment))
+    plan = make_plan(experiment, space, find_ancestor(experiment))
     check_plan(plan, space, model, callbacks)
     check_place(plan)
     reference = given.data or find_data(experiment.data.source, experiment.folder)
@@ -202,6 +201,9 @@ def _learn(
     if model.kind == "bundled":
         setup = Setup(model, (dataset.input_shape, dataset.num_classes))
     else:
+        from orchestrator.training import looking
+        from orchestrator.training.task import ROWS_LOOKED_AT, TrainingTask
+
         few = TrainingTask(model, dataset.head(ROWS_LOOKED_AT), plan.epochs)
         setup = Setup(model, few.shape, (few, experiment.task), looking.look_at)
     from orchestrator.data.notice import notice

@@ -5,17 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from orchestrator.data import Dataset
-from orchestrator.data.baseline import baseline
-
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
 
 CLASSES_NAMED = 6
-MUCH_LARGER = 100.0
-"""By how much columns may differ in size before a plain net is better given scaled ones."""
 
 
 def task_facts(prepared: Prepared) -> dict[str, Any]:
@@ -45,6 +38,9 @@ def task_sentences(prepared: Prepared) -> Iterator[str]:
 
 
 def _baseline(prepared: Prepared) -> dict[str, float]:
+    from orchestrator.data import Dataset  # with NumPy: not for --help
+    from orchestrator.data.baseline import baseline
+
     dataset, task = prepared.dataset, prepared.task
     if not isinstance(dataset, Dataset):
         return {}
@@ -108,14 +104,12 @@ def _shape(shape: Any) -> str:
 
 
 def _differ_in_size(prepared: Prepared) -> bool:
+    from orchestrator.data import Dataset
+    from orchestrator.data.baseline import differ_in_size
+
     dataset = prepared.dataset
     looked = prepared.learned.looked if prepared.learned else None
     if looked is None or looked.scales or not isinstance(dataset, Dataset):
         return False
-    x = dataset.train.x
-    flat = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] > 1 and x.dtype.kind == "f"
-    if not flat or dataset.scaling.get("how", "none") != "none":
-        return False
-    sizes = np.abs(x).mean(axis=0)
-    sizes = sizes[sizes > 0]
-    return bool(len(sizes) > 1 and sizes.max() > MUCH_LARGER * sizes.min())
+    unscaled = dataset.scaling.get("how", "none") == "none"
+    return unscaled and differ_in_size(dataset.train.x)

@@ -11,7 +11,6 @@ from orchestrator.config.options import NoSchedulerOptions
 from orchestrator.config.sitter_options import SitterOptions
 from orchestrator.config.span import Span
 from orchestrator.domains import Space
-from orchestrator.errors import ExperimentFileError
 from orchestrator.records import Mode
 from orchestrator.schedulers.registry import SchedulerOptions
 
@@ -99,7 +98,7 @@ def plan_of(
         "space": space,
         "epochs": experiment.epochs,
         "metric": experiment.metric,
-        "mode": _known_direction(experiment),
+        "mode": experiment.direction or "max",
         "scheduler": NoSchedulerOptions(),
         "max_concurrent_trials": None,
         "cpus_per_trial": experiment.resources.cpu,
@@ -110,13 +109,3 @@ def plan_of(
         "recalibrate_batch_norm": experiment.recalibrate_batch_norm,
     }
     return Plan(**common | more)
-
-
-def _known_direction(experiment: Experiment) -> Mode:
-    """Return whether a high metric is good, or a low one. Raises ExperimentFileError where nobody knows."""
-    if experiment.direction is None:
-        good = (
-            f"expected max or min, since which of them is good is not known of {experiment.metric}"
-        )
-        raise ExperimentFileError(f"mode: {good}. Received: nothing. Write mode: max or mode: min.")
-    return experiment.direction

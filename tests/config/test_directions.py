@@ -81,6 +81,6 @@ def test_what_is_not_known_is_taken_as_said():
 
 
 def test_left_out_it_is_as_the_name_tells():
-    assert parse_experiment(FILE).direction == "max"
+    assert parse_experiment({**FILE, "metric": "val_accuracy"}).direction == "max"
     assert parse_experiment({**FILE, "metric": "val_loss"}).direction == "min"
     assert parse_experiment({**FILE, "metric": "val_mine"}).direction is None
