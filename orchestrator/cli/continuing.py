@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.catalog import printed_aside
 from orchestrator.cli.destination import destination
 from orchestrator.cli.options import RUNS, Address, Format, Output, RunName, Storage
 from orchestrator.cli.running import conclude
@@ -26,6 +25,7 @@ def resume(
     output: Output = None,
 ) -> None:
     """Go on with a run that was cut off: Ctrl-C, a kill, a reboot."""
+    from orchestrator.catalog import printed_aside
     from orchestrator.experiment import resume as resume_run
 
     where = destination(format, output)

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.catalog import printed_aside
 from orchestrator.cli.destination import destination
 from orchestrator.cli.options import RUNS, Format, Output, Overrides, RunName, Storage
 from orchestrator.cli.running import conclude
@@ -66,6 +65,7 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Make a finished run longer: more trials, epochs or days, with all of its history."""
+    from orchestrator.catalog import printed_aside
     from orchestrator.experiment import extend as extend_run
 
     where = destination(format, output)

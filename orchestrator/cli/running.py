@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.catalog import printed_aside
 from orchestrator.cli.destination import Destination, destination, terminal_width
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
 from orchestrator.cli.options import Address, ExperimentFile, Format, Output, Overrides
 from orchestrator.cli.say import say
-from orchestrator.records import shared_error
 
 if TYPE_CHECKING:
     from orchestrator.experiment import Run
@@ -37,6 +35,7 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Run an experiment to its table and winner. Ctrl-C stops it and keeps what was done."""
+    from orchestrator.catalog import printed_aside
     from orchestrator.experiment import run as run_experiment
 
     where = destination(format, output)
@@ -93,6 +92,8 @@ def print_outcome(ended: Run, where: Destination) -> None:
 
 def _why_none(ended: Run) -> str:
     """Return the error that all trials failed with, where it is one and the same."""
+    from orchestrator.records import shared_error
+
     trials = ended.records.trials
     error = shared_error(trial.error for trial in trials)
     return f"; each of the {len(trials)} failed with {error}" if error and len(trials) > 1 else ""
