@@ -43,6 +43,7 @@ class LiveMomentum:
         self._calls = {id(layer): tf.Variable(0.0, trainable=False) for layer in self.layers}
         for layer, variable in zip(self.layers, self._variables, strict=True):
             object.__setattr__(layer, "momentum", variable)
+            object.__setattr__(layer, "get_config", _in_numbers(layer.get_config, variable))
 
     def set(self, momentum: float) -> None:
         """Give ``momentum`` to the layers that took theirs from the hyperparameter; the others keep their own."""
@@ -78,6 +79,15 @@ class LiveMomentum:
             for layer in self.layers
             for average in (layer.moving_mean, layer.moving_variance)
         ]
+
+
+def _in_numbers(get_config: Callable[[], dict[str, Any]], momentum: Any) -> Callable[[], Any]:
+    """Have a layer's configuration hold its momentum as a number, so that a callback may save the model."""
+
+    def in_numbers() -> dict[str, Any]:
+        return {**get_config(), "momentum": float(momentum)}
+
+    return in_numbers
 
 
 def _counted(call: Callable[..., Any], calls: Any, momentum: Any) -> Callable[..., Any]:

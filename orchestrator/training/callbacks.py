@@ -27,6 +27,12 @@ def make_callbacks(task: TrainingTask, given: Mapping[str, Any]) -> tuple[Any, .
         made = reference.load(fresh=not beside_the_model)(RecordedHyperparameters(given))
     found = list(made) if isinstance(made, list | tuple) else [made]
     for each in found:
+        if isinstance(each, keras.callbacks.BackupAndRestore):
+            raise TrialError(
+                f"{where}: expected callbacks that train each trial from its seed. Received: BackupAndRestore, which"
+                " would put one trial's state into another. Leave it out: a run that was cut off is resumed by"
+                " 'orchestrator resume'."
+            )
         if not isinstance(each, keras.callbacks.Callback):
             raise TrialError(
                 f"{where}: expected a list of Keras callbacks. Received: {type(each).__name__}"

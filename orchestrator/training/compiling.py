@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import keras
@@ -147,7 +147,7 @@ def set_seed(reference: CallableReference, seed: int) -> None:
     np.random.seed(seed)
 
 
-@cache
+@functools.cache
 def _uses_tensorflow_random(reference: CallableReference) -> bool:
     if reference.kind == "bundled":
         return False
@@ -199,12 +199,21 @@ def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: Learnin
 
 def compile_stock(model: Any, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:
     """Compile with nothing but what is Keras's own, for a file that plain Keras loads."""
+    model.compile(**_stock(hyperparameters, goal), jit_compile=False)
+
+
+def _stock(hyperparameters: Mapping[str, Any], goal: LearningGoal) -> dict[str, Any]:
     smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
     loss, metrics, _ = _objective(goal, smoothing)
     if goal.task.kind == "regression":
         metrics = [keras.metrics.MeanAbsoluteError(name="mae"), keras.metrics.R2Score(name="r2")]
-    optimizer = stock_optimizer(hyperparameters)
-    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+    return {"optimizer": stock_optimizer(hyperparameters), "loss": loss, "metrics": metrics}
+
+
+def _stock_config(hyperparameters: Mapping[str, Any], goal: LearningGoal) -> dict[str, Any]:
+    """Return how a model in training is compiled when somebody's callback saves it, in Keras's own terms."""
+    stock = keras.saving.serialize_keras_object(_stock(hyperparameters, goal))
+    return {**stock, "jit_compile": False}
 
 
 def _compile(
@@ -217,6 +226,8 @@ def _compile(
     smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
     loss, metrics, labels = _objective(goal, smoothing)
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+    stock = functools.partial(_stock_config, hyperparameters, goal)
+    object.__setattr__(model, "get_compile_config", stock)
     return labels, loss.call
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -91,11 +92,6 @@ class FitLearner:
     @property
     def goes_on(self) -> bool:
         """Return whether a checkpoint is all that training depends on, as far as it was traced."""
-        traced = getattr(self.compiled.model.train_function, "_list_all_concrete_functions", None)
-        for function in traced() if traced is not None else ():  # not public
-            if id(function) not in self._looked_at:
-                self._looked_at[id(function)] = function
-                self._drawing.look_for_it_in(function.graph)
         return not self._drawing.seen
 
     def __init__(
@@ -113,7 +109,21 @@ class FitLearner:
         self._pace = None if why_whole(compiled.model) else Pace()
         self._accumulated: Sequence[np.ndarray] = ()
         self._drawing = Drawing()
-        self._looked_at: dict[int, Any] = {}
+        self._look_at_steps()
+
+    def _look_at_steps(self) -> None:
+        """Have each step looked at when it is traced."""
+        model, drawing = self.compiled.model, self._drawing
+        step = model.train_step
+
+        @functools.wraps(step)
+        def looked_at(*given: Any) -> Any:
+            logs = step(*given)
+            if not tf.executing_eagerly():
+                drawing.look_for_it_in(tf.compat.v1.get_default_graph())
+            return logs
+
+        object.__setattr__(model, "train_step", looked_at)
 
     @property
     def reusable(self) -> bool:

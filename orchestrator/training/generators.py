@@ -38,8 +38,9 @@ def own_generator() -> Iterator[None]:
     """Let the block put another generator in its place, as ``keras.utils.set_random_seed`` does: its state is taken."""
     _generator()
     yield
-    theirs = global_seed_generator()
-    _generator().state.assign(theirs.state)
+    theirs, ours = global_seed_generator(), _generator()
+    if theirs is not ours:
+        ours.state.assign(theirs.state)
 
 
 @contextmanager

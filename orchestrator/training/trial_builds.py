@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -12,6 +13,9 @@ from orchestrator.training.trial_process import NoAnswer, Seen, Setup
 from orchestrator.training.worker_process import prepare_tensorflow
 
 _OF_THIS_MACHINE = ("MemoryError", "ResourceExhaustedError")
+
+QUICK_SECONDS = 0.5
+"""What takes longer to build is built once: who waits for a start has waited enough."""
 
 
 def serve(there: Connection) -> None:
@@ -37,17 +41,25 @@ def serve(there: Connection) -> None:
 
 
 def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
-    """Return what is seen of a model, or the error that its trial would get; the first model is looked at."""
+    """Return what is seen of a model, or the error that its trial would get.
+
+    The first model is looked at, and built once more: what it shares with an earlier one is refused only then.
+    """
     hyperparameters, seed = asked
     from orchestrator.catalog import UsersCode
     from orchestrator.training.compiling import build_model, reads_of
 
     reference = setup.reference
+    began = time.perf_counter()
     try:
         built = build_model(reference, hyperparameters, seed, setup.shape)
-        if setup.look is not None and not looked:
+        if not looked:
+            is_quick = time.perf_counter() - began < QUICK_SECONDS
             with UsersCode(f"model {reference.text}", reference.runs_in):
-                looked.append(setup.look(built, setup.rows))
+                looked.append(setup.look(built, setup.rows) if setup.look is not None else None)
+            if is_quick and reference.kind != "bundled":
+                _be_silent()
+                build_model(reference, hyperparameters, seed, setup.shape)
     except OrchestratorError as error:
         cause = error.__cause__
         here = type(cause).__name__ in _OF_THIS_MACHINE or isinstance(
@@ -58,7 +70,7 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
         frozenset(reads_of(built)),
         built.compiled_by_user,
         _has_plain_rate(built.model),
-        looked[0] if looked else None,
+        looked[0],
     )
 
 

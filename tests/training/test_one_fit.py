@@ -230,6 +230,39 @@ def test_metrics_by_name_are_reported_beside_callbacks(net, train):
     assert "val_macro_f1" in curve[1]
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw"])
+def test_what_a_callback_saves_amid_training_is_loaded_by_plain_keras(
+    net, train, tmp_path, optimizer
+):
+    file = tmp_path / "amid.keras"
+    source = BESIDE.replace("layers.Dense", "layers.BatchNormalization(), layers.Dense", 1)
+    source += f"""
+    def saved(hp):
+        return keras.callbacks.ModelCheckpoint({str(file)!r})
+    """
+    trainer = Trainer(with_callbacks(net, source, "saved"))
+    hp = HP | {"optimizer": optimizer, "learning_rate": 0.05}
+    row = train(trainer, hp, epochs=1)[0]
+    model = keras.saving.load_model(file)
+    data = trainer.task.dataset.validation
+    loss, accuracy = model.evaluate(data.x, data.y, verbose=0)
+    assert (loss, accuracy) == pytest.approx((row["val_loss"], row["val_accuracy"]), rel=1e-4)
+    assert type(model.optimizer).__module__.startswith("keras.")
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.05)
+
+
+def test_a_callback_that_restores_another_trials_state_is_refused(net, tmp_path):
+    source = (
+        BESIDE
+        + f"""
+    def kept(hp):
+        return [keras.callbacks.BackupAndRestore({str(tmp_path)!r})]
+    """
+    )
+    with pytest.raises(TrialError, match="Received: BackupAndRestore"):
+        Trainer(with_callbacks(net, source, "kept")).begin(HP, 1)
+
+
 @pytest.mark.parametrize(
     ("returned", "what"), [("[1]", "int in it"), ("None", "NoneType"), ("'no'", "str")]
 )

@@ -89,3 +89,24 @@ def test_what_the_first_build_prints_is_on_stderr_without_secrets_and_once(
     assert out == ""
     assert [err.count(word) for word in ("module", "python", "C ")] == [1, 1, 1]
     assert "hunter2" not in err
+
+
+def test_what_an_installed_module_shares_is_refused_at_the_first_trial(tmp_path, monkeypatch):
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "kept_rules.py").write_text("import keras\nRULE = keras.optimizers.Adam(0.1)\n")
+    monkeypatch.syspath_prepend(str(installed))
+    (tmp_path / "net.py").write_text(
+        textwrap.dedent("""
+            import keras
+            import kept_rules
+
+            def build(hp, input_shape, num_classes):
+                model = keras.Sequential([keras.Input(input_shape), keras.layers.Dense(num_classes)])
+                model.compile(kept_rules.RULE, "mse")
+                return model
+        """)
+    )
+    setup = Setup(find_model("./net.py", tmp_path), ((6,), 3))
+    with TrialProcess() as process, pytest.raises(TrialError, match="the optimizer Adam, which"):
+        process.build(setup, {}, 1)
