@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
 
 CLASSES_NAMED = 6
+MANY_CLASSES = 30
 
 
 def task_facts(prepared: Prepared) -> dict[str, Any]:
@@ -64,21 +65,24 @@ def _learned(prepared: Prepared) -> str:
         else "regression",
         None: "your model's own loss",
     }[task.kind]
-    if task.compiled_by_user:
-        numbers = "" if labels.are_numbers else ", texts as class numbers"
-        return (
-            f"{what}; your builder compiles the model: labels reach its loss as they are{numbers}"
-        )
     looked = prepared.learned.looked if prepared.learned else None
+    if task.compiled_by_user:
+        how = "as they are" if labels.are_numbers else "as they are, texts as class numbers"
+        if looked is not None and looked.recoded:
+            how = f"as class numbers 0 … {len(names) - 1}, which is all that it can take"
+        return f"{what}; your builder compiles the model: labels reach its loss {how}"
     if task.kind == "regression" and looked is not None and not looked.standardized:
         return f"{what}; targets as they are, since the values of the model's outputs are bounded"
     if task.kind == "regression":
         return (
-            f"{what}; targets are standardized inside, scores and the saved model are in your unit"
+            f"{what}; targets, and so the loss, are standardized inside; mae and the saved model are in"
+            " your unit"
         )
     if task.from_logits:
         head = "softmax" if task.kind == "classification" else "sigmoid"
         return f"{what}, trained from logits; the saved model gets its {head}"
+    if labels.are_numbers and len(names) > MANY_CLASSES and not labels.one_hot:
+        return f"{what}; for quantities write task: regression"
     return what
 
 

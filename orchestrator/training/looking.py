@@ -34,6 +34,7 @@ class Looked:
 
     ``scales``: it brings its features to one size itself. ``not_saved`` says why it cannot be saved.
     ``standardized``: whether it learns quantities less their mean, by their deviation, which no bounded head gives.
+    ``recoded``: whether class numbers reach a loss of its builder's that can take no other numbers.
     """
 
     task: Task
@@ -41,6 +42,7 @@ class Looked:
     scales: bool
     not_saved: str = ""
     standardized: bool = False
+    recoded: bool = False
 
 
 def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
@@ -70,4 +72,5 @@ def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
     names = reported(built.model, rows)
     why = why_not_saved(built.model, task, goal)
     scales, standardized = bool(kinds & set(SCALING)), goal.labels == "standardized"
-    return Looked(found, names, scales, why, standardized)
+    recoded = found.compiled_by_user and goal.labels == "codes"
+    return Looked(found, names, scales, why, standardized, recoded)
