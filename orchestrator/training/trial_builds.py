@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -58,8 +60,8 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
             with UsersCode(f"model {reference.text}", reference.runs_in):
                 looked.append(setup.look(built, setup.rows) if setup.look is not None else None)
             if is_quick and reference.kind != "bundled":
-                _be_silent()
-                build_model(reference, hyperparameters, seed, setup.shape)
+                with _silence():
+                    build_model(reference, hyperparameters, seed, setup.shape)
     except OrchestratorError as error:
         cause = error.__cause__
         here = type(cause).__name__ in _OF_THIS_MACHINE or isinstance(
@@ -79,6 +81,19 @@ def _has_plain_rate(model: Any) -> bool:
     optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     return hasattr(getattr(optimizer, "_learning_rate", None), "assign")
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Let nothing be seen of what the block prints."""
+    before = [(stream, os.dup(stream)) for stream in (1, 2)]
+    _be_silent()
+    try:
+        yield
+    finally:
+        for stream, kept in before:
+            os.dup2(kept, stream)
+            os.close(kept)
 
 
 def _be_silent() -> None:
