@@ -77,11 +77,6 @@ def plain_name(metric: str) -> str:
     return _NUMBER.sub("", re.sub(r"[\s\-_]+", "_", name))
 
 
-def default_metric(kind: str) -> str:
-    """Return what trials of a task are judged by where the experiment does not say."""
-    return "val_loss" if kind == "regression" else "val_accuracy"
-
-
 def _whole(name: str) -> Direction | None:
     if name in MORE_IS_GOOD:
         return "max"

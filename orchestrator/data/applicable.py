@@ -40,10 +40,7 @@ def check_options(source: Source, options: DataOptions, where: str) -> None:
         value = getattr(options, key)
         if source in sources or key not in options.model_fields_set:
             continue
-        if value in (
-            "auto",
-            type(options).model_fields[key].get_default(call_default_factory=True),
-        ):
+        if value in ("auto", _default(options, key)):
             continue
         *others, last = (_WORDS[one] for one in sources)
         words = f"{', '.join(others)} and {last}" if others else last

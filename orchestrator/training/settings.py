@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,16 +88,6 @@ def process_settings() -> dict[str, Any]:
 def forget_names() -> None:
     """Have Keras number layers, metrics and optimizers from the start, as in a process of one's own."""
     vars(global_state.GLOBAL_STATE_TRACKER)[NAMES] = defaultdict(int)
-
-
-@contextmanager
-def kept_settings() -> Iterator[None]:
-    """Let the block set what it likes; all is put back after it."""
-    before = Settings.now()
-    try:
-        yield
-    finally:
-        before.put_back()
 
 
 settings_without_trials(None)
