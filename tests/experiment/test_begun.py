@@ -25,6 +25,12 @@ def build(hp, input_shape, num_classes):
     hp.get("units", 8)
     return block(input_shape, num_classes)
 """
+LAYERS = """
+import keras
+
+def block(shape, classes):
+    return keras.Sequential([keras.Input(shape), keras.layers.Dense(classes, "softmax")])
+"""
 LOAD = "import rows\n\ndef load():\n    return rows.x, rows.y\n"
 ROWS = "import numpy as np\nx = np.arange(200.0).reshape(100, 2)\ny = np.arange(100) % 2\n"
 
@@ -51,7 +57,7 @@ def cut_off(written):
 def of_files(written, tmp_path):
     """A run, cut off, of a model and of data that are functions in files, each with a file beside it."""
     for name, text in {
-        "net.py": NET, "layers.py": "def block(*shape):\n    return None\n", "load.py": LOAD, "rows.py": ROWS,
+        "net.py": NET, "layers.py": LAYERS, "load.py": LOAD, "rows.py": ROWS,
     }.items():  # fmt: skip
         (tmp_path / name).write_text(text)
     run = written(model="./net.py", data="./load.py", caviar=NONE)
@@ -116,7 +122,7 @@ def test_a_run_whose_manifest_has_no_experiment_goes_on(cut_off):
     [
         (
             "layers.py",
-            "def block(*shape):\n    return 1\n",
+            LAYERS.replace("keras.Input(shape),", "keras.Input(shape), keras.layers.Dense(4),"),
             "expected the model the run began with",
         ),
         ("net.py", NET + "\n", "expected the model the run began with"),
@@ -140,7 +146,9 @@ def test_a_loader_written_otherwise_that_gives_the_same_rows_is_the_same_data(of
 def test_an_extension_names_the_changed_file_and_forced_it_is_a_group_that_resumes(
     of_files, tmp_path
 ):
-    (tmp_path / "layers.py").write_text("def block(*shape):\n    return 1\n")
+    (tmp_path / "layers.py").write_text(
+        LAYERS.replace("classes, ", "classes, use_bias=False, activation=")
+    )
     with pytest.raises(ExperimentFileError, match=r"\(changed: layers\.py\)"):
         prepare_to_extend(of_files.folder, Growth({"num_samples": "+1"}))
     forced = prepare_to_extend(of_files.folder, Growth({"num_samples": "+1"}), force=True)

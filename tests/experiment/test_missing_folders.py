@@ -15,6 +15,19 @@ from tests.experiment.inline import InlineTuner
 
 FOLDERS = ("checkpoints", "logs", "best")
 ASHA = {"asha": {"grace_period": 1, "reduction_factor": 2}}
+FAILS_WHILE_TRAINING = """
+import keras
+
+class Net(keras.Model):
+    def train_step(self, data):
+        raise ValueError("no step")
+
+def build(hp, input_shape, num_classes):
+    hp["units"]
+    inputs = keras.Input(input_shape)
+    flat = keras.layers.Flatten()(inputs)
+    return Net(inputs, keras.layers.Dense(num_classes, activation="softmax")(flat))
+"""
 PANDA = {
     "strategy": "panda", "search_space": {},
     "panda": {
@@ -103,8 +116,7 @@ def test_an_extension_ends_as_if_nothing_had_been_gone(begin, tmp_path, more):
 
 
 def test_a_failing_trial_has_its_log_where_the_folder_is_gone(begin, tuner, tmp_path):
-    net = "def build(hp, input_shape, num_classes):\n    raise ValueError(hp['units'])\n"
-    (tmp_path / "net.py").write_text(net)
+    (tmp_path / "net.py").write_text(FAILS_WHILE_TRAINING)
 
     def without_logs():
         shutil.rmtree(tmp_path / "runs" / "one" / "logs")

@@ -116,10 +116,13 @@ def test_a_hyperparameter_that_exists_beside_another_optimizer_alone_is_read_by_
 
 
 def test_a_users_own_optimizers_are_known_to_the_builder_that_compiles(tmp_path):
-    compiles = "model.compile(hp['optimizer'])\n    return model"
+    compiles = "model.compile(hp['optimizer'], 'sparse_categorical_crossentropy')\n    return model"
     for body, refused in ((compiles, False), ("hp['optimizer']\n    return model", True)):
         (tmp_path / "net.py").write_text(
-            f"import keras\ndef build(hp, input_shape, num_classes):\n    model = ...\n    {body}\n"
+            "import keras\ndef build(hp, input_shape, num_classes):\n"
+            "    head = keras.layers.Dense(num_classes, 'softmax')\n"
+            "    model = keras.Sequential([keras.Input(input_shape), keras.layers.Flatten(), head])\n"
+            f"    {body}\n"
         )
         keys = {"model": str(tmp_path / "net.py"), "search_space": {"optimizer": "lion"}}
         if refused:
