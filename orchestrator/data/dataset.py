@@ -187,12 +187,14 @@ class StreamedDataset:
 
     def viewed(self, view: View) -> StreamedDataset:
         """Return the same rows with their labels in another form."""
+        if view == self.view:
+            return self
         parts = {
             part: replace(split, batches=replace(split.batches, view=view))  # type: ignore[type-var]
             for part, split in ((part, getattr(self, part)) for part in PARTS)
             if split.rows
         }
-        return self if view == self.view else replace(self, **parts, view=view)
+        return replace(self, **parts, view=view)
 
     @property
     def streamed(self) -> bool:

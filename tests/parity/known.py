@@ -2,17 +2,7 @@
 
 from __future__ import annotations
 
-FAILS: dict[str, str] = {
-    "logits": "the saved file gives logits, not probabilities",
-    "one logit": "the saved file gives logits, not probabilities",
-    "logits-head": "the saved file gives logits, not probabilities",
-    "quantity": "the saved file names a metric that is known here alone",
-    "quantity in a column": "the saved file names a metric that is known here alone",
-    "quantity above 0": "the saved file names a metric that is known here alone",
-    "adversarial": "optimizers beside Keras's own are neither kept nor begun anew",
-    "swapped averages": "a fit of the user's own is validated again, without its callbacks",
-    "noise of TensorFlow": "what a TensorFlow operation has drawn so far is not kept",
-}
+FAILS: dict[str, str] = {}
 
 SLOW = frozenset(
     {
@@ -32,6 +22,10 @@ SLOW = frozenset(
         "layer normalisation", "distilled", "class weights", "harmless sharing", "shared metric",
         "mixed precision, uncompiled", "one-hot-labels", "sigmoid-uncompiled", "logits-head",
         "shared-optimizer", "own-fit-callbacks", "own-fit-callbacks, weights", "winner-loads-again",
+        "functional", "own layer", "one logit", "quantity above 0", "sigmoid", "hinge", "nadam", "averaging",
+        "scaled", "cosine", "augmented", "segmenting", "causal", "transformer", "spectral normalisation",
+        "noise of Keras", "noise of TensorFlow", "drawn constant", "variational", "adversarial", "counted",
+        "swapped averages", "callbacks", "shared optimizer", "one-hot-labels, focal", "mixed-precision",
     }
 )  # fmt: skip
 """Models much like others in the exam, or slow to trace: they have their turn with ``-m slow``."""

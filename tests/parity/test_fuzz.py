@@ -1,4 +1,4 @@
-"""Random models: forty of them, and all in which ours once differed from plain Keras."""
+"""Random models: eight of them, forty with ``-m slow`` too, and all in which ours once differed from plain Keras."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from tests.parity.fuzz import differences
 from tests.parity.grammar import draw
 
 SEED = 2026
+NUMBERS = [*range(8), *(pytest.param(number, marks=pytest.mark.slow) for number in range(8, 40))]
 
 
-@pytest.mark.parametrize("number", range(40))
+@pytest.mark.parametrize("number", NUMBERS)
 def test_a_random_model_trains_as_by_plain_keras(number):
     found = differences(draw(SEED, number))
     if found is None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
 
-from orchestrator.data import StreamedDataset, StreamedSplit
+from orchestrator.data import StreamedSplit
 from orchestrator.training.checkpoint import save_checkpoint
 from orchestrator.training.judge import judge
 from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
+from tests.training.streams import streamed_from
 
 HP = {"units": 8, "hidden_layers": 2, "batch_size": 32, "learning_rate": 0.05, "dropout": 0.2}
 PREDICT = """
@@ -127,15 +129,8 @@ def test_a_model_that_cannot_be_saved_is_examined_all_the_same(net, judged, tmp_
 
 
 def test_streams_without_a_test_split_have_no_test_score(mlp, judged, data):
-    def rows(split):
-        return StreamedSplit(split.rows, lambda size, seed: iter([(split.x, split.y)]))
-
     nothing = StreamedSplit(0, lambda size, seed: iter(()))
-    about = {"fingerprint": "", "source": "", "reference": None, "options": None, "seed": 0}
-    streamed = StreamedDataset(
-        rows(data.train), rows(data.validation), nothing, data.classes, {},
-        input_shape=data.input_shape, **about,
-    )  # fmt: skip
+    streamed = replace(streamed_from(data), test=nothing)
     task = type(mlp)(mlp.model, streamed, 2)
     verdict = judged(Trainer(task), HP)
     assert verdict["test"] is None

@@ -50,6 +50,8 @@ class Care:
         panda = self._panda
         if not panda.nursery.learning_rate_test or panda.memory.tested:
             return
+        if panda.trainer.why_rate_is_fixed is not None:
+            return  # as tell_what_cannot_be_done says
         panda.memory.tested = True
         before = panda.checkpoint()
         rates = learning_rates()

@@ -43,10 +43,9 @@ class Life:
 
     @classmethod
     def begun(cls, storage: Path, trainer: Trainer, keys: dict[str, Any]) -> Life:
-        experiment = parse_experiment(
-            {"model": "mlp", "data": "digits", "strategy": "panda", "storage_path": str(storage)}
-            | keys
-        )
+        basis = {"model": "mlp", "data": "digits", "metric": "val_accuracy", "mode": "max"}
+        place = {"strategy": "panda", "storage_path": str(storage)}
+        experiment = parse_experiment(basis | place | keys)
         plan = make_plan(experiment, Space({}), find_ancestor(experiment))
         folder = RunFolder.create(storage, experiment.name)
         folder.write_experiment(to_yaml(experiment))

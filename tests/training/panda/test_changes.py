@@ -128,8 +128,19 @@ def test_a_learning_rate_that_a_users_own_optimizer_reads_is_put_in_force(panda_
     same(life.state(), before)
 
 
-def test_a_learning_rate_that_a_users_own_optimizer_does_not_read_is_refused(panda_of):
+def test_a_learning_rate_that_the_builder_does_not_read_is_put_in_force_live(panda_of):
     life = panda_of(COMPILED.format(rate="0.01"), start={"batch_size": 64})
+    life.advance()
+    asked = life.set(learning_rate=0.001)
+    life.advance()
+    assert life.answer(asked)["how"] == "live"
+    optimizer = life.trainer.learner.compiled.model.optimizer
+    assert float(optimizer.learning_rate) == pytest.approx(0.001)
+
+
+def test_a_learning_rate_of_a_builders_schedule_is_refused(panda_of):
+    schedule = "keras.optimizers.schedules.ExponentialDecay(0.01, 9, 0.9)"
+    life = panda_of(COMPILED.format(rate=schedule), start={"batch_size": 64})
     life.advance()
     asked, live = life.set(learning_rate=0.001), life.set(batch_size=32)
     life.advance()
