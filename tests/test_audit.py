@@ -6,6 +6,8 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from orchestrator.training.kept import WEIGHTS
+
 ROOT = Path(__file__).parents[1]
 SOURCES = [*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
 UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
@@ -27,18 +29,42 @@ def keywords(call: ast.Call) -> dict[str | None, str]:
     return {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
 
 
-def test_nothing_is_unpickled():
+def test_nothing_is_unpickled_but_functions_that_were_given_in_python():
     imported = {
         f"{path.relative_to(ROOT).as_posix()}: {name}"
         for path in SOURCES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in _imported(node)
-        if name.split(".")[0] in UNPICKLERS
+        if UNPICKLERS & set(name.split("."))
     }
-    assert imported == set()
-    assert [
-        where for where, _, name in CALLS if name.endswith(("read_pickle", "load_weights"))
-    ] == []
+    assert imported == {
+        "orchestrator/catalog/references.py: pickle",
+        "orchestrator/tuning/pickling.py: ray.cloudpickle",
+    }
+    unpickled = [
+        (where.split(":")[0], name, [ast.unparse(argument) for argument in call.args])
+        for where, call, name in CALLS
+        if UNPICKLERS & set(name.split(".")) and not name.endswith((".dumps", "_by_value"))
+    ]
+    assert unpickled == [("orchestrator/catalog/references.py", "pickle.loads", ["pickled"])]
+    assert [where for where, _, name in CALLS if name.endswith("read_pickle")] == []
+
+
+def test_weights_are_loaded_from_hdf5_alone_which_holds_no_pickle():
+    loads = [
+        (where.split(":")[0], ast.unparse(call.args[0]))
+        for where, call, name in CALLS
+        if name.endswith("load_weights")
+    ]
+    assert loads == [("orchestrator/training/kept.py", "folder / WEIGHTS")]
+    assert WEIGHTS == "model.weights.h5", "Keras chooses the format by this ending"
+
+
+def test_what_is_unpickled_was_made_by_this_process_and_never_read_from_a_file():
+    made = {where.split(":")[0] for where, _, name in CALLS if name.split(".")[-1] == "GivenCode"}
+    assert made == {"orchestrator/experiment/given.py"}
+    written = [path.name for path in SOURCES if ".pickled" in path.read_text(encoding="utf-8")]
+    assert written == ["references.py"], "nobody else takes the bytes, to write them or otherwise"
 
 
 def test_arrays_are_loaded_without_objects():
@@ -73,3 +99,4 @@ def _imported(node: ast.AST) -> Iterator[str]:
         yield from (alias.name for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module:
         yield node.module
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)

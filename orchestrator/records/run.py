@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, cast
 
-from orchestrator.config.directions import direction_of
 from orchestrator.domains import Space
 from orchestrator.records.best import Mode, Score, best_score
 from orchestrator.records.extensions import extensions_in, group_differences, in_order, last_winner
@@ -49,6 +48,9 @@ class RunRecords:
     @property
     def mode(self) -> Mode:
         """Whether more or less of the metric is better: max or min."""
+        # Imported here: whoever only writes records need not load what checks experiments.
+        from orchestrator.config.directions import direction_of
+
         return cast(Mode, self.experiment.get("mode") or direction_of(self.metric) or "max")
 
     @cached_property

@@ -88,7 +88,7 @@ def test_bounds_survive_the_short_form_to_the_last_digit(one, other):
 @given(
     st.lists(
         st.one_of(
-            st.text(),
+            st.text().filter(lambda text: text.lower() not in ("on", "off", "yes", "no")),
             st.integers(),
             st.booleans(),
             st.none(),
@@ -156,6 +156,8 @@ def test_nothing_in_a_short_form_is_evaluated(tmp_path):
         ({"domain": "uniform(0, 1)", "min": 3}, "only when: beside it"),
         ({"when": "adam", "value": 1}, "expected when:"),
         ({"when": {"optimizer": []}, "value": 1}, "at least one value of optimizer"),
+        ("OFF", "expected true or false"),
+        ("choice([relu, off])", "expected true or false"),
         ({}, "distribution:, domain: or value:"),
         (float("nan"), "finite"),
         (object, "plain value"),

@@ -54,6 +54,7 @@ class Play:
         experiment = parse_experiment(
             {
                 "name": "one", "model": "mlp", "data": "digits", "epochs": 9,
+                "metric": "val_accuracy", "mode": "max",
                 "search_space": {"learning_rate": "loguniform(1e-3, 1)"},
                 "caviar": {"num_samples": trials, "scheduler": scheduler},
             } | keys
