@@ -51,7 +51,7 @@ def _left_to_training(space: Space, model: CallableReference, learned: Learned) 
     read = read_names(model) | learned.reads | read_while_training(None)
     if learned.plain_rate:
         read |= OF_THE_RATE
-    return [name for name in space.names if name not in read and not _is_companion(name, space)]
+    return [name for name in space.names if name not in read]
 
 
 def unmentioned(space: Space, model: CallableReference) -> list[str]:
@@ -60,9 +60,7 @@ def unmentioned(space: Space, model: CallableReference) -> list[str]:
     return [
         name
         for name in space.names
-        if name not in by_model
-        and name not in read_by_training(_optimizers_beside(space, name))
-        and not _is_companion(name, space)
+        if name not in by_model and name not in read_by_training(_optimizers_beside(space, name))
     ]
 
 
@@ -97,11 +95,6 @@ def _optimizers_beside(space: Space, name: str) -> set[str]:
         if condition.name == "optimizer":
             optimizers &= {str(value).lower() for value in condition.values}
     return optimizers
-
-
-def _is_companion(name: str, space: Space) -> bool:
-    """Return whether it is the 1-β of a β of the space: it goes along with that and nothing reads it."""
-    return name.startswith(COMPANION) and name.removeprefix(COMPANION) in space.names
 
 
 def _compiled_sentence(names: Sequence[str], model: CallableReference) -> str:

@@ -67,7 +67,8 @@ def test_the_draws_are_the_plans_trials():
 def test_what_a_users_builder_does_not_read_is_found_out_by_building(tmp_path):
     net = "import keras\n\n\ndef build(hp, shape, classes):\n    names = dict(**hp)\n"
     (tmp_path / "net.py").write_text(
-        net + "    return keras.Sequential([keras.layers.Flatten()])\n"
+        net + "    head = keras.layers.Dense(classes, 'softmax')\n"
+        "    return keras.Sequential([keras.layers.Flatten(), head])\n"
     )
     space = {"learning_rate": 0.1, "my_width": "integer(1, 9)"}
     changes = {"model": str(tmp_path / "net.py"), "search_space": space}

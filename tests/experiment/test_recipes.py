@@ -58,8 +58,13 @@ def test_a_promoted_trial_of_every_domain_is_run(written, case):
 
 
 NET = """
+import keras
+
 def build(hp, shape, classes):
-    return dict(note=hp["note"], units=hp["units"])
+    head = keras.layers.Dense(classes, "softmax", name=f"of_{len(hp['note'])}")
+    return keras.Sequential([
+        keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(hp["units"]), head
+    ])
 """
 LOAD = """
 import numpy as np
