@@ -14,6 +14,7 @@ SEQUENTIAL = """
     ])
 """
 BUILD = "def build(hp, input_shape, num_classes):\n"
+WAY_OUT = "Or compile the model in its builder, with a loss and metrics of your own."
 
 
 @pytest.mark.parametrize(
@@ -26,15 +27,15 @@ BUILD = "def build(hp, input_shape, num_classes):\n"
         ("    return 5", "model ./net.py: expected a keras.Model. Received: int."),
         ("    pass", "model ./net.py: expected a keras.Model. Received: NoneType."),
         ("    return keras.Sequential([keras.Input(input_shape), layers.Dense(2)])",
-         "model ./net.py: expected a softmax head with 3 units, one a class."
-         " Received: output shape (None, 2)."),
+         "model ./net.py: expected a softmax head with 3 units, one a class, or as many logits."
+         f" Received: 2 units, no softmax or sigmoid. {WAY_OUT}"),
         ("    return keras.Sequential([layers.Dense(2)])",
-         "model ./net.py: expected a softmax head with 3 units, one a class."
-         " Received: output shape (None, 2)."),
+         "model ./net.py: expected a softmax head with 3 units, one a class, or as many logits."
+         f" Received: 2 units, no softmax or sigmoid. {WAY_OUT}"),
         ("    x = keras.Input(input_shape)\n"
          "    return keras.Model(x, [layers.Dense(3)(x), layers.Dense(3)(x)])",
-         "model ./net.py: expected a softmax head with 3 units, one a class."
-         " Received: output shape [(None, 3), (None, 3)]."),
+         "model ./net.py: expected one output of shape (rows, units)."
+         f" Received: a model with 2 outputs. {WAY_OUT}"),
     ],
 )  # fmt: skip
 def test_a_builder_that_cannot_be_trained_is_one_clear_sentence(net, body, sentence):
