@@ -48,9 +48,7 @@ def _left_to_training(space: Space, model: CallableReference, learned: Learned) 
     """Return what training would set, of a model that its builder compiles without reading it."""
     if not learned.compiled:
         return []
-    read = read_names(model) | learned.reads | read_while_training(None)
-    if learned.plain_rate:
-        read |= OF_THE_RATE
+    read = read_names(model) | learned.reads | read_while_training(None, learned.plain_rate)
     return [name for name in space.names if name not in read]
 
 
@@ -118,8 +116,9 @@ def check_schedule_is_read(
     compiled = learned is not None and learned.compiled
     for epoch, changes in schedule:
         in_force |= changes
-        known = by_model | read_while_training(None if compiled else str(in_force["optimizer"]))
-        known |= OF_THE_RATE if learned is not None and learned.plain_rate else frozenset()
+        optimizer = None if compiled else str(in_force["optimizer"])
+        plain_rate = learned is not None and learned.plain_rate
+        known = by_model | read_while_training(optimizer, plain_rate)
         for name in changes:
             if name.removeprefix(COMPANION) not in known:
                 expected = f"expected a hyperparameter that model {model.text} or training reads"

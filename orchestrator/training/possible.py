@@ -11,7 +11,13 @@ from typing import Any, get_args
 from orchestrator.config import Recalibration
 from orchestrator.errors import RequestError, explain
 from orchestrator.training.decay import AT_MOST_1, SCHEDULES
-from orchestrator.training.hyperparameters import DEFAULTS, LIVE, OPTIMIZER_READS, read_by_training
+from orchestrator.training.hyperparameters import (
+    DEFAULTS,
+    LIVE,
+    OF_THE_RATE,
+    OPTIMIZER_READS,
+    read_by_training,
+)
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZER_READS),
@@ -94,8 +100,7 @@ def read_while_training(optimizer: str | None, has_rate: bool = True) -> frozens
     of_optimizers = frozenset().union(*OPTIMIZER_READS.values())
     if optimizer is None:
         always = {"batch_size", "batch_norm_momentum", "recalibrate_batch_norm"}
-        rate = {"learning_rate", "learning_rate_decay", "decay_schedule"}
-        return frozenset(always | rate if has_rate else always)
+        return frozenset(always | OF_THE_RATE if has_rate else always)
     return read_by_training([optimizer]) | (LIVE - of_optimizers)
 
 
