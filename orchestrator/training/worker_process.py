@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -44,8 +45,11 @@ def prepare_tensorflow(threads: int, settings: KerasSettings | None = None) -> N
     tf.get_logger().setLevel(
         "ERROR"
     )  # it warns of many programs traced, which is what a search does
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    with suppress(
+        RuntimeError
+    ):  # TensorFlow works in this process already: its threads stay as they are
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     # Graph rewriting costs as much as tracing itself and gains nothing on programs this small.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
     # What the imports made lives as long as the process: the collector need not look at it again and again.
