@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -60,8 +59,7 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
             with UsersCode(f"model {reference.text}", reference.runs_in):
                 looked.append(setup.look(built, setup.rows) if setup.look is not None else None)
             if is_quick and reference.kind != "bundled":
-                with _silence():
-                    build_model(reference, hyperparameters, seed, setup.shape)
+                _build_silently(setup, hyperparameters, seed)
     except OrchestratorError as error:
         cause = error.__cause__
         here = type(cause).__name__ in _OF_THIS_MACHINE or isinstance(
@@ -83,13 +81,14 @@ def _has_plain_rate(model: Any) -> bool:
     return hasattr(getattr(optimizer, "_learning_rate", None), "assign")
 
 
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Let nothing be seen of what the block prints."""
+def _build_silently(setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> None:
+    """Build a model of which nothing is seen but its error."""
+    from orchestrator.training.compiling import build_model
+
     before = [(stream, os.dup(stream)) for stream in (1, 2)]
     _be_silent()
     try:
-        yield
+        build_model(setup.reference, hyperparameters, seed, setup.shape)
     finally:
         for stream, kept in before:
             os.dup2(kept, stream)

@@ -43,7 +43,7 @@ def records(cluster, tmp_path, monkeypatch):
 def plan():
     experiment = parse_experiment(
         {
-            "name": "one", "model": "mlp", "data": "digits", "epochs": EPOCHS,
+            "name": "one", "model": "mlp", "data": "digits", "epochs": EPOCHS, "metric": "val_accuracy",
             "search_space": {"learning_rate": "loguniform(1e-3, 1)"},
             "caviar": {"num_samples": TRIALS, "max_concurrent_trials": 1,
                        "scheduler": {"asha": {"grace_period": 1, "reduction_factor": 2}}},

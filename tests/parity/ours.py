@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,8 @@ class Ours:
         if what == "diverged":
             for variable in trainer.learner.compiled.model.trainable_variables:
                 variable.assign(variable * 1e30)
-        with one_step_at_a_time():
+        # Keras's sparse updates raise at gradients that are no numbers: then that trial fails, which is one more way.
+        with one_step_at_a_time(), suppress(tf.errors.InvalidArgumentError):
             trainer.train_part() if what == "cut" else trainer.train_epoch()
 
     def interrupted(
@@ -109,11 +110,13 @@ class Ours:
         with one_step_at_a_time():
             while len(curve) < min(epochs, self.trial.epochs - 1):
                 curve.append(trainer.train_epoch())
-            more = [trainer.train_part() for _ in range(steps) if len(curve) < self.trial.epochs]
+            for _ in range(steps):
+                row = trainer.train_part() if len(curve) < self.trial.epochs else None
+                curve += [row] if row is not None else []
         if not trainer.learner.goes_on:
             return []  # a trial whose callbacks may have a memory starts again from its seed
         save_checkpoint(file, trainer.checkpoint({"trial": "00000"}))
-        return [*curve, *(row for row in more if row is not None)]
+        return curve
 
     def resume(self, trainer: Trainer, file: Path) -> None:
         """Go on from a kept state, in a new process's trainer; from the seed where there is none."""

@@ -70,8 +70,13 @@ def _converted(piece: Any) -> tuple[Any, ...]:
     return tuple(tree.map_structure(as_keras_takes, part) for part in (x, y, *weight))
 
 
-def train(case: Case, place: Path, trial: Trial, rows: Rows, outputs: int) -> Trained:
-    """Build, compile where the builder did not, and ``fit`` once over the rows in the order of a trial."""
+def train(
+    case: Case, place: Path, trial: Trial, rows: Rows, outputs: int, nudge: float = 0.0
+) -> Trained:
+    """Build, compile where the builder did not, and ``fit`` once over the rows in the order of a trial.
+
+    With a ``nudge`` the weights begin larger by that share: how far such a rounding carries.
+    """
     keras.utils.clear_session()
     keras.config.set_dtype_policy("float32")
     _seed(trial.seed)
@@ -84,6 +89,8 @@ def train(case: Case, place: Path, trial: Trial, rows: Rows, outputs: int) -> Tr
         if case.head == "regression":
             mean, std = parts[0][1].mean(dtype="float64"), parts[0][1].std(dtype="float64")
         parts = [(x, _labels(y, case.head, mean, std), *w) for x, y, *w in parts]
+    for variable in model.trainable_variables if nudge else ():
+        variable.assign(variable * (1 + nudge))
     training, validation = parts
     batches = InOrder(training, trial)
     history = model.fit(
@@ -100,6 +107,10 @@ def train(case: Case, place: Path, trial: Trial, rows: Rows, outputs: int) -> Tr
         {name: float(values[at]) * units.get(name, 1.0) for name, values in history.history.items()}
         for at in range(trial.epochs)
     ]
+    for values in curve:  # Keras has 0 for infinite errors, which is what guessing the mean gets
+        for part in ("", "val_"):
+            if np.isinf(values.get(f"{part}loss", 0.0)) and values.get(f"{part}r2") == 0:
+                values[f"{part}r2"] = -np.inf
     said = model(tree.map_structure(tf.constant, validation[0]), training=False)
     served = SERVED[case.head](said) * std + mean if case.head in SERVED else said
     keras.config.set_dtype_policy("float32")
