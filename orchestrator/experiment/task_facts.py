@@ -72,7 +72,7 @@ def _learned(prepared: Prepared) -> str:
             how = f"as class numbers 0 … {len(names) - 1}, which is all that it can take"
         return f"{what}; your builder compiles the model: labels reach its loss {how}"
     if task.kind == "regression" and looked is not None and not looked.standardized:
-        return f"{what}; targets as they are, since the values of the model's outputs are bounded"
+        return f"{what}; targets as they are, since the values of the model's outputs are bounded{_beyond(prepared)}"
     if task.kind == "regression":
         return (
             f"{what}; targets, and so the loss, are standardized inside; mae and the saved model are in"
@@ -86,15 +86,33 @@ def _learned(prepared: Prepared) -> str:
     return what
 
 
+def _beyond(prepared: Prepared) -> str:
+    """Say which targets no weights reach: Keras trains such a model without a word."""
+    from orchestrator.data import Dataset
+
+    dataset, looked = prepared.dataset, prepared.learned and prepared.learned.looked
+    if not looked or not isinstance(dataset, Dataset):
+        return ""
+    low, high = looked.reach
+    targets = dataset.labels.view(dataset.train.y, "columns")
+    share = 100 * float(((targets < low) | (targets > high)).mean())
+    ends = f"lie in {low:g} … {high:g}" if high < float("inf") else "are never negative"
+    return (
+        f"; {share:.2g} % of the targets cannot be reached by outputs that {ends}" if share else ""
+    )
+
+
 def _features(prepared: Prepared) -> str:
     scaling = prepared.dataset.scaling.get("how", "none")
     columns = prepared.dataset.columns
     shape = prepared.dataset.input_shape
     size = f"{len(columns)} from the table's columns" if columns else f"{_shape(shape)} a row"
+    looked = prepared.learned.looked if prepared.learned else None
+    saved = "" if looked is not None and looked.not_saved else ", in the saved model too"
     how = {
         "none": "as you give them",
-        "standard": "standardized by the training rows, in the saved model too",
-        "minmax": "brought to 0 … 1 by the training rows, in the saved model too",
+        "standard": f"standardized by the training rows{saved}",
+        "minmax": f"brought to 0 … 1 by the training rows{saved}",
     }[scaling]
     return f"{size}, {how}"
 

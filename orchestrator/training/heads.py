@@ -26,7 +26,7 @@ from orchestrator.training.task import (
     TrainingTask,
 )
 
-Values = Literal["softmax", "unit", "signed unit", "not negative", "any"]
+Values = Literal["softmax", "unit", "signed unit", "not negative", "bounded", "any"]
 LAST_VARIABLES = 2
 """The kernel and the bias of a head."""
 
@@ -38,6 +38,16 @@ class Head:
     outputs: int
     units: int | None
     values: Values
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Return between which values the outputs lie whatever the weights are, as far as that is known."""
+        ends: Mapping[Values, tuple[float, float]] = {
+            "unit": (0, 1),
+            "signed unit": (-1, 1),
+            "not negative": (0, np.inf),
+        }
+        return ends.get(self.values, (-np.inf, np.inf))
 
 
 def look_at_head(model: Any, x: Any) -> Head:
@@ -64,7 +74,20 @@ def _values(outputs: _Outputs) -> Values:
     if (seen >= 0).all():
         return "not negative"
     within = (np.abs(rows) <= 1 + 1e-3 for rows in (seen, outputs.with_weights(500.0)))
-    return "signed unit" if all(rows.all() for rows in within) else "any"
+    if all(rows.all() for rows in within):
+        return "signed unit"
+    return "bounded" if _stay_within(outputs) else "any"
+
+
+def _stay_within(outputs: _Outputs) -> bool:
+    """Return whether outputs do not follow weights that grow, upwards or downwards, as those of elu and selu."""
+    near, far = (
+        np.concatenate([outputs.with_weights(size), outputs.with_weights(-size)])
+        for size in (100.0, 10_000.0)
+    )
+    if not np.isfinite(far).all() or not (near.min() < 0 < near.max()):
+        return False
+    return bool(far.min() > 2 * near.min() or far.max() < 2 * near.max())
 
 
 @dataclass(frozen=True)
@@ -121,7 +144,7 @@ def _is_one_number(head: Head, labels: Labels) -> bool:
 
 def _classes(head: Head, labels: Labels, asked: str, where: str) -> Task:
     count = len(labels.classes)
-    if head.units == 1 and count == 2 and head.values not in ("softmax", "signed unit"):
+    if head.units == 1 and count == 2 and head.values in ("unit", "any"):
         return Task("binary", from_logits=head.values != "unit")
     if head.units == count and asked != "binary" and head.values in ("softmax", "any"):
         return Task("classification", from_logits=head.values == "any")
@@ -162,6 +185,7 @@ def _described(head: Head) -> str:
         "unit": "values between 0 and 1 that do not sum to 1",
         "signed unit": "values between -1 and 1",
         "not negative": "values that are never negative",
+        "bounded": "values that an activation bounds on one side",
         "any": "no softmax or sigmoid",
     }
     return f"{head.units} unit{'s' * (head.units != 1)}, {values[head.values]}"

@@ -34,6 +34,7 @@ class Looked:
 
     ``scales``: it brings its features to one size itself. ``not_saved`` says why it cannot be saved.
     ``standardized``: whether it learns quantities less their mean, by their deviation, which no bounded head gives.
+    ``reach``: between which values its outputs lie whatever its weights are.
     ``recoded``: whether class numbers reach a loss of its builder's that can take no other numbers.
     """
 
@@ -43,6 +44,7 @@ class Looked:
     not_saved: str = ""
     standardized: bool = False
     recoded: bool = False
+    reach: tuple[float, float] = (-float("inf"), float("inf"))
 
 
 def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
@@ -73,4 +75,4 @@ def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
     why = why_not_saved(built.model, task, goal)
     scales, standardized = bool(kinds & set(SCALING)), goal.labels == "standardized"
     recoded = found.compiled_by_user and goal.labels == "codes"
-    return Looked(found, names, scales, why, standardized, recoded)
+    return Looked(found, names, scales, why, standardized, recoded, head.reach)

@@ -23,16 +23,22 @@ class MeanAbsoluteError(keras.metrics.Mean):  # type: ignore[misc]
 
 
 class RSquared(keras.metrics.Metric):  # type: ignore[misc]
-    """The share of variance explained, ``r2``: over all rows, mean of the columns' as scikit-learn's ``r2_score``."""
+    """The share of variance explained, ``r2``: over all rows, mean of the columns' as scikit-learn's ``r2_score``.
+
+    Summed in double precision: targets whose mean is large beside their deviation would cancel in single.
+    """
 
     def __init__(self, columns: int = 1, name: str = "r2") -> None:
         super().__init__(name=name)
         names = ("rows", "total", "squares", "residuals")
-        self._sums = [self.add_weight(shape=(columns,), initializer="zeros", name=n) for n in names]
+        self._sums = [
+            self.add_weight(shape=(columns,), initializer="zeros", dtype="float64", name=n)
+            for n in names
+        ]
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
-        y_true, y_pred = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+        y_true, y_pred = ops.cast(y_true, "float64"), ops.cast(y_pred, "float64")
         found = (
             ops.ones_like(y_true),
             y_true,
@@ -47,4 +53,4 @@ class RSquared(keras.metrics.Metric):  # type: ignore[misc]
         rows, total, squares, residuals = self._sums
         spread = squares - ops.square(total) / ops.maximum(rows, 1.0)
         share = ops.where(spread > 0, residuals / ops.where(spread > 0, spread, 1.0), 1.0)
-        return ops.mean(1.0 - share)
+        return ops.cast(ops.mean(1.0 - share), "float32")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from orchestrator.errors import ExperimentFileError
 from orchestrator.experiment.prepared import prepare, read_experiment
+from orchestrator.experiment.task_facts import task_sentences
 
 NET = """
 import keras
@@ -97,3 +100,19 @@ def test_a_metric_that_there_is_not_is_refused_with_the_near_miss(prepared):
     ):
         prepared(metrics=["macro_f"])
     assert prepared(metrics="top_3_accuracy", model="mlp").experiment.metrics == ("top_3_accuracy",)
+
+
+def test_targets_that_no_weights_reach_are_said(prepared, tmp_path):
+    (tmp_path / "head.py").write_text(
+        "import keras\n\n\ndef build(hp, input_shape, num_classes):\n    return keras.Sequential(["
+        "keras.Input(input_shape), keras.layers.Dense(hp['units']), keras.layers.Dense(1, 'relu')])\n"
+    )
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\n\n\ndef load():\n    x = np.random.default_rng(0).normal(size=(400, 3))\n"
+        "    return x, x.sum(axis=1)\n"
+    )
+    one = prepared(model=str(tmp_path / "head.py"), data=str(tmp_path / "data.py"))
+    said = " ".join(task_sentences(one))
+    assert re.search(
+        r"[45]\d % of the targets cannot be reached by outputs that are never negative", said
+    )

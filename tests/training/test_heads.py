@@ -39,6 +39,11 @@ def looked():
         (1, "softplus", "not negative"),
         (1, "tanh", "signed unit"),
         (4, "tanh", "signed unit"),
+        (1, "relu", "not negative"),
+        (1, "relu6", "not negative"),
+        (1, "elu", "bounded"),
+        (2, "selu", "bounded"),
+        (1, "leaky_relu", "any"),
     ],
 )
 def test_outputs_tell_their_activation_beside_features_of_one_sign(
@@ -55,8 +60,18 @@ def test_outputs_tell_their_activation_beside_features_of_one_sign(
         (np.arange(20) % 2, 1, "softmax"),
         (np.arange(20) % 2, 1, "tanh"),
         (np.random.default_rng(0).random((20, 4)) > 0.5, 4, "tanh"),
+        (np.arange(20) % 2, 1, "relu"),
+        (np.arange(20) % 2, 1, "elu"),
     ],
-    ids=["3 classes, sigmoid", "one-hot, one unit", "softmax of 1", "tanh", "flags, tanh"],
+    ids=[
+        "3 classes, sigmoid",
+        "one-hot, one unit",
+        "softmax of 1",
+        "tanh",
+        "flags, tanh",
+        "relu",
+        "elu",
+    ],
 )
 def test_a_head_that_cannot_give_the_labels_is_refused(looked, y, units, activation):
     model, head = looked(units, activation)

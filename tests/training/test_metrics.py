@@ -15,6 +15,7 @@ from orchestrator.config.metric_names import BY_TASK
 from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.training.metric_states import Form
 from orchestrator.training.metrics import make_metrics
+from orchestrator.training.quantity_metrics import RSquared
 
 BATCH = 37  # the last one is partial
 
@@ -201,6 +202,17 @@ def test_large_quantities_that_hardly_vary_have_their_r2():
     p = (1e7 + 0.5 * (y - 1e7)).astype("float64")
     expected = sk.r2_score(y, p.astype("float32"))
     assert value(one("r2", "regression", 1), y, p) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_r2_of_a_regression_is_scikit_learns_for_large_quantities_that_hardly_vary():
+    y = (1e5 + np.random.default_rng(0).normal(size=(500, 2))).astype("float32")
+    p = (y + 0.25 * np.sin(np.arange(500))[:, None]).astype("float32")
+    metric = RSquared(columns=2)
+    for at in range(0, 500, BATCH):
+        metric.update_state(y[at : at + BATCH], p[at : at + BATCH])
+    assert float(metric.result()) == pytest.approx(
+        sk.r2_score(y.astype("float64"), p.astype("float64")), rel=1e-6
+    )
 
 
 def test_quantities_that_do_not_vary_have_an_r2_as_in_scikit_learn():
