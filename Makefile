@@ -40,7 +40,7 @@ contracts: $(TESTABLE)  ## which room may import which
 	$(BIN)/lint-imports
 
 pytest: $(TESTABLE)  ## the tests alone; ARGS='-m "not integration"' for the quick ones
-	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --durations 30 --durations-min 5 $(ARGS)
 
 properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides
 	$(BIN)/python -m pytest tests/properties --hypothesis-profile=search $(ARGS)

@@ -64,16 +64,18 @@ def assign_any(
 
 
 def check_given(counts: Mapping[str, Array], classes: Sequence[str], where: str) -> None:
-    """Return when every class has rows in every split that the user gave, counted by class."""
-    for part, of_part in counts.items():
-        absent = [name for name, count in zip(classes, of_part, strict=True) if not count]
-        if absent:
-            index = list(classes).index(absent[0])
-            others = [other for other, of_other in counts.items() if of_other[index]]
-            rows = [f"{counts[other][index]} rows in {other}" for other in others] or ["no row"]
-            more = f" (so have {several(absent[1:])})" if absent[1:] else ""
-            received = f"class {absent[0]!r} has {several(rows)} and none in {part}{more}"
-            raise refused(where, "every class was expected in every split", received)
+    """Return when every class has rows to learn from in the splits that the user gave, counted by class.
+
+    One that is rare may have none among the rows that judge, as in Keras.
+    """
+    absent = [name for name, count in zip(classes, counts["train"], strict=True) if not count]
+    if absent:
+        index = list(classes).index(absent[0])
+        rows = [f"{of[index]} rows in {part}" for part, of in counts.items() if of[index]]
+        more = f" (so have {several(absent[1:])})" if absent[1:] else ""
+        received = f"class {absent[0]!r} has {several(rows or ['no row'])} and none in train{more}"
+        way_out = "Give train some of them, or leave them out."
+        raise refused(where, "rows of every class were expected in train", received, way_out)
 
 
 def _sizes(count: int, shares: Mapping[str, float]) -> dict[str, int]:

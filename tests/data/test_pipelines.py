@@ -87,7 +87,7 @@ def test_the_fingerprint_does_not_depend_on_the_order_of_rows(function):
         ("return {'train': rows(40), 'validation': (x, y)}", "a dict of 'train': "),
         ("return rows(40).repeat(), rows(20)", r"that ends.*Leave \.repeat\(\) out"),
         ("return rows(0), rows(20)", "without elements"),
-        ("return rows(40), rows(3)", "class '3' has 10 rows in train and none in validation"),
+        ("return rows(3), rows(40)", "class '3' has 10 rows in validation and none in train"),
         ("return rows(40), rows(20).map(lambda a, b: {'a': a})", r"elements \(x, y\)"),
         ("return rows(40), rows(20).map(lambda a, b: (a, b, 1.0, 2.0))", r"elements \(x, y\)"),
         ("return rows(40), rows(20).map(lambda a, b: (a / 0, b))", r"\(validation\): finite num"),
