@@ -42,13 +42,21 @@ class Program:
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         self._train_logs = StepLogs(self.model, "train_step")
         self._test_logs = StepLogs(self.model, "test_step")
-        rows = tf.nest.map_structure(lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), data)
+        rows = _any_number_of(data)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
-        self._evaluate = tf.function(self._evaluation, input_signature=[rows], autograph=False)
+        self._evaluations: dict[int, Any] = {}
         self._train = tf.function(self._epoch, input_signature=[rows, order, size], autograph=False)
         self._recalibrate = tf.function(
             self._averages, input_signature=[rows[0], order, size], autograph=False
         )
+
+    def _evaluate(self, data: tuple[Any, ...]) -> Any:
+        """Evaluate a split: the training rows alone may be weighted, so that there are up to two traces."""
+        if len(data) not in self._evaluations:
+            self._evaluations[len(data)] = tf.function(
+                self._evaluation, input_signature=[_any_number_of(data)], autograph=False
+            )
+        return self._evaluations[len(data)](data)
 
     @property
     def reusable(self) -> bool:
@@ -164,3 +172,8 @@ def assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
 def fits(variables: Sequence[Any], values: Sequence[Any]) -> bool:
     """Return whether ``assign_all`` could do it: a fit of the user's own may have replaced the optimizer."""
     return [tuple(variable.shape) for variable in variables] == [np.shape(v) for v in values]
+
+
+def _any_number_of(data: tuple[Any, ...]) -> Any:
+    """Return the shapes and types of a split's arrays, whatever its rows are."""
+    return tf.nest.map_structure(lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 import pytest
 
+from orchestrator.data.weights import weighted_by_class
 from orchestrator.training.trainer import Trainer
 
 EPOCHS = 2
@@ -65,7 +67,9 @@ def rate_at(hp: dict[str, Any], epoch: int) -> float:
     return hp["learning_rate"] / (1 + decay * epoch)
 
 
-def by_fit(task, hp: dict[str, Any], seed: int) -> tuple[list[dict[str, float]], list[np.ndarray]]:
+def by_fit(
+    task, hp: dict[str, Any], seed: int, class_weight: Any = None
+) -> tuple[list[dict[str, float]], list[np.ndarray]]:
     """The same trial as anyone would write it: build, compile, `fit` over the rows in that order."""
     data = task.dataset
     rows = len(data.train.y)
@@ -84,7 +88,9 @@ def by_fit(task, hp: dict[str, Any], seed: int) -> tuple[list[dict[str, float]],
         order = np.random.default_rng([seed, epoch]).permutation(rows)
         model.optimizer.learning_rate = rate_at(hp, epoch)
         x, y = data.train.x[order], code[data.train.y[order]]
-        fitted = model.fit(x, y, batch_size=hp["batch_size"], shuffle=False, verbose=0)
+        fitted = model.fit(
+            x, y, batch_size=hp["batch_size"], shuffle=False, verbose=0, class_weight=class_weight
+        )
         validation = model.evaluate(
             data.validation.x, code[data.validation.y], verbose=0, return_dict=True
         )
@@ -118,3 +124,14 @@ def test_a_trial_on_a_reused_program_equals_fresh_ones_and_fit(name, mlp, warm, 
         assert row.pop("learning_rate") == pytest.approx(rate_at(hp, epoch))
         assert row == pytest.approx(expected[epoch], rel=2e-4, abs=1e-5), f"epoch {epoch + 1}"
     same(warm.learner.compiled.model.get_weights(), weights, rtol=2e-3, atol=2e-4)
+
+
+def test_class_weights_count_in_training_alone_as_in_fit(mlp, train):
+    data = mlp.dataset
+    asked = dict(zip(data.classes, (1.0, 20.0, 3.0), strict=True))
+    weighted = dataclasses.replace(mlp, dataset=weighted_by_class(data, asked, "data"))
+    expected, _ = by_fit(mlp, PLAIN, SEED, class_weight={0: 1.0, 1: 20.0, 2: 3.0})
+    assert expected[0]["loss"] > 2 * by_fit(mlp, PLAIN, SEED)[0][0]["loss"], "they do count"
+    for row, plain in zip(train(Trainer(weighted), PLAIN, SEED, EPOCHS), expected, strict=True):
+        row.pop("learning_rate")
+        assert row == pytest.approx(plain, rel=2e-4, abs=1e-5)
