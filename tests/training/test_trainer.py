@@ -29,7 +29,7 @@ def layer(trainer, kind):
 
 def traces(trainer):
     program = trainer.learner.program
-    loops = (program._train, program._evaluate, program._recalibrate)
+    loops = (program._train, *program._evaluations.values(), program._recalibrate)
     return [loop.experimental_get_tracing_count() for loop in loops]
 
 

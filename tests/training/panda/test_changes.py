@@ -22,7 +22,7 @@ BAD = [
 
 def traces(trainer):
     program = trainer.learner.program
-    loops = (program._train, program._evaluate)
+    loops = (program._train, *program._evaluations.values())
     return [trainer.traced, *(loop.experimental_get_tracing_count() for loop in loops)]
 
 
