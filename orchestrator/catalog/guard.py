@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -40,6 +41,14 @@ def flush_printed() -> None:
     ctypes.CDLL(None).fflush(None)
 
 
+_ROWS = re.compile(r"\[[\[\]\s\d.,eE+-]{40,}")
+"""Numbers of an array, as a message shows them: rows of somebody's data."""
+
+
+def _without_rows(said: str) -> str:
+    return _ROWS.sub("[…]", said)
+
+
 class UsersCode:
     """A block in which a user's code runs: its exceptions become ours, with file and line; it prints on stderr.
 
@@ -69,7 +78,11 @@ class UsersCode:
         self._aside.__exit__(None, None, None)
         if isinstance(raised, Exception) and not isinstance(raised, OrchestratorError):
             said = str(raised).strip().splitlines()
-            what = f"{type(raised).__name__}: {said[0]}" if said else type(raised).__name__
+            what = (
+                f"{type(raised).__name__}: {_without_rows(said[0])}"
+                if said
+                else type(raised).__name__
+            )
             message = f"{self._where}: its code raised {what}{self._spot(trace)}."
             raise self._error(message) from raised
 

@@ -134,6 +134,16 @@ class DataOptions(Options):
             return self
         return self.model_copy(update={"scale": "none"})
 
+    @field_validator("label", mode="before")
+    @classmethod
+    def _one_column(cls, label: object) -> object:
+        if isinstance(label, list | tuple):
+            raise PydanticCustomError(
+                "label",
+                "expected one column; several come from a loader of your own, as columns of its y",
+            )
+        return label
+
     @model_validator(mode="after")
     def _leaves_rows_to_train_on(self) -> DataOptions:
         if self.validation + self.test >= 1:
@@ -314,7 +324,7 @@ class Experiment(Options):
             what = "expected the options of strategy panda: {start: {…}} or {from: <run>}"
             raise misfit(("panda",), what, "nothing")
         if self.strategy == "caviar" and not self.search_space:
-            what = "expected a bundled space's name, ./space.yaml or a mapping, to draw trials from"
+            what = "expected a bundled space's name (cnn, mlp, resnet), ./space.yaml or a mapping, to draw from"
             raise misfit(("search_space",), what, "nothing")
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")

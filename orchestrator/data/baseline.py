@@ -9,8 +9,8 @@ import numpy as np
 from orchestrator.data.dataset import Dataset
 from orchestrator.data.trees import Array
 
-MUCH_LARGER = 100.0
-"""By how much columns may differ in size before that is worth a hint."""
+LARGE = MUCH_LARGER = 100.0
+"""Of which mean size, or how much larger than another, a column may be before that is worth a hint."""
 
 
 def baseline(dataset: Dataset, quantities: bool = False) -> dict[str, float]:
@@ -34,14 +34,16 @@ def baseline(dataset: Dataset, quantities: bool = False) -> dict[str, float]:
     return {"mae": _mean(np.abs(true - mean))}
 
 
-def differ_in_size(x: Any) -> bool:
-    """Return whether columns of floats differ so much in size that a plain net is better given scaled ones."""
+def ill_sized(x: Any) -> str | None:
+    """Return what of columns of floats is such that a plain net is better given scaled ones: they "are large", say."""
     flat = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] > 1 and x.dtype.kind == "f"
     if not flat:
-        return False
+        return None
     sizes = np.abs(x).mean(axis=0)
     sizes = sizes[sizes > 0]
-    return bool(len(sizes) > 1 and sizes.max() > MUCH_LARGER * sizes.min())
+    if len(sizes) > 1 and sizes.max() > MUCH_LARGER * sizes.min():
+        return "differ much in size"
+    return "are large" if len(sizes) and sizes.max() > LARGE else None
 
 
 def _mean(values: Array) -> float:

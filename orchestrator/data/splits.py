@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ from orchestrator.data.trees import Array
 
 if TYPE_CHECKING:
     from orchestrator.config.options import DataOptions
+
+
+MANY_SMALL = 5
+"""So many classes with hardly a row, all of them numbers, may be meant as quantities."""
 
 
 def missing_shares(given: Sequence[str], options: DataOptions) -> dict[str, float]:
@@ -96,4 +101,13 @@ def _check_enough(counts: Array, classes: Sequence[str], splits: int, where: str
     if few:
         expected = f"at least {splits} rows of each class were expected, one for each split"
         hint = "Leave rows of such classes out, or join them with others."
+        if len(few) > MANY_SMALL and all(_is_number(name) for name in classes):
+            hint += " For quantities write task: regression."
         raise refused(where, expected, several(few), hint)
+
+
+def _is_number(name: str) -> bool:
+    try:
+        return math.isfinite(float(name))
+    except ValueError:
+        return False

@@ -18,7 +18,7 @@ from orchestrator.catalog import (
     read_names,
 )
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
-from orchestrator.domains import Fixed, Space
+from orchestrator.domains import Choice, Fixed, Space
 from orchestrator.domains.space import without_companions
 from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError, explain
 from orchestrator.experiment.address import check_ray_address
@@ -38,6 +38,7 @@ from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, make_plan
 from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
 from orchestrator.training.trial_process import Setup, TrialProcess
+from orchestrator.training.worker_process import quiet_tensorflow
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -93,6 +94,7 @@ class Prepared:
                 self.task,
                 self.experiment.metrics,
                 self.callbacks,
+                _by_loss(self.experiment),
             ),
             goal=Goal(
                 plan.metric,
@@ -145,6 +147,7 @@ def prepare_new(experiment: Experiment, given: Given = NOTHING) -> Prepared:
 def prepare_again(experiment: Experiment, given: Given = NOTHING) -> Prepared:
     """Check and plan an experiment whose run exists already; ``given`` are objects in place of its names."""
     keras = keras_settings()
+    quiet_tensorflow()  # a file of the user's imports it here
     space = find_space(experiment.search_space, experiment.folder)
     model = given.model or find_model(experiment.model, experiment.folder)
     callbacks = given.callbacks or callbacks_of(experiment)
@@ -204,17 +207,34 @@ def _learn(
         from orchestrator.training import looking
         from orchestrator.training.task import ROWS_LOOKED_AT, TrainingTask
 
-        few = TrainingTask(model, dataset.head(ROWS_LOOKED_AT), plan.epochs)
-        setup = Setup(model, few.shape, (few, experiment.task), looking.look_at)
+        few = TrainingTask(
+            model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=_by_loss(experiment)
+        )
+        asked = (few, experiment.task)
+        setup = Setup(model, few.shape, asked, looking.look_at, looking.look_again)
     from orchestrator.data.notice import notice
 
     def enough(learned: Learned) -> bool:
-        return not unread(read, model, learned)
+        return not unread(read, model, learned) and not _heads_may_differ(read, learned)
 
     learned = try_builds(process, setup, plan, experiment.seed, enough)
     if learned is not None and learned.looked is not None and learned.looked.not_saved:
         notice(learned.looked.not_saved)
     return learned
+
+
+def _by_loss(experiment: Experiment) -> bool:
+    return experiment.metric in ("loss", "val_loss")
+
+
+def _heads_may_differ(space: Space, learned: Learned) -> bool:
+    """Return whether one draw's head may bound quantities, and another's not: where the builder reads a choice."""
+    task = learned.looked.task if learned.looked else None
+    if task is None or task.compiled_by_user or task.kind != "regression":
+        return False
+    domains = (space.domains.get(name) for name in learned.reads)
+    options = [one for domain in domains if isinstance(domain, Choice) for one in domain.values]
+    return any(isinstance(one, str | bool) for one in options)
 
 
 def check_place(plan: Plan) -> None:

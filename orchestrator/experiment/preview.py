@@ -17,6 +17,8 @@ from orchestrator.experiment.prepared import (
     prepare_new,
     read_space,
 )
+from orchestrator.experiment.task_facts import task_sentences
+from orchestrator.redaction import redact
 from orchestrator.schedulers.asha import rung_epochs
 from orchestrator.searchers import draw_trials
 from orchestrator.strategies import Plan
@@ -46,6 +48,16 @@ class Preview:
 
     prepared: Prepared
     forecast: Forecast
+
+    def __repr__(self) -> str:
+        """Return in a line what it is, in others what is learned of what, and in the last what that costs."""
+        experiment, plan = self.experiment, self.plan
+        trials = f"{len(plan.trials)} trial{'s' * (len(plan.trials) != 1)}"
+        said = (
+            f"Preview of {experiment.name}: {experiment.strategy}, {experiment.metric}, {plan.mode}"
+        )
+        cost = f"{trials}, at most {self.forecast.epochs_at_most:,} epochs"
+        return "\n  ".join([redact(said), *map(redact, task_sentences(self.prepared)), cost])
 
     @property
     def experiment(self) -> Experiment:

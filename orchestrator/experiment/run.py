@@ -125,11 +125,15 @@ class Run(Asking):
                 f" 'orchestrator resume {self.path}' saves it again from its checkpoint."
             )
         if not file.exists():
-            why = (self.records.winner or {}).get(
-                "not_saved"
-            ) or f"a run that is {self.status}, without one."
+            why = (self.records.winner or {}).get("not_saved") or self._no_winner()
             raise RecordError(f"{file}: expected the winner's model. Received: {why}")
         return file
+
+    def _no_winner(self) -> str:
+        failed = sum(trial.status == "failed" for trial in self.records.trials)
+        if self.status == "finished" and failed and not self.succeeded:
+            return f"a run without one: {failed} of its trials failed. 'orchestrator show {self.path}' says why."
+        return f"a run that is {self.status}, without one."
 
     def load_model(self, model: Any = None) -> Any:
         """Return the winner as a keras.Model that takes raw rows; loaded in Keras's safe mode.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
+    from orchestrator.training.task import Task
 
 CLASSES_NAMED = 6
 MANY_CLASSES = 30
@@ -31,9 +32,9 @@ def task_sentences(prepared: Prepared) -> Iterator[str]:
     for name, value in _baseline(prepared).items():
         what = "guessing the mean" if name == "mae" else "always guessing the most frequent"
         yield f"baseline: {what} gives val_{name} {value:.4g}"
-    if _differ_in_size(prepared):
+    if sizes := _ill_sized(prepared):
         yield (
-            "hint: the columns differ much in size and the model has no layer that scales them;"
+            f"hint: the columns {sizes} and the model has no layer that scales them;"
             f" data: {{source: {prepared.experiment.data.source}, scale: standard}} does"
         )
 
@@ -71,19 +72,27 @@ def _learned(prepared: Prepared) -> str:
         if looked is not None and looked.recoded:
             how = f"as class numbers 0 … {len(names) - 1}, which is all that it can take"
         return f"{what}; your builder compiles the model: labels reach its loss {how}"
-    if task.kind == "regression" and looked is not None and not looked.standardized:
-        return f"{what}; targets as they are, since the values of the model's outputs are bounded{_beyond(prepared)}"
     if task.kind == "regression":
-        return (
-            f"{what}; targets, and so the loss, are standardized inside; mae and the saved model are in"
-            " your unit"
-        )
+        return f"{what}; {_targets(prepared, task)}"
     if task.from_logits:
         head = "softmax" if task.kind == "classification" else "sigmoid"
         return f"{what}, trained from logits; the saved model gets its {head}"
     if labels.are_numbers and len(names) > MANY_CLASSES and not labels.one_hot:
         return f"{what}; for quantities write task: regression"
     return what
+
+
+def _targets(prepared: Prepared, task: Task) -> str:
+    """Say what becomes of quantities before they reach the loss."""
+    seen = prepared.learned.all_looked if prepared.learned else ()
+    if len({looked.task.standardized for looked in seen}) > 1:
+        return (
+            "targets, and so the loss, are standardized inside, but for a head that bounds its values;"
+            " mae and the saved model are in your unit"
+        )
+    if not task.standardized:
+        return f"targets as they are, since the values of the model's outputs are bounded{_beyond(prepared)}"
+    return "targets, and so the loss, are standardized inside; mae and the saved model are in your unit"
 
 
 def _beyond(prepared: Prepared) -> str:
@@ -125,13 +134,13 @@ def _shape(shape: Any) -> str:
     return "x".join(str(size) for size in shape) or "1"
 
 
-def _differ_in_size(prepared: Prepared) -> bool:
+def _ill_sized(prepared: Prepared) -> str | None:
     from orchestrator.data import Dataset
-    from orchestrator.data.baseline import differ_in_size
+    from orchestrator.data.baseline import ill_sized
 
     dataset = prepared.dataset
     looked = prepared.learned.looked if prepared.learned else None
     if looked is None or looked.scales or not isinstance(dataset, Dataset):
-        return False
+        return None
     unscaled = dataset.scaling.get("how", "none") == "none"
-    return unscaled and differ_in_size(dataset.train.x)
+    return ill_sized(dataset.train.x) if unscaled else None

@@ -42,9 +42,9 @@ SHOWN = 8
 class Learned:
     """What building a user's model showed.
 
-    ``spec`` is the first draw that could be built, ``looked`` what was to be known of its model. ``reads`` are the
-    hyperparameters that the builder read in any draw; ``compiled`` says that it compiled the model in each,
-    ``plain_rate`` that α of the optimizer it chose can be set.
+    ``spec`` is the first draw that could be built, ``looked`` what was to be known of its model, ``all_looked`` of each
+    model. ``reads`` are the hyperparameters that the builder read in any draw; ``compiled`` says that it compiled the
+    model in each, ``plain_rate`` that α of the optimizer it chose can be set.
     """
 
     spec: TrialSpec
@@ -52,6 +52,7 @@ class Learned:
     compiled: bool
     plain_rate: bool
     looked: Any = None
+    all_looked: tuple[Any, ...] = ()
 
 
 Enough = Callable[[Learned], bool]
@@ -81,6 +82,7 @@ class _Tries:
             all(seen.compiled for seen in self.seen),
             all(seen.plain_rate for seen in self.seen),
             self.seen[0].looked,
+            tuple(seen.looked for seen in self.seen),
         )
 
     def draw(self, spec: TrialSpec) -> frozenset[str]:

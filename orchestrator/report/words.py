@@ -33,9 +33,26 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
         lines += _wrapped(text, width)
     for said in (records.manifest.get("task") or {}).get("said", []):
         lines += _wrapped(printable(said), width)
-    for hint in edge_hints(records):
+    for hint in (*_no_better_than_guessing(records, name), *edge_hints(records)):
         lines += textwrap.wrap(f"Hint: {hint}.", width, subsequent_indent="  ")
     return lines
+
+
+def _no_better_than_guessing(records: RunRecords, name: str) -> list[str]:
+    """Return a sentence where the winner does not beat the best guess that looks at no feature."""
+    metric, best = records.metric, records.best_of(name)
+    value = score((records.winner or {}).get("validation") or {}, metric)
+    value = best[1] if value is None and best else value
+    baseline = (records.manifest.get("task") or {}).get("baseline") or {}
+    guessed = baseline.get(metric.removeprefix("val_"))
+    if value is None or guessed is None:
+        return []
+    if value > guessed if records.mode == "max" else value < guessed:
+        return []
+    return [
+        f"the winner's {metric} {number(value)} is no better than guessing, which gives {number(guessed)}:"
+        " look at the learning rate, the number of epochs and the scale of the features"
+    ]
 
 
 def ended_lines(records: RunRecords, width: int = 80) -> list[str]:
@@ -140,7 +157,7 @@ def _declared(records: RunRecords, winner: dict[str, Any], width: int) -> list[s
     test = winner.get("test") or {}
     if test:
         scores = ", ".join(f"{name} {number(value)}" for name, value in test.items())
-        lines.append(f"  test: {scores}")
+        lines += _wrapped(f"test: {scores}", width)
     lines += _averages(winner, metric, width)
     if winner.get("not_saved"):
         return [*lines, *_not_saved(records, winner, width)]

@@ -78,7 +78,7 @@ def finding(memory: Memory, evidence: dict[str, Any], options: PlateauOptions) -
     the best weights first is EarlyStopping's ``restore_best_weights``.
     """
     days, day = evidence["days_without_gain"], evidence["best_day"]
-    said = f"No gain beyond {evidence['standard_error']:.3g} for {days} days"
+    said = f"No gain above a noise of {evidence['standard_error']:.3g} for {days} days"
     if memory.reductions >= options.most_reductions:
         verdict = (
             f"{said}, after {memory.reductions} reductions of the learning rate: more of the"

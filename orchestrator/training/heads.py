@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.data import Labels
-from orchestrator.errors import TrialError
+from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.training.generators import kept_generator_state
 from orchestrator.training.task import (
     ROWS_LOOKED_AT,
@@ -165,7 +165,7 @@ def _quantities(head: Head, labels: Labels, where: str) -> Task:
     if head.units != labels.width or head.values == "softmax":
         columns = "one unit" if labels.width == 1 else f"{labels.width} units, one a column of y"
         raise _misfit(where, f"{columns} for quantities", _described(head))
-    return Task("regression")
+    return Task("regression", standardized=head.values == "any")
 
 
 def _misfit(where: str, expected: str, received: str) -> TrialError:
@@ -242,7 +242,8 @@ def takes_codes(model: Any, head: Head, labels: Labels) -> bool:
 def goal_of(model: Any, task: TrainingTask, x: Any) -> LearningGoal:
     """Return what a freshly built model learns from a task's data; ``x`` are some rows of features.
 
-    Raises TrialError where that is not what the experiment's other trials learn.
+    Raises TrialError where that is not what the experiment's other trials learn, ExperimentFileError where trials are
+    ranked by losses of which some are of standardized targets.
     """
     labels, reference = task.dataset.labels, task.model
     scale = labels.std
@@ -257,12 +258,21 @@ def goal_of(model: Any, task: TrainingTask, x: Any) -> LearningGoal:
             f"model {reference.text}: expected a model for {_said(wanted)}, as in the other trials."
             f" Received: one for {_said(found)}."
         )
+    form: LabelForm
     if found.compiled_by_user:
-        form: LabelForm = "codes" if takes_codes(model, head, labels) else "given"
+        form = "codes" if takes_codes(model, head, labels) else "given"
         return LearningGoal(found, form)
-    bounded = found.kind == "regression" and head.values != "any"
-    return LearningGoal(found, "columns" if bounded else _LABELS[found.kind], scale, labels.width)
+    if wanted and task.by_loss and found.standardized != wanted.standardized:
+        raise ExperimentFileError(_RANKED_BY_LOSS.format(reference.text))
+    as_they_are = found.kind == "regression" and not found.standardized
+    form = "columns" if as_they_are else _LABELS[found.kind]
+    return LearningGoal(found, form, scale, labels.width)
 
+
+_RANKED_BY_LOSS = (
+    "metric: expected one that means the same in all trials, such as val_mae. Received: a loss, which model {} has of"
+    " standardized targets in some trials, and of targets as they are in others, where its head bounds its values."
+)
 
 _LABELS: Mapping[Kind | None, LabelForm] = {
     "classification": "codes",

@@ -6,7 +6,7 @@ Loads neither TensorFlow nor Keras until a model is looked at, in the process th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.config.directions import Direction
@@ -33,7 +33,6 @@ class Looked:
     """What a user's model is: ``task`` is what it learns, ``reported`` what it reports of a validation.
 
     ``scales``: it brings its features to one size itself. ``not_saved`` says why it cannot be saved.
-    ``standardized``: whether it learns quantities less their mean, by their deviation, which no bounded head gives.
     ``reach``: between which values its outputs lie whatever its weights are.
     ``recoded``: whether class numbers reach a loss of its builder's that can take no other numbers.
     """
@@ -42,7 +41,6 @@ class Looked:
     reported: Mapping[str, Direction | None]
     scales: bool
     not_saved: str = ""
-    standardized: bool = False
     recoded: bool = False
     reach: tuple[float, float] = (-float("inf"), float("inf"))
 
@@ -73,6 +71,19 @@ def look_at(built: Built, asked: tuple[TrainingTask, str]) -> Looked:
     kinds = {type(layer).__name__ for layer in layers_of(built.model)}
     names = reported(built.model, rows)
     why = why_not_saved(built.model, task, goal)
-    scales, standardized = bool(kinds & set(SCALING)), goal.labels == "standardized"
+    scales = bool(kinds & set(SCALING))
     recoded = found.compiled_by_user and goal.labels == "codes"
-    return Looked(found, names, scales, why, standardized, recoded, head.reach)
+    return Looked(found, names, scales, why, recoded, head.reach)
+
+
+def look_again(built: Built, asked: tuple[TrainingTask, str], first: Looked) -> Looked:
+    """Return what a further draw's model learns, beside what the first one is.
+
+    Raises as its trial would where that is not of the first one's kind.
+    """
+    from orchestrator.training.heads import goal_of
+    from orchestrator.training.learner import Tensors
+
+    task = replace(asked[0], task=first.task)
+    goal = goal_of(built.model, task, Tensors(task.dataset).sample())
+    return replace(first, task=goal.task)

@@ -16,6 +16,7 @@ from orchestrator.data.table_rows import features_of
 from orchestrator.training.around import takes_named_columns
 from orchestrator.training.heads import loss_name
 from orchestrator.training.portable import as_inputs
+from orchestrator.training.worker_process import without_remarks
 
 _OF_PROBABILITIES = ("categorical_crossentropy", "binary_crossentropy", "focal_crossentropy")
 
@@ -28,6 +29,7 @@ class Outputs:
     probabilities: bool
 
 
+@without_remarks()
 def predicted(model: Any, batches: Iterator[Any], table: TableRecipe | None) -> Outputs:
     """Return the outputs for batches of raw rows, a table's by column. Raises TrialError for what its code raises."""
     found: list[list[Any]] = []

@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.catalog import CallableReference, is_users_module
 from orchestrator.errors import RecordError
 from orchestrator.training.kept import are_kept, rebuilt
-from orchestrator.training.worker_process import quiet_tensorflow
+from orchestrator.training.worker_process import quiet_tensorflow, without_remarks
 
 
 def load_model(path: Path, builder: CallableReference | None = None) -> Any:
@@ -27,14 +27,15 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
     quiet_tensorflow()
     import keras
 
-    try:
-        return keras.saving.load_model(path, safe_mode=True)
-    except (TypeError, ValueError, AttributeError) as error:
-        if builder is None:
-            _refuse_unknown_class(path, error)
-        if builder is None or builder.kind == "bundled":
-            raise
-    return keras.saving.load_model(path, custom_objects=objects_of(builder), safe_mode=True)
+    with without_remarks():
+        try:
+            return keras.saving.load_model(path, safe_mode=True)
+        except (TypeError, ValueError, AttributeError) as error:
+            if builder is None:
+                _refuse_unknown_class(path, error)
+            if builder is None or builder.kind == "bundled":
+                raise
+        return keras.saving.load_model(path, custom_objects=objects_of(builder), safe_mode=True)
 
 
 def custom_objects_in(path: Path) -> tuple[str, ...]:

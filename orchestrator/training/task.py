@@ -32,11 +32,13 @@ class Task:
 
     ``kind`` is None where the model's builder compiled it and its loss does not tell. ``compiled_by_user``: labels
     reach its loss as the user gave them. ``from_logits``: the head has no softmax or sigmoid of its own.
+    ``standardized``: quantities reach the loss less their mean, by their deviation, which no bounded head gives.
     """
 
     kind: Kind | None = "classification"
     compiled_by_user: bool = False
     from_logits: bool = False
+    standardized: bool = False
 
     def units(self, labels: Labels) -> int:
         """Return the units of a bundled model's head."""
@@ -63,7 +65,8 @@ class LearningGoal:
 class TrainingTask:
     """The model's builder, the data, the epochs of a full training, what is learned and what is reported besides.
 
-    ``task`` None: whatever the labels and a model's outputs say. ``metrics`` are names.
+    ``task`` None: whatever the labels and a model's outputs say. ``metrics`` are names. ``by_loss``: trials are ranked
+    by it, and so it has to mean the same in all of them.
     """
 
     model: CallableReference
@@ -73,6 +76,7 @@ class TrainingTask:
     task: Task | None = None
     metrics: tuple[str, ...] = ()
     callbacks: CallableReference | None = None
+    by_loss: bool = False
 
     @property
     def shape(self) -> tuple[Any, int]:
@@ -110,4 +114,4 @@ def task_of_labels(dataset: Dataset | StreamedDataset, asked: str, where: str) -
         raise DataError(labels.fault + hint)
     if labels.form == "classes":
         return Task("binary" if asked == "binary" else "classification")
-    return Task("multilabel" if labels.form == "flags" else "regression")
+    return Task("multilabel") if labels.form == "flags" else Task("regression", standardized=True)

@@ -54,10 +54,14 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
     began = time.perf_counter()
     try:
         built = build_model(reference, hyperparameters, seed, setup.shape)
-        if not looked:
+        if looked:
+            again = setup.look_again
+            found = again(built, setup.rows, looked[0]) if again is not None else looked[0]
+        else:
             is_quick = time.perf_counter() - began < QUICK_SECONDS
             with UsersCode(f"model {reference.text}", reference.runs_in):
-                looked.append(setup.look(built, setup.rows) if setup.look is not None else None)
+                found = setup.look(built, setup.rows) if setup.look is not None else None
+            looked.append(found)
             if is_quick and reference.kind != "bundled":
                 _build_silently(setup, hyperparameters, seed)
     except OrchestratorError as error:
@@ -70,7 +74,7 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
         frozenset(reads_of(built)),
         built.compiled_by_user,
         _has_plain_rate(built.model),
-        looked[0],
+        found,
     )
 
 

@@ -29,13 +29,15 @@ _CHILD = (
 class Setup:
     """What is built: a reference and the ``shape`` of its data, (input_shape, num_classes).
 
-    ``look`` is a module's function of (Built, ``rows``), which tells what else is to be known of the first model.
+    ``look`` is a module's function of (Built, ``rows``), which tells what else is to be known of the first model,
+    ``look_again`` one of (Built, ``rows``, that), which tells it of a further one.
     """
 
     reference: CallableReference
     shape: tuple[Any, Any]
     rows: Any = None
     look: Callable[[Any, Any], Any] | None = None
+    look_again: Callable[[Any, Any, Any], Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from contextlib import suppress
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,6 +21,25 @@ def quiet_tensorflow() -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+@contextmanager
+def without_remarks() -> Iterator[None]:
+    """Let Keras and TensorFlow not remark on how a saved model is loaded and asked, which no user can change.
+
+    Such as that a file has no state of its optimizer, or that batches of a new size are traced.
+    """
+    import tensorflow as tf
+
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"keras\.")
+            yield
+    finally:
+        logger.setLevel(level)
 
 
 def prepare_tensorflow(threads: int, settings: KerasSettings | None = None) -> None:

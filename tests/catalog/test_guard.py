@@ -58,3 +58,12 @@ def test_a_closed_stdout_is_no_fault_of_the_users_code():
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "python\n")
+
+
+def test_rows_of_data_in_what_was_raised_are_left_out():
+    rows = "assertion failed: [[0.0038 -0.0446 0.0444] [0.0198 -0.0446 0.0616] [0.0272\n 1 2]]"
+    with pytest.raises(TrialError) as caught, UsersCode("model x"):
+        raise ValueError(rows)
+    assert "its code raised ValueError: assertion failed: […]" in str(caught.value)
+    with pytest.raises(TrialError, match=r"shape \[32, 10\]"), UsersCode("model x"):
+        raise ValueError("shape [32, 10]")

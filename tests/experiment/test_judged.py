@@ -116,3 +116,23 @@ def test_targets_that_no_weights_reach_are_said(prepared, tmp_path):
     assert re.search(
         r"[45]\d % of the targets cannot be reached by outputs that are never negative", said
     )
+
+
+def test_heads_that_bound_quantities_and_others_that_do_not_are_not_ranked_by_loss(
+    prepared, tmp_path
+):
+    (tmp_path / "head.py").write_text(
+        "import keras\n\n\ndef build(hp, input_shape, num_classes):\n    return keras.Sequential(["
+        "keras.Input(input_shape), keras.layers.Dense(1, hp.get('head'))])\n"
+    )
+    (tmp_path / "data.py").write_text(
+        "import numpy as np\n\n\ndef load():\n    x = np.random.default_rng(0).normal(size=(400, 3))\n"
+        "    return x, x.sum(axis=1)\n"
+    )
+    two = {"model": str(tmp_path / "head.py"), "data": str(tmp_path / "data.py"),
+           "search_space": {"head": "choice([linear, relu])"}, "caviar": {"num_samples": 8}}  # fmt: skip
+    with pytest.raises(ExperimentFileError, match=r"means the same in all trials, such as val_mae"):
+        prepared(metric="val_loss", **two)
+    assert "but for a head that bounds its values" in " ".join(task_sentences(prepared(**two)))
+    one = two | {"search_space": {"head": "choice([linear, leaky_relu])"}}
+    assert prepared(metric="val_loss", **one).plan.metric == "val_loss"

@@ -57,6 +57,31 @@ def test_which_averages_were_kept_and_what_the_others_gave_is_one_line_where_the
     assert max(map(len, found), default=0) <= 80
 
 
+@pytest.mark.parametrize(
+    ("metric", "mode", "value", "baseline", "said"),
+    [
+        ("val_accuracy", "max", 0.5, {"accuracy": 0.5}, True),
+        ("val_accuracy", "max", 0.51, {"accuracy": 0.5}, False),
+        ("val_mae", "min", 97.1, {"mae": 60.8}, True),
+        ("val_mae", "min", 44.0, {"mae": 60.8}, False),
+        ("val_f1", "max", 0.3, {"accuracy": 0.9}, False),  # not what the baseline was measured in
+    ],
+)
+def test_a_winner_that_does_not_beat_a_guess_is_said(
+    tmp_path, write_experiment, metric, mode, value, baseline, said
+):
+    folder = RunFolder.create(tmp_path, "one")
+    write_experiment(folder, metric=metric, mode=mode)
+    folder.write_manifest({"task": {"baseline": baseline}})
+    with RunWriter(folder) as writer:
+        writer.trial_started("00000", 0, 0, {"units": 3})
+        metrics = {metric: value, "loss": 1.0}
+        writer.epochs([{"trial": "00000", "epoch": 1, "metrics": metrics, "seconds": 0.1}])
+        writer.trial_ended(TrialEnd("00000", "finished", 1.0))
+    text = " ".join(" ".join(winner_lines(read_run(folder.path))).split())
+    assert ("no better than guessing" in text) is said
+
+
 def test_a_run_is_told_at_a_glance_within_80_columns(run):
     lines = show_lines(run)
     text = "\n".join(lines)
