@@ -81,7 +81,7 @@ def gpus(count: int, found: dict[str, str]) -> Check:
     if count == 0:
         return Check("ok", "GPUs", "none visible; trials run on the CPU")
     if "tensorflow-cpu" in found and "tensorflow" not in found:
-        advice = "pip install 'orchestrator[gpu]', then set resources.gpu"
+        advice = "pip uninstall tensorflow-cpu, pip install 'tensorflow[and-cuda]', then set resources.gpu"
         return Check("warn", "GPUs", f"{count}, which tensorflow-cpu cannot use", advice)
     return Check("ok", "GPUs", f"{count}; set resources.gpu to use them")
 

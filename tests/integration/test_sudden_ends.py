@@ -107,7 +107,11 @@ def test_timeout_which_signals_the_whole_group_interrupts_a_run_in_order(begin, 
 
 def test_a_terminal_that_goes_away_is_a_request_to_stop_and_output_to_it_is_dropped(begin, tmp_path):  # fmt: skip
     ours, its = pty.openpty()
-    take = lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # noqa: E731
+
+    def take() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever began the tests may have ignored it
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
     terminal = {"stdin": its, "stdout": its, "stderr": its}
     process = begin(sys.executable, "-c", ASKED, preexec_fn=take, **terminal)
     os.close(its)

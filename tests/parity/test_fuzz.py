@@ -1,4 +1,4 @@
-"""Random models: eight of them, forty with ``-m slow`` too, and all in which ours once differed from plain Keras."""
+"""Forty random models, and all in which ours once differed from plain Keras."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.parity.fuzz import differences
 from tests.parity.grammar import draw
 
 SEED = 2026
-NUMBERS = [*range(8), *(pytest.param(number, marks=pytest.mark.slow) for number in range(8, 40))]
+NUMBERS = range(40)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
