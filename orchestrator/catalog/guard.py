@@ -78,11 +78,7 @@ class UsersCode:
         self._aside.__exit__(None, None, None)
         if isinstance(raised, Exception) and not isinstance(raised, OrchestratorError):
             said = str(raised).strip().splitlines()
-            what = (
-                f"{type(raised).__name__}: {_without_rows(said[0])}"
-                if said
-                else type(raised).__name__
-            )
+            what = ": ".join([type(raised).__name__, *map(_without_rows, said[:1])])
             message = f"{self._where}: its code raised {what}{self._spot(trace)}."
             raise self._error(message) from raised
 

@@ -46,6 +46,10 @@ if TYPE_CHECKING:
     from orchestrator.tuning.job import Job
 
 
+HEADS_SEEN = 5
+"""How many models tell whether a space's heads are of one kind; what none of them shows is refused in its trial."""
+
+
 @dataclass(frozen=True)
 class Prepared:
     """A checked experiment: its space, model, data and plan, and what was learned by building the model.
@@ -228,9 +232,15 @@ def _by_loss(experiment: Experiment) -> bool:
 
 
 def _heads_may_differ(space: Space, learned: Learned) -> bool:
-    """Return whether one draw's head may bound quantities, and another's not: where the builder reads a choice."""
+    """Return whether one draw's head may bound quantities, and another's not: where the builder reads a choice.
+
+    A few models tell: the time to build is needed for the ends of the ranges too.
+    """
     task = learned.looked.task if learned.looked else None
     if task is None or task.compiled_by_user or task.kind != "regression":
+        return False
+    seen = {looked.task.standardized for looked in learned.all_looked}
+    if len(seen) > 1 or len(learned.all_looked) >= HEADS_SEEN:
         return False
     domains = (space.domains.get(name) for name in learned.reads)
     options = [one for domain in domains if isinstance(domain, Choice) for one in domain.values]
