@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -9,8 +11,9 @@ import tensorflow as tf
 from keras import layers
 
 from orchestrator.data.labels import describe
-from orchestrator.errors import TrialError
-from orchestrator.training.heads import look_at_head, task_of_model
+from orchestrator.errors import ExperimentFileError, TrialError
+from orchestrator.training.heads import goal_of, look_at_head, task_of_model
+from orchestrator.training.task import Task
 
 
 @pytest.fixture
@@ -90,3 +93,24 @@ def test_whole_numbers_are_quantities_to_one_free_unit_and_know_their_deviation(
 def test_rows_of_true_and_false_are_flags():
     y = np.random.default_rng(0).random((20, 4)) > 0.5
     assert (describe([y], "data").form, describe([y], "data").width) == ("flags", 4)
+
+
+@pytest.mark.parametrize(("activation", "refused"), [("relu", True), (None, False)])
+def test_a_trial_whose_loss_is_of_other_targets_is_refused_where_trials_are_ranked_by_it(
+    looked, activation, refused
+):
+    model, _ = looked(1, activation)
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(20, 4)).astype("float32"), rng.normal(size=20)
+    labels = describe([y], "data")
+    first = Task("regression", standardized=True)
+    for by_loss in (False, True):
+        task = SimpleNamespace(
+            dataset=SimpleNamespace(labels=labels), task=first, by_loss=by_loss,
+            model=SimpleNamespace(kind="file", text="./net.py"),
+        )  # fmt: skip
+        if refused and by_loss:
+            with pytest.raises(ExperimentFileError, match="such as val_mae"):
+                goal_of(model, task, tf.constant(x))
+        else:
+            assert goal_of(model, task, tf.constant(x)).task.standardized is not refused
