@@ -1,7 +1,7 @@
 """Whole runs that were recorded once: whoever rebuilds the inside must give their curves, tables and journals again.
 
-``REFERENCE_RUNS=record`` in the environment writes what the runs give now to ``reference_runs.json``. What processors and
-versions other than the recorded ones compute may differ in the last bits; there, numbers need only be close.
+``REFERENCE_RUNS=record`` in the environment writes what the runs give now to ``reference_runs.json``. What other
+processors and versions compute may differ in the last bits; there, numbers need only be close.
 """
 
 from __future__ import annotations
