@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from orchestrator.config import Experiment
 from orchestrator.errors import ExperimentFileError
@@ -30,6 +30,7 @@ from orchestrator.experiment.remaining import (
 )
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
 from orchestrator.records.ending import why_ended
+from orchestrator.records.events import RunEvent
 from orchestrator.records.extensions import caught_up, surroundings
 from orchestrator.schedulers import make_scheduler, replay
 from orchestrator.strategies import Plan
@@ -181,7 +182,8 @@ def _going_on(records: RunRecords, further: list[str]) -> dict[str, Any]:
 
 def _extended(records: RunRecords, event: Mapping[str, Any]) -> RunRecords:
     """Return the records as they are once the event is written."""
-    events = (*records.events, {"event": "extended", **event})
+    extended = cast(RunEvent, {"event": "extended", **event})
+    events = (*records.events, extended)
     return replace(records, events=events, experiment=caught_up(records.experiment, events))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.errors import RequestError, explain
-from orchestrator.records.folder import SAFE_NAME
+from orchestrator.records.events import SAFE_NAME
 from orchestrator.records.requests import Request
 
 
