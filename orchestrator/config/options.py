@@ -11,7 +11,6 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.directions import Direction, contradicts, direction_of
-from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, misfit
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.metric_names import all_names, is_metric
 from orchestrator.config.panda_options import PandaOptions
@@ -23,6 +22,7 @@ from orchestrator.config.scheduler_options import (
 )
 from orchestrator.config.span import Length
 from orchestrator.config.targets import Target
+from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, field_error
 from orchestrator.redaction import redact
 
 __all__ = [
@@ -322,14 +322,14 @@ class Experiment(Options):
     def _fits_together(self) -> Experiment:
         if self.strategy == "panda" and self.panda is None:
             what = "expected the options of strategy panda: {start: {…}} or {from: <run>}"
-            raise misfit(("panda",), what, "nothing")
+            raise field_error(("panda",), what, "nothing")
         if self.strategy == "caviar" and not self.search_space:
             what = "expected a bundled space's name (cnn, mlp, resnet), ./space.yaml or a mapping, to draw from"
-            raise misfit(("search_space",), what, "nothing")
+            raise field_error(("search_space",), what, "nothing")
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
-            raise misfit(("mode",), expected, self.mode)
+            raise field_error(("mode",), expected, self.mode)
         self._check_grace_period()
         return self
 
@@ -341,4 +341,4 @@ class Experiment(Options):
         if scheduler.grace_period > self.epochs:
             path = ("caviar", "scheduler", scheduler.kind, "grace_period")
             what = f"expected at most the {self.epochs} epochs that a trial trains, else scheduler: none"
-            raise misfit(path, what, scheduler.grace_period)
+            raise field_error(path, what, scheduler.grace_period)
