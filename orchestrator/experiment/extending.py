@@ -32,12 +32,14 @@ from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
 from orchestrator.records.ending import why_ended
 from orchestrator.records.events import RunEvent
 from orchestrator.records.extensions import caught_up, surroundings
-from orchestrator.schedulers import make_scheduler, replay
+from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan
+from orchestrator.strategies.replay import replay
+from orchestrator.strategies.users_scheduler import scheduler_of
 from orchestrator.training.going_on import keep_last_state
 from orchestrator.training.session import checkpoint_file, last_file
 
-OF_THE_RUN = ("model", "callbacks", "data", "keras")
+OF_THE_RUN = ("model", "callbacks", "scheduler", "data", "keras")
 OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
 
 
@@ -123,7 +125,7 @@ def _plan_before(plan: Plan, old: Experiment) -> Plan:
         epochs=last_epoch_of(old),
         metric=old.metric,
         mode=old.direction or plan.mode,
-        scheduler=old.caviar.scheduler if nursery is None else plan.scheduler,
+        scheduler=scheduler_of(old) if nursery is None else plan.scheduler,
         nursery=nursery,
     )
 

@@ -11,8 +11,9 @@ from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.spending import spent
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler, report_row
+from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.strategies.replay import report_row
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
 
