@@ -68,7 +68,6 @@ class KerasWorkbench:
 
     def session(self, spec: TrialSpec) -> Session:
         """Return a trial's training: babysat where the job has a nursery."""
-        from orchestrator.training.panda.birth import birth_of
         from orchestrator.training.panda.session import PandaSession
         from orchestrator.training.printed import PrintingSession
         from orchestrator.training.trial_session import TrialSession
@@ -79,7 +78,7 @@ class KerasWorkbench:
         session: Session = (
             TrialSession(self._trainer, spec, goal)
             if nursery is None
-            else PandaSession(self._trainer, birth_of(spec), nursery, goal)
+            else PandaSession(self._trainer, spec, nursery, goal)
         )
         return PrintingSession(
             session, goal.checkpoints.parent / "logs" / f"{spec.trial}.printed.txt"
