@@ -25,7 +25,11 @@ install: $(RUNNABLE)  ## .venv with the project in it; the command is .venv/bin/
 run: $(RUNNABLE)  ## the digits experiment to its table; EXPERIMENT=file.yaml and NAME=name for another
 	$(BIN)/orchestrator run $(EXPERIMENT) --set name=$(NAME)
 
-test: format lint types contracts pytest  ## all checks and tests, each also by its own name
+quick: format lint contracts pytest-quick  ## while you change something, under a minute: format, lint, contracts, tests without TensorFlow
+
+test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes
+
+test-all: test pytest-cluster coverage  ## `make test`, then Ray as users run it, pages, hosts, Slurm, containers, chaos; root for some
 
 format: $(TESTABLE)  ## is every file laid out by the formatter?
 	$(BIN)/ruff format --check --quiet .
@@ -39,8 +43,20 @@ types: $(TESTABLE)  ## mypy, strict
 contracts: $(TESTABLE)  ## which room may import which
 	$(BIN)/lint-imports
 
-pytest: $(TESTABLE)  ## the tests alone; ARGS='-m "not integration"' for the quick ones
-	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --durations 30 --durations-min 5 $(ARGS)
+pytest: $(TESTABLE)  ## the tests of `make test` alone; ARGS='-k asha' for some
+	$(PYTEST) -m 'not slow and not cluster' $(ARGS)
+
+pytest-quick: $(TESTABLE)  ## the tests of rooms that import no TensorFlow and start no process; ARGS='-k asha'
+	$(BIN)/python -m pytest --quiet $(QUICK) $(ARGS)
+
+pytest-cluster: $(TESTABLE)  ## what `make test-all` adds; ORCHESTRATOR_TEST_INSTALL=1 lets it install Slurm and Docker (Debian, root)
+	$(PYTEST) -m 'cluster and not slow' $(ARGS)
+
+test-lowest: $(TESTABLE)  ## `make pytest` with the lowest versions of Ray, Keras, TensorFlow, pandas and pydantic that are allowed
+	$(PYTHON) -m venv .venv-lowest
+	$(BIN)/python -m tests.lowest > .venv-lowest/lowest.txt
+	.venv-lowest/$(PIP_INSTALL) --constraint .venv-lowest/lowest.txt --editable '.[dev]'
+	.venv-lowest/bin/python -m pytest --numprocesses 2 -m 'not slow and not cluster' $(ARGS)
 
 properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides
 	$(BIN)/python -m pytest tests/properties --hypothesis-profile=search $(ARGS)

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from tests import preloaded
 
 # No deadline: on a busy machine it fails without a fault. Derandomized: a red run can be repeated.
 settings.register_profile("here", deadline=None, derandomize=True)
@@ -15,14 +21,65 @@ HERE = Path(__file__).parent
 SHARED_BY_A_FOLDER = ("tests/integration/docker/",)
 """Folders whose files share one costly thing, such as an engine: they stay together."""
 
+SHOWN_FROM_SECONDS = 5.0
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with those that mostly wait for others to start, so that none of them comes last."""
+    """Mark by folder; begin with those that mostly wait for others to start, so that none of them comes last."""
     for item in items:
         if HERE / "integration" in item.path.parents:
             item.add_marker(pytest.mark.integration)
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def preloaded_trial_process() -> Iterator[None]:
+    """Where a run begins in this process, its model is built in a fork of one that has imported Keras already."""
+    from orchestrator.training import trial_process
+
+    if not hasattr(os, "pidfd_open"):
+        yield  # no Linux: the real one
+        return
+    trial_process.subprocess = preloaded.INSTEAD  # type: ignore[assignment]
+    yield
+    trial_process.subprocess = subprocess
+
+
+@pytest.fixture(scope="module")
+def real_trial_process() -> Iterator[None]:
+    """Let a module's models be built in the process that users have."""
+    from orchestrator.training import trial_process
+
+    instead = trial_process.subprocess
+    trial_process.subprocess = subprocess
+    yield
+    trial_process.subprocess = instead
+
+
+class DurationsByFile:
+    """Adds up how long each file's tests took, fixtures included, and shows it at the end."""
+
+    def __init__(self) -> None:
+        self._seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        long = [(file, s) for file, s in self._seconds.most_common() if s >= SHOWN_FROM_SECONDS]
+        if not long:
+            return
+        terminalreporter.section("durations by file, in seconds of one process")
+        for file, seconds in long:
+            terminalreporter.write_line(f"{seconds:7.1f}  {file}")
+        rest = sum(self._seconds.values()) - sum(seconds for _, seconds in long)
+        terminalreporter.write_line(f"{rest:7.1f}  the other {len(self._seconds) - len(long)} files")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):  # a process of pytest-xdist's reports to the one that shows
+        config.pluginmanager.register(DurationsByFile())
 
 
 @pytest.hookimpl(optionalhook=True)
