@@ -74,11 +74,15 @@ class DurationsByFile:
         for file, seconds in long:
             terminalreporter.write_line(f"{seconds:7.1f}  {file}")
         rest = sum(self._seconds.values()) - sum(seconds for _, seconds in long)
-        terminalreporter.write_line(f"{rest:7.1f}  the other {len(self._seconds) - len(long)} files")
+        terminalreporter.write_line(
+            f"{rest:7.1f}  the other {len(self._seconds) - len(long)} files"
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # a process of pytest-xdist's reports to the one that shows
+    if not hasattr(
+        config, "workerinput"
+    ):  # a process of pytest-xdist's reports to the one that shows
         config.pluginmanager.register(DurationsByFile())
 
 

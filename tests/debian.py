@@ -25,7 +25,9 @@ def why_not(packages: Mapping[str, str]) -> str | None:
         return None
     names = " ".join(missing)
     if os.environ.get(INSTALL) != "1":
-        return f"needs {names}: install them, or set {INSTALL}=1 to let the tests do it (Debian, root)"
+        return (
+            f"needs {names}: install them, or set {INSTALL}=1 to let the tests do it (Debian, root)"
+        )
     if os.geteuid() != 0 or not shutil.which("apt-get"):
         return f"needs {names}, and {INSTALL}=1 installs them for root on Debian alone"
     _install(missing)

@@ -1,4 +1,4 @@
-"""The process that builds models before a run, forked from one that has imported Keras: milliseconds, not seven seconds.
+"""The process that builds models before a run, as a fork of one that has imported Keras: no seven seconds of imports.
 
 What is forked is a process of its own like the real one, with the caller's folder, environment and sys.path; only the
 imports are done. Tests of the process itself and of Keras's settings start the real one.
@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -80,10 +81,8 @@ class Forked:
 
     def kill(self) -> None:
         if self.returncode is None:
-            try:
+            with suppress(ProcessLookupError):
                 os.kill(self.pid, 9)
-            except ProcessLookupError:
-                pass
 
 
 INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})
@@ -114,10 +113,8 @@ def _serve(there: socket.socket) -> None:
 
 
 def _tell(answers: socket.socket, number: int) -> None:
-    try:
+    with suppress(BrokenPipeError):
         answers.sendall(f"{number}\n".encode())
-    except BrokenPipeError:
-        pass
 
 
 def _fork(children: selectors.BaseSelector, fds: list[int]) -> None:
@@ -148,11 +145,11 @@ def _run(argument: int, printed: int, memory: int) -> None:
         os.environ.clear()
         os.environ.update(told["environment"])
         sys.argv = ["-c", str(argument)]
-        exec(told["code"], {"__name__": "__main__"})
+        exec(told["code"], {"__name__": "__main__"})  # noqa: S102
         code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
-    except BaseException:
+    except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
         sys.stdout.flush()
