@@ -18,6 +18,12 @@ settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("here")
 
 HERE = Path(__file__).parent
+CLUSTER_FOLDERS = ("chaos", "integration")
+CLUSTER_FILES = ("test_exam.py",)
+"""Minutes, as is whatever starts Ray."""
+IN_EVERY_TEST = ("test_caviar.py", "test_panda.py", "test_reference_runs.py")
+"""Real runs that are in `make test` all the same."""
+
 SHARED_BY_A_FOLDER = ("tests/integration/docker/",)
 """Folders whose files share one costly thing, such as an engine: they stay together."""
 
@@ -28,8 +34,12 @@ SHOWN_FROM_SECONDS = 5.0
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark by folder; begin with those that mostly wait for others to start, so that none of them comes last."""
     for item in items:
-        if HERE / "integration" in item.path.parents:
+        parts = item.path.relative_to(HERE).parts
+        if parts[0] == "integration":
             item.add_marker(pytest.mark.integration)
+        minutes = parts[0] in CLUSTER_FOLDERS or item.get_closest_marker("integration")
+        if (minutes or parts[-1] in CLUSTER_FILES) and parts[-1] not in IN_EVERY_TEST:
+            item.add_marker(pytest.mark.cluster)
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
 
 
