@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -19,10 +18,10 @@ settings.load_profile("here")
 
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")
-CLUSTER_FILES = ("test_exam.py",)
+CLUSTER_FILES = ("parity/test_exam.py", "parity/test_fuzz.py")
 """Minutes, as is whatever starts Ray."""
-IN_EVERY_TEST = ("test_caviar.py", "test_panda.py", "test_reference_runs.py")
-"""Real runs that are in `make test` all the same."""
+IN_EVERY_TEST = ("test_caviar.py", "test_examination.py", "test_rounds.py")
+"""On a real Ray, and in `make test` all the same: one run that trains, and those that train nothing."""
 
 SHARED_BY_A_FOLDER = ("tests/integration/docker/",)
 """Folders whose files share one costly thing, such as an engine: they stay together."""
@@ -34,11 +33,11 @@ SHOWN_FROM_SECONDS = 5.0
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark by folder; begin with those that mostly wait for others to start, so that none of them comes last."""
     for item in items:
-        parts = item.path.relative_to(HERE).parts
-        if parts[0] == "integration":
+        file = item.path.relative_to(HERE)
+        if file.parts[0] == "integration":
             item.add_marker(pytest.mark.integration)
-        minutes = parts[0] in CLUSTER_FOLDERS or item.get_closest_marker("integration")
-        if (minutes or parts[-1] in CLUSTER_FILES) and parts[-1] not in IN_EVERY_TEST:
+        minutes = file.parts[0] in CLUSTER_FOLDERS or item.get_closest_marker("integration")
+        if (minutes or file.as_posix() in CLUSTER_FILES) and file.name not in IN_EVERY_TEST:
             item.add_marker(pytest.mark.cluster)
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
 
@@ -48,12 +47,12 @@ def preloaded_trial_process() -> Iterator[None]:
     """Where a run begins in this process, its model is built in a fork of one that has imported Keras already."""
     from orchestrator.training import trial_process
 
-    if not hasattr(os, "pidfd_open"):
-        yield  # no Linux: the real one
-        return
-    trial_process.subprocess = preloaded.INSTEAD  # type: ignore[assignment]
+    if preloaded.POSSIBLE:
+        trial_process.subprocess = preloaded.INSTEAD  # type: ignore[assignment]
     yield
     trial_process.subprocess = subprocess
+    preloaded.WITH_COMMANDS.end()
+    preloaded.WITH_KERAS.end()
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import sys
 from pathlib import Path
+
+from tests import preloaded
 
 ROOT = Path(__file__).parents[1]
 _FENCED = re.compile(r"<!-- (file|run): ([^ ]*) -->\n```\w*\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
@@ -18,11 +19,10 @@ def lay_out(page: str, folder: Path) -> Path:
     A command that fails ends it. ``orchestrator`` is this checkout's.
     """
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    python = shlex.quote(sys.executable)
     lines = [
         "set -euxo pipefail",
         f"cd {shlex.quote(str(folder))}",
-        f'orchestrator() {{ {python} -m orchestrator "$@"; }}',
+        f'orchestrator() {{ {preloaded.shell_command()} "$@"; }}',
     ]
     for what, name, block in _FENCED.findall(text):
         if what == "file":

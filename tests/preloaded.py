@@ -1,70 +1,96 @@
-"""The process that builds models before a run, as a fork of one that has imported Keras: no seven seconds of imports.
+"""Processes of ours as forks of one that has done their imports: no seven seconds for Keras, two for a command.
 
-What is forked is a process of its own like the real one, with the caller's folder, environment and sys.path; only the
-imports are done. Tests of the process itself and of Keras's settings start the real one.
+What is forked is a process of its own like the real one, with the caller's folder, environment, stdout and stderr; only
+the imports are done. The owner of a trial process is given `INSTEAD` for the module ``subprocess``; a page's commands
+are run by `shell_command`. Tests of these processes themselves start the real ones.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import selectors
+import shlex
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import traceback
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-REAL = subprocess.Popen
-_MEBIBYTE = 1 << 20
+BUILDS = "ORCHESTRATOR_TESTS_BUILDS"
+"""Where a forked command finds the server of trial processes."""
 
 
 class Server:
-    """The process that has imported Keras and forks; started at the first need, it ends with this one."""
+    """A process that has imported ``modules`` and forks; it starts at the first need and ends with this one."""
 
-    def __init__(self) -> None:
-        self._here: socket.socket | None = None
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = ""
 
-    def fork(self, code: str, fds: list[int]) -> socket.socket:
-        """Run ``code`` in a fork, with the first of ``fds`` as its argument and the second as stdout and stderr.
+    def path(self, **environment: str) -> str:
+        """Return the socket at which it is asked, by ``ask``."""
+        if self._process is None:
+            self._folder = tempfile.mkdtemp(prefix="pre-", dir="/tmp")
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(f"{self._folder}/s")
+                listening.listen(64)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "tests.preloaded", str(listening.fileno()), *self._modules],
+                    pass_fds=[listening.fileno()], stdin=subprocess.PIPE, cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+                )  # fmt: skip
+        return f"{self._folder}/s"
 
-        The socket tells its pid and later its exit code.
-        """
-        if self._here is None:
-            self._start()
-        assert self._here is not None
-        ours, theirs = socket.socketpair()
-        told = {"code": code, "folder": str(Path.cwd()), "environment": dict(os.environ)}
-        with theirs, os.fdopen(os.memfd_create("told"), "w+") as memory:
-            json.dump(told, memory)
-            memory.flush()
-            socket.send_fds(self._here, [b"."], [*fds, theirs.fileno(), memory.fileno()])
-        return ours
-
-    def _start(self) -> None:
-        self._here, there = socket.socketpair()
-        REAL(
-            [sys.executable, "-P", "-m", "tests.preloaded", str(there.fileno())],
-            pass_fds=[there.fileno()], stdin=subprocess.DEVNULL, cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )  # fmt: skip
-        there.close()
+    def end(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait()
+            shutil.rmtree(self._folder)
+            self._process = None
 
 
-SERVER = Server()
+WITH_KERAS = Server("keras", "orchestrator.training.trial_builds")
+WITH_COMMANDS = Server("orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune")
+
+
+def ask(path: str, code: str, argv: Sequence[str], fds: Sequence[int]) -> socket.socket:
+    """Have ``code`` run in a fork; the socket tells its pid and later its exit code.
+
+    ``fds`` become its stdout, its stderr and, where there are three, the number that is its last argument.
+    """
+    told = {
+        "code": code,
+        "argv": [*argv],
+        "folder": str(Path.cwd()),
+        "environment": dict(os.environ),
+    }
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    with os.fdopen(os.memfd_create("told"), "w+") as memory:
+        json.dump(told, memory)
+        memory.flush()
+        socket.send_fds(connection, [b"."], [memory.fileno(), *fds])
+    return connection
 
 
 class Forked:
-    """What of Popen the real process's owner uses."""
+    """What of Popen the owner of a trial process uses."""
 
     def __init__(self, command: list[str], pass_fds: list[int], **_: Any) -> None:
         code = command[command.index("-c") + 1]
+        path = os.environ.get(BUILDS) or WITH_KERAS.path()
         read, write = os.pipe()
-        self._from_server = SERVER.fork(code, [pass_fds[0], write]).makefile()
+        self._from_server = ask(path, code, ["-c"], [write, write, *pass_fds]).makefile()
         os.close(write)
         self.stdout = os.fdopen(read, errors="replace")
         self.returncode: int | None = None
@@ -86,65 +112,90 @@ class Forked:
 
 
 INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})
-"""The module ``subprocess`` as the owner of that process is to see it."""
+POSSIBLE = hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")
+
+_CLIENT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tests.preloaded import command; command()"
 
 
-def _serve(there: socket.socket) -> None:
-    import keras  # noqa: F401
+def shell_command() -> str:
+    """Return this checkout's command in a shell's words: forked, or the real one where forks are not possible."""
+    python = shlex.quote(sys.executable)
+    if not POSSIBLE:
+        return f"{python} -m orchestrator"
+    path = WITH_COMMANDS.path(**{BUILDS: WITH_KERAS.path()})
+    return f"{python} -S -E -c {shlex.quote(_CLIENT)} {shlex.quote(str(ROOT))} {path}"
 
-    import orchestrator.training.trial_builds  # noqa: F401
 
-    children = selectors.DefaultSelector()
-    children.register(there, selectors.EVENT_READ)
+def command() -> None:
+    """Be the command ``orchestrator``: what it does is done in a fork, and this process waits for it."""
+    path, *words = sys.argv[1:]
+    code = "from orchestrator.__main__ import main; main()"
+    answers = ask(path, code, ["orchestrator", *words], [1, 2]).makefile()
+    answers.readline()
+    os._exit(int(answers.readline()) % 256)
+
+
+def _serve(listening: socket.socket, modules: list[str]) -> None:
+    if "ray.tune" in modules:  # it reads its settings while it is imported
+        from orchestrator.tuning.cluster import QUIET
+
+        os.environ.update(QUIET)
+    for module in modules:
+        importlib.import_module(module)
+    if BUILDS in os.environ:
+        from orchestrator.training import trial_process
+
+        trial_process.subprocess = INSTEAD  # type: ignore[assignment]
+    waiting = selectors.DefaultSelector()
+    waiting.register(0, selectors.EVENT_READ)
+    waiting.register(listening, selectors.EVENT_READ)
     while True:
-        for ready, _ in children.select():
-            if ready.fileobj is there:
-                said, fds, _, _ = socket.recv_fds(there, 1, 4)
-                if not said:
-                    return
-                _fork(children, fds)
+        for key, _ in waiting.select():
+            if key.fd == 0:
+                return
+            if key.fileobj is listening:
+                _fork(waiting, listening.accept()[0])
             else:
-                pid, answers = ready.data
-                _, status = os.waitpid(pid, 0)
-                children.unregister(ready.fileobj)
-                os.close(ready.fd)
-                with answers:
-                    _tell(answers, os.waitstatus_to_exitcode(status))
+                pid, connection = key.data
+                waiting.unregister(key.fd)
+                os.close(key.fd)
+                with connection:
+                    _tell(connection, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
-def _tell(answers: socket.socket, number: int) -> None:
-    with suppress(BrokenPipeError):
-        answers.sendall(f"{number}\n".encode())
+def _tell(connection: socket.socket, number: int) -> None:
+    with suppress(OSError):
+        connection.sendall(f"{number}\n".encode())
 
 
-def _fork(children: selectors.BaseSelector, fds: list[int]) -> None:
-    argument, printed, answers, memory = fds
+def _fork(waiting: selectors.BaseSelector, connection: socket.socket) -> None:
+    _, fds, _, _ = socket.recv_fds(connection, 1, 4)
     pid = os.fork()
     if pid == 0:
-        os.close(answers)
-        for key in children.get_map().values():
+        connection.close()
+        for key in list(waiting.get_map().values()):
             os.close(key.fd)
-        _run(argument, printed, memory)
-    for each in (argument, printed, memory):
+        _run(*fds)
+    for each in fds:
         os.close(each)
-    connection = socket.socket(fileno=answers)
     _tell(connection, pid)
-    children.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
+    waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
 
 
-def _run(argument: int, printed: int, memory: int) -> None:
+def _run(memory: int, stdout: int, stderr: int, *more: int) -> None:
     code = 1
     try:
-        os.dup2(printed, 1)
-        os.dup2(printed, 2)
-        os.close(printed)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
         with os.fdopen(memory) as file:
             file.seek(0)
             told = json.load(file)
         os.chdir(told["folder"])
+        environment = told["environment"] | {n: v for n, v in os.environ.items() if n == BUILDS}
         os.environ.clear()
-        os.environ.update(told["environment"])
-        sys.argv = ["-c", str(argument)]
+        os.environ.update(environment)
+        sys.argv = [*told["argv"], *map(str, more)]
         exec(told["code"], {"__name__": "__main__"})  # noqa: S102
         code = 0
     except SystemExit as ended:
@@ -152,10 +203,11 @@ def _run(argument: int, printed: int, memory: int) -> None:
     except BaseException:  # noqa: BLE001
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
