@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ import pytest
 from hypothesis import settings
 
 from tests import preloaded
+from tests.pages import FAIR
 
 # No deadline: on a busy machine it fails without a fault. Derandomized: a red run can be repeated.
 settings.register_profile("here", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("here")
+
+os.environ |= FAIR
 
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")

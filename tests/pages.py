@@ -10,6 +10,8 @@ from pathlib import Path
 from tests import preloaded
 
 ROOT = Path(__file__).parents[1]
+FAIR = {"RAY_worker_niceness": "0"}
+"""Ray lets its workers wait for everything else on a machine, here for the tests beside."""
 _FENCED = re.compile(r"<!-- (file|run): ([^ ]*) -->\n```\w*\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 
 
@@ -45,4 +47,4 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     """Return the environment of a page's commands: no cluster, a state folder of their own."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     own |= {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "80"}
-    return own | {"TF_CPP_MIN_LOG_LEVEL": "3"} | more
+    return own | {"TF_CPP_MIN_LOG_LEVEL": "3", **FAIR} | more

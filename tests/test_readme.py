@@ -20,6 +20,7 @@ import yaml
 
 from orchestrator.cli import app
 from tests import preloaded
+from tests.pages import environment
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -60,13 +61,7 @@ def shell(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=folder,
-        env={
-            **os.environ,
-            "PATH": path,
-            "PYTHONPATH": str(ROOT),
-            "COLUMNS": "80",
-            "XDG_STATE_HOME": str(folder / "state"),
-        },
+        env=environment(folder, PATH=path),
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
