@@ -63,9 +63,10 @@ coverage: $(TESTABLE)  ## what `make test-all` measured: the files with the fewe
 	@$(BIN)/coverage report --format=total --precision=1 --fail-under=90
 
 test-lowest: $(TESTABLE)  ## `make pytest` in .venv-lowest: the lowest allowed Ray, Keras, TensorFlow, pandas and pydantic
-	$(PYTHON) -m venv .venv-lowest
+	$(PIP) uv
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-lowest
 	$(BIN)/python -m tests.lowest > .venv-lowest/lowest.txt
-	$(subst .venv,.venv-lowest,$(PIP)) --constraint .venv-lowest/lowest.txt --editable '.[dev]'
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt --editable '.[dev]'
 	$(subst .venv,.venv-lowest,$(PYTEST)) -m 'not slow and not cluster' $(ARGS)
 
 properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides
