@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from orchestrator.config import Experiment
     from orchestrator.experiment import Run, extend, open_run, preview, resume, run
+    from orchestrator.tuning.tune_space import to_tune_space
 
-__all__ = ["Experiment", "Run", "extend", "open_run", "preview", "resume", "run"]
+__all__ = ["Experiment", "Run", "extend", "open_run", "preview", "resume", "run", "to_tune_space"]
 
 _HOMES = {
     "Experiment": "orchestrator.config",
@@ -24,6 +25,7 @@ _HOMES = {
     "preview": "orchestrator.experiment",
     "resume": "orchestrator.experiment",
     "run": "orchestrator.experiment",
+    "to_tune_space": "orchestrator.tuning.tune_space",
 }
 
 

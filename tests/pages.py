@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from pathlib import Path
 
 from tests import preloaded
@@ -24,7 +25,7 @@ def lay_out(page: str, folder: Path) -> Path:
     lines = [
         "set -euxo pipefail",
         f"cd {shlex.quote(str(folder))}",
-        f'python() {{ {python} "$@"; }}',
+        f'python() {{ {shlex.quote(sys.executable)} "$@"; }}',
         f'orchestrator() {{ {preloaded.shell_command()} "$@"; }}',
     ]
     for what, name, block in _FENCED.findall(text):

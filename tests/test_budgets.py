@@ -23,7 +23,7 @@ LINES_OF_A_FUNCTION = 40
 DEPTH_OF_NESTING = 3
 NOT_UNDERSTOOD_YET = {"utils", "util", "common", "core", "base", "manager", "helpers", "misc"}
 MAY_CATCH_EVERYTHING = {
-    "orchestrator/tuning/worker.py": 1,  # the trial boundary: one trial's error is a row of the table
+    "orchestrator/tuning/trial_runner.py": 1,  # the trial boundary: one trial's error is a row of the table
     "orchestrator/tuning/cluster.py": 1,  # Ray's start: it raises a bare Exception
     "orchestrator/training/one_fit.py": 1,  # a fit's thread: what ends it is raised in its driver's
     "orchestrator/__main__.py": 1,  # the command line's last line

@@ -6,7 +6,16 @@ import orchestrator
 
 
 def test_the_public_names_are_these():
-    promised = ["Experiment", "Run", "extend", "open_run", "preview", "resume", "run"]
+    promised = [
+        "Experiment",
+        "Run",
+        "extend",
+        "open_run",
+        "preview",
+        "resume",
+        "run",
+        "to_tune_space",
+    ]
     assert orchestrator.__all__ == promised
 
 

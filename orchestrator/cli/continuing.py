@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.destination import destination
-from orchestrator.cli.options import RUNS, Address, Format, Output, RunName, Storage
+from orchestrator.cli.options import RUNS, Address, Format, Inline, Output, RunName, Storage, run_by
 from orchestrator.cli.running import conclude
 from orchestrator.cli.say import say
 
@@ -17,9 +17,10 @@ Recipe = Annotated[
 ]
 
 
-def resume(
+def resume(  # noqa: PLR0913 (a command's parameters are its flags)
     run: RunName,
     storage: Storage = RUNS,
+    inline: Inline = False,
     address: Address = None,
     format: Format = None,
     output: Output = None,
@@ -29,8 +30,9 @@ def resume(
     from orchestrator.experiment import resume as resume_run
 
     where = destination(format, output)
+    executor = run_by(inline, address)
     with printed_aside():
-        ended = resume_run(run, storage=storage)
+        ended = resume_run(run, storage=storage, executor=executor)
     conclude(ended, where)
 
 

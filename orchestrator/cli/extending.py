@@ -7,7 +7,16 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.destination import destination
-from orchestrator.cli.options import RUNS, Format, Output, Overrides, RunName, Storage
+from orchestrator.cli.options import (
+    RUNS,
+    Format,
+    Inline,
+    Output,
+    Overrides,
+    RunName,
+    Storage,
+    run_by,
+)
 from orchestrator.cli.running import conclude
 
 NumSamples = Annotated[
@@ -61,6 +70,7 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
     overrides: Overrides = None,
     force: Force = False,
     storage: Storage = RUNS,
+    inline: Inline = False,
     format: Format = None,
     output: Output = None,
 ) -> None:
@@ -75,6 +85,7 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
             overrides or (),
             force=force,
             storage=storage,
+            executor=run_by(inline),
             num_samples=num_samples,
             epochs=epochs,
             scheduler=scheduler,

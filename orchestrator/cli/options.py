@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from orchestrator.errors import UnknownNameError, explain
+from orchestrator.errors import PlaceError, UnknownNameError, explain
 
 FORMATS = ("table", "csv", "json", "markdown", "latex", "parquet")
 RUNS = Path("runs")
@@ -101,6 +101,24 @@ Address = Annotated[
         callback=_joined,
         show_default=False,
         help="Join this Ray cluster, as RAY_ADDRESS says, instead of starting one here.",
+    ),
+]
+
+
+def run_by(inline: bool, address: str | None = None) -> Literal["tune", "inline"]:
+    """Return what runs the trials; there is one place for them."""
+    if inline and address is not None:
+        expected = "expected no --address beside it: its trials run in this process, without Ray"
+        raise PlaceError(explain("--inline", expected, f"--address {address}"))
+    return "inline" if inline else "tune"
+
+
+Inline = Annotated[
+    bool,
+    typer.Option(
+        "--inline",
+        help="One trial after another in this process, without Ray: print() and breakpoint() in"
+        " your model reach this terminal.",
     ),
 ]
 Storage = Annotated[

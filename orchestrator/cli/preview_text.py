@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from orchestrator.cli.preview_panda import panda_lines
 from orchestrator.cli.preview_space import count, space_lines
-from orchestrator.experiment.prepared import available_cores, visible_gpus
+from orchestrator.experiment.place import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
 from orchestrator.experiment.task_facts import task_sentences
 from orchestrator.redaction import redact

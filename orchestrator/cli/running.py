@@ -10,7 +10,15 @@ import typer
 
 from orchestrator.cli.destination import Destination, destination, terminal_width
 from orchestrator.cli.faults import INTERRUPTED, NO_TRIAL_SUCCEEDED
-from orchestrator.cli.options import Address, ExperimentFile, Format, Output, Overrides
+from orchestrator.cli.options import (
+    Address,
+    ExperimentFile,
+    Format,
+    Inline,
+    Output,
+    Overrides,
+    run_by,
+)
 from orchestrator.cli.say import say
 
 if TYPE_CHECKING:
@@ -30,6 +38,7 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     file: ExperimentFile,
     overrides: Overrides = None,
     or_resume: OrResume = False,
+    inline: Inline = False,
     address: Address = None,
     format: Format = None,
     output: Output = None,
@@ -39,10 +48,11 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     from orchestrator.experiment import run as run_experiment
 
     where = destination(format, output)
+    executor = run_by(inline, address)
     if or_resume:
         _note_changes(file, overrides or ())
     with printed_aside():
-        ended = run_experiment(file, overrides or (), or_resume=or_resume)
+        ended = run_experiment(file, overrides or (), or_resume=or_resume, executor=executor)
     conclude(ended, where)
 
 

@@ -14,9 +14,8 @@ from typing import Literal
 import psutil
 
 from orchestrator.errors import PlaceError
-from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.manifest import versions
-from orchestrator.experiment.prepared import available_cores, visible_gpus
+from orchestrator.experiment.place import available_cores, check_ray_address, visible_gpus
 
 GIB = 2**30
 WORKER_GIB = 1.0

@@ -15,8 +15,9 @@ from orchestrator.experiment.comparable import (
     unlike_first_epochs,
 )
 from orchestrator.experiment.given import KEYS, NOTHING, Given, check_needed
-from orchestrator.experiment.growth import Growth, changes_between
+from orchestrator.experiment.growth import Changes, Growth, changes_between
 from orchestrator.experiment.manifest import manifest_of
+from orchestrator.experiment.place import PlaceCheck, check_place
 from orchestrator.experiment.prepared import prepare_again
 from orchestrator.experiment.remaining import (
     Extension,
@@ -44,7 +45,11 @@ OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
 
 
 def prepare_to_extend(
-    folder: RunFolder, growth: Growth, force: bool = False, given: Given = NOTHING
+    folder: RunFolder,
+    growth: Growth,
+    force: bool = False,
+    given: Given = NOTHING,
+    place: PlaceCheck = check_place,
 ) -> Resumed:
     """Return what a run has left to do once it is extended; nothing is written yet. Its lock is held by the caller.
 
@@ -55,7 +60,7 @@ def prepare_to_extend(
     check_as_begun(records)
     old, new = growth.of(records)
     check_needed(records, new.model_dump(include=set(KEYS)), given)
-    prepared = prepare_again(new, given)
+    prepared = prepare_again(new, given, place)
     facts = manifest_of(prepared)
     changes = changes_between(old, new, prepared.space)
     babysat = prepared.plan.nursery is not None
@@ -70,19 +75,29 @@ def prepare_to_extend(
         fate, endings = _new_group(records, facts)
     else:
         fate, endings = _same_group(records, before, prepared.plan)
-    event = {
-        "changes": {key: list(pair) for key, pair in changes.items()},
-        "forced": list(forced),
-        "epochs_before": len(records.epochs),
-        **fate,
-    }
-    written = decisions(before, records)[1]
-    known = {end.trial for end in written}
-    endings = (*written, *(end for end in endings if end.trial not in known))
+    event = {**_asked(records, changes, forced), **fate}
+    endings = _first_of_each((*decisions(before, records)[1], *endings))
     left = remaining(prepared, _extended(records, event), endings)
     if not left.prepared.plan.trials:
         raise _nothing_left(records, event)
     return replace(left, extension=Extension(event, _manifest(records, event, facts)))
+
+
+def _asked(records: RunRecords, changes: Changes, forced: Sequence[str]) -> dict[str, Any]:
+    """Return what the event of an extension tells of how it was asked for."""
+    return {
+        "changes": {key: list(pair) for key, pair in changes.items()},
+        "forced": list(forced),
+        "epochs_before": len(records.epochs),
+    }
+
+
+def _first_of_each(endings: Sequence[TrialEnd]) -> tuple[TrialEnd, ...]:
+    """Return one ending of each trial."""
+    first: dict[str, TrialEnd] = {}
+    for end in endings:
+        first.setdefault(end.trial, end)
+    return tuple(first.values())
 
 
 class Pen(Protocol):

@@ -12,6 +12,7 @@ from orchestrator.errors import RecordWarning
 from orchestrator.experiment.asked import Keys, Source, asked_for
 from orchestrator.experiment.begun import check_as_begun, other_versions
 from orchestrator.experiment.driving import Driving, driving
+from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.given import KEYS, Given, Objects, check_needed, given_again
 from orchestrator.experiment.growth import Growth, More
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 
 class MoreOrObjects(More, Objects, total=False):
-    """How much longer a run becomes, and the objects that it needs again."""
+    """How much longer a run becomes, the objects that it needs again, and how its trials are run."""
+
+    executor: ExecutorName | RunPlan
 
 
 class OtherVersionsWarning(RecordWarning):
@@ -43,6 +46,7 @@ def run(
     overrides: Sequence[str] = (),
     progress: bool = True,
     or_resume: bool = False,
+    executor: ExecutorName | RunPlan = "tune",
     **keys: Unpack[Keys],
 ) -> Run:
     """Run an experiment to its end and return it; Ctrl-C ends it early with all that was done kept.
@@ -53,16 +57,18 @@ def run(
     ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
-    to repeat: a run of that name that was cut off goes on, one that is finished is returned.
+    to repeat: a run of that name that was cut off goes on, one that is finished is returned. ``executor="inline"``
+    trains one trial after another in this process, without Ray: a ``breakpoint()`` in the model has the terminal.
     """
+    by = find_executor(executor)
     asked = asked_for(experiment, overrides, keys)
     folder = folder_of(asked.experiment)
     if or_resume and folder.manifest_file.exists():
-        return _resumed(folder, asked.given, progress)
-    prepared = prepare(asked.experiment, asked.given)
+        return _resumed(folder, asked.given, progress, by)
+    prepared = prepare(asked.experiment, asked.given, by.check_place)
     folder = _new_folder(prepared)
     with driving(folder) as driven:
-        _trained(Resumed(prepared), folder, driven, progress)
+        _trained(Resumed(prepared), folder, driven, progress, by)
     return Run(folder, builder=asked.given.model)
 
 
@@ -70,26 +76,29 @@ def resume(
     run: str | Path | Run,
     progress: bool = True,
     storage: str | Path = "./runs",
+    executor: ExecutorName | RunPlan = "tune",
     **objects: Unpack[Objects],
 ) -> Run:
     """Take a cut-off run up again where its records and checkpoints end, and return it.
 
     A finished one is returned as it is, or has its winner examined where that could not be done. One that was given
-    ``model``, ``data`` or ``callbacks`` as objects needs the same ones: what differs is refused.
+    ``model``, ``data`` or ``callbacks`` as objects needs the same ones: what differs is refused. ``executor`` is as for
+    ``run``; it need not be the one that the run began with.
     """
+    by = find_executor(executor)
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
-    return _resumed(folder, given_again(objects), progress)
+    return _resumed(folder, given_again(objects), progress, by)
 
 
-def _resumed(folder: RunFolder, given: Given, progress: bool) -> Run:
+def _resumed(folder: RunFolder, given: Given, progress: bool, executor: Executor) -> Run:
     there = Run(folder, exact=True)
     check_as_begun(there.records)
     if is_over(there.records):
         return Run(folder, exact=True, builder=given.model)
     check_needed(there.records, there.records.experiment, given)
     with driving(folder) as driven:
-        left = prepare_to_resume(folder, given)
-        _trained(with_lost_states(left), folder, driven, progress)
+        left = prepare_to_resume(folder, given, executor.check_place)
+        _trained(with_lost_states(left), folder, driven, progress, executor)
     return Run(folder, builder=given.model)
 
 
@@ -109,24 +118,26 @@ def extend(
     there are is refused, unless ``force`` keeps them apart in a group of their own. Objects are given again as to
     ``resume``.
     """
+    by = find_executor(more.get("executor", "tune"))
     given = given_again({key: more[key] for key in KEYS if key in more})  # type: ignore[literal-required]
-    growth = Growth({key: more[key] for key in more if key not in KEYS}, overrides)  # type: ignore[literal-required]
+    growth = Growth({key: more[key] for key in more if key not in (*KEYS, "executor")}, overrides)  # type: ignore[literal-required]
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
-        extended = prepare_to_extend(folder, growth, force, given)
-        _trained(with_lost_states(extended), folder, driven, progress)
+        extended = prepare_to_extend(folder, growth, force, given, by.check_place)
+        _trained(with_lost_states(extended), folder, driven, progress, by)
     return Run(folder, builder=given.model)
 
 
-def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool) -> None:
+def _trained(
+    resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool, executor: Executor
+) -> None:
     """Run what is left of the plan, every event of it recorded and shown, to the tables."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
     from orchestrator.report import NullView
     from orchestrator.tuning.job import Outcome
-    from orchestrator.tuning.run import run_plan
 
     plan = resumed.prepared.plan
-    shown = _view(plan, resumed.trials_in_all) if progress else NullView()
+    shown = _view(plan, resumed.trials_in_all, executor) if progress else NullView()
     outcome = Outcome(ended=False)
     with (
         folder.in_use(),
@@ -140,9 +151,9 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
         write_down(resumed, folder, recorder)
         recorder.event("run_started", **driver())
         _take_up(resumed, recorder, view)
-        view.note(f"starting Ray for {plan.described}")
+        view.note(f"{executor.begins} {plan.described}")
         try:
-            outcome = run_plan(
+            outcome = executor.run_plan(
                 plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
             )
         except KeyboardInterrupt:
@@ -151,9 +162,8 @@ def _trained(resumed: Resumed, folder: RunFolder, driven: Driving, progress: boo
             if not outcome.ended:
                 view.note("stopping")
             recorder.close()
-            over = "run_finished" if outcome.ended else "run_interrupted"
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
-            recorder.event(over, reason=reason)
+            recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)
         recorder.write(lambda: _write_tables(folder))
     if outcome.trouble is not None:
         raise folder.unusable(outcome.trouble)
@@ -189,10 +199,14 @@ def _named(error: BaseException | None) -> str | None:
     return f"its driver ended with {type(error).__name__}" + (f": {said}" if said else "")
 
 
-def _view(plan: Plan, trials: int) -> View:
-    """Return what shows a run of so many trials on this terminal."""
-    from orchestrator.report import open_panda_view, open_view
+def _view(plan: Plan, trials: int, executor: Executor) -> View:
+    """Return what shows a run of so many trials on this terminal: lines alone where the trials print there too."""
+    from orchestrator.report import PlainPandaView, PlainView, open_panda_view, open_view
 
+    if executor.uses_terminal and plan.nursery is not None:
+        return PlainPandaView(plan.nursery.days, plan.metric, plan.mode, sys.stderr)
+    if executor.uses_terminal:
+        return PlainView(trials, plan.epochs, plan.metric, plan.mode, sys.stderr)
     if plan.nursery is not None:
         return open_panda_view(plan.nursery.days, plan.metric, plan.mode)
     return open_view(trials, plan.epochs, plan.metric, plan.mode)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,10 +20,10 @@ from orchestrator.config import Experiment, load_experiment, parse_experiment, t
 from orchestrator.domains import Choice, Fixed, Space
 from orchestrator.domains.space import without_companions
 from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError, explain
-from orchestrator.experiment.address import check_ray_address
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.judged import judged_by, settled
+from orchestrator.experiment.place import PlaceCheck, available_cores, check_place
 from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
 from orchestrator.experiment.reads import (
     check_every_hyperparameter_is_read,
@@ -125,14 +124,16 @@ def read_experiment(
     return load_experiment(Path(experiment), overrides)
 
 
-def prepare(experiment: Experiment, given: Given = NOTHING) -> Prepared:
+def prepare(
+    experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
+) -> Prepared:
     """Check everything an experiment refers to and plan it. Nothing is written, no process is started.
 
     That its name is taken is said beside whatever else is wrong, not in place of it.
     """
     folder = folder_of(experiment)
     try:
-        prepared = prepare_new(experiment, given)
+        prepared = prepare_new(experiment, given, place)
     except OrchestratorError as error:
         if not folder.exists:
             raise
@@ -142,23 +143,26 @@ def prepare(experiment: Experiment, given: Given = NOTHING) -> Prepared:
     return prepared
 
 
-def prepare_new(experiment: Experiment, given: Given = NOTHING) -> Prepared:
+def prepare_new(
+    experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
+) -> Prepared:
     """Check and plan an experiment whose run is to be made, whether its name is taken or not."""
     folder_of(experiment).check_place()
-    return prepare_again(experiment, given)
+    return prepare_again(experiment, given, place)
 
 
-def prepare_again(experiment: Experiment, given: Given = NOTHING) -> Prepared:
+def prepare_again(
+    experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
+) -> Prepared:
     """Check and plan an experiment whose run exists already; ``given`` are objects in place of its names."""
-    keras = keras_settings()
     quiet_tensorflow()  # a file of the user's imports it here
     space = find_space(experiment.search_space, experiment.folder)
     model = given.model or find_model(experiment.model, experiment.folder)
     callbacks = given.callbacks or callbacks_of(experiment)
-    _check_layout(keras, model)
+    keras = _settings_for(model)
     plan = make_plan(experiment, space, find_ancestor(experiment))
     check_plan(plan, space, model, callbacks)
-    check_place(plan)
+    place(plan)
     reference = given.data or find_data(experiment.data.source, experiment.folder)
     from orchestrator.data import load_dataset  # after what is cheaper to refuse
 
@@ -247,12 +251,6 @@ def _heads_may_differ(space: Space, learned: Learned) -> bool:
     return any(isinstance(one, str | bool) for one in options)
 
 
-def check_place(plan: Plan) -> None:
-    """Refuse a place that cannot hold a trial, or whose Ray cannot be joined."""
-    check_resources(plan)
-    check_ray_address()
-
-
 def check_plan(
     plan: Plan, space: Space, model: CallableReference, callbacks: CallableReference | None
 ) -> None:
@@ -284,54 +282,16 @@ def read_space(plan: Plan, space: Space, callbacks: CallableReference | None = N
     return Space(left) if read else space
 
 
-def available_cores() -> int:
-    """Return the cores this process may use; in a job of Slurm those that it was given, bound to them or not."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
-    return min(cores, int(given)) if given.isdecimal() and int(given) else cores
-
-
 def folder_of(experiment: Experiment) -> RunFolder:
     """Return where an experiment's run lies, or will lie."""
     return RunFolder(Path(experiment.storage_path) / experiment.name)
 
 
-def _check_layout(keras: KerasSettings, model: CallableReference) -> None:
-    """Refuse another layout of images for a bundled model, which would take the rows of its images for channels."""
+def _settings_for(model: CallableReference) -> KerasSettings:
+    """Return Keras's settings; refuse a layout of images that a bundled model would take for another."""
+    keras = keras_settings()
     if model.kind == "bundled" and keras.image_data_format != "channels_last":
         where = f"image_data_format in {settings_file()}"
         expected = f"expected 'channels_last', for which the bundled model {model.place} is written"
         raise PlaceError(explain(where, expected, keras.image_data_format))
-
-
-def check_resources(plan: Plan) -> None:
-    """Refuse a trial that this machine can never start; a cluster at RAY_ADDRESS is not known yet."""
-    if os.environ.get("RAY_ADDRESS"):
-        return
-    cores = available_cores()
-    if plan.cpus_per_trial > cores:
-        raise PlaceError(
-            f"resources.cpu: expected at most the {cores} cores of this machine. Received: {plan.cpus_per_trial:g}."
-        )
-    gpus = visible_gpus()
-    if plan.gpus_per_trial > gpus:
-        raise PlaceError(
-            f"resources.gpu: expected at most the {gpus} GPUs of this machine. Received: {plan.gpus_per_trial:g}."
-        )
-
-
-def visible_gpus() -> int:
-    """Return the NVIDIA GPUs of this machine, as CUDA_VISIBLE_DEVICES shows them."""
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    present = (
-        len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-        if Path("/proc/driver/nvidia/gpus").exists()
-        else 0
-    )
-    if shown is None:
-        return present
-    return min(
-        present, len([device for device in shown.split(",") if device.strip() not in ("", "-1")])
-    )
+    return keras

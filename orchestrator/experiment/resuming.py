@@ -9,6 +9,7 @@ from dataclasses import replace
 from orchestrator.errors import RunExistsError
 from orchestrator.experiment.begun import check_as_begun, check_unchanged
 from orchestrator.experiment.given import NOTHING, Given, check_needed
+from orchestrator.experiment.place import PlaceCheck, check_place
 from orchestrator.experiment.prepared import prepare_again
 from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.experiment.remaining import Resumed, remaining
@@ -16,7 +17,9 @@ from orchestrator.experiment.restoring import is_repeatable, lost_winner
 from orchestrator.records import RunFolder, RunRecords, read_run
 
 
-def prepare_to_resume(folder: RunFolder, given: Given = NOTHING) -> Resumed:
+def prepare_to_resume(
+    folder: RunFolder, given: Given = NOTHING, place: PlaceCheck = check_place
+) -> Resumed:
     """Return what is left of a cut-off run, rebuilt from its records alone.
 
     Its lock is held by the caller; ``given`` are the objects that it was begun with. Raises RunExistsError for a run
@@ -30,7 +33,7 @@ def prepare_to_resume(folder: RunFolder, given: Given = NOTHING) -> Resumed:
         )
     check_as_begun(records)
     check_needed(records, records.experiment, given)
-    prepared = prepare_again(recorded_experiment(records), given)
+    prepared = prepare_again(recorded_experiment(records), given, place)
     check_unchanged(prepared, records)
     if records.status == "finished":
         examined = replace(prepared, plan=replace(prepared.plan, trials=()))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
 from orchestrator.config.sitter_options import SitterOptions
 from orchestrator.config.span import Span
 from orchestrator.domains import Space
 from orchestrator.records import Mode
+from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
 
 
@@ -32,6 +33,18 @@ class TrialSpec:
     changes: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] | None = None
     group: int = 1
+
+    def redacted(self) -> Self:
+        """Return it with a reference in place of each secret, as it may be written down."""
+        return self._with(redacted)
+
+    def restored(self) -> Self:
+        """Return it with each secret in place of its reference, as it is trained with."""
+        return self._with(restored)
+
+    def _with(self, changed: Callable[[Any], Any]) -> Self:
+        plain = ("hyperparameters", "checkpoint", "changes", "origin")
+        return replace(self, **{name: changed(getattr(self, name)) for name in plain})
 
 
 @dataclass(frozen=True)

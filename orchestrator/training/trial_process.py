@@ -6,6 +6,7 @@ Loads neither TensorFlow nor Keras; the process does.
 from __future__ import annotations
 
 import multiprocessing
+import os
 import subprocess
 import sys
 import threading
@@ -109,6 +110,7 @@ class TrialProcess:
             [sys.executable, "-P", "-c", _CHILD, str(there.fileno())],
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONBREAKPOINT": "0"},  # nobody is at its terminal
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.redaction import conceal, restored
+from orchestrator.redaction import conceal
 from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.keras_settings import KerasSettings
 from orchestrator.training.session import Goal, Session
@@ -69,20 +69,13 @@ class KerasWorkbench:
     def session(self, spec: TrialSpec) -> Session:
         """Return a trial's training: babysat where the job has a nursery."""
         from orchestrator.training.panda.session import PandaSession
-        from orchestrator.training.printed import PrintingSession
         from orchestrator.training.trial_session import TrialSession
 
-        spec = TrialSpec(**restored(asdict(spec)))
         self._trainer.leave()
         goal, nursery = self._job.goal, self._job.nursery
-        session: Session = (
-            TrialSession(self._trainer, spec, goal)
-            if nursery is None
-            else PandaSession(self._trainer, spec, nursery, goal)
-        )
-        return PrintingSession(
-            session, goal.checkpoints.parent / "logs" / f"{spec.trial}.printed.txt"
-        )
+        if nursery is None:
+            return TrialSession(self._trainer, spec, goal)
+        return PandaSession(self._trainer, spec, nursery, goal)
 
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""

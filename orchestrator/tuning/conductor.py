@@ -7,7 +7,6 @@ stage. An exception in a Tune scheduler ends the run, so nothing here may raise 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,9 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
-from orchestrator.redaction import redacted
 from orchestrator.tuning.examination import Examination
-from orchestrator.tuning.failures import lost
 from orchestrator.tuning.job import Report, Verdict
-from orchestrator.tuning.ray_examiner import RayExaminer
+from orchestrator.tuning.ray_workers import RayExaminer, lost
 from orchestrator.tuning.stage import Stage
 
 KEEP_SECONDS = 30.0
@@ -55,7 +52,8 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
         if spec is None:
             return Searcher.FINISHED if self._stage.over else None
         self._left -= 1
-        return redacted(asdict(spec))  # Tune writes it into files of its own
+        # Tune writes it into files of its own.
+        return {"trial": spec.trial, "spec": spec.redacted()}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Learn nothing: the stage has heard it already."""
@@ -132,7 +130,7 @@ def _error_of(trial: Any) -> BaseException | None:
 
 def _asked(worker: Any, verdict: Verdict) -> RayExaminer:
     """Have a trial's worker examine the winner; to end it is to kill it, since no actor's work can be cancelled."""
-    return RayExaminer(worker.judge.remote(verdict), partial(ray.kill, worker))
+    return RayExaminer(worker.examine.remote(verdict), partial(ray.kill, worker))
 
 
 class Watch(tune.Callback):  # type: ignore[misc]

@@ -9,17 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import ray
-
 from orchestrator.config import RetryOptions
 from orchestrator.errors import RecordError, TrialError
 from orchestrator.records import DiskFull, FailureKind, lies_below
 from orchestrator.redaction import redact
 
 LONGEST_WAIT_SECONDS = 300.0
-_OUT_OF_MEMORY = re.compile(r"memory pressure|NODE_OUT_OF_MEMORY|running low on memory")
-_NODE_LOST = re.compile(r"node (was|has|is) (dead|died|terminated|preempted)|its node has died")
-_FACT = re.compile(r"(class_name|actor_id|pid|name|namespace|ip): ")
 _PASSING = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
 _PASSING_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH)
 
@@ -61,33 +56,6 @@ def raised(error: Exception, home: Path | None = None) -> Failure:
         home is not None and isinstance(cause, OSError) and lies_below(cause, home)
     )
     return Failure("error", first_line(error), whole, passing=passing, of_run=of_run)
-
-
-def lost(error: BaseException | None) -> Failure:
-    """Return the failure of a trial whose worker is gone."""
-    said = redact(str(error or "the process ended")).strip()
-    first = _telling_line(said)
-    if isinstance(error, ray.exceptions.OutOfMemoryError) or _OUT_OF_MEMORY.search(said):
-        return Failure("out_of_memory", f"out of memory: {first}", said)
-    preempted = bool(getattr(error, "preempted", False))
-    if isinstance(error, ray.exceptions.NodeDiedError) or preempted or _NODE_LOST.search(said):
-        return Failure("node_lost", f"node lost: {first}", said)
-    return Failure("worker_died", f"worker died: {first}", said)
-
-
-def _telling_line(said: str) -> str:
-    """Return the line in which Ray says why: not its first, that an actor died, nor the facts below that."""
-    lines = [line.strip() for line in said.splitlines()]
-    reasons = [line for line in lines[1:] if line and not _FACT.match(line)]
-    return (
-        reasons[0] if lines[0].startswith("The actor died unexpectedly") and reasons else lines[0]
-    )
-
-
-def of_a_task(error: ray.exceptions.RayError) -> Failure:
-    """Return the failure of a task of Ray's: of what it raised, or of its process."""
-    cause = getattr(error, "cause", None)
-    return raised(cause) if isinstance(cause, Exception) else lost(error)
 
 
 class Attempts:

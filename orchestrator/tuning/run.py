@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,12 +17,13 @@ from ray import tune
 from orchestrator.strategies import Plan
 from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAsked, Watch
-from orchestrator.tuning.domains import to_tune_space
 from orchestrator.tuning.examination import Examination
+from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.job import Job, Listener, Outcome, Sitting, Verdict
-from orchestrator.tuning.ray_examiner import RayExaminer
+from orchestrator.tuning.ray_workers import RayExaminer
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
+from orchestrator.tuning.trial_runner import TrialRunner
 from orchestrator.tuning.worker import Worker
 
 TRIALS_A_ROUND = 1000
@@ -69,7 +71,6 @@ class _Rounds:
         with tempfile.TemporaryDirectory(dir=self.scratch) as own:
             tune.Tuner(
                 trainable,
-                param_space=to_tune_space(plan.space),
                 tune_config=tune.TuneConfig(
                     num_samples=-1,
                     search_alg=PlannedTrials(self.stage, sitting.stopping, TRIALS_A_ROUND),
@@ -97,8 +98,8 @@ def _asked_anew(job: Job, verdict: Verdict) -> RayExaminer:
     """Have a new worker examine the winner: the last trial's is gone, or could not."""
 
     @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
-    def examine() -> dict[str, Any]:
-        return job.open().judge(verdict.checkpoint, verdict.best)
+    def examine() -> Mapping[str, Any] | Failure:
+        return TrialRunner(job).examine(verdict)
 
     asked = examine.remote()
     return RayExaminer(asked, partial(ray.cancel, asked, force=True))

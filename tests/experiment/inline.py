@@ -1,16 +1,15 @@
-"""Ray's place in a test: one worker that is this process. Stage, workbench and training are the real ones."""
+"""The inline executor, with something done between two reports, or cut off after some."""
 
 from __future__ import annotations
 
-from orchestrator.training.progress import Progress
-from orchestrator.tuning.examination import Examination
-from orchestrator.tuning.failures import raised
-from orchestrator.tuning.job import Outcome, Report
-from orchestrator.tuning.stage import Stage
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.tuning.inline import run_plan
 
 
 class InlineTuner:
-    """Stands for ``run_plan``. ``before`` {(trial, how many reports): action} is done before a trial's next report.
+    """Reports after each epoch. ``before`` {(trial, how many reports): action} is done before a trial's next report.
 
     ``most`` reports are heard, then the run is cut off as by a kill.
     """
@@ -19,42 +18,31 @@ class InlineTuner:
         self.before, self.most = {}, 999
 
     def __call__(self, plan, job, listener, sitting):
-        stage = Stage(plan, listener, sitting)
-        bench = job.open()
-        heard = 0
-        while not (stage.over or stage.trouble) and (spec := stage.next_trial()) is not None:
-            stage.started(spec.trial)
-            session = bench.session(spec)
-            goes_on, reports = True, 0
-            while goes_on and heard < self.most:
-                self.before.pop((spec.trial, reports), lambda: None)()
-                goes_on = stage.heard(report(session, spec, job))
-                reports, heard = reports + 1, heard + 1
-            if heard >= self.most and goes_on:
-                return Outcome(ended=False)
-        if stage.trouble:
-            stage.cut_off()
-            return Outcome(ended=False, trouble=stage.trouble)
-        examination = Examination(listener, bool)
-        examination.by_a_new_one(lambda verdict: Examiner(bench, verdict))
-        return Outcome(examination.settled, stage.reason)
+        self.heard = 0
+        return run_plan(plan, Interposed(job, self), listener, sitting)
 
 
-def report(session, spec, job):
-    progress, failure = Progress(), None
-    try:
-        session.advance(progress, 0.0)
-    except Exception as error:  # noqa: BLE001 (the trial boundary)
-        failure = raised(error, job.home)
-    return Report(spec.trial, progress, failure, {})
+@dataclass
+class Interposed:
+    """A job, a workbench or a session that is as another one but for what is done before a report."""
 
+    inner: Any
+    tuner: InlineTuner
+    trial: str = ""
+    reports: int = 0
 
-class Examiner:
-    def __init__(self, bench, verdict):
-        self.bench, self.verdict = bench, verdict
+    def __getattr__(self, name):
+        return getattr(self.inner, name)
 
-    def answer(self, seconds):
-        try:
-            return self.bench.judge(self.verdict.checkpoint, self.verdict.best)
-        except Exception as error:  # noqa: BLE001 (the trial boundary)
-            return raised(error)
+    def open(self):
+        return Interposed(self.inner.open(), self.tuner)
+
+    def session(self, spec):
+        return Interposed(self.inner.session(spec), self.tuner, spec.trial)
+
+    def advance(self, progress, seconds):
+        if self.tuner.heard >= self.tuner.most:
+            raise KeyboardInterrupt
+        self.tuner.before.pop((self.trial, self.reports), lambda: None)()
+        self.reports, self.tuner.heard = self.reports + 1, self.tuner.heard + 1
+        self.inner.advance(progress, 0.0)

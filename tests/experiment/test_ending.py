@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 import orchestrator
-import orchestrator.tuning.run
 from orchestrator.records import DamagedLineWarning, read_run, run_status
 from orchestrator.tuning.job import Outcome
 
@@ -23,21 +22,19 @@ FILE = {
         (KeyboardInterrupt(), None),
     ],
 )
-def test_a_driver_that_crashed_says_why_in_the_runs_status(tmp_path, monkeypatch, error, why):
+def test_a_driver_that_crashed_says_why_in_the_runs_status(tmp_path, error, why):
     def crash(*_):
         raise error
 
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(orchestrator.tuning.run, "run_plan", crash)
     try:
-        orchestrator.run(FILE | {"storage_path": str(tmp_path)}, progress=False)
+        orchestrator.run(FILE | {"storage_path": str(tmp_path)}, progress=False, executor=crash)
     except (ValueError, RuntimeError) as raised:
         assert raised is error
     records = read_run(tmp_path / "one")
     assert (records.status, run_status(records.folder).reason) == ("interrupted", why)
 
 
-def test_a_run_whose_records_were_damaged_meanwhile_ends_with_its_tables(tmp_path, monkeypatch):
+def test_a_run_whose_records_were_damaged_meanwhile_ends_with_its_tables(tmp_path):
     def train(plan, job, recorder, sitting):
         for spec in plan.trials[:2]:
             recorder.started(spec)
@@ -48,10 +45,10 @@ def test_a_run_whose_records_were_damaged_meanwhile_ends_with_its_tables(tmp_pat
         file.write_bytes(b"\xff" + file.read_bytes())
         return Outcome(ended=True)
 
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    monkeypatch.setattr(orchestrator.tuning.run, "run_plan", train)
     with pytest.warns(DamagedLineWarning, match=r"epochs\.jsonl, line 1: damaged"):
-        ended = orchestrator.run(FILE | {"storage_path": str(tmp_path)}, progress=False)
+        ended = orchestrator.run(
+            FILE | {"storage_path": str(tmp_path)}, progress=False, executor=train
+        )
         assert ended.status == "finished"
         assert len(ended.table()) == 2
     assert len((ended.path / "trials.csv").read_text().splitlines()) == 3

@@ -48,10 +48,8 @@ class Tuner:
 
 
 @pytest.fixture
-def tuner(monkeypatch):
-    tuner = Tuner()
-    monkeypatch.setattr("orchestrator.tuning.run.run_plan", tuner)
-    return tuner
+def tuner():
+    return Tuner()
 
 
 @pytest.fixture
@@ -70,16 +68,16 @@ def events(run):
 
 def test_a_finished_run_without_a_winner_has_it_examined_by_resume(tuner, asked):
     tuner.can, tuner.reason = False, "limits.max_epochs of 6 is used up"
-    first = run(asked, progress=False)
+    first = run(asked, progress=False, executor=tuner)
     assert (first.status, first.records.winner) == ("finished", None)
     assert "not_examined" in events(first)
     tuner.can, tuner.reason = True, None
-    again = resume(first.path, progress=False)
+    again = resume(first.path, progress=False, executor=tuner)
     assert tuner.trained[1] == [], "no trial is trained again"
     assert again.best.trial == "00002" and again.best.test == {"accuracy": 0.5}
     assert events(again)[-3:] == ["run_started", "winner", "run_finished"]
     assert again.records.standing.reason == "limits.max_epochs of 6 is used up"
-    resume(first.path, progress=False)
+    resume(first.path, progress=False, executor=tuner)
     assert len(tuner.trained) == 2, "a finished run with a winner is returned as it is"
 
 
@@ -94,41 +92,41 @@ def test_a_finished_run_without_any_state_to_examine_says_so_and_resume_trains_i
         job.goal.checkpoints.mkdir()
 
     tuner._train = forgetful
-    first = run(asked, progress=False)
+    first = run(asked, progress=False, executor=tuner)
     [told] = [event for event in first.records.events if event["event"] == "not_examined"]
     assert "no trial's state is left" in told["reason"]
     assert f"'orchestrator resume {first.path}'" in told["reason"]
     tuner._train = really
-    again = resume(first.path, progress=False)
+    again = resume(first.path, progress=False, executor=tuner)
     assert tuner.trained[1:] == [["00002"]]
     assert again.best.test == {"accuracy": 0.5}
 
 
 def test_or_resume_begins_a_run_goes_on_with_it_and_returns_it(tuner, asked):
     tuner.most = 1
-    assert run(asked, progress=False, or_resume=True).status == "interrupted"
+    assert run(asked, progress=False, executor=tuner, or_resume=True).status == "interrupted"
     tuner.most = 99
-    ended = run(asked, progress=False, or_resume=True)
+    ended = run(asked, progress=False, executor=tuner, or_resume=True)
     assert (ended.status, ended.best.trial) == ("finished", "00002")
-    again = run(asked, progress=False, or_resume=True)
+    again = run(asked, progress=False, executor=tuner, or_resume=True)
     assert (again.status, again.best) == ("finished", ended.best)
     assert tuner.trained == [["00000", "00001", "00002"], ["00001", "00002"]]
     with pytest.raises(RunExistsError):
-        run(asked, progress=False)
+        run(asked, progress=False, executor=tuner)
 
 
 def test_or_resume_of_a_changed_file_goes_by_the_record(tuner, asked):
     tuner.most = 1
-    run(asked, progress=False, or_resume=True)
+    run(asked, progress=False, executor=tuner, or_resume=True)
     tuner.most = 99
     changed = asked | {"epochs": 9, "caviar": {"num_samples": 99, "scheduler": "none"}}
-    ended = run(changed, progress=False, or_resume=True)
+    ended = run(changed, progress=False, executor=tuner, or_resume=True)
     assert (len(ended.records.trials), ended.records.experiment["epochs"]) == (TRIALS, EPOCHS)
 
 
 def test_what_changed_since_a_run_began_is_told_by_its_keys(tuner, asked, tmp_path):
     assert changed_since(asked) == (), "there is no run"
-    run(asked, progress=False)
+    run(asked, progress=False, executor=tuner)
     assert changed_since(asked) == ()
     caviar = {"num_samples": 9, "scheduler": "none"}
     target = {"slurm": {"nodes": 2}}

@@ -34,27 +34,18 @@ def cut_off(tmp_path_factory):
     place = tmp_path_factory.mktemp("given")
     tuner = InlineTuner()
     tuner.most = 2
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("RAY_ADDRESS", raising=False)
-        patch.setattr("orchestrator.tuning.run.run_plan", tuner)
-        run = orchestrator.run(
-            model=builder(),
-            data=(X, Y),
-            search_space={"units": "choice([4, 8])"},
-            epochs=2,
-            caviar={"num_samples": 3, "scheduler": "none"},
-            storage_path=place,
-            progress=False,
-        )
+    run = orchestrator.run(
+        model=builder(),
+        data=(X, Y),
+        search_space={"units": "choice([4, 8])"},
+        epochs=2,
+        caviar={"num_samples": 3, "scheduler": "none"},
+        storage_path=place,
+        progress=False,
+        executor=tuner,
+    )
     assert run.status == "interrupted"
     return RunFolder(run.path)
-
-
-@pytest.fixture
-def tuner(monkeypatch):
-    tuner = InlineTuner()
-    monkeypatch.setattr("orchestrator.tuning.run.run_plan", tuner)
-    return tuner
 
 
 FILE = """
@@ -67,11 +58,16 @@ def build(hp, input_shape, num_classes):
 """
 
 
-def test_a_function_trains_to_the_numbers_of_its_file(tuner, tmp_path, monkeypatch):
+def test_a_function_trains_to_the_numbers_of_its_file(tmp_path, monkeypatch):
     (tmp_path / "net.py").write_text(FILE)
     np.savez(tmp_path / "data.npz", x=X, y=Y)
     monkeypatch.chdir(tmp_path)
-    keys = {"search_space": {"units": "choice([4, 8])"}, "epochs": 2, "progress": False}
+    keys = {
+        "search_space": {"units": "choice([4, 8])"},
+        "epochs": 2,
+        "progress": False,
+        "executor": "inline",
+    }
     keys |= {"caviar": {"num_samples": 2, "scheduler": "none"}}
     given = orchestrator.run(model=builder(), data=(X, Y), **keys)
     named = orchestrator.run(model="./net.py", data="./data.npz", name="named", **keys)
@@ -116,14 +112,21 @@ def test_what_differs_is_said(cut_off):
     assert "data (fingerprint)" in str(raised.value)
 
 
-def test_with_the_same_ones_it_goes_on_to_its_model_and_is_extended(cut_off, tuner):
-    run = orchestrator.resume(cut_off.path, model=builder(), data=(X, Y), progress=False)
+def test_with_the_same_ones_it_goes_on_to_its_model_and_is_extended(cut_off):
+    run = orchestrator.resume(
+        cut_off.path, model=builder(), data=(X, Y), progress=False, executor="inline"
+    )
     assert (run.status, len(run.table())) == ("finished", 3)
     answers = run.load_model().predict(X, verbose=0)
     accuracy = (answers.argmax(axis=1) == Y).mean()
     assert answers.shape == (60, 2) and accuracy > 0
     assert orchestrator.resume(cut_off.path).status == "finished"
     longer = orchestrator.extend(
-        run, num_samples="+1", model=builder(), data=lambda: (X, Y), progress=False
+        run,
+        num_samples="+1",
+        model=builder(),
+        data=lambda: (X, Y),
+        progress=False,
+        executor="inline",
     )
     assert len(longer.table()) == 4

@@ -38,10 +38,8 @@ PANDA = {
 
 
 @pytest.fixture
-def tuner(monkeypatch):
-    tuner = InlineTuner()
-    monkeypatch.setattr("orchestrator.tuning.run.run_plan", tuner)
-    return tuner
+def tuner():
+    return InlineTuner()
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def begin(tuner, tmp_path):
             "storage_path": str(tmp_path / "runs"),
         } | caviar  # fmt: skip
         tuner.most = reports
-        ended = run(asked | keys, progress=False)
+        ended = run(asked | keys, progress=False, executor=tuner)
         tuner.most = 999
         return ended
 
@@ -95,7 +93,7 @@ def test_a_run_that_was_cut_off_ends_as_if_nothing_had_been_gone(begin, tmp_path
     finished = {name for name, status in states(cut_off).items() if status != "interrupted"}
     assert finished
     drop(cut_off, *FOLDERS)
-    ended = resume(cut_off.path, progress=False)
+    ended = resume(cut_off.path, progress=False, executor="inline")
     assert (curves(ended), states(ended), winner(ended)) == expected
     assert ended.model_file.is_file()
     if winner(ended)[0] in finished:
@@ -106,9 +104,9 @@ def test_a_run_that_was_cut_off_ends_as_if_nothing_had_been_gone(begin, tmp_path
 def test_an_extension_ends_as_if_nothing_had_been_gone(begin, tmp_path, more):
     first = begin()
     copy = shutil.copytree(first.path, tmp_path / "copy" / "one")
-    kept = extend(copy, progress=False, **more)
+    kept = extend(copy, progress=False, executor="inline", **more)
     drop(first, *FOLDERS)
-    extended = extend(first.path, progress=False, **more)
+    extended = extend(first.path, progress=False, executor="inline", **more)
     assert curves(extended) == curves(kept)
     assert states(extended) == states(kept)
     assert set(states(extended).values()) == {"finished"}
@@ -134,7 +132,7 @@ def test_a_folder_that_goes_away_while_its_trial_trains_is_made_again(begin, tun
     assert set(states(ended).values()) == {"finished"}
     best = ended.records.contenders[0].trial
     if not (ended.path / "checkpoints" / f"{best}.npz").exists():
-        ended = resume(ended.path, progress=False)
+        ended = resume(ended.path, progress=False, executor="inline")
     assert winner(ended)[0] == best
 
 
@@ -160,17 +158,17 @@ def test_what_the_runs_own_folder_refuses_is_one_sentence_and_leaves_trials_open
     events = [json.loads(line)["event"] for line in cut_off.events_file.read_text().splitlines()]
     assert events[-1] == "run_interrupted"
     with pytest.raises(PlaceError):
-        resume(cut_off.path, progress=False)
+        resume(cut_off.path, progress=False, executor="inline")
     checkpoints.unlink()
-    ended = resume(cut_off.path, progress=False)
+    ended = resume(cut_off.path, progress=False, executor="inline")
     assert (curves(ended), winner(ended)) == expected
 
 
-def test_what_is_put_back_is_gone_on_from(begin, tuner, tmp_path):
+def test_what_is_put_back_is_gone_on_from(begin, tmp_path):
     cut_off = begin(reports=4)
     away = shutil.move(cut_off.path / "checkpoints", tmp_path / "away")
     shutil.copytree(away, cut_off.path / "checkpoints")
-    ended = resume(cut_off.path, progress=False)
+    ended = resume(cut_off.path, progress=False, executor="inline")
     assert "trained_again" not in [event["event"] for event in ended.records.events]
     assert ended.records.winner
 
@@ -181,7 +179,7 @@ def test_a_panda_that_nobody_asked_anything_lives_its_days_again(begin):
     shutil.rmtree(whole.path)
     cut_off = begin(reports=2, **PANDA)
     drop(cut_off, *FOLDERS)
-    ended = resume(cut_off.path, progress=False)
+    ended = resume(cut_off.path, progress=False, executor="inline")
     assert (curves(ended), winner(ended)) == expected
     assert list(states(ended).values()) == ["finished"]
 
@@ -193,22 +191,24 @@ def test_a_panda_of_which_something_was_asked_is_not_begun_anew(begin, tmp_path)
     away = shutil.move(cut_off.path / "checkpoints", tmp_path / "away")
     before = cut_off.folder.events_file.read_bytes()
     with pytest.raises(RecordError, match="expected the last state of") as said:
-        resume(cut_off.path, progress=False)
+        resume(cut_off.path, progress=False, executor="inline")
     assert "put it back" in str(said.value)
     assert "orchestrator replay" in str(said.value)
     assert cut_off.folder.events_file.read_bytes() == before
     shutil.move(away, cut_off.path / "checkpoints")
-    assert list(states(resume(cut_off.path, progress=False)).values()) == ["finished"]
+    assert list(states(resume(cut_off.path, progress=False, executor="inline")).values()) == [
+        "finished"
+    ]
 
 
 def test_more_days_of_a_panda_without_its_state_are_refused_and_it_stays_finished(begin, tmp_path):
     first = begin(**PANDA)
     away = shutil.move(first.path / "checkpoints", tmp_path / "away")
     with pytest.raises(RecordError, match="expected the last state of"):
-        extend(first.path, days="+1", progress=False)
+        extend(first.path, days="+1", progress=False, executor="inline")
     assert list(states(first).values()) == ["finished"]
     shutil.move(away, first.path / "checkpoints")
-    assert len(curves(extend(first.path, days="+1", progress=False))) == 4
+    assert len(curves(extend(first.path, days="+1", progress=False, executor="inline"))) == 4
 
 
 def test_a_best_state_that_is_gone_has_its_trial_trained_from_its_seed_again(begin):
@@ -218,7 +218,7 @@ def test_a_best_state_that_is_gone_has_its_trial_trained_from_its_seed_again(beg
     cut_off = begin(reports=5)
     for best in cut_off.folder.checkpoints.glob("0000?.npz"):
         best.unlink()
-    ended = resume(cut_off.path, progress=False)
+    ended = resume(cut_off.path, progress=False, executor="inline")
     assert (curves(ended), winner(ended)) == expected
 
 
@@ -234,7 +234,7 @@ def test_a_winners_model_that_is_not_as_it_was_saved_is_saved_again_by_resume(be
     with pytest.raises(RecordError, match="expected the winner's model as it was saved") as said:
         _ = ended.model_file
     assert f"orchestrator resume {ended.path}" in str(said.value)
-    again = resume(ended.path, progress=False)
+    again = resume(ended.path, progress=False, executor="inline")
     assert winner(again) == before
     assert again.model_file == model
     assert len(curves(again)) == 9

@@ -8,7 +8,6 @@ import pytest
 
 from orchestrator.errors import DataError, UnknownNameError
 from orchestrator.experiment import run
-from tests.experiment.inline import InlineTuner
 
 SPACE = {"learning_rate": "choice([0.05])", "units": "choice([8])", "batch_size": "choice([16])"}
 SUBCLASS = """
@@ -41,10 +40,7 @@ def trained(place):
             "name": name, "model": "mlp", "data": data, "epochs": 4, "search_space": SPACE,
             "caviar": {"num_samples": 1, "scheduler": "none"}, "storage_path": str(place / "runs"),
         }  # fmt: skip
-        with pytest.MonkeyPatch.context() as patch:
-            patch.delenv("RAY_ADDRESS", raising=False)
-            patch.setattr("orchestrator.tuning.run.run_plan", InlineTuner())
-            return run(asked | keys, progress=False)
+        return run(asked | keys, progress=False, executor="inline")
 
     return finished
 

@@ -12,7 +12,8 @@ import ray
 from orchestrator.config import RetryOptions, Span
 from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull
-from orchestrator.tuning.failures import Attempts, Failure, lost, raised
+from orchestrator.tuning.failures import Attempts, Failure, raised
+from orchestrator.tuning.ray_workers import lost
 
 
 def caught(error, cause=None):

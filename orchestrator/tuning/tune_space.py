@@ -1,13 +1,16 @@
-"""Our domains as Ray Tune's."""
+"""A search space as Ray Tune's ``param_space``, for who uses Ray Tune by hand; no run of ours goes through it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ray import tune
 from ray.tune.search.sample import Float, Sampler
 from ray.tune.search.sample import Integer as TuneInteger
 
+from orchestrator.catalog import find_space
 from orchestrator.domains import (
     Choice,
     Domain,
@@ -20,7 +23,8 @@ from orchestrator.domains import (
     Uniform,
 )
 from orchestrator.domains.one_minus import one_minus
-from orchestrator.redaction import redacted
+from orchestrator.domains.space import companion
+from orchestrator.errors import ExperimentFileError, explain
 
 
 class _OurDraws(Sampler):  # type: ignore[misc]
@@ -44,7 +48,27 @@ class _OurDraws(Sampler):  # type: ignore[misc]
         return values if size > 1 else values[0]
 
 
-def to_tune(domain: Domain) -> Any:
+def to_tune_space(space: Space | Mapping[str, Any] | str | Path) -> dict[str, Any]:
+    """Return a space as ``param_space`` of a ``ray.tune.Tuner``, each hyperparameter distributed as in our trials.
+
+    ``space`` is what ``search_space`` may be in an experiment: a bundled name, a file or a mapping. A β on the scale of
+    1-β is there as 1-β, named ``one_minus_<name>``, since that is what lies on a log scale. Raises ExperimentFileError
+    for a hyperparameter that exists only beside certain values of others: Ray Tune has no such domains.
+    """
+    if not isinstance(space, Space):
+        space = find_space(space if isinstance(space, Mapping) else str(space), Path())
+    for name, domain in space.domains.items():
+        if domain.when:
+            others = " and ".join(condition.name for condition in domain.when)
+            expected = "expected no when, since each of Ray Tune's domains exists in every trial"
+            raise ExperimentFileError(explain(f"search_space.{name}", expected, f"when: {others}"))
+    return {
+        companion(name) if isinstance(domain, OneMinusLogUniform) else name: _domain_of(domain)
+        for name, domain in space.domains.items()
+    }
+
+
+def _domain_of(domain: Domain) -> Any:
     """Return Ray Tune's domain of the same distribution.
 
     Ray's integers exclude their upper end, so ours, which include it, get one more. ``one_minus_loguniform`` becomes
@@ -53,11 +77,9 @@ def to_tune(domain: Domain) -> Any:
     stepped = getattr(domain, "step", None) is not None
     match domain:
         case Fixed():
-            return redacted(
-                domain.value
-            )  # Tune writes what the space is made of into files of its own
+            return domain.value
         case Choice():
-            return tune.choice(redacted(list(domain.values)))
+            return tune.choice(list(domain.values))
         case Uniform() | LogUniform() if stepped:
             return _drawn_as_ours(Float(domain.min, domain.max), domain)
         case Uniform():
@@ -76,11 +98,3 @@ def to_tune(domain: Domain) -> Any:
 def _drawn_as_ours(theirs: Any, ours: Domain) -> Any:
     theirs.set_sampler(_OurDraws(ours))
     return theirs
-
-
-def to_tune_space(space: Space) -> dict[str, Any]:
-    """Return ``param_space`` for Ray Tune; a β on the scale of 1-β is named ``one_minus_<name>`` there."""
-    return {
-        f"one_minus_{name}" if isinstance(domain, OneMinusLogUniform) else name: to_tune(domain)
-        for name, domain in space.domains.items()
-    }

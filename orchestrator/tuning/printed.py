@@ -1,4 +1,4 @@
-"""What a trial prints, C code and child processes included, goes into a file of the trial's."""
+"""What a trial prints on a worker, by C code and child processes too, goes into a file of the trial's."""
 
 from __future__ import annotations
 
@@ -10,33 +10,14 @@ from pathlib import Path
 
 from orchestrator.catalog import flush_printed
 from orchestrator.redaction import redact
-from orchestrator.training.progress import Progress
-from orchestrator.training.session import Session
 
 MOST_BYTES = 1_000_000
 """What is kept of one trial's: its beginning."""
 
 
-class PrintingSession:
-    """A trial in training whose output lands in ``file``, made once there is any."""
-
-    def __init__(self, session: Session, file: Path) -> None:
-        self._session = session
-        self._file = file
-
-    def advance(self, progress: Progress, seconds: float) -> None:
-        """Train until the session has something to report."""
-        with _printed_to(self._file):
-            self._session.advance(progress, seconds)
-
-    def keep(self) -> None:
-        """Write the last state down."""
-        self._session.keep()
-
-
 @contextlib.contextmanager
-def _printed_to(file: Path) -> Iterator[None]:
-    """Append what is printed in the block to a file; output is never worth a trial, so a full disk loses it."""
+def printed_to(file: Path) -> Iterator[None]:
+    """Append what is printed in the block to a file, made once there is any; a full disk loses it, never the trial."""
     flush_printed()
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):

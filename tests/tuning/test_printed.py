@@ -9,19 +9,8 @@ import sys
 import pytest
 
 from orchestrator import redaction
-from orchestrator.training import printed
-from orchestrator.training.printed import PrintingSession
-
-
-class Session:
-    def __init__(self, act):
-        self.act = act
-
-    def advance(self, progress, seconds):
-        self.act()
-
-    def keep(self):
-        pass
+from orchestrator.tuning import printed
+from orchestrator.tuning.printed import printed_to
 
 
 @pytest.fixture
@@ -29,7 +18,8 @@ def advance(tmp_path):
     file = tmp_path / "logs/00000.printed.txt"
 
     def of(act):
-        PrintingSession(Session(act), file).advance(None, 1.0)
+        with printed_to(file):
+            act()
         return file.read_text() if file.exists() else None
 
     return of
@@ -74,6 +64,6 @@ def test_of_much_of_it_the_beginning_is_kept(advance, monkeypatch):
 
 def test_where_it_cannot_be_kept_the_trial_goes_on(tmp_path):
     (tmp_path / "logs").write_text("a file")
-    session = PrintingSession(Session(prints), tmp_path / "logs/00000.printed.txt")
-    session.advance(None, 1.0)
+    with printed_to(tmp_path / "logs/00000.printed.txt"):
+        prints()
     assert sys.stdout is not None

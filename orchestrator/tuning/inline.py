@@ -1,0 +1,107 @@
+"""Runs a plan in this process, one trial after another: a breakpoint in a user's model has the terminal.
+
+Ray is not imported. What hangs cannot be ended from here: limits of time are looked at between two reports.
+"""
+
+from __future__ import annotations
+
+import bdb
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.errors import TrialError
+from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.tuning.examination import Examination
+from orchestrator.tuning.failures import Failure
+from orchestrator.tuning.job import Job, Listener, Outcome, Sitting, Verdict
+from orchestrator.tuning.stage import Stage
+from orchestrator.tuning.trial_runner import TrialRunner
+
+LOOK_SECONDS = 0.1
+"""How often a run that waits to try a trial again looks whether it is time, or is asked to stop."""
+
+
+def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outcome:
+    """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
+    stage = Stage(plan, listener, sitting)
+    runner = _Runner(job)
+    examination = Examination(listener, sitting.stopping)
+    with _breakpoints_at_the_terminal():
+        while not (stage.over or stage.trouble or sitting.stopping()):
+            spec = stage.next_trial()
+            if spec is not None:
+                _train(spec, stage, runner, sitting.stopping)
+            elif not stage.over:
+                time.sleep(LOOK_SECONDS)
+        over = stage.over and not stage.trouble
+        if over:
+            examination.by_a_new_one(lambda verdict: _Examiner(runner, verdict))
+    stage.cut_off()
+    return Outcome(over and examination.settled, stage.reason, stage.trouble)
+
+
+def _train(
+    spec: TrialSpec, stage: Stage, runner: TrialRunner, stopping: Callable[[], bool]
+) -> None:
+    """Train a trial to its end, or until the run is asked to stop."""
+    stage.started(spec.trial)
+    runner.take(spec)
+    while stage.heard(runner.step()):
+        if stopping():
+            with contextlib.suppress(OSError):  # it goes on from the state that was kept before
+                runner.keep()
+            return
+
+
+@contextlib.contextmanager
+def _breakpoints_at_the_terminal() -> Iterator[None]:
+    """Have breakpoint() be Python's own: where Ray ran in this process before, it calls Ray's debugger."""
+    theirs = os.environ.get("PYTHONBREAKPOINT", "")
+    if not theirs.startswith("ray."):
+        yield
+        return
+    del os.environ["PYTHONBREAKPOINT"]
+    try:
+        yield
+    finally:
+        os.environ["PYTHONBREAKPOINT"] = theirs
+
+
+class _Runner(TrialRunner):
+    """One in the driver's own process, which a trial must not end."""
+
+    def surroundings(self, trial: str | None) -> AbstractContextManager[object]:
+        """Return what keeps its code from ending the run, except by leaving the debugger."""
+        return _in_this_process()
+
+
+@contextlib.contextmanager
+def _in_this_process() -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as error:
+        raise TrialError(f"its code ended the process (exit code {error.code}).") from error
+    except Exception as error:
+        if isinstance(error, bdb.BdbQuit) or isinstance(error.__cause__, bdb.BdbQuit):
+            raise KeyboardInterrupt from error
+        raise
+
+
+@dataclass(frozen=True)
+class _Examiner:
+    """Examines the winner while it is waited for."""
+
+    runner: TrialRunner
+    verdict: Verdict
+
+    def answer(self, seconds: float) -> Mapping[str, Any] | Failure | None:
+        """Return the scores, or what was raised."""
+        return self.runner.examine(self.verdict)
+
+    def end(self) -> None:
+        """End nothing: nobody waits without an answer."""
