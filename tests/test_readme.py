@@ -24,7 +24,7 @@ from tests.pages import environment
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 
 @dataclass(frozen=True)
