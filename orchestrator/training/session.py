@@ -51,6 +51,11 @@ def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
     return time.monotonic() - began >= wait
 
 
+def steps_of(trainer: Trainer) -> int:
+    """Return the batches trained so far, in all epochs."""
+    return trainer.epoch * trainer.steps_per_epoch + trainer.within.steps
+
+
 def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
     """Train one epoch and return its row. Raises TrialError when the model does not report ``metric``."""
     row = None
@@ -74,7 +79,7 @@ def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | No
         "trial": trial,
         "epoch": trainer.epoch,
         "metrics": metrics,
-        "parameters": trainer.parameters,
+        "parameters": trainer.learner.compiled.parameters,
         "seconds": trainer.within.seconds,
     }
 

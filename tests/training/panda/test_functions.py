@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,8 +27,9 @@ from orchestrator.training.session import Goal
 class FakeTrainer:
     """A model that is its hyperparameters and its epoch; ``bad`` cannot be set."""
 
-    within, validation_rows, steps_per_epoch, why_rate_is_fixed = Within(), 100, 10, None
-    steps, ended, parameters = 0, None, 7
+    within, steps_per_epoch, why_rate_is_fixed, ended = Within(), 10, None, None
+    task = SimpleNamespace(dataset=SimpleNamespace(validation=SimpleNamespace(rows=100)))
+    learner = SimpleNamespace(compiled=SimpleNamespace(parameters=7))
 
     def __init__(self) -> None:
         self.epoch, self.seed = 0, 1
