@@ -50,7 +50,7 @@ class Named:
             raise PydanticCustomError("named_form", expected)  # type: ignore[arg-type]
         return {name: dict(options or {})}
 
-    def read(self, written: Any) -> Options:
+    def read(self, written: Any) -> Any:
         """Return the options that a file writes down."""
         if isinstance(written, Options) and type(written) in (Referenced, *self.kinds.values()):
             return written
@@ -61,7 +61,7 @@ class Named:
         forms: TypeAdapter[dict[str, Options]] = TypeAdapter(dict[str, self.kinds[name]])  # type: ignore[name-defined]
         return forms.validate_python(form)[name]  # so that a fault's place begins with the name
 
-    def write(self, options: Options) -> Any:
+    def write(self, options: Any) -> Any:
         """Return the form that an experiment file holds: ``none`` or ``{asha: {…}}``."""
         if isinstance(options, Referenced):
             name, values = options.reference, dict(options.options)
