@@ -16,8 +16,18 @@ from orchestrator.config.metric_names import all_names, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.span import Length
 from orchestrator.config.targets import Target
-from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, field_error
-from orchestrator.named_options import Named, Referenced
+from orchestrator.fields import (
+    AS_LIST,
+    Count,
+    Flag,
+    Named,
+    Options,
+    Real,
+    Referenced,
+    Text,
+    Whole,
+    field_error,
+)
 from orchestrator.redaction import redact
 from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
 

@@ -15,8 +15,7 @@ from orchestrator.config.targets.local import LocalOptions
 from orchestrator.config.targets.place import PlaceOptions
 from orchestrator.config.targets.ray import RayOptions
 from orchestrator.config.targets.slurm import SlurmOptions
-from orchestrator.fields import Options
-from orchestrator.named_options import Named
+from orchestrator.fields import Named, Options
 
 TARGETS: dict[str, type[PlaceOptions]] = {
     "local": LocalOptions,
