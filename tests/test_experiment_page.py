@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_names
 from orchestrator.config import Experiment, PandaOptions, parse_document, parse_experiment
 from orchestrator.config.document import parse_value
+from orchestrator.config.duration import Duration
 from orchestrator.config.sitter_options import BranchAndCompareOptions
-from orchestrator.config.span import Span
 from orchestrator.config.targets import TARGETS, TolerationOptions, WorkerGroupOptions
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
@@ -61,7 +61,7 @@ def _is_options(annotation: Any) -> bool:
 def _written(default: Any) -> Any:
     if isinstance(default, tuple):
         return list(default)
-    return str(default) if isinstance(default, Span) else default
+    return str(default) if isinstance(default, Duration) else default
 
 
 def test_every_scheduler_is_on_the_page():

@@ -10,11 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from orchestrator.config.directions import Direction, contradicts, direction_of
+from orchestrator.config.duration import Length
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
-from orchestrator.config.metric_names import all_names, is_metric
+from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
-from orchestrator.config.span import Length
 from orchestrator.config.targets import Target
 from orchestrator.fields import (
     AS_LIST,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
+from orchestrator.config.duration import Duration
 from orchestrator.config.sitter_options import SitterOptions
-from orchestrator.config.span import Span
 from orchestrator.domains import Space
 from orchestrator.records import Mode
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
@@ -42,7 +42,7 @@ class Nursery:
     ``uses_tested_rate`` says whether day 1 starts with the rate that the learning-rate test finds.
     """
 
-    day: Span
+    day: Duration
     days: int
     sitter: SitterOptions
     learning_rate_test: bool

@@ -6,9 +6,9 @@ import pytest
 from orchestrator.config import (
     BranchAndCompareOptions,
     DivergenceOptions,
+    Duration,
     ScheduledChange,
     SitterOptions,
-    Span,
     to_yaml,
 )
 from orchestrator.errors import ExperimentFileError
@@ -26,7 +26,7 @@ def refusal(load, text):
 def test_the_smallest_panda_is_completed(load):
     panda = load(START).panda
     assert (panda.start, panda.from_run, panda.days) == ({"units": 3}, None, 14)
-    assert (panda.day, panda.sitter) == (Span(1, "epoch"), SitterOptions())
+    assert (panda.day, panda.sitter) == (Duration(1, "epoch"), SitterOptions())
     assert (panda.keep_days, panda.schedule, panda.learning_rate_test) == (None, (), False)
 
 
