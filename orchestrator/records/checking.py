@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from orchestrator.domains.refusal import shown
+from orchestrator.domains.invalid import shown
 from orchestrator.errors import explain
 from orchestrator.records.folder import SAFE_NAME
 from orchestrator.records.journal import KINDS, REQUIRED

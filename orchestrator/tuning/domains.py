@@ -19,7 +19,7 @@ from orchestrator.domains import (
     Space,
     Uniform,
 )
-from orchestrator.domains.one_minus import one_minus
+from orchestrator.domains.numeric import one_minus
 from orchestrator.redaction import redacted
 
 
