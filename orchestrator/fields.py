@@ -75,7 +75,7 @@ class Named:
         [(name, options)] = written.items()
         if name not in self.kinds and not _is_reference(name):
             known = {"known": tuple(self.kinds), "name": name}
-            raise PydanticCustomError("unknown_name", f"no such {self.what}", known)  # type: ignore[arg-type]
+            raise PydanticCustomError("unknown_name", f"unknown {self.what}", known)  # type: ignore[arg-type]
         if options is not None and not isinstance(options, Mapping):
             expected = f"expected the options of one {self.what}, such as {self._example}"
             raise PydanticCustomError("named_form", expected)  # type: ignore[arg-type]

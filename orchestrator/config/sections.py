@@ -20,7 +20,7 @@ def sections() -> dict[KeyPath, type[BaseModel]]:
 
 
 def lists() -> set[KeyPath]:
-    """Return the places of lists of options."""
+    """Return the places of lists."""
     return {
         (*path, key)
         for path, section in _sections((), Experiment)

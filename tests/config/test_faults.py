@@ -30,7 +30,7 @@ WRONG = [
     ("caviar: {num_samples: 0}", [], "caviar.num_samples: expected a number of at least 1"),
     ("caviar: {max_concurrent_trials: some}", [], "expected a whole number or 'auto'. Received: 'some'."),
     ("caviar: {max_concurrent_trials: 0}", [], "expected a number of at least 1 or 'auto'. Received: 0."),
-    ("caviar: {scheduler: ashaa}", [], "no such scheduler. Received: 'ashaa'. Did you mean 'asha'?"),
+    ("caviar: {scheduler: ashaa}", [], "unknown scheduler. Received: 'ashaa'. Did you mean 'asha'?"),
     ("caviar: {scheduler: 3}", [], "expected one of none, asha, median, or {asha: {grace_period: 1}}"),
     ("caviar: {scheduler: {asha: {}, median: {}}}", [], "expected one of none, asha, median"),
     ("caviar: {scheduler: {asha: {kind: median}}}", [], "caviar.scheduler.asha.kind: unknown key"),
