@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self, overload
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
+from orchestrator.config.duration import Duration
 from orchestrator.config.sitter_options import SitterOptions
-from orchestrator.config.span import Span
 from orchestrator.domains import Space
 from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
@@ -84,7 +84,7 @@ class Nursery:
     ``uses_tested_rate`` says whether day 1 starts with the rate that the learning-rate test finds.
     """
 
-    day: Span
+    day: Duration
     days: int
     sitter: SitterOptions
     learning_rate_test: bool

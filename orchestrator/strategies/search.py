@@ -108,7 +108,9 @@ class Search:
             self._paused.pop(event.trial, None)
             return None
         trial, epoch = event["trial"], int(event["epoch"])
-        again = epoch <= self._paused_at.get(trial, 0)  # told again by the worker that went on with it
+        again = epoch <= self._paused_at.get(
+            trial, 0
+        )  # told again by the worker that went on with it
         if trial in self._paused and not again:  # recorded: it had been promoted
             self._promote()
             self._paused.pop(trial)

@@ -10,7 +10,7 @@ from typing import Any
 from orchestrator.catalog import CallableReference, UsersCode, find_class
 from orchestrator.config import Experiment
 from orchestrator.errors import ExperimentFileError, OrchestratorError, explain
-from orchestrator.named_options import Referenced
+from orchestrator.fields import Referenced
 from orchestrator.redaction import redacted
 from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
 from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Ties

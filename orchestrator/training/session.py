@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from orchestrator.config import Span
+from orchestrator.config import Duration
 from orchestrator.errors import TrialError, explain
 from orchestrator.records import Mode
 from orchestrator.training.progress import Progress
@@ -32,7 +32,7 @@ class Goal:
     mode: Mode
     milestones: frozenset[int]
     checkpoints: Path
-    checkpoint_every: Span | Literal["auto"] = "auto"
+    checkpoint_every: Duration | Literal["auto"] = "auto"
 
 
 class Session(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.config import SitterOptions
-from orchestrator.config.span import Span
+from orchestrator.config.duration import Duration
 from orchestrator.errors import RequestError
 from orchestrator.records import Request
 from orchestrator.sitter import Finding, from_plain, to_plain
@@ -73,7 +73,7 @@ def panda(tmp_path):
     def made(mode="off", days=3, schedule=()) -> Panda:
         spec = TrialSpec("p", 0, 1, {"learning_rate": 0.1})
         sitter = SitterOptions(mode=mode)
-        nursery = Nursery(Span(2, "epoch"), days, sitter, False, None, schedule)
+        nursery = Nursery(Duration(2, "epoch"), days, sitter, False, None, schedule)
         goal = Goal("val_accuracy", "max", frozenset(), tmp_path / "checkpoints")
         return Panda(FakeTrainer(), spec, nursery, goal, Progress())  # type: ignore[arg-type]
 
