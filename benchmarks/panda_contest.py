@@ -23,9 +23,8 @@ from orchestrator.config import DataOptions, SitterOptions
 from orchestrator.config.span import Span
 from orchestrator.data import load_dataset
 from orchestrator.sitter import learning_rates
-from orchestrator.strategies import Nursery
+from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint
-from orchestrator.training.panda.birth import Birth
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.progress import Progress
 from orchestrator.training.session import Goal, checkpoint_file, finite
@@ -110,12 +109,12 @@ class Nursing:
     def babysat(self, alpha: float, seed: int, *, test: bool) -> Run:
         """Train a panda of one epoch a day with a sitter that acts, until its epochs are spent."""
         nursery = Nursery(Span(1, "epoch"), EPOCHS, SitterOptions(mode="act"), test, None)
-        birth = Birth("panda", seed, {**HYPERPARAMETERS, "learning_rate": alpha})
+        spec = TrialSpec("panda", 0, seed, {**HYPERPARAMETERS, "learning_rate": alpha})
         with tempfile.TemporaryDirectory(prefix="panda-") as folder:
             checkpoints = Path(folder) / "checkpoints"
             checkpoints.mkdir()
             goal = Goal(METRIC, "max", frozenset(), checkpoints)
-            session = PandaSession(self.trainer, birth, nursery, goal)
+            session = PandaSession(self.trainer, spec, nursery, goal)
             return self._until_spent(session, checkpoint_file(checkpoints, "panda"), test=test)
 
     def _until_spent(self, session: PandaSession, best: Path, *, test: bool) -> Run:
@@ -136,7 +135,7 @@ class Nursing:
         if best.exists():
             trainer.resume(load_checkpoint(best))
         else:  # never a validation accuracy
-            trainer.begin(session.birth.hyperparameters, session.birth.seed)
+            trainer.begin(session.panda.spec.hyperparameters, session.panda.spec.seed)
         accuracy = trainer.learner.evaluate("test")["accuracy"]
         return Run(accuracy, spent, tuple(curve), tuple(done))
 

@@ -22,6 +22,7 @@ def lay_out(page: str, folder: Path) -> Path:
     lines = [
         "set -euxo pipefail",
         f"cd {shlex.quote(str(folder))}",
+        f'python() {{ {python} "$@"; }}',
         f'orchestrator() {{ {python} -m orchestrator "$@"; }}',
     ]
     for what, name, block in _FENCED.findall(text):

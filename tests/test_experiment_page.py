@@ -11,14 +11,7 @@ import pytest
 from pydantic import BaseModel
 
 from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_names
-from orchestrator.config import (
-    AshaOptions,
-    Experiment,
-    MedianOptions,
-    PandaOptions,
-    parse_document,
-    parse_experiment,
-)
+from orchestrator.config import Experiment, PandaOptions, parse_document, parse_experiment
 from orchestrator.config.document import parse_value
 from orchestrator.config.sitter_options import BranchAndCompareOptions
 from orchestrator.config.span import Span
@@ -26,18 +19,19 @@ from orchestrator.config.targets import TolerationOptions, WorkerGroupOptions
 from orchestrator.config.targets.written import DEFAULTS as TARGET_DEFAULTS
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
+from orchestrator.schedulers import SCHEDULERS
 from orchestrator.training.decay import SCHEDULES
 from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS
 
 PAGE = (Path(__file__).parents[1] / "docs" / "experiment-file.md").read_text(encoding="utf-8")
 ROWS = dict(re.findall(r"^\| `([^`]+)` \|([^|]*)\|", PAGE, re.MULTILINE))
+ROWS_WHOLE = dict(re.findall(r"^\| `([^`]+)` (\|.*)$", PAGE, re.MULTILINE))
 DOMAINS = PAGE.split("## Domains")[1].split("\n## ")[0]
 HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
 ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type does not show
     "panda": PandaOptions,
     "panda.sitter.branch_and_compare": BranchAndCompareOptions,
-    "caviar.scheduler.asha": AshaOptions,
-    "caviar.scheduler.median": MedianOptions,
+    **{f"caviar.scheduler.{name}": options for name, options in SCHEDULERS.items()},
     **{f"target.{name}": options for name, options in TARGET_DEFAULTS.items()},
     "target.kuberay.workers": WorkerGroupOptions,
     "target.kuberay.tolerations": TolerationOptions,
@@ -51,8 +45,6 @@ def keys(options: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, Any]
     """Every key an experiment file may hold, dotted, with its default as a file would write it."""
     for name, field in options.model_fields.items():
         path = f"{prefix}{field.alias or name}"
-        if name == "kind":
-            continue
         if _is_options(field.annotation):
             yield from keys(field.annotation, f"{path}.")
         else:
@@ -71,6 +63,10 @@ def _written(default: Any) -> Any:
     if isinstance(default, tuple):
         return list(default)
     return str(default) if isinstance(default, Span) else default
+
+
+def test_every_scheduler_is_on_the_page():
+    assert [name for name in SCHEDULERS if f"`{name}`" not in ROWS_WHOLE["caviar.scheduler"]] == []
 
 
 @pytest.mark.parametrize(("key", "default"), list(keys(Experiment)))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.contents import Contents, contents_of
-from orchestrator.catalog.find import find_callbacks, find_data, find_model, find_space
+from orchestrator.catalog.find import find_callbacks, find_class, find_data, find_model, find_space
 from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
 from orchestrator.catalog.loading import FILES_ARE_LOADED_AS
 from orchestrator.catalog.marks import is_mark, mark
@@ -41,6 +41,7 @@ __all__ = [
     "code_fingerprint",
     "contents_of",
     "find_callbacks",
+    "find_class",
     "find_data",
     "find_model",
     "find_space",

@@ -10,7 +10,7 @@ from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_nam
 from orchestrator.catalog.modules import find_module, module_source
 from orchestrator.catalog.names import Name, parse_name
 from orchestrator.catalog.references import CallableReference, DataReference
-from orchestrator.catalog.source import check_function
+from orchestrator.catalog.source import check_class, check_function
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain, near_miss
 
 if TYPE_CHECKING:
@@ -52,6 +52,25 @@ def find_callbacks(reference: str, folder: str | Path) -> CallableReference:
         )
     where = f"callbacks {reference}"
     return _find_function(name, name.member or "callbacks", (reference, Path(folder)), (where, 1))
+
+
+def find_class(reference: str, folder: str | Path, key: str) -> CallableReference:
+    """Return the class that ``reference`` names at ``key`` of the experiment: ``./mine.py:Mine`` or a module's.
+
+    It is known to be there without running its file. Raises as find_model does.
+    """
+    name = parse_name(reference, key)
+    where = f"{key} {reference}"
+    if name.form == "bundled" or name.member is None:
+        expected = "a file and a class in it, such as ./mine.py:Mine, or package.module:Mine"
+        raise ExperimentFileError(explain(key, expected, reference))
+    if name.form == "module":
+        return _find_function(name, name.member, (reference, Path(folder)), (where, 0))
+    path = _existing(name.place, Path(folder), where)
+    if path.suffix != ".py":
+        raise ExperimentFileError(explain(where, "a file that ends in .py", path.name))
+    check_class(path, name.member, where)
+    return CallableReference("file", str(path), name.member, reference)
 
 
 def find_data(reference: str, folder: str | Path) -> DataReference:

@@ -55,6 +55,15 @@ def check_function(path: Path, function: str, arguments: int, where: str) -> Non
         )
 
 
+def check_class(path: Path, name: str, where: str) -> None:
+    """Return when the file parses and its top level binds ``name``, be it a class or what makes one."""
+    tree = parse_file(path, where)
+    bound = set(_bound_names(tree.body))
+    if name not in bound and "*" not in bound:
+        known = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]
+        raise UnknownNameError(explain(where, f"a class {name!r} in {path.name}", name, known))
+
+
 def refuse_another_tuners(function: Any, where: str) -> None:
     """Raise ExperimentFileError for a builder given in Python that is written for another tuner."""
     try:

@@ -58,6 +58,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         continuing.resume,
         extending.extend,
         standing.status,
+        standing.watch,
         standing.repair,
     ),
     "A run elsewhere": (

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from orchestrator.cli.preview_panda import panda_lines
 from orchestrator.cli.preview_space import count, space_lines
-from orchestrator.config import MedianOptions
 from orchestrator.experiment.place import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
 from orchestrator.experiment.task_facts import task_sentences
@@ -60,19 +59,21 @@ def _draws(seen: Preview, width: int) -> Iterator[str]:
 def _costs(seen: Preview) -> Iterator[str]:
     plan, forecast = seen.plan, seen.forecast
     if forecast.rungs:
-        yield "\nRungs of ASHA: about how many trials reach each, and go on as the best there"
+        yield "\nRungs: about how many trials reach each, and go on as the best there"
         yield "  epoch    reach    go on"
         for rung in forecast.rungs:
             yield f"  {rung.epoch:>5}  {rung.reaching:>7.0f}  {rung.going_on:>7.0f}"
         yield f"  {plan.epochs:>5}  {forecast.rungs[-1].going_on:>7.0f}      end"
     yield f"\nCost: {count(len(plan.trials), 'trial')}, {_at_once(seen)}"
     yield f"  at most   {forecast.epochs_at_most:>9,} epochs"
-    if isinstance(plan.scheduler, MedianOptions):
-        yield "  expected  fewer: what the median rule stops depends on the curves"
-    elif forecast.rungs and forecast.epochs_expected is not None:
+    if not forecast.remark:
+        return
+    if forecast.epochs_expected is None:
+        yield f"  expected  fewer: {forecast.remark}"
+    else:
         share = forecast.epochs_expected / forecast.epochs_at_most
         expected = f"{forecast.epochs_expected:>9,.0f} epochs ({share:.0%})"
-        yield f"  expected  {expected}: ASHA stops most trials early"
+        yield f"  expected  {expected}: {forecast.remark}"
 
 
 def _at_once(seen: Preview) -> str:

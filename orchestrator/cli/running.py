@@ -94,8 +94,8 @@ def print_outcome(ended: Run, where: Destination) -> None:
     standing = ended.records.standing
     if standing.state != "finished":
         say(_kept(ended), err=True)
-    elif standing.why:
-        say(f"ended early, {standing.why}", err=True)
+    elif standing.reason:
+        say(f"ended early, {standing.reason}", err=True)
     elif not ended.succeeded:
         say(f"no trial succeeded{_why_none(ended)}: orchestrator show {ended.path}", err=True)
 

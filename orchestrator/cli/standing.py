@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.destination import terminal_width
-from orchestrator.cli.options import RUNS, RunName, Storage
+from orchestrator.cli.destination import destination, terminal_width
+from orchestrator.cli.options import RUNS, Format, Output, RunName, Storage
 from orchestrator.cli.say import say
 from orchestrator.errors import UnknownNameError, explain
 
@@ -83,6 +83,20 @@ def _tell_runs(runs: list[str], storage: Path, format: str, alone: bool) -> None
         say("\n".join(status_table(found)))
     else:
         say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
+
+
+def watch(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Look on while a run goes on elsewhere: another terminal, a job, a shared disk.
+
+    Ctrl-C ends the looking, not the run. Once nobody drives it any more, its table and winner are printed.
+    """
+    from orchestrator.cli.running import conclude
+    from orchestrator.experiment.watching import watch as look_on
+
+    where = destination(format, output)
+    conclude(look_on(run, storage), where)
 
 
 def repair(run: RunName, storage: Storage = RUNS) -> None:

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from orchestrator.config.document import Document, parse_document, read_document
+from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.load import check, load_experiment, parse_experiment, to_yaml
 from orchestrator.config.options import (
-    AshaOptions,
     CaviarOptions,
     DataOptions,
     Experiment,
-    LimitOptions,
-    MedianOptions,
-    NoSchedulerOptions,
     Recalibration,
     ResourceOptions,
-    RetryOptions,
-    SchedulerOptions,
 )
 from orchestrator.config.overrides import with_overrides
 from orchestrator.config.panda_options import PandaOptions, ScheduledChange
@@ -30,6 +25,7 @@ from orchestrator.config.sitter_options import (
 )
 from orchestrator.config.span import Span
 from orchestrator.config.template import init_template, write_template
+from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
 
 __all__ = [
     "AshaOptions",

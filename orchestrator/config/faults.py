@@ -10,50 +10,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from orchestrator.config.document import Document, KeyPath, dotted
-from orchestrator.config.limit_options import LimitOptions, RetryOptions
-from orchestrator.config.options import CaviarOptions, DataOptions, Experiment, ResourceOptions
-from orchestrator.config.panda_options import PandaOptions, ScheduledChange
-from orchestrator.config.scheduler_options import AshaOptions, MedianOptions
-from orchestrator.config.sitter_options import (
-    BranchAndCompareOptions,
-    DivergenceOptions,
-    OverfittingOptions,
-    PlateauOptions,
-    SitterOptions,
-)
-from orchestrator.config.targets import (
-    TargetOptions,
-    TolerationOptions,
-    WorkerGroupOptions,
-)
-from orchestrator.config.targets.written import DEFAULTS
+from orchestrator.config.sections import keys_of, lists, sections
 from orchestrator.config.words import way_out
 from orchestrator.domains.refusal import shown
 from orchestrator.errors import explain, near_miss
 
-_SECTIONS: dict[KeyPath, type[BaseModel]] = {
-    (): Experiment,
-    ("data",): DataOptions,
-    ("caviar",): CaviarOptions,
-    ("caviar", "scheduler", "asha"): AshaOptions,
-    ("caviar", "scheduler", "median"): MedianOptions,
-    ("panda",): PandaOptions,
-    ("panda", "sitter"): SitterOptions,
-    ("panda", "sitter", "divergence"): DivergenceOptions,
-    ("panda", "sitter", "plateau"): PlateauOptions,
-    ("panda", "sitter", "overfitting"): OverfittingOptions,
-    ("panda", "sitter", "branch_and_compare"): BranchAndCompareOptions,
-    ("panda", "schedule"): ScheduledChange,
-    ("resources",): ResourceOptions,
-    ("limits",): LimitOptions,
-    ("retries",): RetryOptions,
-    ("target",): TargetOptions,
-    **{("target", name): options for name, options in DEFAULTS.items()},
-    ("target", "kuberay", "workers"): WorkerGroupOptions,
-    ("target", "kuberay", "tolerations"): TolerationOptions,
-}
-_LISTS = {("panda", "schedule")}
-"""Sections of which there are many: nobody who writes ``set`` or ``epoch`` elsewhere means one of their items."""
 NEARLY = 0.85
 """How alike two words are that differ by a slip of the pen."""
 _EXPECTED = {
@@ -137,10 +98,13 @@ def _unknown_key(path: KeyPath, where: str, babysat: bool) -> str:
     instead = way_out(key, babysat)
     if instead:
         return f"{explain(where, 'unknown key', key)} {instead}"
+    of_items = (
+        lists()
+    )  # nobody who writes ``set`` or ``epoch`` elsewhere means an item of panda.schedule
     others = {
         place: keys_of(model)
-        for place, model in _SECTIONS.items()
-        if place[:1] != ("target",) and place not in _LISTS
+        for place, model in sections().items()
+        if place[:1] != ("target",) and place not in of_items
     }
     homes = [place for place, keys in others.items() if key in keys]
     if homes:
@@ -166,12 +130,6 @@ def _description(path: KeyPath) -> str:
     return text[0].lower() + text[1:]
 
 
-def keys_of(section: type[BaseModel]) -> tuple[str, ...]:
-    """Return the keys that a file may hold in a section."""
-    fields = section.model_fields.items()
-    return tuple(field.alias or name for name, field in fields if name != "kind")
-
-
 def _section(path: KeyPath) -> type[BaseModel] | None:
     """Return the options at ``path``; every item of a list has the same ones."""
-    return _SECTIONS.get(tuple(part for part in path if isinstance(part, str)))
+    return sections().get(tuple(part for part in path if isinstance(part, str)))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from orchestrator.config.fields import Count, Options, Whole
 from orchestrator.config.span import Span, Time
+from orchestrator.fields import Count, Options, Whole
 
 
 class LimitOptions(Options):

@@ -11,34 +11,15 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.directions import Direction, contradicts, direction_of
-from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, misfit
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.metric_names import all_names, is_metric
 from orchestrator.config.panda_options import PandaOptions
-from orchestrator.config.scheduler_options import (
-    AshaOptions,
-    MedianOptions,
-    NoSchedulerOptions,
-    SchedulerOptions,
-)
 from orchestrator.config.span import Length
 from orchestrator.config.targets import Target
+from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, field_error
+from orchestrator.named_options import Named, Referenced
 from orchestrator.redaction import redact
-
-__all__ = [
-    "AshaOptions",
-    "CaviarOptions",
-    "DataOptions",
-    "Experiment",
-    "LimitOptions",
-    "MedianOptions",
-    "NoSchedulerOptions",
-    "PandaOptions",
-    "Recalibration",
-    "ResourceOptions",
-    "RetryOptions",
-    "SchedulerOptions",
-]
+from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
 
 SMALLEST_SHARE = 0.0001
 _PAIR = Field(strict=False, min_length=2, max_length=2)
@@ -160,9 +141,9 @@ class CaviarOptions(Options):
     max_concurrent_trials: Count | Literal["auto"] = Field(
         default="auto", description="Trials at one time; auto: as many as the resources allow."
     )
-    scheduler: SchedulerOptions = Field(
+    scheduler: Annotated[SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")] = Field(
         default_factory=AshaOptions,
-        description="none, asha, median, or one of them with its options:"
+        description="none, asha, median, a class of your own as ./mine.py:Mine, or one of them with its options:"
         " {asha: {grace_period: 1, reduction_factor: 3}}.",
     )
 
@@ -322,23 +303,24 @@ class Experiment(Options):
     def _fits_together(self) -> Experiment:
         if self.strategy == "panda" and self.panda is None:
             what = "expected the options of strategy panda: {start: {…}} or {from: <run>}"
-            raise misfit(("panda",), what, "nothing")
+            raise field_error(("panda",), what, "nothing")
         if self.strategy == "caviar" and not self.search_space:
             what = "expected a bundled space's name (cnn, mlp, resnet), ./space.yaml or a mapping, to draw from"
-            raise misfit(("search_space",), what, "nothing")
+            raise field_error(("search_space",), what, "nothing")
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
-            raise misfit(("mode",), expected, self.mode)
-        self._check_grace_period()
+            raise field_error(("mode",), expected, self.mode)
+        self._check_scheduler()
         return self
 
-    def _check_grace_period(self) -> None:
-        """Refuse a scheduler that could never stop a trial, since each is over before it looks."""
+    def _check_scheduler(self) -> None:
+        """Refuse a scheduler that does not suit trials of these epochs."""
         scheduler = self.caviar.scheduler
-        if self.strategy == "panda" or isinstance(scheduler, NoSchedulerOptions):
+        if self.strategy == "panda" or isinstance(scheduler, Referenced):
             return
-        if scheduler.grace_period > self.epochs:
-            path = ("caviar", "scheduler", scheduler.kind, "grace_period")
-            what = f"expected at most the {self.epochs} epochs that a trial trains, else scheduler: none"
-            raise misfit(path, what, scheduler.grace_period)
+        fault = scheduler.fault(self.epochs)
+        if fault is not None:
+            [name] = self.model_dump()["caviar"]["scheduler"]
+            key, expected, received = fault
+            raise field_error(("caviar", "scheduler", name, key), expected, received)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.config.document import Document, KeyPath, dotted, legible, parse_value
+from orchestrator.config.sections import spelt_out
 from orchestrator.domains.refusal import shown
 from orchestrator.errors import ExperimentFileError, explain
 
@@ -35,27 +36,10 @@ def with_overrides(document: Document, overrides: Iterable[str]) -> Document:
 def _put(content: dict[str, Any], path: KeyPath, value: Any, origin: str) -> None:
     inside: Any = content
     for depth, part in enumerate(path[:-1], start=1):
-        inner = _spelt_out(path[:depth], inside.get(part))
+        inner = spelt_out(path[:depth], inside.get(part))
         if not isinstance(inner, dict):
             expected = f"expected a mapping at {dotted(path[:depth])}, to set a key inside it"
             raise ExperimentFileError(explain(origin, expected, shown(inner)))
         inside[part] = inner
         inside = inner
     inside[path[-1]] = value
-
-
-def _spelt_out(path: KeyPath, value: Any) -> Any:
-    """Return the mapping that a short way of writing stands for, so that a key in it can be set."""
-    if value is None:
-        return {}
-    if isinstance(value, str) and path == ("data",):
-        return {"source": value}
-    if isinstance(value, str) and path == ("caviar", "scheduler"):
-        return {value: {}}
-    if isinstance(value, str) and path == ("panda", "sitter"):
-        return {"mode": value}
-    if isinstance(value, str) and path == ("target",):
-        return {value: {}}
-    if value in ("off", "on") and path == ("panda", "sitter", "branch_and_compare"):
-        return {}
-    return value

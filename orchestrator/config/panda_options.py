@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Text, Whole, misfit
 from orchestrator.config.sitter_options import SitterOptions, Sitting
 from orchestrator.config.span import Length, Span
+from orchestrator.fields import AS_LIST, Count, Flag, Options, Text, Whole, field_error
 
 
 class ScheduledChange(Options):
@@ -64,10 +64,10 @@ class PandaOptions(Options):
     @model_validator(mode="after")
     def _starts_somewhere(self) -> PandaOptions:
         if self.from_run is None and "start" not in self.model_fields_set:
-            raise misfit(
+            raise field_error(
                 ("panda", "start"), "expected the hyperparameters of day 1, or a run as from", None
             )
         if self.from_run is not None and self.start:
             expected = "expected either start or from, not both; what else differs can be set"
-            raise misfit(("panda", "from"), expected, self.from_run)
+            raise field_error(("panda", "from"), expected, self.from_run)
         return self

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WrapSerializer
 from pydantic_core import PydanticCustomError
 
-from orchestrator.config.fields import AS_LIST, Count, Options, Real, Shrinking, Whole
+from orchestrator.fields import AS_LIST, Count, Options, Real, Shrinking, Whole
 
 MODES = ("off", "advise", "act")
 Factors = Annotated[

@@ -45,7 +45,7 @@ seed: 0                     # decides the draws, the splits and the weights at t
 caviar:
   num_samples: 64                # trials drawn from the space
   max_concurrent_trials: auto    # or a number; auto: as many as the resources allow
-  scheduler: {asha: {grace_period: 1, reduction_factor: 3}}   # or none, or median
+  scheduler: {asha: {grace_period: 1, reduction_factor: 3}}   # or none, median, ./mine.py:Mine
 
 resources: {cpu: 1, gpu: 0}      # of one trial
 storage_path: ./runs             # each run gets a folder in it

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.errors import RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.folder import SAFE_NAME
+from orchestrator.records.events import SAFE_NAME
 from orchestrator.redaction import redact
 
 

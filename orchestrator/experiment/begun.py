@@ -74,7 +74,7 @@ def other_versions(records: RunRecords) -> dict[str, tuple[str | None, str | Non
         return {}
     for event in records.events:
         if event["event"] == "other_versions":
-            before |= {name: pair[1] for name, pair in event["changes"].items()}
+            before |= {name: pair[1] for name, pair in (event["changes"] or {}).items()}
     now: dict[str, Any] = {**versions(), **{name: None for name in ENVIRONMENT}, **environment()}
     return {
         name: (before.get(name), now.get(name))

@@ -62,7 +62,7 @@ def _averages(old: Experiment, new: Experiment) -> Iterator[str]:
 
 def unlike_surroundings(
     records: RunRecords, now: Mapping[str, Any]
-) -> tuple[tuple[Literal["data", "model", "callbacks", "settings"], str], ...]:
+) -> tuple[tuple[Literal["data", "model", "callbacks", "scheduler", "settings"], str], ...]:
     """Return (what, a few words) on data, code and Keras's settings that are not those of the newest trials.
 
     What an older manifest does not tell is left out.
@@ -72,6 +72,7 @@ def unlike_surroundings(
         *(("data", said) for said in _data(before.get("data") or {}, now["data"])),
         *(("model", said) for said in _model(before.get("model") or {}, now["model"])),
         *(("callbacks", said) for said in _callbacks(before.get("callbacks"), now["callbacks"])),
+        *(("scheduler", said) for said in _scheduler(before.get("scheduler"), now["scheduler"])),
         *(("settings", said) for said in _settings(before.get("keras") or {}, now["keras"])),
     )
 
@@ -105,6 +106,14 @@ def _model(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 def _callbacks(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
     if before is not None and before.get("fingerprint") != now["fingerprint"]:
         yield _code("callbacks", before, now)
+
+
+def _scheduler(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
+    """Say how a scheduler's code differs; another scheduler is the experiment's to have, from an extension on."""
+    if before is None or before.get("reference") != now["reference"]:
+        return
+    if before.get("fingerprint") != now["fingerprint"]:
+        yield _code("scheduler", before, now)
 
 
 def _code(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

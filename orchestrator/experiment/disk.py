@@ -25,10 +25,10 @@ JUST_SECONDS = 60.0
 class Note(Protocol):
     """Where a pause is told."""
 
-    def paused(self, why: str) -> None:
+    def paused(self, reason: str) -> None:
         """Tell that the run waits."""
 
-    def went_on(self, why: str, seconds: float) -> None:
+    def went_on(self, reason: str, seconds: float) -> None:
         """Tell that it goes on, after so long."""
 
 
@@ -47,16 +47,16 @@ class DiskWait:
         if self._fits(needed):
             return False
         began = time.monotonic()
-        why = f"disk full: {_size(needed + ROOM)} do not fit into {self._folder}"
-        self._note.paused(why)
+        reason = f"disk full: {_size(needed + ROOM)} do not fit into {self._folder}"
+        self._note.paused(reason)
         while not self._fits(needed):
             if self._stopping():
-                raise PlaceError(f"{why}. Free space, then resume.")
+                raise PlaceError(f"{reason}. Free space, then resume.")
             time.sleep(LOOK_AGAIN_SECONDS)
         seconds = time.monotonic() - began
         self.seconds += seconds
         self._room_since = time.monotonic()
-        self._note.went_on(why, seconds)
+        self._note.went_on(reason, seconds)
         return True
 
     def is_or_was_full(self, needed: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from orchestrator.config import Experiment
 from orchestrator.errors import ExperimentFileError
@@ -31,13 +31,16 @@ from orchestrator.experiment.remaining import (
 )
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
 from orchestrator.records.ending import why_ended
+from orchestrator.records.events import RunEvent
 from orchestrator.records.extensions import caught_up, surroundings
-from orchestrator.schedulers import make_scheduler, replay
+from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan
+from orchestrator.strategies.replay import replay
+from orchestrator.strategies.users_scheduler import scheduler_of
 from orchestrator.training.going_on import keep_last_state
 from orchestrator.training.session import checkpoint_file, last_file
 
-OF_THE_RUN = ("model", "callbacks", "data", "keras")
+OF_THE_RUN = ("model", "callbacks", "scheduler", "data", "keras")
 OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
 
 
@@ -137,7 +140,7 @@ def _plan_before(plan: Plan, old: Experiment) -> Plan:
         epochs=last_epoch_of(old),
         metric=old.metric,
         mode=old.direction or plan.mode,
-        scheduler=old.caviar.scheduler if nursery is None else plan.scheduler,
+        scheduler=scheduler_of(old) if nursery is None else plan.scheduler,
         nursery=nursery,
     )
 
@@ -196,7 +199,8 @@ def _going_on(records: RunRecords, further: list[str]) -> dict[str, Any]:
 
 def _extended(records: RunRecords, event: Mapping[str, Any]) -> RunRecords:
     """Return the records as they are once the event is written."""
-    events = (*records.events, {"event": "extended", **event})
+    extended = cast(RunEvent, {"event": "extended", **event})
+    events = (*records.events, extended)
     return replace(records, events=events, experiment=caught_up(records.experiment, events))
 
 

@@ -137,9 +137,7 @@ def _trained(
     from orchestrator.tuning.job import Outcome
 
     plan = resumed.prepared.plan
-    waiting = {spec.trial for spec in plan.trials} | {end.trial for end in resumed.endings}
-    shown = _view(plan, len(waiting), executor) if progress else NullView()
-    driven.tally.begin(plan.metric, plan.mode, waiting, resumed.records)
+    shown = _view(plan, resumed.trials_in_all, executor) if progress else NullView()
     outcome = Outcome(ended=False)
     with (
         folder.in_use(),
@@ -147,6 +145,7 @@ def _trained(
         shown as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
     ):
+        recorder.begin(resumed.trials_in_all, resumed.recorded)
         if driven.taken_from:
             recorder.event("taken_over", **{"from": driven.taken_from})
         write_down(resumed, folder, recorder)
@@ -176,7 +175,7 @@ def _take_up(resumed: Resumed, recorder: Recorder, view: View) -> None:
         _tell_other_versions(resumed.records, recorder)
         recorder.remember(resumed.records)
     for trial in resumed.restored:
-        recorder.event("trained_again", trial=trial, why="its state is gone")
+        recorder.event("trained_again", trial=trial, reason="its state is gone")
         view.note(f"trial {trial}, the best so far, is trained again: its state is gone")
     for end in resumed.endings:
         recorder.ended(end, None)

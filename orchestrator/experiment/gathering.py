@@ -13,6 +13,7 @@ from orchestrator.config import Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import UnknownNameError
 from orchestrator.experiment.prepared import callbacks_of
+from orchestrator.strategies.users_scheduler import scheduler_code
 from orchestrator.targets import EXPERIMENT_FILE, SentFile
 
 _OUTSIDE = "elsewhere"
@@ -32,6 +33,7 @@ class Gathered:
     model: str
     data: str
     callbacks: str | None = None
+    scheduler: str | None = None
     sent: dict[str, Path] = field(default_factory=dict)
     reads: tuple[Path, ...] = ()
 
@@ -73,6 +75,9 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     callbacks = callbacks_of(experiment)
     if callbacks is not None:
         gathered.callbacks = _sent_code(gathered, callbacks)
+    scheduler = scheduler_code(experiment)
+    if scheduler is not None:
+        gathered.scheduler = _sent_code(gathered, scheduler)
     gathered.data = _sent_data(gathered, experiment, in_place)
     if in_place:
         files = (find_data(experiment.data.source, experiment.folder), model)

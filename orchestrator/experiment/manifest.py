@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import yaml
 
-from orchestrator.catalog import code_files, code_fingerprint, read_names
+from orchestrator.catalog import CallableReference, code_files, code_fingerprint, read_names
 from orchestrator.experiment.task_facts import task_facts
+from orchestrator.strategies.users_scheduler import scheduler_code
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
@@ -74,11 +75,8 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
             "files": code_files(prepared.model),
             **({"reads": _reads(prepared)} if prepared.model.given is not None else {}),
         },
-        "callbacks": {
-            "reference": prepared.experiment.callbacks,
-            "fingerprint": prepared.callbacks and code_fingerprint(prepared.callbacks),
-            "files": code_files(prepared.callbacks) if prepared.callbacks else {},
-        },
+        "callbacks": _code(prepared.callbacks) | {"reference": prepared.experiment.callbacks},
+        "scheduler": _code(scheduler_code(prepared.experiment)),
         "data": {
             "source": dataset.source,
             "kind": prepared.data_kind,
@@ -93,6 +91,15 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
             "table": dataset.table.to_plain() if dataset.table else None,
         },
         "keras": prepared.keras.to_document(),
+    }
+
+
+def _code(code: CallableReference | None) -> dict[str, Any]:
+    """Return what is noted of a function or class of the user's own, or that there is none."""
+    return {
+        "reference": code and code.text,
+        "fingerprint": code and code_fingerprint(code),
+        "files": code_files(code) if code else {},
     }
 
 

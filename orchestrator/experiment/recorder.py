@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from orchestrator.experiment.checkpoint_retention import CheckpointRetention
 from orchestrator.experiment.disk import DiskWait, LowDisk
 from orchestrator.experiment.gaps import incomplete_trials, states_ahead
-from orchestrator.experiment.leaders import Leaders
 from orchestrator.experiment.remaining import going_on
 from orchestrator.experiment.restoring import way_back
 from orchestrator.experiment.spending import seconds_of_trials
@@ -16,11 +16,13 @@ from orchestrator.records import (
     Pen,
     RunFolder,
     RunRecords,
+    RunState,
     RunWriter,
     Tally,
     TrialEnd,
     read_run,
 )
+from orchestrator.records.events import Event
 from orchestrator.strategies import Plan, TrialSpec
 from orchestrator.training.session import checkpoint_file
 
@@ -34,17 +36,11 @@ _NONE_LEFT = "no trial's state is left in"
 class View(Protocol):
     """What a recorder shows things on."""
 
-    def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
-        """Show that a trial began."""
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in what happened before."""
 
-    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Show finished epochs."""
-
-    def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
-        """Show entries of the journal."""
-
-    def trial_ended(self, end: TrialEnd) -> None:
-        """Show how a trial ended."""
+    def show(self, events: Sequence[Event]) -> None:
+        """Show what has just happened."""
 
     def note(self, text: str) -> None:
         """Show a line."""
@@ -70,9 +66,10 @@ class Recorder:
         self._disk = DiskWait(folder.path, self, stopping)
         self._low_disk = LowDisk(folder.path)
         self._tally = driven.tally if driven else Tally()
+        self.state = RunState(plan.metric, plan.mode, thin=plan.nursery is None)
         pen = Pen(driven.check if driven else Pen.may_write, self._disk.wait)
-        self._writer = RunWriter(folder, pen, self._tally)
-        self._leaders = Leaders(folder, plan)
+        self._writer = RunWriter(folder, pen, self._apply)
+        self._retention = CheckpointRetention(folder, self.state, plan.keep_checkpoints)
         self._running: dict[str, float] = {}
         self._before: dict[str, float] = {}
         self._told: dict[str, set[object]] = {}
@@ -85,6 +82,20 @@ class Recorder:
     def __exit__(self, *raised: object) -> None:
         self._writer.close()
 
+    def _apply(self, events: Sequence[Event]) -> None:
+        """Take in what has just been written down."""
+        for event in events:
+            self.state.apply(event)
+        self._tally.refresh()
+        self._view.show(events)
+
+    def begin(self, trials: int, before: Sequence[Event] = ()) -> None:
+        """Take up what earlier drivers recorded of a run that has so many trials in all."""
+        for event in before:
+            self.state.apply(event)
+        self._view.take_up(before)
+        self._tally.begin(self.state, trials)
+
     def event(self, event: str, **facts: Any) -> None:
         """Record what happened to the run as a whole."""
         self._writer.event(event, **facts)
@@ -94,17 +105,14 @@ class Recorder:
         self._disk.write(action)
 
     def remember(self, before: RunRecords) -> None:
-        """Take up what an earlier driver recorded: bests, kept checkpoints, and what workers may tell again.
+        """Take up what an earlier driver left: kept checkpoints, and what workers may tell again.
 
         How a trial ended stays as it is recorded, whatever it is trained again for, unless it was to train further.
         """
         further = going_on(self._plan, before)
         self._ended_before = {
-            trial.trial
-            for trial in before.trials
-            if trial.ending not in (None, "interrupted") and trial.trial not in further
+            trial.trial for trial in before.trials if trial.is_over and trial.trial not in further
         }
-        self._leaders.remember(before)
         self._folder.sweep()
         again = incomplete_trials(before, self._plan)
         self._before = seconds_of_trials(before, again)
@@ -113,8 +121,8 @@ class Recorder:
         for state in states_ahead(before):
             state.unlink()
         for trial in before.trials:
-            over = trial.ending not in (None, "interrupted") and trial.trial not in again
-            self._leaders.ended(trial.trial, for_good=over)
+            over = trial.is_over and trial.trial not in again
+            self._retention.ended(trial.trial, for_good=over)
         for row in before.epochs:
             self._is_new(row["trial"], _name(row))
         for entry in before.journal:
@@ -125,8 +133,7 @@ class Recorder:
         """Note that a trial began."""
         self._warn_of_low_disk()
         self._running[spec.trial] = self._clock() - self._before.get(spec.trial, 0.0)
-        self._leaders.started(spec)
-        self._view.trial_started(spec.trial, spec.hyperparameters)
+        self._retention.started(spec.trial)
         if spec.trial in self._ended_before:
             self._trained_again.add(spec.trial)
             return
@@ -140,15 +147,12 @@ class Recorder:
         rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
         if rows:
             self._writer.epochs(rows)
-            self._leaders.epochs(rows)
-            self._view.epochs(rows)
         return len(rows)
 
     def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
         """Note what was asked of babysat trials, what was done and what it did."""
         entries = [entry for entry in entries if self._is_new(entry["trial"], entry["id"])]
         self._writer.journal(entries)
-        self._view.journal(entries)
 
     def ended(self, end: TrialEnd, traceback: str | None) -> None:
         """Note how a trial ended, its whole error in a file of its own."""
@@ -162,14 +166,11 @@ class Recorder:
         elif end.error is not None:
             self.event("not_restored", trial=end.trial, error=end.error, error_file=end.error_file)
         self._trained_again.discard(end.trial)
-        self._view.trial_ended(end)
-        if self._plan.nursery is not None:
-            self._leaders.set_best(end.trial, read_run(self._folder.path).score_of(end.trial))
         over = end.status != "interrupted"
         if over:
             self._last(end.trial).unlink(missing_ok=True)
             self._told.pop(end.trial, None)
-        self._leaders.ended(end.trial, for_good=over)
+        self._retention.ended(end.trial, for_good=over)
 
     @property
     def paused_seconds(self) -> float:
@@ -191,22 +192,22 @@ class Recorder:
         """Wait until ``needed`` bytes fit into the run's folder; return whether they did not, now or just before."""
         return self._disk.is_or_was_full(needed)
 
-    def paused(self, why: str) -> None:
+    def paused(self, reason: str) -> None:
         """Tell that the run waits for room on the disk; it cannot be written down yet."""
-        self._tally.pause(why)
-        self._view.note(f"paused, {why}. It goes on by itself when there is room")
+        self._tally.pause(reason)
+        self._view.note(f"paused, {reason}. It goes on by itself when there is room")
 
-    def went_on(self, why: str, seconds: float) -> None:
+    def went_on(self, reason: str, seconds: float) -> None:
         """Write down that the run waited."""
         self._tally.go_on()
-        self.event("paused", why=why, seconds=round(seconds, 3))
+        self.event("paused", reason=reason, seconds=round(seconds, 3))
         self._view.note(f"went on after {seconds:.0f} s")
 
     def verdict(self) -> Any:
         """Return which checkpoint to examine: the best trial's; None where there is no best, or its state is gone."""
         from orchestrator.tuning.job import Verdict
 
-        best = self._leaders.first()
+        best = self.state.leader
         if best is None:
             return None
         first = checkpoint_file(self._folder.checkpoints, best)
@@ -215,7 +216,7 @@ class Recorder:
             return None
         self._tally.examines(f"trial {first.stem}")
         self._view.note(f"examining trial {first.stem}: validating, testing")
-        slowest = self._tally.pulse.slowest_epoch
+        slowest = self.state.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
 
     def _tell_of_lost(self, best: str) -> None:
@@ -230,14 +231,14 @@ class Recorder:
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's scores."""
         self._tally.examines(None)
-        trial = str(metrics["trial"])
-        self._writer.event("winner", metric=self._leaders.best[trial].value, **metrics)
+        score = self.state.score_of(str(metrics["trial"]))
+        self._writer.event("winner", metric=score.value if score else None, **metrics)
 
-    def not_judged(self, why: str) -> None:
+    def not_judged(self, reason: str) -> None:
         """Note that the winner could not be examined; its trial stays the best."""
         self._tally.examines(None)
-        self.event("not_examined", why=why)
-        self._view.note(f"the winner could not be examined: {why}; resume tries again")
+        self.event("not_examined", reason=reason)
+        self._view.note(f"the winner could not be examined: {reason}; resume tries again")
 
     def close(self) -> None:
         """Note the trials that were running when the run ended early."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.spending import spent
-from orchestrator.records import RunRecords, TrialEnd, TrialRecord
+from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler, report_row
+from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.strategies.replay import report_row
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
 
@@ -45,6 +46,37 @@ class Resumed:
     extension: Extension | None = None
     reason: str | None = None
     restored: frozenset[str] = frozenset()
+
+    @property
+    def trials_in_all(self) -> int:
+        """How many trials the run has: those that are over, and those that are yet to end."""
+        waiting = {spec.trial for spec in self.prepared.plan.trials}
+        waiting |= {end.trial for end in self.endings}
+        over = (
+            {trial.trial for trial in self.records.trials if trial.is_over}
+            if self.records
+            else set()
+        )
+        return len(waiting | over)
+
+    @property
+    def recorded(self) -> list[Event]:
+        """What has been written down of the run so far, as it is gone on from: an ending that is void is none.
+
+        An extension's own event is not written down yet.
+        """
+        if self.records is None:
+            return []
+        again = {spec.trial for spec in self.prepared.plan.trials} - self.restored
+        events = self.records.events[:-1] if self.extension else self.records.events
+        lines = (
+            replace(line, status="interrupted")
+            if isinstance(line, TrialEnd) and line.trial in again
+            else line
+            for line in self.records.trial_lines
+        )
+        # Epochs first: a state that keeps none of a trial that is over lets go of them at its end.
+        return [*self.records.epochs, *self.records.journal, *lines, *events]
 
     def sitting(self, stopping: Callable[[], bool]) -> Sitting:
         """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
@@ -190,7 +222,7 @@ def _known(plan: Plan, records: RunRecords) -> Iterator[TrialSpec]:
             yield replace(spec, seed=began.seed, hyperparameters=dict(began.hyperparameters))
     for entry in records.journal:
         if entry["kind"] == "applied" and entry.get("action") == "branch":
-            yield _branch(entry, started.get(entry["branch"]), records)
+            yield _branch(entry, started.get(str(entry["branch"])), records)
 
 
 def _branch(entry: Mapping[str, Any], began: TrialRecord | None, records: RunRecords) -> TrialSpec:

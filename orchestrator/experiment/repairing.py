@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.experiment.driving import driving
 from orchestrator.records import JsonLines, RunFolder
 from orchestrator.records.driver import now
-from orchestrator.records.reader import read_events
+from orchestrator.records.reader import read_events, read_manifest
 from orchestrator.records.repair import Repaired, repair_records
 
 
@@ -17,6 +17,7 @@ def repair_run(run: str | Path, storage: str | Path = "./runs") -> Repaired:
     Raises UnknownNameError where there is no such run, RunExistsError where it is being driven.
     """
     folder = RunFolder.open(run, storage)
+    read_manifest(folder.manifest_file)
     with driving(folder) as driven:
         done = repair_records(folder)
         if done.moved.keys() - {folder.journal_file.name}:
@@ -31,5 +32,5 @@ def _open_again(folder: RunFolder, dead: dict[str, object] | None) -> None:
             events.append({"event": "taken_over", "time": now(), "from": dead})
         known = {event["event"] for event in read_events(folder)}
         if known:
-            why = "its records were repaired"
-            events.append({"event": "run_interrupted", "time": now(), "why": why})
+            reason = "its records were repaired"
+            events.append({"event": "run_interrupted", "time": now(), "reason": reason})

@@ -37,7 +37,7 @@ def prepare_to_resume(
     check_unchanged(prepared, records)
     if records.status == "finished":
         examined = replace(prepared, plan=replace(prepared.plan, trials=()))
-        return Resumed(examined, records, reason=records.standing.why)
+        return Resumed(examined, records, reason=records.standing.reason)
     return remaining(prepared, records)
 
 

@@ -78,7 +78,9 @@ class Run(Asking):
     @property
     def given_up(self) -> bool:
         """Whether the run ended because too many of its trials failed."""
-        return self.status == "finished" and (self.records.standing.why or "").startswith(GIVEN_UP)
+        return self.status == "finished" and (self.records.standing.reason or "").startswith(
+            GIVEN_UP
+        )
 
     def reload(self) -> Run:
         """Return the run as it is on disk now."""

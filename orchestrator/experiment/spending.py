@@ -72,6 +72,6 @@ def _failures(records: RunRecords) -> dict[str, list[Failure]]:
         if event["event"] != "retried" or event["trial"] not in open_ones:
             continue
         if event["failure"] != "out_of_memory":
-            failure = Failure(event["failure"], str(event["error"]), whole="")
+            failure = Failure(event["failure"] or "error", str(event["error"]), whole="")
             found.setdefault(event["trial"], []).append(failure)
     return found

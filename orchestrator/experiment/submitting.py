@@ -14,6 +14,7 @@ from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptio
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.experiment.gathering import Gathered, gather
 from orchestrator.experiment.prepared import callbacks_of, check_plan, read_experiment
+from orchestrator.named_options import Referenced
 from orchestrator.records import RunFolder, read_run, see_driver
 from orchestrator.strategies import make_plan
 from orchestrator.targets import (
@@ -103,7 +104,12 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     """Return the complete experiment as the place reads it; how it got there is no part of it."""
     space = find_space(experiment.search_space, experiment.folder)
     data = experiment.data.model_copy(update={"source": gathered.data})
+    caviar = experiment.caviar
+    if isinstance(caviar.scheduler, Referenced):
+        sent = caviar.scheduler.model_copy(update={"reference": gathered.scheduler})
+        caviar = caviar.model_copy(update={"scheduler": sent})
     there: dict[str, Any] = {
+        "caviar": caviar,
         "search_space": space.to_document(),
         "model": gathered.model,
         "callbacks": gathered.callbacks,

@@ -8,6 +8,14 @@ from orchestrator.records.alike import shared_error
 from orchestrator.records.best import Mode, Score, best_score, score_of
 from orchestrator.records.driver import Driver, Pulse
 from orchestrator.records.driver_lock import DriverLock
+from orchestrator.records.events import (
+    EpochRow,
+    Event,
+    FailureKind,
+    JournalEntry,
+    TrialEnd,
+    TrialStarted,
+)
 from orchestrator.records.folder import RunFolder, run_names
 from orchestrator.records.lines import (
     DamagedLineWarning,
@@ -26,12 +34,14 @@ from orchestrator.records.requests import (
 )
 from orchestrator.records.run import RunRecords
 from orchestrator.records.standing import GIVEN_UP, SeenDriver, Standing, see_driver
+from orchestrator.records.state import RunState, TrialHistory
 from orchestrator.records.status import RunStatus, run_status, status_or_damage
+from orchestrator.records.stretches import TrialLines
 from orchestrator.records.taking import Patience, acquire
 from orchestrator.records.tally import Tally
 from orchestrator.records.trial import TrialRecord
 from orchestrator.records.whole import DiskFull, is_full, lies_below, made, write_atomically
-from orchestrator.records.writer import FailureKind, RunWriter, TrialEnd, trial_name
+from orchestrator.records.writer import RunWriter, trial_name
 
 __all__ = [
     "GIVEN_UP",
@@ -39,7 +49,10 @@ __all__ = [
     "DiskFull",
     "Driver",
     "DriverLock",
+    "EpochRow",
+    "Event",
     "FailureKind",
+    "JournalEntry",
     "JsonLines",
     "Mode",
     "Patience",
@@ -48,6 +61,7 @@ __all__ = [
     "Request",
     "RunFolder",
     "RunRecords",
+    "RunState",
     "RunStatus",
     "RunWriter",
     "Score",
@@ -56,7 +70,10 @@ __all__ = [
     "Tally",
     "TornLineWarning",
     "TrialEnd",
+    "TrialHistory",
+    "TrialLines",
     "TrialRecord",
+    "TrialStarted",
     "UnreadableRequestWarning",
     "acquire",
     "best_score",

@@ -22,7 +22,7 @@ BLOCK_BYTES = 4096
 BEAT_SECONDS = 2.0
 STALE_SECONDS = 60.0
 """A driver that cannot be looked up from here and has not beaten for so long is dead."""
-_WHY_SIGNS = 300
+_LONGEST_REASON = 300
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _READS = 5
 _OWN = ("token", "started", "beat", "count")
@@ -37,14 +37,14 @@ def now() -> str:
 class Pulse:
     """What a heartbeat tells of the run: how far it has come, and whether it waits.
 
-    ``state`` is running (``why``: what is examined after the last trial), paused (``why`` says for what) or ended (its
-    driver let go of it), ``since`` when it became so; ``progressed`` is when a trial last began, finished an epoch or
-    ended; ``trials`` are those planned so far; ``slowest_epoch`` is in seconds.
+    ``state`` is running (``reason``: what is examined after the last trial), paused (``reason`` says for what) or ended
+    (its driver let go of it), ``since`` when it became so; ``progressed`` is when a trial last began, finished an epoch
+    or ended; ``trials`` are those planned so far; ``slowest_epoch`` is in seconds.
     """
 
     state: str = "running"
     since: str = ""
-    why: str | None = None
+    reason: str | None = None
     progressed: str = ""
     trials_done: int = 0
     trials: int = 0
@@ -98,8 +98,8 @@ class Sighting:
 def to_block(driver: Driver) -> bytes:
     """Return a driver as the whole content of its file."""
     facts = driver.facts()
-    if facts["why"]:
-        facts["why"] = facts["why"][:_WHY_SIGNS]
+    if facts["reason"]:
+        facts["reason"] = facts["reason"][:_LONGEST_REASON]
     return to_line(facts).rstrip(b"\n").ljust(BLOCK_BYTES - 1) + b"\n"
 
 
@@ -121,7 +121,7 @@ def from_block(content: bytes) -> Driver | None:
 def _holds(name: str, value: Any) -> bool:
     """Return whether a value is what its name says: anyone can edit a text file."""
     if value is None:
-        return name in ("why", "best", "best_trial")
+        return name in ("reason", "best", "best_trial")
     if name in ("started", "beat", "since", "progressed"):
         return _is_time(value)
     if name in ("process_started", "best", "slowest_epoch"):

@@ -86,7 +86,7 @@ class DriverLock:
     def release(self) -> None:
         """Let go of the run; whoever comes next need not wait. Harmless where the lock is lost."""
         with self._mutex:
-            ended = replace(self._driver.pulse, state="ended", since=now(), why=None)
+            ended = replace(self._driver.pulse, state="ended", since=now(), reason=None)
             try:
                 self.beat(ended)
             except LockLostError:

@@ -1,24 +1,9 @@
-"""What an extension of a run changed, and the groups of trials that a forced one sets apart.
-
-An ``extended`` event is what makes an extension so: everything else about it follows from that line.
-
-- changes: {key: [old, new]}, the keys as ``--set`` has them, the search space as one
-- forced: what makes its trials incomparable with those before it; empty where they are comparable
-- group: the group that trials started from then on belong to; the first is 1
-- going_on: the finished trials that train further
-- epochs_before: how many epochs were recorded by then
-- now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
-"""
+"""What an extension of a run changed, and the groups of trials that a forced one sets apart (``events.Extended``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-from orchestrator.records.best import Score
-
-if TYPE_CHECKING:
-    from orchestrator.records.trial import TrialRecord
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 Event = Mapping[str, Any]
 
@@ -71,19 +56,3 @@ def last_winner(events: Sequence[Event]) -> dict[str, Any] | None:
         if event["event"] == "extended":
             break
     return None
-
-
-def in_order(
-    trials: Iterable[TrialRecord], score_of: Callable[[str], Score | None]
-) -> tuple[TrialRecord, ...]:
-    """Return trials best first, those of the newest group before older ones.
-
-    Equal scores by order of drawing; those without a finite value last in their group.
-    """
-
-    def rank(trial: TrialRecord) -> tuple[Any, ...]:
-        score = score_of(trial.trial)
-        known = (False, score.rank) if score else (True, ())
-        return (-trial.group, *known, trial.index, trial.trial)
-
-    return tuple(sorted(trials, key=rank))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -22,10 +21,12 @@ from orchestrator.errors import (
     UnknownNameError,
     explain,
 )
+from orchestrator.records.events import SAFE_NAME
 from orchestrator.records.whole import lies_below, made, write_atomically
 from orchestrator.redaction import redact, redacted
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+FORMAT = 2
+"""What the files of a run's folder look like, by number: one of another number is refused, never guessed at."""
 
 
 @dataclass(frozen=True)
@@ -205,8 +206,10 @@ class RunFolder:
         write_atomically(self.experiment_file, text)
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Keep the facts about this run's surroundings."""
-        text = json.dumps(redacted(manifest), indent=2, ensure_ascii=False, default=str)
+        """Keep the facts about this run's surroundings, and the number of the format that its folder has."""
+        text = json.dumps(
+            redacted({**manifest, "format": FORMAT}), indent=2, ensure_ascii=False, default=str
+        )
         write_atomically(self.manifest_file, text + "\n")
 
     def write_log(self, trial: str, text: str) -> str:

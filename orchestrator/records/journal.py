@@ -1,17 +1,6 @@
 """What the journal of a babysat model says: its entries, and the values in force after them.
 
-``journal.jsonl`` holds one entry a line, appended by the driver alone. Every entry has ``kind``,
-``trial``, ``time``, ``epoch`` and ``day`` (finished ones, then), ``stretch``, and an ``id`` of its
-own where whoever tells it may have to tell it again. By kind it adds
-
-- asked: request (id), action, arguments, who, why, at_day
-- applied: request (id or None), by (who asked, "schedule" or "sitter:<rule>"), action, changes
-  {name: [old, new]}, how ("live", "rebuilt" or None), and to_day, to_epoch or branch
-- refused: request, reason
-- effect: request, by, of_day, metric, before, after, expected
-- advice: rule, suggests, changes, evidence, done (whether it was done at once; absent in older records)
-- day: metrics, hyperparameters (in force at its end), checkpoint (relative path), bytes, seconds
-- verdict: text, and the rule where it is the sitter's
+What an entry has is declared in ``orchestrator.records.events``.
 
 A rollback begins a new stretch, whose number its ``applied`` entry and the epochs after it carry.
 What an earlier stretch trained beyond the point of return is abandoned: kept, but no longer what
@@ -21,17 +10,16 @@ the model's weights come from.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, get_args
+from typing import Any
+
+from orchestrator.records.events import JournalEntry
 
 Entry = Mapping[str, Any]
-Kind = Literal["asked", "applied", "refused", "effect", "advice", "day", "verdict"]
-KINDS: tuple[str, ...] = get_args(Kind)
-REQUIRED = ("kind", "trial", "time", "epoch", "day")
 
 
-def told_once(entries: Iterable[dict[str, Any]]) -> tuple[dict[str, Any], ...]:
+def told_once(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
     """Return the entries without those that a resumed trainer told again: the first of an id counts."""
-    found: dict[object, dict[str, Any]] = {}
+    found: dict[object, JournalEntry] = {}
     for number, entry in enumerate(entries):
         found.setdefault(entry.get("id") or number, entry)
     return tuple(found.values())

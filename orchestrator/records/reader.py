@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExperimentFileError, RecordError, explain
+from orchestrator.records.events import TrialEnd, TrialStarted
 from orchestrator.records.extensions import caught_up
-from orchestrator.records.folder import RunFolder
+from orchestrator.records.folder import FORMAT, RunFolder
 from orchestrator.records.journal import told_once
 from orchestrator.records.lines import DamagedLineWarning, warn_of_torn_line, way_out
 from orchestrator.records.requests import requests_of
 from orchestrator.records.run import RunRecords
 from orchestrator.records.sorting import Sorting
 from orchestrator.records.standing import see_driver
-from orchestrator.records.trial import TrialRecord
-from orchestrator.records.writer import TrialEnd
-
-_ENDED_FIELDS = [field.name for field in fields(TrialEnd) if field.name not in ("trial", "status")]
 
 NAMED = 5
 """How many damaged lines of a file are named."""
@@ -34,7 +31,7 @@ class _Reader:
     exact: bool
     left_out: dict[Path, list[int]] = field(default_factory=dict)
 
-    def lines(self, file: Path) -> tuple[dict[str, Any], ...]:
+    def lines(self, file: Path) -> tuple[Any, ...]:
         """Return a file's whole records. Raises RecordError where it is to be exact and a line is damaged."""
         sorting = Sorting.of(file)
         if sorting.torn is not None:
@@ -76,11 +73,13 @@ def read_run(path: str | Path, storage: str | Path = "./runs", exact: bool = Fal
     driver = see_driver(folder)  # first: what one does after this look is in what is read next
     reader = _Reader(exact)
     events = reader.lines(folder.events_file)
+    trial_lines = reader.lines(folder.trials_file)
+    _check_ancestry(trial_lines, folder.trials_file)
     records = RunRecords(
         folder=folder,
         experiment=caught_up(_read_experiment(folder.experiment_file), events),
-        manifest=_read_manifest(folder.manifest_file),
-        trials=_trials_of(reader.lines(folder.trials_file), folder.trials_file),
+        manifest=read_manifest(folder.manifest_file),
+        trial_lines=trial_lines,
         epochs=reader.lines(folder.epochs_file),
         events=events,
         journal=told_once(reader.lines(folder.journal_file)),
@@ -101,7 +100,8 @@ def read_events(folder: RunFolder) -> tuple[dict[str, Any], ...]:
 
 
 def read_experiment_of(folder: RunFolder) -> dict[str, Any]:
-    """Return the complete experiment as a run keeps it."""
+    """Return the complete experiment as a run keeps it. Raises RecordError for a folder of another format."""
+    read_manifest(folder.manifest_file)
     return _read_experiment(folder.experiment_file)
 
 
@@ -115,7 +115,8 @@ def _read_experiment(file: Path) -> dict[str, Any]:
         raise RecordError(str(error)) from None
 
 
-def _read_manifest(file: Path) -> dict[str, Any]:
+def read_manifest(file: Path) -> dict[str, Any]:
+    """Return a run's manifest. Raises RecordError where it is damaged, or of a folder of another format."""
     if not file.exists():
         return {}
     try:
@@ -124,47 +125,27 @@ def _read_manifest(file: Path) -> dict[str, Any]:
         raise RecordError(f"{file}: expected JSON. Received: {error}") from None
     if not isinstance(manifest, dict):
         raise RecordError(explain(str(file), "a JSON object", manifest))
+    found = manifest.get("format", 1)
+    if found != FORMAT:
+        raise RecordError(
+            f"{file.parent}: expected a run's folder of format {FORMAT}. Received: format {found!r}, which another"
+            " version of orchestrator wrote and reads."
+        )
     return manifest
 
 
-def _trials_of(lines: Iterable[Mapping[str, Any]], file: Path) -> tuple[TrialRecord, ...]:
-    """Fold the lines into one record a trial: the last word about a trial counts."""
-    trials: dict[str, TrialRecord] = {}
-    for line in lines:
-        name = line["trial"]
-        trials[name] = _started(line) if line["event"] == "started" else _ended(trials[name], line)
-    _check_ancestry(trials, file)
-    return tuple(trials.values())
-
-
-def _check_ancestry(trials: Mapping[str, TrialRecord], file: Path) -> None:
+def _check_ancestry(lines: Iterable[TrialStarted | TrialEnd], file: Path) -> None:
     """Raise RecordError where a branch descends from itself."""
-    for trial in trials.values():
-        seen: list[str] = []
-        at: TrialRecord | None = trial
-        while at is not None and at.is_branch and at.origin is not None:
-            seen.append(at.trial)
-            parent = str(at.origin["trial"])
-            if parent in seen:
-                expected = "expected branches of trials that were there before"
-                raise RecordError(
-                    explain(f"{file}, trial {trial.trial}", expected, [*seen, parent])
-                )
-            at = trials.get(parent)
-
-
-def _started(line: Mapping[str, Any]) -> TrialRecord:
-    return TrialRecord(
-        trial=line["trial"],
-        index=line["index"],
-        seed=line["seed"],
-        hyperparameters=line["hyperparameters"],
-        started=line["time"],
-        origin=line.get("origin"),
-        group=int(line.get("group") or 1),
-    )
-
-
-def _ended(trial: TrialRecord, line: Mapping[str, Any]) -> TrialRecord:
-    facts: dict[str, Any] = {name: line.get(name) for name in _ENDED_FIELDS}
-    return replace(trial, ending=line["status"], ended=line["time"], **facts)
+    parents = {
+        line.trial: str(line.origin["trial"]) if line.origin and not line.origin.get("run") else ""
+        for line in lines
+        if isinstance(line, TrialStarted)
+    }
+    for trial, parent in parents.items():
+        seen = [trial]
+        while parent and parent not in seen:
+            seen.append(parent)
+            parent = parents.get(parent, "")
+        if parent:
+            expected = "expected branches of trials that were there before"
+            raise RecordError(explain(f"{file}, trial {trial}", expected, [*seen, parent]))

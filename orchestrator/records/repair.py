@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from typing import Any
 
+from orchestrator.records.events import TrialEnd, TrialStarted
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.sorting import Sorting
 from orchestrator.records.whole import write_atomically
@@ -66,12 +68,19 @@ def _may_be_ahead(trials: Sorting, rows: Sorting) -> set[str]:
 
     Going on from there would leave a gap that is seen only later.
     """
-    ended = {
-        line["trial"]
+    of_trials: list[TrialStarted | TrialEnd] = [
+        line
         for _, line in sorted(trials.whole.items())
-        if line["event"] == "ended" and line["status"] != "interrupted"
+        if isinstance(line, TrialStarted | TrialEnd)
+    ]
+    ended = {
+        line.trial
+        for line in of_trials
+        if isinstance(line, TrialEnd) and line.status != "interrupted"
     }
-    known = {str(line["trial"]) for line in (*trials.whole.values(), *rows.whole.values())} - ended
+    told: list[Any] = list(rows.whole.values())
+    known = {line.trial for line in of_trials} | {str(row["trial"]) for row in told}
+    known -= ended
     ahead: set[str] = set()
     for number in rows.faults:
         hint = _HINT.search(rows.raw[number - 1])

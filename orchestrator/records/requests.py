@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from orchestrator.errors import RecordWarning
-from orchestrator.records.folder import SAFE_NAME, RunFolder
+from orchestrator.records.events import SAFE_NAME
+from orchestrator.records.folder import RunFolder
 from orchestrator.records.line import as_plain, revived
 from orchestrator.records.whole import made, write_atomically
 from orchestrator.redaction import redacted, restored

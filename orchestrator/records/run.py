@@ -9,12 +9,19 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
-from orchestrator.records.best import Mode, Score, best_score
-from orchestrator.records.extensions import extensions_in, group_differences, in_order, last_winner
+from orchestrator.records.best import Mode, Score
+from orchestrator.records.events import (
+    EpochRow,
+    JournalEntry,
+    RunEvent,
+    TrialEnd,
+    TrialStarted,
+)
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.journal import in_force_after, stretch_of
 from orchestrator.records.requests import Request
 from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
+from orchestrator.records.state import RunState
 from orchestrator.records.stretches import Line, TrialLines
 from orchestrator.records.trial import TrialRecord
 from orchestrator.redaction import restored
@@ -22,15 +29,18 @@ from orchestrator.redaction import restored
 
 @dataclass(frozen=True)
 class RunRecords:
-    """Everything recorded about one run; ``damage`` names the damaged lines that were left out, by file."""
+    """Everything recorded about one run, line by line, and in ``state`` what it means.
+
+    ``damage`` names the damaged lines that were left out, by file.
+    """
 
     folder: RunFolder
     experiment: dict[str, Any]
     manifest: dict[str, Any]
-    trials: tuple[TrialRecord, ...]
-    epochs: tuple[dict[str, Any], ...]
-    events: tuple[dict[str, Any], ...]
-    journal: tuple[dict[str, Any], ...] = ()
+    trial_lines: tuple[TrialStarted | TrialEnd, ...]
+    epochs: tuple[EpochRow, ...]
+    events: tuple[RunEvent, ...]
+    journal: tuple[JournalEntry, ...] = ()
     requests: tuple[Request, ...] = ()
     driver: SeenDriver | None = None
     damage: tuple[str, ...] = ()
@@ -74,10 +84,23 @@ class RunRecords:
         """The run's status, since when, and why."""
         return standing(self.events, self.driver, self._last_time)
 
+    @cached_property
+    def state(self) -> RunState:
+        """What all of these lines mean."""
+        state = RunState(self.metric, self.mode)
+        for line in (*self.trial_lines, *self.epochs, *self.journal, *self.events):
+            state.apply(line)
+        return state
+
+    @cached_property
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """The trials, in the order in which they first began."""
+        return tuple(self.state.trials.values())
+
     @property
     def trials_done(self) -> int:
         """How many trials have ended for good."""
-        return sum(trial.ending not in (None, "interrupted") for trial in self.trials)
+        return self.state.done
 
     @property
     def planned_trials(self) -> int:
@@ -90,7 +113,7 @@ class RunRecords:
     @property
     def winner(self) -> dict[str, Any] | None:
         """The ``winner`` event since the last extension: trial, epoch, metric, scores; or None."""
-        return last_winner(self.events)
+        return self.state.winner
 
     @property
     def model_is_as_saved(self) -> bool:
@@ -104,47 +127,47 @@ class RunRecords:
     @cached_property
     def extensions(self) -> tuple[Mapping[str, Any], ...]:
         """The ``extended`` events, oldest first."""
-        return extensions_in(self.events)
+        return self.state.extensions
 
     @cached_property
     def groups(self) -> dict[int, tuple[str, ...]]:
         """What sets each group of trials apart from the one before it; empty where all compare."""
-        return group_differences(self.events)
+        return self.state.group_differences
 
     @property
     def group(self) -> int:
         """The newest group, to which trials that start now belong."""
-        return max(self.groups, default=1)
+        return self.state.group
 
     @property
     def seconds(self) -> float:
         """Wall-clock seconds the run was worked on, without the pauses before it was resumed."""
         return seconds_worked(self.events, self._last_time)
 
-    def epochs_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+    def epochs_of(self, trial: str) -> tuple[Line, ...]:
         """Return the epochs that a trial's model went through, in order.
 
         A branch's begin with its parent's up to the fork. What was rolled back is left out.
         """
         return (*self._shared(trial, "epochs"), *self._lines(trial).epochs)
 
-    def own_epochs_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+    def own_epochs_of(self, trial: str) -> tuple[Line, ...]:
         """Return the living epochs that a trial trained itself."""
         return self._lines(trial).epochs
 
-    def abandoned_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+    def abandoned_of(self, trial: str) -> tuple[Line, ...]:
         """Return a trial's epochs that were rolled back, in the order they were recorded."""
         return self._lines(trial).abandoned_epochs
 
-    def days_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+    def days_of(self, trial: str) -> tuple[Line, ...]:
         """Return the journal's ``day`` entries that the model went through, as ``epochs_of``."""
         return (*self._shared(trial, "days"), *self._lines(trial).days)
 
-    def abandoned_days_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+    def abandoned_days_of(self, trial: str) -> tuple[Line, ...]:
         """Return a trial's ``day`` entries that were rolled back, in the order recorded."""
         return self._lines(trial).abandoned_days
 
-    def journal_of(self, trial: str) -> tuple[dict[str, Any], ...]:
+    def journal_of(self, trial: str) -> tuple[Line, ...]:
         """Return a trial's journal, oldest entry first."""
         return self._lines(trial).journal
 
@@ -173,16 +196,16 @@ class RunRecords:
 
     def score_of(self, trial: str) -> Score | None:
         """Return the score of the epoch that ``best_of`` names, by which trials are ranked."""
-        return self._best_by_trial.get(trial)
+        return self.state.score_of(trial)
 
     def trial(self, name: str) -> TrialRecord | None:
         """Return the trial of that name, or None."""
-        return self._trials_by_name.get(name)
+        return self.state.trials.get(name)
 
     @cached_property
     def ranked(self) -> tuple[TrialRecord, ...]:
         """The trials of the newest group, best first and without a finite value last; then older groups'."""
-        return in_order(self.trials, self.score_of)
+        return self.state.ranked
 
     @property
     def contenders(self) -> tuple[TrialRecord, ...]:
@@ -198,24 +221,7 @@ class RunRecords:
         return max([*times, *(trial.ended or trial.started for trial in self.trials)], default=None)
 
     def _lines(self, trial: str) -> TrialLines:
-        return self._lines_by_trial.get(trial, TrialLines())
-
-    @cached_property
-    def _trials_by_name(self) -> dict[str, TrialRecord]:
-        return {trial.trial: trial for trial in self.trials}
-
-    @cached_property
-    def _lines_by_trial(self) -> dict[str, TrialLines]:
-        rows: dict[str, list[Line]] = {}
-        for row in self.epochs:
-            rows.setdefault(row["trial"], []).append(row)
-        journals: dict[str, list[Line]] = {}
-        for entry in self.journal:
-            journals.setdefault(entry["trial"], []).append(entry)
-        return {
-            trial: TrialLines.sorted_out(rows.get(trial, []), journals.get(trial, []))
-            for trial in dict.fromkeys([*rows, *journals])
-        }
+        return self.state.history(trial).lines
 
     def _shared(self, trial: str, what: Literal["epochs", "days"]) -> list[Line]:
         """Return what a branch has from its parent and has not rolled back."""
@@ -233,11 +239,3 @@ class RunRecords:
         before = parent.shared_at(stretch, self._shared_at_birth(origin["trial"], what))
         shared = [*before, *parent.living_at(stretch, what)]
         return [line for line in shared if line["epoch"] <= origin["epoch"]]
-
-    @cached_property
-    def _best_by_trial(self) -> dict[str, Score]:
-        found = {
-            trial: best_score(lines.epochs, self.metric, self.mode)
-            for trial, lines in self._lines_by_trial.items()
-        }
-        return {trial: best for trial, best in found.items() if best is not None}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from orchestrator.errors import explain
-from orchestrator.records.checking import fault_of
+from orchestrator.records.events import Event, NotARecord, TrialEnd, TrialStarted, parse
 from orchestrator.records.line import from_line
 from orchestrator.records.lines import damage_of, split_lines
 
@@ -21,7 +20,7 @@ class Sorting:
 
     file: Path
     raw: list[bytes] = field(default_factory=list)
-    whole: dict[int, dict[str, Any]] = field(default_factory=dict)
+    whole: dict[int, Event] = field(default_factory=dict)
     faults: dict[int, str] = field(default_factory=dict)
     torn: int | None = None
 
@@ -32,11 +31,13 @@ class Sorting:
         lines, torn = split_lines(file.read_bytes()) if file.exists() else ([], b"")
         for number, line in enumerate(lines, start=1):
             record = from_line(line)
-            fault = damage_of(line) if record is None else fault_of(file.name, record)
-            if fault is not None:
-                sorting.faults[number] = fault
-            elif record is not None:
-                sorting.whole[number] = record
+            if record is None:
+                sorting.faults[number] = damage_of(line)
+                continue
+            try:
+                sorting.whole[number] = parse(file.name, record)
+            except NotARecord as error:
+                sorting.faults[number] = str(error)
         sorting.raw = lines
         if torn:
             sorting.raw = [*lines, torn.rstrip(b"\n")]
@@ -50,10 +51,10 @@ class Sorting:
         """Have the endings of trials whose start is gone follow it."""
         started = set()
         for number, line in list(self.whole.items()):
-            if line["event"] == "started":
-                started.add(line["trial"])
-            elif line["trial"] not in started:
+            if isinstance(line, TrialStarted):
+                started.add(line.trial)
+            elif isinstance(line, TrialEnd) and line.trial not in started:
                 expected = "the end of a trial that was started before"
-                self.faults[number] = explain("trial", expected, line["trial"])
+                self.faults[number] = explain("trial", expected, line.trial)
                 del self.whole[number]
         self.faults = dict(sorted(self.faults.items()))

@@ -35,11 +35,11 @@ class SeenDriver:
 
 @dataclass(frozen=True)
 class Standing:
-    """A run's ``state``, since when (None: not known), and why, where there is something to tell."""
+    """A run's ``state``, since when (None: not known), and the ``reason``, where there is something to tell."""
 
     state: str
     since: str | None = None
-    why: str | None = None
+    reason: str | None = None
 
 
 def see_driver(folder: RunFolder) -> SeenDriver | None:
@@ -64,7 +64,7 @@ def standing(
     if seen is not None and seen.drives:
         return _driven(seen)
     if last is not None and last["event"] == "run_interrupted":
-        return Standing("interrupted", last.get("time"), last.get("reason") or last.get("why"))
+        return Standing("interrupted", last.get("time"), last.get("reason"))
     died = seen is not None and seen.driver.pulse.state != "ended"
     since = seen.driver.beat if seen is not None else last_record
     return Standing("interrupted", since, "its driver died" if died else None)
@@ -76,19 +76,19 @@ def _driven(seen: SeenDriver) -> Standing:
         silent = f"its driver has not been heard of for {seen.age:.0f} seconds"
         return Standing("stuck", seen.driver.beat, silent)
     if pulse.state == "paused":
-        return Standing("paused", pulse.since, pulse.why)
-    if pulse.why:  # the winner's examination, which its driver ends where it lasts too long
-        return Standing("running", pulse.since, pulse.why)
+        return Standing("paused", pulse.since, pulse.reason)
+    if pulse.reason:  # the winner's examination, which its driver ends where it lasts too long
+        return Standing("running", pulse.since, pulse.reason)
     # Both times are the driver's own: another machine's clock says nothing about the time between.
     still = _seconds_since(pulse.progressed, seen.driver.beat) + seen.age
     if still <= max(NO_PROGRESS_SECONDS, NO_PROGRESS_EPOCHS * pulse.slowest_epoch):
         return Standing("running", pulse.since)
     if pulse.epochs:
         return Standing("stuck", pulse.progressed, f"no progress for {still:.0f} seconds")
-    why = f"no epoch yet for {still:.0f} seconds"
+    reason = f"no epoch yet for {still:.0f} seconds"
     if still <= NO_EPOCH_SECONDS:
-        return Standing("running", pulse.since, why)
-    return Standing("stuck", pulse.progressed, why)
+        return Standing("running", pulse.since, reason)
+    return Standing("stuck", pulse.progressed, reason)
 
 
 def _seconds_since(first: str, last: str) -> float:

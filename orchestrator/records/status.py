@@ -17,7 +17,7 @@ from orchestrator.records.standing import SeenDriver, seconds_worked, see_driver
 class RunStatus:
     """One run's state and progress; None where something is not known, or there is nothing.
 
-    ``state`` is running, paused, interrupted, finished, stuck, or damaged, which ``why`` explains. ``host``
+    ``state`` is running, paused, interrupted, finished, stuck, or damaged, which ``reason`` explains. ``host``
     and ``pid`` are of the driver, the last one where none drives; ``heartbeat_seconds`` is how long ago it was last
     heard of, ``worked_seconds`` how long the run was worked on and ``free_bytes`` the room at its storage. ``damage``
     names the damaged lines that all of that leaves out.
@@ -27,7 +27,7 @@ class RunStatus:
     folder: str
     state: str
     since: str | None = None
-    why: str | None = None
+    reason: str | None = None
     host: str | None = None
     pid: int | None = None
     heartbeat_seconds: float | None = None
@@ -70,7 +70,7 @@ def status_or_damage(folder: RunFolder) -> RunStatus:
     try:
         return run_status(folder)
     except RecordError as error:
-        return RunStatus(folder.name, str(folder.path), "damaged", why=str(error))
+        return RunStatus(folder.name, str(folder.path), "damaged", reason=str(error))
 
 
 def _told(folder: RunFolder, experiment: Mapping[str, Any], seen: SeenDriver) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def _told(folder: RunFolder, experiment: Mapping[str, Any], seen: SeenDriver) ->
     return {
         "state": stands.state,
         "since": stands.since,
-        "why": stands.why,
+        "reason": stands.reason,
         "trials_done": pulse.trials_done,
         "trials": pulse.trials,
         "epochs": pulse.epochs,
@@ -97,7 +97,7 @@ def _read(folder: RunFolder) -> dict[str, Any]:
     return {
         "state": records.status,
         "since": records.standing.since,
-        "why": records.standing.why,
+        "reason": records.standing.reason,
         "trials_done": records.trials_done,
         "trials": records.planned_trials,
         "epochs": len(records.epochs),

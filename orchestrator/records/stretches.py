@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from orchestrator.records.journal import Entry, day_returned_to, is_rollback, stretch_of
 
-Line = dict[str, Any]
+Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,11 @@ class TrialRecord:
         return self.ending or "running"
 
     @property
+    def is_over(self) -> bool:
+        """Whether the trial ended for good: one that was interrupted may go on."""
+        return self.ending not in (None, "interrupted")
+
+    @property
     def is_branch(self) -> bool:
         """Whether the trial forked from another one of the same run."""
         return self.origin is not None and self.origin.get("run") is None

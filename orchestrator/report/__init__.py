@@ -10,11 +10,10 @@ from orchestrator.report.edges import edge_hints
 from orchestrator.report.files import write_csvs
 from orchestrator.report.jobs_table import jobs_table
 from orchestrator.report.journal_table import journal_lines, journal_table
-from orchestrator.report.live_view import LiveView
+from orchestrator.report.live import NullView, View, open_panda_view, open_view
+from orchestrator.report.live.caviar import LiveView, PlainView
+from orchestrator.report.live.panda import PandaView, PlainPandaView
 from orchestrator.report.narrator import deed, request_words
-from orchestrator.report.panda_view import PandaView
-from orchestrator.report.plain_panda_view import PlainPandaView
-from orchestrator.report.plain_view import PlainView
 from orchestrator.report.predictions import predictions_table
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.tables import (
@@ -23,7 +22,6 @@ from orchestrator.report.tables import (
     runs_table,
     trials_table,
 )
-from orchestrator.report.views import NullView, View, open_panda_view, open_view
 from orchestrator.report.words import show_lines, winner_lines
 
 __all__ = [

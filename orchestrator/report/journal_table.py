@@ -86,7 +86,7 @@ def _entries(records: RunRecords, trial: str | None) -> list[Mapping[str, Any]]:
         is_open = entry["kind"] == "asked" and entry.get("request") in waiting
         entries.append({**entry, "waiting": True} if is_open else entry)
         if is_open:
-            del waiting[entry["request"]]
+            del waiting[str(entry["request"])]
     return [*entries, *(_unseen(request) for request in waiting.values())]
 
 

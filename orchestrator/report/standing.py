@@ -17,8 +17,8 @@ _HEAD = ("run", "state", "since", "trials", "epochs", "best", "heartbeat")
 def status_lines(status: RunStatus, name: str, width: int = 80) -> list[str]:
     """Return one run's state, driver and progress, and what to type next; ``name`` is what it is called there."""
     lines = [f"{printable(status.run)}: {status.state}{_since(status)}"]
-    if status.why:
-        lines += _wrapped(status.why, width)
+    if status.reason:
+        lines += _wrapped(status.reason, width)
     if status.damage:
         lines += _wrapped(f"damaged and left out: {status.damage}", width)
     if status.pid is not None:
@@ -41,7 +41,7 @@ def next_step(status: RunStatus, name: str) -> str:
             return f"{resume} goes on with it"
         case "stuck":
             return f"see whether process {status.pid} on {status.host} does anything; else end it, then {resume}"
-        case "paused" if (status.why or "").startswith("asked to"):
+        case "paused" if (status.reason or "").startswith("asked to"):
             return f"orchestrator continue {name}"
         case "paused":
             return "it goes on by itself when that is over"

@@ -141,10 +141,10 @@ def _standing(records: RunRecords, width: int) -> list[str]:
     """Return since when a run that is not finished stands as it does, and why; of a finished one why it ended early."""
     stands = records.standing
     if stands.state == "finished":
-        return _wrapped(f"ended early, {printable(stands.why)}", width) if stands.why else []
+        return _wrapped(f"ended early, {printable(stands.reason)}", width) if stands.reason else []
     if stands.since is None:
         return []
-    why = f": {printable(stands.why)}" if stands.why else ""
+    why = f": {printable(stands.reason)}" if stands.reason else ""
     return _wrapped(f"{stands.state} since {minute(stands.since)}{why}", width)
 
 

@@ -1,10 +1,38 @@
 """Schedulers: which trials go on. Pure Python, fed epochs, rebuilt from records.
 
-To add one: a module here with typed options in ``orchestrator.config.options``, and its line in ``make_scheduler``.
+To add one: a module here with its options, a class of ``SchedulerOptions``, and a line in ``SCHEDULERS``. How a file
+writes it, ``--set``, the JSON Schema, what is refused and ``preview`` follow from its options.
 """
 
+from orchestrator.schedulers.asha import AshaOptions
 from orchestrator.schedulers.decision import Decision, Scheduler
+from orchestrator.schedulers.median import MedianOptions
+from orchestrator.schedulers.none import NoSchedulerOptions
+from orchestrator.schedulers.options import Forecast, Rung, SchedulerMaker, SchedulerOptions
 from orchestrator.schedulers.passed import PassedBefore
-from orchestrator.schedulers.registry import make_scheduler, replay, report_row
 
-__all__ = ["Decision", "PassedBefore", "Scheduler", "make_scheduler", "replay", "report_row"]
+__all__ = [
+    "SCHEDULERS",
+    "AshaOptions",
+    "Decision",
+    "Forecast",
+    "MedianOptions",
+    "NoSchedulerOptions",
+    "PassedBefore",
+    "Rung",
+    "Scheduler",
+    "SchedulerMaker",
+    "SchedulerOptions",
+    "make_scheduler",
+]
+
+SCHEDULERS: dict[str, type[SchedulerOptions]] = {
+    "none": NoSchedulerOptions,
+    "asha": AshaOptions,
+    "median": MedianOptions,
+}
+
+
+def make_scheduler(options: SchedulerMaker, epochs: int, mode: str) -> Scheduler:
+    """Return the scheduler that ``options`` describe, for trials of ``epochs`` epochs."""
+    return options.make(epochs, mode)

@@ -4,9 +4,53 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right, insort
+from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Decision, Ties, reported, score
+from pydantic import Field
+
+from orchestrator.fields import Count
+from orchestrator.schedulers.decision import (
+    CONTINUE,
+    UNKNOWN,
+    Decision,
+    Scheduler,
+    Ties,
+    reported,
+    score,
+)
+from orchestrator.schedulers.options import Forecast, Rung, SchedulerOptions, grace_fault
+
+
+class AshaOptions(SchedulerOptions):
+    """Asynchronous successive halving, in epochs (Li et al. 2020), stopping variant."""
+
+    grace_period: Count = Field(
+        default=1,
+        description="The first rung: no trial is stopped before it has trained this many epochs.",
+    )
+    reduction_factor: int = Field(
+        default=3,
+        ge=2,
+        description="The best 1/reduction_factor of the trials at a rung go on to the next rung.",
+    )
+
+    def make(self, epochs: int, mode: str) -> Scheduler:
+        """Return ASHA with the rungs below ``epochs``."""
+        rungs = rung_epochs(self.grace_period, self.reduction_factor, epochs)
+        return Asha(rungs, self.reduction_factor, mode)
+
+    def forecast(self, trials: int, epochs: int) -> Forecast:
+        """Return how many trials are expected at each rung, and their epochs."""
+        at = rung_epochs(self.grace_period, self.reduction_factor, epochs)
+        rungs = expected_rungs(trials, at, self.reduction_factor)
+        expected = _epochs_trained(trials, rungs, epochs)
+        remark = "ASHA stops most trials early" if rungs else ""
+        return Forecast(rungs, trials * epochs, expected, remark)
+
+    def fault(self, epochs: int) -> tuple[str, str, object] | None:
+        """Refuse a first rung that no trial reaches."""
+        return grace_fault(self.grace_period, epochs)
 
 
 def rung_epochs(grace_epochs: int, reduction_factor: float, epochs: int) -> tuple[int, ...]:
@@ -73,3 +117,36 @@ class Asha:
             trial: Decision(rank >= passing or rung[trial][0] == math.inf, cutoff)
             for rank, trial in enumerate(best_first)
         }
+
+
+def expected_rungs(trials: int, epochs: Sequence[int], factor: float) -> tuple[Rung, ...]:
+    """Return ASHA's rungs with the trials expected at each."""
+    rungs: list[Rung] = []
+    reaching = float(trials)
+    for epoch in epochs:
+        going_on = expected_to_go_on(reaching, factor)
+        rungs.append(Rung(epoch, reaching, going_on))
+        reaching = going_on
+    return tuple(rungs)
+
+
+def expected_to_go_on(reaching: float, factor: float) -> float:
+    """Return how many of the trials that reach a rung one after another are expected to pass it.
+
+    The k-th to come passes when it is among the best ``max(1, floor(k / factor))`` of the k that
+    have come: with the chance ``max(1, floor(k / factor)) / k``, where coming early says nothing
+    about one's value. In sum this is a little over ``reaching / factor``, since the first ones pass
+    easily. Where one rung's order is the next one's too, more go on at the later rungs.
+    """
+    whole = math.floor(reaching)
+    chances = [max(1, math.floor(k / factor)) / k for k in range(1, whole + 2)]
+    return sum(chances[:whole]) + (reaching - whole) * chances[whole]
+
+
+def _epochs_trained(trials: int, rungs: Sequence[Rung], epochs: int) -> float:
+    """Return the epochs of all trials, each training from rung to rung while it passes."""
+    training, since, total = float(trials), 0, 0.0
+    for rung in rungs:
+        total += training * (rung.epoch - since)
+        training, since = rung.going_on, rung.epoch
+    return total + training * (epochs - since)

@@ -6,10 +6,47 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Decision, Ties, reported, score
+from pydantic import Field
+
+from orchestrator.fields import Count
+from orchestrator.schedulers.decision import (
+    CONTINUE,
+    UNKNOWN,
+    Decision,
+    Scheduler,
+    Ties,
+    reported,
+    score,
+)
+from orchestrator.schedulers.options import Forecast, SchedulerOptions, grace_fault
 
 NONE = float("-inf")
 """The score of what is no finite number."""
+
+
+class MedianOptions(SchedulerOptions):
+    """A trial is stopped when its best value is worse than the median of the others' averages."""
+
+    grace_period: Count = Field(
+        default=1, description="No trial is stopped before it has trained this many epochs."
+    )
+    min_trials: Count = Field(
+        default=3,
+        description="No trial is stopped before this many others have reached the same epoch.",
+    )
+
+    def make(self, epochs: int, mode: str) -> Scheduler:
+        """Return the median stopping rule for trials of ``epochs`` epochs."""
+        return MedianStopping(self.grace_period, self.min_trials, epochs, mode)
+
+    def forecast(self, trials: int, epochs: int) -> Forecast:
+        """Return all epochs at most."""
+        remark = "what the median rule stops depends on the curves"
+        return Forecast((), trials * epochs, None, remark)
+
+    def fault(self, epochs: int) -> tuple[str, str, object] | None:
+        """Refuse a grace period in which every trial is over."""
+        return grace_fault(self.grace_period, epochs)
 
 
 class MedianStopping:

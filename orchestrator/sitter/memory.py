@@ -17,10 +17,10 @@ class DaySeen:
 
     day: int
     epoch: int
-    score: float | None
-    loss: float | None
-    val_loss: float | None
-    good: bool
+    score: float | None = None
+    loss: float | None = None
+    val_loss: float | None = None
+    good: bool = True
 
 
 @dataclass(frozen=True)
@@ -90,11 +90,16 @@ def to_plain(memory: Memory) -> dict[str, Any]:
 
 
 def from_plain(plain: Mapping[str, Any]) -> Memory:
-    """Return the memory that ``to_plain`` wrote; what an older one lacks has its default."""
-    known = {item.name for item in fields(Memory)}
-    kept = {name: value for name, value in plain.items() if name in known}
-    days = tuple(DaySeen(**day) for day in plain.get("days", ()))
-    return Memory(**{**kept, "days": days, "losses": tuple(plain.get("losses", ()))})
+    """Return the memory that ``to_plain`` wrote, by whatever version: what is missing has its default."""
+    days = tuple(DaySeen(**known(DaySeen, day)) for day in plain.get("days", ()))
+    losses = tuple(plain.get("losses", ()))
+    return Memory(**known(Memory, plain) | {"days": days, "losses": losses})
+
+
+def known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those values that a dataclass has a field for: another version may have written others."""
+    names = {item.name for item in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}
 
 
 def number(value: Any) -> float | None:

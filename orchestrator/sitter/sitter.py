@@ -1,15 +1,15 @@
-"""The sitter itself: shows what it is shown to each rule, and keeps their one memory."""
+"""The sitter itself: shows each rule what happened, and returns what they found and what is to be remembered."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from orchestrator.config import SitterOptions
 from orchestrator.sitter import branch_and_compare, divergence, overfitting, plateau
 from orchestrator.sitter.finding import DayRecord, Finding
-from orchestrator.sitter.memory import DaySeen, Memory, from_plain, number, to_plain
+from orchestrator.sitter.memory import DaySeen, Memory, number
 
 # What can change without changing what the training loss measures.
 _SAME_LOSS = {
@@ -17,121 +17,75 @@ _SAME_LOSS = {
     *("beta_1", "beta_2", "epsilon", "weight_decay", "batch_size", "batch_norm_momentum"),
 }
 
+Seen = tuple[Memory, list[Finding]]
+"""What is remembered from now on, and what was found."""
 
+
+@dataclass(frozen=True)
 class Sitter:
-    """Watches one model.
+    """The rules that watch one model: each is shown what happened and the memory, and gives back both.
 
-    In the mode ``off`` it says nothing. In ``advise`` it says once what it would do. In ``act`` a
-    finding that has an action is meant to be done, and is counted against its limit at once: after
-    doing it, call ``return_to`` with the memory of the day gone back to.
+    In the mode ``off`` it says nothing. In ``advise`` it says once what it would do. In ``act`` a finding that has an
+    action is meant to be done, and is counted against its limit at once: after doing it, go on with what
+    ``after_own_rollback`` gives. ``metric_mode`` says whether ``metric`` is better when it is larger.
     ``budget_epochs`` is what ``budget_share`` is a share of; left out, the epochs trained so far.
     """
 
-    def __init__(
-        self,
-        options: SitterOptions,
-        metric: str,
-        mode: str,
-        validation_rows: int,
-        budget_epochs: int | None = None,
-    ) -> None:
-        self._options = options
-        self._metric = metric
-        self._sign = 1.0 if mode == "max" else -1.0
-        self._noise = plateau.noise_of(metric, mode, validation_rows)
-        self._budget_epochs = budget_epochs
-        self._memory = Memory()
+    options: SitterOptions
+    metric: str
+    metric_mode: str
+    validation_rows: int
+    budget_epochs: int | None = None
 
-    @property
-    def memory(self) -> dict[str, Any]:
-        """Everything that later findings depend on, as JSON has it."""
-        return to_plain(self._memory)
-
-    @property
-    def needed_days(self) -> frozenset[int]:
-        """The days that a rule may still go back to, day 0 aside: their checkpoints have to stay.
+    def needed_days(self, memory: Memory) -> frozenset[int]:
+        """Return the days that a rule may still go back to, day 0 aside: their checkpoints have to stay.
 
         They are the best day and the last good ones, one more than there may be rollbacks.
         """
-        good = [day.day for day in self._memory.days if day.good]
-        best = self._memory.best_day
-        last = good[-1 - self._options.divergence.most_rollbacks :]
+        good = [day.day for day in memory.days if day.good]
+        best = memory.best_day
+        last = good[-1 - self.options.divergence.most_rollbacks :]
         return frozenset({*last, *([best.day] if best else ())})
 
-    def remember(self, memory: Mapping[str, Any]) -> None:
-        """Go on as the sitter whose ``memory`` this is: after a resume, or a human's rollback."""
-        self._memory = from_plain(memory)
-
-    def return_to(self, memory: Mapping[str, Any]) -> None:
-        """Go back to ``memory``, but with what was spent since then, and with fresh patience.
-
-        For the rollbacks that the sitter asked for: were they forgotten too, there would be no
-        limit to them.
-        """
-        now, then = self._memory, from_plain(memory)
-        best = then.best_day
-        self._memory = replace(
-            then,
-            reference=best.score if best else then.reference,
-            since=then.today,
-            diverged=False,
-            branched=now.branched,
-            returned_to=now.returned_to,
-            rollbacks=max(now.rollbacks, then.rollbacks),
-            reductions=max(now.reductions, then.reductions),
-            branched_epochs=max(now.branched_epochs, then.branched_epochs),
-        )
-
-    def changed(self, names: Iterable[str]) -> None:
-        """Take note that someone changed hyperparameters: patience begins anew.
-
-        Where that changes what the training loss measures (dropout, label smoothing), the losses
-        before it are forgotten, so that the change does not pass for a divergence.
-        """
-        self._memory = replace(self._memory, since=self._memory.today)
-        if not set(names) <= _SAME_LOSS:
-            self._memory = replace(self._memory, best_loss=None, losses=(), diverged=False)
-
-    def after_epoch(self, row: Mapping[str, Any], learning_rate: float | None) -> list[Finding]:
+    def after_epoch(
+        self, memory: Memory, metrics: Mapping[str, Any], learning_rate: float | None
+    ) -> Seen:
         """Return what an epoch's metrics show; ``learning_rate`` is the one in force (α itself)."""
-        said = self._memory.diverged
+        said = memory.diverged
         rate = number(learning_rate)
-        memory = self._memory if rate is None else replace(self._memory, learning_rate=rate)
-        memory, found = divergence.look(memory, row, self._options.divergence)
-        self._memory = memory
-        if found is None or self._options.mode == "off":
-            return []
-        if self._options.mode == "advise":
-            return [] if said else [found]
+        memory = memory if rate is None else replace(memory, learning_rate=rate)
+        memory, found = divergence.look(memory, metrics, self.options.divergence)
+        if found is None or self.options.mode == "off":
+            return memory, []
+        if self.options.mode == "advise":
+            return memory, [] if said else [found]
         if found.action == "rollback":
-            self._memory = replace(memory, rollbacks=memory.rollbacks + 1, returned_to=found.to_day)
-        return [found]
+            memory = replace(memory, rollbacks=memory.rollbacks + 1, returned_to=found.to_day)
+        return memory, [found]
 
-    def after_day(self, day: DayRecord) -> list[Finding]:
+    def after_day(self, memory: Memory, day: DayRecord) -> Seen:
         """Return what the days up to this one show."""
-        self._memory = self._with(day)
+        memory = self._with(memory, day)
         if day.day == 0:
-            self._memory = plateau.reached(
-                self._memory, self._noise, self._options.patience, self._options.plateau
-            )[0]
-            return []
-        found = [self._plateau(day), self._overfitting(day)]
-        if self._options.mode == "off":
-            return []
-        return [each for each in found if each is not None]
+            return self._plateau_reached(memory)[0], []
+        memory, plateaued = self._plateau(memory, day)
+        memory, overfits = overfitting.look(memory, day, self.options.overfitting)
+        if self.options.mode == "off":
+            return memory, []
+        return memory, [each for each in (plateaued, overfits) if each is not None]
 
-    def _with(self, record: DayRecord) -> Memory:
+    def _with(self, memory: Memory, record: DayRecord) -> Memory:
         """Return the memory with one more day; a day that is lived again replaces its old self."""
-        memory, metrics = self._memory, record.metrics
-        loss, value = number(metrics.get("loss")), number(metrics.get(self._metric))
+        loss, value = number(record.metrics.get("loss")), number(record.metrics.get(self.metric))
         rate = number(record.hyperparameters.get("learning_rate"))
+        sign = 1.0 if self.metric_mode == "max" else -1.0
         seen = DaySeen(
             day=record.day,
             epoch=record.epoch,
-            score=None if value is None else self._sign * value,
+            score=None if value is None else sign * value,
             loss=loss,
-            val_loss=number(metrics.get("val_loss")),
-            good=not memory.diverged and self._learnt(record, loss),
+            val_loss=number(record.metrics.get("val_loss")),
+            good=not memory.diverged and self._learnt(memory, record, loss),
         )
         earlier = tuple(day for day in memory.days if day.day < record.day)
         memory = replace(memory, days=(*earlier, seen), since=min(memory.since, record.day))
@@ -139,38 +93,65 @@ class Sitter:
             memory = replace(memory, first_loss=loss, best_loss=loss)
         return memory if rate is None else replace(memory, learning_rate=rate)
 
-    def _learnt(self, record: DayRecord, loss: float | None) -> bool:
+    def _learnt(self, memory: Memory, record: DayRecord, loss: float | None) -> bool:
         """Return whether a day is worth going back to: True where that cannot be told.
 
         An α far too large can leave a model damaged without a divergence (units that are dead
         never come back), and no smaller α repairs it: a fresh start does.
         """
-        days = self._memory.days
+        days = memory.days
         if record.day == 0 or loss is None or not days or days[0].day != 0 or days[0].loss is None:
             return True
         first = days[0].loss
-        return first - loss >= self._options.smallest_fall * abs(first)
+        return first - loss >= self.options.smallest_fall * abs(first)
 
-    def _plateau(self, day: DayRecord) -> Finding | None:
-        options, acts = self._options, self._options.mode == "act"
-        memory, evidence = plateau.reached(
-            self._memory, self._noise, options.patience, options.plateau
-        )
-        self._memory = memory
+    def _plateau_reached(self, memory: Memory) -> tuple[Memory, dict[str, Any] | None]:
+        noise = plateau.noise_of(self.metric, self.metric_mode, self.validation_rows)
+        return plateau.reached(memory, noise, self.options.patience, self.options.plateau)
+
+    def _plateau(self, memory: Memory, day: DayRecord) -> tuple[Memory, Finding | None]:
+        options, acts = self.options, self.options.mode == "act"
+        memory, evidence = self._plateau_reached(memory)
         if evidence is None:
-            return None
+            return memory, None
         if options.branch_and_compare is not None:
-            budget = day.epoch if self._budget_epochs is None else self._budget_epochs
+            budget = day.epoch if self.budget_epochs is None else self.budget_epochs
             offered = branch_and_compare.offer(memory, evidence, options.branch_and_compare, budget)
             if offered is not None:
                 paid = branch_and_compare.spent(memory, offered) if acts else memory
-                self._memory = replace(paid, branched=True)
-                return offered
+                return replace(paid, branched=True), offered
         found = plateau.finding(memory, evidence, options.plateau)
         if acts and found.action == "rollback":
-            self._memory = replace(memory, reductions=memory.reductions + 1)
-        return found
+            memory = replace(memory, reductions=memory.reductions + 1)
+        return memory, found
 
-    def _overfitting(self, day: DayRecord) -> Finding | None:
-        self._memory, found = overfitting.look(self._memory, day, self._options.overfitting)
-        return found
+
+def after_change(memory: Memory, names: Iterable[str]) -> Memory:
+    """Return the memory after somebody changed hyperparameters: patience begins anew.
+
+    Where that changes what the training loss measures (dropout, label smoothing), the losses before it are forgotten,
+    so that the change does not pass for a divergence.
+    """
+    memory = replace(memory, since=memory.today)
+    if set(names) <= _SAME_LOSS:
+        return memory
+    return replace(memory, best_loss=None, losses=(), diverged=False)
+
+
+def after_own_rollback(now: Memory, then: Memory) -> Memory:
+    """Return the memory ``then``, but with what was spent until ``now``, and with fresh patience.
+
+    For the rollbacks that the sitter asked for: were they forgotten too, there would be no limit to them.
+    """
+    best = then.best_day
+    return replace(
+        then,
+        reference=best.score if best else then.reference,
+        since=then.today,
+        diverged=False,
+        branched=now.branched,
+        returned_to=now.returned_to,
+        rollbacks=max(now.rollbacks, then.rollbacks),
+        reductions=max(now.reductions, then.reductions),
+        branched_epochs=max(now.branched_epochs, then.branched_epochs),
+    )

@@ -6,6 +6,7 @@ from orchestrator.config import Experiment
 from orchestrator.domains import Space
 from orchestrator.searchers.random import draw_trials, trial_seed
 from orchestrator.strategies.plan import Plan, TrialSpec, plan_of
+from orchestrator.strategies.users_scheduler import scheduler_of
 
 
 def caviar(experiment: Experiment, space: Space) -> Plan:
@@ -21,6 +22,6 @@ def caviar(experiment: Experiment, space: Space) -> Plan:
         experiment,
         trials,
         space,
-        scheduler=options.scheduler,
+        scheduler=scheduler_of(experiment),
         max_concurrent_trials=None if concurrent == "auto" else concurrent,
     )

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
-from orchestrator.config.options import NoSchedulerOptions
 from orchestrator.config.sitter_options import SitterOptions
 from orchestrator.config.span import Span
 from orchestrator.domains import Space
 from orchestrator.records import Mode
 from orchestrator.redaction import redacted, restored
-from orchestrator.schedulers.registry import SchedulerOptions
+from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Plan:
     epochs: int
     metric: str
     mode: Mode
-    scheduler: SchedulerOptions
+    scheduler: SchedulerMaker
     max_concurrent_trials: int | None
     cpus_per_trial: float
     gpus_per_trial: float

@@ -68,7 +68,6 @@ class KerasWorkbench:
 
     def session(self, spec: TrialSpec) -> Session:
         """Return a trial's training: babysat where the job has a nursery."""
-        from orchestrator.training.panda.birth import birth_of
         from orchestrator.training.panda.session import PandaSession
         from orchestrator.training.trial_session import TrialSession
 
@@ -76,7 +75,7 @@ class KerasWorkbench:
         goal, nursery = self._job.goal, self._job.nursery
         if nursery is None:
             return TrialSession(self._trainer, spec, goal)
-        return PandaSession(self._trainer, birth_of(spec), nursery, goal)
+        return PandaSession(self._trainer, spec, nursery, goal)
 
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""

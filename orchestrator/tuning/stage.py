@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.schedulers import make_scheduler, report_row
+from orchestrator.schedulers import make_scheduler
 from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.strategies.replay import report_row
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.first_failures import FirstFailures
 from orchestrator.tuning.job import Listener, Report, Sitting, SpentOnTrial

@@ -34,7 +34,7 @@ def test_preview_shows_space_draws_rungs_and_cost_in_80_columns(cli, file):
         "learning_rate        loguniform(1e-3, 1)",
         "Draws: the first 10 of 64, seed 0",
         "00009",
-        "Rungs of ASHA",
+        "Rungs: ",
         "Cost: 64 trials",
         "at most       1,728 epochs",
         "expected        203 epochs (12%)",
@@ -62,7 +62,7 @@ def test_preview_says_when_the_name_is_taken(cli, file, a_run):
 def test_preview_knows_every_scheduler(cli, file, scheduler):
     result = cli("preview", file, "--set", f"caviar.scheduler={scheduler}")
     assert result.exit_code == 0
-    assert ("Rungs of ASHA" in result.stdout) == (scheduler == "asha")
+    assert ("Rungs: " in result.stdout) == (scheduler == "asha")
     assert ("depends on the curves" in result.stdout) == (scheduler == "median")
 
 

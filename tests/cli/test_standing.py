@@ -49,7 +49,7 @@ def test_the_status_of_a_run_that_is_driven_names_its_driver(cli, a_run):
 def test_status_as_json_has_every_figure(cli, killed):
     facts = json.loads(cli("status", "killed", "--format", "json").stdout)
     assert (facts["state"], facts["trials_done"], facts["epochs"]) == ("interrupted", 3, 4)
-    assert facts["why"] == "its driver died"
+    assert facts["reason"] == "its driver died"
     assert facts["since"].endswith("+00:00")
     assert facts["free_bytes"] > 0
     assert facts["next"].startswith("orchestrator resume killed")

@@ -218,3 +218,28 @@ def test_other_versions_are_told_once_and_refuse_nothing(cut_off, monkeypatch):
     with RunWriter(cut_off.folder) as writer:
         writer.event("other_versions", changes=changes)
     assert other_versions(read_run(cut_off.folder.path)) == {}
+
+
+SCHEDULER = """
+class Mine:
+    name = "mine"
+    milestones = (1,)
+    def __init__(self, epochs, mode): pass
+    def report(self, trial, epoch, value, ties): ...
+    def review(self, epoch): return {}
+"""
+
+
+def test_another_scheduler_of_ones_own_is_named_and_an_extension_may_bring_one(written, tmp_path):
+    (tmp_path / "mine.py").write_text(SCHEDULER)
+    run = written(caviar={"num_samples": 3, "scheduler": "./mine.py:Mine"})
+    run.writes(*CUT_OFF, event="run_interrupted")
+    assert prepare_to_resume(run.folder).scheduler.name == "mine"
+    (tmp_path / "mine.py").write_text(SCHEDULER.replace("(1,)", "(2,)"))
+    with pytest.raises(ExperimentFileError, match="expected the scheduler the run began with"):
+        prepare_to_resume(run.folder)
+    (tmp_path / "other.py").write_text(SCHEDULER)
+    more = Growth({"num_samples": "+1", "scheduler": "./other.py:Mine"})
+    assert prepare_to_extend(run.folder, more).prepared.plan.scheduler.code.place.endswith(
+        "other.py"
+    )

@@ -31,7 +31,7 @@ def test_a_driver_that_crashed_says_why_in_the_runs_status(tmp_path, error, why)
     except (ValueError, RuntimeError) as raised:
         assert raised is error
     records = read_run(tmp_path / "one")
-    assert (records.status, run_status(records.folder).why) == ("interrupted", why)
+    assert (records.status, run_status(records.folder).reason) == ("interrupted", why)
 
 
 def test_a_run_whose_records_were_damaged_meanwhile_ends_with_its_tables(tmp_path):

@@ -76,7 +76,7 @@ def test_a_finished_run_without_a_winner_has_it_examined_by_resume(tuner, asked)
     assert tuner.trained[1] == [], "no trial is trained again"
     assert again.best.trial == "00002" and again.best.test == {"accuracy": 0.5}
     assert events(again)[-3:] == ["run_started", "winner", "run_finished"]
-    assert again.records.standing.why == "limits.max_epochs of 6 is used up"
+    assert again.records.standing.reason == "limits.max_epochs of 6 is used up"
     resume(first.path, progress=False, executor=tuner)
     assert len(tuner.trained) == 2, "a finished run with a winner is returned as it is"
 
@@ -94,8 +94,8 @@ def test_a_finished_run_without_any_state_to_examine_says_so_and_resume_trains_i
     tuner._train = forgetful
     first = run(asked, progress=False, executor=tuner)
     [told] = [event for event in first.records.events if event["event"] == "not_examined"]
-    assert "no trial's state is left" in told["why"]
-    assert f"'orchestrator resume {first.path}'" in told["why"]
+    assert "no trial's state is left" in told["reason"]
+    assert f"'orchestrator resume {first.path}'" in told["reason"]
     tuner._train = really
     again = resume(first.path, progress=False, executor=tuner)
     assert tuner.trained[1:] == [["00002"]]

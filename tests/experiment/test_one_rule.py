@@ -6,11 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.experiment.leaders import Leaders
-from orchestrator.records import RunFolder, Tally, TrialEnd, read_run
-from orchestrator.report.progress import Progress
+from orchestrator.records import RunFolder, TrialEnd, read_run
+from orchestrator.report.live.progress import Progress
 from orchestrator.report.tables import trials_table
 from tests.experiment.told import Told
+from tests.report.driven import Driven
 
 FEW_VALUES = st.sampled_from([0.5, 0.7])
 EPOCHS = st.lists(st.tuples(FEW_VALUES, FEW_VALUES), min_size=1, max_size=3)
@@ -36,14 +36,14 @@ def rows_of(trial, epochs, parameters, metric):
 @given(trials=TRIALS)
 def test_everyone_has_the_same_best_and_so_has_the_next_driver(mode, trials, tmp_path_factory):
     told = Told(RunFolder.create(tmp_path_factory.mktemp("runs"), "run"), 1, mode, {})
-    tally, progress = Tally(), Progress(len(trials), 3, told.metric, mode)
-    tally.begin(told.metric, mode, [spec.trial for spec in told.plan.trials])
+    progress = Progress(len(trials), 3, told.metric, mode)
+    driven = Driven(progress)
     for spec, (epochs, parameters) in zip(told.plan.trials, trials, strict=False):
         told.recorder.started(spec)
+        driven.trial_started(spec.trial, {}, spec.index)
         for row in rows_of(spec.trial, epochs, parameters, told.metric):
-            for keeper in (told.recorder.epochs, tally.epochs):
-                keeper([row])
-            progress.epoch(row)
+            told.recorder.epochs([row])
+            driven.epoch(row)
         (told.folder.checkpoints / f"{spec.trial}.npz").write_bytes(b"state")
         told.recorder.ended(TrialEnd(spec.trial, "finished", 1.0), None)
     told.recorder.close()
@@ -52,11 +52,9 @@ def test_everyone_has_the_same_best_and_so_has_the_next_driver(mode, trials, tmp
     best = records.ranked[0].trial
     score = records.score_of(best)
     assert told.recorder.verdict().checkpoint.stem == best == trials_table(records)["trial"][0]
-    assert (tally.pulse.best_trial, tally.pulse.best) == (best, score.value)
+    for state in (told.recorder.state, records.state):
+        assert (state.leader, state.score_of(best)) == (best, score)
+        assert [trial.trial for trial in state.ranked] == [t.trial for t in records.ranked]
     assert (progress.best.trial, progress.best.epoch) == (best, score.epoch)
-    again = Leaders(told.folder, told.plan)
-    again.remember(records)
-    assert again.best[best] == score
-    later = Tally()
-    later.begin(told.metric, mode, [], records)
-    assert later.pulse.best_trial == best
+    told.again()
+    assert told.recorder.state.leader == best

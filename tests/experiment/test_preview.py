@@ -9,8 +9,8 @@ from orchestrator.cli.preview_text import preview_text
 from orchestrator.config import AshaOptions, MedianOptions, NoSchedulerOptions
 from orchestrator.errors import ExperimentFileError, OrchestratorError, RunExistsError
 from orchestrator.experiment.prepared import prepare, read_experiment
-from orchestrator.experiment.preview import expected_to_go_on, forecast, preview_experiment
-from orchestrator.schedulers.asha import Asha
+from orchestrator.experiment.preview import forecast, preview_experiment
+from orchestrator.schedulers.asha import Asha, expected_to_go_on
 from orchestrator.strategies import make_plan
 
 EXPERIMENT = {

@@ -7,7 +7,7 @@ import math
 import pytest
 
 from orchestrator.experiment import disk
-from orchestrator.records import DamagedLineWarning, RunFolder, TrialEnd, read_run
+from orchestrator.records import RunFolder, TrialEnd, TrialStarted, read_run
 from tests.experiment.told import Told
 
 
@@ -74,7 +74,7 @@ def test_the_verdict_is_on_the_best_and_on_no_other_where_its_checkpoint_is_gone
     assert told.recorder.verdict() is None
     [event] = read_run(told.folder.path).events
     assert event["event"] == "not_examined"
-    assert "the state of trial 00001, the best, is gone" in event["why"]
+    assert "the state of trial 00001, the best, is gone" in event["reason"]
 
 
 def test_the_records_hold_what_was_told(tell):
@@ -95,12 +95,11 @@ def test_the_records_hold_what_was_told(tell):
 def test_the_view_hears_all_of_it_after_the_records(tell):
     told = tell()
     told.trial(0, 0.5, 0.6)
-    assert [event for event, *_ in told.view.told] == [
-        "trial_started",
-        "epochs",
-        "epochs",
-        "trial_ended",
-    ]
+    shown = [event for call, events in told.view.told if call == "show" for event in events]
+    assert [type(event) for event in shown] == [TrialStarted, dict, dict, TrialEnd]
+    records = read_run(told.folder.path)
+    assert [event["epoch"] for event in shown[1:3]] == [1, 2]
+    assert tuple(shown) == (records.trial_lines[0], *records.epochs, records.trial_lines[1])
 
 
 def test_trials_that_were_running_at_the_end_are_interrupted_and_keep_their_best(tell):
@@ -182,8 +181,7 @@ def test_a_panda_ends_whose_records_were_damaged_meanwhile(tell):
     told.trial(0, 0.9, 0.5, status=None)
     content = told.folder.epochs_file.read_bytes()
     told.folder.epochs_file.write_bytes(b"\xff" + content)
-    with pytest.warns(DamagedLineWarning, match=r"epochs\.jsonl, line 1: damaged"):
-        told.recorder.ended(TrialEnd("00000", "finished", 1.0), None)
+    told.recorder.ended(TrialEnd("00000", "finished", 1.0), None)
     assert told.recorder.verdict().checkpoint.name == "00000.npz"
 
 

@@ -68,7 +68,7 @@ def test_a_repaired_run_is_open_again_and_says_why(folder):
     damage(folder.epochs_file, 5)
     repair_run(folder.path)
     stands = read_run(folder.path).standing
-    assert (stands.state, stands.why) == ("interrupted", "its records were repaired")
+    assert (stands.state, stands.reason) == ("interrupted", "its records were repaired")
 
 
 def states(folder):

@@ -65,7 +65,7 @@ def test_waits_for_a_disk_do_not_count_towards_the_time_of_the_run(cut_off):
     at = "2026-11-22T08:{:02}:00.000+00:00".format
     times = [("run_started", 0), ("paused", 40), ("run_interrupted", 50), ("run_started", 55)]
     lines = [{"event": event, "time": at(minute)} for event, minute in times]
-    lines[1] |= {"why": "disk full", "seconds": 1800.0}
+    lines[1] |= {"reason": "disk full", "seconds": 1800.0}
     lines.append({"event": "run_interrupted", "time": at(58)})
     cut_off.folder.events_file.write_text("".join(json.dumps(line) + "\n" for line in lines))
     assert spent(cut_off).seconds == 53 * 60 - 1800

@@ -46,7 +46,9 @@ class Told:
         self.recorder.close()
         self.recorder.__exit__()
         self.recorder = Recorder(self.folder, self.plan, self.view, lambda: False)
-        self.recorder.remember(read_run(self.folder.path))
+        before = read_run(self.folder.path)
+        self.recorder.begin(6, (*before.epochs, *before.journal, *before.trial_lines))
+        self.recorder.remember(before)
 
     def trial(self, index, *values, status="finished", checkpoint=True, **about):
         """One trial from its start to its end, its best state saved as a worker does."""

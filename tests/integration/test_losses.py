@@ -143,5 +143,5 @@ def test_a_run_on_a_full_disk_pauses_and_goes_on_when_there_is_room(tune, small_
         epochs = [row["epoch"] for row in run.records.epochs_of(trial.trial)]
         assert epochs == list(range(1, 31))
     paused = [event for event in run.records.events if event["event"] == "paused"]
-    assert paused and "disk full" in paused[0]["why"]
+    assert paused and "disk full" in paused[0]["reason"]
     assert run.best.test is not None

@@ -150,7 +150,7 @@ def test_that_closing_had_to_wait_is_an_event_of_the_run(folder, monkeypatch):
     Full(folder.epochs_file, monkeypatch, errno.ENOSPC, tries=1)
 
     def on_full(needed):
-        writer.event("paused", why="disk full")
+        writer.event("paused", reason="disk full")
 
     with RunWriter(folder, Pen(on_full=on_full)) as writer:
         writer.epochs([row(1)])

@@ -68,7 +68,11 @@ def test_only_folders_with_an_experiment_are_runs(tmp_path):
 def test_the_manifest_and_logs_are_kept(tmp_path):
     folder = make(tmp_path, "digits")
     folder.write_manifest({"seed": 3, "machine": {"cores": 2}})
-    assert json.loads(folder.manifest_file.read_text()) == {"seed": 3, "machine": {"cores": 2}}
+    assert json.loads(folder.manifest_file.read_text()) == {
+        "seed": 3,
+        "machine": {"cores": 2},
+        "format": 2,
+    }
     relative = folder.write_log("00007", "Traceback ✗")
     assert relative == "logs/00007.txt"
     assert (folder.path / relative).read_text(encoding="utf-8") == "Traceback ✗"

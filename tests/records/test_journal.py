@@ -78,9 +78,12 @@ def test_a_run_without_a_journal_has_no_file_for_one(folder, write):
     assert not folder.journal_file.exists()
 
 
-@pytest.mark.parametrize("wrong", [{"kind": "verdict"}, entry("gossip", 1)])
-def test_the_writer_refuses_what_is_no_entry(folder, wrong):
-    with RunWriter(folder) as writer, pytest.raises(ValueError, match="not an entry"):
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [({"kind": "verdict"}, "the field 'trial'"), (entry("gossip", 1), "one of asked, applied")],
+)
+def test_the_writer_refuses_what_is_no_entry(folder, wrong, why):
+    with RunWriter(folder) as writer, pytest.raises(ValueError, match=why):
         writer.journal([wrong])
 
 

@@ -32,7 +32,7 @@ def test_a_driver_that_lives_and_gets_on_is_running_since_it_began():
 
 def test_a_driver_that_died_leaves_its_run_interrupted_since_its_last_heartbeat():
     stands = standing(STARTED, seen(drives=False))
-    assert (stands.state, stands.since, stands.why) == ("interrupted", at(30), "its driver died")
+    assert (stands.state, stands.since, stands.reason) == ("interrupted", at(30), "its driver died")
 
 
 def test_an_interrupted_run_that_is_taken_up_is_running_before_it_says_so_itself():
@@ -45,15 +45,14 @@ def test_an_interrupted_run_that_is_taken_up_is_running_before_it_says_so_itself
 def test_a_finished_run_is_finished_while_its_driver_writes_the_tables():
     over = [*STARTED, {"event": "run_finished", "time": at(9), "reason": "enough epochs"}]
     assert standing(over, seen()) == standing(over, None)
-    assert standing(over, None).why == "enough epochs"
+    assert standing(over, None).reason == "enough epochs"
 
 
 def test_an_interrupted_run_says_why_whether_a_driver_or_a_repair_ended_it():
-    for key in ("reason", "why"):
-        over = [*STARTED, {"event": "run_interrupted", "time": at(9), key: "a crash"}]
-        assert standing(over, None).why == "a crash"
+    over = [*STARTED, {"event": "run_interrupted", "time": at(9), "reason": "a crash"}]
+    assert standing(over, None).reason == "a crash"
     silent = [*STARTED, {"event": "run_interrupted", "time": at(9), "reason": None}]
-    assert standing(silent, None).why is None
+    assert standing(silent, None).reason is None
 
 
 def test_a_finished_run_that_was_extended_is_not_finished_any_more():
@@ -68,7 +67,7 @@ def test_a_finished_run_that_was_extended_is_not_finished_any_more():
 def test_a_silent_driver_that_lives_is_stuck_since_its_last_heartbeat():
     stands = standing(STARTED, seen(age=61))
     assert (stands.state, stands.since) == ("stuck", at(30))
-    assert "61 seconds" in stands.why
+    assert "61 seconds" in stands.reason
     assert standing(STARTED, seen(age=59)).state == "running"
 
 
@@ -83,23 +82,29 @@ def test_a_run_without_progress_is_stuck_after_ten_minutes_or_five_slow_epochs()
 def test_before_its_first_epoch_a_run_is_stuck_after_two_hours_alone():
     stands = standing(STARTED, seen(progressed=at(1), beat=at(30)))
     assert (stands.state, stands.since) == ("running", at(0))
-    assert stands.why == "no epoch yet for 1741 seconds"
+    assert stands.reason == "no epoch yet for 1741 seconds"
     late = "2026-11-22T10:02:00.000+00:00"
     stands = standing(STARTED, seen(progressed=at(1), beat=late))
     assert (stands.state, stands.since) == ("stuck", at(1))
-    assert stands.why == "no epoch yet for 7261 seconds"
+    assert stands.reason == "no epoch yet for 7261 seconds"
 
 
 def test_a_run_whose_winner_is_examined_is_not_stuck_and_says_so():
-    examining = {"why": "examining trial 00003", "epochs": 9, "progressed": at(1)}
+    examining = {"reason": "examining trial 00003", "epochs": 9, "progressed": at(1)}
     stands = standing(STARTED, seen(**examining))
-    assert (stands.state, stands.since, stands.why) == ("running", at(0), "examining trial 00003")
+    assert (stands.state, stands.since, stands.reason) == (
+        "running",
+        at(0),
+        "examining trial 00003",
+    )
     assert standing(STARTED, seen(**examining, age=61)).state == "stuck"
 
 
 def test_a_paused_run_is_never_stuck_for_lack_of_progress():
-    stands = standing(STARTED, seen(state="paused", why="disk full", since=at(7), progressed=at(1)))
-    assert (stands.state, stands.since, stands.why) == ("paused", at(7), "disk full")
+    stands = standing(
+        STARTED, seen(state="paused", reason="disk full", since=at(7), progressed=at(1))
+    )
+    assert (stands.state, stands.since, stands.reason) == ("paused", at(7), "disk full")
     assert standing(STARTED, seen(state="paused", age=99)).state == "stuck"
 
 

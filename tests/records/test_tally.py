@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from orchestrator.records import RunFolder, RunWriter, Tally, TrialEnd, read_run
+from orchestrator.records import (
+    RunFolder,
+    RunState,
+    RunWriter,
+    Tally,
+    TrialEnd,
+    TrialStarted,
+    read_run,
+)
+
+TIME = "2026-11-05T10:00:00+00:00"
 
 
 @pytest.fixture
@@ -16,11 +27,32 @@ def folder(tmp_path):
     return folder
 
 
+class Told:
+    """A tally, and the state that it follows."""
+
+    def __init__(self, trials, before=()):
+        self.state, self.tally = RunState("val_loss", "min"), Tally()
+        for event in before:
+            self.state.apply(event)
+        self.tally.begin(self.state, trials)
+
+    def __call__(self, *events):
+        for event in events:
+            self.state.apply(event)
+        self.tally.refresh()
+
+    @property
+    def pulse(self):
+        return self.tally.pulse
+
+
 @pytest.fixture
-def tally():
-    tally = Tally()
-    tally.begin("val_loss", "min", ["00000", "00001", "00002"])
-    return tally
+def told():
+    return Told(3)
+
+
+def started(trial):
+    return TrialStarted(trial, 0, 1, {}, TIME)
 
 
 def epoch(trial, number, value, seconds=0.1):
@@ -28,78 +60,74 @@ def epoch(trial, number, value, seconds=0.1):
 
 
 def asked(trial, action):
-    return {"kind": "applied", "trial": trial, "epoch": 1, "day": 0, "action": action}
+    about = {"trial": trial, "epoch": 1, "day": 0, "time": TIME}
+    return {"kind": "applied", "action": action} | about
 
 
-def test_what_is_recorded_is_tallied(folder, tally):
-    with RunWriter(folder, tally=tally) as writer:
+def test_what_is_recorded_is_tallied(folder, told):
+    with RunWriter(folder, written=lambda events: told(*events)) as writer:
         for index in range(3):
             writer.trial_started(f"0000{index}", index, 1, {})
         writer.epochs([epoch("00000", 1, 0.5), epoch("00001", 1, math.nan, seconds=7.0)])
         writer.epochs([epoch("00000", 2, 0.25)])
         writer.trial_ended(TrialEnd("00000", "finished", 1.0))
         writer.trial_ended(TrialEnd("00001", "interrupted", 1.0))
-    pulse, records = tally.pulse, read_run(folder.path)
+    pulse, records = told.pulse, read_run(folder.path)
     assert (pulse.trials_done, pulse.trials, pulse.epochs) == (records.trials_done, 3, 3)
     assert (pulse.best_trial, pulse.best, pulse.slowest_epoch) == ("00000", 0.25, 7.0)
 
-    later = Tally()
-    later.begin("val_loss", "min", ["00001", "00002"], records)
+    later = Told(3, (*records.trial_lines, *records.epochs))
     facts = ("trials_done", "trials", "epochs", "best", "best_trial", "slowest_epoch")
     assert [getattr(later.pulse, f) for f in facts] == [getattr(pulse, f) for f in facts]
 
 
-def test_progress_moves_when_a_trial_begins_reports_or_ends(tally):
-    times = [tally.pulse.progressed]
-    for happens in (
-        lambda: tally.trial_started("a"),
-        lambda: tally.epochs([epoch("a", 1, 0.5)]),
-        lambda: tally.trial_ended("a", "finished"),
-    ):
-        tally.pulse = tally.pulse.__class__(progressed="before")
-        happens()
-        times.append(tally.pulse.progressed)
+def test_progress_moves_when_a_trial_begins_reports_or_ends(told):
+    times = [told.pulse.progressed]
+    for event in (started("a"), epoch("a", 1, 0.5), TrialEnd("a", "finished", 1.0, time=TIME)):
+        told.tally.pulse = replace(told.pulse, progressed="before")
+        told(event)
+        times.append(told.pulse.progressed)
     assert "before" not in times
 
 
-def test_a_trial_beyond_the_plan_counts(tally):
+def test_a_trial_beyond_the_plan_counts(told):
     for name in ("a", "b", "c", "branch"):
-        tally.trial_started(name)
-    assert tally.pulse.trials == 4
+        told(started(name))
+    assert told.pulse.trials == 4
 
 
-def test_a_run_is_paused_while_all_of_its_trials_wait(tally):
-    tally.trial_started("a")
-    tally.trial_started("b")
-    tally.journal([asked("a", "pause")])
-    assert tally.pulse.state == "running"
-    tally.journal([asked("b", "pause")])
-    assert (tally.pulse.state, tally.pulse.why) == ("paused", "asked to, at a, b")
-    tally.journal([asked("a", "continue")])
-    assert tally.pulse.state == "running"
-    tally.trial_ended("a", "finished")
-    assert tally.pulse.state == "paused"
-    tally.trial_ended("b", "stopped")
-    assert tally.pulse.state == "running"
+def test_a_run_is_paused_while_all_of_its_trials_wait(told):
+    told(started("a"))
+    told(started("b"))
+    told(asked("a", "pause"))
+    assert told.pulse.state == "running"
+    told(asked("b", "pause"))
+    assert (told.pulse.state, told.pulse.reason) == ("paused", "asked to, at a, b")
+    told(asked("a", "continue"))
+    assert told.pulse.state == "running"
+    told(TrialEnd("a", "finished", 1.0, time=TIME))
+    assert told.pulse.state == "paused"
+    told(TrialEnd("b", "stopped", 1.0, time=TIME))
+    assert told.pulse.state == "running"
 
 
-def test_what_the_driver_waits_for_is_not_ended_by_a_trial(tally):
-    tally.pause("the disk is full")
-    since = tally.pulse.since
-    tally.trial_started("a")
-    tally.journal([asked("a", "continue")])
-    tally.pause("the disk is full")
-    assert (tally.pulse.state, tally.pulse.since) == ("paused", since)
-    tally.go_on()
-    assert (tally.pulse.state, tally.pulse.why) == ("running", None)
+def test_what_the_driver_waits_for_is_not_ended_by_a_trial(told):
+    told.tally.pause("the disk is full")
+    since = told.pulse.since
+    told(started("a"))
+    told(asked("a", "continue"))
+    told.tally.pause("the disk is full")
+    assert (told.pulse.state, told.pulse.since) == ("paused", since)
+    told.tally.go_on()
+    assert (told.pulse.state, told.pulse.reason) == ("running", None)
 
 
 def test_it_tells_what_is_examined_through_a_wait_for_the_disk():
     tally = Tally()
     tally.examines("trial 00003")
     tally.pause("disk full")
-    assert (tally.pulse.state, tally.pulse.why) == ("paused", "disk full")
+    assert (tally.pulse.state, tally.pulse.reason) == ("paused", "disk full")
     tally.go_on()
-    assert (tally.pulse.state, tally.pulse.why) == ("running", "examining trial 00003")
+    assert (tally.pulse.state, tally.pulse.reason) == ("running", "examining trial 00003")
     tally.examines(None)
-    assert (tally.pulse.state, tally.pulse.why) == ("running", None)
+    assert (tally.pulse.state, tally.pulse.reason) == ("running", None)

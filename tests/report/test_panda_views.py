@@ -6,8 +6,9 @@ import pytest
 
 from orchestrator.records import TrialEnd
 from orchestrator.report import PandaView, PlainPandaView, open_panda_view
-from orchestrator.report.panda_view import day_marks
+from orchestrator.report.live.panda import day_marks
 from tests.fortnight import ADA, FORTNIGHT, MAIN, START, day, entry, row
+from tests.report.driven import Driven
 
 
 class Terminal(io.StringIO):
@@ -30,7 +31,7 @@ def live(monkeypatch):
         monkeypatch.setenv("COLUMNS", "80")
         monkeypatch.setenv("LINES", str(lines))
         monkeypatch.setenv("TERM", "xterm")
-        return PandaView(days, "val_accuracy", "max", Terminal())
+        return Driven(PandaView(days, "val_accuracy", "max", Terminal()))
 
     return make
 
@@ -124,7 +125,7 @@ def test_the_live_view_leaves_failures_and_where_each_trial_ended(live):
 
 def test_the_plain_view_writes_a_line_a_day_and_each_entry():
     stream = io.StringIO()
-    with PlainPandaView(14, "val_accuracy", "max", stream) as view:
+    with Driven(PlainPandaView(14, "val_accuracy", "max", stream)) as view:
         tell(view)
         view.trial_ended(TrialEnd(MAIN, "stopped", 1.0))
         view.note("stopping\x1b[2J")

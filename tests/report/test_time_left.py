@@ -7,8 +7,9 @@ import random
 import pytest
 
 from orchestrator.records import TrialEnd
-from orchestrator.report.progress import Progress
-from orchestrator.report.time_left import InTraining, Seen, seconds_left
+from orchestrator.report.live.progress import Progress
+from orchestrator.report.live.time_left import InTraining, Seen, seconds_left
+from tests.report.driven import Driven
 
 
 def seen(lengths, running=(), waiting=0, epochs=10, pace=1.0, at_once=1):
@@ -41,7 +42,7 @@ def test_a_run_about_to_end_has_nothing_left():
 def play(seed, trials, epochs, at_once, startup):
     """A run in which nothing is stopped, told to a Progress; return (truth, shown) after each epoch."""
     chance, clock, told = random.Random(seed), [0.0], []
-    progress = Progress(trials, epochs, "m", "max", now=lambda: clock[0])
+    progress = Driven(Progress(trials, epochs, "m", "max", now=lambda: clock[0]))
     moments, waiting = [], iter(range(trials))
 
     def begin(delay):

@@ -7,8 +7,9 @@ import pytest
 
 from orchestrator.records import TrialEnd
 from orchestrator.report import LiveView, NullView, PlainView, open_view
-from orchestrator.report.progress import Progress
-from orchestrator.report.sparkline import sparkline
+from orchestrator.report.live.progress import Progress
+from orchestrator.report.live.sparkline import sparkline
+from tests.report.driven import Driven
 
 
 class Terminal(io.StringIO):
@@ -33,14 +34,14 @@ def plain(stream, clock=None):
     if clock:
         view.progress.now = clock
         view.progress.began = view._last_line = clock.time
-    return view
+    return Driven(view)
 
 
 def live(monkeypatch, total=300, lines=24):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("LINES", str(lines))
     monkeypatch.setenv("TERM", "xterm")
-    return LiveView(total, 27, "val_accuracy", "max", Terminal())
+    return Driven(LiveView(total, 27, "val_accuracy", "max", Terminal()))
 
 
 @pytest.mark.parametrize("name", ["NO_COLOR", "CI"])
@@ -123,7 +124,7 @@ def test_the_live_view_cleans_up_and_leaves_its_failures_and_a_summary(monkeypat
 
 
 def test_the_null_view_shows_nothing(capsys):
-    with NullView() as view:
+    with Driven(NullView()) as view:
         view.trial_started("00000", {})
         view.epochs([epoch("00000", 1, 0.5)])
         view.trial_ended(TrialEnd("00000", "finished", 1.0))
@@ -134,7 +135,7 @@ def test_the_null_view_shows_nothing(capsys):
 
 def test_the_time_left_counts_from_the_first_trial():
     clock = Clock()
-    progress = Progress(4, 10, "val_accuracy", "max", now=clock)
+    progress = Driven(Progress(4, 10, "val_accuracy", "max", now=clock))
     clock.time += 50
     progress.trial_started("00000", {})
     assert progress.time_left() == ""
@@ -146,7 +147,7 @@ def test_the_time_left_counts_from_the_first_trial():
 
 
 def test_progress_keeps_nothing_of_trials_that_are_over():
-    progress = Progress(10_000, 10, "val_accuracy", "max")
+    progress = Driven(Progress(10_000, 10, "val_accuracy", "max"))
     for index in range(1000):
         progress.trial_started(str(index), {"x": index})
         progress.epoch(epoch(str(index), 1, 0.5))

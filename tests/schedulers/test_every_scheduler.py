@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.config.options import AshaOptions, MedianOptions, NoSchedulerOptions
-from orchestrator.schedulers import make_scheduler, replay
+from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, make_scheduler
+from orchestrator.strategies.replay import replay
 
 EPOCHS = 9
 FEW = settings(max_examples=25)

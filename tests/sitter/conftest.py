@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.config import SitterOptions
-from orchestrator.sitter import DayRecord, Sitter
+from orchestrator.sitter import DayRecord
+from tests.sitter.watching import Watching
 
 
 @pytest.fixture
@@ -11,7 +12,7 @@ def sitter():
     def make(mode="act", metric="val_accuracy", rows=1000, budget_epochs=None, **options):
         sign = "min" if metric.endswith("loss") else "max"
         settings = SitterOptions.model_validate({"mode": mode, **options})
-        return Sitter(settings, metric, sign, rows, budget_epochs)
+        return Watching(settings, metric, sign, rows, budget_epochs)
 
     return make
 

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.config import SitterOptions
-from orchestrator.sitter import DayRecord, Finding, Sitter
+from orchestrator.sitter import DayRecord, Finding
+from tests.sitter.watching import Watching
 
 METRICS = ("loss", "val_loss", "val_accuracy")
 VALUES = st.floats() | st.none() | st.integers() | st.sampled_from(["NaN", "Infinity", 10**400])
@@ -26,7 +27,7 @@ OPTIONS = st.builds(
 METRIC = st.sampled_from([("val_accuracy", "max"), ("val_loss", "min"), ("absent", "max")])
 
 
-def live(sitter: Sitter, rows, per_day=2, obey=True) -> list[Finding]:
+def live(sitter: Watching, rows, per_day=2, obey=True) -> list[Finding]:
     """Show a sitter epochs and days; in the mode act, go back as it asks."""
     kept, found, day, rate = {0: sitter.memory}, [], 0, 0.1
     for index, row in enumerate(rows, 1):
@@ -48,14 +49,14 @@ def live(sitter: Sitter, rows, per_day=2, obey=True) -> list[Finding]:
 
 @given(ROWS, OPTIONS, METRIC, st.booleans())
 def test_no_history_makes_it_fail_and_its_memory_is_always_json(rows, options, metric, obey):
-    sitter = Sitter(options, *metric, 100)
+    sitter = Watching(options, *metric, 100)
     live(sitter, rows, obey=obey and options.mode == "act")
     assert json.loads(json.dumps(sitter.memory, allow_nan=False)) == sitter.memory
 
 
 @given(ROWS, OPTIONS, METRIC, st.booleans())
 def test_it_never_acts_more_often_than_its_limits_allow(rows, options, metric, obey):
-    sitter = Sitter(options, *metric, 100, budget_epochs=40)
+    sitter = Watching(options, *metric, 100, budget_epochs=40)
     found = live(sitter, rows, obey=obey) if options.mode == "act" else []
     counts = {rule: 0 for rule in ("divergence", "plateau", "branch_and_compare")}
     for finding in found:
@@ -70,14 +71,14 @@ def test_it_never_acts_more_often_than_its_limits_allow(rows, options, metric, o
 @given(ROWS, OPTIONS, METRIC)
 def test_off_never_says_anything(rows, options, metric):
     silent = options.model_copy(update={"mode": "off"})
-    assert live(Sitter(silent, *metric, 100), rows) == []
+    assert live(Watching(silent, *metric, 100), rows) == []
 
 
 @given(ROWS, ROWS, OPTIONS, METRIC)
 def test_one_that_is_remembered_half_way_goes_on_as_the_other(before, after, options, metric):
-    one = Sitter(options, *metric, 100)
+    one = Watching(options, *metric, 100)
     live(one, before, obey=False)
-    other = Sitter(options, *metric, 100)
+    other = Watching(options, *metric, 100)
     other.remember(json.loads(json.dumps(one.memory)))
     assert repr(live(one, after, obey=False)) == repr(live(other, after, obey=False))
     assert one.memory == other.memory

@@ -164,3 +164,15 @@ def test_the_only_target_of_a_file_is_the_one_meant(files):
 def test_a_hyperparameter_that_nothing_reads_is_refused_before_it_is_sent(files):
     with pytest.raises(ExperimentFileError, match="momentun"):
         sent(files, "ray", "model=mlp", "search_space.momentun=uniform(0, 1)")
+
+
+def test_a_scheduler_of_ones_own_goes_with_what_it_imports(files):
+    (files / "mine.py").write_text(
+        "import deeper\nclass Mine:\n    name, milestones = 'mine', ()\n"
+        "    def __init__(self, epochs, mode, at): pass\n"
+        "    def report(self, *told): ...\n    def review(self, epoch): ...\n"
+    )
+    written = "caviar.scheduler={./mine.py:Mine: {at: 2}}"
+    there, content = sent(files, "ray", written)
+    assert {"mine.py", "deeper.py"} <= set(there)
+    assert content["caviar"]["scheduler"] == {"./mine.py:Mine": {"at": 2}}

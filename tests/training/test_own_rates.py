@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.errors import RequestError
 from orchestrator.sitter import learning_rates
-from orchestrator.training.range_test import losses_at
+from orchestrator.training.panda.day_cycle import losses_at
 from orchestrator.training.trainer import Trainer
 
 NET = """

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from orchestrator.config.fields import Count, Real, Text
 from orchestrator.config.targets.place import FolderOptions, Memory, Texts
+from orchestrator.fields import Count, Real, Text
 
 
 class DockerOptions(FolderOptions):

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from orchestrator.config.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, misfit
 from orchestrator.config.targets.place import Memory, PlaceOptions, Texts
+from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, field_error
 
 MOST_QUEUED_GROUPS = 6
 """Kueue before 0.18 admits 8 sets of Pods; the head and the Pod that submits are two of them."""
@@ -48,7 +48,7 @@ class WorkerGroupOptions(Options):
         if not self.min_replicas <= self.replicas <= self.max_replicas:
             expected = "expected min_replicas <= replicas <= max_replicas"
             received = f"{self.min_replicas}, {self.replicas}, {self.max_replicas}"
-            raise misfit(("target", "kuberay", "workers"), expected, received)
+            raise field_error(("target", "kuberay", "workers"), expected, received)
         return self
 
 
@@ -111,8 +111,8 @@ class KubeRayOptions(PlaceOptions):
             expected = (
                 "expected no queue beside autoscaling: Kueue admits a fixed number of workers"
             )
-            raise misfit(("target", "kuberay", "queue"), expected, self.queue)
+            raise field_error(("target", "kuberay", "queue"), expected, self.queue)
         if len(self.workers) > MOST_QUEUED_GROUPS:
             expected = f"expected at most {MOST_QUEUED_GROUPS} groups beside a queue of Kueue"
-            raise misfit(("target", "kuberay", "workers"), expected, len(self.workers))
+            raise field_error(("target", "kuberay", "workers"), expected, len(self.workers))
         return self

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from orchestrator.config.fields import AS_LIST, Options, Text
+from orchestrator.fields import AS_LIST, Options, Text
 
 Texts = Annotated[tuple[Text, ...], Field(strict=False), AS_LIST]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from orchestrator.config.fields import Count, Real, Text
 from orchestrator.config.targets.place import FromEnvironment, PlaceOptions, Texts
+from orchestrator.fields import Count, Real, Text
 
 
 class RayOptions(PlaceOptions):

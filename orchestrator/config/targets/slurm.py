@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from orchestrator.config.fields import Count, Text, Whole, misfit
 from orchestrator.config.targets.place import FolderOptions, Lines, Memory, written_as
+from orchestrator.fields import Count, Text, Whole, field_error
 
 TimeLimit = Annotated[
     Text,
@@ -60,7 +60,7 @@ class SlurmOptions(FolderOptions):
     def _leaves_time_to_run(self) -> SlurmOptions:
         if self.time is not None and _seconds(self.time) <= self.warning_seconds:
             expected = f"expected more than warning_seconds, {self.warning_seconds} of them"
-            raise misfit(("target", "slurm", "time"), expected, self.time)
+            raise field_error(("target", "slurm", "time"), expected, self.time)
         return self
 
 

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, WrapSerializer
 from pydantic_core import PydanticCustomError
 
-from orchestrator.config.fields import Options
 from orchestrator.config.targets.docker import DockerOptions
 from orchestrator.config.targets.kuberay import KubeRayOptions
 from orchestrator.config.targets.local import LocalOptions
 from orchestrator.config.targets.place import PlaceOptions
 from orchestrator.config.targets.ray import RayOptions
 from orchestrator.config.targets.slurm import SlurmOptions
+from orchestrator.fields import Options
 
 TargetName = Literal["local", "slurm", "ray", "kuberay", "docker"]
 TARGET_NAMES: tuple[str, ...] = get_args(TargetName)

@@ -82,20 +82,20 @@ class DayCheckpoints:
                 self.file(day).unlink(missing_ok=True)
                 self._best(day).unlink(missing_ok=True)
 
-    def keep_best(self, when: int | str, best: Path) -> None:
+    def save_best(self, when: int | str, best: Path) -> None:
         """Remember the trial's best state as it is on a day, or at the last report; it costs no copy."""
         _link(best, self._best(when))
 
-    def give_best(self, when: int | str, best: Path) -> bool:
+    def restore_best(self, when: int | str, best: Path) -> bool:
         """Put the best state of then back; return whether there was one."""
         _link(self._best(when), best)
         return best.exists()
 
     def bring_back_best(self, best: Path) -> bool:
         """Put the best state of the last report back, where it is kept here; return whether it is."""
-        return self._best("last").exists() and self.give_best("last", best)
+        return self._best("last").exists() and self.restore_best("last", best)
 
-    def claim(self, request: str) -> bool:
+    def reserve(self, request: str) -> bool:
         """Take this folder for the trial that ``request`` asked for; return whether it is free, or is that one's."""
         mark = self.folder / "asked"
         self._make()
@@ -103,7 +103,7 @@ class DayCheckpoints:
             write_atomically(mark, request)
         return mark.exists() and mark.read_text("utf-8") == request
 
-    def lend(self, branch: DayCheckpoints, until: int) -> None:
+    def share_with(self, branch: DayCheckpoints, until: int) -> None:
         """Give a branch the days up to ``until``; it costs no copy."""
         for day in self.kept(until):
             _link(self.file(day), branch.file(day))

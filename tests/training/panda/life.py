@@ -22,8 +22,8 @@ from orchestrator.report import NullView
 from orchestrator.strategies import Plan, TrialSpec, make_plan
 from orchestrator.training.carrying import keras_optimizer, slots_of
 from orchestrator.training.generators import generator_state
-from orchestrator.training.panda.birth import birth_of
 from orchestrator.training.panda.session import PandaSession
+from orchestrator.training.panda.state import chosen
 from orchestrator.training.program import arrays_of
 from orchestrator.training.progress import Progress
 from orchestrator.training.session import Goal
@@ -56,7 +56,7 @@ class Life:
         spec, plan = self.spec, self.plan
         assert plan.nursery is not None
         goal = Goal(plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve())
-        self.session = PandaSession(self.trainer, birth_of(spec), plan.nursery, goal)
+        self.session = PandaSession(self.trainer, spec, plan.nursery, goal)
         self.recorder = Recorder(self.folder, plan, NullView(), lambda: False)
         if before is not None:
             self.recorder.remember(before)
@@ -75,7 +75,7 @@ class Life:
     def to_day(self, day: int) -> None:
         """Train to the end of a day, after hearing what was asked."""
         self.advance()
-        while self.session.memory.day < day and not self.ended:
+        while self.session.state.day < day and not self.ended:
             self.advance()
 
     def to_end(self) -> Life:
@@ -108,6 +108,10 @@ class Life:
     @property
     def trial(self) -> str:
         return self.spec.trial
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        return chosen(self.session.state, self.session.panda)
 
     @property
     def hyperparameters(self) -> dict[str, Any]:

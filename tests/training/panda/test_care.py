@@ -71,7 +71,7 @@ def test_the_rate_found_is_used_where_the_file_names_none(panda_of, mode):
 
 
 def test_a_test_that_finds_nothing_says_so(panda, monkeypatch):
-    monkeypatch.setattr("orchestrator.training.panda.care.suggest", lambda *_: None)
+    monkeypatch.setattr("orchestrator.training.panda.day_cycle.suggest", lambda *_: None)
     life = panda(learning_rate_test=True)
     life.to_day(1)
     said = [entry["suggests"] for entry in life.entries("advice", rule="learning_rate_test")]
@@ -157,7 +157,7 @@ def test_a_plateau_goes_on_from_the_best_weights_with_a_smaller_rate(panda, same
     scores = {day["day"]: day["metrics"]["val_accuracy"] for day in lived}
     assert back["to_day"] == max(scores, key=lambda day: scores[day])
     assert lowered["changes"]["learning_rate"] == [0.3, pytest.approx(0.09)]
-    checkpoint = life.session.days.load(back["to_day"], back["to_day"])
+    checkpoint = life.session.panda.days.load(back["to_day"], back["to_day"])
     same(life.state()[: len(checkpoint.model)], checkpoint.model)
     assert life.entries("advice", rule="plateau")[0]["evidence"]["days_without_gain"] == 2
 

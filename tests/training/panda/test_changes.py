@@ -102,7 +102,7 @@ def test_what_cannot_be_set_is_refused_with_a_reason_and_training_goes_on_as_if_
         assert answer["kind"] == "refused", changes
         assert "\n" not in answer["reason"]
     assert life.metrics() == quiet.metrics()
-    assert life.session.chosen == quiet.session.chosen
+    assert life.chosen == quiet.chosen
 
 
 COMPILED = """

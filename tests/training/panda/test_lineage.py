@@ -127,7 +127,7 @@ def test_a_branch_can_be_rolled_back_beyond_its_fork(panda):
     branch.advance()
     assert branch.answer(fork)["to_day"] == 3
     assert branch.hyperparameters["momentum"] == 0.5
-    assert branch.records.in_force("gentle") == branch.session.chosen
+    assert branch.records.in_force("gentle") == branch.chosen
     beyond = branch.ask("rollback", to_day=1)
     branch.ask("continue")
     branch.to_end()
@@ -135,7 +135,7 @@ def test_a_branch_can_be_rolled_back_beyond_its_fork(panda):
     rows = branch.records.epochs_of("gentle")
     assert [row["epoch"] for row in rows] == list(range(1, 11))
     assert branch.hyperparameters["momentum"] == 0.9
-    assert branch.records.in_force("gentle") == branch.session.chosen
+    assert branch.records.in_force("gentle") == branch.chosen
     curve = branch.metrics()
     assert again(branch, "gentle").metrics() == curve
 
@@ -211,13 +211,13 @@ def test_a_promoted_trial_starts_at_day_0_from_its_best_weights(panda, same):
     second.advance()
     same(second.state()[: len(kept.model)], kept.model)
     assert second.trainer.epoch == 0
-    assert second.session.days.kept(0) == [0]
+    assert second.session.panda.days.kept(0) == [0]
     second.ask("continue")
     second.to_end()
     assert [row["epoch"] for row in second.records.epochs_of(second.trial)] == [1, 2]
     trial = second.records.trial(second.trial)
     assert (trial.origin["trial"], trial.origin["epoch"]) == (life.trial, epoch)
-    assert second.records.in_force(second.trial) == second.session.chosen
+    assert second.records.in_force(second.trial) == second.chosen
 
 
 def test_the_recipe_of_a_promoted_panda_starts_from_the_same_weights(panda):

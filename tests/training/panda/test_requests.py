@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.records import Request, write_request
+from orchestrator.training.panda.day_cycle import sitter_of
 
 
 def test_asked_and_applied_are_two_entries(panda):
@@ -126,7 +127,7 @@ def test_a_rollback_asked_during_the_last_epoch_is_still_done(panda):
     life.to_day(1)
     life.advance()
     session, train = life.session, life.trainer.train_part
-    assert session.memory.epochs_today == 1
+    assert session.state.epochs_today == 1
 
     def ask_meanwhile():
         life.asked = life.ask("rollback", to_day=1)
@@ -165,8 +166,8 @@ def test_sizes_in_the_journal_are_the_files_and_few_days_stay(panda):
         life.to_day(day)
         [entry] = [e for e in life.entries("day") if e["day"] == day]
         assert (life.folder.path / entry["checkpoint"]).stat().st_size == entry["bytes"]
-    kept = life.session.days.kept(life.session.memory.day)
-    needed = life.session.sitter.needed_days
+    kept = life.session.panda.days.kept(life.session.state.day)
+    needed = sitter_of(life.session.panda).needed_days(life.session.state.monitor)
     assert {0, 7, 8} | needed == set(kept)
 
 

@@ -56,13 +56,13 @@ def test_what_was_set_meanwhile_is_taken_back_and_not_applied_again(panda, same)
 def test_the_sitters_memory_returns_too(panda):
     life = panda(sitter="advise")
     life.to_day(3)
-    then = life.session.sitter.memory
+    then = life.session.state.monitor
     life.to_day(5)
-    assert life.session.sitter.memory != then
+    assert life.session.state.monitor != then
     life.ask("rollback", to_day=3)
     life.ask("pause")
     life.advance()
-    assert life.session.sitter.memory == then
+    assert life.session.state.monitor == then
 
 
 def test_day_0_is_the_untrained_model(panda, same):

@@ -110,7 +110,7 @@ def test_a_panda_killed_after_a_rollback_is_in_its_new_stretch(panda):
 )
 def test_an_ending_that_nobody_heard_is_told_again(panda, options, ending):
     life = panda(**options)
-    while not life.session.is_over:
+    while not life.session.panda.is_over(life.session.state):
         life.advance(heard=False)
     life.killed().advance()
     assert life.ended == ending
@@ -141,9 +141,9 @@ def test_a_branch_whose_panda_died_before_it_could_say_so_is_made(panda):
     life = panda()
     life.to_day(1)
     asked = life.ask("branch", name="gentle")
-    kept = life.session.days.last.read_bytes()
+    kept = life.session.panda.days.last.read_bytes()
     life.advance(heard=False)
-    life.session.days.last.write_bytes(kept)
+    life.session.panda.days.last.write_bytes(kept)
     life.killed().advance()
     assert life.answer(asked)["kind"] == "applied"
     assert [branch.trial for branch in life.branches] == ["gentle"]

@@ -1,6 +1,7 @@
-"""A babysat model redrawn in place: its curve, today against yesterday, what is in force, the journal.
+"""A babysat model while it trains, redrawn in place or as plain lines, for logs and pipes.
 
-Drawing happens in rich's own thread, twice a second, whatever the driver tells it in between.
+The live view shows its curve, today against yesterday, what is in force and the journal. Drawing happens in rich's own
+thread, twice a second, whatever the driver tells it in between.
 """
 
 from __future__ import annotations
@@ -8,16 +9,17 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Self, TextIO
+from collections.abc import Iterable, Sequence
+from typing import Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.records import Mode, TrialEnd
-from orchestrator.report.cells import number, printable
-from orchestrator.report.panda_progress import (
+from orchestrator.records import Event, Mode, TrialEnd, TrialStarted
+from orchestrator.report.cells import brief, clock, number, printable
+from orchestrator.report.live.caviar import STATUS_STYLES, failure_line, failures
+from orchestrator.report.live.panda_progress import (
     PandaProgress,
     WatchedTrial,
     curve_of,
@@ -25,21 +27,18 @@ from orchestrator.report.panda_progress import (
     standing,
     today_words,
 )
-from orchestrator.report.plain_view import failure_line
-from orchestrator.report.sparkline import sparkline
+from orchestrator.report.live.sparkline import sparkline
 
 _FRAMES_PER_SECOND = 2
 _MOST_BRANCHES = 8
 _LABEL = 10
-_STATUS_STYLES = {"failed": "red", "diverged": "red", "interrupted": "yellow"}
 
 
 class PandaView:
     """Draws one babysat model, and a line for each of its branches, within the terminal."""
 
     def __init__(self, days: int, metric: str, mode: Mode, stream: TextIO | None = None) -> None:
-        self.progress = PandaProgress(days, metric)
-        self._mode = mode
+        self.progress = PandaProgress(days, metric, mode)
         self._console = Console(file=stream or sys.stderr, highlight=False)
         self._lock = threading.Lock()
         self._live = Live(
@@ -50,26 +49,16 @@ class PandaView:
             redirect_stdout=False,
         )
 
-    def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
-        """Take up a trial."""
-        with self._lock:
-            self.progress.trial(trial).hyperparameters = dict(hyperparameters)
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in what happened before."""
+        self.progress.take_up(events)
 
-    def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take up finished epochs."""
+    def show(self, events: Sequence[Event]) -> None:
+        """Take in what has just happened; a failure stays on the screen above the view."""
         with self._lock:
-            self.progress.epochs(rows)
-
-    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Take up entries of the journal."""
-        with self._lock:
-            self.progress.journal(entries)
-
-    def trial_ended(self, end: TrialEnd) -> None:
-        """Take up a trial's end; a failure stays on the screen above the view."""
-        with self._lock:
-            self.progress.trial(end.trial).ended = end.status
-        if end.status == "failed":
+            for event in events:
+                self.progress.apply(event)
+        for end in failures(events):
             self._console.print(Text(failure_line(end), style="red"))
 
     def note(self, text: str) -> None:
@@ -97,13 +86,14 @@ class PandaView:
         with self._lock:
             for name, trial in self.progress.trials.items():
                 text = f"{name}: {standing(trial, self.progress)}"
-                self._console.print(Text(text, style=_STATUS_STYLES.get(trial.ended or "", "")))
+                self._console.print(Text(text, style=STATUS_STYLES.get(trial.ended or "", "")))
 
     def _lines(self, width: int) -> list[Text]:
-        if not self.progress.trials:
+        trials = self.progress.trials
+        if not trials:
             return [Text("no trial has started", style="dim")]
-        (_, first), *branches = self.progress.trials.items()
-        curve = _finite_range([trial for trial in self.progress.trials.values()], self.progress)
+        (_, first), *branches = trials.items()
+        curve = _finite_range(list(trials.values()), self.progress)
         lines = [Text(standing(first, self.progress), style="bold")]
         lines += self._curve(first, curve, width)
         lines.append(_labelled("today", today_words(first, self.progress.metric)))
@@ -164,6 +154,50 @@ def _labelled(label: str, text: str, style: str = "") -> Text:
 
 
 def _finite_range(trials: Sequence[WatchedTrial], progress: PandaProgress) -> tuple[float, float]:
-    values = [value for trial in trials for value in curve_of(trial.rows, progress.metric)]
+    values = [value for trial in trials for value in curve_of(trial.history.rows, progress.metric)]
     finite = [value for value in values if math.isfinite(value)]
     return min(finite, default=0.0), max(finite, default=0.0)
+
+
+class PlainPandaView:
+    """Writes what the journal says as it is said, and where each trial ended."""
+
+    def __init__(self, days: int, metric: str, mode: Mode, stream: TextIO | None = None) -> None:
+        self.progress = PandaProgress(days, metric, mode)
+        self._stream = stream or sys.stderr
+
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in what happened before."""
+        self.progress.take_up(events)
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Write that a trial began or ended, and each entry of the journal: a day's is the line of that day."""
+        for event in events:
+            self._show(event)
+
+    def _show(self, event: Event) -> None:
+        sentence = self.progress.apply(event)
+        if sentence is not None:
+            self._write(sentence)
+        elif isinstance(event, TrialStarted):
+            self._write(f"{event.trial} starts: {brief(event.hyperparameters) or 'defaults'}")
+        elif isinstance(event, TrialEnd) and event.status == "failed":
+            self._write(failure_line(event))
+        elif isinstance(event, TrialEnd):
+            self._write(
+                f"{event.trial}: {standing(self.progress.trials[event.trial], self.progress)}"
+            )
+
+    def note(self, text: str) -> None:
+        """Write a sentence."""
+        self._write(text)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        """Leave nothing behind: the last line was written when it happened."""
+
+    def _write(self, text: str) -> None:
+        self._stream.write(f"[{clock(self.progress.seconds)}] {printable(text)}\n")
+        self._stream.flush()

@@ -30,6 +30,6 @@ Text = Annotated[str, Field(min_length=1)]
 AS_LIST = WrapSerializer(lambda values, write: list(write(values)))  # a tuple, in JSON's terms
 
 
-def misfit(path: tuple[str, ...], expected: str, received: Any) -> PydanticCustomError:
+def field_error(path: tuple[str, ...], expected: str, received: Any) -> PydanticCustomError:
     """Return the refusal of a key whose value does not go with the others'."""
-    return PydanticCustomError("misfit", expected, {"path": path, "received": received})  # type: ignore[arg-type]
+    return PydanticCustomError("field_error", expected, {"path": path, "received": received})  # type: ignore[arg-type]

@@ -1,7 +1,8 @@
-"""A run redrawn in place on a terminal: progress, the best so far, the curves in training.
+"""A caviar while it runs, redrawn in place on a terminal or as plain lines, for logs and pipes.
 
-Drawing happens in rich's own thread, four times a second at most, whatever the driver tells it in
-between; a frame is a few lines of text laid out here (rich's tables would cost ten times more).
+The live view shows progress, the best so far, and the curves in training. Drawing happens in rich's own thread, four
+times a second at most, whatever the driver tells it in between; a frame is a few lines of text laid out here (rich's
+tables would cost ten times more).
 """
 
 from __future__ import annotations
@@ -9,23 +10,23 @@ from __future__ import annotations
 import math
 import sys
 import threading
-from collections.abc import Iterable, Mapping
-from typing import Any, Self, TextIO
+from collections.abc import Iterable, Sequence
+from typing import Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.records import Mode, TrialEnd
+from orchestrator.records import Event, Mode, TrialEnd
 from orchestrator.report.cells import brief, clock, number, printable
-from orchestrator.report.plain_view import failure_line
-from orchestrator.report.progress import Progress, RunningTrial
-from orchestrator.report.sparkline import sparkline
+from orchestrator.report.live.progress import Progress, RunningTrial
+from orchestrator.report.live.sparkline import sparkline
 
 _FRAMES_PER_SECOND = 4
 _MOST_CURVES = 12
 _LINES_AROUND_CURVES = 6
-_STATUS_STYLES = {"failed": "red", "diverged": "red", "interrupted": "yellow"}
+_SECONDS_BETWEEN_LINES = 5.0
+STATUS_STYLES = {"failed": "red", "diverged": "red", "interrupted": "yellow"}
 
 
 class LiveView:
@@ -50,26 +51,17 @@ class LiveView:
             redirect_stdout=False,
         )
 
-    def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
-        """Take up a trial."""
-        with self._lock:
-            self.progress.trial_started(trial, hyperparameters)
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in what happened before."""
+        self.progress.take_up(events)
 
-    def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take up finished epochs."""
+    def show(self, events: Sequence[Event]) -> None:
+        """Take in what has just happened; a failure stays on the screen above the view."""
         with self._lock:
-            for row in rows:
-                self.progress.epoch(row)
-
-    def trial_ended(self, end: TrialEnd) -> None:
-        """Take up a trial's end; a failure stays on the screen above the view."""
-        with self._lock:
-            self.progress.trial_ended(end)
-        if end.status == "failed":
+            for event in events:
+                self.progress.apply(event)
+        for end in failures(events):
             self._console.print(Text(failure_line(end), style="red"))
-
-    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Show nothing of a journal."""
 
     def note(self, text: str) -> None:
         """Print a sentence above the view, where it stays."""
@@ -108,7 +100,7 @@ class LiveView:
 
     def _counts(self) -> Text:
         parts = self.progress.counted().split(", ")
-        styled = [Text(part, style=_STATUS_STYLES.get(part.split()[-1], "")) for part in parts]
+        styled = [Text(part, style=STATUS_STYLES.get(part.split()[-1], "")) for part in parts]
         return Text(", ").join(styled)
 
     def _best(self, width: int) -> list[Text]:
@@ -151,3 +143,76 @@ def _standing(trial: RunningTrial, sign: float) -> float:
     """Return a trial's place among the running ones; those without a finite value come last."""
     value = trial.curve[-1] if trial.curve else math.nan
     return sign * value if math.isfinite(value) else math.inf
+
+
+class PlainView:
+    """Writes at most one progress line in five seconds, and a line for what matters at once."""
+
+    def __init__(
+        self,
+        total_trials: int,
+        epochs: int,
+        metric: str,
+        mode: Mode,
+        stream: TextIO | None = None,
+    ) -> None:
+        self.progress = Progress(total_trials, epochs, metric, mode)
+        self._stream = stream or sys.stderr
+        self._last_line = self.progress.began
+        self._said_best: str | None = None
+
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in what happened before."""
+        self.progress.take_up(events)
+        self._said_best = self.progress.state.leader
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Take in what has just happened; say so where a trial failed or another one is the best now.
+
+        A trial that goes on improving on itself is told with the progress, not epoch by epoch.
+        """
+        for event in events:
+            self.progress.apply(event)
+        for end in failures(events):
+            self._write(failure_line(end))
+        leader = self.progress.state.leader
+        if leader not in (None, self._said_best):
+            self._said_best = leader
+            self._write(self.progress.best_line())
+        self._tell_progress_if_due()
+
+    def note(self, text: str) -> None:
+        """Write a sentence."""
+        self._write(printable(text))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._tell_progress()
+
+    def _tell_progress_if_due(self) -> None:
+        if self.progress.now() - self._last_line >= _SECONDS_BETWEEN_LINES:
+            self._tell_progress()
+
+    def _tell_progress(self) -> None:
+        self._last_line = self.progress.now()
+        state = self.progress
+        best = f"best {number(state.best.value)}" if state.best else ""
+        counted = f"{state.ended}/{state.total_trials} trials: {state.counted()}"
+        self._write("; ".join(part for part in (counted, best, state.time_left()) if part))
+
+    def _write(self, text: str) -> None:
+        self._stream.write(f"[{clock(self.progress.seconds)}] {text}\n")
+        self._stream.flush()
+
+
+def failures(events: Sequence[Event]) -> list[TrialEnd]:
+    """Return the ends of trials that failed."""
+    return [event for event in events if isinstance(event, TrialEnd) and event.status == "failed"]
+
+
+def failure_line(end: TrialEnd) -> str:
+    """Return what a failed trial raised and where the whole of it lies, in one line."""
+    file = f" ({end.error_file})" if end.error_file else ""
+    return f"trial {end.trial} failed: {printable(end.error or 'no error was given')}{file}"

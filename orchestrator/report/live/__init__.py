@@ -4,30 +4,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol, Self, TextIO
+from collections.abc import Iterable, Sequence
+from typing import Protocol, Self, TextIO
 
-from orchestrator.records import Mode, TrialEnd
-from orchestrator.report.live_view import LiveView
-from orchestrator.report.panda_view import PandaView
-from orchestrator.report.plain_panda_view import PlainPandaView
-from orchestrator.report.plain_view import PlainView
+from orchestrator.records import Event, Mode
+from orchestrator.report.live.caviar import LiveView, PlainView
+from orchestrator.report.live.panda import PandaView, PlainPandaView
 
 
 class View(Protocol):
-    """What the driver tells a view; every call returns at once."""
+    """What shows a run; every call returns at once."""
 
-    def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
-        """Show that a trial began."""
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in what happened before the view was opened; nothing of it is shown by itself."""
 
-    def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Show finished epochs, rows as in ``epochs.jsonl``."""
-
-    def trial_ended(self, end: TrialEnd) -> None:
-        """Show how a trial ended."""
-
-    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
-        """Show entries of a babysat model's journal."""
+    def show(self, events: Sequence[Event]) -> None:
+        """Show what has just happened."""
 
     def note(self, text: str) -> None:
         """Show a sentence."""
@@ -40,16 +32,10 @@ class View(Protocol):
 class NullView:
     """Shows nothing: for callers from Python who asked for no progress."""
 
-    def trial_started(self, trial: str, hyperparameters: Mapping[str, Any]) -> None:
-        """Show nothing."""
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in nothing."""
 
-    def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Show nothing."""
-
-    def trial_ended(self, end: TrialEnd) -> None:
-        """Show nothing."""
-
-    def journal(self, entries: Iterable[Mapping[str, Any]]) -> None:
+    def show(self, events: Sequence[Event]) -> None:
         """Show nothing."""
 
     def note(self, text: str) -> None:

@@ -1,4 +1,4 @@
-"""How far babysat models have come, kept whole: what their views are drawn from."""
+"""How far babysat models have come: what their views are drawn from."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.records import Event, Mode, RunState, TrialHistory, TrialLines
 from orchestrator.records.journal import in_force_after
-from orchestrator.records.stretches import TrialLines
 from orchestrator.report.cells import brief, clock
 from orchestrator.report.narrator import Narrator, metric_words
 
 
-@dataclass
+@dataclass(frozen=True)
 class WatchedTrial:
-    """A babysat trial: what it started with, its epochs and its journal, as they came."""
+    """A babysat trial: what it started with, its epochs and its journal, and how it ended."""
 
     hyperparameters: Mapping[str, Any]
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    journal: list[dict[str, Any]] = field(default_factory=list)
-    ended: str | None = None
+    history: TrialHistory
+    ended: str | None
+    paused: bool
 
     @property
     def lines(self) -> TrialLines:
-        """Its epochs and days, living and abandoned apart."""
-        return TrialLines.sorted_out(self.rows, self.journal)
+        """Its epochs and days, those rolled back apart."""
+        return self.history.lines
 
     @property
     def in_force(self) -> dict[str, Any]:
         """The hyperparameters it trains with now."""
-        return in_force_after(self.hyperparameters, self.journal)
+        return in_force_after(self.hyperparameters, self.history.journal)
 
     @property
     def day(self) -> int:
@@ -40,16 +40,9 @@ class WatchedTrial:
         return int(days[-1]["day"]) if days else 0
 
     @property
-    def paused(self) -> bool:
-        """Whether it was paused and has not gone on since."""
-        kinds = [e.get("action") for e in self.journal if e["kind"] == "applied"]
-        turns = [action for action in kinds if action in ("pause", "continue", "stop")]
-        return bool(turns) and turns[-1] == "pause"
-
-    @property
     def advice(self) -> str:
         """The sitter's last word, with the day it was said on and what became of it; nothing where it said none."""
-        said = [entry for entry in self.journal if entry["kind"] == "advice"]
+        said: list[Any] = [entry for entry in self.history.journal if entry["kind"] == "advice"]
         if not said:
             return ""
         last = said[-1]
@@ -61,17 +54,19 @@ class WatchedTrial:
 
 @dataclass
 class PandaProgress:
-    """The trials of a babysat run: the first one, and its branches."""
+    """The state of a babysat run, and its journal in sentences."""
 
     days: int
     metric: str
+    mode: Mode
     now: Callable[[], float] = time.monotonic
-    trials: dict[str, WatchedTrial] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    state: RunState = field(init=False)
     began: float = field(init=False)
 
     def __post_init__(self) -> None:
         self.began = self.now()
+        self.state = RunState(self.metric, self.mode)
         self._narrator = Narrator(self.metric)
 
     @property
@@ -79,25 +74,35 @@ class PandaProgress:
         """Return the seconds since the view opened."""
         return self.now() - self.began
 
-    def trial(self, name: str) -> WatchedTrial:
-        """Return a trial, taken up now if it was not before."""
-        return self.trials.setdefault(name, WatchedTrial({}))
+    @property
+    def trials(self) -> dict[str, WatchedTrial]:
+        """The first trial, and its branches."""
+        state = self.state
+        return {
+            trial.trial: WatchedTrial(
+                trial.hyperparameters,
+                state.history(trial.trial),
+                trial.ending,
+                trial.trial in state.paused,
+            )
+            for trial in state.trials.values()
+        }
 
-    def epochs(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Take up finished epochs."""
-        for row in rows:
-            self.trial(row["trial"]).rows.append(dict(row))
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in what happened before this view was opened."""
+        for event in events:
+            self.apply(event)
 
-    def journal(self, entries: Iterable[Mapping[str, Any]]) -> list[str]:
-        """Take up entries of the journal; return each as a sentence."""
-        sentences = []
-        for entry in entries:
-            self.trial(entry["trial"]).journal.append(dict(entry))
-            text = self._narrator.hear(entry)
-            several = len(self.trials) > 1
-            sentences.append(f"[{entry['trial']}] {text}" if several else text)
-        self.told += sentences
-        return sentences
+    def apply(self, event: Event) -> str | None:
+        """Take in what has just happened; return an entry of the journal as a sentence."""
+        self.state.apply(event)
+        return self._sentence(event) if isinstance(event, dict) and "kind" in event else None
+
+    def _sentence(self, entry: Any) -> str:
+        text = self._narrator.hear(entry)
+        sentence = f"[{entry['trial']}] {text}" if len(self.state.trials) > 1 else text
+        self.told.append(sentence)
+        return sentence
 
 
 def curve_of(rows: Iterable[Mapping[str, Any]], metric: str) -> list[float]:

@@ -1,0 +1,386 @@
+"""What is recorded of a run: each kind of line is declared here once, checked by that where it is read.
+
+Anyone can edit a text file. Names become file names and keys, so that ``../../x`` for a trial could otherwise reach
+out of the run's folder; numbers are compared, times are subtracted. What a line has besides is kept and not looked at.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Annotated, Any, Literal, NotRequired, cast, get_args
+
+from pydantic import ConfigDict, Discriminator, PlainValidator, Tag, TypeAdapter, ValidationError
+from pydantic_core import PydanticCustomError
+from typing_extensions import TypedDict  # Python 3.11's own has no way to allow further keys
+
+from orchestrator.domains.refusal import shown
+from orchestrator.errors import explain
+
+SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+Ending = Literal["finished", "stopped", "failed", "diverged", "interrupted"]
+FailureKind = Literal["error", "out_of_memory", "worker_died", "node_lost", "timeout", "disk"]
+Kind = Literal["asked", "applied", "refused", "effect", "advice", "day", "verdict"]
+KINDS: tuple[str, ...] = get_args(Kind)
+
+
+def is_name(value: Any) -> bool:
+    """Return whether a value can be a trial's name, and so a file's."""
+    return isinstance(value, str) and SAFE_NAME.fullmatch(value) is not None
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return True
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000
+
+
+def _is_duration(value: Any) -> bool:
+    return _is_number(value) and math.isfinite(value)
+
+
+def _is_moment(value: Any) -> bool:
+    try:
+        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
+    except ValueError:
+        return False
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _are_metrics(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(_is_number(v) or v is None for v in value.values())
+
+
+def _are_changes(value: Any) -> bool:
+    pairs = value.values() if isinstance(value, Mapping) else [None]
+    return all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs)
+
+
+def _is_origin(value: Any) -> bool:
+    if not isinstance(value, Mapping) or not is_name(value.get("trial")):
+        return False
+    counts = [value.get("day"), value.get("stretch")]
+    whole = all(count is None or _is_count(count) for count in counts)
+    return whole and _is_count(value.get("epoch")) and isinstance(value.get("run"), str | None)
+
+
+def _is_reason(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("scheduler"), str)
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
+
+
+def _checked(holds: Callable[[Any], bool], expected: str, optional: bool = False) -> Any:
+    def validate(value: Any) -> Any:
+        if holds(value) or (optional and value is None):
+            return value
+        raise PydanticCustomError("expected", "{expected}", {"expected": expected})
+
+    return PlainValidator(validate)
+
+
+def _both(holds: Callable[[Any], bool], expected: str) -> tuple[Any, Any]:
+    return _checked(holds, expected), _checked(holds, expected, optional=True)
+
+
+_name, _maybe_name = _both(
+    is_name, "a name of letters, digits, '.', '_' and '-', not starting with '.'"
+)
+_count, _maybe_count = _both(_is_count, "a whole number of at least 0")
+_text, _maybe_text = _both(_is_text, "a text")
+_mapping, _maybe_mapping = _both(_is_mapping, "a mapping")
+_metrics, _maybe_metrics = _both(_are_metrics, "numbers by name")
+_moment, _maybe_moment = _both(_is_moment, "a time such as 2026-11-05T10:00:00.000+00:00")
+_seconds, _maybe_seconds = _both(_is_duration, "a number of seconds")
+_changes, _maybe_changes = _both(_are_changes, "[old, new] by name")
+_maybe_texts = _both(_are_texts, "a list of texts")[1]
+_maybe_origin = _both(_is_origin, "a trial's origin: run, trial, day, epoch")[1]
+_maybe_reason = _both(_is_reason, "what stopped the trial: scheduler, epoch, value, cutoff")[1]
+
+Name = Annotated[str, _name]
+Count = Annotated[int, _count]
+Text = Annotated[str, _text]
+Moment = Annotated[str, _moment]
+Values = Annotated[Mapping[str, Any], _mapping]
+Metrics = Annotated[Mapping[str, float | None], _metrics]
+MaybeName = Annotated[str | None, _maybe_name]
+MaybeCount = Annotated[int | None, _maybe_count]
+MaybeText = Annotated[str | None, _maybe_text]
+MaybeValues = Annotated[Mapping[str, Any] | None, _maybe_mapping]
+MaybeMetrics = Annotated[Mapping[str, float | None] | None, _maybe_metrics]
+MaybeSeconds = Annotated[float | None, _maybe_seconds]
+Origin = Annotated[Mapping[str, Any] | None, _maybe_origin]
+StoppedBy = Annotated[Mapping[str, Any] | None, _maybe_reason]
+Changes = Annotated[Mapping[str, Any] | None, _maybe_changes]
+Texts = Annotated[tuple[str, ...] | None, _maybe_texts]
+_FURTHER_KEYS = ConfigDict(extra="allow")
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """A trial began; begun again, its earlier ending is void. A line of ``trials.jsonl``.
+
+    ``index`` is its place in the order of drawing. ``origin`` is where a branch or a promoted trial comes from: {run
+    (None: this one), trial, day, epoch, stretch}. Trials of one ``group`` can be compared; the first is 1.
+    """
+
+    trial: Name
+    index: Count
+    seed: Count
+    hyperparameters: Values
+    time: Moment = ""
+    origin: Origin = None
+    group: MaybeCount = 1
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """How a trial ended. A line of ``trials.jsonl``.
+
+    ``stopped_by`` is {scheduler, epoch, value, cutoff}; ``error`` the first line of what was raised
+    and ``error_file`` where the whole of it lies, relative to the run; ``path`` is how it trained
+    ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid
+    of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
+    befell a failed one and ``attempts`` how often it was begun.
+    """
+
+    trial: Name
+    status: Annotated[Ending, _text]
+    seconds: MaybeSeconds
+    stopped_by: StoppedBy = None
+    error: MaybeText = None
+    error_file: MaybeText = None
+    parameters: Any = None
+    path: Any = None
+    path_reason: Any = None
+    worker: Any = None
+    rss_mb: Any = None
+    failure: Annotated[FailureKind | None, _maybe_text] = None
+    attempts: MaybeCount = 1
+    time: Moment = ""
+
+    def with_error_file(self, error_file: str) -> TrialEnd:
+        """Return the same ending with the place of its whole error."""
+        return replace(self, error_file=error_file)
+
+
+class EpochRow(TypedDict):
+    """A finished epoch of a trial, the first is 1: a line of ``epochs.jsonl``.
+
+    ``stretch`` is the number of rollbacks that its model has been through, ``parameters`` the model's.
+    """
+
+    __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
+    trial: Name
+    epoch: Count
+    metrics: Metrics
+    seconds: Annotated[float, _seconds]
+    time: NotRequired[Annotated[str | None, _maybe_moment]]
+    stretch: NotRequired[MaybeCount]
+    parameters: NotRequired[Any]
+
+
+class RunEvent(TypedDict):
+    """What happened to the run as a whole: a line of ``events.jsonl``.
+
+    Besides ``extended`` and ``winner``: run_started (host, pid), run_finished and run_interrupted (reason), taken_over
+    (from: the dead driver), paused (reason, seconds), retried (trial, failure, error, attempt, wait_seconds),
+    fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error, error_file), not_examined
+    (reason), other_versions (changes) and repaired.
+    """
+
+    __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
+    event: Text
+    time: Moment
+    trial: NotRequired[MaybeName]
+    reason: NotRequired[MaybeText]
+    error: NotRequired[MaybeText]
+    error_file: NotRequired[MaybeText]
+    failure: NotRequired[Annotated[FailureKind | None, _maybe_text]]
+    seconds: NotRequired[Annotated[float, _seconds]]
+    changes: NotRequired[Changes]
+
+
+class Extended(RunEvent):
+    """The run was made longer; everything else about an extension follows from this line.
+
+    - changes: {key: [old, new]}, the keys as ``--set`` has them, the search space as one
+    - forced: what makes its trials incomparable with those before it; empty where they are comparable
+    - group: the group that trials started from then on belong to; the first is 1
+    - going_on: the finished trials that train further
+    - epochs_before: how many epochs were recorded by then
+    - now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
+    """
+
+    changes: Annotated[Mapping[str, Any], _changes]  # type: ignore[misc]
+    forced: NotRequired[Texts]
+    group: NotRequired[MaybeCount]
+    going_on: NotRequired[Texts]
+    epochs_before: NotRequired[MaybeCount]
+    now: NotRequired[MaybeValues]
+
+
+class Winner(RunEvent):
+    """The best trial was examined: its best epoch, and the scores of the final model."""
+
+    trial: Name  # type: ignore[misc]
+    epoch: Count
+    hyperparameters: NotRequired[MaybeValues]
+    validation: NotRequired[MaybeMetrics]
+    validation_before_recalibration: NotRequired[MaybeMetrics]
+    validation_after_recalibration: NotRequired[MaybeMetrics]
+    test: NotRequired[MaybeMetrics]
+    test_before_recalibration: NotRequired[MaybeMetrics]
+    test_after_recalibration: NotRequired[MaybeMetrics]
+
+
+class JournalEntry(TypedDict):
+    """What was asked of a babysat model, done to it, or seen in it: a line of ``journal.jsonl``.
+
+    ``epoch`` and ``day`` are those finished by then; ``stretch`` as in a row; an entry told again has the ``id`` of
+    the first. Besides, by ``kind``:
+
+    - asked: request (its id), action, arguments, who, why, expect, force
+    - applied: request (id or None), by (who asked, "schedule" or "sitter:<rule>"), action, changes
+      {name: [old, new]}, how ("live", "rebuilt" or None), and to_day, to_epoch or branch
+    - refused: request, reason
+    - effect: request, by, of_day, metric, before, after, expected
+    - advice: rule, suggests, changes, evidence, done (whether it was done at once)
+    - day: metrics, hyperparameters (in force at its end), checkpoint (relative path), bytes, seconds
+    - verdict: text, and the rule where it is the sitter's
+    """
+
+    __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
+    kind: Annotated[Kind, _checked(KINDS.__contains__, f"one of {', '.join(KINDS)}")]
+    trial: Name
+    time: Moment
+    epoch: Count
+    day: Count
+    stretch: NotRequired[MaybeCount]
+    id: NotRequired[MaybeText]
+    request: NotRequired[MaybeText]
+    action: NotRequired[MaybeText]
+    by: NotRequired[MaybeText]
+    who: NotRequired[MaybeText]
+    why: NotRequired[MaybeText]
+    reason: NotRequired[MaybeText]
+    arguments: NotRequired[MaybeValues]
+    evidence: NotRequired[MaybeValues]
+    changes: NotRequired[Changes]
+    branch: NotRequired[MaybeName]
+    to_day: NotRequired[MaybeCount]
+    to_epoch: NotRequired[MaybeCount]
+    seconds: NotRequired[MaybeSeconds]
+    hyperparameters: NotRequired[MaybeValues]
+
+
+class Applied(JournalEntry):
+    """An entry of kind ``applied``."""
+
+    action: Text  # type: ignore[misc]
+
+
+class Day(JournalEntry):
+    """An entry of kind ``day``: one is over."""
+
+    metrics: Metrics
+
+
+Event = TrialStarted | TrialEnd | EpochRow | RunEvent | JournalEntry
+
+
+def _by(name: str, *special: str) -> Discriminator:
+    """Tell lines apart by one of their fields; those of no ``special`` kind are of the general one."""
+
+    def kind(value: Any) -> str:
+        found = value.get(name)
+        return found if found in special else ""
+
+    return Discriminator(kind)
+
+
+_LINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
+    "trials.jsonl": (
+        "event",
+        TypeAdapter(
+            Annotated[
+                Annotated[TrialStarted, Tag("started")] | Annotated[TrialEnd, Tag("ended")],
+                _by("event", "started", "ended"),
+            ]
+        ),
+    ),
+    "epochs.jsonl": ("trial", TypeAdapter(EpochRow)),
+    "events.jsonl": (
+        "event",
+        TypeAdapter(
+            Annotated[
+                Annotated[Extended, Tag("extended")]
+                | Annotated[Winner, Tag("winner")]
+                | Annotated[RunEvent, Tag("")],
+                _by("event", "extended", "winner"),
+            ]
+        ),
+    ),
+    "journal.jsonl": (
+        "kind",
+        TypeAdapter(
+            Annotated[
+                Annotated[Applied, Tag("applied")]
+                | Annotated[Day, Tag("day")]
+                | Annotated[JournalEntry, Tag("")],
+                _by("kind", "applied", "day"),
+            ]
+        ),
+    ),
+}
+"""What tells the lines of a file apart, and what they are."""
+
+
+class NotARecord(ValueError):
+    """A line that is none of its file's; the message says which field is missing or not what its name says."""
+
+
+def parse(file: str, record: dict[str, Any]) -> Event:
+    """Return a line of the file named ``file`` as what it tells. Raises NotARecord where it is not one."""
+    first, adapter = _LINES[file]
+    if first not in record:
+        raise NotARecord(_missing(first, record))
+    try:
+        value = adapter.validate_python(record)
+    except ValidationError as error:
+        raise NotARecord(_sentence(error.errors()[0], record)) from None
+    if not isinstance(value, TrialStarted | TrialEnd):
+        return cast(EpochRow, record)
+    if not value.time:
+        raise NotARecord(_missing("time", record))
+    return value
+
+
+def _sentence(error: Any, record: Mapping[str, Any]) -> str:
+    where = str(error["loc"][-1]) if error["loc"] else "event"
+    match error["type"]:
+        case "missing":
+            return _missing(where, record)
+        case "expected":
+            return explain(where, f"expected {error['ctx']['expected']}", shown(error["input"]))
+    return explain("event", "an event", record.get("event"), ("started", "ended"))
+
+
+def _missing(name: str, record: Mapping[str, Any]) -> str:
+    return explain("fields", f"the field {name!r}", shown(sorted(record)))

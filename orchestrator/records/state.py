@@ -1,0 +1,256 @@
+"""What a run's events mean: the one place that knows what is best, ranked, open, paused or rolled back.
+
+Whoever records, reads or shows a run folds the same events into a ``RunState``: the driver as they happen, a reader
+file by file. The order within one file counts, the order between files does not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+from orchestrator.records.best import Mode, Score, best_score, score_of
+from orchestrator.records.events import EpochRow, Event, JournalEntry, TrialEnd, TrialStarted
+from orchestrator.records.extensions import extensions_in, group_differences, last_winner
+from orchestrator.records.journal import is_rollback, stretch_of
+from orchestrator.records.stretches import TrialLines
+from orchestrator.records.trial import TrialRecord
+
+_OF_AN_ENDING = [f.name for f in fields(TrialEnd) if f.name not in ("trial", "status", "time")]
+
+
+@dataclass
+class TrialHistory:
+    """One trial's own epochs and journal as they were recorded, and what follows from them.
+
+    ``last_epoch`` is the last one that was not rolled back. ``thin`` says that the epochs were let go of: only the best
+    and the last are known.
+    """
+
+    rows: list[EpochRow] = field(default_factory=list)
+    journal: list[JournalEntry] = field(default_factory=list)
+    last_epoch: int = 0
+    thin: bool = False
+    _stretch: int = 0
+    _best: Score | None = None
+    _best_is_known: bool = True
+    _lines: TrialLines | None = None
+
+    def add_epoch(self, row: EpochRow, score: Score | None) -> None:
+        """Take in a finished epoch."""
+        epoch, self._lines = int(row["epoch"]), None
+        follows = stretch_of(row) == self._stretch and epoch > self.last_epoch
+        if not self.thin:
+            self.rows.append(row)
+        if not (self.thin or (follows and self._best_is_known)):
+            self._best_is_known = False
+            return
+        self.last_epoch = max(self.last_epoch, epoch)
+        if score is not None and score.beats(self._best):
+            self._best = score
+
+    def add_entry(self, entry: JournalEntry) -> None:
+        """Take in an entry of the journal."""
+        self.journal.append(entry)
+        self._lines = None
+        if is_rollback(entry):
+            self._best_is_known = False
+
+    def let_go_of_epochs(self) -> None:
+        """Forget the epochs, where nothing can be rolled back any more."""
+        if self._best_is_known and not self.journal:
+            self.rows, self._lines, self.thin = [], None, True
+
+    @property
+    def lines(self) -> TrialLines:
+        """Its epochs and days, those rolled back apart."""
+        if self._lines is None:
+            self._lines = TrialLines.sorted_out(self.rows, self.journal)
+        return self._lines
+
+    def best(self, metric: str, mode: Mode) -> Score | None:
+        """Return the score of the best epoch that was not rolled back."""
+        if not self._best_is_known:
+            lived = self.lines.epochs
+            self._best, self._best_is_known = best_score(lived, metric, mode), True
+            self.last_epoch = int(lived[-1]["epoch"]) if lived else 0
+            self._stretch = max(
+                (stretch_of(line) for line in (*self.rows, *self.journal)), default=0
+            )
+        return self._best
+
+
+class RunState:
+    """What is known of a run; ``apply`` takes in what happened next.
+
+    ``metric`` and ``mode`` are what its trials are judged by; ``endings`` counts how they ended, ``epochs`` those
+    recorded, ``group`` is the newest group of trials. ``thin`` lets go of the
+    epochs of trials that are over, so that a driver's memory does not grow with the run.
+    """
+
+    def __init__(self, metric: str, mode: Mode, thin: bool = False) -> None:
+        self.metric = metric
+        self.mode = mode
+        self.trials: dict[str, TrialRecord] = {}
+        self.events: list[Mapping[str, Any]] = []
+        self.endings: Counter[str] = Counter()
+        self.epochs = 0
+        self.slowest_epoch = 0.0
+        self.group = 1
+        self._thin = thin
+        self._paused: set[str] = set()
+        self._open: set[str] = set()
+        self._histories: dict[str, TrialHistory] = {}
+        self._leader: str | None = None
+        self._leader_is_known = True
+
+    def apply(self, event: Event) -> None:
+        """Take in one event."""
+        match event:
+            case TrialStarted():
+                self._started(event)
+            case TrialEnd():
+                self._ended(event)
+            case {"kind": _}:
+                self._entered(event)
+            case {"event": _}:
+                self._happened(event)
+            case _:
+                self._trained(event)  # type: ignore[arg-type]
+
+    def history(self, trial: str) -> TrialHistory:
+        """Return a trial's own epochs and journal, empty for one that has none."""
+        return self._histories.get(trial) or TrialHistory()
+
+    def score_of(self, trial: str) -> Score | None:
+        """Return the score of the best epoch that a trial trained itself and that was not rolled back."""
+        found = self._histories.get(trial)
+        return found.best(self.metric, self.mode) if found else None
+
+    @property
+    def done(self) -> int:
+        """How many trials have ended for good: one that was interrupted may go on."""
+        return self.endings.total() - self.endings["interrupted"]
+
+    @property
+    def open(self) -> frozenset[str]:
+        """The trials that began and have not ended."""
+        return frozenset(self._open)
+
+    @property
+    def paused(self) -> frozenset[str]:
+        """The open trials that were asked to wait."""
+        return frozenset(self._paused & self._open)
+
+    @property
+    def ranked(self) -> tuple[TrialRecord, ...]:
+        """The trials of the newest group, best first and without a finite value last; then older groups'."""
+        return tuple(sorted(self.trials.values(), key=self._rank))
+
+    @property
+    def leader(self) -> str | None:
+        """The best trial of the newest group; None where none of them has a finite value."""
+        if not self._leader_is_known:
+            known = [
+                t for t in self.trials.values() if t.group == self.group and self.score_of(t.trial)
+            ]
+            self._leader = min(known, key=self._rank).trial if known else None
+            self._leader_is_known = True
+        return self._leader
+
+    @property
+    def extensions(self) -> tuple[Mapping[str, Any], ...]:
+        """The ``extended`` events, oldest first."""
+        return extensions_in(self.events)
+
+    @property
+    def group_differences(self) -> dict[int, tuple[str, ...]]:
+        """What sets each group of trials apart from the one before it; empty where all compare."""
+        return group_differences(self.events)
+
+    @property
+    def winner(self) -> dict[str, Any] | None:
+        """The ``winner`` event since the last extension; or None."""
+        return last_winner(self.events)
+
+    def _started(self, event: TrialStarted) -> None:
+        before = self.trials.get(event.trial)
+        if before and before.ending:
+            self.endings[before.ending] -= 1
+        self.trials[event.trial] = TrialRecord(
+            event.trial,
+            event.index,
+            event.seed,
+            event.hyperparameters,
+            started=event.time,
+            origin=event.origin,
+            group=int(event.group or 1),
+        )
+        self._open.add(event.trial)
+        self._begin_group(int(event.group or 1))
+        self._leader_is_known = False if event.trial == self._leader else self._leader_is_known
+
+    def _ended(self, event: TrialEnd) -> None:
+        before = self.trials[event.trial]
+        facts = {name: getattr(event, name) for name in _OF_AN_ENDING}
+        now = replace(before, ending=event.status, ended=event.time, **facts)
+        self.endings[event.status] += 1
+        if before.ending:
+            self.endings[before.ending] -= 1
+        self.trials[event.trial] = now
+        self._open.discard(event.trial)
+        if self._thin and now.is_over and event.trial in self._histories:
+            self._histories[event.trial].let_go_of_epochs()
+
+    def _trained(self, row: EpochRow) -> None:
+        trial = row["trial"]
+        score = score_of(row, self.metric, self.mode)
+        self._histories.setdefault(trial, TrialHistory()).add_epoch(row, score)
+        self.epochs += 1
+        self.slowest_epoch = max(self.slowest_epoch, float(row.get("seconds") or 0.0))
+        self._look_at(trial)
+
+    def _entered(self, entry: Any) -> None:
+        trial = entry["trial"]
+        self._histories.setdefault(trial, TrialHistory()).add_entry(entry)
+        if entry["kind"] != "applied":
+            return
+        if entry.get("action") == "pause":
+            self._paused.add(trial)
+        elif entry.get("action") in ("continue", "stop"):
+            self._paused.discard(trial)
+        elif is_rollback(entry):
+            self._leader_is_known = False
+
+    def _happened(self, event: Any) -> None:
+        self.events.append(event)
+        if event["event"] == "extended":
+            self._begin_group(int(event.get("group") or 1))
+
+    def _begin_group(self, group: int) -> None:
+        if group > self.group:
+            self.group = group
+            self._leader_is_known = False
+
+    def _look_at(self, trial: str) -> None:
+        """Have a trial that got better lead, where it does."""
+        found = self.trials.get(trial)
+        if not self._leader_is_known or found is None:
+            self._leader_is_known = False
+        elif found.group == self.group and self.score_of(trial):
+            leads = self._leader is None or self._rank(found) < self._rank(
+                self.trials[self._leader]
+            )
+            self._leader = trial if leads else self._leader
+
+    def rank(self, trial: str) -> tuple[Any, ...]:
+        """Return what sorts trials best first: newest group, score, order of drawing."""
+        found = self.trials.get(trial)
+        return self._rank(found) if found else (0,)
+
+    def _rank(self, trial: TrialRecord) -> tuple[Any, ...]:
+        score = self.score_of(trial.trial)
+        known = (False, score.rank) if score else (True, ())
+        return (-trial.group, *known, trial.index, trial.trial)

@@ -1,0 +1,221 @@
+"""How far a run has come, and for how long it will go on: what every view of a running caviar is drawn from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.records import Event, Mode, RunState, Score, TrialEnd, TrialStarted
+from orchestrator.report.cells import brief, clock, number
+from orchestrator.report.live.time_left import InTraining, Seen, seconds_left
+
+
+@dataclass(frozen=True)
+class RunningTrial:
+    """A trial in training: its hyperparameters, its last epoch and the metric of its epochs so far."""
+
+    hyperparameters: Mapping[str, Any]
+    curve: list[float]
+    epoch: int
+
+
+@dataclass(frozen=True)
+class Best:
+    """The best value so far, and where it was reached."""
+
+    trial: str
+    score: Score
+    hyperparameters: Mapping[str, Any]
+
+    @property
+    def epoch(self) -> int:
+        """The epoch it was reached in."""
+        return self.score.epoch
+
+    @property
+    def value(self) -> float:
+        """The metric then."""
+        return self.score.value
+
+
+@dataclass
+class Progress:
+    """A run's state, and when this view heard of what; ``total_trials`` are those of the whole run."""
+
+    total_trials: int
+    epochs_each: int
+    metric: str
+    mode: Mode
+    now: Callable[[], float] = time.monotonic
+    state: RunState = field(init=False)
+    began: float = field(init=False)
+    lengths: Counter[int] = field(default_factory=Counter)  # of trials that ended and did not fail
+    at_once: int = 0
+    first_start: float | None = None
+    first_end: tuple[float, int] | None = None  # when a trial first ended, and the epochs by then
+    # When the first epoch seen of a trial began, and how many epochs it had by then.
+    _since: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _seen: int = 0  # epochs that this view has heard of
+    _ended: int = 0
+    _untrained: int = 0  # trials that ended while nobody drove the run, without a start seen here
+    _started: set[str] = field(default_factory=set)
+    _again: set[str] = field(default_factory=set)  # interrupted before, and not begun again yet
+
+    def __post_init__(self) -> None:
+        self.state = RunState(self.metric, self.mode, thin=True)
+        self.began = self.now()
+
+    def take_up(self, events: Iterable[Event]) -> None:
+        """Take in what happened before this view was opened."""
+        for event in events:
+            self.state.apply(event)
+        for trial in self.state.trials.values():
+            if trial.is_over and trial.ending != "failed":
+                self.lengths[self.state.history(trial.trial).last_epoch] += 1
+            elif trial.ending is not None and not trial.is_over:
+                self._again.add(trial.trial)
+
+    def apply(self, event: Event) -> None:
+        """Take in what has just happened."""
+        known = event.trial in self._started if isinstance(event, TrialEnd) else False
+        epochs = self.state.epochs
+        self.state.apply(event)
+        if isinstance(event, TrialStarted):
+            self.first_start = self.now() if self.first_start is None else self.first_start
+            self._started.add(event.trial)
+            self._again.discard(event.trial)
+        elif isinstance(event, TrialEnd):
+            self._trial_ended(event, known)
+        elif self.state.epochs > epochs:
+            self._seen += 1
+            self._trained(event)  # type: ignore[arg-type]
+
+    def _trained(self, row: Mapping[str, Any]) -> None:
+        if row["trial"] not in self._since:
+            before = len(self.state.history(row["trial"]).rows) - 1
+            self._since[row["trial"]] = self.now() - float(row.get("seconds") or 0.0), before
+            self.at_once = max(self.at_once, len(self._since.keys() & self.state.open))
+
+    def _trial_ended(self, end: TrialEnd, known: bool) -> None:
+        self._started.discard(end.trial)
+        self._since.pop(end.trial, None)
+        self._again.discard(end.trial)
+        self._ended += 1
+        if not known:
+            self._untrained += 1
+        elif end.status != "failed":  # how far that came says nothing of the others
+            self.lengths[self.state.history(end.trial).last_epoch] += 1
+            self.first_end = self.first_end or (self.now(), self._seen)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many trials ended in which way."""
+        return self.state.endings - Counter(interrupted=len(self._again))
+
+    @property
+    def running(self) -> dict[str, RunningTrial]:
+        """The trials in training."""
+        return {
+            name: RunningTrial(
+                self.state.trials[name].hyperparameters,
+                [_value(row["metrics"].get(self.metric)) for row in history.rows],
+                history.rows[-1]["epoch"] if history.rows else 0,
+            )
+            for name in self.state.trials
+            if name in self.state.open
+            for history in [self.state.history(name)]
+        }
+
+    @property
+    def best(self) -> Best | None:
+        """The best so far; None where no trial has a finite value."""
+        leader = self.state.leader
+        score = self.state.score_of(leader) if leader else None
+        if leader is None or score is None:
+            return None
+        return Best(leader, score, self.state.trials[leader].hyperparameters)
+
+    @property
+    def ended(self) -> int:
+        """Return the number of trials that are over, however they ended."""
+        return self.counts.total()
+
+    @property
+    def seconds(self) -> float:
+        """Return the seconds since the view opened."""
+        return self.now() - self.began
+
+    def share(self) -> float:
+        """Return the share of the work done, 0 to 1, a running trial counting by its epochs.
+
+        Trials that are stopped early make the others of their kind shorter too: a running trial is
+        measured against the mean length of those that are over, once there are some.
+        """
+        total, ended = self.total_trials - self._untrained, self.ended - self._untrained
+        if total <= 0:
+            return 1.0
+        lengths = [len(trial.curve) for trial in self.running.values()]
+        length = float(self.epochs_each)
+        if ended:
+            length = max((self.state.epochs - sum(lengths)) / ended, 1.0)
+        partly = sum(min(mine / length, 0.95) for mine in lengths)
+        return min((ended + partly) / total, 1.0)
+
+    def time_left(self) -> str:
+        """Return the time left in words, or nothing while there is too little to judge by."""
+        running = self.running
+        waiting = self.total_trials - self.ended - len(running)
+        if not self._seen or not (running or waiting > 0):
+            return ""
+        now = self.now()
+        seen = Seen(
+            self.epochs_each,
+            self.lengths,
+            [
+                InTraining(trial.epoch, self._pace_of(name, trial, now))
+                for name, trial in running.items()
+            ],
+            max(waiting, 0),
+            pace=self._pace(now),
+            at_once=self.at_once,
+        )
+        left = seconds_left(seen)
+        return "" if left is None else f"about {clock(left)} left"
+
+    def _pace(self, now: float) -> float:
+        """Return the seconds between two epochs of the run, after the first trial's end: before, workers started."""
+        since, before = self.first_end or (now, self._seen)
+        if self._ended > 2 and self._seen > before:
+            return (now - since) / (self._seen - before)
+        start = now if self.first_start is None else self.first_start
+        return (now - start) / max(self._seen, 1)
+
+    def _pace_of(self, name: str, trial: RunningTrial, now: float) -> float | None:
+        if name not in self._since:
+            return None
+        since, before = self._since[name]
+        return (now - since) / (len(trial.curve) - before)
+
+    def counted(self) -> str:
+        """Return the counts by status: ``20 stopped, 8 finished, 2 running``."""
+        counts = [f"{count} {status}" for status, count in self.counts.most_common()]
+        if self.state.open:
+            counts.append(f"{len(self.state.open)} running")
+        return ", ".join(counts) or "no trial started"
+
+    def best_line(self) -> str:
+        """Return the best so far with its hyperparameters, in one line."""
+        found = self.best
+        if found is None:
+            return f"no finite {self.metric} yet"
+        text = f"best {self.metric} {number(found.value)}, trial {found.trial} epoch {found.epoch}"
+        chosen = brief(found.hyperparameters)
+        return f"{text}: {chosen}" if chosen else text
+
+
+def _value(value: float | None) -> float:
+    return math.nan if value is None else float(value)

@@ -1,0 +1,224 @@
+"""What becomes of a request: applied between two epochs, or refused with its reason; both are journaled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from orchestrator.errors import OrchestratorError, RequestError, explain
+from orchestrator.records.events import SAFE_NAME
+from orchestrator.records.requests import Request
+from orchestrator.sitter import after_change
+from orchestrator.training.panda.days import DayCheckpoints
+from orchestrator.training.panda.state import Panda, PandaState, note
+
+
+def handle(request: Request, state: PandaState, panda: Panda) -> PandaState:
+    """Deal with a request, now or, if it is for a later day, when that day begins; return the state after it."""
+    if request.id not in state.asked:
+        state = _note_asked(request, state, panda)
+    handled = replace(state, handled=(*state.handled, request.id))
+    try:
+        check_understood(request)
+        if _waits(request, state, panda):
+            return state
+        _check_in_time(request, state, panda)
+        _check_expected(request, panda)
+        return _apply(request, handled, panda)
+    except OrchestratorError as error:
+        reason = " ".join(str(error).split())
+        facts = {"request": request.id, "action": request.action, "reason": reason}
+        return note(handled, panda, "refused", **facts)
+
+
+def apply_schedule(state: PandaState, panda: Panda) -> PandaState:
+    """Apply what the plan has scheduled for this many finished epochs."""
+    for epoch, changes in panda.nursery.schedule[state.scheduled :]:
+        if epoch > panda.trainer.epoch:
+            break
+        state = replace(state, scheduled=state.scheduled + 1)
+        state = change(state, panda, changes, by="schedule")
+    return state
+
+
+def change(
+    state: PandaState, panda: Panda, changes: Mapping[str, Any], by: str, **facts: Any
+) -> PandaState:
+    """Set new values and journal old and new."""
+    before = dict(panda.trainer.hyperparameters)
+    how = panda.trainer.change(changes)
+    new = tuple(name for name in changes if name not in state.changed)
+    state = replace(
+        state, changed=(*state.changed, *new), monitor=after_change(state.monitor, changes)
+    )
+    old_and_new = {name: [before.get(name), value] for name, value in changes.items()}
+    entry = {"request": None, "by": by, "action": "set", **facts}
+    state = note(state, panda, "applied", **entry, changes=old_and_new, how=how)
+    return state.track_effect(entry["request"], by, panda.goal.metric)
+
+
+def rollback(
+    state: PandaState, panda: Panda, to: Mapping[str, Any], by: str, request: str | None = None
+) -> PandaState:
+    """Return to the end of the day ``to_day``, or of the day that ends with the epoch ``to_epoch``.
+
+    Weights, slots, averages, generators and what is remembered are those of then, the sitter's memory included.
+    """
+    trainer, days, epoch = panda.trainer, panda.days, to.get("to_epoch")
+    if epoch is not None:
+        target = days.of_epoch(int(epoch), state.day)
+    else:
+        target = days.load(int(to.get("to_day") or 0), state.day)
+    left = {"from_epoch": trainer.epoch, "from_day": state.day}
+    before = dict(trainer.hyperparameters)
+    earlier = PandaState.from_about(target.about)
+    trainer.resume(target)
+    had_best = days.restore_best(earlier.day, panda.best_file)
+    state = state.rolled_back_to(earlier if had_best else replace(earlier, best=None))
+    after = trainer.hyperparameters
+    names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
+    return note(
+        state,
+        panda,
+        "applied",
+        request=request,
+        by=by,
+        action="rollback",
+        changes={name: [before.get(name), after.get(name)] for name in sorted(names)},
+        to_day=state.day,
+        to_epoch=trainer.epoch,
+        **left,
+    )
+
+
+def branch(request: Request, state: PandaState, panda: Panda) -> PandaState:
+    """Let a new trial start from the end of one of this panda's days.
+
+    It is given those days as files of its own, so that whatever this panda does next, the branch has its fork and all
+    that it may be rolled back to.
+    """
+    name, changes = request.arguments["name"], dict(request.arguments.get("changes") or {})
+    asked = request.arguments.get("at_day")
+    day = state.day if asked is None else asked
+    fork = panda.days.load(day, state.day).about
+    panda.trainer.check_change(changes)
+    home = DayCheckpoints(panda.goal.checkpoints / name)
+    if not home.reserve(request.id):
+        raise RequestError(f"{name}: expected a name that no trial of the run has. Received: that.")
+    panda.days.share_with(home, day)
+    panda.progress.branches.append(
+        {
+            "trial": name,
+            "checkpoint": str(home.file(day)),
+            "changes": changes,
+            "seed": fork["seed"],
+            "hyperparameters": {**fork["chosen"], **changes},
+            "origin": {
+                "run": None,
+                "trial": panda.trial,
+                "day": int(fork["panda"]["day"]),
+                "epoch": int(fork["epoch"]),
+                "stretch": state.segment,
+            },
+        }
+    )
+    old_and_new = {name: [fork["in_force"].get(name), value] for name, value in changes.items()}
+    facts = {"branch": name, "changes": old_and_new, "to_day": day}
+    return _note_applied(request, state, panda, **facts)
+
+
+def check_understood(request: Request) -> None:
+    """Raise RequestError where a request's day or arguments are invalid: anyone can put a file there."""
+    arguments = request.arguments
+    _check_day("at_day", request.at_day)
+    match request.action:
+        case "set":
+            _check_changes(arguments.get("changes"))
+            if not arguments["changes"]:
+                raise RequestError("set: expected at least one name=value. Received: nothing.")
+        case "rollback":
+            points = [arguments.get(name) for name in ("to_day", "to_epoch")]
+            if points.count(None) != 1:
+                raise RequestError("rollback: expected either to_day or to_epoch.")
+            _check_day("to_day", points[0])
+            _check_day("to_epoch", points[1])
+        case "branch":
+            name = arguments.get("name")
+            if not isinstance(name, str) or not SAFE_NAME.fullmatch(name):
+                expected = "expected letters, digits, '.', '_' and '-', not starting with '.'"
+                raise RequestError(explain("name", expected, name))
+            _check_day("at_day", arguments.get("at_day"))
+            _check_changes(arguments.get("changes") or {})
+
+
+def _apply(request: Request, state: PandaState, panda: Panda) -> PandaState:
+    arguments, by = request.arguments, {"by": request.who, "request": request.id}
+    match request.action:
+        case "set":
+            return change(state, panda, arguments["changes"], **by)
+        case "rollback":
+            return rollback(state, panda, arguments, **by)
+        case "branch":
+            return branch(request, state, panda)
+        case "pause" | "continue":
+            state = replace(state, paused=request.action == "pause")
+        case "stop":
+            state = replace(state, ending="stopped")
+    return _note_applied(request, state, panda, changes={}, how=None)
+
+
+def _note_asked(request: Request, state: PandaState, panda: Panda) -> PandaState:
+    return note(
+        replace(state, asked=(*state.asked, request.id)),
+        panda,
+        "asked",
+        request=request.id,
+        action=request.action,
+        arguments=dict(request.arguments),
+        who=request.who,
+        why=request.why,
+        at_day=request.at_day,
+    )
+
+
+def _note_applied(request: Request, state: PandaState, panda: Panda, **facts: Any) -> PandaState:
+    answered = {"request": request.id, "by": request.who, "action": request.action}
+    return note(state, panda, "applied", **answered, **facts)
+
+
+def _waits(request: Request, state: PandaState, panda: Panda) -> bool:
+    """Return whether a request is for a day that is still to come."""
+    day = request.at_day
+    return day is not None and state.day < day - 1 and not panda.is_over(state)
+
+
+def _check_in_time(request: Request, state: PandaState, panda: Panda) -> None:
+    """Refuse what needs further training once the panda is over; until that is reported, it may be rolled back."""
+    if not panda.is_over(state) or request.action in ("branch", "note"):
+        return
+    if request.action == "rollback" and state.ending is None and request.at_day is None:
+        return
+    raise RequestError(
+        f"{request.action}: expected a panda in training. Received: one that ended on day {state.day}."
+    )
+
+
+def _check_expected(request: Request, panda: Panda) -> None:
+    current = panda.trainer.hyperparameters
+    for name, value in request.expect.items():
+        if current.get(name) != value:
+            raise RequestError(
+                f"{name}: expected {value!r} in force, as asked. Received: {current.get(name)!r},"
+                " since it was changed meanwhile."
+            )
+
+
+def _check_day(where: str, day: Any) -> None:
+    if day is not None and (isinstance(day, bool) or not isinstance(day, int) or day < 0):
+        raise RequestError(explain(where, "expected a whole number of at least 0", day))
+
+
+def _check_changes(changes: Any) -> None:
+    if not isinstance(changes, Mapping):
+        raise RequestError(explain("changes", "expected new values by name", changes))

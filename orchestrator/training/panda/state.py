@@ -1,0 +1,213 @@
+"""What a panda is, and what is remembered of it: values that the functions of this room take and give back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.records import Score
+from orchestrator.sitter import Memory, from_plain, known, to_plain
+from orchestrator.strategies import Nursery, TrialSpec
+from orchestrator.training.checkpoint import Checkpoint
+from orchestrator.training.panda.days import DayCheckpoints
+from orchestrator.training.progress import Progress
+from orchestrator.training.session import Goal, checkpoint_file
+from orchestrator.training.trainer import Trainer
+
+Ending = Literal["stopped", "diverged"]
+
+
+@dataclass(frozen=True)
+class Panda:
+    """One babysat trial: its trainer, how it starts, how it is babysat, what it is judged by, where it reports.
+
+    What happens is added to ``progress`` at once, so that an error loses nothing before it.
+    """
+
+    trainer: Trainer
+    spec: TrialSpec
+    nursery: Nursery
+    goal: Goal
+    progress: Progress
+
+    @property
+    def trial(self) -> str:
+        """Return the panda's name."""
+        return self.spec.trial
+
+    @property
+    def days(self) -> DayCheckpoints:
+        """Return its checkpoints."""
+        return DayCheckpoints(self.goal.checkpoints / self.trial, self.nursery.keep_days)
+
+    @property
+    def best_file(self) -> Path:
+        """Return where its best state lies."""
+        return checkpoint_file(self.goal.checkpoints, self.trial)
+
+    def is_over(self, state: PandaState) -> bool:
+        """Return whether it ended or has lived all its days."""
+        return state.ending is not None or state.day >= self.nursery.days
+
+
+@dataclass(frozen=True)
+class PandaState:
+    """All that is remembered of a panda besides its model: part of every checkpoint, so that a rollback is complete.
+
+    ``days`` holds one mapping {day, epoch, metrics} a finished day; ``effects`` the changes whose effect the coming
+    day will show; ``asked`` and ``handled`` the ids of requests journaled and dealt with; ``entries`` counts the
+    journal's. ``scheduled`` counts the entries of the plan's schedule that were applied, ``changed`` names what was
+    ever changed. ``segment`` is the number of rollbacks so far. ``monitor`` is the sitter's memory.
+    """
+
+    day: int = 0
+    epochs_today: int = 0
+    seconds_today: float = 0.0
+    steps_today: int = 0
+    segment: int = 0
+    scheduled: int = 0
+    entries: int = 0
+    tested: bool = False
+    changed: tuple[str, ...] = ()
+    handled: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()
+    days: tuple[Mapping[str, Any], ...] = ()
+    effects: tuple[Mapping[str, Any], ...] = ()
+    monitor: Memory = field(default_factory=Memory)
+    best: Score | None = None
+    paused: bool = False
+    ending: Ending | None = None
+
+    def to_about(self) -> dict[str, Any]:
+        """Return plain values for a checkpoint's ``about``."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        best = values.pop("best")
+        return {
+            "paused": values.pop("paused"),
+            "ending": values.pop("ending"),
+            "best": best.to_plain() if best else None,
+            "panda": {
+                "stretch": values.pop("segment"),
+                "sitter": to_plain(values.pop("monitor")),
+                **values,
+            },
+        }
+
+    @classmethod
+    def from_about(cls, about: Mapping[str, Any]) -> PandaState:
+        """Return what ``to_about`` gave, in whatever version: what is missing has its default."""
+        plain = known(cls, about["panda"])
+        lists = {name: tuple(value) for name, value in plain.items() if isinstance(value, list)}
+        others = {
+            "segment": about["panda"].get("stretch", 0),
+            "monitor": from_plain(about["panda"].get("sitter", {})),
+            "best": Score.from_plain(about.get("best")),
+            "paused": bool(about.get("paused")),
+            "ending": about.get("ending"),
+        }
+        return cls(**plain | lists | others)
+
+    def inherited(self) -> PandaState:
+        """Return the state with which a branch begins: it shares the days and what the sitter saw of them."""
+        return PandaState(
+            day=self.day,
+            days=self.days,
+            tested=True,
+            scheduled=self.scheduled,
+            monitor=self.monitor,
+        )
+
+    def rolled_back_to(self, earlier: PandaState) -> PandaState:
+        """Return ``earlier`` with what no rollback takes back.
+
+        Requests dealt with stay dealt with, and the journal's numbering and the segments go on.
+        """
+        return replace(
+            earlier,
+            handled=self.handled,
+            asked=self.asked,
+            entries=self.entries,
+            segment=self.segment + 1,
+            effects=(),
+            paused=self.paused,
+            ending=self.ending,
+        )
+
+    def after_epoch(self, seconds: float, steps: int) -> PandaState:
+        """Return the state with one more epoch of today."""
+        return replace(
+            self,
+            epochs_today=self.epochs_today + 1,
+            seconds_today=self.seconds_today + seconds,
+            steps_today=self.steps_today + steps,
+        )
+
+    def next_day(self, epoch: int, metrics: Mapping[str, Any]) -> PandaState:
+        """Return the state with today finished, at the end of ``epoch``."""
+        finished = {"day": self.day + 1, "epoch": epoch, "metrics": metrics}
+        return replace(
+            self,
+            day=self.day + 1,
+            days=(*self.days, finished),
+            epochs_today=0,
+            seconds_today=0.0,
+            steps_today=0,
+        )
+
+    def track_effect(self, request: str | None, by: str, metric: str) -> PandaState:
+        """Return the state that is to report, at the end of the coming day, what a change did."""
+        values = [day["metrics"][metric] for day in self.days]
+        effect = {
+            "request": request,
+            "by": by,
+            "of_day": self.day + 1,
+            "metric": metric,
+            "before": values[-1] if values else None,
+            "expected": forecast(values),
+        }
+        return replace(self, effects=(*self.effects, effect))
+
+
+def note(state: PandaState, panda: Panda, kind: str, **facts: Any) -> PandaState:
+    """Add an entry to the journal."""
+    number = state.entries + 1
+    panda.progress.journal.append(
+        {
+            "kind": kind,
+            "id": f"{panda.trial}-{number}",
+            "trial": panda.trial,
+            "epoch": panda.trainer.epoch,
+            "day": state.day,
+            "stretch": state.segment,
+            **facts,
+        }
+    )
+    return replace(state, entries=number)
+
+
+def chosen(state: PandaState, panda: Panda) -> dict[str, Any]:
+    """Return the current hyperparameters that somebody chose, defaults left out."""
+    names = dict.fromkeys([*panda.spec.hyperparameters, *state.changed])
+    return {name: panda.trainer.hyperparameters.get(name) for name in names}
+
+
+def checkpoint(state: PandaState, panda: Panda, **more: Any) -> Checkpoint:
+    """Return the whole state: model, optimizer, and what is remembered."""
+    about = {"trial": panda.trial, "chosen": chosen(state, panda), **state.to_about(), **more}
+    return panda.trainer.checkpoint(about)
+
+
+def forecast(values: list[float]) -> float | None:
+    """Return what the trend of the last three values would give next: their least-squares line, one step on."""
+    recent = values[-3:]
+    if not recent:
+        return None
+    if len(recent) == 1:
+        return recent[0]
+    middle = (len(recent) - 1) / 2
+    mean = sum(recent) / len(recent)
+    spread = sum((at - middle) ** 2 for at in range(len(recent)))
+    slope = sum((at - middle) * (value - mean) for at, value in enumerate(recent)) / spread
+    return mean + slope * (len(recent) - middle)

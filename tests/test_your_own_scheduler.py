@@ -1,0 +1,39 @@
+"""docs/your-own-scheduler.md: its files are written and its commands run, in its order."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from orchestrator.records import read_run
+from tests.pages import environment, lay_out
+
+PATIENCE_SECONDS = 300
+
+
+@pytest.mark.integration
+def test_what_the_page_runs_is_decided_by_its_scheduler(tmp_path):
+    script = lay_out("your-own-scheduler.md", tmp_path)
+    done = subprocess.run(
+        ["bash", str(script)],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    floor = read_run(tmp_path / "runs" / "floor")
+    stopped = {trial.trial for trial in floor.trials if trial.status == "stopped"}
+    first = {
+        row["trial"]: row["metrics"]["val_accuracy"] for row in floor.epochs if row["epoch"] == 1
+    }
+    assert stopped == {trial for trial, value in first.items() if value < 0.5} != set()
+    assert {trial.stopped_by["scheduler"] for trial in floor.trials if trial.stopped_by} == {
+        "floor"
+    }
+    assert set(floor.manifest["scheduler"]["files"]) == {"floor.py"}
+    assert json.loads((tmp_path / "runs/floor/manifest.json").read_text())["scheduler"][
+        "fingerprint"
+    ]

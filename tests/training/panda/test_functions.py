@@ -1,0 +1,215 @@
+"""What happens to a panda's state, function by function, without a network: a trainer of two numbers stands in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.config import SitterOptions
+from orchestrator.config.span import Span
+from orchestrator.errors import RequestError
+from orchestrator.records import Request
+from orchestrator.sitter import Finding, from_plain, to_plain
+from orchestrator.strategies import Nursery, TrialSpec
+from orchestrator.training.checkpoint import Checkpoint
+from orchestrator.training.learner import Within
+from orchestrator.training.panda.day_cycle import end_day, monitor, record_epoch
+from orchestrator.training.panda.request_handler import apply_schedule, change, handle
+from orchestrator.training.panda.session import PandaSession
+from orchestrator.training.panda.state import Panda, PandaState, checkpoint
+from orchestrator.training.progress import Progress
+from orchestrator.training.session import Goal
+
+
+class FakeTrainer:
+    """A model that is its hyperparameters and its epoch; ``bad`` cannot be set."""
+
+    within, validation_rows, steps_per_epoch, why_rate_is_fixed = Within(), 100, 10, None
+    steps, ended, parameters = 0, None, 7
+
+    def __init__(self) -> None:
+        self.epoch, self.seed = 0, 1
+        self.hyperparameters: dict[str, Any] = {"learning_rate": 0.1}
+        self.given: dict[str, Any] = {}
+
+    def begin(self, hyperparameters, seed) -> None:
+        self.hyperparameters, self.seed, self.epoch = dict(hyperparameters), seed, 0
+
+    def change(self, changes) -> str:
+        if "bad" in changes:
+            raise RequestError("bad: expected another.")
+        self.hyperparameters |= changes
+        return "live"
+
+    check_change = change
+
+    def train_part(self) -> dict[str, float]:
+        self.epoch += 1
+        return row(self.epoch)["metrics"]
+
+    def evaluate(self, split) -> dict[str, float]:
+        return {"loss": 2.0, "accuracy": 0.1}
+
+    def checkpoint(self, about) -> Checkpoint:
+        facts = {"epoch": self.epoch, "seed": self.seed, "in_force": dict(self.hyperparameters)}
+        return Checkpoint((), (), {**facts, **about})
+
+    def resume(self, state) -> None:
+        self.epoch = state.about["epoch"]
+        self.hyperparameters = dict(state.about["in_force"])
+
+
+def row(epoch=1, **metrics) -> dict[str, Any]:
+    metrics = {"loss": 1.0, "val_loss": 1.0, "val_accuracy": 0.5} | metrics
+    return {"trial": "p", "epoch": epoch, "metrics": metrics, "seconds": 2.0}
+
+
+@pytest.fixture
+def panda(tmp_path):
+    def made(mode="off", days=3, schedule=()) -> Panda:
+        spec = TrialSpec("p", 0, 1, {"learning_rate": 0.1})
+        sitter = SitterOptions(mode=mode)
+        nursery = Nursery(Span(2, "epoch"), days, sitter, False, None, schedule)
+        goal = Goal("val_accuracy", "max", frozenset(), tmp_path / "checkpoints")
+        return Panda(FakeTrainer(), spec, nursery, goal, Progress())  # type: ignore[arg-type]
+
+    return made
+
+
+def request(action="set", at_day=None, expect=None, **arguments) -> Request:
+    return Request(
+        action, "p", arguments, who="ada", at_day=at_day, expect=expect or {}, id=f"r-{action}"
+    )
+
+
+def kinds(panda) -> list[str]:
+    return [entry["kind"] for entry in panda.progress.journal]
+
+
+def day_ended(state, panda) -> PandaState:
+    panda.trainer.epoch += 2
+    return end_day(row(panda.trainer.epoch), state, panda)[0]
+
+
+def test_a_request_gives_a_new_state_and_leaves_the_old_one(panda):
+    panda, before = panda(), PandaState()
+    after = handle(request(changes={"learning_rate": 0.2}), before, panda)
+    assert before == PandaState()
+    assert (after.handled, after.changed, after.entries) == (("r-set",), ("learning_rate",), 2)
+    assert kinds(panda) == ["asked", "applied"]
+    assert panda.trainer.hyperparameters == {"learning_rate": 0.2}
+
+
+def test_a_request_for_a_later_day_is_asked_once_and_waits(panda):
+    panda = panda()
+    later = request(at_day=3, changes={"learning_rate": 0.2})
+    state = handle(later, PandaState(), panda)
+    assert handle(later, state, panda) == state
+    assert (state.handled, kinds(panda)) == ((), ["asked"])
+    assert handle(later, replace(state, day=2), panda).handled == ("r-set",)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (request(changes={"bad": 1}), "bad: expected another."),
+        (request(changes={"learning_rate": 1.0}, expect={"learning_rate": 9}), "9 in force"),
+        (request(changes=3), "expected new values by name"),
+        (request("rollback", to_day=2), "day 2: expected a day whose end is kept"),
+    ],
+)
+def test_a_refused_request_changes_nothing_but_that_it_was_handled(panda, asked, reason):
+    panda = panda()
+    state = handle(asked, PandaState(), panda)
+    assert state == PandaState(asked=(asked.id,), handled=(asked.id,), entries=2)
+    assert reason in panda.progress.journal[-1]["reason"]
+    assert panda.trainer.hyperparameters == {"learning_rate": 0.1}
+
+
+def test_a_rollback_takes_back_all_but_what_was_asked_and_told(panda):
+    panda = panda()
+    first = day_ended(PandaState(), panda)
+    state = change(first, panda, {"learning_rate": 0.5}, by="ada")
+    second = day_ended(state, panda)
+    back = handle(request("rollback", to_day=1), second, panda)
+    assert (panda.trainer.epoch, panda.trainer.hyperparameters) == (2, {"learning_rate": 0.1})
+    kept = {"entries": second.entries + 2, "segment": 1, "asked": back.asked}
+    assert back == replace(first, **kept, handled=back.handled)
+    assert [entry["stretch"] for entry in panda.progress.journal[-2:]] == [0, 1]
+
+
+def test_a_schedule_is_applied_up_to_the_epoch_reached(panda):
+    panda = panda(schedule=((0, {"learning_rate": 0.2}), (1, {"units": 3}), (5, {"units": 4})))
+    panda.trainer.epoch = 1
+    state = apply_schedule(PandaState(), panda)
+    assert (state.scheduled, state.changed) == (2, ("learning_rate", "units"))
+    assert apply_schedule(state, panda) == state
+
+
+def test_a_day_ends_with_its_checkpoint_and_the_effects_of_changes(panda):
+    panda = panda()
+    state = change(day_ended(PandaState(), panda), panda, {"learning_rate": 0.5}, by="ada")
+    state = day_ended(state, panda)
+    assert (state.day, state.effects, [day["epoch"] for day in state.days]) == (2, (), [2, 4])
+    assert kinds(panda) == ["day", "applied", "day", "effect"]
+    assert panda.progress.journal[-1]["after"] == 0.5
+    assert panda.days.kept(2) == [1, 2]
+
+
+@pytest.mark.parametrize("mode", ["advise", "act"])
+def test_a_finding_is_done_only_by_a_sitter_that_may_act(panda, mode):
+    panda = panda(mode)
+    state = day_ended(PandaState(), panda)
+    halved = {"learning_rate": 0.05}
+    finding = Finding("divergence", "back", {}, "rollback", to_day=1, changes=halved)
+    after, moved = monitor([finding], state, panda)
+    assert moved == (mode == "act")
+    assert kinds(panda)[1:] == ["advice", *["applied"] * 2 * moved]
+    assert panda.trainer.hyperparameters["learning_rate"] == (0.05 if moved else 0.1)
+    assert after.segment == moved
+
+
+def test_a_sitter_that_cannot_set_the_rate_only_advises(panda):
+    panda = panda("act")
+    panda.trainer.why_rate_is_fixed = "it is a schedule"
+    stop = Finding("plateau", "stop", {}, "stop")
+    state, moved = monitor([stop], PandaState(), panda)
+    assert (moved, state.ending, kinds(panda)) == (False, None, ["advice"])
+
+
+def test_an_epoch_without_a_finite_loss_ends_a_panda_that_nobody_may_save(panda):
+    panda = panda()
+    state, moved = record_epoch(row(loss=float("nan")), PandaState(), panda)
+    assert (state.ending, moved, kinds(panda)) == ("diverged", True, ["verdict"])
+    assert len(panda.progress.rows) == 1
+
+
+def test_a_state_is_read_back_as_it_was_written(panda):
+    panda = panda()
+    state = replace(day_ended(PandaState(), panda), paused=True, ending="stopped")
+    about = checkpoint(state, panda).about
+    assert PandaState.from_about(about) == state
+    assert PandaState.from_about({"panda": {}}) == PandaState()
+
+
+def test_keys_of_another_version_are_no_obstacle():
+    about = PandaState(day=3, segment=2).to_about()
+    memory = to_plain(from_plain({"days": [{"day": 1, "epoch": 2, "mood": "good"}]}))
+    about["panda"] |= {"mood": "good", "best": 3, "sitter": memory | {"mood": 1}}
+    del about["panda"]["tested"]
+    state = PandaState.from_about(about)
+    assert (state.day, state.segment, state.tested, state.best) == (3, 2, False, None)
+    assert [day.day for day in state.monitor.days] == [1]
+
+
+def test_after_an_error_the_last_state_is_that_of_the_last_report(panda):
+    panda = panda(schedule=((1, {"bad": 1}),))
+    session = PandaSession(panda.trainer, panda.spec, panda.nursery, panda.goal)
+    session.advance(Progress(), 0.0)
+    kept, progress = panda.days.last.read_bytes(), Progress()
+    with pytest.raises(RequestError):
+        session.advance(progress, 0.0)
+    session.keep()
+    assert panda.days.last.read_bytes() == kept
