@@ -30,7 +30,7 @@ from orchestrator.experiment import flow
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunFolder, read_run
-from orchestrator.strategies import TrialSpec
+from orchestrator.search import TrialSpec
 from orchestrator.training.progress import Progress
 
 EPOCHS = 9

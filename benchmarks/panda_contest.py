@@ -22,8 +22,8 @@ from orchestrator.catalog import find_data, find_model
 from orchestrator.config import DataOptions, SitterOptions
 from orchestrator.config.duration import Duration
 from orchestrator.data import load_dataset
+from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import learning_rates
-from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.progress import Progress

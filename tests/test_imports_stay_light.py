@@ -20,9 +20,9 @@ LIGHT = (
     "orchestrator.records",
     "orchestrator.report",
     "orchestrator.schedulers",
-    "orchestrator.searchers",
+    "orchestrator.search",
     "orchestrator.sitter",
-    "orchestrator.strategies",
+    "orchestrator.search",
     "orchestrator.targets",
     "orchestrator.training",
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.journal import stretch_of
-from orchestrator.strategies import Plan
+from orchestrator.search import Plan
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
 

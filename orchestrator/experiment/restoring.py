@@ -12,7 +12,7 @@ from orchestrator.errors import RecordError
 from orchestrator.experiment.remaining import Resumed, decisions, reached, stops
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.schedulers import PassedBefore
-from orchestrator.strategies import TrialSpec
+from orchestrator.search import TrialSpec
 from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
 from orchestrator.training.session import checkpoint_file

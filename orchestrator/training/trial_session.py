@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.errors import RecordError
 from orchestrator.records import Score, score_of
-from orchestrator.strategies import TrialSpec
+from orchestrator.search import TrialSpec
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from orchestrator.training.keeping import KeepingRhythm
 from orchestrator.training.progress import Progress

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import TrialError
-from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.search import Plan, TrialSpec
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.job import Job, Listener, Outcome, Sitting, Verdict

@@ -14,7 +14,7 @@ from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.growth import Growth
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunWriter, Score, TrialEnd, read_run
-from orchestrator.searchers import draw_trials
+from orchestrator.search.random import draw_trials
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 NONE = {"scheduler": "none", "num_samples": 4}

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.records import Score
+from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Memory, from_plain, known, to_plain
-from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.panda.days import DayCheckpoints
 from orchestrator.training.progress import Progress
