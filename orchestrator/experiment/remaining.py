@@ -77,11 +77,11 @@ class Resumed:
         """
         if self.records is None:
             return []
-        again = self.search.pending - self.restored if self.search else frozenset()
+        further = going_on(self.plan, self.records)
         events = self.records.events[:-1] if self.extension else self.records.events
         lines = (
             replace(line, status="interrupted")
-            if isinstance(line, TrialEnd) and line.trial in again
+            if isinstance(line, TrialEnd) and line.trial in further
             else line
             for line in self.records.trial_lines
         )

@@ -147,16 +147,15 @@ class RunState:
     @property
     def ranked(self) -> tuple[TrialRecord, ...]:
         """The trials of the newest group, best first and without a finite value last; then older groups'."""
-        return tuple(sorted(self.trials.values(), key=self._rank))
+        return tuple(sorted(self.trials.values(), key=lambda trial: self.rank(trial.trial)))
 
     @property
     def leader(self) -> str | None:
         """The best trial of the newest group; None where none of them has a finite value."""
         if not self._leader_is_known:
-            known = [
-                t for t in self.trials.values() if t.group == self.group and self.score_of(t.trial)
-            ]
-            self._leader = min(known, key=self._rank).trial if known else None
+            # By epochs, not by trials: the line that a trial began may be the one that was lost.
+            known = [t for t in list(self._histories) if self._contends(t)]
+            self._leader = min(known, key=self.rank, default=None)
             self._leader_is_known = True
         return self._leader
 
@@ -190,7 +189,8 @@ class RunState:
         )
         self._open.add(event.trial)
         self._begin_group(int(event.group or 1))
-        self._leader_is_known = False if event.trial == self._leader else self._leader_is_known
+        if before is None or event.trial == self._leader:  # its group and its index are known now
+            self._leader_is_known = self._leader_is_known and event.trial not in self._histories
 
     def _ended(self, event: TrialEnd) -> None:
         before = self.trials[event.trial]
@@ -236,21 +236,19 @@ class RunState:
 
     def _look_at(self, trial: str) -> None:
         """Have a trial that got better lead, where it does."""
-        found = self.trials.get(trial)
-        if not self._leader_is_known or found is None:
-            self._leader_is_known = False
-        elif found.group == self.group and self.score_of(trial):
-            leads = self._leader is None or self._rank(found) < self._rank(
-                self.trials[self._leader]
-            )
+        if self._leader_is_known and self._contends(trial):
+            leads = self._leader is None or self.rank(trial) < self.rank(self._leader)
             self._leader = trial if leads else self._leader
+
+    def _contends(self, trial: str) -> bool:
+        return self._group_of(trial) == self.group and self.score_of(trial) is not None
+
+    def _group_of(self, trial: str) -> int:
+        found = self.trials.get(trial)
+        return found.group if found else 1
 
     def rank(self, trial: str) -> tuple[Any, ...]:
         """Return what sorts trials best first: newest group, score, order of drawing."""
-        found = self.trials.get(trial)
-        return self._rank(found) if found else (0,)
-
-    def _rank(self, trial: TrialRecord) -> tuple[Any, ...]:
-        score = self.score_of(trial.trial)
+        found, score = self.trials.get(trial), self.score_of(trial)
         known = (False, score.rank) if score else (True, ())
-        return (-trial.group, *known, trial.index, trial.trial)
+        return (-self._group_of(trial), *known, found.index if found else 0, trial)

@@ -234,7 +234,7 @@ def test_another_scheduler_of_ones_own_is_named_and_an_extension_may_bring_one(w
     (tmp_path / "mine.py").write_text(SCHEDULER)
     run = written(caviar={"num_samples": 3, "scheduler": "./mine.py:Mine"})
     run.writes(*CUT_OFF, event="run_interrupted")
-    assert prepare_to_resume(run.folder).scheduler.name == "mine"
+    assert prepare_to_resume(run.folder).search.scheduler.name == "mine"
     (tmp_path / "mine.py").write_text(SCHEDULER.replace("(1,)", "(2,)"))
     with pytest.raises(ExperimentFileError, match="expected the scheduler the run began with"):
         prepare_to_resume(run.folder)

@@ -16,6 +16,7 @@ from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunWriter, Score, TrialEnd, read_run
 from orchestrator.search.random import draw_trials
 from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from tests.experiment.coming import coming
 
 NONE = {"scheduler": "none", "num_samples": 4}
 ASHA = {"scheduler": {"asha": {"reduction_factor": 3}}, "num_samples": 6}
@@ -27,7 +28,7 @@ def extend(run, *overrides, force=False, **more):
 
 
 def pending(resumed):
-    return [spec.trial for spec in resumed.prepared.plan.trials]
+    return [spec.trial for spec in coming(resumed.search)]
 
 
 def ends(resumed):
@@ -45,14 +46,14 @@ def test_the_new_trials_are_the_next_draws_of_the_seed(written):
     assert pending(extended) == ["00004", "00005", "00006"]
     space = Space.parse(extended.prepared.experiment.search_space)
     drawn = draw_trials(space, 4, 7)
-    assert [s.hyperparameters for s in extended.prepared.plan.trials] == drawn[4:]
+    assert [s.hyperparameters for s in coming(extended.search)] == drawn[4:]
     assert [spec.hyperparameters for spec in run.plan.trials] == drawn[:4]
 
 
 def test_a_changed_space_is_that_of_trials_not_yet_started(written):
     run = written(caviar=NONE).writes(*FOUR[:2], (2, [0.1], "interrupted"), event="run_interrupted")
     extended = extend(run, "search_space.units=choice([64])", num_samples=5)
-    units = {spec.trial: spec.hyperparameters["units"] for spec in extended.prepared.plan.trials}
+    units = {spec.trial: spec.hyperparameters["units"] for spec in coming(extended.search)}
     assert units == {"00002": run.plan.trials[2].hyperparameters["units"], "00003": 64, "00004": 64}
     assert extended.extension.event["changes"]["search_space"][1]["units"] == "choice([64])"
 
@@ -96,8 +97,8 @@ def test_a_changed_scheduler_decides_nothing_that_is_past_but_remembers_it(writt
     run.writes((0, [0.9] * 9, "finished"), (1, [0.1] * 4, "interrupted"), event="run_interrupted")
     extended = extend(run, scheduler="{asha: {reduction_factor: 2}}")
     assert (pending(extended), ends(extended)) == (["00001", "00002"], {})
-    assert set(extended.scheduler.review(4)) == {"00000", "00001"}
-    assert extended.scheduler.report("00001", 8, 0.1).stop
+    assert set(extended.search.scheduler.review(4)) == {"00000", "00001"}
+    assert extended.search.scheduler.report("00001", 8, 0.1).stop
 
 
 def test_what_the_old_scheduler_had_decided_when_the_driver_died_holds(written):
@@ -116,8 +117,8 @@ def test_the_event_alone_makes_the_extension_whatever_died_after_it(written):
     again = prepare_to_resume(run.folder)
     assert pending(again) == pending(extended)
     assert again.prepared.plan.epochs == 9
-    assert again.scheduler.milestones == (1, 3)
-    assert again.scheduler.review(3) == extended.scheduler.review(3) != {}
+    assert again.search.scheduler.milestones == (1, 3)
+    assert again.search.scheduler.review(3) == extended.search.scheduler.review(3) != {}
     commit(run, again)
     assert yaml.safe_load(run.folder.experiment_file.read_text())["caviar"]["num_samples"] == 8
 
@@ -204,7 +205,7 @@ def test_resume_of_an_extended_run_gives_up_nothing_it_had_finished(written):
     commit(run, extend(run, num_samples="+1"))
     assert pending(prepare_to_resume(run.folder)) == ["00004"]
     with RunWriter(run.folder) as writer:
-        spec = prepare_to_resume(run.folder).prepared.plan.trials[0]
+        spec = coming(prepare_to_resume(run.folder).search)[0]
         writer.trial_started(spec.trial, spec.index, spec.seed, spec.hyperparameters)
         writer.trial_ended(TrialEnd(spec.trial, "failed", 0.1))
     assert pending(prepare_to_resume(run.folder)) == []

@@ -9,7 +9,9 @@ import pytest
 from orchestrator.errors import RunExistsError
 from orchestrator.experiment import changed_since, resume, run
 from orchestrator.records import TrialEnd
+from orchestrator.search import Search
 from orchestrator.tuning.job import Outcome
+from tests.experiment.coming import coming
 
 TRIALS, EPOCHS = 3, 2
 
@@ -22,11 +24,12 @@ class Tuner:
         self.trained = []
 
     def __call__(self, plan, job, listener, sitting):
-        self.trained.append([spec.trial for spec in plan.trials])
-        for spec in plan.trials[: self.most]:
+        left = coming(sitting.search or Search(plan))
+        self.trained.append([spec.trial for spec in left])
+        for spec in left[: self.most]:
             self._train(spec, listener, job)
-        if len(plan.trials) > self.most:
-            listener.started(plan.trials[self.most])
+        if len(left) > self.most:
+            listener.started(left[self.most])
             return Outcome(ended=False)
         verdict = listener.verdict()
         if verdict is not None and self.can:

@@ -14,6 +14,7 @@ from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
 from orchestrator.report import NullView
 from orchestrator.training.checkpoint import Checkpoint, save_checkpoint
+from tests.experiment.coming import coming
 
 EPOCHS = 4
 EXPERIMENT = {
@@ -58,12 +59,13 @@ def without(file, *numbers):
 @contextlib.contextmanager
 def taken_up(folder, resumed):
     with Recorder(folder, resumed.prepared.plan, NullView(), lambda: False) as recorder:
+        recorder.begin(resumed.trials_in_all, resumed.recorded)
         recorder.remember(resumed.records)
         yield recorder
 
 
 def left(folder):
-    return [spec.trial for spec in prepare_to_resume(folder).prepared.plan.trials]
+    return [spec.trial for spec in coming(prepare_to_resume(folder).search)]
 
 
 def test_a_run_without_gaps_trains_only_what_is_in_flight(cut_off):
@@ -90,7 +92,7 @@ def test_a_trial_that_goes_on_beyond_a_gap_begins_anew_not_from_its_last_state(c
 
 def test_what_comes_late_does_not_stop_a_trial_that_went_beyond(cut_off):
     without(cut_off.epochs_file, 1)
-    scheduler = prepare_to_resume(cut_off).scheduler
+    scheduler = prepare_to_resume(cut_off).search.scheduler
     assert not scheduler.report("00000", 1, 0.0).stop
     assert scheduler.report("00002", 3, float("nan")).stop
 
@@ -101,7 +103,7 @@ def test_the_best_of_a_trial_whose_beginning_was_lost_is_remembered(cut_off):
     cut_off.trials_file.write_text("".join(kept))
     resumed = prepare_to_resume(cut_off)
     with taken_up(cut_off, resumed) as recorder:
-        recorder.started(resumed.prepared.plan.trials[0])
+        recorder.started(coming(resumed.search)[0])
         recorder.epochs([row("00002", 1, 0.95)])  # told again
         recorder.ended(TrialEnd("00002", "finished", 1.0), None)
         assert recorder.verdict().checkpoint.name == "00002.npz"

@@ -9,6 +9,7 @@ from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.growth import Growth
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunWriter, read_run
+from tests.experiment.coming import coming
 
 CAVIAR = {"scheduler": {"asha": {"reduction_factor": 3}}, "num_samples": 4}
 FOUR = [(index, [0.1, 0.2, 0.3 + index / 10], "finished") for index in range(4)]
@@ -36,7 +37,7 @@ def extend(run, *overrides, force=False, **more):
 
 
 def pending(resumed):
-    return [spec.trial for spec in resumed.prepared.plan.trials]
+    return [spec.trial for spec in coming(resumed.search)]
 
 
 def commit(run, resumed):
@@ -66,7 +67,7 @@ def test_what_makes_trials_incomparable_is_named_and_refused_unless_forced(
     assert run.files == before
     forced = extend(run, *overrides, force=True, num_samples="+2")
     assert pending(forced) == ["00004", "00005"]
-    assert {spec.group for spec in forced.prepared.plan.trials} == {2}
+    assert {spec.group for spec in coming(forced.search)} == {2}
     assert said.split(" ->")[0].partition(";")[0] in forced.extension.event["forced"][0]
 
 
@@ -137,7 +138,7 @@ def test_older_groups_neither_go_on_nor_are_compared_with(written):
     forced = extend(run, "metric=val_loss", "mode=min", force=True, epochs=9)
     assert pending(forced) == ["00004"]
     assert {end.trial: end.status for end in forced.endings} == {"00003": "interrupted"}
-    assert not any(map(forced.scheduler.review, forced.scheduler.milestones))
+    assert not any(map(forced.search.scheduler.review, forced.search.scheduler.milestones))
     commit(run, forced)
     assert not list(run.folder.checkpoints.iterdir())
     records = read_run(run.folder.path)

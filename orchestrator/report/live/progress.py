@@ -125,8 +125,7 @@ class Progress:
                 [_value(row["metrics"].get(self.metric)) for row in history.rows],
                 history.rows[-1]["epoch"] if history.rows else 0,
             )
-            for name in self.state.trials
-            if name in self.state.open
+            for name in sorted(self.state.open)
             for history in [self.state.history(name)]
         }
 
