@@ -59,6 +59,7 @@ class Life:
         self.session = PandaSession(self.trainer, spec, plan.nursery, goal)
         self.recorder = Recorder(self.folder, plan, NullView(), lambda: False)
         if before is not None:
+            self.recorder.begin(1, (*before.epochs, *before.journal, *before.trial_lines))
             self.recorder.remember(before)
         self.recorder.started(spec)
 
