@@ -22,7 +22,10 @@ os.environ |= FAIR
 
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")
-CLUSTER_FILES = ("parity/test_exam.py", "parity/test_fuzz.py")
+CLUSTER_FILES = (
+    "experiment/test_missing_folders.py", "experiment/test_recipes.py",
+    "parity/test_exam.py", "parity/test_fuzz.py", "parity/test_reported.py",
+)  # fmt: skip
 """Minutes, as is whatever starts Ray."""
 IN_EVERY_TEST = ("test_caviar.py", "test_examination.py", "test_rounds.py")
 """On a real Ray, and in `make test` all the same: one run that trains, and those that train nothing."""
