@@ -58,9 +58,9 @@ pytest-cluster: $(TESTABLE)  ## what `make test-all` adds; ORCHESTRATOR_TEST_INS
 	$(PYTEST) $(COVER) $(if $(COVER),--cov-append) -m 'cluster and not slow' $(ARGS)
 
 coverage: $(TESTABLE)  ## what `make test-all` measured: the files with the fewest lines covered, and the floor of 90 percent
-	$(BIN)/coverage report --sort=cover | head -n 20
+	$(BIN)/python -m coverage report --sort=cover | head -n 20
 	@printf 'lines of orchestrator/ that the tests run, in percent: '
-	@$(BIN)/coverage report --format=total --precision=1 --fail-under=90
+	@$(BIN)/python -m coverage report --format=total --precision=1 --fail-under=90
 
 test-lowest: $(TESTABLE)  ## `make pytest` in .venv-lowest: the lowest allowed Ray, Keras, TensorFlow, pandas and pydantic
 	$(PIP) uv

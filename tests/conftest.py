@@ -22,13 +22,19 @@ os.environ |= FAIR
 
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")
-CLUSTER_FILES = ("parity/test_exam.py", "parity/test_fuzz.py")
+CLUSTER_FILES = (
+    "experiment/test_missing_folders.py", "experiment/test_recipes.py",
+    "parity/test_exam.py", "parity/test_fuzz.py", "parity/test_reported.py",
+)  # fmt: skip
 """Minutes, as is whatever starts Ray."""
 IN_EVERY_TEST = ("test_caviar.py", "test_examination.py", "test_rounds.py")
 """On a real Ray, and in `make test` all the same: one run that trains, and those that train nothing."""
 
 SHARED_BY_A_FOLDER = ("tests/integration/docker/",)
 """Folders whose files share one costly thing, such as an engine: they stay together."""
+
+SPREAD = ("tests/parity/test_exam.py", "tests/parity/test_fuzz.py")
+"""Files of many long tests that share nothing: both processes take some, so that neither waits at the end."""
 
 SHOWN_FROM_SECONDS = 5.0
 
@@ -101,12 +107,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """With ``pytest -n 2`` a file's tests stay in one process (xdist 3.8 does not see groups under pytest 9.2)."""
+    """With ``pytest -n 2`` most files' tests stay in one process (xdist 3.8 does not see groups under pytest 9.2)."""
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             file = nodeid.partition("::")[0]
+            if file in SPREAD:
+                return nodeid
             return next((folder for folder in SHARED_BY_A_FOLDER if folder in file), file)
 
     return ByFile(config, log)
