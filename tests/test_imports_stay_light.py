@@ -25,6 +25,7 @@ LIGHT = (
     "orchestrator.strategies",
     "orchestrator.targets",
     "orchestrator.training",
+    "orchestrator.trials",
 )
 
 

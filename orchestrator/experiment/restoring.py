@@ -13,9 +13,7 @@ from orchestrator.experiment.remaining import Resumed, decisions, reached, stops
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.schedulers import PassedBefore
 from orchestrator.strategies import TrialSpec
-from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.panda.days import DayCheckpoints
-from orchestrator.training.session import checkpoint_file
+from orchestrator.trials import StateStore
 
 
 def with_lost_states(resumed: Resumed) -> Resumed:
@@ -52,9 +50,7 @@ def with_lost_states(resumed: Resumed) -> Resumed:
 def lost_winner(records: RunRecords) -> TrialRecord | None:
     """Return the newest group's best trial where its state is gone; None where it is there, or no trial has a best."""
     for trial in records.contenders[:1]:
-        file = checkpoint_file(records.folder.checkpoints, trial.trial)
-        kept = DayCheckpoints(records.folder.checkpoints / trial.trial)
-        if not file.exists() and not kept.bring_back_best(file):
+        if not StateStore.of(records.folder).has_best(trial.trial):
             return trial
     return None
 
@@ -82,15 +78,16 @@ def way_back(trial: TrialRecord, records: RunRecords) -> str:
 
 def _check_pandas(resumed: Resumed, records: RunRecords) -> None:
     """Refuse to begin a babysat model anew that has trained already: it would become another one."""
+    states = StateStore.of(records.folder)
     for spec in resumed.prepared.plan.trials:
         trial = records.trial(spec.trial)
         if trial is None or not records.own_epochs_of(spec.trial):
             continue
-        last = DayCheckpoints(records.folder.checkpoints / spec.trial).last
+        last = states.days(spec.trial).last
         if is_repeatable(trial, records) and not last.exists():
             continue
         try:
-            load_checkpoint(last)
+            states.about(last)
         except RecordError as error:
             raise RecordError(
                 f"{records.name}: expected the last state of {spec.trial}, from which it goes on. {error} It cannot be"

@@ -15,7 +15,6 @@ from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull, Mode, is_full, lies_below, made, write_atomically
 from orchestrator.redaction import redacted
 from orchestrator.training.around import Around
-from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.compiling import set_followed_momentum
 from orchestrator.training.kept import ModelRecipe
 from orchestrator.training.portable import (
@@ -33,6 +32,7 @@ from orchestrator.training.recalibration import examined
 from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_save import unsaved
+from orchestrator.trials import load_checkpoint
 
 
 def judge(

@@ -18,12 +18,12 @@ from orchestrator.sitter import (
     learning_rates,
     suggest,
 )
-from orchestrator.training.checkpoint import Checkpoint, save_checkpoint
 from orchestrator.training.hyperparameters import batch_size_of
 from orchestrator.training.panda.request_handler import change, rollback
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, chosen, note
 from orchestrator.training.session import finite, train_epoch
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import Checkpoint, save_checkpoint
 
 Epochs = list[tuple[dict[str, Any], Checkpoint]]
 """Epochs' rows, each with the state after it."""
