@@ -7,6 +7,9 @@ NAME ?= $(basename $(notdir $(EXPERIMENT)))-$(shell date +%Y%m%d-%H%M%S)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
+# Rooms whose tests import no TensorFlow and start few processes; tests/test_budgets.py is what a change breaks first.
+QUICK := $(addprefix tests/,catalog config domains records report schedulers searchers sitter strategies) tests/test_budgets.py
 # Stamps: a step is done again only when pyproject.toml has changed since.
 RUNNABLE := .venv/.installed
 TESTABLE := .venv/.installed-dev
@@ -14,7 +17,8 @@ BENCHABLE := .venv/.installed-bench
 FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test format lint types contracts pytest properties fuzz parity bench bench-panda \
+.PHONY: help install run quick test test-all test-lowest format lint types contracts pytest pytest-quick \
+  pytest-cluster coverage properties fuzz parity bench bench-panda \
   bench-hosts bench-trials chaos integration-kubernetes lock clean
 
 help:  ## this list
@@ -25,7 +29,12 @@ install: $(RUNNABLE)  ## .venv with the project in it; the command is .venv/bin/
 run: $(RUNNABLE)  ## the digits experiment to its table; EXPERIMENT=file.yaml and NAME=name for another
 	$(BIN)/orchestrator run $(EXPERIMENT) --set name=$(NAME)
 
-test: format lint types contracts pytest  ## all checks and tests, each also by its own name
+quick: format lint contracts pytest-quick  ## while a change is in progress: a minute of checks, and of tests without TensorFlow
+
+test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes
+
+test-all: COVER = --cov --cov-report=
+test-all: test pytest-cluster coverage  ## `make test`, then pages, hosts, Slurm, containers, chaos (some need root), and coverage
 
 format: $(TESTABLE)  ## is every file laid out by the formatter?
 	$(BIN)/ruff format --check --quiet .
@@ -39,8 +48,26 @@ types: $(TESTABLE)  ## mypy, strict
 contracts: $(TESTABLE)  ## which room may import which
 	$(BIN)/lint-imports
 
-pytest: $(TESTABLE)  ## the tests alone; ARGS='-m "not integration"' for the quick ones
-	$(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder --durations 30 --durations-min 5 $(ARGS)
+pytest: $(TESTABLE)  ## the tests of `make test` alone; ARGS='-k asha' for some of them
+	$(PYTEST) $(COVER) -m 'not slow and not cluster' $(ARGS)
+
+pytest-quick: $(TESTABLE)  ## those of rooms that import no TensorFlow, and the budgets; ARGS='tests/cli' for another room too
+	$(PYTEST) $(QUICK) -m 'not slow and not cluster' $(ARGS)
+
+pytest-cluster: $(TESTABLE)  ## what `make test-all` adds; ORCHESTRATOR_TEST_INSTALL=1 has Slurm and Docker installed (Debian)
+	$(PYTEST) $(COVER) $(if $(COVER),--cov-append) -m 'cluster and not slow' $(ARGS)
+
+coverage: $(TESTABLE)  ## what `make test-all` measured: the files with the fewest lines covered, and the floor of 90 percent
+	$(BIN)/coverage report --sort=cover | head -n 20
+	@printf 'lines of orchestrator/ that the tests run, in percent: '
+	@$(BIN)/coverage report --format=total --precision=1 --fail-under=90
+
+test-lowest: $(TESTABLE)  ## `make pytest` in .venv-lowest: the lowest allowed Ray, Keras, TensorFlow, pandas and pydantic
+	$(PIP) uv
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-lowest
+	$(BIN)/python -m tests.lowest > .venv-lowest/lowest.txt
+	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt --editable '.[dev]'
+	$(subst .venv,.venv-lowest,$(PYTEST)) -m 'not slow and not cluster' $(ARGS)
 
 properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides
 	$(BIN)/python -m pytest tests/properties --hypothesis-profile=search $(ARGS)
@@ -75,7 +102,7 @@ lock: $(TESTABLE)  ## the container image's versions anew, from pyproject.toml
 	PATH="$(CURDIR)/$(BIN):$$PATH" docker/lock.sh
 
 clean:  ## remove .venv and caches; runs/ stays
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .venv-lowest .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
 	find orchestrator models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(BIN)/python:

@@ -20,7 +20,7 @@ from cases import ROOT, SEED
 
 from orchestrator.catalog import find_data, find_model
 from orchestrator.config import DataOptions, SitterOptions
-from orchestrator.config.span import Span
+from orchestrator.config.duration import Duration
 from orchestrator.data import load_dataset
 from orchestrator.sitter import learning_rates
 from orchestrator.strategies import Nursery, TrialSpec
@@ -107,7 +107,7 @@ class Nursing:
 
     def babysat(self, alpha: float, seed: int, *, test: bool) -> Run:
         """Train a panda of one epoch a day with a sitter that acts, until its epochs are spent."""
-        nursery = Nursery(Span(1, "epoch"), EPOCHS, SitterOptions(mode="act"), test, None)
+        nursery = Nursery(Duration(1, "epoch"), EPOCHS, SitterOptions(mode="act"), test, None)
         spec = TrialSpec("panda", 0, seed, {**HYPERPARAMETERS, "learning_rate": alpha})
         with tempfile.TemporaryDirectory(prefix="panda-") as folder:
             checkpoints = Path(folder) / "checkpoints"

@@ -24,7 +24,7 @@ def live_cost(trainer: Trainer, rounds: int, epochs: int) -> dict[str, Any]:
     """
     trainer.begin({**HYPERPARAMETERS, **CHANGES[-1]}, 0)
     _median_seconds(trainer, epochs)
-    programs, traces = trainer.traced, traces_of(trainer)
+    programs, traces = trainer.programs.traced, traces_of(trainer)
     ratios: dict[bool, list[float]] = {True: [], False: []}
     first = []
     for at in range(2 * rounds):
@@ -39,7 +39,7 @@ def live_cost(trainer: Trainer, rounds: int, epochs: int) -> dict[str, Any]:
         trainer.train_epoch()
     return {
         "changes": rounds + 3,
-        "new_programs": trainer.traced - programs,
+        "new_programs": trainer.programs.traced - programs,
         "new_traces": traces_of(trainer) - traces,
         "epochs_a_half": epochs,
         "median_epoch_seconds": _median_seconds(trainer, epochs),

@@ -1,28 +1,102 @@
 from __future__ import annotations
 
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
+from tests import preloaded
+from tests.pages import FAIR
+
 # No deadline: on a busy machine it fails without a fault. Derandomized: a red run can be repeated.
 settings.register_profile("here", deadline=None, derandomize=True)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("here")
 
+os.environ |= FAIR
+
 HERE = Path(__file__).parent
+CLUSTER_FOLDERS = ("chaos", "integration")
+CLUSTER_FILES = ("parity/test_exam.py", "parity/test_fuzz.py")
+"""Minutes, as is whatever starts Ray."""
+IN_EVERY_TEST = ("test_caviar.py", "test_examination.py", "test_rounds.py")
+"""On a real Ray, and in `make test` all the same: one run that trains, and those that train nothing."""
+
 SHARED_BY_A_FOLDER = ("tests/integration/docker/",)
 """Folders whose files share one costly thing, such as an engine: they stay together."""
+
+SHOWN_FROM_SECONDS = 5.0
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with those that mostly wait for others to start, so that none of them comes last."""
+    """Mark by folder; begin with those that mostly wait for others to start, so that none of them comes last."""
     for item in items:
-        if HERE / "integration" in item.path.parents:
+        file = item.path.relative_to(HERE)
+        if file.parts[0] == "integration":
             item.add_marker(pytest.mark.integration)
+        minutes = file.parts[0] in CLUSTER_FOLDERS or item.get_closest_marker("integration")
+        if (minutes or file.as_posix() in CLUSTER_FILES) and file.name not in IN_EVERY_TEST:
+            item.add_marker(pytest.mark.cluster)
     items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def preloaded_trial_process() -> Iterator[None]:
+    """Where a run begins in this process, its model is built in a fork of one that has imported Keras already."""
+    from orchestrator.training import trial_process
+
+    if preloaded.POSSIBLE:
+        trial_process.subprocess = preloaded.INSTEAD  # type: ignore[assignment]
+    yield
+    trial_process.subprocess = subprocess
+    preloaded.WITH_COMMANDS.end()
+    preloaded.WITH_KERAS.end()
+
+
+@pytest.fixture(scope="module")
+def real_trial_process() -> Iterator[None]:
+    """Let a module's models be built in the process that users have."""
+    from orchestrator.training import trial_process
+
+    instead = trial_process.subprocess
+    trial_process.subprocess = subprocess
+    yield
+    trial_process.subprocess = instead
+
+
+class DurationsByFile:
+    """Adds up how long each file's tests took, fixtures included, and shows it at the end."""
+
+    def __init__(self) -> None:
+        self._seconds: Counter[str] = Counter()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._seconds[report.nodeid.partition("::")[0]] += report.duration  # type: ignore[assignment]
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        long = [(file, s) for file, s in self._seconds.most_common() if s >= SHOWN_FROM_SECONDS]
+        if not long:
+            return
+        terminalreporter.section("durations by file, in seconds of one process")
+        for file, seconds in long:
+            terminalreporter.write_line(f"{seconds:7.1f}  {file}")
+        rest = sum(self._seconds.values()) - sum(seconds for _, seconds in long)
+        terminalreporter.write_line(
+            f"{rest:7.1f}  the other {len(self._seconds) - len(long)} files"
+        )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(
+        config, "workerinput"
+    ):  # a process of pytest-xdist's reports to the one that shows
+        config.pluginmanager.register(DurationsByFile())
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -8,7 +8,11 @@ import shlex
 import sys
 from pathlib import Path
 
+from tests import preloaded
+
 ROOT = Path(__file__).parents[1]
+FAIR = {"RAY_worker_niceness": "0"}
+"""Ray lets its workers wait for everything else on a machine, here for the tests beside."""
 _FENCED = re.compile(r"<!-- (file|run): ([^ ]*) -->\n```\w*\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 
 
@@ -18,12 +22,11 @@ def lay_out(page: str, folder: Path) -> Path:
     A command that fails ends it. ``orchestrator`` is this checkout's.
     """
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    python = shlex.quote(sys.executable)
     lines = [
         "set -euxo pipefail",
         f"cd {shlex.quote(str(folder))}",
-        f'python() {{ {python} "$@"; }}',
-        f'orchestrator() {{ {python} -m orchestrator "$@"; }}',
+        f'python() {{ {shlex.quote(sys.executable)} "$@"; }}',
+        f'orchestrator() {{ {preloaded.shell_command()} "$@"; }}',
     ]
     for what, name, block in _FENCED.findall(text):
         if what == "file":
@@ -46,4 +49,4 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     """Return the environment of a page's commands: no cluster, a state folder of their own."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     own |= {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "80"}
-    return own | {"TF_CPP_MIN_LOG_LEVEL": "3"} | more
+    return own | {"TF_CPP_MIN_LOG_LEVEL": "3", **FAIR} | more

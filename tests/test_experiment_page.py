@@ -13,10 +13,9 @@ from pydantic import BaseModel
 from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_names
 from orchestrator.config import Experiment, PandaOptions, parse_document, parse_experiment
 from orchestrator.config.document import parse_value
+from orchestrator.config.duration import Duration
 from orchestrator.config.sitter_options import BranchAndCompareOptions
-from orchestrator.config.span import Span
-from orchestrator.config.targets import TolerationOptions, WorkerGroupOptions
-from orchestrator.config.targets.written import DEFAULTS as TARGET_DEFAULTS
+from orchestrator.config.targets import TARGETS, TolerationOptions, WorkerGroupOptions
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.schedulers import SCHEDULERS
@@ -32,7 +31,7 @@ ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type doe
     "panda": PandaOptions,
     "panda.sitter.branch_and_compare": BranchAndCompareOptions,
     **{f"caviar.scheduler.{name}": options for name, options in SCHEDULERS.items()},
-    **{f"target.{name}": options for name, options in TARGET_DEFAULTS.items()},
+    **{f"target.{name}": options for name, options in TARGETS.items()},
     "target.kuberay.workers": WorkerGroupOptions,
     "target.kuberay.tolerations": TolerationOptions,
 }
@@ -62,7 +61,7 @@ def _is_options(annotation: Any) -> bool:
 def _written(default: Any) -> Any:
     if isinstance(default, tuple):
         return list(default)
-    return str(default) if isinstance(default, Span) else default
+    return str(default) if isinstance(default, Duration) else default
 
 
 def test_every_scheduler_is_on_the_page():

@@ -19,10 +19,12 @@ import pytest
 import yaml
 
 from orchestrator.cli import app
+from tests import preloaded
+from tests.pages import environment
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,11 @@ COMMANDS = [command for block in BLOCKS for command in block.commands]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """A folder with the README's files, and the command ``orchestrator`` of this checkout."""
+    """A folder with the README's files."""
     place = tmp_path_factory.mktemp("readme")
     for name, text in FILES.items():
         (place / name).parent.mkdir(exist_ok=True)
         (place / name).write_text(text + "\n", encoding="utf-8")
-    command = place / "bin" / "orchestrator"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m orchestrator "$@"\n')
-    command.chmod(0o755)
     return place
 
 
@@ -63,13 +61,7 @@ def shell(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=folder,
-        env={
-            **os.environ,
-            "PATH": path,
-            "PYTHONPATH": str(ROOT),
-            "COLUMNS": "80",
-            "XDG_STATE_HOME": str(folder / "state"),
-        },
+        env=environment(folder, PATH=path),
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
@@ -78,6 +70,10 @@ def shell(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.integration
 def test_what_the_readme_runs_runs_in_its_order(folder):
+    command = folder / "bin" / "orchestrator"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec {preloaded.shell_command()} "$@"\n')
+    command.chmod(0o755)
     for block in BLOCKS:
         if block.what.startswith("run: "):
             steps = [["bash", "-c", command] for command in block.commands]
@@ -87,7 +83,8 @@ def test_what_the_readme_runs_runs_in_its_order(folder):
 
 
 def test_the_preview_of_the_readme_experiment_names_its_space(folder):
-    done = shell(["orchestrator", "preview", "examples/digits.yaml"], folder)
+    command = [sys.executable, "-m", "orchestrator", "preview", "examples/digits.yaml"]
+    done = shell(command, folder)
     assert (done.returncode, "one_minus_loguniform(0.9, 0.999)" in done.stdout) == (0, True)
 
 

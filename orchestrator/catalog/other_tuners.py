@@ -11,9 +11,9 @@ from orchestrator.domains import (
     Domain,
     Fixed,
     Integer,
+    InvalidDomain,
     LogInteger,
     LogUniform,
-    Refused,
     Uniform,
 )
 
@@ -106,5 +106,5 @@ def _domain(call: ast.Call) -> Domain | None:
             case "suggest_loguniform":
                 return LogUniform(**ends)
         return LogUniform(**ends) if logarithmic else Uniform(**stepped)
-    except (Refused, KeyError, TypeError):
+    except (InvalidDomain, KeyError, TypeError):
         return None

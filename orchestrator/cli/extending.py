@@ -43,7 +43,7 @@ SchedulerForm = Annotated[
         "--scheduler",
         metavar="FORM",
         show_default=False,
-        help="Who decides from now on: asha, median, none or '{asha: {reduction_factor: 4}}'.",
+        help="Who decides from now on: asha, ./mine.py:Mine, or with options '{asha: {reduction_factor: 4}}'.",
     ),
 ]
 Days = Annotated[

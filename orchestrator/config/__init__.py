@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from orchestrator.config.document import Document, parse_document, read_document
+from orchestrator.config.duration import Duration
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
-from orchestrator.config.load import check, load_experiment, parse_experiment, to_yaml
+from orchestrator.config.load import (
+    check,
+    load_experiment,
+    parse_experiment,
+    to_yaml,
+    with_overrides,
+)
 from orchestrator.config.options import (
     CaviarOptions,
     DataOptions,
@@ -12,7 +19,6 @@ from orchestrator.config.options import (
     Recalibration,
     ResourceOptions,
 )
-from orchestrator.config.overrides import with_overrides
 from orchestrator.config.panda_options import PandaOptions, ScheduledChange
 from orchestrator.config.references import resolved
 from orchestrator.config.schema import experiment_schema
@@ -23,7 +29,6 @@ from orchestrator.config.sitter_options import (
     PlateauOptions,
     SitterOptions,
 )
-from orchestrator.config.span import Span
 from orchestrator.config.template import init_template, write_template
 from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
 
@@ -34,6 +39,7 @@ __all__ = [
     "DataOptions",
     "DivergenceOptions",
     "Document",
+    "Duration",
     "Experiment",
     "LimitOptions",
     "MedianOptions",
@@ -47,7 +53,6 @@ __all__ = [
     "ScheduledChange",
     "SchedulerOptions",
     "SitterOptions",
-    "Span",
     "check",
     "experiment_schema",
     "init_template",

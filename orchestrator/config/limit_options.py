@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from orchestrator.config.span import Span, Time
+from orchestrator.config.duration import Duration, Time
 from orchestrator.fields import Count, Options, Whole
 
 
@@ -36,6 +36,6 @@ class RetryOptions(Options):
         description="How often a trial is tried again whose worker died, was preempted or ran out of memory.",
     )
     wait: Time = Field(
-        default=Span(5, "second"),
+        default=Duration(5, "second"),
         description="Time before the first retry; it doubles with each further one.",
     )

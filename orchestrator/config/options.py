@@ -10,14 +10,23 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from orchestrator.config.directions import Direction, contradicts, direction_of
+from orchestrator.config.duration import Length
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
-from orchestrator.config.metric_names import all_names, is_metric
+from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
-from orchestrator.config.span import Length
 from orchestrator.config.targets import Target
-from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole, field_error
-from orchestrator.named_options import Named, Referenced
+from orchestrator.fields import (
+    AS_LIST,
+    Count,
+    Flag,
+    Named,
+    Options,
+    Real,
+    Referenced,
+    Text,
+    Whole,
+    field_error,
+)
 from orchestrator.redaction import redact
 from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
 

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
+from orchestrator.config.duration import Duration, Length
 from orchestrator.config.sitter_options import SitterOptions, Sitting
-from orchestrator.config.span import Length, Span
 from orchestrator.fields import AS_LIST, Count, Flag, Options, Text, Whole, field_error
 
 
@@ -39,7 +39,7 @@ class PandaOptions(Options):
         description="A run, or <run>/<trial>, whose weights and hyperparameters day 1 starts from.",
     )
     day: Length = Field(
-        default=Span(1, "epoch"),
+        default=Duration(1, "epoch"),
         description="The length of a day: '3 epochs', '20 minutes', '500 steps'.",
     )
     days: Count = Field(default=14, description="How many days to train.")

@@ -11,8 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from orchestrator.config.document import KeyPath
 from orchestrator.config.options import Experiment
-from orchestrator.fields import Options
-from orchestrator.named_options import Named
+from orchestrator.fields import Named, Options
 
 
 def sections() -> dict[KeyPath, type[BaseModel]]:
@@ -21,7 +20,7 @@ def sections() -> dict[KeyPath, type[BaseModel]]:
 
 
 def lists() -> set[KeyPath]:
-    """Return the places of lists of options."""
+    """Return the places of lists."""
     return {
         (*path, key)
         for path, section in _sections((), Experiment)

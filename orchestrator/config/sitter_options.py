@@ -107,7 +107,7 @@ def _sitter_form(written: Any) -> Any:
     if isinstance(written, str):
         if written not in MODES:
             raise PydanticCustomError(
-                "unknown_name", "no such mode of the sitter", {"known": MODES, "name": written}
+                "unknown_name", "unknown mode of the sitter", {"known": MODES, "name": written}
             )
         return {"mode": written}
     if not isinstance(written, dict | SitterOptions):

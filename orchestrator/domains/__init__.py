@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from orchestrator.domains.conditions import Condition
-from orchestrator.domains.extremes import Extreme, extremes
 from orchestrator.domains.finite import Choice, Fixed
-from orchestrator.domains.numeric import Integer, LogInteger, LogUniform, Uniform
-from orchestrator.domains.one_minus import OneMinusLogUniform
+from orchestrator.domains.invalid import InvalidDomain
+from orchestrator.domains.numeric import (
+    Integer,
+    LogInteger,
+    LogUniform,
+    OneMinusLogUniform,
+    Uniform,
+)
 from orchestrator.domains.parse import Domain, parse_domain
-from orchestrator.domains.refusal import Refused
-from orchestrator.domains.space import Space
+from orchestrator.domains.space import Extreme, Space, extremes
 
 __all__ = [
     "Choice",
@@ -18,10 +22,10 @@ __all__ = [
     "Extreme",
     "Fixed",
     "Integer",
+    "InvalidDomain",
     "LogInteger",
     "LogUniform",
     "OneMinusLogUniform",
-    "Refused",
     "Space",
     "Uniform",
     "extremes",

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.domains.refusal import Refused
-from orchestrator.domains.words import Scalar
+from orchestrator.domains.invalid import InvalidDomain
+from orchestrator.domains.scalars import Scalar
 
 if TYPE_CHECKING:
     from orchestrator.domains.parse import Domain
@@ -35,19 +35,19 @@ def same(left: Any, right: Any) -> bool:
 def parse_when(written: Any) -> tuple[Condition, ...]:
     """Return the conditions of ``{optimizer: [adam, adamw], …}``, all of which must hold."""
     if not isinstance(written, Mapping) or not written:
-        raise Refused("expected when: {another hyperparameter: its value or values}", written)
+        raise InvalidDomain("expected when: {another hyperparameter: its value or values}", written)
     return tuple(_condition(name, values) for name, values in written.items())
 
 
 def _condition(name: Any, values: Any) -> Condition:
     listed = tuple(values) if isinstance(values, list | tuple) else (values,)
     if not isinstance(name, str):
-        raise Refused("expected the name of a hyperparameter under when", name)
+        raise InvalidDomain("expected the name of a hyperparameter under when", name)
     if not listed:
-        raise Refused(f"expected at least one value of {name} under when", values)
+        raise InvalidDomain(f"expected at least one value of {name} under when", values)
     for value in listed:
         if not (value is None or isinstance(value, str | int | float | bool)):
-            raise Refused(f"expected plain values of {name} under when", value)
+            raise InvalidDomain(f"expected plain values of {name} under when", value)
     return Condition(name, listed)
 
 
@@ -61,7 +61,7 @@ def write_when(conditions: tuple[Condition, ...]) -> dict[str, Any]:
     }
 
 
-def faults(domains: Mapping[str, Domain]) -> Iterator[tuple[str, Refused]]:
+def faults(domains: Mapping[str, Domain]) -> Iterator[tuple[str, InvalidDomain]]:
     """Yield (hyperparameter, why) for each condition that can never hold or never be decided."""
     for name, domain in domains.items():
         for condition in domain.when:
@@ -71,28 +71,28 @@ def faults(domains: Mapping[str, Domain]) -> Iterator[tuple[str, Refused]]:
     yield from _cycles(domains)
 
 
-def _fault(name: str, condition: Condition, domains: Mapping[str, Domain]) -> Refused | None:
+def _fault(name: str, condition: Condition, domains: Mapping[str, Domain]) -> InvalidDomain | None:
     others = [other for other in domains if other != name]
     if condition.name not in others:
-        return Refused(
+        return InvalidDomain(
             "expected when to name another hyperparameter of this space", condition.name, others
         )
     parent = domains[condition.name]
     if not parent.countable:
-        return Refused(
+        return InvalidDomain(
             "expected when to name a choice, an integer or a fixed value,"
             f" since {condition.name} is {parent} and hits no given value",
             condition.name,
         )
     for value in condition.values:
         if not parent.contains(value):
-            return Refused(
+            return InvalidDomain(
                 f"expected when to give a value that {condition.name} can take, of {parent}", value
             )
     return None
 
 
-def _cycles(domains: Mapping[str, Domain]) -> Iterator[tuple[str, Refused]]:
+def _cycles(domains: Mapping[str, Domain]) -> Iterator[tuple[str, InvalidDomain]]:
     settled: set[str] = set()
     waiting = dict(domains)
     while True:
@@ -111,4 +111,4 @@ def _cycles(domains: Mapping[str, Domain]) -> Iterator[tuple[str, Refused]]:
     if waiting:
         first = next(iter(waiting))
         circle = sorted(waiting)
-        yield first, Refused("expected conditions that do not depend on one another", circle)
+        yield first, InvalidDomain("expected conditions that do not depend on one another", circle)

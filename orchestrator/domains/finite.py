@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from orchestrator.domains.conditions import Condition, same
+from orchestrator.domains.invalid import InvalidDomain
 from orchestrator.domains.numeric import Edge
-from orchestrator.domains.refusal import Refused
-from orchestrator.domains.words import Scalar, write_word
+from orchestrator.domains.scalars import Scalar, write_word
 
 FEWEST_WITH_EDGES = 3
 
@@ -26,11 +26,11 @@ class Choice:
     def __post_init__(self) -> None:
         object.__setattr__(self, "values", tuple(self.values))
         if not self.values:
-            raise Refused("expected at least one value to choose from", [])
+            raise InvalidDomain("expected at least one value to choose from", [])
         for position, value in enumerate(self.values):
             _check_plain(value)
             if any(same(value, other) for other in self.values[:position]):
-                raise Refused("expected each value of a choice once", value)
+                raise InvalidDomain("expected each value of a choice once", value)
 
     def from_unit(self, u: float) -> Scalar:
         """Return the value at the share ``u`` of the probability, 0 <= u < 1."""
@@ -96,8 +96,10 @@ class Fixed:
 
 def _check_plain(value: Any) -> None:
     if isinstance(value, float) and not abs(value) < float("inf"):
-        raise Refused("expected a finite number", value)
+        raise InvalidDomain("expected a finite number", value)
     if isinstance(value, list | tuple):
-        raise Refused("expected one of choice([a, b, c]), another domain, or a plain value", value)
+        raise InvalidDomain(
+            "expected one of choice([a, b, c]), another domain, or a plain value", value
+        )
     if not (value is None or isinstance(value, str | int | float | bool)):
-        raise Refused("expected a plain value: text, a number, true, false or null", value)
+        raise InvalidDomain("expected a plain value: text, a number, true, false or null", value)

@@ -1,18 +1,27 @@
-"""From what a file says of one hyperparameter to its domain: short form, mapping, plain value."""
+"""From what a file says of one hyperparameter to its domain: short form, mapping, plain value.
+
+The short form, ``loguniform(1e-4, 1)``, is parsed as a Python expression of which nothing is ever evaluated.
+"""
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.domains.conditions import Condition, parse_when, write_when
 from orchestrator.domains.finite import Choice, Fixed
-from orchestrator.domains.numeric import Integer, LogInteger, LogUniform, Uniform
-from orchestrator.domains.one_minus import OneMinusLogUniform
-from orchestrator.domains.refusal import Refused, shown
-from orchestrator.domains.short_form import read_call
+from orchestrator.domains.invalid import InvalidDomain, shown
+from orchestrator.domains.numeric import (
+    Integer,
+    LogInteger,
+    LogUniform,
+    OneMinusLogUniform,
+    Uniform,
+)
+from orchestrator.domains.scalars import Scalar, read_word
 from orchestrator.errors import ExperimentFileError, explain
 
 Domain = Uniform | LogUniform | OneMinusLogUniform | Integer | LogInteger | Choice | Fixed
@@ -45,16 +54,16 @@ def parse_domain(name: str, value: Any, where: Where = "search_space") -> Domain
     """
     try:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
-            raise Refused("expected a hyperparameter's name of letters, digits and '_'", name)
+            raise InvalidDomain("expected a hyperparameter's name of letters, digits and '_'", name)
         domain = _from_mapping(value) if isinstance(value, Mapping) else _from_plain(value)
         if name not in _MAY_BE_OFF:
             _check_unmistakable(domain)
         return domain
-    except Refused as refusal:
+    except InvalidDomain as refusal:
         raise refused_at(where, name, refusal) from None
 
 
-def refused_at(where: Where, name: str, refusal: Refused) -> ExperimentFileError:
+def refused_at(where: Where, name: str, refusal: InvalidDomain) -> ExperimentFileError:
     """Return the error for a refusal at the place of the hyperparameter ``name``."""
     place = f"{where}.{name}" if isinstance(where, str) else where((str(name),))
     return ExperimentFileError(
@@ -98,18 +107,18 @@ def _check_unmistakable(domain: Domain) -> None:
     values = domain.values if isinstance(domain, Choice) else (getattr(domain, "value", None),)
     for value in values:
         if isinstance(value, str) and value.lower() in _BOOLEAN_LOOK_ALIKES:
-            raise Refused("expected true or false", value)
+            raise InvalidDomain("expected true or false", value)
 
 
 def _from_short_form(text: str) -> Domain:
     call = read_call(text)
     keys = _keys_of(call.name)
     if len(call.positional) > len(keys):
-        raise Refused(f"expected {call.name}({', '.join(keys)})", text)
+        raise InvalidDomain(f"expected {call.name}({', '.join(keys)})", text)
     given = dict(zip(keys, call.positional, strict=False))
     for keyword, value in call.keywords.items():
         if keyword in given:
-            raise Refused(f"expected {keyword} once", text)
+            raise InvalidDomain(f"expected {keyword} once", text)
         given[keyword] = value
     return _build(call.name, given, ())
 
@@ -120,12 +129,14 @@ def _from_mapping(written: Mapping[Any, Any]) -> Domain:
     if "domain" in given:
         inner = given.pop("domain")
         if given or isinstance(inner, Mapping):
-            raise Refused("expected domain: with a short form, and only when: beside it", written)
+            raise InvalidDomain(
+                "expected domain: with a short form, and only when: beside it", written
+            )
         return replace(_from_plain(inner), when=when)
     if set(given) == {"value"}:
         return Fixed(given["value"], when)
     if "distribution" not in given:
-        raise Refused(
+        raise InvalidDomain(
             "expected distribution:, domain: or value: in a domain's mapping",
             ", ".join(str(key) for key in given) or "nothing",
             ("distribution", "domain", "max", "min", "step", "value", "values", "when"),
@@ -136,7 +147,7 @@ def _from_mapping(written: Mapping[Any, Any]) -> Domain:
 def _keys_of(distribution: Any) -> tuple[str, ...]:
     keys = _KEYS.get(distribution) if isinstance(distribution, str) else None
     if keys is None:
-        raise Refused("unknown distribution", distribution, _KEYS)
+        raise InvalidDomain("unknown distribution", distribution, _KEYS)
     return keys
 
 
@@ -144,10 +155,96 @@ def _build(distribution: Any, given: dict[Any, Any], when: tuple[Condition, ...]
     keys = _keys_of(distribution)
     for key in given:
         if key not in keys:
-            raise Refused(f"unknown key for {distribution}", key, keys)
+            raise InvalidDomain(f"unknown key for {distribution}", key, keys)
     for key in keys:
         if key != "step" and key not in given:
-            raise Refused(f"expected {distribution}({', '.join(keys)})", f"no {key}")
+            raise InvalidDomain(f"expected {distribution}({', '.join(keys)})", f"no {key}")
     if distribution == "choice" and not isinstance(given["values"], list | tuple):
-        raise Refused("expected a list, such as choice([sgd, adam])", given["values"])
+        raise InvalidDomain("expected a list, such as choice([sgd, adam])", given["values"])
     return _BUILDERS[distribution](**given, when=when)
+
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<name>[A-Za-z_]\w*(?=\s*[(=]))|(?P<mark>[()\[\],=])|(?P<word>[^\s()\[\]{},="']+)"""
+    r"""|"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^']|'')*)')""",
+    re.DOTALL | re.ASCII,
+)
+LONGEST_TEXT = 10_000
+_HINT = "a short form looks like loguniform(1e-4, 1)"
+
+
+@dataclass(frozen=True)
+class Call:
+    """``name(positional, …, keyword=value, …)``, every value plain or a list of plain values."""
+
+    name: str
+    positional: tuple[Any, ...] = ()
+    keywords: dict[str, Any] = field(default_factory=dict)
+
+
+def read_call(text: str) -> Call:
+    """Return what ``name(…)`` says; raise ``InvalidDomain`` for anything that is not of this form."""
+    values: list[Scalar] = []
+    match _parsed(text, values):
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords):
+            positional = tuple(_value(node, values, text) for node in args)
+            named: dict[str, Any] = {}
+            for keyword in keywords:
+                if keyword.arg in named:
+                    raise InvalidDomain(f"expected {keyword.arg}= once", text)
+                named[str(keyword.arg)] = _value(keyword.value, values, text)
+            return Call(name, positional, named)
+    raise InvalidDomain(
+        f"expected one distribution's name and its values in brackets; {_HINT}", text
+    )
+
+
+def _parsed(text: str, values: list[Scalar]) -> ast.expr:
+    """Return the syntax tree of a text in which the position in ``values`` stands for each value.
+
+    So a value may be what Python has no literal for: ``3x3``, ``adam-w``, ``null``, a word such as ``global``.
+    """
+    if len(text) > LONGEST_TEXT:
+        raise InvalidDomain(f"expected a short form of at most {LONGEST_TEXT} characters", text)
+    tokens: list[str] = []
+    position, end = 0, len(text.rstrip())
+    while position < end:
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise InvalidDomain(
+                f"expected a short form, and cannot read on at {text[position:]!r}", text
+            )
+        tokens.append(match["name"] or match["mark"] or str(len(values)))
+        if not match["name"] and not match["mark"]:
+            values.append(_scalar(match))
+        position = match.end()
+    if ")" not in tokens:
+        raise InvalidDomain(
+            "expected ')' at the end; inside {…} put quotes around a short form", text
+        )
+    if tokens[-1] != ")":
+        raise InvalidDomain(f"expected nothing after the closing bracket; {_HINT}", text)
+    try:
+        return ast.parse(" ".join(tokens), mode="eval").body
+    except SyntaxError as error:
+        fault = error.msg.replace("invalid syntax", "its syntax is invalid")
+        raise InvalidDomain(f"expected a short form, but {fault}; {_HINT}", text) from None
+
+
+def _scalar(token: re.Match[str]) -> Scalar:
+    if token["word"]:
+        return read_word(token["word"])
+    if token["double"] is not None:
+        return re.sub(r"\\(.)", r"\1", token["double"], flags=re.DOTALL)
+    return token["single"].replace("''", "'")
+
+
+def _value(node: ast.expr, values: list[Scalar], text: str) -> Any:
+    match node:
+        case ast.Constant(value=int(index)):
+            return values[index]
+        case ast.List(elts=items) if all(isinstance(item, ast.Constant) for item in items):
+            return [_value(item, values, text) for item in items]
+    raise InvalidDomain(
+        f"expected plain values, or one list of them, in the brackets; {_HINT}", text
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal
@@ -12,7 +12,9 @@ from typing import Any, Literal
 import numpy as np
 
 from orchestrator.domains.conditions import faults
-from orchestrator.domains.one_minus import OneMinusLogUniform, one_minus
+from orchestrator.domains.finite import Choice, Fixed
+from orchestrator.domains.invalid import InvalidDomain, shown
+from orchestrator.domains.numeric import OneMinusLogUniform, one_minus
 from orchestrator.domains.parse import (
     Domain,
     Where,
@@ -20,7 +22,6 @@ from orchestrator.domains.parse import (
     refused_at,
     write_domain,
 )
-from orchestrator.domains.refusal import Refused, shown
 from orchestrator.errors import ExperimentFileError, explain
 
 
@@ -33,7 +34,7 @@ class Space:
     def __post_init__(self) -> None:
         object.__setattr__(self, "domains", dict(self.domains))
         for name, refusal in faults(self.domains):
-            raise Refused(f"{name}: {refusal.expected}", refusal.received, refusal.known)
+            raise InvalidDomain(f"{name}: {refusal.expected}", refusal.received, refusal.known)
 
     @classmethod
     def parse(cls, document: Any, where: Where = "search_space") -> Space:
@@ -137,12 +138,44 @@ def _goes_along(name: str, value: Any, hyperparameters: Mapping[str, Any]) -> bo
     return math.isclose(one_minus(float(beta)), float(value), rel_tol=1e-6, abs_tol=1e-12)
 
 
-def _companions_declared(domains: Mapping[str, Domain]) -> list[tuple[str, Refused]]:
+def _companions_declared(domains: Mapping[str, Domain]) -> list[tuple[str, InvalidDomain]]:
     return [
         (
             companion(name),
-            Refused(f"expected no such hyperparameter, since {name} brings it", companion(name)),
+            InvalidDomain(
+                f"expected no such hyperparameter, since {name} brings it", companion(name)
+            ),
         )
         for name, domain in domains.items()
         if isinstance(domain, OneMinusLogUniform) and companion(name) in domains
     ]
+
+
+INSIDE = 0.381966
+"""A share of the probability at which no range of round ends has a round value."""
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """A value that a draw can give, and what it is in its domain; no words for the only value there is."""
+
+    value: Any
+    place: str = ""
+
+
+def extremes(domain: Domain) -> Iterator[Extreme]:
+    """Yield every value of a finite domain; of a range its ends, and one value between them."""
+    match domain:
+        case Fixed():
+            yield Extreme(domain.value)
+        case Choice():
+            yield from (Extreme(value, f"one of {domain}") for value in domain.values)
+        case _:
+            low, high = domain.ends
+            yield Extreme(low, f"the lower end of {domain}")
+            if low < high:
+                yield Extreme(high, f"the upper end of {domain}")
+                # The second of a grid is whole where all others are.
+                step = getattr(domain, "step", None)
+                inside = domain.from_unit(INSIDE) if step is None else low + step
+                yield Extreme(inside, f"a value of {domain}")

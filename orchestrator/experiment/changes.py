@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from orchestrator.catalog import find_model, read_names
 from orchestrator.domains import Choice, Domain, Fixed, Integer, LogInteger
-from orchestrator.domains.one_minus import one_minus
+from orchestrator.domains.numeric import one_minus
 from orchestrator.domains.space import companion
 from orchestrator.errors import OrchestratorError, RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords

@@ -77,7 +77,7 @@ def prepare_to_extend(
     event = {**_asked(records, changes, forced), **fate}
     endings = _first_of_each((*decisions(before, records)[1], *endings))
     left = remaining(prepared, _extended(records, event), endings)
-    if not left.prepared.plan.trials:
+    if left.search is None or left.search.is_done:
         raise _nothing_left(records, event)
     return replace(left, extension=Extension(event, _manifest(records, event, facts)))
 

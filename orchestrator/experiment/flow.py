@@ -151,7 +151,7 @@ def _trained(
         write_down(resumed, folder, recorder)
         recorder.event("run_started", **driver())
         _take_up(resumed, recorder, view)
-        view.note(f"{executor.begins} {plan.described}")
+        view.note(f"{executor.begins} {resumed.described}")
         try:
             outcome = executor.run_plan(
                 plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)

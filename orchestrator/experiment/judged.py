@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.catalog import CallableReference
 from orchestrator.config import Experiment
-from orchestrator.config.directions import Direction
-from orchestrator.config.metric_names import check_metrics, is_metric
+from orchestrator.config.metrics import Direction, check_metrics, is_metric
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
 

@@ -15,8 +15,8 @@ from orchestrator.domains import (
     Domain,
     Extreme,
     Fixed,
+    InvalidDomain,
     LogUniform,
-    Refused,
     Space,
     Uniform,
     extremes,
@@ -85,7 +85,7 @@ def _given(where: str, named: Mapping[str, Any]) -> Values:
     for name, value in named.items():
         try:
             domains[name] = Fixed(value)
-        except Refused as refusal:
+        except InvalidDomain as refusal:
             place = f"{where}{name}"
             raise ExperimentFileError(explain(place, refusal.expected, value)) from None
     return Values(where, domains)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.catalog.names import parse_name
-from orchestrator.config import Span, parse_experiment, to_yaml
+from orchestrator.config import Duration, parse_experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RunExistsError, explain
 from orchestrator.experiment.ancestor import find_trial
 from orchestrator.records import RunRecords
@@ -35,7 +35,7 @@ def replayed(reference: str, storage: str) -> dict[str, Any]:
         )
     changes = living_changes(records, trial.trial)
     days = max([1, *(int(day["day"]) for day in records.days_of(trial.trial))])
-    day = Span.parse(options["day"])
+    day = Duration.parse(options["day"])
     if day.unit == "epoch":  # what was set after the last day changes nothing
         changes = [change for change in changes if change["epoch"] < days * day.amount]
     panda = {**_beginning(records, options), "day": str(day), "days": days}

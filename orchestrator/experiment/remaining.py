@@ -11,9 +11,8 @@ from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.spending import spent
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
-from orchestrator.schedulers import Decision, PassedBefore, Scheduler, make_scheduler
-from orchestrator.strategies import Plan, TrialSpec
-from orchestrator.strategies.replay import report_row
+from orchestrator.schedulers import Decision, PassedBefore
+from orchestrator.strategies import Plan, Search, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ class Extension:
 class Resumed:
     """What is left to do of a run: its experiment with the trials that have not ended.
 
-    ``records`` is what happened so far; ``scheduler`` has seen it; ``endings`` are of trials that the scheduler had
+    ``records`` is what happened so far; ``search`` has been told it; ``endings`` are of trials that the scheduler had
     stopped when the driver died before it could write that down. All are empty for a new run. ``extension`` is to be
     written down before anything else. ``reason`` is why a run had ended early of which the winner alone is left.
     ``restored`` are trials that ended, and are trained again for their states alone.
@@ -40,7 +39,7 @@ class Resumed:
 
     prepared: Prepared
     records: RunRecords | None = None
-    scheduler: Scheduler | None = None
+    search: Search | None = None
     endings: tuple[TrialEnd, ...] = ()
     extension: Extension | None = None
     reason: str | None = None
@@ -49,14 +48,25 @@ class Resumed:
     @property
     def trials_in_all(self) -> int:
         """How many trials the run has: those that are over, and those that are yet to end."""
-        waiting = {spec.trial for spec in self.prepared.plan.trials}
-        waiting |= {end.trial for end in self.endings}
-        over = (
-            {trial.trial for trial in self.records.trials if trial.is_over}
-            if self.records
-            else set()
+        recorded = self.records.trials if self.records else ()
+        beyond = {t.trial for t in recorded if t.is_branch or t.index >= len(self.plan.trials)}
+        if self.search is not None:
+            beyond |= self.search.pending - {trial.trial for trial in recorded}
+        return len(self.plan.trials) + len(beyond)
+
+    @property
+    def plan(self) -> Plan:
+        """What the run is to do in all."""
+        return self.prepared.plan
+
+    @property
+    def described(self) -> str:
+        """What is left to do, in a few words."""
+        return (
+            self.plan.described
+            if self.records is None
+            else f"what is left of {self.plan.described}"
         )
-        return len(waiting | over)
 
     @property
     def recorded(self) -> list[Event]:
@@ -66,7 +76,7 @@ class Resumed:
         """
         if self.records is None:
             return []
-        again = {spec.trial for spec in self.prepared.plan.trials} - self.restored
+        again = self.search.pending - self.restored if self.search else frozenset()
         events = self.records.events[:-1] if self.extension else self.records.events
         lines = (
             replace(line, status="interrupted")
@@ -81,18 +91,18 @@ class Resumed:
         """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
         from orchestrator.tuning.job import Sitting
 
-        if self.records is None:
+        if self.records is None or self.search is None:
             return Sitting(self.prepared.cores, stopping=stopping)
-        before = spent(self.records, self.prepared.plan, self.restored)
-        return Sitting(self.prepared.cores, self.scheduler, before, stopping)
+        before = spent(self.records, self.plan, self.search.pending, self.restored)
+        return Sitting(self.prepared.cores, self.search, before, stopping)
 
 
 def remaining(
     prepared: Prepared, records: RunRecords, endings: tuple[TrialEnd, ...] = ()
 ) -> Resumed:
-    """Return the trials that neither ended nor are ended by ``endings``, and the scheduler as the epochs left it."""
+    """Return the trials that neither ended nor are ended by ``endings``, and the search as the records left it."""
     plan = prepared.plan
-    scheduler, decided = decisions(plan, records)
+    search, decided = decisions(plan, records)
     again = incomplete_trials(records, plan)
     endings = tuple(end for end in endings + decided if end.trial not in again)
     further = going_on(plan, records) | again
@@ -102,24 +112,22 @@ def remaining(
         if trial.group < records.group or not (_is_open(trial) or trial.trial in further)
     }
     over |= {end.trial for end in endings}
-    pending = tuple(
-        replace(spec, group=records.group)
-        for spec in _known(plan, records)
-        if spec.trial not in over
-    )
-    left = replace(prepared, plan=replace(plan, trials=pending))
+    search.take_up(_known(plan, records), over, records.group)
+    for branch in _branches(records):
+        if branch.trial not in over:
+            search.add(replace(branch, group=records.group))
     if again:
-        scheduler = PassedBefore(scheduler, reached(records), stops(records, decided))
-    return Resumed(left, records, scheduler, endings)
+        search.scheduler = PassedBefore(search.scheduler, reached(records), stops(records, decided))
+    return Resumed(prepared, records, search, endings)
 
 
-def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEnd, ...]]:
-    """Return the scheduler as the recorded epochs left it, and the endings it decided that were not written down.
+def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, ...]]:
+    """Return a search that was told the recorded epochs, and the endings it decided that were not written down.
 
     It sees the newest group alone. Of what was recorded before the run's last extension it learns, and decides nothing:
     that was the scheduler's of then.
     """
-    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    search = Search(plan)
     current = {trial.trial: trial for trial in records.trials if trial.group == records.group}
     decided_before = epochs_before_extension(records)
     last = reached(records)
@@ -128,11 +136,13 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Scheduler, tuple[TrialEn
         trial = current.get(row["trial"])
         if trial is None:
             continue
-        decision = report_row(scheduler, row, plan.metric)
+        decision = search.tell(row)
         is_last = int(row["epoch"]) >= last[trial.trial]
-        if decision.stop and is_last and number >= decided_before and _is_open(trial):
-            endings[trial.trial] = stopped(records, trial, scheduler.name, row, decision)
-    return scheduler, tuple(endings.values())
+        news = is_last and number >= decided_before and _is_open(trial)
+        if decision is not None and decision.stop and news:
+            name = search.scheduler.name
+            endings[trial.trial] = stopped(records, trial, name, row, decision)
+    return search, tuple(endings.values())
 
 
 def stopped(
@@ -210,15 +220,17 @@ def _is_open(trial: TrialRecord) -> bool:
     return trial.ending in (None, "interrupted")
 
 
-def _known(plan: Plan, records: RunRecords) -> Iterator[TrialSpec]:
-    """Yield every trial there is: a started one as it was drawn then, since the space may have changed."""
+def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
+    """Return the plan's trials that have begun, as they were drawn then, since the space may have changed."""
+    began = (t for t in records.trials if not t.is_branch and t.index < len(plan.trials))
+    if plan.nursery is not None:
+        return {trial.trial: plan.trials[trial.index] for trial in began}
+    return {t.trial: TrialSpec(t.trial, t.index, t.seed, dict(t.hyperparameters)) for t in began}
+
+
+def _branches(records: RunRecords) -> Iterator[TrialSpec]:
+    """Yield the branches that were made, begun or not."""
     started = {trial.trial: trial for trial in records.trials}
-    for spec in plan.trials:
-        began = started.get(spec.trial)
-        if began is None or plan.nursery is not None:
-            yield spec
-        else:
-            yield replace(spec, seed=began.seed, hyperparameters=dict(began.hyperparameters))
     for entry in records.journal:
         if entry["kind"] == "applied" and entry.get("action") == "branch":
             yield _branch(entry, started.get(str(entry["branch"])), records)

@@ -28,23 +28,18 @@ def with_lost_states(resumed: Resumed) -> Resumed:
     if resumed.prepared.plan.nursery is not None:
         _check_pandas(resumed, records)
     lost = lost_winner(records)
-    pending = {spec.trial for spec in resumed.prepared.plan.trials}
-    if lost is None or lost.trial in pending or not is_repeatable(lost, records):
+    search = resumed.search or decisions(resumed.plan, records)[0]
+    if lost is None or lost.trial in search.pending or not is_repeatable(lost, records):
         return resumed
-    plan = resumed.prepared.plan
-    spec = TrialSpec(
-        lost.trial, lost.index, lost.seed, dict(lost.hyperparameters), group=lost.group
+    plan = resumed.plan
+    if search.is_done:
+        plan = replace(plan, limits=type(plan.limits)())  # the run is over: none can be met
+    search.scheduler = PassedBefore(search.scheduler, reached(records), stops(records, ()))
+    search.add(
+        TrialSpec(lost.trial, lost.index, lost.seed, dict(lost.hyperparameters), group=lost.group)
     )
-    limits = plan.limits if plan.trials else type(plan.limits)()  # the run is over: none can be met
-    scheduler = resumed.scheduler or decisions(plan, records)[0]
-    return replace(
-        resumed,
-        prepared=replace(
-            resumed.prepared, plan=replace(plan, trials=(*plan.trials, spec), limits=limits)
-        ),
-        scheduler=PassedBefore(scheduler, reached(records), stops(records, ())),
-        restored=frozenset({lost.trial}),
-    )
+    prepared = replace(resumed.prepared, plan=plan)
+    return replace(resumed, prepared=prepared, search=search, restored=frozenset({lost.trial}))
 
 
 def lost_winner(records: RunRecords) -> TrialRecord | None:
@@ -79,17 +74,17 @@ def way_back(trial: TrialRecord, records: RunRecords) -> str:
 def _check_pandas(resumed: Resumed, records: RunRecords) -> None:
     """Refuse to begin a babysat model anew that has trained already: it would become another one."""
     states = StateStore.of(records.folder)
-    for spec in resumed.prepared.plan.trials:
-        trial = records.trial(spec.trial)
-        if trial is None or not records.own_epochs_of(spec.trial):
+    for name in sorted(resumed.search.pending if resumed.search else ()):
+        trial = records.trial(name)
+        if trial is None or not records.own_epochs_of(name):
             continue
-        last = states.days(spec.trial).last
+        last = states.days(name).last
         if is_repeatable(trial, records) and not last.exists():
             continue
         try:
             states.about(last)
         except RecordError as error:
             raise RecordError(
-                f"{records.name}: expected the last state of {spec.trial}, from which it goes on. {error} It cannot be"
+                f"{records.name}: expected the last state of {name}, from which it goes on. {error} It cannot be"
                 f" begun anew, with what was asked of it: {way_back(trial, records)}."
             ) from None

@@ -14,14 +14,18 @@ if TYPE_CHECKING:
     from orchestrator.tuning.job import Spent
 
 
-def spent(records: RunRecords, plan: Plan, restored: AbstractSet[str] = frozenset()) -> Spent:
-    """Return what was spent on a run, and on the trials of ``plan``, which are yet to end.
+def spent(
+    records: RunRecords,
+    plan: Plan,
+    pending: AbstractSet[str],
+    restored: AbstractSet[str] = frozenset(),
+) -> Spent:
+    """Return what was spent on a run, and on its ``pending`` trials, which are yet to end.
 
     Nothing was spent on those of them that are ``restored``: trained again for their states alone.
     """
     from orchestrator.tuning.job import Spent, SpentOnTrial
 
-    pending = {spec.trial for spec in plan.trials}
     over = [trial for trial in records.trials if trial.trial not in pending]
     seconds = seconds_of_trials(records, incomplete_trials(records, plan) | restored)
     failures = _failures(records)

@@ -14,7 +14,7 @@ from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptio
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
 from orchestrator.experiment.gathering import Gathered, gather
 from orchestrator.experiment.prepared import callbacks_of, check_plan, read_experiment
-from orchestrator.named_options import Referenced
+from orchestrator.fields import Referenced
 from orchestrator.records import RunFolder, read_run, see_driver
 from orchestrator.strategies import make_plan
 from orchestrator.targets import (

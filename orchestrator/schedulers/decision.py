@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Whether a trial goes on, and the cutoff its value was held against (None: nothing to compare with)."""
+    """Whether a trial goes on, and the cutoff its value was held against (None: nothing to compare with).
+
+    One that is to ``pause`` leaves its place to another trial until its scheduler promotes it.
+    """
 
     stop: bool
     cutoff: float | None = None
+    pause: bool = False
 
 
 CONTINUE = Decision(stop=False)
@@ -24,7 +28,11 @@ UNKNOWN: Ties = (math.inf, math.inf)
 
 
 class Scheduler(Protocol):
-    """Decides after an epoch whether a trial goes on."""
+    """Decides after an epoch whether a trial goes on.
+
+    One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, each once,
+    and is asked whenever there is room for a trial. What it never promotes ends, stopped, when nothing else is left.
+    """
 
     @property
     def name(self) -> str:
@@ -39,6 +47,12 @@ class Scheduler(Protocol):
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Decide about every trial that reported ``epoch``, in whatever order, with all that is known by now."""
+
+
+def promoted(scheduler: Scheduler) -> Iterable[str]:
+    """Return the trials that a scheduler lets go on; of one that pauses none, none."""
+    promote = getattr(scheduler, "promote", None)
+    return promote() if promote else ()
 
 
 def score(value: Any, mode: str) -> float:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.schedulers.decision import UNKNOWN, Decision, Scheduler, Ties
+from orchestrator.schedulers.decision import UNKNOWN, Decision, Scheduler, Ties, promoted
 
 
 class PassedBefore:
@@ -41,6 +41,10 @@ class PassedBefore:
         if decision.stop and epoch < self._reached.get(trial, 0):
             return replace(decision, stop=False)
         return decision
+
+    def promote(self) -> Iterable[str]:
+        """Return the scheduler's."""
+        return promoted(self._scheduler)
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the scheduler's."""

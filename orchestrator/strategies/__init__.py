@@ -6,9 +6,10 @@ from orchestrator.config import Experiment
 from orchestrator.domains import Space
 from orchestrator.strategies.caviar import caviar
 from orchestrator.strategies.panda import Ancestor, panda
-from orchestrator.strategies.plan import Nursery, Plan, TrialSpec
+from orchestrator.strategies.plan import Draws, Nursery, Plan, TrialSpec
+from orchestrator.strategies.search import Search
 
-__all__ = ["Ancestor", "Nursery", "Plan", "TrialSpec", "make_plan"]
+__all__ = ["Ancestor", "Draws", "Nursery", "Plan", "Search", "TrialSpec", "make_plan"]
 
 
 def make_plan(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
+from orchestrator.config.duration import Duration
 from orchestrator.config.sitter_options import SitterOptions
-from orchestrator.config.span import Span
 from orchestrator.domains import Space
-from orchestrator.records import Mode
+from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
+from orchestrator.searchers.random import trial_seed
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,34 @@ class TrialSpec:
 
 
 @dataclass(frozen=True)
+class Draws(Sequence[TrialSpec]):
+    """The first ``length`` trials of a random search, each drawn when it is looked at.
+
+    Trial i of a seed is the same whoever looks, and however many there are.
+    """
+
+    space: Space
+    seed: int
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, index: int) -> TrialSpec: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[TrialSpec, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> TrialSpec | tuple[TrialSpec, ...]:
+        if isinstance(index, slice):
+            return tuple(self[each] for each in range(*index.indices(self.length)))
+        at = range(self.length)[index]
+        drawn = self.space.draw(self.seed, at)
+        return TrialSpec(trial_name(at), at, trial_seed(self.seed, at), drawn)
+
+
+@dataclass(frozen=True)
 class Nursery:
     """How a plan's trials are babysat: their days, who watches, and what is changed when.
 
@@ -55,7 +84,7 @@ class Nursery:
     ``uses_tested_rate`` says whether day 1 starts with the rate that the learning-rate test finds.
     """
 
-    day: Span
+    day: Duration
     days: int
     sitter: SitterOptions
     learning_rate_test: bool
@@ -78,7 +107,7 @@ class Plan:
     ``max_concurrent_trials`` None means as many as the resources allow; ``keep_checkpoints`` counts over all trials.
     """
 
-    trials: tuple[TrialSpec, ...]
+    trials: Sequence[TrialSpec]
     space: Space
     epochs: int
     metric: str
@@ -101,9 +130,7 @@ class Plan:
         return f"{len(self.trials)} trials of up to {self.epochs} epochs"
 
 
-def plan_of(
-    experiment: Experiment, trials: tuple[TrialSpec, ...], space: Space, **more: Any
-) -> Plan:
+def plan_of(experiment: Experiment, trials: Sequence[TrialSpec], space: Space, **more: Any) -> Plan:
     """Return the plan of ``trials`` with what every strategy takes from the experiment; ``more`` comes on top."""
     common: dict[str, Any] = {
         "trials": trials,

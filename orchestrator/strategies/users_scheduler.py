@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.catalog import CallableReference, UsersCode, find_class
 from orchestrator.config import Experiment
 from orchestrator.errors import ExperimentFileError, OrchestratorError, explain
-from orchestrator.named_options import Referenced
+from orchestrator.fields import Referenced
 from orchestrator.redaction import redacted
 from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
 from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Ties
@@ -79,6 +79,13 @@ class _Guarded:
         decision = self._asked("report", trial, epoch, value, ties)
         return CONTINUE if decision is None else decision
 
+    def promote(self) -> Iterable[str]:
+        """Return the trials that the user's scheduler lets go on."""
+        if not callable(getattr(self._scheduler, "promote", None)):
+            return ()
+        names = self._asked("promote")
+        return names or ()
+
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the user's decisions."""
         return self._asked("review", epoch) or {}
@@ -87,6 +94,8 @@ class _Guarded:
         try:
             with UsersCode(self._where, self._file):
                 answer = getattr(self._scheduler, method)(*told)
+                if method == "promote":
+                    return [str(trial) for trial in answer]
                 decisions = [answer] if method == "report" else list(dict(answer).values())
                 if not all(isinstance(each, Decision) for each in decisions):
                     raise TypeError(f"{method} returned {answer!r}, and no Decision")

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.config.targets import TARGETS
 from orchestrator.errors import UnknownNameError, explain
-from orchestrator.targets.table import TARGETS
 
 _HANDLE = re.compile(r"(?P<target>[a-z]+)://(?P<id>[A-Za-z0-9][A-Za-z0-9._/-]*)")
 

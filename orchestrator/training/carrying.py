@@ -112,6 +112,12 @@ def keras_optimizer(compiled: Compiled) -> Any:
     return compiled.model.optimizer
 
 
+def finalise(compiled: Compiled) -> None:
+    """Do to the weights what ``fit`` does once at its end: an optimizer's averages of them take their place."""
+    optimizer = keras_optimizer(compiled)
+    type(optimizer).finalize_variable_values(optimizer, compiled.model.trainable_weights)
+
+
 def optimizer_variables(compiled: Compiled, built_on: Sequence[BuiltOn] | None) -> list[Any]:
     """Return the variables of a model's optimizers: the compiled one's, then those of others that took a step by then.
 

@@ -62,15 +62,22 @@ class Built:
 class Compiled:
     """A compiled model; ``optimizer`` is None where the user's builder compiled it.
 
-    ``labels`` is the form of labels that its loss takes, ``row_loss`` what that says of each row, None where unknown.
+    ``goal`` is what it learns, ``labels`` the form of labels that its loss takes, ``row_loss`` what that says of each
+    row, None where unknown.
     ``others`` are the optimizers that a step of the model's own uses beside the compiled one.
     """
 
     model: Any
     optimizer: LiveOptimizer | None
+    goal: LearningGoal
     labels: LabelForm
     row_loss: RowLoss | None = None
     others: tuple[Any, ...] = ()
+
+    @property
+    def parameters(self) -> int:
+        """Return the model's parameter count."""
+        return int(self.model.count_params())
 
 
 def build_model(
@@ -187,14 +194,14 @@ def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: Learnin
         if not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         on_one_replica(model.optimizer)
-        return Compiled(model, None, goal.labels, _own_row_loss(model), others)
+        return Compiled(model, None, goal, goal.labels, _own_row_loss(model), others)
     live = LiveOptimizer(hyperparameters)
     on_one_replica(live.keras)
     live.keras.build(model.trainable_variables)
     labels, row_loss = _compile(model, live.keras, hyperparameters, goal)
     if not model.optimizer.built:  # in mixed precision: what Keras has wrapped around it
         model.optimizer.build(model.trainable_variables)
-    return Compiled(model, live, labels, row_loss, others)
+    return Compiled(model, live, goal, labels, row_loss, others)
 
 
 def compile_stock(model: Any, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:

@@ -15,7 +15,9 @@ from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull, Mode, is_full, lies_below, made, write_atomically
 from orchestrator.redaction import redacted
 from orchestrator.training.around import Around
+from orchestrator.training.carrying import finalise
 from orchestrator.training.compiling import set_followed_momentum
+from orchestrator.training.hyperparameters import batch_norm_momentum
 from orchestrator.training.kept import ModelRecipe
 from orchestrator.training.portable import (
     alike,
@@ -30,6 +32,7 @@ from orchestrator.training.portable import (
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.recalibration import examined
 from orchestrator.training.saved import load_model
+from orchestrator.training.settings import settle
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_save import unsaved
 from orchestrator.trials import load_checkpoint
@@ -51,15 +54,15 @@ def judge(
     saved, which costs no score. Raises DiskFull where it does not fit, another OSError where ``best`` takes nothing.
     """
     checkpoint = load_checkpoint(checkpoint_file)
-    trainer.begin(checkpoint.about["hyperparameters"], int(checkpoint.about["seed"]))
-    trainer.restore(checkpoint)
-    trainer.finalise()
+    trainer.resume(checkpoint)
+    learned = trainer.learner.compiled.goal.task
+    finalise(trainer.learner.compiled)
     metrics = {
         "trial": checkpoint.about.get("trial"),
         "epoch": checkpoint.about["epoch"],
         "hyperparameters": checkpoint.about.get("chosen", {}),
         **examined(trainer, metric, mode),
-        "task": {"kind": trainer.goal.task.kind, "own": trainer.goal.task.compiled_by_user},
+        "task": {"kind": learned.kind, "own": learned.compiled_by_user},
     }
     made(best)
     metrics |= _saved(trainer, checkpoint_file, best)
@@ -91,16 +94,16 @@ def save_model(trainer: Trainer, path: Path) -> None:
     weights are then kept beside ``path``, with all that builds it again, and nothing is at ``path``.
     """
     task, trained = trainer.task, trainer.learner.compiled.model
-    trainer.settle()
+    settle(task.model)
     how = recipe_of(trainer)
     built = how.build(task.model)
-    set_followed_momentum(built, trainer.followed_momentum())
+    set_followed_momentum(built, batch_norm_momentum(trainer.steps_per_epoch))
     assign_all(built.model.variables, arrays_of(trained.variables))
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         with UsersCode(f"saving model {task.model.text}", task.model.runs_in):
             whole = portable(built.model, how.around)
-            compile_portable(whole, built, trainer.hyperparameters, trainer.goal)
+            compile_portable(whole, built, trainer.hyperparameters, trainer.learner.compiled.goal)
             whole.save(partial)
             _check_file(partial, trainer, how.around)
         write_class_names(partial, task.dataset.classes)
@@ -118,7 +121,7 @@ def save_model(trainer: Trainer, path: Path) -> None:
 
 def recipe_of(trainer: Trainer) -> ModelRecipe:
     """Return how a trainer's model is built again."""
-    around = Around.of(trainer.task.dataset, trainer.goal)
+    around = Around.of(trainer.task.dataset, trainer.learner.compiled.goal)
     task = trainer.task
     return ModelRecipe(trainer.given, trainer.seed, task.shape[1], task.kind, around)
 

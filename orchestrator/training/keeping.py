@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from orchestrator.config import Span
+from orchestrator.config import Duration
 
 SHORTEST_SECONDS = 1.0
 LONGEST_SECONDS = 180.0
@@ -22,7 +22,7 @@ class KeepingRhythm:
     """
 
     def __init__(
-        self, every: Span | Literal["auto"], now: Callable[[], float] = time.monotonic
+        self, every: Duration | Literal["auto"], now: Callable[[], float] = time.monotonic
     ) -> None:
         self._every = every
         self._now = now

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.config.directions import Direction
+from orchestrator.config.metrics import Direction
 from orchestrator.training.task import Task, TrainingTask
 
 if TYPE_CHECKING:

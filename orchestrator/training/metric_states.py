@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from orchestrator.config.metric_names import MetricKind
+from orchestrator.config.metrics import MetricKind
 from orchestrator.errors import TrialError
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import tensorflow as tf
 
-from orchestrator.config.metric_names import check_metrics, top_of
+from orchestrator.config.metrics import check_metrics, top_of
 from orchestrator.training.metric_states import Averaged, Counted, Form, Ranked, Spread
 
 SMALLEST = 2.0**-52

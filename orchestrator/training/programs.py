@@ -14,7 +14,7 @@ from orchestrator.training.learner import Fitting, Learner, Tensors
 from orchestrator.training.learners import make_learner
 from orchestrator.training.other_optimizers import have_as_fresh
 from orchestrator.training.program import arrays_of, assign_all
-from orchestrator.training.task import LearningGoal, TrainingTask
+from orchestrator.training.task import TrainingTask
 from orchestrator.training.validation_metrics import validation_metrics
 
 PROGRAMS_KEPT = 24
@@ -23,11 +23,10 @@ PROGRAMS_KEPT = 24
 
 @dataclass
 class Slot:
-    """A warm learner, why it is not a compiled one, if it is not, and what it learns."""
+    """A warm learner, and why it is not a compiled one, if it is not."""
 
     learner: Learner
     reason: str | None
-    goal: LearningGoal
 
 
 class Programs:
@@ -79,7 +78,7 @@ class Programs:
         by_name = validation_metrics(self._task, compiled.model, goal)
         made = make_learner(compiled, self._tensors, built.asked_momentum, by_name, fitting)
         self.traced += 1
-        return Slot(*made, goal)
+        return Slot(*made)
 
     def _keep(self, key: str, slot: Slot) -> None:
         """Keep a program for further trials."""

@@ -9,11 +9,8 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
-from orchestrator.errors import TrialError
-
 if TYPE_CHECKING:
     from orchestrator.training.compiling import Built
-    from orchestrator.training.trainer import Trainer
 
 RATE_NAMES = frozenset({"learning_rate", "learning_rate_decay", "decay_schedule"})
 """What training reads to set α."""
@@ -46,16 +43,6 @@ def why_no_rate(optimizer: Any) -> str | None:
 def rate_variable(optimizer: Any) -> Any:
     """Return the variable that α lives in, None where it cannot be set."""
     return None if why_no_rate(optimizer) else unwrapped(optimizer)._learning_rate
-
-
-def check_rate_is_read(trainer: Trainer) -> None:
-    """Raise TrialError where a learning rate was given and none can be set."""
-    fixed = trainer.why_rate_is_fixed
-    if fixed is not None and "learning_rate" in trainer.given:
-        raise TrialError(
-            f"learning_rate: expected a model whose learning rate can be set. Received: one of which {fixed}."
-            " Leave learning_rate out, or have the model's builder read it."
-        )
 
 
 def rate_of(variable: Any) -> float:

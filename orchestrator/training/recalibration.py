@@ -9,6 +9,7 @@ import numpy as np
 
 from orchestrator.records import Mode, score_of
 from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.task import recalibration
 from orchestrator.training.trainer import Trainer
 
 AT_LEAST = 1e-6
@@ -25,22 +26,25 @@ def examined(trainer: Trainer, metric: str, mode: Mode) -> dict[str, Any]:
     trained = _scores(trainer)
     averages = trainer.learner.batch_norm.averages
     before = arrays_of(averages)
-    if trainer.recalibration == "off" or not averages:
+    when = recalibration(trainer.hyperparameters, trainer.task)
+    if when == "off" or not averages:
         return trained
     trainer.learner.recalibrate()
     if _same(before, arrays_of(averages)):
         return trained
     anew = _scores(trainer)
-    chosen = trainer.recalibration != "auto" or is_better(
-        anew["validation"], trained["validation"], metric, mode
-    )
+    chosen = when != "auto" or is_better(anew["validation"], trained["validation"], metric, mode)
     if not chosen:
         assign_all(averages, before)
     tried = {"before": trained, "after": anew}
     return {
         **(anew if chosen else trained),
         "recalibrated": chosen,
-        **{f"{part}_{when}_recalibration": tried[when][part] for when in tried for part in trained},
+        **{
+            f"{part}_{which}_recalibration": tried[which][part]
+            for which in tried
+            for part in trained
+        },
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 from keras.src.utils import naming  # not public: how Keras names what has no name
 
-from orchestrator.config.directions import Direction, direction_of, plain_name
+from orchestrator.config.metrics import Direction, direction_of, plain_name
 from orchestrator.training.program import plain
 
 

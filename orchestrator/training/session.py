@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.config import Span
+from orchestrator.config import Duration
 from orchestrator.errors import TrialError, explain
 from orchestrator.records import Mode
 from orchestrator.trials import StateStore
@@ -32,7 +32,7 @@ class Goal:
     mode: Mode
     milestones: frozenset[int]
     checkpoints: Path
-    checkpoint_every: Span | Literal["auto"] = "auto"
+    checkpoint_every: Duration | Literal["auto"] = "auto"
 
     @property
     def states(self) -> StateStore:
@@ -44,6 +44,11 @@ def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
     """Return whether to report, ``seconds`` after ``began``; amid an epoch, with nothing to tell, some later."""
     wait = max(seconds, AMID_SECONDS) if trainer.within.steps else seconds
     return time.monotonic() - began >= wait
+
+
+def steps_of(trainer: Trainer) -> int:
+    """Return the batches trained so far, in all epochs."""
+    return trainer.epoch * trainer.steps_per_epoch + trainer.within.steps
 
 
 def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | No
         "trial": trial,
         "epoch": trainer.epoch,
         "metrics": metrics,
-        "parameters": trainer.parameters,
+        "parameters": trainer.learner.compiled.parameters,
         "seconds": trainer.within.seconds,
     }
 

@@ -13,7 +13,7 @@ from keras.src.backend import config  # not public
 from keras.src.backend.common import global_state  # not public
 from keras.src.saving import object_registration as registry  # not public
 
-from orchestrator.catalog import FILES_ARE_LOADED_AS
+from orchestrator.catalog import FILES_ARE_LOADED_AS, CallableReference
 
 NAMES = "object_name_uids"
 GENERATOR = "global_seed_generator"
@@ -73,6 +73,14 @@ _AT_FIRST: dict[str, Settings] = {}
 def settings_without_trials(module: str | None) -> Settings:
     """Return the process's settings before any trial; ``module`` was just imported, for all trials to come."""
     return _AT_FIRST.setdefault(module or "", Settings.now())
+
+
+def settle(model: CallableReference) -> None:
+    """Have the process's settings as they are without any trial, whatever an earlier one's code has set."""
+    settings_without_trials(None).put_back()
+    if model.kind == "module":
+        model.load()  # what it sets when it is imported is set for all trials
+        settings_without_trials(model.place).put_back()
 
 
 def _is_setting(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -115,3 +116,9 @@ def task_of_labels(dataset: Dataset | StreamedDataset, asked: str, where: str) -
     if labels.form == "classes":
         return Task("binary" if asked == "binary" else "classification")
     return Task("multilabel") if labels.form == "flags" else Task("regression", standardized=True)
+
+
+def recalibration(hyperparameters: Mapping[str, Any], task: TrainingTask) -> str:
+    """Return when BatchNormalization averages are computed anew: the trial's own word, else the experiment's."""
+    asked = hyperparameters.get("recalibrate_batch_norm")
+    return task.recalibrate_batch_norm if asked is None else str(asked).lower()

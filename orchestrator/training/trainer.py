@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 from weakref import WeakKeyDictionary
@@ -44,8 +44,8 @@ from orchestrator.training.program import arrays_of, assign_all, fits
 from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
 from orchestrator.training.rates import RATE_NAMES, Rate, rate_of, rate_variable
 from orchestrator.training.reported import canonical_names
-from orchestrator.training.settings import settings_without_trials
-from orchestrator.training.task import LearningGoal, TrainingTask
+from orchestrator.training.settings import settings_without_trials, settle
+from orchestrator.training.task import TrainingTask, recalibration
 from orchestrator.trials import Checkpoint
 
 
@@ -55,8 +55,8 @@ class Trainer:
     def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
         self.task = task
         self._tensors = Tensors(task.dataset)
-        self._programs = Programs(task, self._tensors, programs_kept)
-        self._slot: Slot | None = None
+        self.programs = Programs(task, self._tensors, programs_kept)
+        self.slot: Slot | None = None
         self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
         self.given: dict[str, Any] = {}
         self.hyperparameters: dict[str, Any] = {}
@@ -111,13 +111,13 @@ class Trainer:
             check_possible(name, value)
         before = self.learner.compiled
         trained = read_while_training(
-            wanted["optimizer"] if before.optimizer else None, self.why_no_rate is None
+            wanted["optimizer"] if before.optimizer else None, self._rate.why_none is None
         )
         names = {name.removeprefix(COMPANION) for name in changes} | changes.keys() & self._reads
-        if self.why_no_rate and names & RATE_NAMES - self._reads:
+        if self._rate.why_none and names & RATE_NAMES - self._reads:
             expected = "expected a model whose learning rate can be set"
             raise RequestError(
-                f"learning_rate: {expected}. Received: one of which {self.why_no_rate}."
+                f"learning_rate: {expected}. Received: one of which {self._rate.why_none}."
             )
         switches = before.optimizer is not None and (
             decays_weights(wanted) != decays_weights(self.hyperparameters)
@@ -136,13 +136,6 @@ class Trainer:
         self.begin(about["hyperparameters"], int(about["seed"]))
         self.restore(checkpoint)
 
-    def settle(self) -> None:
-        """Have the process's settings as they are without any trial, whatever an earlier one's code has set."""
-        settings_without_trials(None).put_back()
-        if self.task.model.kind == "module":
-            self.task.model.load()  # what it sets when it is imported is set for all trials
-            settings_without_trials(self.task.model.place).put_back()
-
     def take_up(self, checkpoint: Checkpoint) -> bool:
         """Go on from a checkpoint where it is all that training depends on; else start again from the seed.
 
@@ -157,60 +150,23 @@ class Trainer:
 
     def leave(self) -> None:
         """Have no trial in training until the next one begins; programs stay warm."""
-        if self._slot is not None:
-            self._slot.learner.close()
+        if self.slot is not None:
+            self.slot.learner.close()
             settings_without_trials(None).put_back()
-        self._slot = None
+        self.slot = None
         self.ended = None
-
-    @property
-    def traced(self) -> int:
-        """Return how many programs were made so far."""
-        return self._programs.traced
-
-    @property
-    def begun(self) -> bool:
-        """Return whether a trial was ever begun."""
-        return self._slot is not None
 
     @property
     def learner(self) -> Learner:
         """Return the current trial's learner."""
-        if self._slot is None:
+        if self.slot is None:
             raise RuntimeError("no trial has begun")
-        return self._slot.learner
-
-    @property
-    def goal(self) -> LearningGoal:
-        """Return what the current trial learns."""
-        if self._slot is None:
-            raise RuntimeError("no trial has begun")
-        return self._slot.goal
-
-    @property
-    def path_reason(self) -> str | None:
-        """Return why the current trial trains by ``fit``; None for compiled epochs."""
-        return self._slot.reason if self._slot else None
-
-    @property
-    def parameters(self) -> int:
-        """Return the current model's parameter count."""
-        return int(self.learner.compiled.model.count_params())
+        return self.slot.learner
 
     @property
     def steps_per_epoch(self) -> int:
         """Return the batches of an epoch, a partial one included."""
         return math.ceil(self.task.dataset.train.rows / batch_size_of(self.hyperparameters))
-
-    @property
-    def steps(self) -> int:
-        """Return the batches trained so far, in all epochs."""
-        return self.epoch * self.steps_per_epoch + self.within.steps
-
-    @property
-    def validation_rows(self) -> int:
-        """Return how many rows a validation has: its noise depends on it."""
-        return self.task.dataset.validation.rows
 
     def train_epoch(self) -> dict[str, float]:
         """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate.
@@ -229,7 +185,7 @@ class Trainer:
         began = time.perf_counter()
         if not self.within.steps:
             self.within = Within()
-            self.put_in_force()
+            self._put_in_force()
         epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
         part = self.learner.train(epoch, self.within.steps)
         self.ended = part.ended
@@ -237,6 +193,21 @@ class Trainer:
         steps = part.steps if metrics is None else 0
         self.within = Within(steps, self.within.seconds + time.perf_counter() - began)
         return metrics
+
+    def losses_at(self, rates: Sequence[float]) -> list[float]:
+        """Return the training loss of one batch after another, each at its learning rate.
+
+        The model is trained by it: take a checkpoint before and resume from it after. Empty where α cannot be set.
+        """
+        if self._rate.why_none:
+            return []
+        self._put_in_force()
+        batches = self.learner.batches(self.seed, batch_size_of(self.hyperparameters))
+        losses = []
+        for rate, batch in zip(rates, batches, strict=False):
+            self._rate.put_in_force(rate, self._optimizer)
+            losses.append(self.learner.train_on(batch))
+        return losses
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return the metrics over a split, each under one name in all trials."""
@@ -254,7 +225,7 @@ class Trainer:
         self, metrics: dict[str, float], validation: dict[str, float] | None
     ) -> dict[str, float]:
         """Validate after an epoch's last step, unless that was done; return all its metrics."""
-        if self.recalibration == "every_validation":
+        if recalibration(self.hyperparameters, self.task) == "every_validation":
             self.learner.recalibrate()
             validation = None
         if validation is None:
@@ -295,7 +266,7 @@ class Trainer:
         compiled = self.learner.compiled
         self.within = Within(**checkpoint.about.get("within_epoch", {}))
         if self.within.steps:
-            self.put_in_force()
+            self._put_in_force()
             self.learner.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)
         built_on = checkpoint.about.get("others_built_on") or ()
@@ -308,13 +279,6 @@ class Trainer:
         self._rate.in_force = checkpoint.about.get("rate_in_force")
         set_generator_state(checkpoint.about["generator"])
 
-    def finalise(self) -> None:
-        """Do to the weights what ``fit`` does once at its end: an optimizer's averages of them take their place."""
-        optimizer = self._optimizer
-        type(optimizer).finalize_variable_values(
-            optimizer, self.learner.compiled.model.trainable_weights
-        )
-
     def _take(self, built: Built) -> None:
         """Train in the program of a freshly built model from now on."""
         defaults = OWN_DEFAULTS if built.compiled_by_user else DEFAULTS
@@ -324,21 +288,15 @@ class Trainer:
         if self._rate.own is not None:
             self.hyperparameters.setdefault("learning_rate", self._rate.own)
         fitting = Fitting(self.task.epochs, make_callbacks(self.task, self.given))
-        self._slot = self._programs.of(built, self.hyperparameters, fitting)
+        self.slot = self.programs.of(built, self.hyperparameters, fitting)
         self._set_momentum()
 
     def _build(self, given: Mapping[str, Any]) -> Built:
-        self.settle()
+        settle(self.task.model)
         task = self.task
         return build_model(task.model, given, self.seed, task.shape, task.kind)
 
-    @property
-    def recalibration(self) -> str:
-        """Return when BatchNormalization averages are computed anew: the trial's own word, else the experiment's."""
-        asked = self.hyperparameters.get("recalibrate_batch_norm")
-        return self.task.recalibrate_batch_norm if asked is None else str(asked).lower()
-
-    def put_in_force(self) -> None:
+    def _put_in_force(self) -> None:
         """Set the epoch's learning rate and the other live hyperparameters."""
         self._rate.put_in_force(self._planned_rate(), self._optimizer)
         optimizer = self.learner.compiled.optimizer
@@ -350,30 +308,18 @@ class Trainer:
         return keras_optimizer(self.learner.compiled)
 
     @property
-    def why_no_rate(self) -> str | None:
-        """Return why the model's learning rate cannot be set without building the model anew, None where it can."""
-        return self._rate.why_none
-
-    @property
     def why_rate_is_fixed(self) -> str | None:
         """Return why no change of ``learning_rate`` would do anything, None where it would."""
         return None if "learning_rate" in self._reads else self._rate.why_none
 
-    def set_rate(self, rate: float) -> None:
-        """Train at ``rate`` until the epoch's own is put in force again. Raises RuntimeError where none can be set."""
-        self._rate.put_in_force(rate, self._optimizer)
-
     def _planned_rate(self) -> float | None:
         """Return the epoch's learning rate, None where it cannot be set."""
-        if self.why_no_rate:
+        if self._rate.why_none:
             return None
         start = {**self.hyperparameters, "learning_rate": self._rate.start(self.hyperparameters)}
         return learning_rate_at(start, self.epoch, self.task.epochs)
 
     def _set_momentum(self) -> None:
         asked = self.hyperparameters.get("batch_norm_momentum")
-        self.learner.batch_norm.set(self.followed_momentum() if asked is None else float(asked))
-
-    def followed_momentum(self) -> float:
-        """Return the BatchNormalization momentum that follows the current trial's steps per epoch."""
-        return batch_norm_momentum(self.steps_per_epoch)
+        followed = batch_norm_momentum(self.steps_per_epoch)
+        self.learner.batch_norm.set(followed if asked is None else float(asked))

@@ -15,6 +15,7 @@ from orchestrator.training.session import (
     Goal,
     finite,
     is_time,
+    steps_of,
     train_part,
 )
 from orchestrator.training.trainer import Trainer
@@ -60,14 +61,14 @@ class TrialSession:
         """Write the last state down, with the rows of the last report: the driver has surely heard those before."""
         if not self._begun:
             return
-        with self._rhythm.keeping(self._trainer.epoch, self._trainer.steps):
+        with self._rhythm.keeping(self._trainer.epoch, steps_of(self._trainer)):
             self._save_improved()
             best = self._best.to_plain() if self._best else None
             about = {"trial": self._spec.trial, "best": best, "rows": self._rows}
             save_checkpoint(self._last, self._trainer.checkpoint(about))
 
     def _keep_if_due(self) -> None:
-        if self._rhythm.is_due(self._trainer.epoch, self._trainer.steps):
+        if self._rhythm.is_due(self._trainer.epoch, steps_of(self._trainer)):
             self.keep()
 
     def _begin(self, progress: Progress) -> None:

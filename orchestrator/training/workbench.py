@@ -72,12 +72,12 @@ class KerasWorkbench:
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""
         trainer = self._trainer
-        if not trainer.begun:
+        if trainer.slot is None:
             return {}
         return {
-            "parameters": trainer.parameters,
+            "parameters": trainer.learner.compiled.parameters,
             "path": trainer.learner.path,
-            "path_reason": "; ".join(filter(None, (trainer.path_reason, trainer.ended))) or None,
+            "path_reason": "; ".join(filter(None, (trainer.slot.reason, trainer.ended))) or None,
         }
 
     def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:

@@ -93,6 +93,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
             return str(TrialScheduler.CONTINUE)
         self._trials.pop(report.trial, None)
         worker = trial.temporary_state.ray_actor
+        if self._stage.is_paused(report.trial) and worker is not None:
+            ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
         if self._stage.over and worker is not None:  # the last one, and still warm
             self._examination.by_the_last(partial(_asked, worker))
         return str(TrialScheduler.STOP)

@@ -56,9 +56,12 @@ def _train(
     runner.take(spec)
     while stage.heard(runner.step()):
         if stopping():
-            with contextlib.suppress(OSError):  # it goes on from the state that was kept before
-                runner.keep()
+            break
+    else:
+        if not stage.is_paused(spec.trial):
             return
+    with contextlib.suppress(OSError):  # it goes on from the state that was kept before
+        runner.keep()
 
 
 @contextlib.contextmanager

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.records import TrialEnd
-from orchestrator.schedulers import Scheduler
-from orchestrator.strategies import TrialSpec
+from orchestrator.strategies import Search, TrialSpec
 from orchestrator.trials import Progress
 from orchestrator.tuning.failures import Failure
 
@@ -62,12 +61,12 @@ class Spent:
 class Sitting:
     """What one uninterrupted stretch of a run is given.
 
-    ``cores`` is how many CPUs a cluster started for it offers. ``scheduler`` is one that knows the epochs of earlier
-    sittings; None: the plan's, new. ``stopping`` says that the run is asked to stop.
+    ``cores`` is how many CPUs a cluster started for it offers. ``search`` is one that knows what earlier
+    sittings did; None: the plan's, new. ``stopping`` says that the run is asked to stop.
     """
 
     cores: int
-    scheduler: Scheduler | None = None
+    search: Search | None = None
     spent: Spent = field(default_factory=Spent)
     stopping: Callable[[], bool] = bool
 

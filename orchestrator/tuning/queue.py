@@ -3,28 +3,35 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Iterable
+from typing import Protocol
 
 from orchestrator.strategies import TrialSpec
+from orchestrator.strategies.search import Resume, Start, Step
+
+
+class Upcoming(Protocol):
+    """What a queue asks for trials."""
+
+    def next(self) -> Step:
+        """Return what comes next."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to begin, and nothing paused."""
 
 
 class TrialQueue:
-    """Trials waiting for a worker, those waiting to be tried again, and those in training.
+    """The trials that a search gives, those waiting to be tried again, and those in training.
 
     ``at_once`` is the most that train at one time, None as many as find room.
     """
 
-    def __init__(self, specs: Iterable[TrialSpec], at_once: int | None) -> None:
-        self._waiting = deque(specs)
+    def __init__(self, search: Upcoming, at_once: int | None) -> None:
+        self._search = search
         self._later: list[tuple[float, str, TrialSpec]] = []
         self.live: dict[str, TrialSpec] = {}
         self.at_once = at_once
         self.closed = False
-
-    def add(self, spec: TrialSpec) -> None:
-        """Have one more trial wait."""
-        self._waiting.append(spec)
 
     def try_again(self, spec: TrialSpec, ready: float) -> None:
         """Have a trial that was lost wait until ``ready``."""
@@ -37,16 +44,13 @@ class TrialQueue:
             return None
         if self._later and self._later[0][0] <= now:
             spec = heapq.heappop(self._later)[2]
-        elif self._waiting:
-            spec = self._waiting.popleft()
         else:
-            return None
+            step = self._search.next()
+            if not isinstance(step, Start | Resume):
+                return None
+            spec = step.spec
         self.live[spec.trial] = spec
         return spec
-
-    def drop_waiting(self) -> None:
-        """Let no trial begin that has not begun yet."""
-        self._waiting.clear()
 
     def leave(self, trial: str) -> None:
         """Take a trial out of training."""
@@ -60,4 +64,9 @@ class TrialQueue:
     @property
     def is_empty(self) -> bool:
         """Return whether nobody waits, or waits in vain."""
-        return self.closed or not (self._waiting or self._later)
+        return self.closed or (self._search.is_done and not self._later)
+
+    @property
+    def waits_for_promotion(self) -> bool:
+        """Return whether nothing trains or is tried again, and what is left is paused."""
+        return not (self.closed or self.live or self._later or self._search.is_done)

@@ -12,9 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.schedulers import make_scheduler
-from orchestrator.strategies import Plan, TrialSpec
-from orchestrator.strategies.replay import report_row
+from orchestrator.strategies import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.first_failures import FirstFailures
 from orchestrator.tuning.job import Listener, Report, Sitting, SpentOnTrial
@@ -38,11 +36,9 @@ class Stage:
         self._plan = plan
         self._listener = listener
         self._clock = now
-        self._scheduler = sitting.scheduler or make_scheduler(
-            plan.scheduler, plan.epochs, plan.mode
-        )
-        self._queue = TrialQueue(plan.trials, plan.max_concurrent_trials)
-        self._specs = {spec.trial: spec for spec in plan.trials}
+        self._search = sitting.search or Search(plan)
+        self._queue = TrialQueue(self._search, plan.max_concurrent_trials)
+        self._specs: dict[str, TrialSpec] = {}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
         self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
         self._before = sitting.spent.on
@@ -50,7 +46,9 @@ class Stage:
         self._attempts = Attempts(plan.retries, failures)
         self._clocks: dict[str, Clock] = {}
         self._handed_out: set[str] = set()
+        self._branches: set[str] = set()
         self._killed: set[str] = set()
+        self._about: dict[str, dict[str, Any]] = {}
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
@@ -68,11 +66,14 @@ class Stage:
         """Return the trial to train next, None while there is none."""
         self._close_if_a_limit_is_met()
         spec = self._queue.next(self._now())
+        if spec is None and self._queue.waits_for_promotion:
+            self._end_what_stays_paused()
         if spec is None or spec.trial in self._handed_out:
             return spec
+        self._specs[spec.trial] = spec
         if not self._limits.more_trials():
             self._queue.leave(spec.trial)
-            self._queue.drop_waiting()
+            self._search.close()
             self.reason = f"limits.max_trials of {self._plan.limits.max_trials} is used up"
             return None
         self._limits.trials += 1
@@ -115,7 +116,16 @@ class Stage:
             end = TrialEnd(trial, "interrupted", clock.seconds(now))
         if end is not None:
             self._end(replace(end, attempts=self._attempts.made(trial)), None)
+        elif self.is_paused(trial):
+            clock.stop(now)
+            self._about[trial] = dict(report.about)
+            self._queue.leave(trial)
+            return False
         return end is None
+
+    def is_paused(self, trial: str) -> bool:
+        """Return whether a trial has left its place to others: its state is to be kept."""
+        return trial in self._search.paused
 
     def lost(self, trial: str, failure: Failure) -> None:
         """Take in that a trial's worker is gone."""
@@ -158,10 +168,10 @@ class Stage:
 
     def _branch(self, branch: dict[str, Any]) -> None:
         """Have a branch of a babysat trial run beside it."""
-        spec = TrialSpec(index=len(self._specs), branch=True, **branch)
-        if spec.trial not in self._specs:
-            self._specs[spec.trial] = spec
-            self._queue.add(spec)
+        spec = TrialSpec(index=len(self._branches) + 1, branch=True, **branch)
+        if spec.trial not in self._branches and spec.trial not in self._specs:
+            self._branches.add(spec.trial)
+            self._search.add(spec)
 
     def _ending(self, report: Report, stopped_by: Mapping[str, Any] | None) -> TrialEnd | None:
         """Return how the trial ends with this report; None while it goes on."""
@@ -180,17 +190,29 @@ class Stage:
     def _decide(self, report: Report) -> dict[str, Any] | None:
         """Show the scheduler each epoch; return what it stopped the trial by."""
         for row in report.progress.rows:
-            value = row["metrics"].get(self._plan.metric)
-            decision = report_row(self._scheduler, row, self._plan.metric)
-            if decision.stop:
-                shown = value if value is not None and math.isfinite(value) else None
-                return {
-                    "scheduler": self._scheduler.name,
-                    "epoch": row["epoch"],
-                    "value": shown,
-                    "cutoff": decision.cutoff,
-                }
+            decision = self._search.tell(row)
+            if decision is not None and decision.stop:
+                return self._stopped_by(row, decision.cutoff)
         return None
+
+    def _stopped_by(self, row: Mapping[str, Any], cutoff: float | None) -> dict[str, Any]:
+        """Return what a trial's record says of its scheduler's decision after an epoch."""
+        value = row["metrics"].get(self._plan.metric)
+        shown = value if value is not None and math.isfinite(value) else None
+        return {
+            "scheduler": self._search.scheduler.name,
+            "epoch": row["epoch"],
+            "value": shown,
+            "cutoff": cutoff,
+        }
+
+    def _end_what_stays_paused(self) -> None:
+        """End the trials that nothing is left to promote for."""
+        for trial, row in list(self._search.paused.items()):
+            if trial not in self._clocks:  # paused by an earlier driver
+                self._clocks[trial] = Clock(before=self._before.get(trial, SpentOnTrial()).seconds)
+            end = TrialEnd(trial, "stopped", self._trained(trial), self._stopped_by(row, None))
+            self._end(replace(end, **self._about.get(trial, {})), None)
 
     def _fail(self, trial: str, failure: Failure, about: Mapping[str, Any]) -> None:
         """Have a trial tried again where that may help; else it has failed."""
@@ -227,6 +249,7 @@ class Stage:
             self._killed.discard(end.trial)
             self._attempts.forget(end.trial)
             self._queue.leave(end.trial)
+            self._search.tell(end)
             self._listener.ended(end, traceback)
             self._first_failures.ended(end)
             self._close_if_a_limit_is_met()
@@ -243,6 +266,8 @@ class Stage:
         self._queue.closed = True
         self._closed_at = self._now()
         self.reason = reason
+        for trial in [name for name in self._search.paused if name in self._clocks]:
+            self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
 
 
 def _last_epoch(report: Report) -> int:

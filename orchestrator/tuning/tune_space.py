@@ -22,7 +22,7 @@ from orchestrator.domains import (
     Space,
     Uniform,
 )
-from orchestrator.domains.one_minus import one_minus
+from orchestrator.domains.numeric import one_minus
 from orchestrator.domains.space import companion
 from orchestrator.errors import ExperimentFileError, explain
 

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import psutil
 
+from tests.pages import FAIR
+
 ROOT = Path(__file__).parents[2]
 MARK = "ORCHESTRATOR_CHAOS"
 NODE = "ORCHESTRATOR_CHAOS_NODE"
 LONGEST = 600.0
-FAIR = {"RAY_worker_niceness": "0"}
-"""Ray lets its workers wait for everything else on a machine: on a crowded one the suite would take hours."""
 
 
 @dataclass

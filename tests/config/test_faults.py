@@ -30,7 +30,7 @@ WRONG = [
     ("caviar: {num_samples: 0}", [], "caviar.num_samples: expected a number of at least 1"),
     ("caviar: {max_concurrent_trials: some}", [], "expected a whole number or 'auto'. Received: 'some'."),
     ("caviar: {max_concurrent_trials: 0}", [], "expected a number of at least 1 or 'auto'. Received: 0."),
-    ("caviar: {scheduler: ashaa}", [], "no such scheduler. Received: 'ashaa'. Did you mean 'asha'?"),
+    ("caviar: {scheduler: ashaa}", [], "unknown scheduler. Received: 'ashaa'. Did you mean 'asha'?"),
     ("caviar: {scheduler: 3}", [], "expected one of none, asha, median, or {asha: {grace_period: 1}}"),
     ("caviar: {scheduler: {asha: {}, median: {}}}", [], "expected one of none, asha, median"),
     ("caviar: {scheduler: {asha: {kind: median}}}", [], "caviar.scheduler.asha.kind: unknown key"),
@@ -151,7 +151,7 @@ def test_another_tools_word_is_answered_with_ours(load, strategy, key, hint):
 
 def test_no_hint_points_to_a_key_that_is_not_there():
     from orchestrator.config.sections import keys_of, sections
-    from orchestrator.config.words import _OF_PANDAS, _WORDS
+    from orchestrator.config.synonyms import _OF_PANDAS, _WORDS
 
     for place in (*_WORDS, *_OF_PANDAS):
         *section, key = place.split(".")

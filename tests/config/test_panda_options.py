@@ -6,9 +6,9 @@ import pytest
 from orchestrator.config import (
     BranchAndCompareOptions,
     DivergenceOptions,
+    Duration,
     ScheduledChange,
     SitterOptions,
-    Span,
     to_yaml,
 )
 from orchestrator.errors import ExperimentFileError
@@ -26,7 +26,7 @@ def refusal(load, text):
 def test_the_smallest_panda_is_completed(load):
     panda = load(START).panda
     assert (panda.start, panda.from_run, panda.days) == ({"units": 3}, None, 14)
-    assert (panda.day, panda.sitter) == (Span(1, "epoch"), SitterOptions())
+    assert (panda.day, panda.sitter) == (Duration(1, "epoch"), SitterOptions())
     assert (panda.keep_days, panda.schedule, panda.learning_rate_test) == (None, (), False)
 
 
@@ -98,7 +98,7 @@ WRONG = [
     ("{start: {}, day: 3 weeks}", "panda.day: expected a number and epochs, minutes or steps"),
     ("{start: {}, days: 0}", "panda.days: expected a number of at least 1"),
     ("{start: {}, keep_days: 0}", "panda.keep_days: expected a number of at least 1"),
-    ("{start: {}, sitter: acts}", "no such mode of the sitter. Received: 'acts'. Did you mean 'act'?"),
+    ("{start: {}, sitter: acts}", "unknown mode of the sitter. Received: 'acts'. Did you mean 'act'?"),
     ("{start: {}, sitter: 3}", "expected off, advise, act, or options such as {mode: act, patience: 3}"),
     ("{start: {}, sitter: {mood: act}}", "panda.sitter.mood: unknown key. Received: 'mood'. Did you mean 'mode'?"),
     ("{start: {}, sitter: {patience: 0}}", "panda.sitter.patience: expected a number of at least 1"),

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from orchestrator.config import parse_experiment
-from orchestrator.config.targets.written import DEFAULTS
+from orchestrator.config.targets import TARGETS
 from orchestrator.data import images
 from orchestrator.data.image_header import read_header
 from orchestrator.errors import DataError
@@ -188,7 +188,7 @@ def test_a_folder_is_sent_file_by_file_to_a_place_that_does_not_see_it(pets, tmp
     experiment = parse_experiment(
         {"model": "mlp", "search_space": "mlp", "name": "n", "data": {"source": "./photos/"}}
     ).at(tmp_path)
-    gathered = gather(experiment, DEFAULTS["kuberay"](), in_place=False)
+    gathered = gather(experiment, TARGETS["kuberay"](), in_place=False)
     assert gathered.data == "./photos/"
     assert len(gathered.sent) == 20
     assert "photos/cat/0.png" in gathered.sent

@@ -15,7 +15,6 @@ from tests.deployment.validators import (
     ROOT,
     Manifest,
     faults,
-    needs_crds,
     noticed_after_seconds,
     pods,
     rendered,
@@ -50,7 +49,6 @@ def test_the_folders_that_are_promised_are_there():
     assert set(NAMES) >= OF_THE_ISSUE
 
 
-@needs_crds
 @pytest.mark.parametrize("folder", FOLDERS, ids=NAMES)
 def test_every_base_and_overlay_is_taken_by_a_strict_server(folder: Path):
     assert faults(rendered(folder)) == []
@@ -191,7 +189,6 @@ def misspelt_deep_inside(spec: Manifest) -> None:
     pod["containers"][0]["readynessProbe"] = pod["containers"][0].pop("readinessProbe")
 
 
-@needs_crds
 @pytest.mark.parametrize(
     "break_it",
     [misspelt, of_a_wrong_type, of_an_unknown_mode, without_a_name, misspelt_deep_inside],
@@ -209,7 +206,6 @@ def test_a_broken_cronjob_is_refused(key: str):
     assert faults([broken])
 
 
-@needs_crds
 def test_an_unknown_kind_is_refused():
     assert faults([{"apiVersion": "ray.io/v1", "kind": "RayJobs", "metadata": {"name": "x"}}])
     assert faults([{"apiVersion": "batch/v1", "kind": "RayJob", "metadata": {"name": "x"}}])

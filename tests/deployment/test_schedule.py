@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deployment.validators import ROOT, faults, needs_crds, rendered, tool
+from tests.deployment.validators import ROOT, faults, rendered, tool
 
 SCRIPT = ROOT / "k8s/base/cronjob/create_rayjob.py"
 
@@ -87,7 +87,6 @@ def tick(api: ApiServer, manifests: Path, name: str) -> subprocess.CompletedProc
     )
 
 
-@needs_crds
 def test_a_tick_creates_the_rayjob_under_its_own_name_and_as_a_run_of_its_own(
     api_server, manifests
 ):

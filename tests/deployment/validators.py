@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import shutil
 import subprocess
@@ -13,18 +14,13 @@ from typing import Any
 
 import jsonschema
 import kubernetes_validate
-import pytest
 import yaml
+
+from tests.deployment.crds import CRDS
 
 ROOT = Path(__file__).parents[2]
 KUBERNETES = "1.36"
-CRDS = Path(os.environ.get("KUBERAY_CRDS", ROOT.parent / "shared" / "kuberay-crds"))
 Manifest = dict[str, Any]
-
-needs_crds = pytest.mark.skipif(
-    not CRDS.is_dir(),
-    reason=f"KubeRay's CRDs are not at {CRDS}: set KUBERAY_CRDS to a folder with ray.io_*.yaml",
-)
 
 
 def tool(name: str) -> str:
@@ -77,8 +73,8 @@ def _faults(manifest: Manifest) -> Iterator[str]:
 def custom_resources() -> Mapping[tuple[str, str], jsonschema.Draft202012Validator]:
     """KubeRay's kinds, their CRDs read as schemas that know every field."""
     found = {}
-    for file in CRDS.glob("*.yaml"):
-        crd = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)["spec"]
+    for file in CRDS.glob("*.json"):
+        crd = json.loads(file.read_text(encoding="utf-8"))["spec"]
         for version in crd["versions"]:
             schema = strict(version["schema"]["openAPIV3Schema"])
             schema["properties"]["metadata"] = {"type": "object"}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.domains import Choice, Fixed, Refused
+from orchestrator.domains import Choice, Fixed, InvalidDomain
 
 
 def test_each_value_of_a_choice_is_equally_likely():
@@ -40,5 +40,5 @@ def test_three_numbers_have_edges(values, value, edge):
 
 @pytest.mark.parametrize("values", [(), (1, 1), ([1], [2]), (float("nan"),), (object(),)])
 def test_empty_repeated_and_nested_choices_are_refused(values):
-    with pytest.raises(Refused):
+    with pytest.raises(InvalidDomain):
         Choice(values)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from orchestrator.domains import (
     Integer,
+    InvalidDomain,
     LogInteger,
     LogUniform,
     OneMinusLogUniform,
-    Refused,
     Uniform,
 )
 
@@ -142,5 +142,5 @@ def test_integer_contains_whole_numbers_in_range_alone(value):
     ],
 )
 def test_bounds_that_make_no_sense_are_refused(build, reason):
-    with pytest.raises(Refused, match=reason):
+    with pytest.raises(InvalidDomain, match=reason):
         build()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.domains import Refused, Space, Uniform
+from orchestrator.domains import InvalidDomain, Space, Uniform
 from orchestrator.domains.conditions import Condition
 from orchestrator.errors import ExperimentFileError
 
@@ -117,5 +117,5 @@ def test_several_mistakes_come_at_once_a_line_each():
 
 
 def test_a_space_made_in_python_is_checked_too():
-    with pytest.raises(Refused, match="another hyperparameter"):
+    with pytest.raises(InvalidDomain, match="another hyperparameter"):
         Space({"a": Uniform(0, 1, when=(Condition("b", (1,)),))})

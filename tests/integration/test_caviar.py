@@ -112,6 +112,7 @@ def test_a_reopened_run_is_the_same(digits):
     assert again.table().equals(digits.table())
 
 
+@pytest.mark.cluster
 def test_the_same_experiment_and_seed_give_the_same_configurations_and_curves(tune):
     first = tune(4, name="first", caviar={"scheduler": "none"})
     again = tune(4, name="again", caviar={"scheduler": "none", "max_concurrent_trials": 1})
@@ -121,6 +122,7 @@ def test_the_same_experiment_and_seed_give_the_same_configurations_and_curves(tu
     assert again.best == first.best
 
 
+@pytest.mark.cluster
 def test_a_project_with_models_and_search_spaces_of_its_own(cluster, tmp_path, monkeypatch):
     project = tmp_path / "project"
     for folder in ("models", "search_spaces", "orchestrator_settings"):
@@ -163,6 +165,7 @@ def test_a_project_with_models_and_search_spaces_of_its_own(cluster, tmp_path, m
     assert not {"models", "search_spaces"} & set(sys.modules)
 
 
+@pytest.mark.cluster
 def test_the_median_rule_stops_trials_below_its_cutoff(tune):
     space = {"learning_rate": "loguniform(1e-6, 0.1)", "units": 8}
     run = tune(8, caviar={"scheduler": {"median": {"min_trials": 1}}}, search_space=space)

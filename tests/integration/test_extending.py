@@ -19,6 +19,10 @@ NET = """
 """
 
 
+ONE_BY_ONE = {"scheduler": "none", "max_concurrent_trials": 1}
+"""Each further worker imports TensorFlow once more, and what is compared does not depend on their number."""
+
+
 def curves(run):
     wanted = ("trial", "epoch", "loss", "accuracy", "val_loss", "val_accuracy", "learning_rate")
     return run.epochs().sort_values(["trial", "epoch"])[list(wanted)].reset_index(drop=True)
@@ -29,12 +33,11 @@ def weights(run):
 
 
 def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
-    none = {"scheduler": "none"}
-    short = tune(3, name="short", epochs=2, caviar=none, keep_checkpoints=2)
+    short = tune(3, name="short", epochs=2, caviar=ONE_BY_ONE, keep_checkpoints=2)
     grown = orchestrator.extend(short, num_samples="+2", progress=False)
     assert len(grown.records.trials) == 5
     grown = orchestrator.extend(grown, epochs=5, progress=False)
-    whole = tune(5, name="whole", epochs=5, caviar=none, keep_checkpoints=2)
+    whole = tune(5, name="whole", epochs=5, caviar=ONE_BY_ONE, keep_checkpoints=2)
     assert curves(grown).equals(curves(whole))
     assert grown.best == whole.best
     assert all(np.array_equal(a, b) for a, b in zip(weights(grown), weights(whole), strict=True))
@@ -46,9 +49,8 @@ def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
 
 
 def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
-    none = {"scheduler": "none"}
-    short = tune(3, name="short", epochs=2, caviar=none)
-    whole = tune(4, name="whole", epochs=200, caviar=none)
+    short = tune(3, name="short", epochs=2, caviar=ONE_BY_ONE)
+    whole = tune(4, name="whole", epochs=200, caviar=ONE_BY_ONE)
     driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "200")
     try:
         until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 150, 280)
@@ -74,8 +76,7 @@ def test_asha_lets_the_best_of_the_old_end_go_on_and_no_one_else(tune):
 
 
 def test_another_model_is_refused_and_forced_it_is_a_group_of_its_own(tune, tmp_path):
-    none = {"scheduler": "none"}
-    run = tune(2, source=NET, caviar=none, epochs=2)
+    run = tune(2, source=NET, caviar=ONE_BY_ONE, epochs=2)
     ranked = run.table()["trial"].tolist()
     source = "import keras\n" + textwrap.dedent(NET).replace("Flatten()(x)", "Flatten()(x * 1)")
     (tmp_path / "net.py").write_text(source)

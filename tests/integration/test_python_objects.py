@@ -69,7 +69,7 @@ def build(hp, input_shape, num_classes):
 """
 
 SPACE = {"units": "choice([4, 8])", "learning_rate": "loguniform(0.05, 0.5)"}
-KEYS = {"search_space": SPACE, "epochs": 3, "caviar": {"num_samples": 3}, "progress": False}
+KEYS = {"search_space": SPACE, "epochs": 3, "caviar": {"num_samples": 3, "max_concurrent_trials": 1}, "progress": False}
 
 if __name__ == "__main__":
     run = orchestrator.run(model=build, data=(x, y), callbacks=lambda hp: [Stop()], **KEYS)

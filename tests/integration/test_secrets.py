@@ -64,7 +64,7 @@ def finished(tmp_path_factory):
         "search_space": {
             "token": {"value": "${ENV:MY_DATA}"}, "fate": "choice([fine, raises])", "note": "none",
         },
-        "caviar": {"num_samples": 4, "scheduler": "none"}, "storage_path": "runs",
+        "caviar": {"num_samples": 4, "scheduler": "none", "max_concurrent_trials": 1}, "storage_path": "runs",
     }  # fmt: skip
     (here / "e.yaml").write_text(yaml.safe_dump(experiment, allow_unicode=True))
     ours = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")

@@ -18,6 +18,7 @@ from orchestrator.experiment import prepared as preparing
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
 from orchestrator.training import pace, trial_builds
+from orchestrator.training.carrying import finalise
 from orchestrator.training.judge import save_model
 from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
@@ -85,7 +86,7 @@ class Ours:
     def finish(self, trainer: Trainer, curve: list[dict[str, float]]) -> Trained:
         """Train to the last epoch; then as the winner's weights are made before they are examined and saved."""
         more = [trainer.train_epoch() for _ in range(self.trial.epochs - len(curve))]
-        trainer.finalise()
+        finalise(trainer.learner.compiled)
         said = predictions(trainer.learner.compiled.model, self.validation)
         return Trained([*curve, *more], said)
 

@@ -147,5 +147,5 @@ def test_an_option_is_set_by_naming_all_of_them(here):
 
 
 def test_a_bare_word_is_one_of_ours(here):
-    with pytest.raises(ExperimentFileError, match="no such scheduler"):
+    with pytest.raises(ExperimentFileError, match="unknown scheduler"):
         experiment(here, "Mine")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from orchestrator.targets import find_target
-from tests.deployment.validators import faults, needs_crds
+from tests.deployment.validators import faults
 
 GOLDEN = Path(__file__).parent / "golden"
 FULL_SLURM = (
@@ -69,7 +69,6 @@ def test_a_script_is_one_that_bash_can_read(name):
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@needs_crds
 @pytest.mark.parametrize("name", [name for name in CASES if name.endswith(".yaml")])
 def test_a_manifest_is_one_that_a_strict_server_takes(name):
     assert faults(yaml.safe_load_all((GOLDEN / name).read_text())) == []

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from orchestrator.targets.kuberay import NATIVE
-from tests.deployment.validators import ROOT, faults, needs_crds
+from tests.deployment.validators import ROOT, faults
 
 PAGE = (ROOT / "docs/targets/kubernetes.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"<!-- file: (\S+) -->\n```yaml\n(.*?)\n```", PAGE, re.DOTALL))
@@ -19,7 +19,6 @@ BLOCKS = re.findall(r"<!-- run: dry -->\n```console\n(.*?)\n```", PAGE, re.DOTAL
 COMMANDS = [line[2:] for block in BLOCKS for line in block.splitlines()]
 
 
-@needs_crds
 @pytest.mark.parametrize("command", COMMANDS)
 def test_what_the_page_prints_is_taken_by_a_strict_server(command: str, tmp_path: Path):
     for name, text in FILES.items():

@@ -112,9 +112,9 @@ def test_a_trial_on_a_reused_program_equals_fresh_ones_and_fit(name, mlp, warm, 
     hp = PLAIN | TRIALS[name]
     other = hp | {"learning_rate": 0.5, "batch_size": 20, "momentum": 0.99, "beta_1": 0.5}
     train(warm, other, seed=SEED + 1, epochs=1)
-    programs = warm.traced
+    programs = warm.programs.traced
     on_reused = train(warm, hp, SEED, EPOCHS)
-    assert warm.traced == programs, "the trial was meant to find its program"
+    assert warm.programs.traced == programs, "the trial was meant to find its program"
     fresh = Trainer(mlp)
     on_fresh = train(fresh, hp, SEED, EPOCHS)
     assert on_reused == on_fresh

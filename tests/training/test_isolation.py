@@ -146,7 +146,7 @@ def test_programs_are_shared_where_only_variables_differ(net, source, traced):
     trainer = Trainer(net(source))
     for seed in (1, 2, 3):
         trainer.begin(HP, seed)
-    assert trainer.traced == traced
+    assert trainer.programs.traced == traced
 
 
 def test_mixed_precision_is_plain_keras_in_mixed_precision(net, data, train):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.config import Span
+from orchestrator.config import Duration
 from orchestrator.training.keeping import KeepingRhythm
 
 
@@ -46,7 +46,7 @@ def test_a_state_however_large_is_kept_every_three_minutes():
 
 @pytest.mark.parametrize(
     ("every", "early", "due"),
-    [(Span(3, "epoch"), (2, 29), (3, 30)), (Span(25, "step"), (2, 24), (2, 25))],
+    [(Duration(3, "epoch"), (2, 29), (3, 30)), (Duration(25, "step"), (2, 24), (2, 25))],
 )
 def test_it_can_be_asked_for_in_epochs_and_steps(every, early, due):
     clock = Clock(every)
@@ -60,4 +60,4 @@ def test_it_can_be_asked_for_in_epochs_and_steps(every, early, due):
 
 
 def test_it_can_be_asked_for_in_time():
-    assert Clock(Span(2, "minute")).due_at(119.0, 120.0) == [False, True]
+    assert Clock(Duration(2, "minute")).due_at(119.0, 120.0) == [False, True]

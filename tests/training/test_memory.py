@@ -36,7 +36,7 @@ def test_memory_stops_growing_after_the_programs_are_cached(mlp):
         worker.checkpoint({})
         if index == 2 * len(STRUCTURES):
             cached = memory_mb()
-    assert worker.traced == len(STRUCTURES)
+    assert worker.programs.traced == len(STRUCTURES)
     assert memory_mb() - cached < ROOM_MB
 
 
@@ -48,5 +48,5 @@ def test_programs_that_are_dropped_give_their_memory_back(mlp):
         worker.train_epoch()
         if index == 5:
             warm = graphs()
-    assert worker.traced == 14
+    assert worker.programs.traced == 14
     assert graphs() == warm

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from sklearn import metrics as sk
 
-from orchestrator.config.metric_names import BY_TASK
+from orchestrator.config.metrics import BY_TASK
 from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.training.metric_states import Form
 from orchestrator.training.metrics import make_metrics

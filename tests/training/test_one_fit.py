@@ -122,7 +122,7 @@ def test_what_is_done_once_a_fit_is_done_once_and_an_abandoned_fit_stops(net, tr
     other = type(trainer.learner.compiled.model).seen
     trainer.leave()
     assert other == ["begin"]
-    assert not trainer.begun
+    assert trainer.slot is None
 
 
 def test_a_fit_that_a_callback_ends_has_no_further_epoch(net, train, data, tmp_path):
@@ -208,7 +208,7 @@ def test_a_trials_callbacks_act_as_in_keras(net, train, data):
     assert [row["learning_rate"] for row in curve] == pytest.approx([0.1, 0.05, 0.025])
     assert trainer.train_part() is None
     assert trainer.ended == "a callback ended it after epoch 3"
-    assert trainer.path_reason == "it has callbacks"
+    assert trainer.slot.reason == "it has callbacks"
     assert train(trainer, hp, epochs=3) == curve
     keras.utils.set_random_seed(1)
     head = keras.layers.Dense(3, activation="softmax")

@@ -49,12 +49,12 @@ def two(request, net):
 def test_a_warm_trial_and_one_that_goes_on_have_them_as_they_were(two, train):
     trainer = Trainer(two)
     curve = train(trainer, HP, epochs=3)
-    traced = trainer.traced
+    traced = trainer.programs.traced
     train(trainer, HP, seed=2, epochs=1)
     for other in trainer.learner.compiled.others:
         other.variables[-1].assign(float("nan") + other.variables[-1])
     assert train(trainer, HP, epochs=3) == curve
-    assert trainer.traced == traced
+    assert trainer.programs.traced == traced
     train(trainer, HP, epochs=1)
     kept = trainer.checkpoint({})
     again = Trainer(two)

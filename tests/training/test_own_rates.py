@@ -8,7 +8,6 @@ import pytest
 
 from orchestrator.errors import RequestError
 from orchestrator.sitter import learning_rates
-from orchestrator.training.panda.day_cycle import losses_at
 from orchestrator.training.trainer import Trainer
 
 NET = """
@@ -86,12 +85,12 @@ def test_the_rate_that_is_asked_for_is_set_and_else_the_builders_stays(begun, da
 def test_a_change_is_live_and_tried_rates_are_rates(begun, optimizer):
     trainer = begun(optimizer)
     assert trainer.hyperparameters["learning_rate"] == 0.02
-    traced = trainer.traced
+    traced = trainer.programs.traced
     assert trainer.change({"learning_rate": 5}) == "live"
     trainer.train_epoch()
     assert rate(trainer) == 5
-    assert trainer.traced == traced
-    losses = losses_at(trainer, learning_rates())
+    assert trainer.programs.traced == traced
+    losses = trainer.losses_at(learning_rates())
     assert len(losses) == 100
     assert rate(trainer) == 10
 
@@ -103,7 +102,7 @@ def test_a_rate_that_the_builder_makes_its_own_of_is_left_to_it(begun):
     trainer.train_epoch()
     assert rate(trainer) == pytest.approx(0.025)
     assert trainer.change({"learning_rate": 0.2}) == "rebuilt"
-    trainer.put_in_force()
+    trainer.train_epoch()
     assert rate(trainer) == pytest.approx(0.02 / 3)
 
 
@@ -114,7 +113,7 @@ def test_a_rate_that_the_builder_makes_its_own_of_is_left_to_it(begun):
 def test_a_rate_that_cannot_be_set_is_refused(begun, optimizer, what):
     trainer = begun(optimizer)
     assert trainer.why_rate_is_fixed == what
-    assert losses_at(trainer, [0.1]) == []
+    assert trainer.losses_at([0.1]) == []
     with pytest.raises(RequestError) as caught:
         trainer.change({"learning_rate": 0.1})
     expected = (

@@ -27,7 +27,7 @@ def build(hp, input_shape, num_classes):
     trainer = Trainer(net(source, dataset=streamed))
     curve = train(trainer, hp, epochs=3)
     assert trainer.learner.path == "fit"
-    assert trainer.path_reason == "the data are streamed"
+    assert trainer.slot.reason == "the data are streamed"
     assert curve[-1]["val_accuracy"] > 0.6
     trainer.learner.recalibrate()
     assert train(trainer, hp, epochs=3) == curve

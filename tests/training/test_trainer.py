@@ -50,11 +50,11 @@ def test_live_hyperparameters_and_the_batch_size_need_no_new_trace(warm, train, 
     hp = A | {"optimizer": optimizer, "weight_decay": 0.01}
     first = train(warm, hp)
     warm.learner.recalibrate()
-    programs, before = warm.traced, traces(warm)
+    programs, before = warm.programs.traced, traces(warm)
     assert train(warm, hp | changes) != first
     warm.learner.recalibrate()
     train(warm, hp | {"batch_size": 1000})
-    assert warm.traced == programs
+    assert warm.programs.traced == programs
     assert traces(warm) == before == [1, 1, 1]
 
 
@@ -113,15 +113,15 @@ def test_the_programs_used_last_are_kept_and_one_dropped_is_built_again_right(ml
     worker = Trainer(mlp, programs_kept=2)
     sizes = {units: A | {"units": units} for units in (2, 3, 4)}
     curves = {units: train(worker, hp, epochs=1) for units, hp in sizes.items()}  # keeps 3 and 4
-    assert worker.traced == 3
+    assert worker.programs.traced == 3
     assert train(worker, sizes[3], epochs=1) == curves[3]  # 4 is now the older one
-    assert worker.traced == 3
+    assert worker.programs.traced == 3
     assert train(worker, sizes[2], epochs=1) == curves[2]
-    assert worker.traced == 4
+    assert worker.programs.traced == 4
     assert train(worker, sizes[3], epochs=1) == curves[3]
-    assert worker.traced == 4
+    assert worker.programs.traced == 4
     assert train(worker, sizes[4], epochs=1) == curves[4]
-    assert worker.traced == 5
+    assert worker.programs.traced == 5
 
 
 def test_a_checkpoint_goes_on_as_if_never_interrupted(mlp, train, state, same, tmp_path):

@@ -10,6 +10,8 @@ from orchestrator.catalog import find_model
 from orchestrator.errors import TrialError
 from orchestrator.training.trial_process import NoAnswer, Setup, TrialProcess
 
+pytestmark = pytest.mark.usefixtures("real_trial_process")
+
 NET = """
     import ctypes
     import os

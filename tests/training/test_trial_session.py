@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.config import Span
+from orchestrator.config import Duration
 from orchestrator.records import best_score
 from orchestrator.strategies import TrialSpec
 from orchestrator.training import pace, session
@@ -22,7 +22,7 @@ def begin(mlp, tmp_path):
     """`begin(milestones)`: the trial in a new worker, which keeps its state after every epoch."""
 
     def session(*milestones):
-        every = Span(1, "epoch")
+        every = Duration(1, "epoch")
         goal = Goal("val_accuracy", "max", frozenset(milestones), tmp_path, every)
         return TrialSession(Trainer(mlp), SPEC, goal)
 
@@ -86,24 +86,24 @@ def reports(trial):
 
 
 def test_a_trial_returns_amid_an_epoch_with_nothing_to_tell(begin_long, mlp):
-    told = reports(begin_long(Span(1, "epoch")))
+    told = reports(begin_long(Duration(1, "epoch")))
     assert [len(rows) for rows in told] == mlp.epochs * ([0] * (STEPS - 1) + [1])
 
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_what_is_kept_amid_an_epoch_is_gone_on_from(begin_long, mlp, tmp_path, asked):
-    whole = reports(begin_long(Span(1, "epoch")))
+    whole = reports(begin_long(Duration(1, "epoch")))
     (tmp_path / "00000.last.npz").unlink()
-    killed = begin_long(Span(100, "epoch") if asked else Span(STEPS + 2, "step"))
+    killed = begin_long(Duration(100, "epoch") if asked else Duration(STEPS + 2, "step"))
     for _ in range(STEPS + 3):
         killed.advance(Progress(), 0.0)
         if asked:
             killed.keep()
-    assert reports(begin_long(Span(100, "epoch"))) == whole[STEPS + (3 if asked else 2) :]
+    assert reports(begin_long(Duration(100, "epoch"))) == whole[STEPS + (3 if asked else 2) :]
 
 
 def test_a_state_asked_for_in_epochs_is_kept_between_epochs_alone(begin_long, tmp_path):
-    trial = begin_long(Span(1, "epoch"))
+    trial = begin_long(Duration(1, "epoch"))
     for _ in range(2 * STEPS - 1):
         trial.advance(Progress(), 0.0)
     about = load_checkpoint(tmp_path / "00000.last.npz").about
@@ -112,10 +112,10 @@ def test_a_state_asked_for_in_epochs_is_kept_between_epochs_alone(begin_long, tm
 
 
 def test_an_epochs_seconds_are_those_of_all_its_parts(begin_long, tmp_path):
-    killed = begin_long(Span(1, "step"))
+    killed = begin_long(Duration(1, "step"))
     killed.advance(Progress(), 0.0)
     before = load_checkpoint(tmp_path / "00000.last.npz").about["within_epoch"]["seconds"]
-    taken_up, progress = begin_long(Span(100, "epoch")), Progress()
+    taken_up, progress = begin_long(Duration(100, "epoch")), Progress()
     while not progress.rows:
         taken_up.advance(progress, 0.0)
     assert progress.rows[0]["seconds"] > before > 0
@@ -132,7 +132,7 @@ def test_the_kept_state_is_of_the_epoch_that_the_records_call_best(mlp, tmp_path
             value, loss = next(figures)
             return {**metrics, "val_accuracy": value, "val_loss": loss}
 
-    goal = Goal("val_accuracy", "max", frozenset(), tmp_path, Span(1, "epoch"))
+    goal = Goal("val_accuracy", "max", frozenset(), tmp_path, Duration(1, "epoch"))
     trial, progress = TrialSession(Level(mlp), SPEC, goal), Progress()
     trial.advance(progress, 1e9)
     best = best_score(progress.rows, "val_accuracy", "max")

@@ -44,12 +44,12 @@ def test_a_model_compiled_by_its_builder_keeps_its_optimizer_loss_and_metrics(tr
     """)
     assert set(curve[0]) == {"loss", "top_2", "val_loss", "val_top_2"}
     assert curve[1]["loss"] < curve[0]["loss"]
-    assert trainer.path_reason is None
+    assert trainer.slot.reason is None
     assert type(trainer.learner.compiled.model.optimizer).__name__ == "Nadam"
     assert train(trainer, HP, seed=2) != curve
     assert train(trainer, HP) == curve
     assert train(trainer, HP | {"learning_rate": 1e-5}) != curve
-    assert trainer.traced == 2
+    assert trainer.programs.traced == 2
 
 
 STEP = """
@@ -71,7 +71,7 @@ STEP = """
 
 def test_an_overridden_train_step_runs_compiled_and_is_honoured(trained):
     trainer, curve = trained(STEP.format(extra="logs"), epochs=3)
-    assert trainer.path_reason is None
+    assert trainer.slot.reason is None
     assert trainer.learner.path == "compiled"
     assert curve[-1]["accuracy"] > 0.95  # it sees class 0 everywhere
     assert curve[-1]["val_accuracy"] < 0.6
@@ -106,7 +106,7 @@ def test_an_overridden_fit_trains_by_fit_and_says_so(trained):
         epochs=3,
     )
     assert trainer.learner.path == "fit"
-    assert trainer.path_reason == "the model overrides fit()"
+    assert trainer.slot.reason == "the model overrides fit()"
     assert curve[-1]["accuracy"] > 0.95
     assert curve[0]["learning_rate"] == 0.1
 
@@ -177,7 +177,7 @@ SUBCLASSED = """
 def test_a_subclassed_model_trains_compiled_and_its_late_reads_count(trained, train):
     trainer, curve = trained(SUBCLASSED, HP | {"scale": 1.0})
     assert trainer.learner.path == "compiled"
-    assert trainer.parameters == 6 * 4 + 4 + 4 * 4 + 4 * 3 + 3
+    assert trainer.learner.compiled.parameters == 6 * 4 + 4 + 4 * 4 + 4 * 3 + 3
     assert train(trainer, HP | {"scale": 0.01}) != curve
     assert train(trainer, HP | {"scale": 1.0}) == curve
 
@@ -186,7 +186,7 @@ def test_a_sequential_model_without_an_input_is_built_for_the_data(trained):
     trainer, _ = trained(
         BUILD + '    return keras.Sequential([layers.Dense(num_classes, activation="softmax")])'
     )
-    assert trainer.parameters == 6 * 3 + 3
+    assert trainer.learner.compiled.parameters == 6 * 3 + 3
 
 
 def test_the_loss_holds_what_regularisers_add(trained, data):
@@ -226,14 +226,14 @@ def test_batch_normalization_inside_a_nested_model_follows_and_is_recalibrated(t
 def test_a_builder_that_reads_nothing_has_one_program(trained, train):
     trainer, _ = trained(BUILD + SEQUENTIAL)
     train(trainer, HP | {"units": 9, "learning_rate": 0.5})
-    assert trainer.traced == 1
+    assert trainer.programs.traced == 1
 
 
 def test_a_builder_that_goes_through_all_hyperparameters_gets_a_program_for_each(trained, train):
     source = BUILD + "    size = sum(1 for name, value in hp.items() if value == 7)\n" + SEQUENTIAL
     trainer, curve = trained(source)
     assert train(trainer, HP | {"learning_rate": 0.2}) != curve
-    assert trainer.traced == 2
+    assert trainer.programs.traced == 2
     assert train(trainer, HP) == curve
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import ray
 
-from orchestrator.config import RetryOptions, Span
+from orchestrator.config import Duration, RetryOptions
 from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull
 from orchestrator.tuning.failures import Attempts, Failure, raised
@@ -99,7 +99,7 @@ def test_what_is_told_of_a_lost_worker_is_the_line_that_says_why(said, kind, lin
 
 
 def attempts(times=3, wait=5):
-    return Attempts(RetryOptions(times=times, wait=Span(wait, "second")))
+    return Attempts(RetryOptions(times=times, wait=Duration(wait, "second")))
 
 
 DIED = Failure("worker_died", "worker died: x", "x")

@@ -1,7 +1,22 @@
 from __future__ import annotations
 
 from orchestrator.strategies import TrialSpec
+from orchestrator.strategies.search import Done, Start
 from orchestrator.tuning.queue import TrialQueue
+
+
+class Listed:
+    """A search that gives the trials of a list."""
+
+    def __init__(self, specs):
+        self.specs = list(specs)
+
+    def next(self):
+        return Start(self.specs.pop(0)) if self.specs else Done()
+
+    @property
+    def is_done(self):
+        return not self.specs
 
 
 def spec(index):
@@ -14,18 +29,22 @@ def names(queue, now=0.0, most=9):
 
 
 def test_trials_come_in_the_order_they_were_planned():
-    assert names(TrialQueue([spec(0), spec(1), spec(2)], None)) == ["00000", "00001", "00002"]
+    assert names(TrialQueue(Listed([spec(0), spec(1), spec(2)]), None)) == [
+        "00000",
+        "00001",
+        "00002",
+    ]
 
 
 def test_no_more_than_at_once_are_in_training():
-    queue = TrialQueue([spec(0), spec(1), spec(2)], 2)
+    queue = TrialQueue(Listed([spec(0), spec(1), spec(2)]), 2)
     assert names(queue) == ["00000", "00001"]
     queue.leave("00000")
     assert names(queue) == ["00002"]
 
 
 def test_a_lost_trial_waits_its_time_and_then_comes_first():
-    queue = TrialQueue([spec(0), spec(1)], 1)
+    queue = TrialQueue(Listed([spec(0), spec(1)]), 1)
     lost = queue.next(0.0)
     queue.try_again(lost, ready=5.0)
     assert names(queue, now=4.9) == ["00001"]
@@ -37,7 +56,7 @@ def test_a_lost_trial_waits_its_time_and_then_comes_first():
 
 
 def test_a_closed_queue_hands_out_nothing_and_counts_as_empty():
-    queue = TrialQueue([spec(0), spec(1)], None)
+    queue = TrialQueue(Listed([spec(0), spec(1)]), None)
     queue.next(0.0)
     queue.closed = True
     assert queue.next(0.0) is None and queue.is_empty
@@ -45,6 +64,6 @@ def test_a_closed_queue_hands_out_nothing_and_counts_as_empty():
 
 
 def test_fewer_than_one_is_one():
-    queue = TrialQueue([spec(index) for index in range(5)], None)
+    queue = TrialQueue(Listed([spec(index) for index in range(5)]), None)
     assert queue.fewer_than(3) == 2 and names(queue) == ["00000", "00001"]
     assert queue.fewer_than(1) == 1

@@ -10,10 +10,10 @@ from orchestrator.config.targets.local import LocalOptions
 from orchestrator.config.targets.place import FolderOptions, PlaceOptions
 from orchestrator.config.targets.ray import RayOptions
 from orchestrator.config.targets.slurm import SlurmOptions
-from orchestrator.config.targets.written import TARGET_NAMES, Target, TargetOptions
+from orchestrator.config.targets.written import TARGETS, Target, TargetOptions
 
 __all__ = [
-    "TARGET_NAMES",
+    "TARGETS",
     "DockerOptions",
     "FolderOptions",
     "KubeRayOptions",

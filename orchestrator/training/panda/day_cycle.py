@@ -18,11 +18,9 @@ from orchestrator.sitter import (
     learning_rates,
     suggest,
 )
-from orchestrator.training.hyperparameters import batch_size_of
 from orchestrator.training.panda.request_handler import change, rollback
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, chosen, note
 from orchestrator.training.session import finite, train_epoch
-from orchestrator.training.trainer import Trainer
 from orchestrator.trials import Checkpoint, save_checkpoint
 
 Epochs = list[tuple[dict[str, Any], Checkpoint]]
@@ -37,7 +35,8 @@ def sitter_of(panda: Panda) -> Sitter:
     options = nursery.sitter
     if options.mode == "act" and trainer.why_rate_is_fixed is not None:
         options = options.model_copy(update={"mode": "advise"})
-    return Sitter(options, goal.metric, goal.mode, trainer.validation_rows, nursery.epochs)
+    rows = trainer.task.dataset.validation.rows
+    return Sitter(options, goal.metric, goal.mode, rows, nursery.epochs)
 
 
 def day_0(state: PandaState, panda: Panda) -> PandaState:
@@ -57,7 +56,7 @@ def find_learning_rate(state: PandaState, panda: Panda) -> PandaState:
         return state
     before = trainer.checkpoint({})
     rates = learning_rates()
-    losses = losses_at(trainer, rates)
+    losses = trainer.losses_at(rates)
     trainer.resume(before)
     state = replace(state, tested=True)
     found = suggest(rates, losses)
@@ -87,22 +86,6 @@ def find_learning_rate(state: PandaState, panda: Panda) -> PandaState:
         return state
     by = f"sitter:{_RATE_TEST}" if sitter_of(panda).options.mode == "act" else _RATE_TEST
     return change(state, panda, {"learning_rate": found.learning_rate}, by=by)
-
-
-def losses_at(trainer: Trainer, rates: Sequence[float]) -> list[float]:
-    """Return the training loss of one batch after another, each at its learning rate.
-
-    The model is trained by it: take a checkpoint before and resume from it after. Empty where α cannot be set.
-    """
-    if trainer.why_no_rate:
-        return []
-    trainer.put_in_force()
-    batches = trainer.learner.batches(trainer.seed, batch_size_of(trainer.hyperparameters))
-    losses = []
-    for rate, batch in zip(rates, batches, strict=False):
-        trainer.set_rate(rate)
-        losses.append(trainer.learner.train_on(batch))
-    return losses
 
 
 def record_epoch(

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from orchestrator.errors import TrialError
 from orchestrator.records import RunFolder
 from orchestrator.records.requests import requests_of
 from orchestrator.sitter import after_change
@@ -14,8 +15,7 @@ from orchestrator.training.keeping import KeepingRhythm
 from orchestrator.training.panda.day_cycle import day_0, find_learning_rate, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, handle
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, note
-from orchestrator.training.rates import check_rate_is_read
-from orchestrator.training.session import Goal, is_time, train_part
+from orchestrator.training.session import Goal, is_time, steps_of, train_part
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import Progress, load_checkpoint
 
@@ -52,7 +52,7 @@ class PandaSession:
         progress.diverged = self.state.ending == "diverged"
         progress.epoch = trainer.epoch
         self._begun = True
-        due = trainer.within.steps > 0 and self._rhythm.is_due(trainer.epoch, trainer.steps)
+        due = trainer.within.steps > 0 and self._rhythm.is_due(trainer.epoch, steps_of(trainer))
         if starts or progress.rows or progress.journal or progress.done or due:
             self.keep()
 
@@ -70,7 +70,7 @@ class PandaSession:
             "journal": [entry for report in reports for entry in report.journal],
             "branches": [branch for report in reports for branch in report.branches],
         }
-        with self._rhythm.keeping(panda.trainer.epoch, panda.trainer.steps):
+        with self._rhythm.keeping(panda.trainer.epoch, steps_of(panda.trainer)):
             panda.days.save_last(checkpoint(self.state, panda, **reported))
             panda.days.save_best("last", panda.best_file)
 
@@ -111,7 +111,7 @@ def started(panda: Panda) -> PandaState:
     state = PandaState()
     if spec.checkpoint is None:
         trainer.begin(spec.hyperparameters, spec.seed)
-        check_rate_is_read(trainer)
+        _check_rate_is_read(trainer)
     else:
         parent = load_checkpoint(Path(spec.checkpoint))
         trainer.resume(parent)
@@ -126,6 +126,16 @@ def started(panda: Panda) -> PandaState:
         state = day_0(state, panda)
     panda.days.save(state.day, checkpoint(state, panda))
     return find_learning_rate(state, panda)
+
+
+def _check_rate_is_read(trainer: Trainer) -> None:
+    """Raise TrialError where a learning rate was given and none can be set."""
+    fixed = trainer.why_rate_is_fixed
+    if fixed is not None and "learning_rate" in trainer.given:
+        raise TrialError(
+            f"learning_rate: expected a model whose learning rate can be set. Received: one of which {fixed}."
+            " Leave learning_rate out, or have the model's builder read it."
+        )
 
 
 def _resumed(panda: Panda) -> PandaState:

@@ -6,7 +6,6 @@ import fcntl
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,9 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import debian
+from tests.debian import CACHE
+
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "orchestrator-tests"
 IMAGE = "orchestrator"
 PACKAGES = {
     "dockerd": "docker.io",
@@ -24,33 +25,13 @@ PACKAGES = {
     "ip": "iproute2",
     "iptables": "iptables",
 }
-PATH = f"/usr/sbin:/usr/bin:/sbin:/bin:{os.environ['PATH']}"
-"""Debian's own docker first: another may lack what builds."""
 
 
 def why_not(packages: Mapping[str, str] = PACKAGES) -> str | None:
-    """Why this machine cannot have an engine of its own, after installing what is missing where CI may."""
+    """Why this machine cannot have an engine of its own."""
     if platform.system() != "Linux" or os.geteuid() != 0:
         return "a Docker engine of one's own needs root on Linux"
-    missing = [package for tool, package in packages.items() if not there(tool)]
-    if not missing:
-        return None
-    if not shutil.which("apt-get"):
-        return f"{', '.join(missing)}: not installed, and this is no Debian"
-    if not os.environ.get("CI"):
-        return f"apt-get install {' '.join(missing)} (done by itself where CI is set)"
-    subprocess.run(
-        ["apt-get", "update", "--quiet"], check=True, timeout=300, stdout=subprocess.DEVNULL
-    )
-    install = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *missing]
-    quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(install, check=True, timeout=600, stdout=subprocess.DEVNULL, env=quiet)
-    return None
-
-
-def there(tool: str) -> bool:
-    """Whether a command, or a file by its full path, is installed."""
-    return Path(tool).exists() if tool.startswith("/") else bool(shutil.which(tool, path=PATH))
+    return debian.why_not(packages)
 
 
 @dataclass(frozen=True)
@@ -63,7 +44,7 @@ class Engine:
     def variables(self) -> dict[str, str]:
         return {
             **os.environ,
-            "PATH": PATH,
+            "PATH": debian.PATH,
             "DOCKER_HOST": f"unix://{self.folder}/docker.sock",
             "DOCKER_BUILDKIT": "1",
         }

@@ -14,6 +14,7 @@ from orchestrator.records import RunFolder, RunRecords, read_run
 from tests.chaos.comparison import differences
 from tests.integration.hosts.hosts import PATIENCE_SECONDS, connected, why_not
 from tests.integration.people import until
+from tests.pages import FAIR
 
 TRIALS, EPOCHS = 8, 30
 SPACE = {
@@ -59,7 +60,7 @@ def alone(tmp_path_factory) -> RunRecords:
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run(
         [sys.executable, "-m", "orchestrator", "run", "hosts.yaml"], cwd=folder,
-        env=own | {"PYTHONPATH": str(Path.cwd())}, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
+        env=own | FAIR | {"PYTHONPATH": str(Path.cwd())}, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return read_run(folder / "runs" / "hosts")

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.deployment.validators import CRDS, tool
+from tests.deployment.crds import CRDS
+from tests.deployment.validators import tool
 from tests.integration.docker.engine import CACHE, IMAGE, PACKAGES, Engine, running_engine, why_not
 
 HERE = Path(__file__).parent
@@ -57,7 +58,7 @@ class Node:
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
-    reason = why_not(NEEDED) or (None if CRDS.is_dir() else f"KubeRay's CRDs are not at {CRDS}")
+    reason = why_not(NEEDED)
     if reason is not None:
         pytest.skip(reason)
     cache = CACHE / "kubernetes"
@@ -77,10 +78,9 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
                 HERE / "node.sh", "up", node.folder, cache / "bin", engine.variables["DOCKER_HOST"]
             )
             assert started.returncode == 0, started.stderr[-3000:]
-            for file in sorted(CRDS.glob("*.yaml")):
-                node.kubectl(
-                    "create", "--filename=-", standard_input=json.dumps(for_old_server(file))
-                )
+            for file in sorted(CRDS.glob("*.json")):
+                crd = for_old_server(json.loads(file.read_text(encoding="utf-8")))
+                node.kubectl("create", "--filename=-", standard_input=json.dumps(crd))
             node.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
             shutil.rmtree(
                 node.folder / ".kube", ignore_errors=True
@@ -91,9 +91,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
             node.run(HERE / "node.sh", "down", node.folder)
 
 
-def for_old_server(file: Path) -> dict[str, Any]:
+def for_old_server(crd: dict[str, Any]) -> dict[str, Any]:
     """A CRD less what a server of 1.20 does not take: a default of "", rules in CEL, keys without a default."""
-    crd: dict[str, Any] = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     _strip(crd["spec"])
     return crd
 

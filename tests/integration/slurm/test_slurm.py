@@ -17,11 +17,12 @@ import pytest
 import yaml
 
 from orchestrator.records import read_run
+from tests import debian
 from tests.pages import lay_out
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
-PACKAGES = "slurm-wlm munge iproute2"
+PACKAGES = {"slurmctld": "slurm-wlm", "munged": "munge", "ip": "iproute2"}
 PATIENCE_SECONDS = 400
 TRIALS, EPOCHS = 16, 300
 EXPERIMENT = {
@@ -36,10 +37,10 @@ def why_not() -> str | None:
     """Why this machine cannot have a Slurm."""
     if os.geteuid() != 0:
         return "needs root, for network namespaces and Slurm's daemons"
-    if shutil.which("slurmctld") is None and shutil.which("apt-get") is None:
-        return "needs Slurm: slurmctld is not on PATH and this is no Debian to install it on"
     probe = subprocess.run(["unshare", "--net", "--mount", "--uts", "true"], capture_output=True)
-    return "needs network namespaces, which unshare may not make" if probe.returncode else None
+    if probe.returncode:
+        return "needs network namespaces, which unshare may not make"
+    return debian.why_not(PACKAGES)
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,6 @@ def slurm() -> Iterator[Slurm]:
     reason = why_not()
     if reason:
         pytest.skip(reason)
-    if shutil.which("slurmctld") is None:
-        install = f"apt-get update -qq && apt-get install -y -qq --no-install-recommends {PACKAGES}"
-        if subprocess.run(["sh", "-c", install], timeout=PATIENCE_SECONDS).returncode:
-            pytest.skip(f"needs {PACKAGES}, which apt-get could not install")
     folder = Path(tempfile.mkdtemp(prefix="slurm-", dir="/var/tmp"))
     folder.chmod(0o755)
     work = folder / "work"

@@ -23,7 +23,7 @@ BAD = [
 def traces(trainer):
     program = trainer.learner.program
     loops = (program._train, *program._evaluations.values())
-    return [trainer.traced, *(loop.experimental_get_tracing_count() for loop in loops)]
+    return [trainer.programs.traced, *(loop.experimental_get_tracing_count() for loop in loops)]
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def traces(trainer):
 def test_a_live_change_traces_nothing(panda, start, changes):
     life = panda(start=start)
     life.advance()
-    before, programs = traces(life.trainer), life.trainer._slot
+    before, programs = traces(life.trainer), life.trainer.slot
     asked = life.set(**changes)
     life.advance(2)
     assert life.answer(asked)["how"] == "live"
     assert traces(life.trainer) == before
-    assert life.trainer._slot is programs
+    assert life.trainer.slot is programs
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from orchestrator.config import SitterOptions
-from orchestrator.config.span import Span
+from orchestrator.config.duration import Duration
 from orchestrator.errors import RequestError
 from orchestrator.records import Request
 from orchestrator.sitter import Finding, from_plain, to_plain
@@ -25,8 +26,9 @@ from orchestrator.trials import Checkpoint, Progress
 class FakeTrainer:
     """A model that is its hyperparameters and its epoch; ``bad`` cannot be set."""
 
-    within, validation_rows, steps_per_epoch, why_rate_is_fixed = Within(), 100, 10, None
-    steps, ended, parameters = 0, None, 7
+    within, steps_per_epoch, why_rate_is_fixed, ended = Within(), 10, None, None
+    task = SimpleNamespace(dataset=SimpleNamespace(validation=SimpleNamespace(rows=100)))
+    learner = SimpleNamespace(compiled=SimpleNamespace(parameters=7))
 
     def __init__(self) -> None:
         self.epoch, self.seed = 0, 1
@@ -70,7 +72,7 @@ def panda(tmp_path):
     def made(mode="off", days=3, schedule=()) -> Panda:
         spec = TrialSpec("p", 0, 1, {"learning_rate": 0.1})
         sitter = SitterOptions(mode=mode)
-        nursery = Nursery(Span(2, "epoch"), days, sitter, False, None, schedule)
+        nursery = Nursery(Duration(2, "epoch"), days, sitter, False, None, schedule)
         goal = Goal("val_accuracy", "max", frozenset(), tmp_path / "checkpoints")
         return Panda(FakeTrainer(), spec, nursery, goal, Progress())  # type: ignore[arg-type]
 

@@ -10,7 +10,7 @@ from orchestrator.redaction import redacted
 LONGEST_SHOWN = 120
 
 
-class Refused(ValueError):
+class InvalidDomain(ValueError):
     """A domain that makes no sense; the parser adds where it stands."""
 
     def __init__(self, expected: str, received: Any, known: Iterable[str] = ()) -> None:

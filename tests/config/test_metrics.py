@@ -7,7 +7,7 @@ import pytest
 from keras.src.utils.naming import to_snake_case
 
 from orchestrator.config import parse_experiment
-from orchestrator.config.directions import LESS_IS_GOOD, MORE_IS_GOOD, contradicts, direction_of
+from orchestrator.config.metrics import LESS_IS_GOOD, MORE_IS_GOOD, contradicts, direction_of
 from orchestrator.errors import ExperimentFileError
 
 FILE = {"name": "a", "model": "mlp", "data": "digits", "search_space": "mlp"}

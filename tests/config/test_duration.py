@@ -4,22 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.config import Span
+from orchestrator.config import Duration
 
 
 @pytest.mark.parametrize(
     ("text", "day"),
     [
-        ("1 epoch", Span(1, "epoch")),
-        ("3 epochs", Span(3, "epoch")),
-        ("1 epochs", Span(1, "epoch")),
-        ("20 minutes", Span(20, "minute")),
-        ("500 steps", Span(500, "step")),
-        ("2 hours", Span(2, "hour")),
+        ("1 epoch", Duration(1, "epoch")),
+        ("3 epochs", Duration(3, "epoch")),
+        ("1 epochs", Duration(1, "epoch")),
+        ("20 minutes", Duration(20, "minute")),
+        ("500 steps", Duration(500, "step")),
+        ("2 hours", Duration(2, "hour")),
     ],
 )
 def test_a_day_is_a_number_and_a_unit(text, day):
-    assert Span.parse(text) == day
+    assert Duration.parse(text) == day
 
 
 @pytest.mark.parametrize(
@@ -27,18 +27,18 @@ def test_a_day_is_a_number_and_a_unit(text, day):
 )
 def test_anything_else_is_no_day(text):
     with pytest.raises(ValueError):
-        Span.parse(text)
+        Duration.parse(text)
 
 
 @given(
     st.builds(
-        Span,
+        Duration,
         st.integers(1, 10**9 - 1),
         st.sampled_from(["epoch", "second", "minute", "hour", "step"]),
     )
 )
 def test_a_day_is_written_as_it_is_read(day):
-    assert Span.parse(str(day)) == day
+    assert Duration.parse(str(day)) == day
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_a_day_is_written_as_it_is_read(day):
     ],
 )
 def test_a_day_is_over_when_its_own_unit_has_run_out(day, before, at):
-    assert not Span.parse(day).reached(*before)
-    assert Span.parse(day).reached(*at)
+    assert not Duration.parse(day).reached(*before)
+    assert Duration.parse(day).reached(*at)

@@ -6,7 +6,7 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from orchestrator.domains.refusal import Refused
+from orchestrator.domains.invalid import InvalidDomain
 
 Scalar = str | int | float | bool | None
 
@@ -55,17 +55,17 @@ def number_text(value: float) -> str:
 
 
 def real(value: Any, what: str) -> float:
-    """Return ``value`` if it is a finite number; raise ``Refused`` if not."""
+    """Return ``value`` if it is a finite number; raise ``InvalidDomain`` if not."""
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Refused(f"expected a number for {what}", value)
+        raise InvalidDomain(f"expected a number for {what}", value)
     if not abs(value) < 1e300:
-        raise Refused(f"expected a finite number below 1e300 for {what}", value)
+        raise InvalidDomain(f"expected a finite number below 1e300 for {what}", value)
     return value
 
 
 def whole(value: Any, what: str) -> int:
-    """Return ``value`` as an integer if it is one (``1e3`` is); raise ``Refused`` if not."""
+    """Return ``value`` as an integer if it is one (``1e3`` is); raise ``InvalidDomain`` if not."""
     number = real(value, what)
     if number != int(number) or abs(number) > 2**53:
-        raise Refused(f"expected a whole number for {what}", value)
+        raise InvalidDomain(f"expected a whole number for {what}", value)
     return int(number)

@@ -17,10 +17,10 @@ _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
 @dataclass(frozen=True)
-class Span:
+class Duration:
     """So many epochs, steps, or so much time.
 
-    >>> str(Span.parse("3 epochs"))
+    >>> str(Duration.parse("3 epochs"))
     '3 epochs'
     """
 
@@ -28,7 +28,7 @@ class Span:
     unit: Unit
 
     @classmethod
-    def parse(cls, text: str) -> Span:
+    def parse(cls, text: str) -> Duration:
         """Return what is written as ``3 epochs``; raise ``ValueError`` where it is none."""
         if not re.fullmatch(WRITTEN, text):
             raise ValueError(text)
@@ -37,13 +37,13 @@ class Span:
 
     @property
     def seconds(self) -> float | None:
-        """Return the span in seconds; None where it is counted in epochs or steps."""
+        """Return it in seconds; None where it is counted in epochs or steps."""
         return float(self.amount * _SECONDS[self.unit]) if self.unit in _SECONDS else None
 
     def reached(self, epochs: int, seconds: float, steps: int) -> bool:
-        """Return whether so much training completes the span.
+        """Return whether so much training completes it.
 
-        Whoever asks between two epochs alone has a span of minutes or steps end with the epoch in
+        Whoever asks between two epochs alone has a duration of minutes or steps end with the epoch in
         which they run out.
         """
         if self.unit == "epoch":
@@ -56,34 +56,34 @@ class Span:
         return f"{self.amount} {self.unit}{'' if self.amount == 1 else 's'}"
 
 
-def _span(written: Any) -> Span:
-    if isinstance(written, Span):
+def _length(written: Any) -> Duration:
+    if isinstance(written, Duration):
         return written
     try:
-        return Span.parse(written)
+        return Duration.parse(written)
     except (TypeError, ValueError):
         raise PydanticCustomError(
-            "span", "expected a number and epochs, minutes or steps, such as '3 epochs'"
+            "duration", "expected a number and epochs, minutes or steps, such as '3 epochs'"
         ) from None
 
 
-def _time(written: Any) -> Span:
-    if isinstance(written, Span) and written.seconds is not None:
+def _time(written: Any) -> Duration:
+    if isinstance(written, Duration) and written.seconds is not None:
         return written
     if isinstance(written, str) and re.fullmatch(WRITTEN_TIME, written):
-        return Span.parse(written)
+        return Duration.parse(written)
     raise PydanticCustomError(
         "time", "expected a number and seconds, minutes or hours, such as '30 minutes'"
     )
 
 
-_SpanText = Annotated[str, Field(pattern=f"^{WRITTEN}$")]
+_LengthText = Annotated[str, Field(pattern=f"^{WRITTEN}$")]
 _TimeText = Annotated[str, Field(pattern=f"^{WRITTEN_TIME}$")]
 Length = Annotated[
-    Span, BeforeValidator(_span, json_schema_input_type=_SpanText), PlainSerializer(str)
+    Duration, BeforeValidator(_length, json_schema_input_type=_LengthText), PlainSerializer(str)
 ]
-"""A field that is any span."""
+"""A field that is any duration."""
 Time = Annotated[
-    Span, BeforeValidator(_time, json_schema_input_type=_TimeText), PlainSerializer(str)
+    Duration, BeforeValidator(_time, json_schema_input_type=_TimeText), PlainSerializer(str)
 ]
-"""A field that is a span of time."""
+"""A field that is an amount of time."""

@@ -1,0 +1,213 @@
+"""Processes of ours as forks of one that has done their imports: no seven seconds for Keras, two for a command.
+
+What is forked is a process of its own like the real one, with the caller's folder, environment, stdout and stderr; only
+the imports are done. The owner of a trial process is given `INSTEAD` for the module ``subprocess``; a page's commands
+are run by `shell_command`. Tests of these processes themselves start the real ones.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import selectors
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+BUILDS = "ORCHESTRATOR_TESTS_BUILDS"
+"""Where a forked command finds the server of trial processes."""
+
+
+class Server:
+    """A process that has imported ``modules`` and forks; it starts at the first need and ends with this one."""
+
+    def __init__(self, *modules: str) -> None:
+        self._modules = modules
+        self._process: subprocess.Popen[bytes] | None = None
+        self._folder = ""
+
+    def path(self, **environment: str) -> str:
+        """Return the socket at which it is asked, by ``ask``."""
+        if self._process is None:
+            self._folder = tempfile.mkdtemp(prefix="pre-", dir="/tmp")
+            with socket.socket(socket.AF_UNIX) as listening:
+                listening.bind(f"{self._folder}/s")
+                listening.listen(64)
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "tests.preloaded", str(listening.fileno()), *self._modules],
+                    pass_fds=[listening.fileno()], stdin=subprocess.PIPE, cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+                )  # fmt: skip
+        return f"{self._folder}/s"
+
+    def end(self) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait()
+            shutil.rmtree(self._folder)
+            self._process = None
+
+
+WITH_KERAS = Server("keras", "orchestrator.training.trial_builds")
+WITH_COMMANDS = Server("orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune")
+
+
+def ask(path: str, code: str, argv: Sequence[str], fds: Sequence[int]) -> socket.socket:
+    """Have ``code`` run in a fork; the socket tells its pid and later its exit code.
+
+    ``fds`` become its stdout, its stderr and, where there are three, the number that is its last argument.
+    """
+    told = {
+        "code": code,
+        "argv": [*argv],
+        "folder": str(Path.cwd()),
+        "environment": dict(os.environ),
+    }
+    connection = socket.socket(socket.AF_UNIX)
+    connection.connect(path)
+    with os.fdopen(os.memfd_create("told"), "w+") as memory:
+        json.dump(told, memory)
+        memory.flush()
+        socket.send_fds(connection, [b"."], [memory.fileno(), *fds])
+    return connection
+
+
+class Forked:
+    """What of Popen the owner of a trial process uses."""
+
+    def __init__(self, command: list[str], pass_fds: list[int], **_: Any) -> None:
+        code = command[command.index("-c") + 1]
+        path = os.environ.get(BUILDS) or WITH_KERAS.path()
+        read, write = os.pipe()
+        self._from_server = ask(path, code, ["-c"], [write, write, *pass_fds]).makefile()
+        os.close(write)
+        self.stdout = os.fdopen(read, errors="replace")
+        self.returncode: int | None = None
+        self.pid = int(self._from_server.readline())
+
+    def wait(self, timeout: float | None = None) -> int:
+        if self.returncode is None:
+            with selectors.DefaultSelector() as ready:
+                ready.register(self._from_server, selectors.EVENT_READ)
+                if not ready.select(timeout):
+                    raise subprocess.TimeoutExpired("forked", timeout or 0)
+            self.returncode = int(self._from_server.readline())
+        return self.returncode
+
+    def kill(self) -> None:
+        if self.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, 9)
+
+
+INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})
+POSSIBLE = hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")
+
+_CLIENT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tests.preloaded import command; command()"
+
+
+def shell_command() -> str:
+    """Return this checkout's command in a shell's words: forked, or the real one where forks are not possible."""
+    python = shlex.quote(sys.executable)
+    if not POSSIBLE:
+        return f"{python} -m orchestrator"
+    path = WITH_COMMANDS.path(**{BUILDS: WITH_KERAS.path()})
+    return f"{python} -S -E -c {shlex.quote(_CLIENT)} {shlex.quote(str(ROOT))} {path}"
+
+
+def command() -> None:
+    """Be the command ``orchestrator``: what it does is done in a fork, and this process waits for it."""
+    path, *words = sys.argv[1:]
+    code = "from orchestrator.__main__ import main; main()"
+    answers = ask(path, code, ["orchestrator", *words], [1, 2]).makefile()
+    answers.readline()
+    os._exit(int(answers.readline()) % 256)
+
+
+def _serve(listening: socket.socket, modules: list[str]) -> None:
+    if "ray.tune" in modules:  # it reads its settings while it is imported
+        from orchestrator.tuning.cluster import QUIET
+
+        os.environ.update(QUIET)
+    for module in modules:
+        importlib.import_module(module)
+    if BUILDS in os.environ:
+        from orchestrator.training import trial_process
+
+        trial_process.subprocess = INSTEAD  # type: ignore[assignment]
+    waiting = selectors.DefaultSelector()
+    waiting.register(0, selectors.EVENT_READ)
+    waiting.register(listening, selectors.EVENT_READ)
+    while True:
+        for key, _ in waiting.select():
+            if key.fd == 0:
+                return
+            if key.fileobj is listening:
+                _fork(waiting, listening.accept()[0])
+            else:
+                pid, connection = key.data
+                waiting.unregister(key.fd)
+                os.close(key.fd)
+                with connection:
+                    _tell(connection, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+def _tell(connection: socket.socket, number: int) -> None:
+    with suppress(OSError):
+        connection.sendall(f"{number}\n".encode())
+
+
+def _fork(waiting: selectors.BaseSelector, connection: socket.socket) -> None:
+    _, fds, _, _ = socket.recv_fds(connection, 1, 4)
+    pid = os.fork()
+    if pid == 0:
+        connection.close()
+        for key in list(waiting.get_map().values()):
+            os.close(key.fd)
+        _run(*fds)
+    for each in fds:
+        os.close(each)
+    _tell(connection, pid)
+    waiting.register(os.pidfd_open(pid), selectors.EVENT_READ, (pid, connection))
+
+
+def _run(memory: int, stdout: int, stderr: int, *more: int) -> None:
+    code = 1
+    try:
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        with os.fdopen(memory) as file:
+            file.seek(0)
+            told = json.load(file)
+        os.chdir(told["folder"])
+        environment = told["environment"] | {n: v for n, v in os.environ.items() if n == BUILDS}
+        os.environ.clear()
+        os.environ.update(environment)
+        sys.argv = [*told["argv"], *map(str, more)]
+        exec(told["code"], {"__name__": "__main__"})  # noqa: S102
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except BaseException:  # noqa: BLE001
+        traceback.print_exc()
+    finally:
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == "__main__":
+    _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2:])
