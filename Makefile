@@ -9,7 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
 # Rooms whose tests import no TensorFlow and start few processes; tests/test_budgets.py is what a change breaks first.
-QUICK := $(addprefix tests/,catalog config domains records report schedulers searchers sitter strategies) tests/test_budgets.py
+QUICK := $(addprefix tests/,catalog config domains records report schedulers search sitter) tests/test_budgets.py
 # Stamps: a step is done again only when pyproject.toml has changed since.
 RUNNABLE := .venv/.installed
 TESTABLE := .venv/.installed-dev

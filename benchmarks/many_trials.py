@@ -30,7 +30,7 @@ from orchestrator.config import Experiment, parse_experiment
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunFolder, read_run
 from orchestrator.schedulers import make_scheduler
-from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Progress, Trainable
 from orchestrator.tuning.job import Listener, Outcome, Sitting
 from orchestrator.tuning.run import run_plan

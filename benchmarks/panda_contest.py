@@ -22,8 +22,8 @@ from orchestrator.catalog import find_data, find_model
 from orchestrator.config import DataOptions, SitterOptions
 from orchestrator.config.duration import Duration
 from orchestrator.data import load_dataset
+from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import learning_rates
-from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.session import Goal, finite
 from orchestrator.training.task import TrainingTask

@@ -10,7 +10,7 @@ from orchestrator.domains.space import without_companions
 from orchestrator.experiment.preview import Preview
 from orchestrator.redaction import redact
 from orchestrator.report.cells import assignments, chosen, printable
-from orchestrator.strategies import Nursery
+from orchestrator.search import Nursery
 
 _SITTER = {
     "off": "off; it says nothing",

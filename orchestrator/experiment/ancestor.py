@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.config import Experiment
 from orchestrator.errors import RecordError, UnknownNameError, explain
 from orchestrator.records import RunFolder, RunRecords, TrialRecord, read_run
-from orchestrator.strategies import Ancestor
+from orchestrator.search import Ancestor
 from orchestrator.trials import StateStore
 
 

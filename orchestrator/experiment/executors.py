@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator.errors import UnknownNameError, explain
 from orchestrator.experiment.place import PlaceCheck, check_place
-from orchestrator.strategies import Plan
+from orchestrator.search import Plan
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable

@@ -34,9 +34,9 @@ from orchestrator.records.ending import why_ended
 from orchestrator.records.events import RunEvent
 from orchestrator.records.extensions import caught_up, surroundings
 from orchestrator.schedulers import make_scheduler
-from orchestrator.strategies import Plan
-from orchestrator.strategies.replay import replay
-from orchestrator.strategies.users_scheduler import scheduler_of
+from orchestrator.search import Plan
+from orchestrator.search.search import replay
+from orchestrator.search.users_scheduler import scheduler_of
 from orchestrator.trials import StateStore
 
 OF_THE_RUN = ("model", "callbacks", "scheduler", "data", "keras")

@@ -25,7 +25,7 @@ from orchestrator.experiment.restoring import with_lost_states
 from orchestrator.experiment.resuming import driver, is_over, prepare_to_resume
 from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder, RunRecords
-from orchestrator.strategies import Plan
+from orchestrator.search import Plan
 
 if TYPE_CHECKING:
     from orchestrator.report import View

@@ -13,7 +13,7 @@ from orchestrator.config import Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import UnknownNameError
 from orchestrator.experiment.prepared import callbacks_of
-from orchestrator.strategies.users_scheduler import scheduler_code
+from orchestrator.search.users_scheduler import scheduler_code
 from orchestrator.targets import EXPERIMENT_FILE, SentFile
 
 _OUTSIDE = "elsewhere"

@@ -16,7 +16,7 @@ import yaml
 
 from orchestrator.catalog import CallableReference, code_files, code_fingerprint, read_names
 from orchestrator.experiment.task_facts import task_facts
-from orchestrator.strategies.users_scheduler import scheduler_code
+from orchestrator.search.users_scheduler import scheduler_code
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from orchestrator.errors import PlaceError, explain
-from orchestrator.strategies import Plan
+from orchestrator.search import Plan
 
 SECONDS = 5.0
 """How long the cluster at RAY_ADDRESS may take to answer: Ray itself takes minutes to give up."""

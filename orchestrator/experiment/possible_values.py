@@ -24,7 +24,7 @@ from orchestrator.domains import (
 from orchestrator.domains.conditions import same
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
-from orchestrator.strategies import Plan
+from orchestrator.search import Plan
 from orchestrator.training.bundled_models import impossible_in_bundled
 from orchestrator.training.hyperparameters import DEFAULTS
 from orchestrator.training.possible import Impossible, impossible, impossible_decay

@@ -34,7 +34,7 @@ from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_bui
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
-from orchestrator.strategies import Plan, make_plan
+from orchestrator.search import Plan, make_plan
 from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
 from orchestrator.training.trial_process import Setup, TrialProcess
 from orchestrator.training.worker_process import quiet_tensorflow

@@ -19,8 +19,8 @@ from orchestrator.experiment.prepared import (
 from orchestrator.experiment.task_facts import task_sentences
 from orchestrator.redaction import redact
 from orchestrator.schedulers import Forecast
-from orchestrator.searchers import draw_trials
-from orchestrator.strategies import Plan
+from orchestrator.search import Plan
+from orchestrator.search.random import draw_trials
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from orchestrator.records import (
     read_run,
 )
 from orchestrator.records.events import Event
-from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from orchestrator.experiment.spending import spent
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
-from orchestrator.strategies import Plan, Search, TrialSpec
+from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:

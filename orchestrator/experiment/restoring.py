@@ -12,7 +12,7 @@ from orchestrator.errors import RecordError
 from orchestrator.experiment.remaining import Resumed, decisions, reached, stops
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.schedulers import PassedBefore
-from orchestrator.strategies import TrialSpec
+from orchestrator.search import TrialSpec
 from orchestrator.trials import StateStore
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.records import RunRecords
-from orchestrator.strategies import Plan
+from orchestrator.search import Plan
 
 if TYPE_CHECKING:
     from orchestrator.tuning.failures import Failure

@@ -16,7 +16,7 @@ from orchestrator.experiment.gathering import Gathered, gather
 from orchestrator.experiment.prepared import callbacks_of, check_plan, read_experiment
 from orchestrator.fields import Referenced
 from orchestrator.records import RunFolder, read_run, see_driver
-from orchestrator.strategies import make_plan
+from orchestrator.search import make_plan
 from orchestrator.targets import (
     EXPERIMENT_FILE,
     Job,

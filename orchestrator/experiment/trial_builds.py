@@ -16,7 +16,7 @@ from orchestrator.domains import Choice, Extreme, Fixed, extremes
 from orchestrator.domains.conditions import same
 from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.redaction import redacted
-from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.search import Plan, TrialSpec
 from orchestrator.training.trial_process import (
     NoAnswer,
     Seen,

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.errors import RecordError
 from orchestrator.records import Score, score_of
-from orchestrator.strategies import TrialSpec
+from orchestrator.search import TrialSpec
 from orchestrator.training.keeping import KeepingRhythm
 from orchestrator.training.session import (
     Goal,

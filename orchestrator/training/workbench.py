@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.redaction import conceal
-from orchestrator.strategies import Nursery, TrialSpec
+from orchestrator.search import Nursery, TrialSpec
 from orchestrator.training.keras_settings import KerasSettings
 from orchestrator.training.session import Goal
 from orchestrator.training.task import TrainingTask

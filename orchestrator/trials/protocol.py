@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.strategies import TrialSpec
+from orchestrator.search import TrialSpec
 
 
 @dataclass

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import TrialError
-from orchestrator.strategies import Plan, TrialSpec
+from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Trainable
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure

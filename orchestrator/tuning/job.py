@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.records import TrialEnd
-from orchestrator.strategies import Search, TrialSpec
+from orchestrator.search import Search, TrialSpec
 from orchestrator.trials import Progress
 from orchestrator.tuning.failures import Failure
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 from typing import Protocol
 
-from orchestrator.strategies import TrialSpec
-from orchestrator.strategies.search import Resume, Start, Step
+from orchestrator.search import TrialSpec
+from orchestrator.search.search import Resume, Start, Step
 
 
 class Upcoming(Protocol):

@@ -14,7 +14,7 @@ from typing import Any
 import ray
 from ray import tune
 
-from orchestrator.strategies import Plan
+from orchestrator.search import Plan
 from orchestrator.trials import Trainable
 from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAsked, Watch

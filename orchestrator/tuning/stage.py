@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.strategies import Plan, Search, TrialSpec
+from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.first_failures import FirstFailures
 from orchestrator.tuning.job import Listener, Report, Sitting, SpentOnTrial

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from orchestrator.strategies import TrialSpec
+from orchestrator.search import TrialSpec
 from orchestrator.trials import Progress, Trainable
 from orchestrator.tuning.failures import Failure, raised
 from orchestrator.tuning.job import Report, Verdict

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import yaml
+from orchestrator.searchers import draw_trials
 
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError
@@ -14,7 +15,6 @@ from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.growth import Growth
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunWriter, Score, TrialEnd, read_run
-from orchestrator.searchers import draw_trials
 from orchestrator.trials import Checkpoint, load_checkpoint, save_checkpoint
 
 NONE = {"scheduler": "none", "num_samples": 4}

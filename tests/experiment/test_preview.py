@@ -11,7 +11,7 @@ from orchestrator.errors import ExperimentFileError, OrchestratorError, RunExist
 from orchestrator.experiment.prepared import prepare, read_experiment
 from orchestrator.experiment.preview import forecast, preview_experiment
 from orchestrator.schedulers.asha import Asha, expected_to_go_on
-from orchestrator.strategies import make_plan
+from orchestrator.search import make_plan
 
 EXPERIMENT = {
     "model": "mlp",

@@ -8,7 +8,7 @@ from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.records import TrialEnd, read_run
-from orchestrator.strategies import make_plan
+from orchestrator.search import make_plan
 
 
 class Shown:

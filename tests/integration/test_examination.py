@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
-from orchestrator.strategies import make_plan
+from orchestrator.search import make_plan
 from orchestrator.tuning import examination
 from orchestrator.tuning.job import Sitting, Verdict
 from orchestrator.tuning.run import run_plan

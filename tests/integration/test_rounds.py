@@ -10,7 +10,7 @@ from orchestrator.experiment.recorder import Recorder
 from orchestrator.records import RunFolder, read_run
 from orchestrator.report import NullView
 from orchestrator.schedulers import make_scheduler
-from orchestrator.strategies import make_plan
+from orchestrator.search import make_plan
 from orchestrator.tuning import run as room
 from orchestrator.tuning.job import Sitting
 from tests.integration.pretending import Pretence

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, make_scheduler
-from orchestrator.strategies.replay import replay
+from orchestrator.search.search import replay
 
 EPOCHS = 9
 FEW = settings(max_examples=25)

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.config import Duration
 from orchestrator.records import best_score
-from orchestrator.strategies import TrialSpec
+from orchestrator.search import TrialSpec
 from orchestrator.training import pace, session
 from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from orchestrator.strategies import TrialSpec
-from orchestrator.strategies.search import Done, Start
+from orchestrator.search import TrialSpec
+from orchestrator.search.search import Done, Start
 from orchestrator.tuning.queue import TrialQueue
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from orchestrator.errors import TrialError
 from orchestrator.records import RunFolder
 from orchestrator.records.requests import requests_of
+from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import after_change
-from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.keeping import KeepingRhythm
 from orchestrator.training.panda.day_cycle import day_0, find_learning_rate, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, handle

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.records import Score
+from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Memory, from_plain, known, to_plain
-from orchestrator.strategies import Nursery, TrialSpec
 from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import Checkpoint, DayCheckpoints, Progress

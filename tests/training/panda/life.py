@@ -19,7 +19,7 @@ from orchestrator.records import (
     write_request,
 )
 from orchestrator.report import NullView
-from orchestrator.strategies import Plan, TrialSpec, make_plan
+from orchestrator.search import Plan, TrialSpec, make_plan
 from orchestrator.training.carrying import keras_optimizer, slots_of
 from orchestrator.training.generators import generator_state
 from orchestrator.training.panda.session import PandaSession

@@ -9,7 +9,7 @@ from orchestrator.config.document import parse_document
 from orchestrator.config.load import check
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError, OrchestratorError
-from orchestrator.strategies import make_plan
+from orchestrator.search import make_plan
 from tests.test_testing import Mine
 
 MINE = """

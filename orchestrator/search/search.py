@@ -7,15 +7,14 @@ rebuilds a search, for a resume as for an extension. That a trial is paused foll
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.records import TrialEnd
+from orchestrator.records import TrialEnd, score_of
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.decision import promoted
-from orchestrator.strategies.plan import Plan, TrialSpec
-from orchestrator.strategies.replay import report_row
+from orchestrator.search.plan import Plan, TrialSpec
 
 
 @dataclass(frozen=True)
@@ -156,3 +155,18 @@ class Search:
             if spec.trial not in self._over and spec.trial not in self._paused:
                 self._upcoming = replace(self._known.get(spec.trial, spec), group=self._group)
         return self._upcoming
+
+
+def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:
+    """Show a scheduler a row of ``epochs.jsonl``, just trained or read again; return its decision."""
+    score = score_of(row, metric, "max")  # the scheduler has a direction of its own
+    if score is None:
+        return scheduler.report(row["trial"], int(row["epoch"]), None)
+    return scheduler.report(row["trial"], score.epoch, score.value, score.ties)
+
+
+def replay(scheduler: Scheduler, rows: Iterable[Mapping[str, Any]], metric: str) -> Scheduler:
+    """Feed recorded epochs to a new scheduler in their order."""
+    for row in rows:
+        report_row(scheduler, row, metric)
+    return scheduler

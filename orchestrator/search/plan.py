@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, overload
+from typing import Any, Self
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
 from orchestrator.config.duration import Duration
 from orchestrator.config.sitter_options import SitterOptions
 from orchestrator.domains import Space
-from orchestrator.records import Mode, trial_name
+from orchestrator.records import Mode
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
-from orchestrator.searchers.random import trial_seed
 
 
 @dataclass(frozen=True)
@@ -46,34 +45,6 @@ class TrialSpec:
     def _with(self, changed: Callable[[Any], Any]) -> Self:
         plain = ("hyperparameters", "checkpoint", "changes", "origin")
         return replace(self, **{name: changed(getattr(self, name)) for name in plain})
-
-
-@dataclass(frozen=True)
-class Draws(Sequence[TrialSpec]):
-    """The first ``length`` trials of a random search, each drawn when it is looked at.
-
-    Trial i of a seed is the same whoever looks, and however many there are.
-    """
-
-    space: Space
-    seed: int
-    length: int
-
-    def __len__(self) -> int:
-        return self.length
-
-    @overload
-    def __getitem__(self, index: int) -> TrialSpec: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[TrialSpec, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> TrialSpec | tuple[TrialSpec, ...]:
-        if isinstance(index, slice):
-            return tuple(self[each] for each in range(*index.indices(self.length)))
-        at = range(self.length)[index]
-        drawn = self.space.draw(self.seed, at)
-        return TrialSpec(trial_name(at), at, trial_seed(self.seed, at), drawn)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 from orchestrator.domains import Space
-from orchestrator.searchers import draw_trials
-from orchestrator.searchers.random import trial_seed
+from orchestrator.search.random import draw_trials, trial_seed
 
 SPACE = Space.parse({"learning_rate": "loguniform(1e-3, 1)", "units": "integer(1, 100)"})
 

@@ -10,9 +10,9 @@ from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.records import TrialEnd
 from orchestrator.schedulers import Decision
-from orchestrator.strategies import Search, TrialSpec, make_plan
-from orchestrator.strategies.plan import Draws
-from orchestrator.strategies.search import Done, Resume, Start, Wait
+from orchestrator.search import Search, TrialSpec, make_plan
+from orchestrator.search.random import Draws
+from orchestrator.search.search import Done, Resume, Start, Wait
 
 SPACE = {"learning_rate": "loguniform(1e-3, 1)", "units": "choice([8, 16])"}
 

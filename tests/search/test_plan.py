@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
-from orchestrator.strategies import make_plan
+from orchestrator.search import make_plan
 
 EXPERIMENT = {
     "name": "one",

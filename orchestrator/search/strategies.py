@@ -1,4 +1,4 @@
-"""Panda: train one model and watch it, day by day."""
+"""The strategies: an experiment becomes a plan, of many trials in parallel or of one model watched day by day."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Any
 from orchestrator.config import Experiment
 from orchestrator.config.panda_options import ScheduledChange
 from orchestrator.domains import Space
-from orchestrator.searchers.random import trial_seed
-from orchestrator.strategies.plan import Nursery, Plan, TrialSpec, plan_of
+from orchestrator.search.plan import Nursery, Plan, TrialSpec, plan_of
+from orchestrator.search.random import Draws, trial_seed
+from orchestrator.search.users_scheduler import scheduler_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,26 @@ class Ancestor:
     seed: int
     hyperparameters: Mapping[str, Any]
     origin: Mapping[str, Any]
+
+
+def make_plan(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
+    """Return an experiment's plan: the one place that asks which strategy it is."""
+    if experiment.strategy == "panda":
+        return panda(experiment, space, ancestor)
+    return caviar(experiment, space)
+
+
+def caviar(experiment: Experiment, space: Space) -> Plan:
+    """Plan ``num_samples`` trials drawn from the space under the experiment's scheduler."""
+    options = experiment.caviar
+    concurrent = options.max_concurrent_trials
+    return plan_of(
+        experiment,
+        Draws(space, experiment.seed, options.num_samples),
+        space,
+        scheduler=scheduler_of(experiment),
+        max_concurrent_trials=None if concurrent == "auto" else concurrent,
+    )
 
 
 def in_order(schedule: Sequence[ScheduledChange]) -> list[ScheduledChange]:

@@ -1,0 +1,14 @@
+"""The search: what a run is to do, and what it does next. Pure Python, usable without Ray or Keras.
+
+An experiment becomes a plan (``make_plan``), and nothing downstream asks by which strategy; a ``Search`` is asked for
+the plan's trials one after another, told what happened to them, and decides who goes on.
+"""
+
+from __future__ import annotations
+
+from orchestrator.search.plan import Nursery, Plan, TrialSpec
+from orchestrator.search.random import Draws
+from orchestrator.search.search import Search
+from orchestrator.search.strategies import Ancestor, make_plan
+
+__all__ = ["Ancestor", "Draws", "Nursery", "Plan", "Search", "TrialSpec", "make_plan"]
