@@ -25,13 +25,15 @@ from typing import Any
 
 import psutil
 
+import orchestrator
 from orchestrator.config import Experiment, parse_experiment
-from orchestrator.experiment import flow
-from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunFolder, read_run
-from orchestrator.search import TrialSpec
-from orchestrator.training.progress import Progress
+from orchestrator.schedulers import make_scheduler
+from orchestrator.search import Plan, TrialSpec
+from orchestrator.trials import Progress, Trainable
+from orchestrator.tuning.job import Listener, Outcome, Sitting
+from orchestrator.tuning.run import run_plan
 
 EPOCHS = 9
 EPOCH_SECONDS = 0.001
@@ -65,6 +67,9 @@ class NoWorkbench:
         """Return the facts of a model without parameters."""
         return {"parameters": 0, "path": "compiled"}
 
+    def leave(self) -> None:
+        """Leave nothing."""
+
     def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
         """Examine nothing: no trial has a checkpoint."""
         raise NotImplementedError
@@ -97,12 +102,10 @@ class NoSession:
         """Keep nothing."""
 
 
-class PretendedRun(Prepared):
-    """A prepared experiment whose workers train nothing."""
-
-    def job(self, folder: Any) -> Any:
-        """Return the job that trains nothing."""
-        return NoTraining(super().job(folder).goal.milestones)
+def run_on_nothing(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+    """Run a plan on Ray Tune with the job that trains nothing in place of its own."""
+    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    return run_plan(plan, NoTraining(frozenset(scheduler.milestones)), listener, sitting)
 
 
 class Memory(threading.Thread):
@@ -185,11 +188,10 @@ def main() -> None:
 
 def measure(storage: Path, trials: int) -> dict[str, Any]:
     """Return the figures of one run and of the commands on it."""
-    pretend()
     memory = Memory(storage / "many" / "trials.jsonl")
     memory.start()
     began = time.perf_counter()
-    run = flow.run(experiment(storage, trials), progress=True)
+    run = orchestrator.run(experiment(storage, trials), executor=run_on_nothing)
     seconds = time.perf_counter() - began
     memory.stop()
     gc.collect()
@@ -213,19 +215,6 @@ def measure(storage: Path, trials: int) -> dict[str, Any]:
         "commands_s": {name: round(value, 2) for name, value in took.items()},
         "rebuilt_s": round(rebuilding(run.folder), 2),
     }
-
-
-def pretend() -> None:
-    """Have the flow prepare runs that train nothing."""
-    really = flow.prepare
-
-    def prepare(asked: Experiment) -> PretendedRun:
-        prepared = really(asked)
-        return PretendedRun(
-            **{name: getattr(prepared, name) for name in prepared.__dataclass_fields__}
-        )
-
-    flow.prepare = prepare
 
 
 if __name__ == "__main__":

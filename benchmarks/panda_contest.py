@@ -24,12 +24,11 @@ from orchestrator.config.duration import Duration
 from orchestrator.data import load_dataset
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import learning_rates
-from orchestrator.training.checkpoint import Checkpoint, load_checkpoint
 from orchestrator.training.panda.session import PandaSession
-from orchestrator.training.progress import Progress
-from orchestrator.training.session import Goal, checkpoint_file, finite
+from orchestrator.training.session import Goal, finite
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint
 
 EPOCHS = 30
 METRIC = "val_accuracy"
@@ -115,7 +114,7 @@ class Nursing:
             checkpoints.mkdir()
             goal = Goal(METRIC, "max", frozenset(), checkpoints)
             session = PandaSession(self.trainer, spec, nursery, goal)
-            return self._until_spent(session, checkpoint_file(checkpoints, "panda"), test=test)
+            return self._until_spent(session, StateStore(checkpoints).best("panda"), test=test)
 
     def _until_spent(self, session: PandaSession, best: Path, *, test: bool) -> Run:
         """Advance epoch by epoch; what is rolled back is spent all the same."""

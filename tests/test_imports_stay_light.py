@@ -25,6 +25,7 @@ LIGHT = (
     "orchestrator.search",
     "orchestrator.targets",
     "orchestrator.training",
+    "orchestrator.trials",
 )
 
 

@@ -8,7 +8,7 @@ from orchestrator.config import Experiment
 from orchestrator.errors import RecordError, UnknownNameError, explain
 from orchestrator.records import RunFolder, RunRecords, TrialRecord, read_run
 from orchestrator.search import Ancestor
-from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.trials import StateStore
 
 
 def find_ancestor(experiment: Experiment) -> Ancestor | None:
@@ -19,16 +19,17 @@ def find_ancestor(experiment: Experiment) -> Ancestor | None:
     if experiment.panda is None or experiment.panda.from_run is None:
         return None
     records, trial = find_trial(experiment.panda.from_run, experiment.storage_path)
-    file = records.folder.checkpoints / f"{trial.trial}.npz"
+    states = StateStore.of(records.folder)
+    file = states.best(trial.trial)
     best = records.best_of(trial.trial)
     if not file.exists() or best is None:
-        kept = ", ".join(sorted(kept.stem for kept in records.folder.checkpoints.glob("*.npz")))
+        kept = ", ".join(states.with_best())
         raise RecordError(
             f"panda.from: expected a trial whose weights are kept. Received: {trial.trial!r}."
             f" Known: {kept or 'none'}."
         )
     origin = {"run": str(records.folder.path.resolve()), "trial": trial.trial, "epoch": best[0]}
-    about = load_checkpoint(file).about
+    about = states.about(file)
     return Ancestor(str(file.resolve()), int(about["seed"]), dict(about["chosen"]), origin)
 
 

@@ -6,6 +6,7 @@ from orchestrator.errors import RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.events import SAFE_NAME
 from orchestrator.redaction import redact
+from orchestrator.trials import StateStore
 
 
 def babysat_trial(records: RunRecords, name: str | None = None) -> TrialRecord:
@@ -58,8 +59,8 @@ def kept_ends(records: RunRecords, trial: str) -> dict[int, int]:
     found = records.trial(trial)
     if found is not None and found.is_branch and found.origin is not None:
         ends[int(found.origin["day"])] = int(found.origin["epoch"])
-    place = records.folder.checkpoints / trial
-    return {d: epoch for d, epoch in ends.items() if (place / f"day-{d:05d}.npz").is_file()}
+    days = StateStore.of(records.folder).days(trial)
+    return {d: epoch for d, epoch in ends.items() if days.file(d).is_file()}
 
 
 def check_kept(records: RunRecords, trial: str, day: int, where: str) -> None:

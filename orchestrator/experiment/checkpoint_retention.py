@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 
 from orchestrator.records import RunFolder, RunState
+from orchestrator.trials import StateStore
 
 
 class CheckpointRetention:
     """Keeps the checkpoints of the best ``keep`` over all trials; the newest group comes first."""
 
     def __init__(self, folder: RunFolder, state: RunState, keep: int) -> None:
-        self._folder = folder
+        self._states = StateStore.of(folder)
         self._state = state
         self._keep = max(1, keep)
         self._kept: list[str] = []
@@ -34,14 +34,11 @@ class CheckpointRetention:
         goes_on = not for_good and (found.group if found else 1) == self._state.group
         (self._open.add if goes_on else self._open.discard)(trial)
         # A trial without a checkpoint takes nobody's place.
-        ranked = self._ranked(n for n in {*self._kept, trial} if self._checkpoint(n).exists())
+        ranked = self._ranked(n for n in {*self._kept, trial} if self._states.best(n).exists())
         self._kept = ranked[: self._keep]
         for name in {trial, *ranked} - {*self._kept} - self._open:
-            self._checkpoint(name).unlink(missing_ok=True)
+            self._states.best(name).unlink(missing_ok=True)
 
     def _ranked(self, trials: Iterable[str]) -> list[str]:
         state = self._state
         return sorted((name for name in trials if state.score_of(name)), key=state.rank)
-
-    def _checkpoint(self, trial: str) -> Path:
-        return self._folder.checkpoints / f"{trial}.npz"

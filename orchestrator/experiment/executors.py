@@ -10,13 +10,16 @@ from orchestrator.experiment.place import PlaceCheck, check_place
 from orchestrator.search import Plan
 
 if TYPE_CHECKING:
-    from orchestrator.tuning.job import Job, Listener, Outcome, Sitting
+    from orchestrator.trials import Trainable
+    from orchestrator.tuning.job import Listener, Outcome, Sitting
 
 
 class RunPlan(Protocol):
     """Runs every trial of a plan, tells the listener what happens, and has the winner examined."""
 
-    def __call__(self, plan: Plan, job: Job, listener: Listener, sitting: Sitting, /) -> Outcome:
+    def __call__(
+        self, plan: Plan, job: Trainable, listener: Listener, sitting: Sitting, /
+    ) -> Outcome:
         """Return how it went."""
 
 
@@ -44,13 +47,13 @@ def find_executor(asked: ExecutorName | RunPlan) -> Executor:
     return EXECUTORS[asked]
 
 
-def _run_on_tune(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outcome:
+def _run_on_tune(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     from orchestrator.tuning.run import run_plan  # Ray takes a second to import
 
     return run_plan(plan, job, listener, sitting)
 
 
-def _run_inline(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outcome:
+def _run_inline(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     from orchestrator.tuning.inline import run_plan
 
     return run_plan(plan, job, listener, sitting)

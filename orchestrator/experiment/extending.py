@@ -37,8 +37,7 @@ from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan
 from orchestrator.search.search import replay
 from orchestrator.search.users_scheduler import scheduler_of
-from orchestrator.training.going_on import keep_last_state
-from orchestrator.training.session import checkpoint_file, last_file
+from orchestrator.trials import StateStore
 
 OF_THE_RUN = ("model", "callbacks", "scheduler", "data", "keras")
 OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
@@ -119,15 +118,13 @@ def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
     place = {"storage_path": records.experiment.get("storage_path", "./runs")}
     moved = replace(prepared, experiment=prepared.experiment.model_copy(update=place))
     folder.write_experiment(moved.document)
-    further = going_on(prepared.plan, records)
+    further, states = going_on(prepared.plan, records), StateStore.of(folder)
     for trial in records.trials:
-        last = last_file(folder.checkpoints, trial.trial)
         if trial.group < records.group:
-            last.unlink(missing_ok=True)
+            states.forget_last(trial.trial)
         elif trial.trial in further:
-            best = checkpoint_file(folder.checkpoints, trial.trial)
             epoch, plan = last_epoch(records, trial.trial), prepared.plan
-            keep_last_state(best, last, epoch, plan.metric, plan.mode)
+            states.go_on_from_best(trial.trial, epoch, plan.metric, plan.mode)
 
 
 def _plan_before(plan: Plan, old: Experiment) -> Plan:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.journal import stretch_of
 from orchestrator.search import Plan
-from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.panda.days import DayCheckpoints
-
-LAST = ".last.npz"
+from orchestrator.trials import StateStore
 
 
 def incomplete_trials(records: RunRecords, plan: Plan) -> set[str]:
@@ -31,8 +27,9 @@ def incomplete_trials(records: RunRecords, plan: Plan) -> set[str]:
 
 def _end_is_lost(panda: str, records: RunRecords) -> bool:
     """Return whether the records lack something of what a panda told last."""
+    states = StateStore.of(records.folder)
     try:
-        about = load_checkpoint(DayCheckpoints(records.folder.checkpoints / panda).last).about
+        about = states.about(states.days(panda).last)
     except RecordError:
         return False
     rows = [row for row in records.epochs if row["trial"] == panda]
@@ -43,20 +40,16 @@ def _end_is_lost(panda: str, records: RunRecords) -> bool:
     )
 
 
-def states_ahead(records: RunRecords) -> Iterator[Path]:
-    """Yield the last states of trials that lie further than the records and what is told again reach.
+def states_ahead(records: RunRecords) -> Iterator[str]:
+    """Yield the trials whose last states lie further than the records and what is told again reach.
 
     A power cut may take a line whose epoch a worker believed to be recorded. From its seed a trial gives the same
     numbers.
     """
-    for file in sorted(records.folder.checkpoints.glob(f"*{LAST}")):
-        try:
-            about = load_checkpoint(file).about
-        except RecordError:
-            continue  # whoever takes the trial up begins it anew
-        known = [*records.own_epochs_of(file.name.removesuffix(LAST)), *about["rows"]]
+    for trial, about in StateStore.of(records.folder).last_states():
+        known = [*records.own_epochs_of(trial), *about["rows"]]
         if len({int(row["epoch"]) for row in known}) < int(about["epoch"]):
-            yield file
+            yield trial
 
 
 def _full_lengths(records: RunRecords, plan: Plan) -> list[int]:

@@ -42,7 +42,7 @@ from orchestrator.training.worker_process import quiet_tensorflow
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
     from orchestrator.training.task import Task
-    from orchestrator.tuning.job import Job
+    from orchestrator.trials import Trainable
 
 
 HEADS_SEEN = 5
@@ -80,7 +80,7 @@ class Prepared:
         """Return the cores a cluster started here offers."""
         return available_cores()
 
-    def job(self, folder: RunFolder) -> Job:
+    def job(self, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
         from orchestrator.training.session import Goal
         from orchestrator.training.task import TrainingTask

@@ -24,7 +24,7 @@ from orchestrator.records import (
 )
 from orchestrator.records.events import Event
 from orchestrator.search import Plan, TrialSpec
-from orchestrator.training.session import checkpoint_file
+from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
     from orchestrator.experiment.driving import Driving
@@ -61,6 +61,7 @@ class Recorder:
         driven: Driving | None = None,
     ) -> None:
         self._folder = folder
+        self._states = StateStore.of(folder)
         self._plan = plan
         self._view = view
         self._disk = DiskWait(folder.path, self, stopping)
@@ -117,9 +118,9 @@ class Recorder:
         again = incomplete_trials(before, self._plan)
         self._before = seconds_of_trials(before, again)
         for name in again:
-            self._last(name).unlink(missing_ok=True)
-        for state in states_ahead(before):
-            state.unlink()
+            self._states.forget_last(name)
+        for name in states_ahead(before):
+            self._states.forget_last(name)
         for trial in before.trials:
             over = trial.is_over and trial.trial not in again
             self._retention.ended(trial.trial, for_good=over)
@@ -168,7 +169,7 @@ class Recorder:
         self._trained_again.discard(end.trial)
         over = end.status != "interrupted"
         if over:
-            self._last(end.trial).unlink(missing_ok=True)
+            self._states.forget_last(end.trial)
             self._told.pop(end.trial, None)
         self._retention.ended(end.trial, for_good=over)
 
@@ -210,12 +211,12 @@ class Recorder:
         best = self.state.leader
         if best is None:
             return None
-        first = checkpoint_file(self._folder.checkpoints, best)
+        first = self._states.best(best)
         if not first.exists():
             self._tell_of_lost(best)
             return None
-        self._tally.examines(f"trial {first.stem}")
-        self._view.note(f"examining trial {first.stem}: validating, testing")
+        self._tally.examines(f"trial {best}")
+        self._view.note(f"examining trial {best}: validating, testing")
         slowest = self.state.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
 
@@ -224,7 +225,7 @@ class Recorder:
         records = read_run(self._folder.path)
         trial = records.trial(best)
         where = self._folder.checkpoints
-        any_left = any(checkpoint_file(where, t.trial).exists() for t in records.contenders)
+        any_left = any(self._states.best(t.trial).exists() for t in records.contenders)
         what = f"the state of trial {best}, the best, is gone from" if any_left else _NONE_LEFT
         self.not_judged(f"{what} {where}: {way_back(trial, records)}" if trial else what)
 
@@ -260,9 +261,6 @@ class Recorder:
         warning = self._low_disk.warning()
         if warning is not None:
             self._view.note(warning)
-
-    def _last(self, trial: str) -> Any:
-        return self._folder.checkpoints / f"{trial}.last.npz"
 
 
 def _name(row: Mapping[str, Any]) -> object:

@@ -13,8 +13,7 @@ from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
 from orchestrator.search import Plan, Search, TrialSpec
-from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.panda.days import DayCheckpoints
+from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
     from orchestrator.tuning.job import Sitting
@@ -240,7 +239,8 @@ def _branches(records: RunRecords) -> Iterator[TrialSpec]:
 def _branch(entry: Mapping[str, Any], began: TrialRecord | None, records: RunRecords) -> TrialSpec:
     """Return a branch that was made, as it was planned."""
     day = int(entry["to_day"])
-    file = DayCheckpoints(records.folder.checkpoints / entry["branch"]).file(day)
+    states = StateStore.of(records.folder)
+    file = states.days(str(entry["branch"])).file(day)
     changes = {name: new for name, (_, new) in (entry.get("changes") or {}).items()}
     spec = TrialSpec(
         trial=entry["branch"],
@@ -254,7 +254,7 @@ def _branch(entry: Mapping[str, Any], began: TrialRecord | None, records: RunRec
     if began is not None:  # the day it forked at need not be kept any more
         chosen = dict(began.hyperparameters)
         return replace(spec, seed=began.seed, hyperparameters=chosen, origin=began.origin)
-    about = load_checkpoint(file).about
+    about = states.about(file)
     origin = {
         "run": None,
         "trial": entry["trial"],

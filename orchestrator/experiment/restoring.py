@@ -13,9 +13,7 @@ from orchestrator.experiment.remaining import Resumed, decisions, reached, stops
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.schedulers import PassedBefore
 from orchestrator.search import TrialSpec
-from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.panda.days import DayCheckpoints
-from orchestrator.training.session import checkpoint_file
+from orchestrator.trials import StateStore
 
 
 def with_lost_states(resumed: Resumed) -> Resumed:
@@ -47,9 +45,7 @@ def with_lost_states(resumed: Resumed) -> Resumed:
 def lost_winner(records: RunRecords) -> TrialRecord | None:
     """Return the newest group's best trial where its state is gone; None where it is there, or no trial has a best."""
     for trial in records.contenders[:1]:
-        file = checkpoint_file(records.folder.checkpoints, trial.trial)
-        kept = DayCheckpoints(records.folder.checkpoints / trial.trial)
-        if not file.exists() and not kept.bring_back_best(file):
+        if not StateStore.of(records.folder).has_best(trial.trial):
             return trial
     return None
 
@@ -77,15 +73,16 @@ def way_back(trial: TrialRecord, records: RunRecords) -> str:
 
 def _check_pandas(resumed: Resumed, records: RunRecords) -> None:
     """Refuse to begin a babysat model anew that has trained already: it would become another one."""
+    states = StateStore.of(records.folder)
     for name in sorted(resumed.search.pending if resumed.search else ()):
         trial = records.trial(name)
         if trial is None or not records.own_epochs_of(name):
             continue
-        last = DayCheckpoints(records.folder.checkpoints / name).last
+        last = states.days(name).last
         if is_repeatable(trial, records) and not last.exists():
             continue
         try:
-            load_checkpoint(last)
+            states.about(last)
         except RecordError as error:
             raise RecordError(
                 f"{records.name}: expected the last state of {name}, from which it goes on. {error} It cannot be"

@@ -9,6 +9,7 @@ from orchestrator.records import RunRecords
 from orchestrator.report.cells import shown_name
 from orchestrator.report.frames import by_column, to_frame
 from orchestrator.report.narrator import deed, request_words, size
+from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,10 +42,10 @@ def days_table(records: RunRecords, trial: str) -> pd.DataFrame:
 
 def checkpoints_line(records: RunRecords, trial: str) -> str:
     """Return how many days' ends of a trial are kept, how large they are together, and where."""
-    place = records.folder.checkpoints / trial
-    sizes = [file.stat().st_size for file in place.glob("day-*.npz")]
+    kept = StateStore.of(records.folder).days(trial)
+    sizes = kept.sizes()
     days = "1 day's end is" if len(sizes) == 1 else f"{len(sizes)} days' ends are"
-    return f"{days} kept: {size(sum(sizes))} in {place}"
+    return f"{days} kept: {size(sum(sizes))} in {kept.folder}"
 
 
 def _rows(records: RunRecords, trial: str) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,6 @@ from orchestrator.records import DiskFull, Mode, is_full, lies_below, made, writ
 from orchestrator.redaction import redacted
 from orchestrator.training.around import Around
 from orchestrator.training.carrying import finalise
-from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.compiling import set_followed_momentum
 from orchestrator.training.hyperparameters import batch_norm_momentum
 from orchestrator.training.kept import ModelRecipe
@@ -36,6 +35,7 @@ from orchestrator.training.saved import load_model
 from orchestrator.training.settings import settle
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_save import unsaved
+from orchestrator.trials import load_checkpoint
 
 
 def judge(

@@ -6,12 +6,12 @@ import math
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.config import Duration
 from orchestrator.errors import TrialError, explain
 from orchestrator.records import Mode
-from orchestrator.training.progress import Progress
+from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
     from orchestrator.training.trainer import Trainer
@@ -34,15 +34,10 @@ class Goal:
     checkpoints: Path
     checkpoint_every: Duration | Literal["auto"] = "auto"
 
-
-class Session(Protocol):
-    """A trial in training."""
-
-    def advance(self, progress: Progress, seconds: float) -> None:
-        """Train until something is worth a report, or about ``seconds`` have passed, some more amid an epoch."""
-
-    def keep(self) -> None:
-        """Write the last state down, since training is about to be cut off."""
+    @property
+    def states(self) -> StateStore:
+        """Return where states go."""
+        return StateStore(self.checkpoints)
 
 
 def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
@@ -82,16 +77,6 @@ def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | No
         "parameters": trainer.learner.compiled.parameters,
         "seconds": trainer.within.seconds,
     }
-
-
-def checkpoint_file(checkpoints: Path, trial: str) -> Path:
-    """Return where a trial's best state lies."""
-    return checkpoints / f"{trial}.npz"
-
-
-def last_file(checkpoints: Path, trial: str) -> Path:
-    """Return where a trial's last state lies while it trains."""
-    return checkpoints / f"{trial}.last.npz"
 
 
 def finite(value: Any) -> bool:

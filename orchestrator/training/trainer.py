@@ -17,7 +17,6 @@ from orchestrator.training.carrying import (
     keras_optimizer,
     optimizer_variables,
 )
-from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.compiling import Built, build_model
 from orchestrator.training.decay import learning_rate_at
 from orchestrator.training.generators import (
@@ -47,6 +46,7 @@ from orchestrator.training.rates import RATE_NAMES, Rate, rate_of, rate_variable
 from orchestrator.training.reported import canonical_names
 from orchestrator.training.settings import settings_without_trials, settle
 from orchestrator.training.task import TrainingTask, recalibration
+from orchestrator.trials import Checkpoint
 
 
 class Trainer:

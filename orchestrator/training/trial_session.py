@@ -10,19 +10,16 @@ from typing import Any
 from orchestrator.errors import RecordError
 from orchestrator.records import Score, score_of
 from orchestrator.search import TrialSpec
-from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from orchestrator.training.keeping import KeepingRhythm
-from orchestrator.training.progress import Progress
 from orchestrator.training.session import (
     Goal,
-    checkpoint_file,
     finite,
     is_time,
-    last_file,
     steps_of,
     train_part,
 )
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import Checkpoint, Progress, load_checkpoint, save_checkpoint
 
 
 class TrialSession:
@@ -94,7 +91,7 @@ class TrialSession:
             checkpoint = load_checkpoint(self._last)
         except RecordError:
             return None
-        best = checkpoint_file(self._goal.checkpoints, self._spec.trial)
+        best = self._goal.states.best(self._spec.trial)
         return checkpoint if checkpoint.about["best"] is None or best.exists() else None
 
     def _comes_to_report(self, progress: Progress) -> bool:
@@ -125,10 +122,10 @@ class TrialSession:
 
     def _save_improved(self) -> None:
         if self._improved is not None:
-            file = checkpoint_file(self._goal.checkpoints, self._spec.trial)
+            file = self._goal.states.best(self._spec.trial)
             save_checkpoint(file, self._improved)
             self._improved = None
 
     @property
     def _last(self) -> Path:
-        return last_file(self._goal.checkpoints, self._spec.trial)
+        return self._goal.states.last(self._spec.trial)

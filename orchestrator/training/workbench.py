@@ -5,26 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.training.keras_settings import KerasSettings
-from orchestrator.training.session import Goal, Session
+from orchestrator.training.session import Goal
 from orchestrator.training.task import TrainingTask
-
-
-class Workbench(Protocol):
-    """A process that trains one trial at a time."""
-
-    def session(self, spec: TrialSpec) -> Session:
-        """Return the next trial's training, not begun."""
-
-    def about(self) -> Mapping[str, Any]:
-        """Return what the record of the trial in training holds besides its epochs: TrialEnd's fields."""
-
-    def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
-        """Examine a checkpointed model, save it under ``best``, and return its scores."""
+from orchestrator.trials import Session
 
 
 @dataclass(frozen=True)
@@ -76,6 +64,10 @@ class KerasWorkbench:
         if nursery is None:
             return TrialSession(self._trainer, spec, goal)
         return PandaSession(self._trainer, spec, nursery, goal)
+
+    def leave(self) -> None:
+        """Put the process's settings back as they were before the trials; programs stay warm."""
+        self._trainer.leave()
 
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""

@@ -16,9 +16,10 @@ from typing import Any
 
 from orchestrator.errors import TrialError
 from orchestrator.search import Plan, TrialSpec
+from orchestrator.trials import Trainable
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Job, Listener, Outcome, Sitting, Verdict
+from orchestrator.tuning.job import Listener, Outcome, Sitting, Verdict
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
 
@@ -26,12 +27,14 @@ LOOK_SECONDS = 0.1
 """How often a run that waits to try a trial again looks whether it is time, or is asked to stop."""
 
 
-def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outcome:
+def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
     stage = Stage(plan, listener, sitting)
     runner = _Runner(job)
     examination = Examination(listener, sitting.stopping)
-    with _breakpoints_at_the_terminal():
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(_breakpoints_at_the_terminal())
+        stack.callback(runner.leave)
         while not (stage.over or stage.trouble or sitting.stopping()):
             spec = stage.next_trial()
             if spec is not None:

@@ -9,20 +9,8 @@ from typing import Any, Protocol
 
 from orchestrator.records import TrialEnd
 from orchestrator.search import Search, TrialSpec
-from orchestrator.training.progress import Progress
-from orchestrator.training.workbench import Workbench
+from orchestrator.trials import Progress
 from orchestrator.tuning.failures import Failure
-
-
-class Job(Protocol):
-    """What a worker is to train, shipped to it once as plain values."""
-
-    @property
-    def home(self) -> Path:
-        """Return the run's own folder."""
-
-    def open(self) -> Workbench:
-        """Set a worker's process up. The slow part of its start belongs here."""
 
 
 @dataclass(frozen=True)

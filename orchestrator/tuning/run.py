@@ -15,11 +15,12 @@ import ray
 from ray import tune
 
 from orchestrator.search import Plan
+from orchestrator.trials import Trainable
 from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.conductor import Conductor, PlannedTrials, StopWhenAsked, Watch
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Job, Listener, Outcome, Sitting, Verdict
+from orchestrator.tuning.job import Listener, Outcome, Sitting, Verdict
 from orchestrator.tuning.ray_workers import RayExaminer
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
@@ -30,7 +31,7 @@ TRIALS_A_ROUND = 1000
 """Tune's bookkeeping, and what each of its steps costs, grow with the trials it has seen: a round begins with none."""
 
 
-def run_plan(plan: Plan, job: Job, listener: Listener, sitting: Sitting) -> Outcome:
+def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
     asked_to_stop = sitting.stopping
     stage = Stage(plan, listener, sitting)
@@ -59,7 +60,7 @@ class _Rounds:
     """Ray Tune drivers, one after another: the records make the seam invisible."""
 
     plan: Plan
-    job: Job
+    job: Trainable
     stage: Stage
     scratch: str
 
@@ -94,7 +95,7 @@ class _Rounds:
         )
 
 
-def _asked_anew(job: Job, verdict: Verdict) -> RayExaminer:
+def _asked_anew(job: Trainable, verdict: Verdict) -> RayExaminer:
     """Have a new worker examine the winner: the last trial's is gone, or could not."""
 
     @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]

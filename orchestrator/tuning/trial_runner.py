@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from orchestrator.search import TrialSpec
-from orchestrator.training.progress import Progress
+from orchestrator.trials import Progress, Trainable
 from orchestrator.tuning.failures import Failure, raised
-from orchestrator.tuning.job import Job, Report, Verdict
+from orchestrator.tuning.job import Report, Verdict
 
 if TYPE_CHECKING:
-    from orchestrator.training.session import Session
-    from orchestrator.training.workbench import Workbench
+    from orchestrator.trials import Session, Workbench
 
 REPORT_SECONDS = 1.0
 """Epochs shorter than this share a report; every milestone gets its own."""
@@ -30,7 +29,7 @@ class TrialRunner:
     stays warm.
     """
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Trainable) -> None:
         self.job = job
         self._session: Session | None = None
 
@@ -58,6 +57,11 @@ class TrialRunner:
         """Write the trial's state down, since the run is about to stop."""
         if self._session is not None:
             self._session.keep()
+
+    def leave(self) -> None:
+        """Leave the process to its owner."""
+        if "_workbench" in vars(self):
+            self._workbench.leave()
 
     @cached_property
     def _workbench(self) -> Workbench:

@@ -8,8 +8,9 @@ from typing import Any
 
 from ray import tune
 
+from orchestrator.trials import Trainable
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Job, Verdict
+from orchestrator.tuning.job import Verdict
 from orchestrator.tuning.printed import printed_to
 from orchestrator.tuning.trial_runner import TrialRunner
 
@@ -17,7 +18,7 @@ from orchestrator.tuning.trial_runner import TrialRunner
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains one trial at a time; ``reset_config`` takes the next, so TensorFlow is imported once."""
 
-    def setup(self, config: dict[str, Any], job: Job | None = None) -> None:
+    def setup(self, config: dict[str, Any], job: Trainable | None = None) -> None:
         """Take the first trial. ``job`` comes through Ray's object store.
 
         The workbench waits for the first step: while an actor starts, Tune hands its trial to any worker that falls

@@ -15,7 +15,7 @@ from orchestrator.experiment.growth import Growth
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunWriter, Score, TrialEnd, read_run
 from orchestrator.search.random import draw_trials
-from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from orchestrator.trials import Checkpoint, load_checkpoint, save_checkpoint
 from tests.experiment.coming import coming
 
 NONE = {"scheduler": "none", "num_samples": 4}

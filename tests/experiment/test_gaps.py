@@ -13,7 +13,7 @@ from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
 from orchestrator.report import NullView
-from orchestrator.training.checkpoint import Checkpoint, save_checkpoint
+from orchestrator.trials import Checkpoint, save_checkpoint
 from tests.experiment.coming import coming
 
 EPOCHS = 4

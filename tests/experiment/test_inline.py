@@ -113,6 +113,15 @@ def test_leaving_the_debugger_interrupts_the_run_and_fails_no_trial(asked):
     assert ends(ended) == {"00000": ("interrupted", None)}
 
 
+def test_what_a_model_sets_in_keras_is_put_back_when_the_run_is_over(asked):
+    import keras
+
+    line = "keras.config.set_dtype_policy('mixed_bfloat16')"
+    ended = run(asked(line, caviar={"num_samples": 1}), progress=False, executor="inline")
+    assert ends(ended) == {"00000": ("finished", None)}
+    assert keras.config.dtype_policy().name == "float32"
+
+
 def test_what_ray_could_not_run_is_no_fault_here(asked, monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     ended = run(asked(resources={"cpu": 999}), progress=False, executor="inline")

@@ -14,7 +14,7 @@ from orchestrator.experiment.prepared import prepare
 from orchestrator.experiment.preview import preview_experiment
 from orchestrator.experiment.recipes import promoted, replayed, write_recipe
 from orchestrator.records import RunWriter
-from orchestrator.training.checkpoint import Checkpoint, save_checkpoint
+from orchestrator.trials import Checkpoint, save_checkpoint
 
 DOMAINS = {
     "uniform": ("dropout", "uniform(0, 0.5)"),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ray import cloudpickle
 
-from orchestrator.training.progress import Progress
+from orchestrator.trials import Progress
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])  # workers cannot import the tests
 
@@ -36,6 +36,9 @@ class Workbench:
 
     def about(self):
         return {"parameters": 0, "path": "compiled"}
+
+    def leave(self):
+        """Leave nothing."""
 
     def judge(self, checkpoint, best):
         time.sleep(self.job.judging)

@@ -17,9 +17,9 @@ from orchestrator.config import load_experiment
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
-from orchestrator.training.checkpoint import save_checkpoint
 from orchestrator.training.judge import judge
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import save_checkpoint
 from tests.parity.case import REPORTED
 from tests.parity.ours import built_here
 from tests.parity.plain import load

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.training import pace
-from orchestrator.training.checkpoint import load_checkpoint, save_checkpoint
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import load_checkpoint, save_checkpoint
 from tests.training.streams import streamed_from
 
 HP = {"learning_rate": 0.05, "batch_size": 32, "units": 8}

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import RecordError
-from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from orchestrator.trials import Checkpoint, load_checkpoint, save_checkpoint
 
 ONE = Checkpoint(
     (np.arange(6, dtype="float32").reshape(2, 3), np.array([3, 4], "uint32")),

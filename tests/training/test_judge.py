@@ -13,10 +13,10 @@ import tensorflow as tf
 import yaml
 
 from orchestrator.data import StreamedSplit
-from orchestrator.training.checkpoint import save_checkpoint
 from orchestrator.training.judge import judge
 from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import save_checkpoint
 from tests.training.streams import streamed_from
 
 HP = {"units": 8, "hidden_layers": 2, "batch_size": 32, "learning_rate": 0.05, "dropout": 0.2}

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import RecordError
-from orchestrator.training.checkpoint import load_checkpoint
 from orchestrator.training.saved import load_model
+from orchestrator.trials import load_checkpoint
 
 
 class Bomb:

@@ -15,11 +15,11 @@ from orchestrator.config.options import DataOptions
 from orchestrator.data import load_dataset
 from orchestrator.data.assemble import assemble
 from orchestrator.data.frames import load_frames
-from orchestrator.training.checkpoint import save_checkpoint
 from orchestrator.training.judge import judge
 from orchestrator.training.portable import class_names
 from orchestrator.training.task import TrainingTask, task_of_labels
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import save_checkpoint
 from tests.training.conftest import MLP
 from tests.training.raw_cases import ARRAYS, table
 

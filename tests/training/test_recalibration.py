@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from orchestrator.training.checkpoint import save_checkpoint
 from orchestrator.training.judge import judge
 from orchestrator.training.recalibration import is_better
 from orchestrator.training.saved import load_model
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import save_checkpoint
 
 HP = {"units": 8, "hidden_layers": 2, "batch_size": 32, "learning_rate": 0.05}
 SGD = {"learning_rate": 0.5, "batch_size": 32}

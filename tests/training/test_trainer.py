@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.training.checkpoint import load_checkpoint, save_checkpoint
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import load_checkpoint, save_checkpoint
 
 A = {"units": 8, "hidden_layers": 1, "batch_size": 32, "learning_rate": 0.05, "dropout": 0.2}
 B = A | {"learning_rate": 1.0, "batch_size": 16, "momentum": 0.99}

@@ -8,11 +8,10 @@ from orchestrator.config import Duration
 from orchestrator.records import best_score
 from orchestrator.search import TrialSpec
 from orchestrator.training import pace, session
-from orchestrator.training.checkpoint import load_checkpoint
-from orchestrator.training.progress import Progress
 from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_session import TrialSession
+from orchestrator.trials import Progress, load_checkpoint
 
 SPEC = TrialSpec("00000", 0, 3, {"learning_rate": 0.05, "units": 4, "batch_size": 32})
 STEPS = 5  # of an epoch

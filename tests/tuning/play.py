@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.search import make_plan
-from orchestrator.training.progress import Progress
+from orchestrator.trials import Progress
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.job import Report, Sitting, Spent
 from orchestrator.tuning.stage import Stage

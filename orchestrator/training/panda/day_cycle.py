@@ -18,10 +18,10 @@ from orchestrator.sitter import (
     learning_rates,
     suggest,
 )
-from orchestrator.training.checkpoint import Checkpoint, save_checkpoint
 from orchestrator.training.panda.request_handler import change, rollback
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, chosen, note
 from orchestrator.training.session import finite, train_epoch
+from orchestrator.trials import Checkpoint, save_checkpoint
 
 Epochs = list[tuple[dict[str, Any], Checkpoint]]
 """Epochs' rows, each with the state after it."""

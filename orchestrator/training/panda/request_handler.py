@@ -10,8 +10,8 @@ from orchestrator.errors import OrchestratorError, RequestError, explain
 from orchestrator.records.events import SAFE_NAME
 from orchestrator.records.requests import Request
 from orchestrator.sitter import after_change
-from orchestrator.training.panda.days import DayCheckpoints
 from orchestrator.training.panda.state import Panda, PandaState, note
+from orchestrator.trials import DayCheckpoints
 
 
 def handle(request: Request, state: PandaState, panda: Panda) -> PandaState:

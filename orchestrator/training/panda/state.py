@@ -10,11 +10,9 @@ from typing import Any, Literal
 from orchestrator.records import Score
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Memory, from_plain, known, to_plain
-from orchestrator.training.checkpoint import Checkpoint
-from orchestrator.training.panda.days import DayCheckpoints
-from orchestrator.training.progress import Progress
-from orchestrator.training.session import Goal, checkpoint_file
+from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials import Checkpoint, DayCheckpoints, Progress
 
 Ending = Literal["stopped", "diverged"]
 
@@ -45,7 +43,7 @@ class Panda:
     @property
     def best_file(self) -> Path:
         """Return where its best state lies."""
-        return checkpoint_file(self.goal.checkpoints, self.trial)
+        return self.goal.states.best(self.trial)
 
     def is_over(self, state: PandaState) -> bool:
         """Return whether it ended or has lived all its days."""

@@ -17,7 +17,7 @@ import pytest
 import tensorflow as tf
 
 from orchestrator.experiment.recipes import promoted
-from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.trials import load_checkpoint
 from tests.training.panda.life import Life
 
 RECORDED = Path(__file__).parent / "recorded_lives.json"

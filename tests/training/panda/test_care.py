@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.trials import load_checkpoint
 
 FAR_OFF = {
     "learning_rate": 40.0,

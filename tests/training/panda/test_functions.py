@@ -14,14 +14,13 @@ from orchestrator.errors import RequestError
 from orchestrator.records import Request
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Finding, from_plain, to_plain
-from orchestrator.training.checkpoint import Checkpoint
 from orchestrator.training.learner import Within
 from orchestrator.training.panda.day_cycle import end_day, monitor, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, change, handle
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint
-from orchestrator.training.progress import Progress
 from orchestrator.training.session import Goal
+from orchestrator.trials import Checkpoint, Progress
 
 
 class FakeTrainer:

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.config import parse_experiment
 from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.recipes import living_changes, promoted, replayed
-from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.trials import load_checkpoint
 from tests.training.panda.life import Life
 
 

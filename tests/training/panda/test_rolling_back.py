@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.records.stretches import stretch_starts
-from orchestrator.training.checkpoint import load_checkpoint
+from orchestrator.trials import load_checkpoint
 
 GLOBAL_NOISE = """
 class Noise(layers.Layer):

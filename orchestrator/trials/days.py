@@ -11,7 +11,7 @@ from pathlib import Path
 
 from orchestrator.errors import RecordError
 from orchestrator.records import made, write_atomically
-from orchestrator.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from orchestrator.trials.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 
 _DAY_FILE = re.compile(r"day-(\d{5})\.npz")
 
@@ -71,6 +71,10 @@ class DayCheckpoints:
     def kept(self, today: int) -> list[int]:
         """Return the days whose ends are here, ascending."""
         return [day for day in self._files() if day <= today]
+
+    def sizes(self) -> list[int]:
+        """Return the bytes of each day's end that lies here."""
+        return [self.file(day).stat().st_size for day in self._files()]
 
     def prune(self, today: int, needed: Collection[int]) -> None:
         """Delete the oldest days beyond ``keep_days``, but never day 0 nor one of ``needed``; and abandoned ones."""
