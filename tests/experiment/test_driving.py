@@ -10,7 +10,7 @@ import pytest
 from orchestrator.errors import LockLostError, RunExistsError
 from orchestrator.experiment import driving as room
 from orchestrator.experiment.driving import driving
-from orchestrator.records import Pen, RunFolder, RunWriter, acquire, read_run
+from orchestrator.records import Pen, RunFolder, RunState, RunWriter, acquire, read_run
 from orchestrator.records.driver import look
 from tests.drivers import FAR, dead
 
@@ -39,8 +39,15 @@ def rob(folder):
 
 def test_the_heart_beats_and_tells_what_is_recorded(folder):
     with driving(folder) as driven:
-        driven.tally.begin("val_accuracy", "max", ["00000"])
-        with RunWriter(folder, Pen(driven.check), driven.tally) as writer:
+        state = RunState("val_accuracy", "max")
+        driven.tally.begin(state, 1)
+
+        def written(events):
+            for event in events:
+                state.apply(event)
+            driven.tally.refresh()
+
+        with RunWriter(folder, Pen(driven.check), written) as writer:
             writer.trial_started("00000", 0, 1, {})
             row = {"trial": "00000", "epoch": 1, "metrics": {"val_accuracy": 0.5}, "seconds": 1}
             writer.epochs([row])
@@ -78,7 +85,7 @@ def test_a_driver_whose_run_was_taken_over_is_interrupted_and_writes_nothing_mor
     with pytest.raises(LockLostError, match="taken over by process 7 on far"):  # noqa: SIM117
         with (
             driving(folder) as driven,
-            RunWriter(folder, Pen(driven.check), driven.tally) as writer,
+            RunWriter(folder, Pen(driven.check)) as writer,
         ):
             writer.event("run_started")
             thief = acquire(folder.path / "other.json", me=FAR)

