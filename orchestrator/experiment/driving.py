@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.errors import LockLostError
 from orchestrator.records import DriverLock, Patience, RunFolder, Tally, acquire
-from orchestrator.records.driver import BEAT_SECONDS
+from orchestrator.records.lock.driver import BEAT_SECONDS
 
 
 class Driving:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from orchestrator.experiment.driving import driving
 from orchestrator.records import JsonLines, RunFolder
-from orchestrator.records.driver import now
+from orchestrator.records.lock.driver import now
 from orchestrator.records.reader import read_events, read_manifest
 from orchestrator.records.repair import Repaired, repair_records
 

@@ -6,8 +6,6 @@ This room imports neither Ray, TensorFlow nor pandas.
 
 from orchestrator.records.alike import shared_error
 from orchestrator.records.best import Mode, Score, best_score, score_of
-from orchestrator.records.driver import Driver, Pulse
-from orchestrator.records.driver_lock import DriverLock
 from orchestrator.records.events import (
     EpochRow,
     Event,
@@ -24,6 +22,9 @@ from orchestrator.records.lines import (
     TornLineWarning,
     read_lines,
 )
+from orchestrator.records.lock.acquire import Patience, acquire
+from orchestrator.records.lock.driver import Driver, Pulse
+from orchestrator.records.lock.held import DriverLock
 from orchestrator.records.reader import read_run
 from orchestrator.records.requests import (
     Request,
@@ -37,7 +38,6 @@ from orchestrator.records.standing import GIVEN_UP, SeenDriver, Standing, see_dr
 from orchestrator.records.state import RunState, TrialHistory
 from orchestrator.records.status import RunStatus, run_status, status_or_damage
 from orchestrator.records.stretches import TrialLines
-from orchestrator.records.taking import Patience, acquire
 from orchestrator.records.tally import Tally
 from orchestrator.records.trial import TrialRecord
 from orchestrator.records.whole import DiskFull, is_full, lies_below, made, write_atomically

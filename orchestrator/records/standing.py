@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from orchestrator.records.driver import STALE_SECONDS, Driver, age_by_server, is_driving, look
 from orchestrator.records.folder import RunFolder
+from orchestrator.records.lock.driver import STALE_SECONDS, Driver, age_by_server, is_driving, look
 
 NO_PROGRESS_SECONDS = 600.0
 NO_PROGRESS_EPOCHS = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.records.driver import Pulse, now
+from orchestrator.records.lock.driver import Pulse, now
 from orchestrator.records.state import RunState
 
 _ASKED = "asked to, at "

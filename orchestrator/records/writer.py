@@ -8,10 +8,10 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self, cast
 
-from orchestrator.records.driver import now as _now
 from orchestrator.records.events import Event, RunEvent, TrialEnd, TrialStarted, parse
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.lines import JsonLines, Pen
+from orchestrator.records.lock.driver import now as _now
 
 FLUSH_SECONDS = 5.0
 """How much of the epochs and the journal a power cut may take; of how trials ended, far rarer, one second."""

@@ -13,7 +13,7 @@ import yaml
 
 from orchestrator.experiment import open_run
 from orchestrator.records import run_status
-from orchestrator.records.driver import look
+from orchestrator.records.lock.driver import look
 from tests.integration.conftest import SPACE
 from tests.integration.people import until
 

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.errors import PlaceError
 from orchestrator.records import acquire
-from orchestrator.records.driver import look
+from orchestrator.records.lock.driver import look
 from tests.drivers import dead, only_the_lock, silent
 
 RACE = """

@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from orchestrator.errors import LockLostError
-from orchestrator.records import acquire, driver_lock
-from orchestrator.records.driver import look
+from orchestrator.records import acquire
+from orchestrator.records.lock import held as driver_lock
+from orchestrator.records.lock.driver import look
 from tests.drivers import FAR, silent
 
 

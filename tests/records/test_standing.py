@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.records import Pulse, RunFolder, RunWriter, acquire, read_run, run_status
-from orchestrator.records.driver import Driver
-from orchestrator.records.process import this_process
+from orchestrator.records.lock.driver import Driver
+from orchestrator.records.lock.process import this_process
 from orchestrator.records.standing import SeenDriver, seconds_worked, standing
 from tests.drivers import dead
 

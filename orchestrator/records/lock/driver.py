@@ -6,6 +6,7 @@ disk too, and a reader knows a half-written one.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import secrets
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.records.line import from_line, to_line
-from orchestrator.records.process import ProcessIdentity, lives
+from orchestrator.records.lock.process import ProcessIdentity, lives
 
 BLOCK_BYTES = 4096
 BEAT_SECONDS = 2.0
@@ -25,6 +26,7 @@ STALE_SECONDS = 60.0
 _LONGEST_REASON = 300
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _READS = 5
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 _OWN = ("token", "started", "beat", "count")
 
 
@@ -191,3 +193,43 @@ def age_by_server(seen: Sighting, folder: Path) -> float:
     finally:
         os.close(descriptor)
         probe.unlink(missing_ok=True)
+
+
+def file_aside(folder: Path, driver: Driver) -> Path:
+    """Return a new lock file of a driver under a name of its own, flushed."""
+    file = folder / f".driver.{driver.token}.{secrets.token_hex(4)}.part"
+    _write_new(file, driver)
+    return file
+
+
+def _write_new(file: Path, driver: Driver) -> None:
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        os.pwrite(descriptor, to_block(driver), 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def linked(own: Path, place: Path, driver: Driver) -> bool:
+    """Give our file a second name; return whether that was free. Of many that try at once one succeeds."""
+    try:
+        place.hardlink_to(own)
+    except FileExistsError:
+        # An answer lost on the way makes NFS ask twice, and the second time the name is there: ours.
+        found = look(place)
+        return found is not None and found.token == driver.token
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        return _created(place, driver)
+    return True
+
+
+def _created(place: Path, driver: Driver) -> bool:
+    """Make the file in its place, on a file system without links."""
+    try:
+        _write_new(place, driver)
+    except FileExistsError:
+        return False
+    return True

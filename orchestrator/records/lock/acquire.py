@@ -15,19 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.errors import PlaceError, RunExistsError, explain
-from orchestrator.records.driver import (
+from orchestrator.records.lock.driver import (
     STALE_SECONDS,
     Driver,
     Pulse,
     Sighting,
     age_by_server,
+    file_aside,
     is_driving,
+    linked,
     look,
     now,
 )
-from orchestrator.records.driver_lock import DriverLock, named
-from orchestrator.records.lock_files import file_aside, linked
-from orchestrator.records.process import ProcessIdentity, lives, this_process
+from orchestrator.records.lock.held import DriverLock, named
+from orchestrator.records.lock.process import ProcessIdentity, lives, this_process
 
 
 @dataclass(frozen=True)

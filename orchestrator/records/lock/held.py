@@ -11,18 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.errors import LockLostError
-from orchestrator.records.driver import (
+from orchestrator.records.lock.driver import (
     BLOCK_BYTES,
     STALE_SECONDS,
     Driver,
     Pulse,
     Sighting,
+    file_aside,
     from_block,
+    linked,
     look,
     now,
     to_block,
 )
-from orchestrator.records.lock_files import file_aside, linked
 
 FRESH_SECONDS = 5.0
 """A lock seen to be ours so recently is believed to be: a write to the records need not look again."""
