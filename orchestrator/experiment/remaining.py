@@ -70,9 +70,10 @@ class Resumed:
 
     @property
     def recorded(self) -> list[Event]:
-        """What has been written down of the run so far, as it is gone on from: an ending that is void is none.
+        """What has been written down of the run so far, as it is gone on from.
 
-        An extension's own event is not written down yet.
+        A trial that goes on, or was in training when its driver died, is interrupted until it begins again. An
+        extension's own event is not written down yet.
         """
         if self.records is None:
             return []
@@ -84,8 +85,11 @@ class Resumed:
             else line
             for line in self.records.trial_lines
         )
+        cut_off = (
+            TrialEnd(t.trial, "interrupted", t.seconds) for t in self.records.trials if not t.ending
+        )
         # Epochs first: a state that keeps none of a trial that is over lets go of them at its end.
-        return [*self.records.epochs, *self.records.journal, *lines, *events]
+        return [*self.records.epochs, *self.records.journal, *lines, *cut_off, *events]
 
     def sitting(self, stopping: Callable[[], bool]) -> Sitting:
         """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""

@@ -1,6 +1,6 @@
 """The search: what a run is to do, and what it does next. Pure Python, usable without Ray or Keras.
 
-An experiment becomes a plan (``make_plan``), and nothing downstream asks by which strategy; a ``Search`` is asked for
+An experiment becomes a plan (``make_plan``), whatever its strategy; a ``Search`` is asked for
 the plan's trials one after another, told what happened to them, and decides who goes on.
 """
 

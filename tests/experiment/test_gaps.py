@@ -11,7 +11,7 @@ from orchestrator.config import parse_experiment
 from orchestrator.experiment import prepare
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.resuming import prepare_to_resume
-from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
+from orchestrator.records import RunFolder, RunState, RunWriter, TrialEnd, read_run
 from orchestrator.report import NullView
 from orchestrator.trials import Checkpoint, save_checkpoint
 from tests.experiment.coming import coming
@@ -119,3 +119,15 @@ def test_a_last_state_beyond_what_is_recorded_and_told_again_is_not_gone_on_from
     save_checkpoint(last, Checkpoint((), (), about))
     with taken_up(cut_off, prepare_to_resume(cut_off)):
         assert last.exists() == stays
+
+
+def test_what_was_in_training_when_a_driver_died_is_open_again_once_it_begins(cut_off):
+    resumed = prepare_to_resume(cut_off)
+    assert resumed.records.state.open
+    state = RunState("val_accuracy", "max")
+    for event in resumed.recorded:
+        state.apply(event)
+    assert (state.open, state.done) == (frozenset(), resumed.records.state.done)
+    with taken_up(cut_off, resumed) as recorder:
+        recorder.started(coming(resumed.search)[0])
+        assert recorder.state.open == {coming(resumed.search)[0].trial}
