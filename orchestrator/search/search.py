@@ -121,6 +121,11 @@ class Search:
             self._live.discard(trial)
         return decision
 
+    def lost(self, trial: str) -> None:
+        """Take in that a trial fell back to an earlier state: it comes to the epoch of its pause again."""
+        if self._paused.pop(trial, None) is not None:
+            self._paused_at.pop(trial)
+
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to begin, and nothing paused."""

@@ -217,6 +217,7 @@ class Stage:
     def _fail(self, trial: str, failure: Failure, about: Mapping[str, Any]) -> None:
         """Have a trial tried again where that may help; else it has failed."""
         self._clocks[trial].stop(self._now())
+        self._search.lost(trial)
         if failure.kind == "disk" and self._listener.wait_for_disk(failure.bytes_needed):
             self._queue.try_again(self._specs[trial], self._now())
             return

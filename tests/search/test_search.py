@@ -131,6 +131,16 @@ def test_an_epoch_that_is_told_again_pauses_no_trial_again():
     assert list(search.paused) == ["00000"], "a retold epoch is no promotion"
 
 
+def test_a_trial_that_is_lost_at_its_pause_comes_to_it_again():
+    search = Search(plan_of(2), Halving(2))
+    started(search, 1)
+    search.tell(row("00000", 1, 0.5))
+    search.lost("00000")
+    assert search.paused == {}
+    assert search.tell(row("00000", 1, 0.5)).pause
+    assert list(search.paused) == ["00000"]
+
+
 def test_a_trial_that_ends_with_its_last_epoch_is_not_paused():
     search = Search(replace(plan_of(1), epochs=1), Halving(1))
     started(search, 1)
