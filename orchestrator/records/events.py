@@ -162,7 +162,7 @@ class TrialEnd:
 
     trial: Name
     status: Annotated[Ending, _text]
-    seconds: MaybeSeconds
+    seconds: MaybeSeconds = None
     stopped_by: StoppedBy = None
     error: MaybeText = None
     error_file: MaybeText = None
