@@ -16,17 +16,20 @@ FAIR = {"RAY_worker_niceness": "0"}
 _FENCED = re.compile(r"<!-- (file|run): ([^ ]*) -->\n```\w*\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 
 
-def lay_out(page: str, folder: Path) -> Path:
+def lay_out(page: str, folder: Path, forked: bool = True) -> Path:
     """Write a page's files into ``folder``, and its commands as ``page.sh``; return that script.
 
-    A command that fails ends it. ``orchestrator`` is this checkout's.
+    A command that fails ends it. ``orchestrator`` is this checkout's, each time a fork of a process with its imports done;
+    not ``forked`` where the script runs in a network of its own, which that process is not in.
     """
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    plain = f"{shlex.quote(sys.executable)} -m orchestrator"
+    command = preloaded.shell_command() if forked else plain
     lines = [
         "set -euxo pipefail",
         f"cd {shlex.quote(str(folder))}",
         f'python() {{ {shlex.quote(sys.executable)} "$@"; }}',
-        f'orchestrator() {{ {preloaded.shell_command()} "$@"; }}',
+        f'orchestrator() {{ {command} "$@"; }}',
     ]
     for what, name, block in _FENCED.findall(text):
         if what == "file":

@@ -78,8 +78,8 @@ def check(run, whole, by_this_driver=True):
         assert curve(run, trial.trial) == curve(whole, trial.trial)[: 4 if goes_on else 2]
         if not goes_on:
             assert (trial.stopped_by["scheduler"], trial.stopped_by["epoch"]) == ("halving", 2)
-            known = (trial.parameters is not None, trial.path == "compiled")
-            assert known == (by_this_driver, by_this_driver)
+            if by_this_driver:
+                assert trial.parameters and trial.path == "compiled"
     assert run.best.trial in better and run.best.test is not None
 
 

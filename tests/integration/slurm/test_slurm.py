@@ -158,7 +158,7 @@ def test_two_jobs_on_the_same_two_nodes_do_not_meet(slurm):
 def test_the_page_does_what_it_says(slurm):
     folder = slurm.folder / "page"
     folder.mkdir()
-    done = slurm.on_login("bash", str(lay_out("targets/slurm.md", folder)))
+    done = slurm.on_login("bash", str(lay_out("targets/slurm.md", folder, forked=False)))
     assert done.returncode == 0, done.stderr
     records = read_run(folder / "copies" / "digits")
     assert (records.status, len(records.trials)) == ("finished", 8)
