@@ -19,8 +19,8 @@ _FENCED = re.compile(r"<!-- (file|run): ([^ ]*) -->\n```\w*\n(.*?)\n```$", re.DO
 def lay_out(page: str, folder: Path, forked: bool = True) -> Path:
     """Write a page's files into ``folder``, and its commands as ``page.sh``; return that script.
 
-    A command that fails ends it. ``orchestrator`` is this checkout's, each time a fork of a process with its imports done;
-    not ``forked`` where the script runs in a network of its own, which that process is not in.
+    A command that fails ends it. ``orchestrator`` is this checkout's, each time a fork of a process with its imports
+    done; not ``forked`` where the script runs in a network of its own, which that process is not in.
     """
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     plain = f"{shlex.quote(sys.executable)} -m orchestrator"
