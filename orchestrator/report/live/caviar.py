@@ -9,27 +9,24 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Self, TextIO
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
-from orchestrator.records import Event, Mode, TrialEnd
+from orchestrator.records import Event, Mode
 from orchestrator.report.cells import brief, clock, number, printable
 from orchestrator.report.live.progress import Progress, RunningTrial
+from orchestrator.report.live.redrawn import STATUS_STYLES, Redrawn, failure_line, failures
 from orchestrator.report.live.sparkline import sparkline
 
 _FRAMES_PER_SECOND = 4
 _MOST_CURVES = 12
 _LINES_AROUND_CURVES = 6
 _SECONDS_BETWEEN_LINES = 5.0
-STATUS_STYLES = {"failed": "red", "diverged": "red", "interrupted": "yellow"}
 
 
-class LiveView:
+class LiveView(Redrawn):
     """Draws a run of any number of trials in a block that never outgrows the terminal."""
 
     def __init__(
@@ -41,53 +38,16 @@ class LiveView:
         stream: TextIO | None = None,
     ) -> None:
         self.progress = Progress(total_trials, epochs, metric, mode)
-        self._console = Console(file=stream or sys.stderr, highlight=False)
-        self._lock = threading.Lock()
-        self._live = Live(
-            console=self._console,
-            get_renderable=self.frame,
-            refresh_per_second=_FRAMES_PER_SECOND,
-            transient=True,
-            redirect_stdout=False,
-        )
+        super().__init__(self.progress, _FRAMES_PER_SECOND, stream)
 
-    def take_up(self, events: Iterable[Event]) -> None:
-        """Take in what happened before."""
-        self.progress.take_up(events)
+    def _lines(self, width: int, height: int) -> list[Text]:
+        lines = [self._bar(width), self._counts(), *self._best(width)]
+        return lines + self._curves(width, height - _LINES_AROUND_CURVES)
 
-    def show(self, events: Sequence[Event]) -> None:
-        """Take in what has just happened; a failure stays on the screen above the view."""
-        with self._lock:
-            for event in events:
-                self.progress.apply(event)
-        for end in failures(events):
-            self._console.print(Text(failure_line(end), style="red"))
-
-    def note(self, text: str) -> None:
-        """Print a sentence above the view, where it stays."""
-        self._console.print(Text(printable(text)))
-
-    def frame(self) -> Text:
-        """Return the view as it stands, at most as many lines as the terminal has."""
-        with self._lock:
-            width, height = self._console.size
-            lines = [self._bar(width), self._counts()]
-            lines += self._best(width)
-            lines += self._curves(width, height - _LINES_AROUND_CURVES)
-        for line in lines:
-            line.truncate(width, overflow="ellipsis")
-        return Text("\n").join(lines)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._live.stop()
-        with self._lock:
-            state = self.progress
-            took = f"{state.ended}/{state.total_trials} trials in {clock(state.seconds)}"
-            self._console.print(Text(f"{took}: {state.counted()}"))
+    def _last_lines(self) -> list[Text]:
+        state = self.progress
+        took = f"{state.ended}/{state.total_trials} trials in {clock(state.seconds)}"
+        return [Text(f"{took}: {state.counted()}")]
 
     def _bar(self, width: int) -> Text:
         state = self.progress
@@ -205,14 +165,3 @@ class PlainView:
     def _write(self, text: str) -> None:
         self._stream.write(f"[{clock(self.progress.seconds)}] {text}\n")
         self._stream.flush()
-
-
-def failures(events: Sequence[Event]) -> list[TrialEnd]:
-    """Return the ends of trials that failed."""
-    return [event for event in events if isinstance(event, TrialEnd) and event.status == "failed"]
-
-
-def failure_line(end: TrialEnd) -> str:
-    """Return what a failed trial raised and where the whole of it lies, in one line."""
-    file = f" ({end.error_file})" if end.error_file else ""
-    return f"trial {end.trial} failed: {printable(end.error or 'no error was given')}{file}"

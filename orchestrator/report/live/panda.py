@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 from collections.abc import Iterable, Sequence
 from typing import Self, TextIO
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from orchestrator.records import Event, Mode, TrialEnd, TrialStarted
 from orchestrator.report.cells import brief, clock, number, printable
-from orchestrator.report.live.caviar import STATUS_STYLES, failure_line, failures
 from orchestrator.report.live.panda_progress import (
     PandaProgress,
     WatchedTrial,
@@ -27,6 +23,7 @@ from orchestrator.report.live.panda_progress import (
     standing,
     today_words,
 )
+from orchestrator.report.live.redrawn import STATUS_STYLES, Redrawn, failure_line
 from orchestrator.report.live.sparkline import sparkline
 
 _FRAMES_PER_SECOND = 2
@@ -34,61 +31,29 @@ _MOST_BRANCHES = 8
 _LABEL = 10
 
 
-class PandaView:
+class PandaView(Redrawn):
     """Draws one babysat model, and a line for each of its branches, within the terminal."""
 
     def __init__(self, days: int, metric: str, mode: Mode, stream: TextIO | None = None) -> None:
         self.progress = PandaProgress(days, metric, mode)
-        self._console = Console(file=stream or sys.stderr, highlight=False)
-        self._lock = threading.Lock()
-        self._live = Live(
-            console=self._console,
-            get_renderable=self.frame,
-            refresh_per_second=_FRAMES_PER_SECOND,
-            transient=True,
-            redirect_stdout=False,
-        )
+        super().__init__(self.progress, _FRAMES_PER_SECOND, stream)
 
-    def take_up(self, events: Iterable[Event]) -> None:
-        """Take in what happened before."""
-        self.progress.take_up(events)
+    def _lines(self, width: int, height: int) -> list[Text]:
+        lines = self._model(width)[: max(height - 2, 1)]
+        room = height - 2 - len(lines)
+        told = self.progress.told[-room:] if room > 0 else []
+        return lines + [Text(sentence, style="dim") for sentence in told]
 
-    def show(self, events: Sequence[Event]) -> None:
-        """Take in what has just happened; a failure stays on the screen above the view."""
-        with self._lock:
-            for event in events:
-                self.progress.apply(event)
-        for end in failures(events):
-            self._console.print(Text(failure_line(end), style="red"))
+    def _last_lines(self) -> list[Text]:
+        return [
+            Text(
+                f"{name}: {standing(trial, self.progress)}",
+                style=STATUS_STYLES.get(trial.ended or "", ""),
+            )
+            for name, trial in self.progress.trials.items()
+        ]
 
-    def note(self, text: str) -> None:
-        """Print a sentence above the view, where it stays."""
-        self._console.print(Text(printable(text)))
-
-    def frame(self) -> Text:
-        """Return the view as it stands, at most as many lines as the terminal has."""
-        with self._lock:
-            width, height = self._console.size
-            lines = self._lines(width)
-            lines = lines[: max(height - 2, 1)]
-            room = height - 2 - len(lines)
-            lines += [Text(told, style="dim") for told in self.progress.told[-room:] if room > 0]
-        for line in lines:
-            line.truncate(width, overflow="ellipsis")
-        return Text("\n").join(lines)
-
-    def __enter__(self) -> Self:
-        self._live.start()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._live.stop()
-        with self._lock:
-            for name, trial in self.progress.trials.items():
-                text = f"{name}: {standing(trial, self.progress)}"
-                self._console.print(Text(text, style=STATUS_STYLES.get(trial.ended or "", "")))
-
-    def _lines(self, width: int) -> list[Text]:
+    def _model(self, width: int) -> list[Text]:
         trials = self.progress.trials
         if not trials:
             return [Text("no trial has started", style="dim")]
