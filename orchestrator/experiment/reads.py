@@ -9,12 +9,13 @@ from orchestrator.domains import Choice, Domain, Fixed, Space
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
 from orchestrator.training.hyperparameters import (
+    COMPANION,
     DEFAULTS,
     OF_THE_RATE,
     OPTIMIZER_READS,
     read_by_training,
+    read_while_training,
 )
-from orchestrator.training.possible import COMPANION, read_while_training
 
 
 def check_every_hyperparameter_is_read(

@@ -25,21 +25,19 @@ from orchestrator.training.generators import (
     set_generator_state,
 )
 from orchestrator.training.hyperparameters import (
+    COMPANION,
     DEFAULTS,
     LIVE,
     OWN_DEFAULTS,
     batch_norm_momentum,
     batch_size_of,
-)
-from orchestrator.training.learner import Epoch, Fitting, Learner, SplitName, Tensors, Within
-from orchestrator.training.optimizers import decays_weights
-from orchestrator.training.other_optimizers import all_built_on, build_all_on
-from orchestrator.training.possible import (
-    COMPANION,
     check_possible,
     check_read,
     read_while_training,
 )
+from orchestrator.training.learner import Epoch, Fitting, Learner, SplitName, Tensors, Within
+from orchestrator.training.optimizers import decays_weights
+from orchestrator.training.other_optimizers import all_built_on, build_all_on
 from orchestrator.training.program import arrays_of, assign_all, fits
 from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
 from orchestrator.training.rates import RATE_NAMES, Rate, rate_of, rate_variable
