@@ -35,9 +35,13 @@ from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan, make_plan
-from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
+from orchestrator.training.keras_setup import (
+    KerasSettings,
+    keras_settings,
+    quiet_tensorflow,
+    settings_file,
+)
 from orchestrator.training.trial_process import Setup, TrialProcess
-from orchestrator.training.worker_process import quiet_tensorflow
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset

@@ -23,6 +23,7 @@ from orchestrator.training.generators import (
     set_generator_state,
 )
 from orchestrator.training.hyperparameters import RecordedHyperparameters
+from orchestrator.training.keras_setup import register_again
 from orchestrator.training.optimizers import (
     LiveOptimizer,
     decays_weights,
@@ -32,7 +33,6 @@ from orchestrator.training.optimizers import (
 )
 from orchestrator.training.other_optimizers import other_optimizers
 from orchestrator.training.quantity_metrics import MeanAbsoluteError, RSquared
-from orchestrator.training.saved import register_again
 from orchestrator.training.settings import forget_names, process_settings
 from orchestrator.training.shared import check_nothing_is_shared
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal

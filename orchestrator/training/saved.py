@@ -16,7 +16,7 @@ from typing import Any
 from orchestrator.catalog import CallableReference, is_users_module
 from orchestrator.errors import RecordError
 from orchestrator.training.kept import are_kept, rebuilt
-from orchestrator.training.worker_process import quiet_tensorflow, without_remarks
+from orchestrator.training.keras_setup import quiet_tensorflow, register_again, without_remarks
 
 
 def load_model(path: Path, builder: CallableReference | None = None) -> Any:
@@ -88,16 +88,6 @@ def _files_beside(module: ModuleType) -> list[ModuleType]:
         for one in modules
         if getattr(one, "__file__", None) and Path(str(one.__file__)).is_relative_to(folder)
     ]
-
-
-def register_again(builder: CallableReference) -> None:
-    """Register with Keras what was registered in the process in which a builder was given."""
-    import keras
-
-    for name, value in builder.registered.items():
-        package, _, own = name.rpartition(">")
-        if package:
-            keras.saving.register_keras_serializable(package, own)(value)
 
 
 def _refuse_unknown_class(path: Path, error: Exception) -> None:

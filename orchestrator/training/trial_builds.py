@@ -10,8 +10,8 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.training.keras_setup import prepare_tensorflow
 from orchestrator.training.trial_process import NoAnswer, Seen, Setup
-from orchestrator.training.worker_process import prepare_tensorflow
 
 _OF_THIS_MACHINE = ("MemoryError", "ResourceExhaustedError")
 

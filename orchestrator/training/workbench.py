@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
-from orchestrator.training.keras_settings import KerasSettings
+from orchestrator.training.keras_setup import KerasSettings
 from orchestrator.training.session import Goal
 from orchestrator.training.task import TrainingTask
 from orchestrator.trials import Session
@@ -46,7 +46,7 @@ class KerasWorkbench:
     """One process's trainer, its programs warm between trials."""
 
     def __init__(self, job: KerasJob) -> None:
-        from orchestrator.training.worker_process import prepare_tensorflow
+        from orchestrator.training.keras_setup import prepare_tensorflow
 
         prepare_tensorflow(job.threads, job.keras)
         from orchestrator.training.trainer import Trainer
