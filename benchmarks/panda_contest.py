@@ -25,9 +25,9 @@ from orchestrator.data import load_dataset
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import learning_rates
 from orchestrator.training.panda.session import PandaSession
-from orchestrator.training.session import Goal, finite
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_session import Goal, finite
 from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint
 
 EPOCHS = 30

@@ -86,8 +86,8 @@ class Prepared:
 
     def job(self, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
-        from orchestrator.training.session import Goal
         from orchestrator.training.task import TrainingTask
+        from orchestrator.training.trial_session import Goal
         from orchestrator.training.workbench import KerasJob
 
         plan = self.plan

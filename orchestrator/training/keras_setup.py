@@ -1,4 +1,4 @@
-"""How Keras is set up in a process: ``keras.json``, Keras's variables, threads, logs. Loads no Keras when imported.
+"""How Keras is set up in a process: ``keras.json``, Keras's variables, threads, logs. Importing this loads no Keras.
 
 The settings are read as Keras reads them (``keras/src/backend/config.py``), so that what cannot work is refused before
 anything starts, and what changes numbers is recorded.

@@ -1,25 +1,128 @@
-"""One trial's training in a worker, from its first epoch to its last, free of any Ray type."""
+"""One trial's training in a worker, from its first epoch to its last. Importing this loads no TensorFlow."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.errors import RecordError
-from orchestrator.records import Score, score_of
+from orchestrator.config import Duration
+from orchestrator.errors import RecordError, TrialError, explain
+from orchestrator.records import Mode, Score, score_of
 from orchestrator.search import TrialSpec
-from orchestrator.training.keeping import KeepingRhythm
-from orchestrator.training.session import (
-    Goal,
-    finite,
-    is_time,
-    steps_of,
-    train_part,
-)
-from orchestrator.training.trainer import Trainer
-from orchestrator.trials import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from orchestrator.training.trainer import Trainer
+
+AMID_SECONDS = 5.0
+"""After which training returns amid an epoch, so that the worker answers, as when it is asked to keep the state."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What trials are judged by, when the driver decides, and where states go.
+
+    ``milestones`` are the epochs after which the driver decides: each gets a report of its own.
+    """
+
+    metric: str
+    mode: Mode
+    milestones: frozenset[int]
+    checkpoints: Path
+    checkpoint_every: Duration | Literal["auto"] = "auto"
+
+    @property
+    def states(self) -> StateStore:
+        """Return where states go."""
+        return StateStore(self.checkpoints)
+
+
+def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
+    """Return whether to report, ``seconds`` after ``began``; amid an epoch, with nothing to tell, some later."""
+    wait = max(seconds, AMID_SECONDS) if trainer.within.steps else seconds
+    return time.monotonic() - began >= wait
+
+
+def steps_of(trainer: Trainer) -> int:
+    """Return the batches trained so far, in all epochs."""
+    return trainer.epoch * trainer.steps_per_epoch + trainer.within.steps
+
+
+def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
+    """Train one epoch and return its row. Raises TrialError when the model does not report ``metric``."""
+    row = None
+    while row is None:
+        row = train_part(trainer, trial, metric)
+        if trainer.ended:
+            raise TrialError(f"epoch {trainer.epoch + 1}: none was trained, since {trainer.ended}.")
+    return row
+
+
+def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | None:
+    """Train a part of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+    metrics = trainer.train_part()
+    if metrics is None:
+        return None
+    if metric not in metrics:
+        raise TrialError(
+            explain("metric", "expected a metric that the model reports", metric, metrics)
+        )
+    return {
+        "trial": trial,
+        "epoch": trainer.epoch,
+        "metrics": metrics,
+        "parameters": trainer.learner.compiled.parameters,
+        "seconds": trainer.within.seconds,
+    }
+
+
+def finite(value: Any) -> bool:
+    """Return whether ``value`` is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+SHORTEST_SECONDS = 1.0
+LONGEST_SECONDS = 180.0
+SHARE_OF_TIME = 1 / 20
+
+
+class KeepingRhythm:
+    """Says when the last state is due to be kept.
+
+    ``auto`` is every second or part of an epoch, whichever is longer; less often where keeping would take more than a
+    twentieth of the time, but at least every three minutes.
+    """
+
+    def __init__(
+        self, every: Duration | Literal["auto"], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._every = every
+        self._now = now
+        self._since = now()
+        self._cost = 0.0
+        self._kept_at = (0, 0)
+
+    def is_due(self, epochs: int, steps: int) -> bool:
+        """Return whether the state is to be kept after so many epochs and steps, all of the trial's."""
+        seconds = self._now() - self._since
+        if self._every == "auto":
+            wait = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, self._cost / SHARE_OF_TIME))
+            return seconds >= wait
+        return self._every.reached(epochs - self._kept_at[0], seconds, steps - self._kept_at[1])
+
+    @contextlib.contextmanager
+    def keeping(self, epochs: int, steps: int) -> Iterator[None]:
+        """Begin the next interval, after so many epochs and steps, when the block, whose cost is measured, is over."""
+        begun = self._now()
+        yield
+        self._since = self._now()
+        self._cost = self._since - begun
+        self._kept_at = (epochs, steps)
 
 
 class TrialSession:

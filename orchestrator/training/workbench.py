@@ -10,8 +10,8 @@ from typing import Any
 from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.training.keras_setup import KerasSettings
-from orchestrator.training.session import Goal
 from orchestrator.training.task import TrainingTask
+from orchestrator.training.trial_session import Goal
 from orchestrator.trials import Session
 
 

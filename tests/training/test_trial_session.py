@@ -7,10 +7,9 @@ import pytest
 from orchestrator.config import Duration
 from orchestrator.records import best_score
 from orchestrator.search import TrialSpec
-from orchestrator.training import pace, session
-from orchestrator.training.session import Goal
+from orchestrator.training import pace, trial_session
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import TrialSession
+from orchestrator.training.trial_session import Goal, TrialSession
 from orchestrator.trials import Progress, load_checkpoint
 
 SPEC = TrialSpec("00000", 0, 3, {"learning_rate": 0.05, "units": 4, "batch_size": 32})
@@ -66,7 +65,7 @@ def test_a_trial_killed_after_its_last_epoch_trains_no_further(begin, mlp):
 def begin_long(mlp, tmp_path, monkeypatch):
     """`begin_long(every)`: a trial in a new worker, whose epochs last so long that every step is a report."""
     monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
-    monkeypatch.setattr(session, "AMID_SECONDS", 0.0)
+    monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
 
     def begun(every):
         goal = Goal("val_accuracy", "max", frozenset(), tmp_path, every)

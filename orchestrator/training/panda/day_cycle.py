@@ -20,7 +20,7 @@ from orchestrator.sitter import (
 )
 from orchestrator.training.panda.request_handler import change, rollback
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, chosen, note
-from orchestrator.training.session import finite, train_epoch
+from orchestrator.training.trial_session import finite, train_epoch
 from orchestrator.trials import Checkpoint, save_checkpoint
 
 Epochs = list[tuple[dict[str, Any], Checkpoint]]

@@ -11,12 +11,11 @@ from orchestrator.records import RunFolder
 from orchestrator.records.requests import requests_of
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import after_change
-from orchestrator.training.keeping import KeepingRhythm
 from orchestrator.training.panda.day_cycle import day_0, find_learning_rate, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, handle
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, note
-from orchestrator.training.session import Goal, is_time, steps_of, train_part
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_session import Goal, KeepingRhythm, is_time, steps_of, train_part
 from orchestrator.trials import Progress, load_checkpoint
 
 PAUSE_SECONDS = 0.2

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from orchestrator.records import Score
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Memory, from_plain, known, to_plain
-from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_session import Goal
 from orchestrator.trials import Checkpoint, DayCheckpoints, Progress
 
 Ending = Literal["stopped", "diverged"]

@@ -25,8 +25,8 @@ from orchestrator.training.generators import generator_state
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.panda.state import chosen
 from orchestrator.training.program import arrays_of
-from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_session import Goal
 from orchestrator.trials import Progress
 
 MAIN = "00000"

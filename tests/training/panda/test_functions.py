@@ -19,7 +19,7 @@ from orchestrator.training.panda.day_cycle import end_day, monitor, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, change, handle
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint
-from orchestrator.training.session import Goal
+from orchestrator.training.trial_session import Goal
 from orchestrator.trials import Checkpoint, Progress
 
 
