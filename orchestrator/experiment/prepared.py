@@ -41,7 +41,7 @@ from orchestrator.training.keras_setup import (
     quiet_tensorflow,
     settings_file,
 )
-from orchestrator.training.trial_process import Setup, TrialProcess
+from orchestrator.training.trial_process import Asked, Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -213,17 +213,15 @@ def _learn(
     experiment, read, model, plan = checked
     if not must_be_tried(model, dataset):
         return None
-    if model.kind == "bundled":
-        setup = Setup(model, (dataset.input_shape, dataset.num_classes))
-    else:
-        from orchestrator.training import looking
-        from orchestrator.training.task import ROWS_LOOKED_AT, TrainingTask
+    from orchestrator.training.task import ROWS_LOOKED_AT, Shape, TrainingTask
 
+    if model.kind == "bundled":
+        setup = Setup(model, Shape(dataset.input_shape, dataset.num_classes))
+    else:
         few = TrainingTask(
             model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=_by_loss(experiment)
         )
-        asked = (few, experiment.task)
-        setup = Setup(model, few.shape, asked, looking.look_at, looking.look_again)
+        setup = Setup(model, few.shape, Asked(few, experiment.task))
     from orchestrator.data.notice import notice
 
     def enough(learned: Learned) -> bool:

@@ -35,7 +35,7 @@ from orchestrator.training.other_optimizers import other_optimizers
 from orchestrator.training.quantity_metrics import MeanAbsoluteError, RSquared
 from orchestrator.training.settings import forget_names, process_settings
 from orchestrator.training.shared import check_nothing_is_shared
-from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal
+from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal, Shape
 
 RowLoss = Callable[[Any, Any], Any]
 
@@ -84,17 +84,16 @@ def build_model(
     reference: CallableReference,
     given: Mapping[str, Any],
     seed: int,
-    shape: tuple[Any, int],
+    shape: Shape,
     kind: Kind | None = "classification",
 ) -> Built:
-    """Build a model from its seed. ``shape`` is (input_shape, num_classes), ``given`` the trial's hyperparameters.
+    """Build a model from its seed. ``given`` are the trial's hyperparameters.
 
     ``kind`` is what a bundled model learns.
     The BatchNormalization momentum follows the steps per epoch where none is given: a bundled model's; a user's, where
     its builder asks for ``hp["batch_norm_momentum"]`` and thus has none of its own.
     Raises TrialError when what the builder returns is no Keras model.
     """
-    input_shape, num_classes = shape
     asked = given.get("batch_norm_momentum")
     momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
     activation = OUTPUT_ACTIVATIONS[kind] if reference.kind == "bundled" and kind else None
@@ -105,8 +104,8 @@ def build_model(
     with UsersCode(f"model {reference.text}", reference.runs_in), own_generator():
         builder = reference.load(fresh=True)
         register_again(reference)
-        model = builder(recorded, input_shape, num_classes)
-        _check(model, reference, input_shape)
+        model = builder(recorded, *shape)
+        _check(model, reference, shape.features)
     if reference.kind != "bundled":
         check_nothing_is_shared(model, reference)
     reads = recorded.reads()

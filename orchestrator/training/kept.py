@@ -12,10 +12,10 @@ from orchestrator.catalog import CallableReference
 from orchestrator.errors import RecordError
 from orchestrator.redaction import redacted, restored
 from orchestrator.training.around import Around
+from orchestrator.training.task import Kind, Shape
 
 if TYPE_CHECKING:
     from orchestrator.training.compiling import Built
-    from orchestrator.training.task import Kind
 
 WEIGHTS = "model.weights.h5"
 RECIPE = "model.json"
@@ -35,7 +35,7 @@ class ModelRecipe:
         """Return the model, freshly built."""
         from orchestrator.training.compiling import build_model
 
-        shape = (self.around.shape, self.units)
+        shape = Shape(self.around.shape, self.units)
         return build_model(reference, self.given, self.seed, shape, self.kind)
 
     def keep(self, model: Any, folder: Path) -> None:

@@ -17,7 +17,7 @@ from orchestrator.config import Experiment, load_experiment, parse_experiment
 from orchestrator.experiment import prepared as preparing
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
-from orchestrator.training import pace, trial_builds
+from orchestrator.training import pace, trial_process
 from orchestrator.training.carrying import finalise
 from orchestrator.training.judge import save_model
 from orchestrator.training.saved import load_model
@@ -147,7 +147,7 @@ class BuildsHere(TrialProcess):
 
     def build(self, setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> Seen:
         """Build the model of a trial."""
-        answer = trial_builds._answer(setup, (dict(hyperparameters), seed), self._looked)
+        answer = trial_process._answer(setup, (dict(hyperparameters), seed), self._looked)
         if isinstance(answer, Exception):
             raise answer
         return answer
