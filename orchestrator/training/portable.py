@@ -19,9 +19,9 @@ import tensorflow as tf
 
 from orchestrator.data import RAW_ROWS, ColumnRecipe, StreamedDataset, TableRecipe
 from orchestrator.data.table_rows import features_of
-from orchestrator.training.around import Around
 from orchestrator.training.compiling import Built, compile_stock
 from orchestrator.training.learner import AnyDataset
+from orchestrator.training.saved_model import Around
 from orchestrator.training.task import LearningGoal
 
 TOLERANCE = 2e-3

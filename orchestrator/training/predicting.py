@@ -13,10 +13,10 @@ import tensorflow as tf
 from orchestrator.catalog import UsersCode
 from orchestrator.data import TableRecipe
 from orchestrator.data.table_rows import features_of
-from orchestrator.training.around import takes_named_columns
 from orchestrator.training.heads import loss_name
 from orchestrator.training.keras_setup import without_remarks
 from orchestrator.training.portable import as_inputs
+from orchestrator.training.saved_model import takes_named_columns
 
 _OF_PROBABILITIES = ("categorical_crossentropy", "binary_crossentropy", "focal_crossentropy")
 

@@ -284,7 +284,7 @@ def look_at(built: Built, asked: Asked) -> Looked:
     from orchestrator.training.hyperparameters import DEFAULTS
     from orchestrator.training.learner import Tensors
     from orchestrator.training.reported import reported
-    from orchestrator.training.trial_save import why_not_saved
+    from orchestrator.training.saving import why_not_saved
 
     task = asked.task
     where = f"model {task.model.text}"

@@ -82,7 +82,7 @@ class KerasWorkbench:
 
     def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
         """Examine a checkpointed model and save it as ``model.keras``."""
-        from orchestrator.training.judge import judge
+        from orchestrator.training.final_evaluation import judge
 
         goal = self._job.goal
         return judge(self._trainer, checkpoint, best, goal.metric, goal.mode)

@@ -19,8 +19,8 @@ from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
 from orchestrator.training import pace, trial_process
 from orchestrator.training.carrying import finalise
-from orchestrator.training.judge import save_model
-from orchestrator.training.saved import load_model
+from orchestrator.training.saved_model import load_model
+from orchestrator.training.saving import save_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_process import Seen, Setup, TrialProcess
 from orchestrator.trials import load_checkpoint, save_checkpoint

@@ -17,7 +17,7 @@ from orchestrator.config import load_experiment
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
-from orchestrator.training.judge import judge
+from orchestrator.training.final_evaluation import judge
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
 from tests.parity.case import REPORTED

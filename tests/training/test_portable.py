@@ -9,8 +9,8 @@ from keras import layers
 
 from orchestrator.config.options import DataOptions
 from orchestrator.data.assemble import assemble
-from orchestrator.training.around import Around
 from orchestrator.training.portable import alike, portable
+from orchestrator.training.saved_model import Around
 from orchestrator.training.task import LearningGoal, Task
 
 

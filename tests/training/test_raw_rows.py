@@ -15,7 +15,7 @@ from orchestrator.config.options import DataOptions
 from orchestrator.data import load_dataset
 from orchestrator.data.assemble import assemble
 from orchestrator.data.frames import load_frames
-from orchestrator.training.judge import judge
+from orchestrator.training.final_evaluation import judge
 from orchestrator.training.portable import class_names
 from orchestrator.training.task import TrainingTask, task_of_labels
 from orchestrator.training.trainer import Trainer

@@ -13,8 +13,8 @@ import tensorflow as tf
 import yaml
 
 from orchestrator.data import StreamedSplit
-from orchestrator.training.judge import judge
-from orchestrator.training.saved import load_model
+from orchestrator.training.final_evaluation import judge
+from orchestrator.training.saved_model import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
 from tests.training.streams import streamed_from
