@@ -69,7 +69,7 @@ def predict(run: Run, x: Any) -> pd.DataFrame:
     form = form_of(run.records)
     rows = new_rows(x, form)
     model = load_winner(run, run.builder)
-    from orchestrator.training.predicting import predicted
+    from orchestrator.training.portable import predicted
 
     outputs = predicted(model, rows.batches, form.table)
     learnt = learnt_of(run.records)

@@ -11,13 +11,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from orchestrator.training.keras_internals import layers_of
+
 RECALIBRATION_ROWS = 10_000
 RECALIBRATION_BATCH = 256
-
-
-def layers_of(model: Any) -> list[Any]:
-    """Return the layers of a model and of the models in it."""
-    return list(model._flatten_layers(include_self=False, recursive=True))
 
 
 def norm_layers(model: Any) -> list[Any]:

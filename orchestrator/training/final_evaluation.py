@@ -22,11 +22,11 @@ from orchestrator.records import (
     write_atomically,
 )
 from orchestrator.redaction import redacted
-from orchestrator.training.carrying import finalise
-from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.saving import save_model
+from orchestrator.training.state_transfer import finalise
 from orchestrator.training.task import recalibration
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_model import arrays_of, assign_all
 from orchestrator.trials import load_checkpoint
 
 

@@ -48,7 +48,7 @@ ALWAYS_READ = frozenset(
     }
 )
 
-OF_THE_RATE = frozenset({"learning_rate", "learning_rate_decay", "decay_schedule"})
+RATE_NAMES = frozenset({"learning_rate", "learning_rate_decay", "decay_schedule"})
 """What makes α: training sets it in a builder's own optimizer too, where it is no schedule."""
 
 OWN_DEFAULTS: dict[str, Any] = {
@@ -233,7 +233,7 @@ def read_while_training(optimizer: str | None, has_rate: bool = True) -> frozens
     of_optimizers = frozenset().union(*OPTIMIZER_READS.values())
     if optimizer is None:
         always = {"batch_size", "batch_norm_momentum", "recalibrate_batch_norm"}
-        return frozenset(always | OF_THE_RATE if has_rate else always)
+        return frozenset(always | RATE_NAMES if has_rate else always)
     return read_by_training([optimizer]) | (LIVE - of_optimizers)
 
 

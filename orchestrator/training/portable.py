@@ -1,4 +1,4 @@
-"""The winner as one Keras model that takes the user's own rows and answers in the user's terms.
+"""The winner as one Keras model that takes the user's own rows and answers in the user's terms, and what it answers.
 
 What was fitted on the training rows (fill values, categories, scaling, the targets' unit) becomes layers around the
 trained model, and a head of logits gets its softmax or sigmoid. Nothing of ours is needed to load it.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from orchestrator.catalog import UsersCode
 from orchestrator.data import RAW_ROWS, ColumnRecipe, StreamedDataset, TableRecipe
 from orchestrator.data.table_rows import features_of
-from orchestrator.training.compiling import Built, compile_stock
-from orchestrator.training.learner import AnyDataset
-from orchestrator.training.saved_model import Around
+from orchestrator.training.backend import AnyDataset
+from orchestrator.training.compiling import compile_stock
+from orchestrator.training.heads import loss_name
+from orchestrator.training.keras_setup import without_remarks
+from orchestrator.training.saved_model import Around, takes_named_columns
 from orchestrator.training.task import LearningGoal
+from orchestrator.training.trial_model import Built
 
 TOLERANCE = 2e-3
 """By how much a saved model's outputs may differ from the model's: of float32 sums in another order, or of float16."""
@@ -227,3 +231,52 @@ def unit_of(around: Around) -> Any:
 def arrays(outputs: Any) -> Any:
     """Return tensors as NumPy arrays, of several outputs too."""
     return keras.tree.map_structure(lambda tensor: np.asarray(tf.cast(tensor, tf.float32)), outputs)
+
+
+_OF_PROBABILITIES = ("categorical_crossentropy", "binary_crossentropy", "focal_crossentropy")
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """A model's outputs by name in float64, (rows, …); ``probabilities``: its loss takes them for such."""
+
+    by_name: dict[str, Any]
+    probabilities: bool
+
+
+@without_remarks()
+def predicted(model: Any, batches: Iterator[Any], table: TableRecipe | None) -> Outputs:
+    """Return the outputs for batches of raw rows, a table's by column. Raises TrialError for what its code raises."""
+    found: list[list[Any]] = []
+    names: list[str] = []
+    for batch in batches:
+        with UsersCode("predict", None):
+            answer = model.predict(_taken(batch, table), verbose=0)
+        names = names or _names(model, answer)
+        found.append([np.asarray(tf.cast(one, tf.float64)) for one in keras.tree.flatten(answer)])
+    whole = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    return Outputs(dict(zip(names, whole, strict=True)), _are_probabilities(model))
+
+
+def _taken(batch: Any, table: TableRecipe | None) -> Any:
+    if table is None:
+        return batch
+    return as_inputs(batch, table) if takes_named_columns(table) else features_of(batch, table)
+
+
+def _names(model: Any, answer: Any) -> list[str]:
+    """Return the names of outputs in the order in which Keras flattens them."""
+    parts = keras.tree.flatten(answer)
+    if len(parts) == 1:
+        return ["output"]
+    if isinstance(answer, dict):
+        return [name for name in sorted(answer) for _ in keras.tree.flatten(answer[name])]
+    names = list(getattr(model, "output_names", None) or ())
+    return names if len(set(names)) == len(parts) else [f"output_{at}" for at in range(len(parts))]
+
+
+def _are_probabilities(model: Any) -> bool:
+    """Return whether the one loss that a model is compiled with takes its outputs for probabilities."""
+    name = loss_name(model) or ""
+    from_logits = getattr(getattr(model, "loss", None), "from_logits", False)
+    return name.endswith(_OF_PROBABILITIES) and not from_logits

@@ -22,7 +22,7 @@ from orchestrator.training.keras_setup import quiet_tensorflow, register_again, 
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LearningGoal, Shape
 
 if TYPE_CHECKING:
-    from orchestrator.training.compiling import Built
+    from orchestrator.training.trial_model import Built
 
 
 MOST_NAMED_INPUTS = 512
@@ -137,7 +137,7 @@ class ModelRecipe:
 
     def build(self, reference: CallableReference) -> Built:
         """Return the model, freshly built."""
-        from orchestrator.training.compiling import build_model
+        from orchestrator.training.building import build_model
 
         shape = Shape(self.around.shape, self.units)
         return build_model(reference, self.given, self.seed, shape, self.kind)

@@ -15,8 +15,9 @@ import keras
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.errors import RecordError, TrialError
 from orchestrator.redaction import restored
-from orchestrator.training.compiling import set_followed_momentum
+from orchestrator.training.building import set_followed_momentum
 from orchestrator.training.hyperparameters import batch_norm_momentum
+from orchestrator.training.keras_internals import layers_of
 from orchestrator.training.portable import (
     alike,
     answers_of,
@@ -27,7 +28,7 @@ from orchestrator.training.portable import (
     unit_of,
     write_class_names,
 )
-from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.process_state import settle
 from orchestrator.training.saved_model import (
     RECIPE,
     WEIGHTS,
@@ -37,9 +38,9 @@ from orchestrator.training.saved_model import (
     load_model,
     objects_of,
 )
-from orchestrator.training.settings import settle
 from orchestrator.training.task import LearningGoal, TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_model import arrays_of, assign_all
 
 
 def save_model(trainer: Trainer, path: Path) -> None:
@@ -148,8 +149,7 @@ def unsaved(model: Any, name: str, error: TrialError) -> str:
 def _why(model: Any, error: TrialError) -> str:
     """Return what was received, and what to do."""
     without = re.search(r"Object (\w+) was created", str(error.__cause__))
-    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else model.layers
-    if any(isinstance(layer, keras.layers.Lambda) for layer in layers):
+    if any(isinstance(layer, keras.layers.Lambda) for layer in layers_of(model)):
         received = "one with a Lambda layer, whose function is not in the file"
         return f"Received: {received}. Write a Layer of your own, or keras.ops, in place of Lambda"
     if without:

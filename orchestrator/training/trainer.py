@@ -10,40 +10,41 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from orchestrator.errors import RequestError, TrialError
-from orchestrator.training.callbacks import make_callbacks
-from orchestrator.training.carrying import (
-    carried_state,
-    check_same_weights,
-    keras_optimizer,
-    optimizer_variables,
-)
-from orchestrator.training.compiling import Built, build_model
+from orchestrator.training.backend import Epoch, Fitting, Learner, SplitName, Tensors, Within
+from orchestrator.training.building import build_model, make_callbacks
 from orchestrator.training.decay import learning_rate_at
-from orchestrator.training.generators import (
-    generator_state,
-    kept_generator_state,
-    set_generator_state,
-)
 from orchestrator.training.hyperparameters import (
     COMPANION,
     DEFAULTS,
     LIVE,
     OWN_DEFAULTS,
+    RATE_NAMES,
     batch_norm_momentum,
     batch_size_of,
     check_possible,
     check_read,
     read_while_training,
 )
-from orchestrator.training.learner import Epoch, Fitting, Learner, SplitName, Tensors, Within
-from orchestrator.training.optimizers import decays_weights
-from orchestrator.training.other_optimizers import all_built_on, build_all_on
-from orchestrator.training.program import arrays_of, assign_all, fits
-from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
-from orchestrator.training.rates import RATE_NAMES, Rate, rate_of, rate_variable
+from orchestrator.training.optimizers import Rate, decays_weights, rate_of, rate_variable
+from orchestrator.training.process_state import (
+    generator_state,
+    kept_generator_state,
+    set_generator_state,
+    settings_without_trials,
+    settle,
+)
+from orchestrator.training.program_cache import PROGRAMS_KEPT, Programs, Slot
 from orchestrator.training.reported import canonical_names
-from orchestrator.training.settings import settings_without_trials, settle
+from orchestrator.training.state_transfer import (
+    all_built_on,
+    build_all_on,
+    carried_state,
+    check_same_weights,
+    keras_optimizer,
+    optimizer_variables,
+)
 from orchestrator.training.task import TrainingTask, recalibration
+from orchestrator.training.trial_model import Built, arrays_of, assign_all, fits
 from orchestrator.trials import Checkpoint
 
 
@@ -282,7 +283,9 @@ class Trainer:
         defaults = OWN_DEFAULTS if built.compiled_by_user else DEFAULTS
         self.hyperparameters = {**defaults, **self.given}
         self._reads = frozenset(built.reads)
-        self._rate = Rate.of(built, self.given)
+        self._rate = Rate()
+        if built.compiled_by_user:
+            self._rate = Rate.of(built.model.optimizer, built.reads, self.given)
         if self._rate.own is not None:
             self.hyperparameters.setdefault("learning_rate", self._rate.own)
         fitting = Fitting(self.task.epochs, make_callbacks(self.task, self.given))

@@ -24,8 +24,8 @@ from orchestrator.errors import OrchestratorError, TrialError
 from orchestrator.training.keras_setup import prepare_tensorflow
 
 if TYPE_CHECKING:
-    from orchestrator.training.compiling import Built
     from orchestrator.training.task import Shape, Task, TrainingTask
+    from orchestrator.training.trial_model import Built
 
 
 LONGEST_BUILD_SECONDS = 120.0
@@ -217,7 +217,7 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
     The first model is looked at, and built once more: what it shares with an earlier one is refused only then.
     """
     hyperparameters, seed = asked
-    from orchestrator.training.compiling import build_model, reads_of
+    from orchestrator.training.building import build_model, reads_of
 
     reference = setup.reference
     began = time.perf_counter()
@@ -248,14 +248,16 @@ def _answer(setup: Setup, asked: Any, looked: list[Any]) -> Seen | Exception:
 
 def _has_plain_rate(model: Any) -> bool:
     """Return whether α of a compiled model's optimizer can be set: it follows no schedule of its own."""
+    from orchestrator.training.keras_internals import rate_held_by
+
     optimizer = getattr(model, "optimizer", None)
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-    return hasattr(getattr(optimizer, "_learning_rate", None), "assign")
+    return hasattr(rate_held_by(optimizer), "assign")
 
 
 def _build_silently(setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> None:
     """Build a model of which nothing is seen but its error."""
-    from orchestrator.training.compiling import build_model
+    from orchestrator.training.building import build_model
 
     before = [(stream, os.dup(stream)) for stream in (1, 2)]
     _be_silent()
@@ -278,11 +280,11 @@ def look_at(built: Built, asked: Asked) -> Looked:
 
     Raises TrialError where it does not fit the labels or evaluates no rows.
     """
-    from orchestrator.training.batch_norm import layers_of
+    from orchestrator.training.backend import Tensors
     from orchestrator.training.compiling import compile_stock
     from orchestrator.training.heads import goal_of, look_at_head, task_of_model
     from orchestrator.training.hyperparameters import DEFAULTS
-    from orchestrator.training.learner import Tensors
+    from orchestrator.training.keras_internals import layers_of
     from orchestrator.training.reported import reported
     from orchestrator.training.saving import why_not_saved
 
@@ -308,8 +310,8 @@ def look_again(built: Built, asked: Asked, first: Looked) -> Looked:
 
     Raises as its trial would where that is not of the first one's kind.
     """
+    from orchestrator.training.backend import Tensors
     from orchestrator.training.heads import goal_of
-    from orchestrator.training.learner import Tensors
 
     task = replace(asked.task, task=first.task)
     goal = goal_of(built.model, task, Tensors(task.dataset).sample())

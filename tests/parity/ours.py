@@ -17,10 +17,10 @@ from orchestrator.config import Experiment, load_experiment, parse_experiment
 from orchestrator.experiment import prepared as preparing
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
-from orchestrator.training import pace, trial_process
-from orchestrator.training.carrying import finalise
+from orchestrator.training import backend, trial_process
 from orchestrator.training.saved_model import load_model
 from orchestrator.training.saving import save_model
+from orchestrator.training.state_transfer import finalise
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_process import Seen, Setup, TrialProcess
 from orchestrator.trials import load_checkpoint, save_checkpoint
@@ -169,11 +169,11 @@ def built_here() -> Iterator[None]:
 @contextmanager
 def one_step_at_a_time() -> Iterator[None]:
     """Let each part of an epoch be one step, so that it is cut wherever it can be."""
-    seconds, pace.PART_SECONDS = pace.PART_SECONDS, 0.0
+    seconds, backend.PART_SECONDS = backend.PART_SECONDS, 0.0
     try:
         yield
     finally:
-        pace.PART_SECONDS = seconds
+        backend.PART_SECONDS = seconds
 
 
 def predictions(model: Any, x: Any) -> Any:

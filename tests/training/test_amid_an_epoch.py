@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.training import pace
+from orchestrator.training import backend
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
 from tests.training.streams import streamed_from
@@ -74,7 +74,7 @@ def of(mlp, net):
 @pytest.fixture
 def step_by_step(monkeypatch):
     """`step_by_step()`: from here on every part of an epoch is one step."""
-    return lambda: monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
+    return lambda: monkeypatch.setattr(backend, "PART_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("name", MODELS)

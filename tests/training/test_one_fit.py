@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.catalog.loading import load_file
 from orchestrator.errors import TrialError
-from orchestrator.training.ordering import rows_in
+from orchestrator.training.keras_internals import rows_in
 from orchestrator.training.trainer import Trainer
 
 EPOCHS = 4

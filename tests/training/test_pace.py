@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.training.pace import PART_SECONDS, Pace
+from orchestrator.training.backend import PART_SECONDS, Pace
 
 
 def test_the_first_part_of_all_is_one_step():

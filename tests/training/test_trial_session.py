@@ -7,7 +7,7 @@ import pytest
 from orchestrator.config import Duration
 from orchestrator.records import best_score
 from orchestrator.search import TrialSpec
-from orchestrator.training import pace, trial_session
+from orchestrator.training import backend, trial_session
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_session import Goal, TrialSession
 from orchestrator.trials import Progress, load_checkpoint
@@ -64,7 +64,7 @@ def test_a_trial_killed_after_its_last_epoch_trains_no_further(begin, mlp):
 @pytest.fixture
 def begin_long(mlp, tmp_path, monkeypatch):
     """`begin_long(every)`: a trial in a new worker, whose epochs last so long that every step is a report."""
-    monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
+    monkeypatch.setattr(backend, "PART_SECONDS", 0.0)
     monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
 
     def begun(every):

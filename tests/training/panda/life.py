@@ -20,12 +20,12 @@ from orchestrator.records import (
 )
 from orchestrator.report import NullView
 from orchestrator.search import Plan, TrialSpec, make_plan
-from orchestrator.training.carrying import keras_optimizer, slots_of
-from orchestrator.training.generators import generator_state
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.panda.state import chosen
-from orchestrator.training.program import arrays_of
+from orchestrator.training.process_state import generator_state
+from orchestrator.training.state_transfer import keras_optimizer, slots_of
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_model import arrays_of
 from orchestrator.training.trial_session import Goal
 from orchestrator.trials import Progress
 

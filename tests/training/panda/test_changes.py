@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.training.carrying import slots_of
+from orchestrator.training.state_transfer import slots_of
 
 BAD = [
     {"learning_rate": "abc"}, {"learning_rate": None}, {"learning_rate": float("nan")},

@@ -14,7 +14,7 @@ from orchestrator.errors import RequestError
 from orchestrator.records import Request
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Finding, from_plain, to_plain
-from orchestrator.training.learner import Within
+from orchestrator.training.backend import Within
 from orchestrator.training.panda.day_cycle import end_day, monitor, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, change, handle
 from orchestrator.training.panda.session import PandaSession

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.records.lines import TornLineWarning, read_lines
-from orchestrator.training import pace, trial_session
+from orchestrator.training import backend, trial_session
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
 
@@ -175,7 +175,7 @@ def long_epochs(monkeypatch):
     """`long_epochs()`: from here on epochs last so long that every step is a report."""
 
     def begin():
-        monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
+        monkeypatch.setattr(backend, "PART_SECONDS", 0.0)
         monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
 
     return begin

@@ -1,25 +1,31 @@
-"""Learning by one call of ``fit`` over all epochs: a model with a fit of its own, or one that is given callbacks."""
+"""Training by one call of Keras's ``fit`` over all epochs: of a model with a fit of its own, or one with callbacks.
+
+The call runs in a thread of its own and waits at each epoch's end until the next one is asked for; whoever drives it
+waits meanwhile, so only one of the two ever runs. Callbacks, schedules and the model see what they see in plain Keras.
+"""
 
 from __future__ import annotations
 
 import inspect
 import itertools
 import operator
-from collections.abc import Iterator
-from dataclasses import replace
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
 from orchestrator.data import StreamedDataset
-from orchestrator.training.carrying import seed_states
-from orchestrator.training.compiling import Compiled
-from orchestrator.training.fit_learner import FitLearner
-from orchestrator.training.generators import kept_generator_state
-from orchestrator.training.learner import Epoch, Fitting, Part, SplitName, Tensors
-from orchestrator.training.one_fit import OneFit
-from orchestrator.training.program import arrays_of, assign_all, plain
-from orchestrator.training.validation_metrics import ValidationMetrics
+from orchestrator.training.backend import Epoch, Fitting, Part, SplitName, Tensors
+from orchestrator.training.fit_backend import FitLearner
+from orchestrator.training.keras_internals import VALIDATES, Order, rows_in, thread_state
+from orchestrator.training.metrics import ValidationMetrics
+from orchestrator.training.process_state import kept_generator_state
+from orchestrator.training.reported import plain
+from orchestrator.training.state_transfer import seed_states
+from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
 class OneFitLearner(FitLearner):
@@ -108,7 +114,7 @@ class OneFitLearner(FitLearner):
         evaluate = type(model).evaluate
 
         def evaluated(*given: Any, **options: Any) -> Any:
-            if not options.get("_use_cached_eval_dataset"):  # a call of somebody else's
+            if not options.get(VALIDATES):  # a call of somebody else's
                 return evaluate(model, *given, **options)
             parts = keras.tree.flatten([options.get(name) for name in ("x", "y", "sample_weight")])
             parts = [part for part in parts if part is not None]
@@ -186,3 +192,128 @@ def _takes(model: Any, name: str) -> bool:
     """Return whether a model's fit can be given an argument of that name."""
     parameters = inspect.signature(type(model).fit).parameters.values()
     return any(p.name == name or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a fit says when it waits: an epoch's logs, or that it is over, with what it returned or raised."""
+
+    logs: dict[str, Any] | None
+    over: bool = False
+    raised: BaseException | None = None
+
+
+class _GivenUp(BaseException):
+    """Raised in a fit whose next epoch nobody will ask for."""
+
+
+class OneFit:
+    """A call of ``fit``, not begun, whose first epoch is number ``epoch``; ``counts`` says whether it calls callbacks.
+
+    ``call`` takes the callback that counts epochs and has Keras's own fit call it.
+    """
+
+    def __init__(self, call: Callable[[keras.callbacks.Callback], Any], epoch: int) -> None:
+        self.epoch = epoch
+        self.counts = False
+        self._call = call
+        self._asked: queue.Queue[bool] = queue.Queue()
+        self._told: queue.Queue[Told] = queue.Queue()
+        self._logs: dict[str, Any] | None = None
+        self._thread: threading.Thread | None = None
+        self._ends = False
+        self._closing = False
+        self.over = False
+
+    def next_epoch(self, order: Order) -> Told:
+        """Train one epoch, its rows in ``order``; return its logs, or that there was none left."""
+        if self.over:
+            return Told(None, over=True)
+        if self._thread is None:
+            state = dict(thread_state())
+            self._thread = threading.Thread(target=self._run, args=(state, order), daemon=True)
+            self._thread.start()
+        else:
+            self._asked.put(True)
+        return self._heard()
+
+    def end(self) -> None:
+        """Let a fit that has trained its last epoch end as it does; stop one that has not."""
+        if self._thread is None or self.over:
+            return
+        self._closing = True
+        self._asked.put(self._ends)
+        while not self.over:
+            self._heard()
+        self._thread.join()
+
+    def _heard(self) -> Told:
+        told = self._told.get()
+        self.over = told.over
+        return told
+
+    def _run(self, state: dict[str, Any], order: Order) -> None:
+        thread_state().update(state)
+        raised: BaseException | None = None
+        try:
+            with rows_in(order):
+                self._call(_Gate(self))
+        except _GivenUp:
+            self._logs = None
+        except BaseException as error:  # noqa: BLE001 (raised on in the thread of whoever asks for the next epoch)
+            raised = error
+        self._told.put(Told(self._logs, over=True, raised=raised))
+
+    def begins(self) -> None:
+        """Wait, where an epoch was trained before, until the next one is asked for."""
+        self._wait()
+        self.epoch += self.counts
+        self.counts = True
+
+    def has_trained(self, logs: dict[str, Any]) -> None:
+        """Take in an epoch's logs, to which other callbacks may still add."""
+        self._logs = logs
+
+    def comes_to_its_end(self) -> None:
+        """Wait before what Keras does once at the end, such as putting averages of weights in their place."""
+        self._ends = True
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._closing:
+            raise _GivenUp
+        if self._logs is None:
+            return
+        logs, self._logs = self._logs, None
+        self._told.put(Told(logs))
+        if not self._asked.get():
+            raise _GivenUp
+        self._ends = False
+
+
+class _Gate(keras.callbacks.Callback):  # type: ignore[misc]
+    """Stands first among the callbacks. An epoch is over when the next one begins: the others have had their say."""
+
+    def __init__(self, fit: OneFit) -> None:
+        super().__init__()
+        self._fit = fit
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Have the fit wait before its end."""
+        optimizer = self.model.optimizer
+        finalise = type(optimizer).finalize_variable_values
+
+        def at_the_end(variables: Any) -> None:
+            self._fit.comes_to_its_end()
+            finalise(optimizer, variables)
+
+        object.__setattr__(optimizer, "finalize_variable_values", at_the_end)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Wait for the epoch to be asked for. Keras has reset the metrics before; a validation came in between."""
+        self._fit.begins()
+        self.model.reset_metrics()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Take its logs."""
+        self._fit.has_trained(logs if isinstance(logs, dict) else {})

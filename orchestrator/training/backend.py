@@ -1,11 +1,11 @@
-"""What learning a trial's model takes: an epoch, the data as tensors, and what a learner can be asked."""
+"""What training backends have in common: an epoch and its parts, the data as tensors, what a backend can be asked."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import keras
 import numpy as np
@@ -13,10 +13,13 @@ import tensorflow as tf
 
 from orchestrator.data import Dataset, StreamedDataset, View
 from orchestrator.training.batch_norm import LiveMomentum
-from orchestrator.training.compiling import Compiled
 from orchestrator.training.heads import first_rows
-from orchestrator.training.reading import Reading
 from orchestrator.training.task import ROWS_LOOKED_AT, LabelForm
+from orchestrator.training.trial_model import Compiled
+
+if TYPE_CHECKING:
+    from orchestrator.training.task import LabelForm
+
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -209,3 +212,71 @@ def index_batches(seed: int, batch_size: int, rows: int) -> Iterator[np.ndarray]
         order = np.random.default_rng([seed, again]).permutation(rows)
         for start in range(0, rows - size + 1, size):
             yield order[start : start + size]
+
+
+class Reading:
+    """One epoch's pass over a stream; a worker has one at a time, since rows wait in memory and files are open."""
+
+    def __init__(self, batches: Callable[..., Iterator[Any]]) -> None:
+        self._pass = batches
+        self._epoch: tuple[Epoch, LabelForm] | None = None
+        self._batches: Iterator[Any] = iter(())
+        self._next: Any = None
+        self.read = 0
+
+    @property
+    def over(self) -> bool:
+        """Return whether there is no further batch."""
+        return self._next is None
+
+    def go_to(self, epoch: Epoch, done: int, labels: LabelForm) -> None:
+        """Stand after ``done`` batches of an epoch; what lies before is read again unless it was read just now."""
+        if (self._epoch, self.read) == ((epoch, labels), done) and done:
+            return
+        seed = epoch.seed + epoch.number
+        batches = self._pass("train", labels, epoch.batch_size, seed, epoch.number)
+        self._epoch, self.read = (epoch, labels), done
+        self._batches = itertools.islice(batches, done, None)
+        self._next = next(self._batches, None)
+
+    def batches(self, steps: int | None) -> Iterator[Any]:
+        """Yield the next ``steps`` batches, fewer where the epoch ends before; None: all that are left.
+
+        A batch counts as read before it is given away: whoever fetches ahead may ask for one more at any time.
+        """
+        for _ in itertools.count() if steps is None else range(steps):
+            batch = self._next
+            if batch is None:
+                return
+            self._next = next(self._batches, None)
+            self.read += 1
+            yield batch
+
+
+PART_SECONDS = 10.0
+"""What a part of an epoch takes. An epoch that is over sooner is one part, and costs what it did."""
+
+
+class Pace:
+    """Says how many steps to train at once, from what the steps before took.
+
+    The very first part is one step, which tells too much where something is compiled in it: the next part is then
+    shorter than it might be, never longer.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: float | None = None
+        self._batch_size = 1
+
+    def steps(self, batch_size: int) -> int:
+        """Return how many steps of ``batch_size`` rows to train at once."""
+        if self._seconds is None:
+            return 1
+        # A larger batch takes at most as much longer as it has more rows; a smaller one takes no longer.
+        seconds = self._seconds * max(1.0, batch_size / self._batch_size)
+        return max(1, int(PART_SECONDS / seconds))
+
+    def note(self, batch_size: int, steps: int, seconds: float) -> None:
+        """Learn what so many steps took."""
+        self._seconds = max(seconds / steps, 1e-9)
+        self._batch_size = batch_size

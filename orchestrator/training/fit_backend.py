@@ -1,4 +1,4 @@
-"""Learning by Keras's own ``fit``, where compiled epochs can't be had."""
+"""Training by Keras's own ``fit``, where compiled epochs can't be had."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ import tensorflow as tf
 
 from orchestrator.data import StreamedDataset, row_count
 from orchestrator.errors import TrialError
-from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
-from orchestrator.training.compiling import Compiled
-from orchestrator.training.drawing import Drawing
-from orchestrator.training.learner import (
+from orchestrator.training.backend import (
     AnyDataset,
     Epoch,
+    Pace,
     Part,
     SplitName,
     Tensors,
     index_batches,
     losses_by_row,
 )
-from orchestrator.training.pace import Pace
-from orchestrator.training.program import EVALUATION_BATCH, arrays_of, assign_all, plain
-from orchestrator.training.rates import unwrapped
-from orchestrator.training.validation_metrics import ValidationMetrics
+from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
+from orchestrator.training.compiled_backend import EVALUATION_BATCH, Drawing
+from orchestrator.training.metrics import ValidationMetrics
+from orchestrator.training.optimizers import unwrapped
+from orchestrator.training.reported import plain
+from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
 def why_fit(model: Any, dataset: AnyDataset) -> str | None:

@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.training.compiling import Built, compile_live, structure_of
+import keras
+
+from orchestrator.training.backend import Fitting, Learner, Tensors
+from orchestrator.training.compiled_backend import CompiledLearner
+from orchestrator.training.compiling import compile_live, structure_of
+from orchestrator.training.fit_backend import FitLearner, why_fit
 from orchestrator.training.heads import goal_of
 from orchestrator.training.hyperparameters import structure_key
-from orchestrator.training.learner import Fitting, Learner, Tensors
-from orchestrator.training.learners import make_learner
-from orchestrator.training.other_optimizers import have_as_fresh
-from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.metrics import ValidationMetrics, validation_metrics
+from orchestrator.training.one_fit_backend import OneFitLearner
+from orchestrator.training.state_transfer import have_as_fresh
 from orchestrator.training.task import TrainingTask
-from orchestrator.training.validation_metrics import validation_metrics
+from orchestrator.training.trial_model import Built, Compiled, arrays_of, assign_all
 
 PROGRAMS_KEPT = 24
 """Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
@@ -86,3 +90,20 @@ class Programs:
         self._slots[key] = slot
         while len(self._slots) > self._kept:
             self._slots.popitem(last=False)
+
+
+def make_learner(
+    compiled: Compiled,
+    tensors: Tensors,
+    asked_momentum: float,
+    by_name: ValidationMetrics,
+    fitting: Fitting,
+) -> tuple[Learner, str | None]:
+    """Return the learner for a model and, where it is not the compiled one, why."""
+    reason = why_fit(compiled.model, tensors.dataset)
+    if fitting.callbacks or type(compiled.model).fit is not keras.Model.fit:
+        why = reason or "it has callbacks"
+        return OneFitLearner(compiled, tensors, asked_momentum, by_name, fitting), why
+    if reason is None:
+        return CompiledLearner(compiled, tensors, asked_momentum, by_name), None
+    return FitLearner(compiled, tensors, asked_momentum, by_name), reason
