@@ -180,10 +180,10 @@ def train(case: Case, seed: int) -> list[Epoch]:
 
 def _epoch(trainer: Trainer) -> Epoch:
     trainer.train_epoch()
-    averages = trainer.learner.batch_norm.averages
+    averages = trainer.backend.batch_norm.averages
     as_trained = arrays_of(averages)
     old = (trainer.evaluate("validation"), trainer.evaluate("test"))
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     new = (trainer.evaluate("validation"), trainer.evaluate("test"))
     assign_all(averages, as_trained)
     return Epoch(*old, *new)

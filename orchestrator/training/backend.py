@@ -68,7 +68,7 @@ class Fitting:
     callbacks: tuple[Any, ...] = ()
 
 
-class Learner(Protocol):
+class Backend(Protocol):
     """A compiled model and the data it learns from."""
 
     compiled: Compiled

@@ -29,7 +29,7 @@ from orchestrator.training.tensorflow_internals import forget_custom_gradients, 
 from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
-class CompiledLearner:
+class CompiledBackend:
     """Learns by compiled epochs over tensors in memory."""
 
     path: Literal["compiled", "fit"] = "compiled"

@@ -47,8 +47,8 @@ def judge(
     """
     checkpoint = load_checkpoint(checkpoint_file)
     trainer.resume(checkpoint)
-    learned = trainer.learner.compiled.goal.task
-    finalise(trainer.learner.compiled)
+    learned = trainer.backend.compiled.goal.task
+    finalise(trainer.backend.compiled)
     metrics = {
         "trial": checkpoint.about.get("trial"),
         "epoch": checkpoint.about["epoch"],
@@ -91,12 +91,12 @@ def examined(trainer: Trainer, metric: str, mode: Mode) -> dict[str, Any]:
     test_before_recalibration, …_after_…}. Test rows decide nothing.
     """
     trained = _scores(trainer)
-    averages = trainer.learner.batch_norm.averages
+    averages = trainer.backend.batch_norm.averages
     before = arrays_of(averages)
     when = recalibration(trainer.hyperparameters, trainer.task)
     if when == "off" or not averages:
         return trained
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     if _same(before, arrays_of(averages)):
         return trained
     anew = _scores(trainer)

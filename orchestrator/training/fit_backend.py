@@ -84,7 +84,7 @@ class PutBack(keras.callbacks.Callback):  # type: ignore[misc]
         assign_all(self.model.metrics_variables, self._accumulated)
 
 
-class FitLearner:
+class FitBackend:
     """Learns by ``model.fit``, a part of an epoch a call, batches in the same order as compiled epochs take them."""
 
     path: Literal["compiled", "fit"] = "fit"

@@ -19,7 +19,7 @@ import keras
 
 from orchestrator.data import StreamedDataset
 from orchestrator.training.backend import Epoch, Fitting, Part, SplitName, Tensors
-from orchestrator.training.fit_backend import FitLearner
+from orchestrator.training.fit_backend import FitBackend
 from orchestrator.training.keras_internals import VALIDATES, Order, rows_in, thread_state
 from orchestrator.training.metrics import ValidationMetrics
 from orchestrator.training.process_state import kept_generator_state
@@ -28,7 +28,7 @@ from orchestrator.training.state_transfer import seed_states
 from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
-class OneFitLearner(FitLearner):
+class OneFitBackend(FitBackend):
     """Learns by one fit. Where it has to begin amid the epochs, it does at that ``initial_epoch``."""
 
     def __init__(

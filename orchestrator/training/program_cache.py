@@ -9,14 +9,14 @@ from typing import Any
 
 import keras
 
-from orchestrator.training.backend import Fitting, Learner, Tensors
-from orchestrator.training.compiled_backend import CompiledLearner
+from orchestrator.training.backend import Backend, Fitting, Tensors
+from orchestrator.training.compiled_backend import CompiledBackend
 from orchestrator.training.compiling import compile_live, structure_of
-from orchestrator.training.fit_backend import FitLearner, why_fit
+from orchestrator.training.fit_backend import FitBackend, why_fit
 from orchestrator.training.heads import goal_of
 from orchestrator.training.hyperparameters import structure_key
 from orchestrator.training.metrics import ValidationMetrics, validation_metrics
-from orchestrator.training.one_fit_backend import OneFitLearner
+from orchestrator.training.one_fit_backend import OneFitBackend
 from orchestrator.training.state_transfer import have_as_fresh
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trial_model import Built, Compiled, arrays_of, assign_all
@@ -27,9 +27,9 @@ PROGRAMS_KEPT = 24
 
 @dataclass
 class Slot:
-    """A warm learner, and why it is not a compiled one, if it is not."""
+    """A warm backend, and why it is not a compiled one, if it is not."""
 
-    learner: Learner
+    backend: Backend
     reason: str | None
 
 
@@ -57,9 +57,9 @@ class Programs:
     def _reused(self, key: str, built: Built) -> Slot | None:
         """Put a fresh model's state into the warm program of its structure, if there is one."""
         slot = self._slots.get(key)
-        if slot is None or not slot.learner.reusable:
+        if slot is None or not slot.backend.reusable:
             return None
-        compiled = slot.learner.compiled
+        compiled = slot.backend.compiled
         target, source = compiled.model.variables, built.model.variables
         if [variable.shape for variable in target] != [variable.shape for variable in source]:
             return None
@@ -80,7 +80,7 @@ class Programs:
         goal = goal_of(built.model, self._task, self._tensors.sample())
         compiled = compile_live(built, hyperparameters, goal)
         by_name = validation_metrics(self._task, compiled.model, goal)
-        made = make_learner(compiled, self._tensors, built.asked_momentum, by_name, fitting)
+        made = make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
         self.traced += 1
         return Slot(*made)
 
@@ -92,18 +92,18 @@ class Programs:
             self._slots.popitem(last=False)
 
 
-def make_learner(
+def make_backend(
     compiled: Compiled,
     tensors: Tensors,
     asked_momentum: float,
     by_name: ValidationMetrics,
     fitting: Fitting,
-) -> tuple[Learner, str | None]:
-    """Return the learner for a model and, where it is not the compiled one, why."""
+) -> tuple[Backend, str | None]:
+    """Return the backend for a model and, where it is not the compiled one, why."""
     reason = why_fit(compiled.model, tensors.dataset)
     if fitting.callbacks or type(compiled.model).fit is not keras.Model.fit:
         why = reason or "it has callbacks"
-        return OneFitLearner(compiled, tensors, asked_momentum, by_name, fitting), why
+        return OneFitBackend(compiled, tensors, asked_momentum, by_name, fitting), why
     if reason is None:
-        return CompiledLearner(compiled, tensors, asked_momentum, by_name), None
-    return FitLearner(compiled, tensors, asked_momentum, by_name), reason
+        return CompiledBackend(compiled, tensors, asked_momentum, by_name), None
+    return FitBackend(compiled, tensors, asked_momentum, by_name), reason

@@ -49,7 +49,7 @@ def save_model(trainer: Trainer, path: Path) -> None:
     Raises TrialError where the user's model cannot be saved, or the file does not give what the model gives; its
     weights are then kept beside ``path``, with all that builds it again, and nothing is at ``path``.
     """
-    task, trained = trainer.task, trainer.learner.compiled.model
+    task, trained = trainer.task, trainer.backend.compiled.model
     settle(task.model)
     how = recipe_of(trainer)
     built = how.build(task.model)
@@ -59,7 +59,7 @@ def save_model(trainer: Trainer, path: Path) -> None:
     try:
         with UsersCode(f"saving model {task.model.text}", task.model.runs_in):
             whole = portable(built.model, how.around)
-            compile_portable(whole, built, trainer.hyperparameters, trainer.learner.compiled.goal)
+            compile_portable(whole, built, trainer.hyperparameters, trainer.backend.compiled.goal)
             whole.save(partial)
             _check_file(partial, trainer, how.around)
         write_class_names(partial, task.dataset.classes)
@@ -77,7 +77,7 @@ def save_model(trainer: Trainer, path: Path) -> None:
 
 def recipe_of(trainer: Trainer) -> ModelRecipe:
     """Return how a trainer's model is built again."""
-    around = Around.of(trainer.task.dataset, trainer.learner.compiled.goal)
+    around = Around.of(trainer.task.dataset, trainer.backend.compiled.goal)
     task = trainer.task
     return ModelRecipe(trainer.given, trainer.seed, task.shape[1], task.kind, around)
 
@@ -87,7 +87,7 @@ def _check_file(path: Path, trainer: Trainer, around: Around) -> None:
     reference = trainer.task.model
     loaded = load_model(path, reference)
     x, raw = rows_to_compare(trainer.task.dataset, around)
-    outputs = arrays(trainer.learner.compiled.model(x, training=False))
+    outputs = arrays(trainer.backend.compiled.model(x, training=False))
     expected = keras.tree.flatten(answers_of(outputs, around))
     found = keras.tree.flatten(loaded(raw, training=False))
     unit = unit_of(around)

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from orchestrator.errors import RequestError, TrialError
-from orchestrator.training.backend import Epoch, Fitting, Learner, SplitName, Tensors, Within
+from orchestrator.training.backend import Backend, Epoch, Fitting, SplitName, Tensors, Within
 from orchestrator.training.building import build_model, make_callbacks
 from orchestrator.training.decay import learning_rate_at
 from orchestrator.training.hyperparameters import (
@@ -89,12 +89,12 @@ class Trainer:
             if changes.keys() & RATE_NAMES:
                 self._rate.changed()
             return "live"
-        state, rate = carried_state(self.learner.compiled), self._rate
-        self.learner.close()
+        state, rate = carried_state(self.backend.compiled), self._rate
+        self.backend.close()
         variable = rate_variable(self._optimizer)
         there = None if variable is None else rate_of(variable)
         self._take(built)
-        state.put_into(self.learner.compiled)
+        state.put_into(self.backend.compiled)
         if "learning_rate" not in changes:
             self._rate.go_on_from(rate, there, self._optimizer)
         return "rebuilt"
@@ -108,7 +108,7 @@ class Trainer:
         wanted = {**self.hyperparameters, **changes}
         for name, value in changes.items():
             check_possible(name, value)
-        before = self.learner.compiled
+        before = self.backend.compiled
         trained = read_while_training(
             wanted["optimizer"] if before.optimizer else None, self._rate.why_none is None
         )
@@ -143,24 +143,24 @@ class Trainer:
         """
         about = checkpoint.about
         self.begin(about["hyperparameters"], int(about["seed"]))
-        if goes_on := self.learner.goes_on and about.get("goes_on", True):
+        if goes_on := self.backend.goes_on and about.get("goes_on", True):
             self.restore(checkpoint)
         return goes_on
 
     def leave(self) -> None:
         """Have no trial in training until the next one begins; programs stay warm."""
         if self.slot is not None:
-            self.slot.learner.close()
+            self.slot.backend.close()
             settings_without_trials(None).put_back()
         self.slot = None
         self.ended = None
 
     @property
-    def learner(self) -> Learner:
-        """Return the current trial's learner."""
+    def backend(self) -> Backend:
+        """Return the current trial's backend."""
         if self.slot is None:
             raise RuntimeError("no trial has begun")
-        return self.slot.learner
+        return self.slot.backend
 
     @property
     def steps_per_epoch(self) -> int:
@@ -186,7 +186,7 @@ class Trainer:
             self.within = Within()
             self._put_in_force()
         epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
-        part = self.learner.train(epoch, self.within.steps)
+        part = self.backend.train(epoch, self.within.steps)
         self.ended = part.ended
         metrics = None if part.metrics is None else self._finished(part.metrics, part.validation)
         steps = part.steps if metrics is None else 0
@@ -201,20 +201,20 @@ class Trainer:
         if self._rate.why_none:
             return []
         self._put_in_force()
-        batches = self.learner.batches(self.seed, batch_size_of(self.hyperparameters))
+        batches = self.backend.batches(self.seed, batch_size_of(self.hyperparameters))
         losses = []
         for rate, batch in zip(rates, batches, strict=False):
             self._rate.put_in_force(rate, self._optimizer)
-            losses.append(self.learner.train_on(batch))
+            losses.append(self.backend.train_on(batch))
         return losses
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return the metrics over a split, each under one name in all trials."""
-        return self._named(self.learner.evaluate(split))
+        return self._named(self.backend.evaluate(split))
 
     def _named(self, metrics: dict[str, float]) -> dict[str, float]:
         """Return figures without the numbers that Keras gave their names by counting over this process."""
-        model = self.learner.compiled.model
+        model = self.backend.compiled.model
         if model not in self._names:
             self._names[model] = canonical_names(model)
         names = self._names[model]
@@ -225,7 +225,7 @@ class Trainer:
     ) -> dict[str, float]:
         """Validate after an epoch's last step, unless that was done; return all its metrics."""
         if recalibration(self.hyperparameters, self.task) == "every_validation":
-            self.learner.recalibrate()
+            self.backend.recalibrate()
             validation = None
         if validation is None:
             validation = self.evaluate("validation")
@@ -237,11 +237,11 @@ class Trainer:
 
     def checkpoint(self, about: Mapping[str, Any]) -> Checkpoint:
         """Return the trial's state; ``about`` is kept beside what resuming needs."""
-        compiled = self.learner.compiled
+        compiled = self.backend.compiled
         within = {"within_epoch": asdict(self.within)} if self.within.steps else {}
         built_on = all_built_on(compiled.model, compiled.others)
         others: dict[str, Any] = {"others_built_on": built_on} if compiled.others else {}
-        if not self.learner.goes_on or built_on is None:
+        if not self.backend.goes_on or built_on is None:
             others["goes_on"] = False
         return Checkpoint(
             arrays_of(compiled.model.variables),
@@ -257,21 +257,21 @@ class Trainer:
                 **others,
                 **about,
             },
-            self.learner.accumulated() if within else (),
+            self.backend.accumulated() if within else (),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of a trial with the current one's structure."""
-        compiled = self.learner.compiled
+        compiled = self.backend.compiled
         self.within = Within(**checkpoint.about.get("within_epoch", {}))
         if self.within.steps:
             self._put_in_force()
-            self.learner.go_on(checkpoint.metrics)
+            self.backend.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)
         built_on = checkpoint.about.get("others_built_on") or ()
         build_all_on(compiled.model, compiled.others[: len(built_on)], built_on)
         slots = optimizer_variables(compiled, built_on)
-        if self.learner.goes_on or fits(slots, checkpoint.optimizer):
+        if self.backend.goes_on or fits(slots, checkpoint.optimizer):
             assign_all(slots, checkpoint.optimizer)
         self.seed = int(checkpoint.about["seed"])
         self.epoch = int(checkpoint.about["epoch"])
@@ -300,13 +300,13 @@ class Trainer:
     def _put_in_force(self) -> None:
         """Set the epoch's learning rate and the other live hyperparameters."""
         self._rate.put_in_force(self._planned_rate(), self._optimizer)
-        optimizer = self.learner.compiled.optimizer
+        optimizer = self.backend.compiled.optimizer
         if optimizer is not None:
             optimizer.set(self.hyperparameters)
 
     @property
     def _optimizer(self) -> Any:
-        return keras_optimizer(self.learner.compiled)
+        return keras_optimizer(self.backend.compiled)
 
     @property
     def why_rate_is_fixed(self) -> str | None:
@@ -323,4 +323,4 @@ class Trainer:
     def _set_momentum(self) -> None:
         asked = self.hyperparameters.get("batch_norm_momentum")
         followed = batch_norm_momentum(self.steps_per_epoch)
-        self.learner.batch_norm.set(followed if asked is None else float(asked))
+        self.backend.batch_norm.set(followed if asked is None else float(asked))

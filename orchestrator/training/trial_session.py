@@ -76,7 +76,7 @@ def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | No
         "trial": trial,
         "epoch": trainer.epoch,
         "metrics": metrics,
-        "parameters": trainer.learner.compiled.parameters,
+        "parameters": trainer.backend.compiled.parameters,
         "seconds": trainer.within.seconds,
     }
 

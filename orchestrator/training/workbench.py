@@ -75,8 +75,8 @@ class KerasWorkbench:
         if trainer.slot is None:
             return {}
         return {
-            "parameters": trainer.learner.compiled.parameters,
-            "path": trainer.learner.path,
+            "parameters": trainer.backend.compiled.parameters,
+            "path": trainer.backend.path,
             "path_reason": "; ".join(filter(None, (trainer.slot.reason, trainer.ended))) or None,
         }
 

@@ -86,8 +86,8 @@ class Ours:
     def finish(self, trainer: Trainer, curve: list[dict[str, float]]) -> Trained:
         """Train to the last epoch; then as the winner's weights are made before they are examined and saved."""
         more = [trainer.train_epoch() for _ in range(self.trial.epochs - len(curve))]
-        finalise(trainer.learner.compiled)
-        said = predictions(trainer.learner.compiled.model, self.validation)
+        finalise(trainer.backend.compiled)
+        said = predictions(trainer.backend.compiled.model, self.validation)
         return Trained([*curve, *more], said)
 
     def before(self, trainer: Trainer, what: str, case: Case, seed: int) -> None:
@@ -95,7 +95,7 @@ class Ours:
         hp = {**self.trial.hp, **(case.other if what == "other" else {})}
         trainer.begin(hp, seed)
         if what == "diverged":
-            for variable in trainer.learner.compiled.model.trainable_variables:
+            for variable in trainer.backend.compiled.model.trainable_variables:
                 variable.assign(variable * 1e30)
         # Keras's sparse updates raise at gradients that are no numbers: then that trial fails, which is one more way.
         with one_step_at_a_time(), suppress(tf.errors.InvalidArgumentError):
@@ -114,7 +114,7 @@ class Ours:
             for _ in range(steps):
                 row = trainer.train_part() if len(curve) < self.trial.epochs else None
                 curve += [row] if row is not None else []
-        if not trainer.learner.goes_on:
+        if not trainer.backend.goes_on:
             return []  # a trial whose callbacks may have a memory starts again from its seed
         save_checkpoint(file, trainer.checkpoint({"trial": "00000"}))
         return curve

@@ -74,7 +74,7 @@ def test_a_panda_s_learning_rate_is_a_compiled_model_s(prepared, tmp_path):
     spec = ready.plan.trials[0]
     trainer.begin(spec.hyperparameters, spec.seed)
     trainer.train_epoch()
-    assert float(trainer.learner.compiled.model.optimizer.learning_rate) == 5
+    assert float(trainer.backend.compiled.model.optimizer.learning_rate) == 5
 
 
 def test_a_cross_entropy_is_minimised_where_no_direction_is_given(prepared):

@@ -124,8 +124,8 @@ def test_by_fit_too_parts_and_an_interruption_change_nothing(
     task = net(source, dataset=streamed_from(data) if streamed else data)
     whole = Trainer(task)
     curve, end = train(whole, HP), state(whole)
-    assert whole.learner.path == "fit"
-    assert whole.learner.compiled.model.optimizer.iterations == 2 * STEPS
+    assert whole.backend.path == "fit"
+    assert whole.backend.compiled.model.optimizer.iterations == 2 * STEPS
     step_by_step()
     cut = Trainer(task)
     assert train(cut, HP, epochs=1) == curve[:1]
@@ -155,12 +155,12 @@ def test_what_fit_does_once_a_call_is_done_once_an_epoch(source, net, step_by_st
     step_by_step()
     trainer = Trainer(net(source))
     trainer.begin(HP, 1)
-    assert trainer.learner.path == "fit"
+    assert trainer.backend.path == "fit"
     assert trainer.train_part() is not None
 
 
 def traces(trainer):
-    return trainer.learner.program._train.experimental_get_tracing_count()
+    return trainer.backend.program._train.experimental_get_tracing_count()
 
 
 def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp):

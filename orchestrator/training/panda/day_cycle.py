@@ -194,7 +194,7 @@ def lr_probe(finding: Finding, panda: Panda) -> tuple[Kept, Epochs]:
             (train_epoch(trainer, panda.trial, panda.goal.metric), trainer.checkpoint({}))
             for _ in range(finding.epochs)
         ]
-        losses[factor] = trainer.learner.row_losses("validation")
+        losses[factor] = trainer.backend.row_losses("validation")
     trainer.resume(start)
     kept = keep_best(losses)
     return kept, tried[kept.factor]

@@ -123,7 +123,7 @@ class Life:
 
     def state(self) -> tuple[Any, ...]:
         """All that the future depends on: weights, averages, generators, slots (α is set every epoch)."""
-        compiled = self.trainer.learner.compiled
+        compiled = self.trainer.backend.compiled
         variables = (*compiled.model.variables, *slots_of(keras_optimizer(compiled)))
         return (*arrays_of(variables), *generator_state())
 

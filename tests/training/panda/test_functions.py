@@ -28,7 +28,7 @@ class FakeTrainer:
 
     within, steps_per_epoch, why_rate_is_fixed, ended = Within(), 10, None, None
     task = SimpleNamespace(dataset=SimpleNamespace(validation=SimpleNamespace(rows=100)))
-    learner = SimpleNamespace(compiled=SimpleNamespace(parameters=7))
+    backend = SimpleNamespace(compiled=SimpleNamespace(parameters=7))
 
     def __init__(self) -> None:
         self.epoch, self.seed = 0, 1
