@@ -39,7 +39,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Within:
+class EpochPosition:
     """Where in the middle of an epoch a trial is: the steps done of it, and the seconds these took."""
 
     steps: int = 0
@@ -47,8 +47,8 @@ class Within:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's.
+class Chunk:
+    """A chunk of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's.
 
     ``validation`` are those over the validation rows where they were taken along; ``ended`` says why there is no
     further epoch to train.
@@ -83,8 +83,8 @@ class Backend(Protocol):
     def goes_on(self) -> bool:
         """Return whether a checkpoint is all that training depends on; else who was cut off has to start again."""
 
-    def train(self, epoch: Epoch, done: int = 0) -> Part:
-        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
+    def train(self, epoch: Epoch, done: int = 0) -> Chunk:
+        """Train a chunk of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
 
     def accumulated(self) -> tuple[np.ndarray, ...]:
         """Return what metrics have accumulated by the middle of an epoch."""
@@ -127,7 +127,7 @@ class Tensors:
         self.reading = Reading(self.batches)
 
     def order(self, epoch: Epoch) -> np.ndarray:
-        """Return the training rows' order, drawn once for all parts of an epoch."""
+        """Return the training rows' order, drawn once for all chunks of an epoch."""
         if self._ordered is None or self._ordered[0] != epoch:
             self._ordered = (epoch, epoch.order(self.dataset.train.rows))
         return self._ordered[1]
@@ -253,14 +253,14 @@ class Reading:
             yield batch
 
 
-PART_SECONDS = 10.0
-"""What a part of an epoch takes. An epoch that is over sooner is one part, and costs what it did."""
+CHUNK_SECONDS = 10.0
+"""What a chunk of an epoch takes. An epoch that is over sooner is one chunk, and costs what it did."""
 
 
-class Pace:
+class EpochChunker:
     """Says how many steps to train at once, from what the steps before took.
 
-    The very first part is one step, which tells too much where something is compiled in it: the next part is then
+    The very first chunk is one step, which tells too much where something is compiled in it: the next chunk is then
     shorter than it might be, never longer.
     """
 
@@ -274,7 +274,7 @@ class Pace:
             return 1
         # A larger batch takes at most as much longer as it has more rows; a smaller one takes no longer.
         seconds = self._seconds * max(1.0, batch_size / self._batch_size)
-        return max(1, int(PART_SECONDS / seconds))
+        return max(1, int(CHUNK_SECONDS / seconds))
 
     def note(self, batch_size: int, steps: int, seconds: float) -> None:
         """Learn what so many steps took."""

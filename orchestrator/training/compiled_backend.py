@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.training.backend import (
+    Chunk,
     Epoch,
-    Pace,
-    Part,
+    EpochChunker,
     SplitName,
     Tensors,
     index_batches,
@@ -30,7 +30,7 @@ from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
 class CompiledBackend:
-    """Learns by compiled epochs over tensors in memory."""
+    """Trains by compiled epochs over tensors in memory."""
 
     path: Literal["compiled", "fit"] = "compiled"
 
@@ -51,7 +51,7 @@ class CompiledBackend:
         rows = tensors.of("train", compiled.labels)
         self.program = Program(compiled, rows, asked_momentum, by_name)
         self.batch_norm = self.program.batch_norm
-        self._pace = Pace()
+        self._chunker = EpochChunker()
 
     @property
     def reusable(self) -> bool:
@@ -61,18 +61,18 @@ class CompiledBackend:
     def close(self) -> None:
         """Do nothing: a program waits for the next trial."""
 
-    def train(self, epoch: Epoch, done: int = 0) -> Part:
-        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
+    def train(self, epoch: Epoch, done: int = 0) -> Chunk:
+        """Train a chunk of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
         data = self._tensors.of("train", self.compiled.labels)
         size = epoch.batch_size
         order = self._tensors.order(epoch)
-        rows = order[done * size : (done + self._pace.steps(size)) * size]
+        rows = order[done * size : (done + self._chunker.steps(size)) * size]
         began = time.perf_counter()
         metrics = self.program.train(data, rows, size, goes_on=done > 0)
         steps = -(-len(rows) // size)
-        self._pace.note(size, steps, time.perf_counter() - began)
+        self._chunker.note(size, steps, time.perf_counter() - began)
         done += steps
-        return Part(done, metrics if done * size >= len(order) else None)
+        return Chunk(done, metrics if done * size >= len(order) else None)
 
     def accumulated(self) -> tuple[np.ndarray, ...]:
         """Return what metrics have accumulated by the middle of an epoch."""

@@ -16,9 +16,9 @@ from orchestrator.data import StreamedDataset, row_count
 from orchestrator.errors import TrialError
 from orchestrator.training.backend import (
     AnyDataset,
+    Chunk,
     Epoch,
-    Pace,
-    Part,
+    EpochChunker,
     SplitName,
     Tensors,
     index_batches,
@@ -85,7 +85,7 @@ class PutBack(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class FitBackend:
-    """Learns by ``model.fit``, a part of an epoch a call, batches in the same order as compiled epochs take them."""
+    """Trains by ``model.fit``, a chunk of an epoch a call, batches in the same order as compiled epochs take them."""
 
     path: Literal["compiled", "fit"] = "fit"
 
@@ -106,7 +106,7 @@ class FitBackend:
         self._tensors = tensors
         self._dataset = tensors.dataset
         self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
-        self._pace = None if why_whole(compiled.model) else Pace()
+        self._chunker = None if why_whole(compiled.model) else EpochChunker()
         self._accumulated: Sequence[np.ndarray] = ()
         self._drawing = Drawing()
         self._look_at_steps()
@@ -135,23 +135,23 @@ class FitBackend:
     def close(self) -> None:
         """Do nothing: each call of fit is over."""
 
-    def train(self, epoch: Epoch, done: int = 0) -> Part:
-        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
-        steps = self._pace.steps(epoch.batch_size) if self._pace else None
+    def train(self, epoch: Epoch, done: int = 0) -> Chunk:
+        """Train a chunk of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
+        steps = self._chunker.steps(epoch.batch_size) if self._chunker else None
         callbacks: list[Any] = [PutBack(self._accumulated)] if done else []
         if averages_weights(self.compiled.model):
             callbacks.append(KeepWeights())
         options: dict[str, Any] = {"callbacks": callbacks} if callbacks else {}
         options |= {"shuffle": False, "epochs": 1, "verbose": 0}
         began = time.perf_counter()
-        part = self._fit(epoch, done, steps, options)
-        if self._pace:
-            self._pace.note(epoch.batch_size, part.steps - done, time.perf_counter() - began)
-        if part.metrics is None:
+        chunk = self._fit(epoch, done, steps, options)
+        if self._chunker:
+            self._chunker.note(epoch.batch_size, chunk.steps - done, time.perf_counter() - began)
+        if chunk.metrics is None:
             self._accumulated = arrays_of(self.compiled.model.metrics_variables)
-        return part
+        return chunk
 
-    def _fit(self, epoch: Epoch, done: int, steps: int | None, options: dict[str, Any]) -> Part:
+    def _fit(self, epoch: Epoch, done: int, steps: int | None, options: dict[str, Any]) -> Chunk:
         """Let ``fit`` train so many steps; None: to the end of the epoch."""
         fit, size = self.compiled.model.fit, epoch.batch_size
         if isinstance(self._dataset, StreamedDataset):
@@ -162,14 +162,14 @@ class FitBackend:
                 steps = max(1, min(steps, -(-self._dataset.train.rows // size) - done))
                 options["steps_per_epoch"] = steps
             history = fit(self._as_tensors(lambda: reading.batches(steps)), **options)
-            return Part(reading.read, _metrics(history) if reading.over else None)
+            return Chunk(reading.read, _metrics(history) if reading.over else None)
         order = self._tensors.order(epoch)
         rows = order[done * size :][: None if steps is None else steps * size]
         x, y, *weight = keras.tree.map_structure(lambda array: array[rows], self._rows("train"))
         options |= {"sample_weight": weight[0]} if weight else {}
         history = fit(x, y, batch_size=size, **options)
         done += -(-len(rows) // size)
-        return Part(done, _metrics(history) if done * size >= len(order) else None)
+        return Chunk(done, _metrics(history) if done * size >= len(order) else None)
 
     def accumulated(self) -> tuple[np.ndarray, ...]:
         """Return what metrics have accumulated by the middle of an epoch."""

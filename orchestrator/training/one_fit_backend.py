@@ -18,7 +18,7 @@ from typing import Any
 import keras
 
 from orchestrator.data import StreamedDataset
-from orchestrator.training.backend import Epoch, Fitting, Part, SplitName, Tensors
+from orchestrator.training.backend import Chunk, Epoch, Fitting, SplitName, Tensors
 from orchestrator.training.fit_backend import FitBackend
 from orchestrator.training.keras_internals import VALIDATES, Order, rows_in, thread_state
 from orchestrator.training.metrics import ValidationMetrics
@@ -29,7 +29,7 @@ from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
 class OneFitBackend(FitBackend):
-    """Learns by one fit. Where it has to begin amid the epochs, it does at that ``initial_epoch``."""
+    """Trains by one fit. Where it has to begin amid the epochs, it does at that ``initial_epoch``."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class OneFitBackend(FitBackend):
         """Return whether a checkpoint is all that training depends on: callbacks may have a memory."""
         return not self._counts
 
-    def train(self, epoch: Epoch, done: int = 0) -> Part:
-        """Train an epoch, which has no parts."""
+    def train(self, epoch: Epoch, done: int = 0) -> Chunk:
+        """Train an epoch in one chunk."""
         if not self._counts:
             return super().train(epoch, done)
         if self._fit_now is None or (epoch.number, epoch.batch_size) != self._next:
@@ -72,9 +72,9 @@ class OneFitBackend(FitBackend):
             return self._without_callbacks(epoch)
         self._untrained = None
         if told.logs is None:
-            return Part(0, None, ended=self._why_ended(epoch))
+            return Chunk(0, None, ended=self._why_ended(epoch))
         self._next = (epoch.number + 1, epoch.batch_size)
-        return self._part(epoch, plain(told.logs))
+        return self._chunk(epoch, plain(told.logs))
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split; what the fit draws next is not touched."""
@@ -159,14 +159,14 @@ class OneFitBackend(FitBackend):
             return self._as_tensors(lambda: self._batches("validation", 1024, None))
         return self._rows("validation")
 
-    def _part(self, epoch: Epoch, logs: dict[str, float]) -> Part:
+    def _chunk(self, epoch: Epoch, logs: dict[str, float]) -> Chunk:
         """Return an epoch's metrics; those over our validation rows where they surely are that."""
         steps = self._steps(epoch.batch_size)
         begins = "val_"
         metrics = {name: value for name, value in logs.items() if not name.startswith(begins)}
         found = {k.removeprefix(begins): v for k, v in logs.items() if k.startswith(begins)}
         validated, self._validated = self._validated, False
-        return Part(steps, metrics, found if validated and found else None)
+        return Chunk(steps, metrics, found if validated and found else None)
 
     def _steps(self, batch_size: int) -> int:
         return -(-self._dataset.train.rows // batch_size)
@@ -180,7 +180,7 @@ class OneFitBackend(FitBackend):
         variables = [*model.variables, *model.optimizer.variables]
         return variables, arrays_of(variables)
 
-    def _without_callbacks(self, epoch: Epoch) -> Part:
+    def _without_callbacks(self, epoch: Epoch) -> Chunk:
         """Train by a fit that called no callback: each epoch is a call of its own."""
         self._counts = False
         if self._untrained is not None:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from orchestrator.errors import RequestError, TrialError
-from orchestrator.training.backend import Backend, Epoch, Fitting, SplitName, Tensors, Within
+from orchestrator.training.backend import Backend, Epoch, EpochPosition, Fitting, SplitName, Tensors
 from orchestrator.training.building import build_model, make_callbacks
 from orchestrator.training.decay import learning_rate_at
 from orchestrator.training.hyperparameters import (
@@ -63,7 +63,7 @@ class Trainer:
         self.ended: str | None = None
         self.seed = 0
         self.epoch = 0
-        self.within = Within()
+        self.position = EpochPosition()
         self._reads: frozenset[str] = frozenset()
 
     def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
@@ -71,7 +71,7 @@ class Trainer:
         self.given = dict(hyperparameters)
         self.seed = seed
         self.epoch = 0
-        self.within = Within()
+        self.position = EpochPosition()
         self.leave()
         self._take(self._build(self.given))
 
@@ -174,23 +174,23 @@ class Trainer:
         """
         metrics = None
         while metrics is None:
-            metrics = self.train_part()
+            metrics = self.train_chunk()
             if self.ended:
                 raise TrialError(f"epoch {self.epoch + 1}: none was trained, since {self.ended}.")
         return metrics
 
-    def train_part(self) -> dict[str, float] | None:
-        """Train a part of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+    def train_chunk(self) -> dict[str, float] | None:
+        """Train a chunk of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
         began = time.perf_counter()
-        if not self.within.steps:
-            self.within = Within()
+        if not self.position.steps:
+            self.position = EpochPosition()
             self._put_in_force()
         epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
-        part = self.backend.train(epoch, self.within.steps)
-        self.ended = part.ended
-        metrics = None if part.metrics is None else self._finished(part.metrics, part.validation)
-        steps = part.steps if metrics is None else 0
-        self.within = Within(steps, self.within.seconds + time.perf_counter() - began)
+        chunk = self.backend.train(epoch, self.position.steps)
+        self.ended = chunk.ended
+        metrics = None if chunk.metrics is None else self._finished(chunk.metrics, chunk.validation)
+        steps = chunk.steps if metrics is None else 0
+        self.position = EpochPosition(steps, self.position.seconds + time.perf_counter() - began)
         return metrics
 
     def losses_at(self, rates: Sequence[float]) -> list[float]:
@@ -238,7 +238,7 @@ class Trainer:
     def checkpoint(self, about: Mapping[str, Any]) -> Checkpoint:
         """Return the trial's state; ``about`` is kept beside what resuming needs."""
         compiled = self.backend.compiled
-        within = {"within_epoch": asdict(self.within)} if self.within.steps else {}
+        within = {"within_epoch": asdict(self.position)} if self.position.steps else {}
         built_on = all_built_on(compiled.model, compiled.others)
         others: dict[str, Any] = {"others_built_on": built_on} if compiled.others else {}
         if not self.backend.goes_on or built_on is None:
@@ -263,8 +263,8 @@ class Trainer:
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of a trial with the current one's structure."""
         compiled = self.backend.compiled
-        self.within = Within(**checkpoint.about.get("within_epoch", {}))
-        if self.within.steps:
+        self.position = EpochPosition(**checkpoint.about.get("within_epoch", {}))
+        if self.position.steps:
             self._put_in_force()
             self.backend.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)

@@ -44,28 +44,28 @@ class Goal:
 
 def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
     """Return whether to report, ``seconds`` after ``began``; amid an epoch, with nothing to tell, some later."""
-    wait = max(seconds, AMID_SECONDS) if trainer.within.steps else seconds
+    wait = max(seconds, AMID_SECONDS) if trainer.position.steps else seconds
     return time.monotonic() - began >= wait
 
 
 def steps_of(trainer: Trainer) -> int:
     """Return the batches trained so far, in all epochs."""
-    return trainer.epoch * trainer.steps_per_epoch + trainer.within.steps
+    return trainer.epoch * trainer.steps_per_epoch + trainer.position.steps
 
 
 def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
     """Train one epoch and return its row. Raises TrialError when the model does not report ``metric``."""
     row = None
     while row is None:
-        row = train_part(trainer, trial, metric)
+        row = train_chunk(trainer, trial, metric)
         if trainer.ended:
             raise TrialError(f"epoch {trainer.epoch + 1}: none was trained, since {trainer.ended}.")
     return row
 
 
-def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | None:
-    """Train a part of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
-    metrics = trainer.train_part()
+def train_chunk(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | None:
+    """Train a chunk of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+    metrics = trainer.train_chunk()
     if metrics is None:
         return None
     if metric not in metrics:
@@ -77,7 +77,7 @@ def train_part(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | No
         "epoch": trainer.epoch,
         "metrics": metrics,
         "parameters": trainer.backend.compiled.parameters,
-        "seconds": trainer.within.seconds,
+        "seconds": trainer.position.seconds,
     }
 
 
@@ -94,7 +94,7 @@ SHARE_OF_TIME = 1 / 20
 class KeepingRhythm:
     """Says when the last state is due to be kept.
 
-    ``auto`` is every second or part of an epoch, whichever is longer; less often where keeping would take more than a
+    ``auto`` is every second or chunk of an epoch, whichever is longer; less often where keeping would take more than a
     twentieth of the time, but at least every three minutes.
     """
 
@@ -198,8 +198,8 @@ class TrialSession:
         return checkpoint if checkpoint.about["best"] is None or best.exists() else None
 
     def _comes_to_report(self, progress: Progress) -> bool:
-        """Train a part of an epoch; return whether it ended one after which the driver decides."""
-        row = train_part(self._trainer, self._spec.trial, self._goal.metric)
+        """Train a chunk of an epoch; return whether it ended one after which the driver decides."""
+        row = train_chunk(self._trainer, self._spec.trial, self._goal.metric)
         if self._trainer.ended:
             progress.done = True
         if row is None:

@@ -99,7 +99,7 @@ class Ours:
                 variable.assign(variable * 1e30)
         # Keras's sparse updates raise at gradients that are no numbers: then that trial fails, which is one more way.
         with one_step_at_a_time(), suppress(tf.errors.InvalidArgumentError):
-            trainer.train_part() if what == "cut" else trainer.train_epoch()
+            trainer.train_chunk() if what == "cut" else trainer.train_epoch()
 
     def interrupted(
         self, trainer: Trainer, cut: tuple[int, int], file: Path
@@ -112,7 +112,7 @@ class Ours:
             while len(curve) < min(epochs, self.trial.epochs - 1):
                 curve.append(trainer.train_epoch())
             for _ in range(steps):
-                row = trainer.train_part() if len(curve) < self.trial.epochs else None
+                row = trainer.train_chunk() if len(curve) < self.trial.epochs else None
                 curve += [row] if row is not None else []
         if not trainer.backend.goes_on:
             return []  # a trial whose callbacks may have a memory starts again from its seed
@@ -168,12 +168,12 @@ def built_here() -> Iterator[None]:
 
 @contextmanager
 def one_step_at_a_time() -> Iterator[None]:
-    """Let each part of an epoch be one step, so that it is cut wherever it can be."""
-    seconds, backend.PART_SECONDS = backend.PART_SECONDS, 0.0
+    """Let each chunk of an epoch be one step, so that it is cut wherever it can be."""
+    seconds, backend.CHUNK_SECONDS = backend.CHUNK_SECONDS, 0.0
     try:
         yield
     finally:
-        backend.PART_SECONDS = seconds
+        backend.CHUNK_SECONDS = seconds
 
 
 def predictions(model: Any, x: Any) -> Any:

@@ -73,8 +73,8 @@ def of(mlp, net):
 
 @pytest.fixture
 def step_by_step(monkeypatch):
-    """`step_by_step()`: from here on every part of an epoch is one step."""
-    return lambda: monkeypatch.setattr(backend, "PART_SECONDS", 0.0)
+    """`step_by_step()`: from here on every chunk of an epoch is one step."""
+    return lambda: monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -130,8 +130,8 @@ def test_by_fit_too_parts_and_an_interruption_change_nothing(
     cut = Trainer(task)
     assert train(cut, HP, epochs=1) == curve[:1]
     for step in range(1, STEPS):
-        assert cut.train_part() is None
-        assert cut.within.steps == step
+        assert cut.train_chunk() is None
+        assert cut.position.steps == step
     save_checkpoint(tmp_path / "cut.npz", cut.checkpoint({}))
     resumed = Trainer(task)
     resumed.resume(load_checkpoint(tmp_path / "cut.npz"))
@@ -156,7 +156,7 @@ def test_what_fit_does_once_a_call_is_done_once_an_epoch(source, net, step_by_st
     trainer = Trainer(net(source))
     trainer.begin(HP, 1)
     assert trainer.backend.path == "fit"
-    assert trainer.train_part() is not None
+    assert trainer.train_chunk() is not None
 
 
 def traces(trainer):
@@ -166,12 +166,12 @@ def traces(trainer):
 def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp):
     trainer = Trainer(mlp)
     trainer.begin(HP, 1)
-    assert trainer.train_part() is None
-    assert trainer.within.steps == 1
-    assert trainer.train_part() is not None
-    assert trainer.train_part() is not None
+    assert trainer.train_chunk() is None
+    assert trainer.position.steps == 1
+    assert trainer.train_chunk() is not None
+    assert trainer.train_chunk() is not None
     trainer.begin(HP | {"batch_size": 10}, 2)
-    assert trainer.train_part() is not None
+    assert trainer.train_chunk() is not None
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -186,13 +186,13 @@ def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(
     cut.begin(hp, 1)
     cut.train_epoch()
     for step in range(1, STEPS):
-        assert cut.train_part() is None
+        assert cut.train_chunk() is None
         file = tmp_path / f"{step}.npz"
         save_checkpoint(file, cut.checkpoint({}))
     for step in (1, STEPS - 1):
         resumed = Trainer(task)
         train(resumed, hp | {"learning_rate": 0.5}, seed=9)
         resumed.resume(load_checkpoint(tmp_path / f"{step}.npz"))
-        assert resumed.within.steps == step
+        assert resumed.position.steps == step
         assert resumed.train_epoch() == curve[1]
         same(state(resumed), end)

@@ -132,7 +132,7 @@ def test_a_fit_that_a_callback_ends_has_no_further_epoch(net, train, data, tmp_p
     expected, _ = by_plain_keras(source, tmp_path, data, epochs=9)
     curve = train(trainer, HP, epochs=len(expected))
     assert curve[-1]["val_loss"] == pytest.approx(expected[-1]["val_loss"], rel=1e-4)
-    assert trainer.train_part() is None
+    assert trainer.train_chunk() is None
     assert trainer.ended == f"a callback ended it after epoch {len(expected)}"
     with pytest.raises(TrialError, match=re.escape(trainer.ended)):
         trainer.train_epoch()
@@ -206,7 +206,7 @@ def test_a_trials_callbacks_act_as_in_keras(net, train, data):
     hp = HP | {"factor": 0.5, "optimizer": "adam"}
     curve = train(trainer, hp, epochs=3)
     assert [row["learning_rate"] for row in curve] == pytest.approx([0.1, 0.05, 0.025])
-    assert trainer.train_part() is None
+    assert trainer.train_chunk() is None
     assert trainer.ended == "a callback ended it after epoch 3"
     assert trainer.slot.reason == "it has callbacks"
     assert train(trainer, hp, epochs=3) == curve

@@ -64,7 +64,7 @@ def test_a_trial_killed_after_its_last_epoch_trains_no_further(begin, mlp):
 @pytest.fixture
 def begin_long(mlp, tmp_path, monkeypatch):
     """`begin_long(every)`: a trial in a new worker, whose epochs last so long that every step is a report."""
-    monkeypatch.setattr(backend, "PART_SECONDS", 0.0)
+    monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
     monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
 
     def begun(every):
@@ -124,8 +124,8 @@ def test_the_kept_state_is_of_the_epoch_that_the_records_call_best(mlp, tmp_path
     figures = iter([(0.5, 0.3), (0.5, 0.1), (0.5, 0.2)])
 
     class Level(Trainer):
-        def train_part(self):
-            metrics = super().train_part()
+        def train_chunk(self):
+            metrics = super().train_chunk()
             if metrics is None:
                 return None
             value, loss = next(figures)

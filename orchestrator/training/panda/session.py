@@ -15,7 +15,7 @@ from orchestrator.training.panda.day_cycle import day_0, find_learning_rate, rec
 from orchestrator.training.panda.request_handler import apply_schedule, handle
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, note
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import Goal, KeepingRhythm, is_time, steps_of, train_part
+from orchestrator.training.trial_session import Goal, KeepingRhythm, is_time, steps_of, train_chunk
 from orchestrator.trials import Progress, load_checkpoint
 
 PAUSE_SECONDS = 0.2
@@ -51,7 +51,7 @@ class PandaSession:
         progress.diverged = self.state.ending == "diverged"
         progress.epoch = trainer.epoch
         self._begun = True
-        due = trainer.within.steps > 0 and self._rhythm.is_due(trainer.epoch, steps_of(trainer))
+        due = trainer.position.steps > 0 and self._rhythm.is_due(trainer.epoch, steps_of(trainer))
         if starts or progress.rows or progress.journal or progress.done or due:
             self.keep()
 
@@ -74,7 +74,7 @@ class PandaSession:
             panda.days.save_best("last", panda.best_file)
 
     def _step(self) -> None:
-        """Answer what was asked, then train an epoch, or a part of one; after the last one answer once more."""
+        """Answer what was asked, then train an epoch, or a chunk of one; after the last one answer once more."""
         panda = self.panda
         self.state = answered(self.state, panda)
         if self.state.paused:
@@ -87,7 +87,7 @@ class PandaSession:
 
 def answered(state: PandaState, panda: Panda) -> PandaState:
     """Deal with what was asked since, then with what is scheduled for now; in the middle of an epoch all waits."""
-    if panda.trainer.within.steps:
+    if panda.trainer.position.steps:
         return state
     for request in requests_of(RunFolder(panda.goal.checkpoints.parent), panda.trial):
         if request.id not in state.handled:
@@ -96,8 +96,8 @@ def answered(state: PandaState, panda: Panda) -> PandaState:
 
 
 def trained(state: PandaState, panda: Panda) -> PandaState:
-    """Train an epoch, or a part of a long one."""
-    row = train_part(panda.trainer, panda.trial, panda.goal.metric)
+    """Train an epoch, or a chunk of a long one."""
+    row = train_chunk(panda.trainer, panda.trial, panda.goal.metric)
     if panda.trainer.ended:
         state = replace(state, ending="stopped")
         state = note(state, panda, "verdict", text=panda.trainer.ended)

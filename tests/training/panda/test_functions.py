@@ -14,7 +14,7 @@ from orchestrator.errors import RequestError
 from orchestrator.records import Request
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Finding, from_plain, to_plain
-from orchestrator.training.backend import Within
+from orchestrator.training.backend import EpochPosition
 from orchestrator.training.panda.day_cycle import end_day, monitor, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, change, handle
 from orchestrator.training.panda.session import PandaSession
@@ -26,7 +26,7 @@ from orchestrator.trials import Checkpoint, Progress
 class FakeTrainer:
     """A model that is its hyperparameters and its epoch; ``bad`` cannot be set."""
 
-    within, steps_per_epoch, why_rate_is_fixed, ended = Within(), 10, None, None
+    position, steps_per_epoch, why_rate_is_fixed, ended = EpochPosition(), 10, None, None
     task = SimpleNamespace(dataset=SimpleNamespace(validation=SimpleNamespace(rows=100)))
     backend = SimpleNamespace(compiled=SimpleNamespace(parameters=7))
 
@@ -46,7 +46,7 @@ class FakeTrainer:
 
     check_change = change
 
-    def train_part(self) -> dict[str, float]:
+    def train_chunk(self) -> dict[str, float]:
         self.epoch += 1
         return row(self.epoch)["metrics"]
 
