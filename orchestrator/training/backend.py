@@ -124,7 +124,7 @@ class Tensors:
         self._views: dict[View, Any] = {}
         self._sample: Any = None
         self._ordered: tuple[Epoch, np.ndarray] | None = None
-        self.reading = Reading(self.batches)
+        self.cursor = StreamCursor(self.batches)
 
     def order(self, epoch: Epoch) -> np.ndarray:
         """Return the training rows' order, drawn once for all chunks of an epoch."""
@@ -214,7 +214,7 @@ def index_batches(seed: int, batch_size: int, rows: int) -> Iterator[np.ndarray]
             yield order[start : start + size]
 
 
-class Reading:
+class StreamCursor:
     """One epoch's pass over a stream; a worker has one at a time, since rows wait in memory and files are open."""
 
     def __init__(self, batches: Callable[..., Iterator[Any]]) -> None:
@@ -229,7 +229,7 @@ class Reading:
         """Return whether there is no further batch."""
         return self._next is None
 
-    def go_to(self, epoch: Epoch, done: int, labels: LabelForm) -> None:
+    def seek(self, epoch: Epoch, done: int, labels: LabelForm) -> None:
         """Stand after ``done`` batches of an epoch; what lies before is read again unless it was read just now."""
         if (self._epoch, self.read) == ((epoch, labels), done) and done:
             return

@@ -155,14 +155,14 @@ class FitBackend:
         """Let ``fit`` train so many steps; None: to the end of the epoch."""
         fit, size = self.compiled.model.fit, epoch.batch_size
         if isinstance(self._dataset, StreamedDataset):
-            reading = self._tensors.reading
-            reading.go_to(epoch, done, self.compiled.labels)
+            cursor = self._tensors.cursor
+            cursor.seek(epoch, done, self.compiled.labels)
             if steps is not None:
                 # Where fit has to find the end itself, a step without data has counted, in optimizer and generators.
                 steps = max(1, min(steps, -(-self._dataset.train.rows // size) - done))
                 options["steps_per_epoch"] = steps
-            history = fit(self._as_tensors(lambda: reading.batches(steps)), **options)
-            return Chunk(reading.read, _metrics(history) if reading.over else None)
+            history = fit(self._as_tensors(lambda: cursor.batches(steps)), **options)
+            return Chunk(cursor.read, _metrics(history) if cursor.over else None)
         order = self._tensors.order(epoch)
         rows = order[done * size :][: None if steps is None else steps * size]
         x, y, *weight = keras.tree.map_structure(lambda array: array[rows], self._rows("train"))
