@@ -91,7 +91,7 @@ LONGEST_SECONDS = 180.0
 SHARE_OF_TIME = 1 / 20
 
 
-class KeepingRhythm:
+class CheckpointInterval:
     """Says when the last state is due to be kept.
 
     ``auto`` is every second or chunk of an epoch, whichever is longer; less often where keeping would take more than a
@@ -116,7 +116,7 @@ class KeepingRhythm:
         return self._every.reached(epochs - self._kept_at[0], seconds, steps - self._kept_at[1])
 
     @contextlib.contextmanager
-    def keeping(self, epochs: int, steps: int) -> Iterator[None]:
+    def saving(self, epochs: int, steps: int) -> Iterator[None]:
         """Begin the next interval, after so many epochs and steps, when the block, whose cost is measured, is over."""
         begun = self._now()
         yield
@@ -139,7 +139,7 @@ class TrialSession:
         self._begun = False
         self._best: Score | None = None
         self._improved: Checkpoint | None = None
-        self._rhythm = KeepingRhythm(goal.checkpoint_every)
+        self._interval = CheckpointInterval(goal.checkpoint_every)
         self._rows: list[dict[str, Any]] = []
 
     def advance(self, progress: Progress, seconds: float) -> None:
@@ -164,14 +164,14 @@ class TrialSession:
         """Write the last state down, with the rows of the last report: the driver has surely heard those before."""
         if not self._begun:
             return
-        with self._rhythm.keeping(self._trainer.epoch, steps_of(self._trainer)):
+        with self._interval.saving(self._trainer.epoch, steps_of(self._trainer)):
             self._save_improved()
             best = self._best.to_plain() if self._best else None
             about = {"trial": self._spec.trial, "best": best, "rows": self._rows}
             save_checkpoint(self._last, self._trainer.checkpoint(about))
 
     def _keep_if_due(self) -> None:
-        if self._rhythm.is_due(self._trainer.epoch, steps_of(self._trainer)):
+        if self._interval.is_due(self._trainer.epoch, steps_of(self._trainer)):
             self.keep()
 
     def _begin(self, progress: Progress) -> None:

@@ -15,7 +15,13 @@ from orchestrator.training.panda.day_cycle import day_0, find_learning_rate, rec
 from orchestrator.training.panda.request_handler import apply_schedule, handle
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, note
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import Goal, KeepingRhythm, is_time, steps_of, train_chunk
+from orchestrator.training.trial_session import (
+    CheckpointInterval,
+    Goal,
+    is_time,
+    steps_of,
+    train_chunk,
+)
 from orchestrator.trials import Progress, load_checkpoint
 
 PAUSE_SECONDS = 0.2
@@ -29,7 +35,7 @@ class PandaSession:
         self.panda = Panda(trainer, spec, nursery, goal, Progress())
         self.state = PandaState()
         self._reported = Progress()
-        self._rhythm = KeepingRhythm(goal.checkpoint_every)
+        self._interval = CheckpointInterval(goal.checkpoint_every)
         self._begun = False
 
     def advance(self, progress: Progress, seconds: float) -> None:
@@ -51,7 +57,7 @@ class PandaSession:
         progress.diverged = self.state.ending == "diverged"
         progress.epoch = trainer.epoch
         self._begun = True
-        due = trainer.position.steps > 0 and self._rhythm.is_due(trainer.epoch, steps_of(trainer))
+        due = trainer.position.steps > 0 and self._interval.is_due(trainer.epoch, steps_of(trainer))
         if starts or progress.rows or progress.journal or progress.done or due:
             self.keep()
 
@@ -69,7 +75,7 @@ class PandaSession:
             "journal": [entry for report in reports for entry in report.journal],
             "branches": [branch for report in reports for branch in report.branches],
         }
-        with self._rhythm.keeping(panda.trainer.epoch, steps_of(panda.trainer)):
+        with self._interval.saving(panda.trainer.epoch, steps_of(panda.trainer)):
             panda.days.save_last(checkpoint(self.state, panda, **reported))
             panda.days.save_best("last", panda.best_file)
 
