@@ -49,7 +49,7 @@ class CompiledBackend:
         self.compiled = compiled
         self._tensors = tensors
         rows = tensors.of("train", compiled.labels)
-        self.program = Program(compiled, rows, asked_momentum, by_name)
+        self.program = CompiledEpoch(compiled, rows, asked_momentum, by_name)
         self.batch_norm = self.program.batch_norm
         self._chunker = EpochChunker()
 
@@ -113,7 +113,7 @@ class CompiledBackend:
 EVALUATION_BATCH = 1024
 
 
-class Program:
+class CompiledEpoch:
     """A compiled model with its training, evaluation and recalibration loops, each traced once.
 
     The rows' order and the batch size are arguments, so a new batch size is free, and so are the data, so that one
@@ -131,7 +131,7 @@ class Program:
         self.compiled = compiled
         self._by_name = by_name
         self.model = compiled.model
-        self.drawing = Drawing()
+        self.draws = UnseededDraws()
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         self._train_logs = StepLogs(self.model, "train_step")
         self._test_logs = StepLogs(self.model, "test_step")
@@ -154,7 +154,7 @@ class Program:
     @property
     def reusable(self) -> bool:
         """Return whether a further trial may have the program: its own draws from what it is given alone."""
-        return not self.drawing.seen
+        return not self.draws.seen
 
     def train(
         self, data: tuple[Any, ...], order: np.ndarray, batch_size: int, goes_on: bool = False
@@ -195,8 +195,8 @@ class Program:
             self._train_logs.note(self.model.train_step(_gathered(data, rows)))
             return at + 1
 
-        with self.drawing.watched():
-            _count_to(-(-tf.size(order) // size), step, self.drawing)
+        with self.draws.watched():
+            _count_to(-(-tf.size(order) // size), step, self.draws)
         return self._train_logs.results()
 
     def _evaluation(self, data: Any) -> Any:
@@ -207,8 +207,8 @@ class Program:
 
         self._by_name.reset()
         steps = -(-tf.shape(tf.nest.flatten(data)[0])[0] // EVALUATION_BATCH)
-        with self.drawing.watched():
-            _count_to(steps, step, self.drawing)
+        with self.draws.watched():
+            _count_to(steps, step, self.draws)
         return self._by_name.beside(self._test_logs.results())
 
     def _averages(self, x: Any, order: Any, size: Any) -> None:
@@ -217,7 +217,7 @@ class Program:
             return at + 1
 
         with self.batch_norm.counting_calls():
-            _count_to(tf.maximum(1, tf.size(order) // size), step, self.drawing)
+            _count_to(tf.maximum(1, tf.size(order) // size), step, self.draws)
 
 
 def rows_of(data: Any, rows: slice) -> Any:
@@ -229,11 +229,11 @@ def _gathered(data: Any, rows: Any) -> Any:
     return tf.nest.map_structure(lambda tensor: tf.gather(tensor, rows), data)
 
 
-def _count_to(steps: Any, body: Any, drawing: Drawing) -> None:
+def _count_to(steps: Any, body: Any, draws: UnseededDraws) -> None:
     def once(at: Any) -> Any:
         after = body(at)
         graph = tf.compat.v1.get_default_graph()
-        drawing.look_for_it_in(graph)
+        draws.look_for_it_in(graph)
         forget_custom_gradients(graph)
         return (after,)
 
@@ -303,8 +303,8 @@ _OPERATIONS = (
 """TensorFlow's own random operations, which count for themselves, and Python called from a graph."""
 
 
-class Drawing:
-    """What is seen of it while a program is traced.
+class UnseededDraws:
+    """Whether a traced program draws numbers that no seed of a further trial would reach.
 
     Keras's layers draw from variables. NumPy's and Python's generators are read when a step is traced, so that what
     they gave is a constant of the program; TensorFlow's operations have states that nobody can put back.

@@ -25,7 +25,7 @@ from orchestrator.training.backend import (
     losses_by_row,
 )
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
-from orchestrator.training.compiled_backend import EVALUATION_BATCH, Drawing
+from orchestrator.training.compiled_backend import EVALUATION_BATCH, UnseededDraws
 from orchestrator.training.metrics import ValidationMetrics
 from orchestrator.training.optimizers import unwrapped
 from orchestrator.training.reported import plain
@@ -92,7 +92,7 @@ class FitBackend:
     @property
     def goes_on(self) -> bool:
         """Return whether a checkpoint is all that training depends on, as far as it was traced."""
-        return not self._drawing.seen
+        return not self._draws.seen
 
     def __init__(
         self,
@@ -108,19 +108,19 @@ class FitBackend:
         self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
         self._chunker = None if why_whole(compiled.model) else EpochChunker()
         self._accumulated: Sequence[np.ndarray] = ()
-        self._drawing = Drawing()
+        self._draws = UnseededDraws()
         self._look_at_steps()
 
     def _look_at_steps(self) -> None:
         """Have each step looked at when it is traced."""
-        model, drawing = self.compiled.model, self._drawing
+        model, draws = self.compiled.model, self._draws
         step = model.train_step
 
         @functools.wraps(step)
         def looked_at(*given: Any) -> Any:
             logs = step(*given)
             if not tf.executing_eagerly():
-                drawing.look_for_it_in(tf.compat.v1.get_default_graph())
+                draws.look_for_it_in(tf.compat.v1.get_default_graph())
             return logs
 
         object.__setattr__(model, "train_step", looked_at)

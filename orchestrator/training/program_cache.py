@@ -33,7 +33,7 @@ class Slot:
     reason: str | None
 
 
-class Programs:
+class ProgramCache:
     """The programs used last; ``traced`` counts those that were ever made."""
 
     def __init__(self, task: TrainingTask, tensors: Tensors, kept: int) -> None:

@@ -33,7 +33,7 @@ from orchestrator.training.process_state import (
     settings_without_trials,
     settle,
 )
-from orchestrator.training.program_cache import PROGRAMS_KEPT, Programs, Slot
+from orchestrator.training.program_cache import PROGRAMS_KEPT, ProgramCache, Slot
 from orchestrator.training.reported import canonical_names
 from orchestrator.training.state_transfer import (
     all_built_on,
@@ -54,7 +54,7 @@ class Trainer:
     def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
         self.task = task
         self._tensors = Tensors(task.dataset)
-        self.programs = Programs(task, self._tensors, programs_kept)
+        self.programs = ProgramCache(task, self._tensors, programs_kept)
         self.slot: Slot | None = None
         self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
         self.given: dict[str, Any] = {}
