@@ -27,7 +27,7 @@ from orchestrator.sitter import learning_rates
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import Goal, finite
+from orchestrator.training.trial_session import Objective, finite
 from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint
 
 EPOCHS = 30
@@ -112,8 +112,8 @@ class Nursing:
         with tempfile.TemporaryDirectory(prefix="panda-") as folder:
             checkpoints = Path(folder) / "checkpoints"
             checkpoints.mkdir()
-            goal = Goal(METRIC, "max", frozenset(), checkpoints)
-            session = PandaSession(self.trainer, spec, nursery, goal)
+            objective = Objective(METRIC, "max", frozenset(), checkpoints)
+            session = PandaSession(self.trainer, spec, nursery, objective)
             return self._until_spent(session, StateStore(checkpoints).best("panda"), test=test)
 
     def _until_spent(self, session: PandaSession, best: Path, *, test: bool) -> Run:

@@ -87,7 +87,7 @@ class Prepared:
     def job(self, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
         from orchestrator.training.task import TrainingTask
-        from orchestrator.training.trial_session import Goal
+        from orchestrator.training.trial_session import Objective
         from orchestrator.training.workbench import KerasJob
 
         plan = self.plan
@@ -103,7 +103,7 @@ class Prepared:
                 self.callbacks,
                 _by_loss(self.experiment),
             ),
-            goal=Goal(
+            objective=Objective(
                 plan.metric,
                 plan.mode,
                 frozenset(milestones),

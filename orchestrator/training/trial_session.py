@@ -24,7 +24,7 @@ AMID_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
-class Goal:
+class Objective:
     """What trials are judged by, when the driver decides, and where states go.
 
     ``milestones`` are the epochs after which the driver decides: each gets a report of its own.
@@ -132,14 +132,14 @@ class TrialSession:
     again from its seed, which gives the same numbers.
     """
 
-    def __init__(self, trainer: Trainer, spec: TrialSpec, goal: Goal) -> None:
+    def __init__(self, trainer: Trainer, spec: TrialSpec, objective: Objective) -> None:
         self._trainer = trainer
         self._spec = spec
-        self._goal = goal
+        self._objective = objective
         self._begun = False
         self._best: Score | None = None
         self._improved: Checkpoint | None = None
-        self._interval = CheckpointInterval(goal.checkpoint_every)
+        self._interval = CheckpointInterval(objective.checkpoint_every)
         self._rows: list[dict[str, Any]] = []
 
     def advance(self, progress: Progress, seconds: float) -> None:
@@ -194,12 +194,12 @@ class TrialSession:
             checkpoint = load_checkpoint(self._last)
         except RecordError:
             return None
-        best = self._goal.states.best(self._spec.trial)
+        best = self._objective.states.best(self._spec.trial)
         return checkpoint if checkpoint.about["best"] is None or best.exists() else None
 
     def _comes_to_report(self, progress: Progress) -> bool:
         """Train a chunk of an epoch; return whether it ended one after which the driver decides."""
-        row = train_chunk(self._trainer, self._spec.trial, self._goal.metric)
+        row = train_chunk(self._trainer, self._spec.trial, self._objective.metric)
         if self._trainer.ended:
             progress.done = True
         if row is None:
@@ -210,7 +210,7 @@ class TrialSession:
     def _take_in(self, row: dict[str, Any], progress: Progress) -> None:
         """Add an epoch's row, and take the state where it is the trial's best."""
         progress.rows.append(row)
-        score = score_of(row, self._goal.metric, self._goal.mode)
+        score = score_of(row, self._objective.metric, self._objective.mode)
         if score is not None and score.beats(self._best):
             self._best = score
             chosen = dict(self._spec.hyperparameters)
@@ -221,14 +221,14 @@ class TrialSession:
     def _reports_after(self, row: Mapping[str, Any], progress: Progress) -> bool:
         progress.diverged = not finite(row["metrics"].get("loss"))
         progress.done = row["epoch"] >= self._trainer.task.epochs
-        return progress.diverged or progress.done or row["epoch"] in self._goal.milestones
+        return progress.diverged or progress.done or row["epoch"] in self._objective.milestones
 
     def _save_improved(self) -> None:
         if self._improved is not None:
-            file = self._goal.states.best(self._spec.trial)
+            file = self._objective.states.best(self._spec.trial)
             save_checkpoint(file, self._improved)
             self._improved = None
 
     @property
     def _last(self) -> Path:
-        return self._goal.states.last(self._spec.trial)
+        return self._objective.states.last(self._spec.trial)

@@ -11,7 +11,7 @@ from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.training.keras_setup import KerasSettings
 from orchestrator.training.task import TrainingTask
-from orchestrator.training.trial_session import Goal
+from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Session
 
 
@@ -25,7 +25,7 @@ class KerasJob:
     """
 
     task: TrainingTask
-    goal: Goal
+    objective: Objective
     threads: int
     nursery: Nursery | None = None
     keras: KerasSettings | None = None
@@ -34,7 +34,7 @@ class KerasJob:
     @property
     def home(self) -> Path:
         """Return the run's own folder."""
-        return self.goal.checkpoints.parent
+        return self.objective.checkpoints.parent
 
     def open(self) -> KerasWorkbench:
         """Set this process up: TensorFlow is imported."""
@@ -60,10 +60,10 @@ class KerasWorkbench:
         from orchestrator.training.trial_session import TrialSession
 
         self._trainer.leave()
-        goal, nursery = self._job.goal, self._job.nursery
+        objective, nursery = self._job.objective, self._job.nursery
         if nursery is None:
-            return TrialSession(self._trainer, spec, goal)
-        return PandaSession(self._trainer, spec, nursery, goal)
+            return TrialSession(self._trainer, spec, objective)
+        return PandaSession(self._trainer, spec, nursery, objective)
 
     def leave(self) -> None:
         """Put the process's settings back as they were before the trials; programs stay warm."""
@@ -84,5 +84,5 @@ class KerasWorkbench:
         """Examine a checkpointed model and save it as ``model.keras``."""
         from orchestrator.training.final_evaluation import judge
 
-        goal = self._job.goal
-        return judge(self._trainer, checkpoint, best, goal.metric, goal.mode)
+        objective = self._job.objective
+        return judge(self._trainer, checkpoint, best, objective.metric, objective.mode)

@@ -9,7 +9,7 @@ from orchestrator.records import best_score
 from orchestrator.search import TrialSpec
 from orchestrator.training import backend, trial_session
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import Goal, TrialSession
+from orchestrator.training.trial_session import Objective, TrialSession
 from orchestrator.trials import Progress, load_checkpoint
 
 SPEC = TrialSpec("00000", 0, 3, {"learning_rate": 0.05, "units": 4, "batch_size": 32})
@@ -22,8 +22,8 @@ def begin(mlp, tmp_path):
 
     def session(*milestones):
         every = Duration(1, "epoch")
-        goal = Goal("val_accuracy", "max", frozenset(milestones), tmp_path, every)
-        return TrialSession(Trainer(mlp), SPEC, goal)
+        objective = Objective("val_accuracy", "max", frozenset(milestones), tmp_path, every)
+        return TrialSession(Trainer(mlp), SPEC, objective)
 
     return session
 
@@ -68,8 +68,8 @@ def begin_long(mlp, tmp_path, monkeypatch):
     monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
 
     def begun(every):
-        goal = Goal("val_accuracy", "max", frozenset(), tmp_path, every)
-        return TrialSession(Trainer(mlp), SPEC, goal)
+        objective = Objective("val_accuracy", "max", frozenset(), tmp_path, every)
+        return TrialSession(Trainer(mlp), SPEC, objective)
 
     return begun
 
@@ -131,8 +131,8 @@ def test_the_kept_state_is_of_the_epoch_that_the_records_call_best(mlp, tmp_path
             value, loss = next(figures)
             return {**metrics, "val_accuracy": value, "val_loss": loss}
 
-    goal = Goal("val_accuracy", "max", frozenset(), tmp_path, Duration(1, "epoch"))
-    trial, progress = TrialSession(Level(mlp), SPEC, goal), Progress()
+    objective = Objective("val_accuracy", "max", frozenset(), tmp_path, Duration(1, "epoch"))
+    trial, progress = TrialSession(Level(mlp), SPEC, objective), Progress()
     trial.advance(progress, 1e9)
     best = best_score(progress.rows, "val_accuracy", "max")
     assert best.epoch == load_checkpoint(tmp_path / "00000.npz").about["epoch"] == 2

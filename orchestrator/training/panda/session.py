@@ -17,7 +17,7 @@ from orchestrator.training.panda.state import Panda, PandaState, checkpoint, not
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_session import (
     CheckpointInterval,
-    Goal,
+    Objective,
     is_time,
     steps_of,
     train_chunk,
@@ -31,11 +31,13 @@ PAUSE_SECONDS = 0.2
 class PandaSession:
     """Trains one model epoch by epoch; between two of them it answers requests and lets the sitter act."""
 
-    def __init__(self, trainer: Trainer, spec: TrialSpec, nursery: Nursery, goal: Goal) -> None:
-        self.panda = Panda(trainer, spec, nursery, goal, Progress())
+    def __init__(
+        self, trainer: Trainer, spec: TrialSpec, nursery: Nursery, objective: Objective
+    ) -> None:
+        self.panda = Panda(trainer, spec, nursery, objective, Progress())
         self.state = PandaState()
         self._reported = Progress()
-        self._interval = CheckpointInterval(goal.checkpoint_every)
+        self._interval = CheckpointInterval(objective.checkpoint_every)
         self._begun = False
 
     def advance(self, progress: Progress, seconds: float) -> None:
@@ -95,7 +97,7 @@ def answered(state: PandaState, panda: Panda) -> PandaState:
     """Deal with what was asked since, then with what is scheduled for now; in the middle of an epoch all waits."""
     if panda.trainer.position.steps:
         return state
-    for request in requests_of(RunFolder(panda.goal.checkpoints.parent), panda.trial):
+    for request in requests_of(RunFolder(panda.objective.checkpoints.parent), panda.trial):
         if request.id not in state.handled:
             state = handle(request, state, panda)
     return state if panda.is_over(state) else apply_schedule(state, panda)
@@ -103,7 +105,7 @@ def answered(state: PandaState, panda: Panda) -> PandaState:
 
 def trained(state: PandaState, panda: Panda) -> PandaState:
     """Train an epoch, or a chunk of a long one."""
-    row = train_chunk(panda.trainer, panda.trial, panda.goal.metric)
+    row = train_chunk(panda.trainer, panda.trial, panda.objective.metric)
     if panda.trainer.ended:
         state = replace(state, ending="stopped")
         state = note(state, panda, "verdict", text=panda.trainer.ended)

@@ -26,7 +26,7 @@ from orchestrator.training.process_state import generator_state
 from orchestrator.training.state_transfer import keras_optimizer, slots_of
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of
-from orchestrator.training.trial_session import Goal
+from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Progress
 
 MAIN = "00000"
@@ -55,8 +55,10 @@ class Life:
     def begin(self, before: RunRecords | None = None) -> None:
         spec, plan = self.spec, self.plan
         assert plan.nursery is not None
-        goal = Goal(plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve())
-        self.session = PandaSession(self.trainer, spec, plan.nursery, goal)
+        objective = Objective(
+            plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve()
+        )
+        self.session = PandaSession(self.trainer, spec, plan.nursery, objective)
         self.recorder = Recorder(self.folder, plan, NullView(), lambda: False)
         if before is not None:
             self.recorder.begin(1, (*before.epochs, *before.journal, *before.trial_lines))
