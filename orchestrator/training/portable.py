@@ -24,7 +24,7 @@ from orchestrator.training.backend import AnyDataset
 from orchestrator.training.compiling import compile_stock
 from orchestrator.training.heads import loss_name
 from orchestrator.training.keras_setup import without_remarks
-from orchestrator.training.saved_model import Around, takes_named_columns
+from orchestrator.training.saved_model import Transforms, takes_named_columns
 from orchestrator.training.task import LearningGoal
 from orchestrator.training.trial_model import Built
 
@@ -34,24 +34,24 @@ CLASS_NAMES = "class_names"
 """The key of a ``.keras`` file's ``metadata.json`` that holds the classes in the order of the outputs."""
 
 
-def portable(model: Any, around: Around) -> Any:
+def portable(model: Any, transforms: Transforms) -> Any:
     """Return a model around ``model`` that takes raw rows; ``model`` itself where nothing is to be added.
 
     Tables have a named input a column, of shape (rows, 1), texts as texts; a table of more than 512 columns takes its
     features as one array, and arrays are taken as the user gave them.
     """
-    answers = around.activation is not None or around.mean is not None
-    if not (around.takes_named_columns or around.scales or answers):
+    answers = transforms.activation is not None or transforms.mean is not None
+    if not (transforms.takes_named_columns or transforms.scales or answers):
         return model
-    inputs, features = _inputs(around)
-    outputs = model(_scaled(features, around.scaling) if around.scales else features)
-    return keras.Model(inputs, _answer(outputs, around) if answers else outputs)
+    inputs, features = _inputs(transforms)
+    outputs = model(_scaled(features, transforms.scaling) if transforms.scales else features)
+    return keras.Model(inputs, _answer(outputs, transforms) if answers else outputs)
 
 
-def _inputs(around: Around) -> tuple[Any, Any]:
-    if around.table is not None and around.takes_named_columns:
-        return _columns(around.table)
-    shape, types = around.shape, around.types
+def _inputs(transforms: Transforms) -> tuple[Any, Any]:
+    if transforms.table is not None and transforms.takes_named_columns:
+        return _columns(transforms.table)
+    shape, types = transforms.shape, transforms.types
     inputs: Any
     if isinstance(shape, Mapping):
         inputs = {
@@ -61,7 +61,7 @@ def _inputs(around: Around) -> tuple[Any, Any]:
     elif shape and isinstance(shape[0], tuple):
         inputs = tuple(keras.Input(one, dtype=types[at]) for at, one in enumerate(shape))
     else:
-        inputs = keras.Input(shape, dtype="float32" if around.scales else types, name="rows")
+        inputs = keras.Input(shape, dtype="float32" if transforms.scales else types, name="rows")
     return inputs, inputs
 
 
@@ -122,13 +122,15 @@ def _scaled(features: Any, scaling: Mapping[str, Any]) -> Any:
     return keras.layers.Rescaling((1.0 / divisor).tolist(), name="scaled_rows")(shifted)
 
 
-def _answer(outputs: Any, around: Around) -> Any:
+def _answer(outputs: Any, transforms: Transforms) -> Any:
     """Return probabilities of logits, or quantities in the user's unit."""
-    if around.mean is None or around.std is None:
-        layer = keras.layers.Activation(around.activation, dtype="float32", name="probabilities")
+    if transforms.mean is None or transforms.std is None:
+        layer = keras.layers.Activation(
+            transforms.activation, dtype="float32", name="probabilities"
+        )
         return layer(outputs)
     unit = keras.layers.Rescaling(
-        list(around.std), list(around.mean), dtype="float32", name="quantities"
+        list(transforms.std), list(transforms.mean), dtype="float32", name="quantities"
     )
     return unit(outputs)
 
@@ -170,24 +172,24 @@ def compile_portable(
         whole.optimizer.build(whole.trainable_variables)
 
 
-def rows_to_compare(dataset: AnyDataset, around: Around) -> tuple[Any, Any]:
+def rows_to_compare(dataset: AnyDataset, transforms: Transforms) -> tuple[Any, Any]:
     """Return some rows as the model in training takes them, and the same as its saved file does."""
     if isinstance(dataset, StreamedDataset):
         x = next(iter(dataset.validation.batches(RAW_ROWS, None)))[0]
         reader = getattr(dataset.validation.batches, "raw", None)
-        raw = reader(RAW_ROWS) if reader and (dataset.table or around.scales) else x
+        raw = reader(RAW_ROWS) if reader and (dataset.table or transforms.scales) else x
     else:
         x = keras.tree.map_structure(lambda array: array[:RAW_ROWS], dataset.last.x)
         raw = x if dataset.raw is None else dataset.raw
-    return x, raw if around.table is None else as_taken(raw, around)
+    return x, raw if transforms.table is None else as_taken(raw, transforms)
 
 
-def as_taken(columns: Mapping[str, Any], around: Around) -> Any:
+def as_taken(columns: Mapping[str, Any], transforms: Transforms) -> Any:
     """Return a table's raw columns as its saved model takes them: by name, or encoded as features."""
-    assert around.table is not None  # noqa: S101
-    if around.takes_named_columns:
-        return as_inputs(columns, around.table)
-    return features_of(columns, around.table)
+    assert transforms.table is not None  # noqa: S101
+    if transforms.takes_named_columns:
+        return as_inputs(columns, transforms.table)
+    return features_of(columns, transforms.table)
 
 
 def as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]:
@@ -200,13 +202,13 @@ def as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]
     return inputs
 
 
-def answers_of(outputs: Any, around: Around) -> Any:
+def answers_of(outputs: Any, transforms: Transforms) -> Any:
     """Return what a portable model answers where the one in training has these outputs."""
-    if around.mean is not None:
-        return outputs * np.asarray(around.std) + np.asarray(around.mean)
-    if around.activation is None:
+    if transforms.mean is not None:
+        return outputs * np.asarray(transforms.std) + np.asarray(transforms.mean)
+    if transforms.activation is None:
         return outputs
-    return np.asarray(getattr(tf.nn, around.activation)(outputs))
+    return np.asarray(getattr(tf.nn, transforms.activation)(outputs))
 
 
 def alike(found: Any, expected: Any, unit: Any = 1.0) -> bool:
@@ -223,9 +225,9 @@ def alike(found: Any, expected: Any, unit: Any = 1.0) -> bool:
     return bool(same_gaps and not off.any())
 
 
-def unit_of(around: Around) -> Any:
+def unit_of(transforms: Transforms) -> Any:
     """Return what outputs of a usual size are: a deviation of quantities, else 1."""
-    return 1.0 if around.std is None else np.asarray(around.std)
+    return 1.0 if transforms.std is None else np.asarray(transforms.std)
 
 
 def arrays(outputs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A saved model: what lies around it in its file, how it is built again and loaded. Importing this loads no Keras."""
+"""A saved model: what its file does to rows and outputs, and how it is loaded. Importing this loads no Keras."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_NAMED_INPUTS = 512
 
 
 @dataclass(frozen=True)
-class Around:
+class Transforms:
     """What was fitted on the training rows, and what the head lacks.
 
     ``shape`` and ``types`` are those of a row of features, trees for several inputs. ``activation`` is what logits
@@ -46,8 +46,8 @@ class Around:
     std: tuple[float, ...] | None = None
 
     @classmethod
-    def of(cls, dataset: Dataset | StreamedDataset, goal: LearningGoal) -> Around:
-        """Return what lies around a model that learned ``goal`` from this data."""
+    def of(cls, dataset: Dataset | StreamedDataset, goal: LearningGoal) -> Transforms:
+        """Return the transforms for a model that learned ``goal`` from this data."""
         labels, task = dataset.labels, goal.task
         standardized = goal.labels == "standardized" and not task.compiled_by_user
         lacks = task.from_logits and not task.compiled_by_user
@@ -86,7 +86,7 @@ class Around:
         } | same
 
     @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> Around:
+    def from_plain(cls, plain: Mapping[str, Any]) -> Transforms:
         """Return what ``to_plain`` wrote."""
         table = TableRecipe.from_plain(plain["table"]) if plain["table"] else None
         mean, std = (
@@ -133,13 +133,13 @@ class ModelRecipe:
     seed: int
     units: int
     kind: Kind | None
-    around: Around
+    transforms: Transforms
 
     def build(self, reference: CallableReference) -> Built:
         """Return the model, freshly built."""
         from orchestrator.training.building import build_model
 
-        shape = Shape(self.around.shape, self.units)
+        shape = Shape(self.transforms.shape, self.units)
         return build_model(reference, self.given, self.seed, shape, self.kind)
 
     def keep(self, model: Any, folder: Path) -> None:
@@ -150,7 +150,7 @@ class ModelRecipe:
             "seed": self.seed,
             "units": self.units,
             "kind": self.kind,
-            "around": self.around.to_plain(),
+            "around": self.transforms.to_plain(),
         }
         (folder / RECIPE).write_text(json.dumps(redacted(plain)) + "\n", encoding="utf-8")
 

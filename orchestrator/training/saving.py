@@ -32,8 +32,8 @@ from orchestrator.training.process_state import settle
 from orchestrator.training.saved_model import (
     RECIPE,
     WEIGHTS,
-    Around,
     ModelRecipe,
+    Transforms,
     are_kept,
     load_model,
     objects_of,
@@ -58,10 +58,10 @@ def save_model(trainer: Trainer, path: Path) -> None:
     partial = path.with_name(f".{path.stem}.partial{path.suffix}")
     try:
         with UsersCode(f"saving model {task.model.text}", task.model.runs_in):
-            whole = portable(built.model, how.around)
+            whole = portable(built.model, how.transforms)
             compile_portable(whole, built, trainer.hyperparameters, trainer.backend.compiled.goal)
             whole.save(partial)
-            _check_file(partial, trainer, how.around)
+            _check_file(partial, trainer, how.transforms)
         write_class_names(partial, task.dataset.classes)
         partial.replace(path)
     except TrialError as error:
@@ -77,20 +77,20 @@ def save_model(trainer: Trainer, path: Path) -> None:
 
 def recipe_of(trainer: Trainer) -> ModelRecipe:
     """Return how a trainer's model is built again."""
-    around = Around.of(trainer.task.dataset, trainer.backend.compiled.goal)
+    transforms = Transforms.of(trainer.task.dataset, trainer.backend.compiled.goal)
     task = trainer.task
-    return ModelRecipe(trainer.given, trainer.seed, task.shape[1], task.kind, around)
+    return ModelRecipe(trainer.given, trainer.seed, task.shape[1], task.kind, transforms)
 
 
-def _check_file(path: Path, trainer: Trainer, around: Around) -> None:
+def _check_file(path: Path, trainer: Trainer, transforms: Transforms) -> None:
     """Raise TrialError unless a saved file, loaded again, gives on raw rows what the examined model gives."""
     reference = trainer.task.model
     loaded = load_model(path, reference)
-    x, raw = rows_to_compare(trainer.task.dataset, around)
+    x, raw = rows_to_compare(trainer.task.dataset, transforms)
     outputs = arrays(trainer.backend.compiled.model(x, training=False))
-    expected = keras.tree.flatten(answers_of(outputs, around))
+    expected = keras.tree.flatten(answers_of(outputs, transforms))
     found = keras.tree.flatten(loaded(raw, training=False))
-    unit = unit_of(around)
+    unit = unit_of(transforms)
     if not all(alike(*pair, unit) for pair in zip(found, expected, strict=True)):
         raise TrialError(
             f"saving model {reference.text}: expected a file that gives what the model gives. Received: one that,"
@@ -121,7 +121,7 @@ def why_not_saved(model: Any, task: TrainingTask, goal: LearningGoal) -> str:
 
 def _try(model: Any, task: TrainingTask, goal: LearningGoal) -> None:
     """Save a model and load it again, with the layers around it but those of a table's columns, never the cause."""
-    whole = portable(model, replace(Around.of(task.dataset, goal), table=None))
+    whole = portable(model, replace(Transforms.of(task.dataset, goal), table=None))
     if model.count_params() > MOST_PARAMETERS:
         plain = keras.saving.serialize_keras_object(whole)
         keras.saving.deserialize_keras_object(plain, objects_of(task.model), safe_mode=True)
@@ -172,9 +172,10 @@ def rebuilt(folder: Path, reference: CallableReference) -> Any:
     Raises RecordError where the weights are not those of what the builder builds now.
     """
     plain = restored(json.loads((folder / RECIPE).read_text(encoding="utf-8")))
-    around = Around.from_plain(plain["around"])
+    transforms = Transforms.from_plain(plain["around"])
     given, seed = plain["hyperparameters"], plain["seed"]
-    model = ModelRecipe(given, seed, plain["units"], plain["kind"], around).build(reference).model
+    recipe = ModelRecipe(given, seed, plain["units"], plain["kind"], transforms)
+    model = recipe.build(reference).model
     try:
         model.load_weights(folder / WEIGHTS)
     except (ValueError, KeyError, OSError) as error:
@@ -183,4 +184,4 @@ def rebuilt(folder: Path, reference: CallableReference) -> Any:
             f"{folder / WEIGHTS}: expected weights of the model that {reference.text} builds."
             f" Received: others ({said[0] if said else type(error).__name__}); has its code changed since?"
         ) from None
-    return portable(model, around)
+    return portable(model, transforms)
