@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
@@ -16,10 +16,6 @@ from orchestrator.training.batch_norm import LiveMomentum
 from orchestrator.training.heads import first_rows
 from orchestrator.training.task import ROWS_LOOKED_AT, LabelForm
 from orchestrator.training.trial_model import Compiled
-
-if TYPE_CHECKING:
-    from orchestrator.training.task import LabelForm
-
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset

@@ -12,18 +12,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.catalog import CallableReference, is_users_module
 from orchestrator.data import Dataset, StreamedDataset, TableRecipe, map_tree
 from orchestrator.errors import RecordError
-from orchestrator.redaction import redacted
 from orchestrator.training.keras_setup import quiet_tensorflow, register_again, without_remarks
-from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LearningGoal, Shape
-
-if TYPE_CHECKING:
-    from orchestrator.training.trial_model import Built
-
+from orchestrator.training.task import OUTPUT_ACTIVATIONS, LearningGoal
 
 MOST_NAMED_INPUTS = 512
 """A wider table's model takes its features as one array: Keras needs seconds for every hundred inputs."""
@@ -123,36 +118,6 @@ def _types(dataset: Dataset | StreamedDataset) -> Any:
 
 WEIGHTS = "model.weights.h5"
 RECIPE = "model.json"
-
-
-@dataclass(frozen=True)
-class ModelRecipe:
-    """What a builder was called with, and what lies around its model; ``units`` is its third argument."""
-
-    given: Mapping[str, Any]
-    seed: int
-    units: int
-    kind: Kind | None
-    transforms: Transforms
-
-    def build(self, reference: CallableReference) -> Built:
-        """Return the model, freshly built."""
-        from orchestrator.training.building import build_model
-
-        shape = Shape(self.transforms.shape, self.units)
-        return build_model(reference, self.given, self.seed, shape, self.kind)
-
-    def keep(self, model: Any, folder: Path) -> None:
-        """Write a model's weights, and this, into a folder."""
-        model.save_weights(folder / WEIGHTS)
-        plain = {
-            "hyperparameters": dict(self.given),
-            "seed": self.seed,
-            "units": self.units,
-            "kind": self.kind,
-            "around": self.transforms.to_plain(),
-        }
-        (folder / RECIPE).write_text(json.dumps(redacted(plain)) + "\n", encoding="utf-8")
 
 
 def are_kept(folder: Path) -> bool:

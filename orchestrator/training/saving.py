@@ -6,7 +6,8 @@ import json
 import re
 import tempfile
 import warnings
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ import keras
 
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.errors import RecordError, TrialError
-from orchestrator.redaction import restored
-from orchestrator.training.building import set_followed_momentum
+from orchestrator.redaction import redacted, restored
+from orchestrator.training.building import build_model, set_followed_momentum
 from orchestrator.training.hyperparameters import batch_norm_momentum
 from orchestrator.training.keras_internals import layers_of
 from orchestrator.training.portable import (
@@ -32,15 +33,42 @@ from orchestrator.training.process_state import settle
 from orchestrator.training.saved_model import (
     RECIPE,
     WEIGHTS,
-    ModelRecipe,
     Transforms,
     are_kept,
     load_model,
     objects_of,
 )
-from orchestrator.training.task import LearningGoal, TrainingTask
+from orchestrator.training.task import Kind, LearningGoal, Shape, TrainingTask
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_model import arrays_of, assign_all
+from orchestrator.training.trial_model import Built, arrays_of, assign_all
+
+
+@dataclass(frozen=True)
+class ModelRecipe:
+    """What a builder was called with, and the transforms beside its model; ``units`` is its third argument."""
+
+    given: Mapping[str, Any]
+    seed: int
+    units: int
+    kind: Kind | None
+    transforms: Transforms
+
+    def build(self, reference: CallableReference) -> Built:
+        """Return the model, freshly built."""
+        shape = Shape(self.transforms.shape, self.units)
+        return build_model(reference, self.given, self.seed, shape, self.kind)
+
+    def keep(self, model: Any, folder: Path) -> None:
+        """Write a model's weights, and this, into a folder."""
+        model.save_weights(folder / WEIGHTS)
+        plain = {
+            "hyperparameters": dict(self.given),
+            "seed": self.seed,
+            "units": self.units,
+            "kind": self.kind,
+            "around": self.transforms.to_plain(),
+        }
+        (folder / RECIPE).write_text(json.dumps(redacted(plain)) + "\n", encoding="utf-8")
 
 
 def save_model(trainer: Trainer, path: Path) -> None:
