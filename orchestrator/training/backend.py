@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from orchestrator.data import Dataset, StreamedDataset, View
 from orchestrator.training.batch_norm import LiveMomentum
-from orchestrator.training.heads import first_rows
 from orchestrator.training.task import ROWS_LOOKED_AT, LabelForm
 from orchestrator.training.trial_model import Compiled
 
@@ -173,7 +172,9 @@ class Tensors:
             train: Any = self.dataset.train
             streamed = isinstance(self.dataset, StreamedDataset)
             x = next(iter(train.batches(ROWS_LOOKED_AT, None)))[0] if streamed else train.x
-            self._sample = first_rows(x)
+            self._sample = keras.tree.map_structure(
+                lambda array: tf.constant(array[:ROWS_LOOKED_AT]), x
+            )
         return self._sample
 
     def _viewed(self, labels: LabelForm) -> Any:

@@ -178,16 +178,9 @@ class CompiledEpoch:
         """Replace the moving averages by the mean of batch statistics over up to 10,000 training rows."""
         if not self.batch_norm.layers:
             return
-        averages = self.batch_norm.averages
-        state = self.model.non_trainable_variables
-        kept = list(zip(state, arrays_of(state), strict=True))
         order = tf.constant(recalibration_rows(int(tf.nest.flatten(x)[0].shape[0])), tf.int32)
-        self._recalibrate(x, order, tf.constant(RECALIBRATION_BATCH))
-        self.batch_norm.restore()
-        replaced = {id(variable) for variable in averages}
-        for variable, value in kept:
-            if id(variable) not in replaced:
-                variable.assign(value)
+        with self.batch_norm.recalibrating(self.model):
+            self._recalibrate(x, order, tf.constant(RECALIBRATION_BATCH))
 
     def _epoch(self, data: Any, order: Any, size: Any) -> Any:
         def step(at: Any) -> Any:

@@ -222,15 +222,10 @@ class FitBackend:
         """Recompute BatchNormalization averages over training rows, in eager forward passes."""
         if not self.batch_norm.layers:
             return
-        averages = {id(variable) for variable in self.batch_norm.averages}
-        state = [v for v in self.compiled.model.non_trainable_variables if id(v) not in averages]
-        kept = zip(state, arrays_of(state), strict=True)
-        with self.batch_norm.counting_calls():
+        model = self.compiled.model
+        with self.batch_norm.recalibrating(model), self.batch_norm.counting_calls():
             for batch in self._training_batches():
-                self.compiled.model(batch, training=True)
-        self.batch_norm.restore()
-        for variable, value in kept:
-            variable.assign(value)
+                model(batch, training=True)
 
     def _training_batches(self) -> Any:
         if isinstance(self._dataset, StreamedDataset):

@@ -17,7 +17,6 @@ from orchestrator.data import Labels
 from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.training.process_state import kept_generator_state
 from orchestrator.training.task import (
-    ROWS_LOOKED_AT,
     Kind,
     LabelForm,
     LearningGoal,
@@ -274,8 +273,3 @@ _LABELS: Mapping[Kind | None, LabelForm] = {
 def _said(task: Task) -> str:
     by = " compiled by its builder" if task.compiled_by_user else ""
     return f"{task.kind or 'a loss of its own'}{by}"
-
-
-def first_rows(x: Any) -> Any:
-    """Return the first rows of features as a model takes them."""
-    return keras.tree.map_structure(lambda array: tf.constant(array[:ROWS_LOOKED_AT]), x)

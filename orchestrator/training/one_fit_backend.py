@@ -25,7 +25,7 @@ from orchestrator.training.metrics import ValidationMetrics
 from orchestrator.training.process_state import kept_generator_state
 from orchestrator.training.reported import plain
 from orchestrator.training.state_transfer import seed_states
-from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
+from orchestrator.training.trial_model import Compiled, arrays_of, assign_all, kept
 
 
 class OneFitBackend(FitBackend):
@@ -78,12 +78,8 @@ class OneFitBackend(FitBackend):
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split; what the fit draws next is not touched."""
-        states = seed_states(self.compiled.model)
-        before = arrays_of(states)
-        with kept_generator_state():
-            metrics = super().evaluate(split)
-        assign_all(states, before)
-        return metrics
+        with kept_generator_state(), kept(seed_states(self.compiled.model)):
+            return super().evaluate(split)
 
     def close(self) -> None:
         """Let the fit end."""

@@ -80,9 +80,8 @@ class ProgramCache:
         goal = goal_of(built.model, self._task, self._tensors.sample())
         compiled = compile_live(built, hyperparameters, goal)
         by_name = validation_metrics(self._task, compiled.model, goal)
-        made = make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
         self.traced += 1
-        return Slot(*made)
+        return make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
 
     def _keep(self, key: str, slot: Slot) -> None:
         """Keep a program for further trials."""
@@ -98,12 +97,12 @@ def make_backend(
     asked_momentum: float,
     by_name: ValidationMetrics,
     fitting: Fitting,
-) -> tuple[Backend, str | None]:
-    """Return the backend for a model and, where it is not the compiled one, why."""
+) -> Slot:
+    """Return the backend for a model."""
     reason = why_fit(compiled.model, tensors.dataset)
     if fitting.callbacks or type(compiled.model).fit is not keras.Model.fit:
         why = reason or "it has callbacks"
-        return OneFitBackend(compiled, tensors, asked_momentum, by_name, fitting), why
+        return Slot(OneFitBackend(compiled, tensors, asked_momentum, by_name, fitting), why)
     if reason is None:
-        return CompiledBackend(compiled, tensors, asked_momentum, by_name), None
-    return FitBackend(compiled, tensors, asked_momentum, by_name), reason
+        return Slot(CompiledBackend(compiled, tensors, asked_momentum, by_name), None)
+    return Slot(FitBackend(compiled, tensors, asked_momentum, by_name), reason)
