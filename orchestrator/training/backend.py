@@ -72,11 +72,11 @@ class Backend(Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Return whether a further trial of the same structure may have the program: nothing in it is this one's."""
+        """Return whether a further trial of the same structure may have the program: it holds nothing of this trial."""
 
     @property
     def goes_on(self) -> bool:
-        """Return whether a checkpoint is all that training depends on; else who was cut off has to start again."""
+        """Return whether a checkpoint is all that training depends on; if not, an interrupted trial starts again."""
 
     def train(self, epoch: Epoch, done: int = 0) -> Chunk:
         """Train a chunk of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
@@ -88,7 +88,7 @@ class Backend(Protocol):
         """Give metrics what they had accumulated. Other state may be lost: restore it after."""
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
-        """Yield batches of training rows for ever, as ``train_on`` takes them."""
+        """Yield batches of training rows without end, as ``train_on`` takes them."""
 
     def train_on(self, batch: Any) -> float:
         """Train on one batch; return its loss before the step."""
@@ -103,7 +103,7 @@ class Backend(Protocol):
         """Recompute BatchNormalization averages over training rows."""
 
     def close(self) -> None:
-        """Have no more to train."""
+        """End: there is nothing more to train."""
 
 
 class Tensors:
@@ -203,7 +203,7 @@ def losses_by_row(compiled: Compiled, batches: Iterable[Any]) -> list[float] | N
 
 
 def index_batches(seed: int, batch_size: int, rows: int) -> Iterator[np.ndarray]:
-    """Yield the indices of whole batches of training rows for ever, shuffled anew each time through."""
+    """Yield the indices of whole batches of training rows without end, reshuffled on each pass."""
     size = min(batch_size, rows)
     for again in itertools.count():
         order = np.random.default_rng([seed, again]).permutation(rows)
@@ -227,7 +227,7 @@ class StreamCursor:
         return self._next is None
 
     def seek(self, epoch: Epoch, done: int, labels: LabelForm) -> None:
-        """Stand after ``done`` batches of an epoch; what lies before is read again unless it was read just now."""
+        """Move behind the first ``done`` batches of an epoch, reading them again unless they were just read."""
         if (self._epoch, self.read) == ((epoch, labels), done) and done:
             return
         seed = epoch.seed + epoch.number
@@ -239,7 +239,7 @@ class StreamCursor:
     def batches(self, steps: int | None) -> Iterator[Any]:
         """Yield the next ``steps`` batches, fewer where the epoch ends before; None: all that are left.
 
-        A batch counts as read before it is given away: whoever fetches ahead may ask for one more at any time.
+        A batch counts as read before it is yielded, since ``tf.data`` prefetches and may ask for one more at any time.
         """
         for _ in itertools.count() if steps is None else range(steps):
             batch = self._next
@@ -257,7 +257,7 @@ CHUNK_SECONDS = 10.0
 class EpochChunker:
     """Says how many steps to train at once, from what the steps before took.
 
-    The very first chunk is one step, which tells too much where something is compiled in it: the next chunk is then
+    The very first chunk is one step, which takes too long where something is compiled in it: the next chunk is then
     shorter than it might be, never longer.
     """
 

@@ -29,7 +29,7 @@ from orchestrator.training.trial_model import Built
 BATCH_NORM_MOMENTUM = 0.9 + 2**-24
 """What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable.
 
-A number that nobody writes, so that a layer's own momentum is told apart from one that was read.
+A number that nobody writes, so that a layer's own momentum differs from one that was read.
 """
 
 

@@ -85,7 +85,7 @@ class CompiledBackend:
         assign_all(self.compiled.model.metrics_variables, accumulated)
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
-        """Yield the indices of training rows, whole batches for ever."""
+        """Yield the indices of training rows in whole batches, without end."""
         yield from index_batches(seed, batch_size, self._tensors.dataset.train.rows)
 
     def train_on(self, batch: Any) -> float:
@@ -118,7 +118,7 @@ class CompiledEpoch:
 
     The rows' order and the batch size are arguments, so a new batch size is free, and so are the data, so that one
     program serves every split. Losses, metrics, regularisers, BatchNormalization updates and a
-    user's overridden ``train_step`` keep their exact Keras meaning, because that is the step which is looped.
+    user's overridden ``train_step`` keep their exact Keras meaning, because the loop calls the model's own step.
     """
 
     def __init__(
@@ -239,7 +239,7 @@ def _any_number_of(data: tuple[Any, ...]) -> Any:
 
 
 class StepLogs:
-    """Keras's metrics; or what a user's own step returned last, where that is something else.
+    """The figures of an epoch: Keras's metrics, or what a user's own step returned last where that is something else.
 
     ``fit`` tells the two apart by their names (``Trainer._get_metrics_result_or_logs``). No tensor leaves the loop
     in which a step runs, so what it returns is put into variables.
@@ -251,7 +251,7 @@ class StepLogs:
         self._own: dict[str, Any] = {}
 
     def note(self, logs: Any) -> None:
-        """Hear what a step returns, while it is traced."""
+        """Take in what a step returns, while it is traced."""
         if not self._overridden or not isinstance(logs, dict):
             return
         logs = _flat(logs)

@@ -64,7 +64,7 @@ _OF_CLASSES = {
 def constants_of(model: Any) -> str | None:
     """Return a text that is equal for models that differ in nothing but their variables' values.
 
-    None where that cannot be told: a part is of a kind that cannot be looked into.
+    None where that is unknown: a part is of a kind that cannot be looked into.
     """
     return _Reading().through(model)
 

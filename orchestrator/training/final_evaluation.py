@@ -37,7 +37,7 @@ def judge(
     metric: str = "val_loss",
     mode: Mode = "min",
 ) -> dict[str, Any]:
-    """Examine a checkpointed model and save it under ``best``.
+    """Evaluate a checkpointed model and save it under ``best``.
 
     Returns {trial, epoch, hyperparameters, validation, test, task, sha256} and what recalibration came to
     (``examined``), by ``metric``: each split's value a mapping of metrics, the hyperparameters those in force at that
@@ -99,13 +99,13 @@ def examined(trainer: Trainer, metric: str, mode: Mode) -> dict[str, Any]:
     trainer.backend.recalibrate()
     if _same(before, arrays_of(averages)):
         return trained
-    anew = _scores(trainer)
-    chosen = when != "auto" or is_better(anew["validation"], trained["validation"], metric, mode)
+    after = _scores(trainer)
+    chosen = when != "auto" or is_better(after["validation"], trained["validation"], metric, mode)
     if not chosen:
         assign_all(averages, before)
-    tried = {"before": trained, "after": anew}
+    tried = {"before": trained, "after": after}
     return {
-        **(anew if chosen else trained),
+        **(after if chosen else trained),
         "recalibrated": chosen,
         **{
             f"{part}_{which}_recalibration": tried[which][part]

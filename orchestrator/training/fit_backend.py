@@ -1,4 +1,4 @@
-"""Training by Keras's own ``fit``, where compiled epochs can't be had."""
+"""Training by Keras's own ``fit``, where a compiled epoch would not mean the same."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ class KeepWeights(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the weights as they are at an epoch's end, where ``fit`` puts their averages in their place."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Take them."""
+        """Copy the weights."""
         self._weights = arrays_of(self.model.trainable_weights)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Put them back."""
+        """Put the weights back."""
         assign_all(self.model.trainable_weights, self._weights)
 
 
@@ -80,7 +80,7 @@ class PutBack(keras.callbacks.Callback):  # type: ignore[misc]
         self._accumulated = accumulated
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Do it."""
+        """Assign them; Keras has just reset the metrics."""
         assign_all(self.model.metrics_variables, self._accumulated)
 
 
@@ -112,7 +112,7 @@ class FitBackend:
         self._look_at_steps()
 
     def _look_at_steps(self) -> None:
-        """Have each step looked at when it is traced."""
+        """Have each step checked for unseeded draws when it is traced."""
         model, draws = self.compiled.model, self._draws
         step = model.train_step
 
@@ -182,7 +182,7 @@ class FitBackend:
         self._accumulated = accumulated
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
-        """Yield (x, y), or (x, y, sample weights), of training rows for ever."""
+        """Yield (x, y), or (x, y, sample weights), of training rows without end."""
         if isinstance(self._dataset, StreamedDataset):
             for again in itertools.count(seed):
                 yield from self._batches("train", batch_size, again)

@@ -71,7 +71,7 @@ LIVE = frozenset(
         "recalibrate_batch_norm",
     }
 )
-"""What changes on a live model without building it anew, unless its own builder reads it."""
+"""What changes on a live model without building it again, unless its own builder reads it."""
 
 ADAMW_WEIGHT_DECAY = 0.004
 """Keras's own default for AdamW."""

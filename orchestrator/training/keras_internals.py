@@ -205,7 +205,7 @@ def generator() -> Any:
 
 
 def generator_in_place() -> Any:
-    """Return the generator that is in Keras's place for it, whoever put it there."""
+    """Return the generator that Keras uses now, which a trial's code may have replaced."""
     return global_seed_generator()
 
 

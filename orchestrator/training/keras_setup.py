@@ -28,7 +28,7 @@ CUT_SHORT = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
 @dataclass(frozen=True)
 class KerasSettings:
-    """What Keras is told: the type of weights and of what layers compute, the smallest share, the layout of images."""
+    """Keras's settings: the type of weights and of what layers compute, epsilon, the layout of images."""
 
     floatx: str = FLOAT
     epsilon: float = 1e-7
@@ -40,7 +40,7 @@ class KerasSettings:
         return asdict(self)
 
     def put_in_force(self) -> None:
-        """Have Keras, imported by now, compute so, whatever the file of this machine says."""
+        """Put these settings in force in Keras, which is imported by now, whatever this machine's file says."""
         import keras
 
         keras.config.set_floatx(self.floatx)
@@ -58,7 +58,7 @@ def settings_file() -> Path:
 
 
 def keras_settings() -> KerasSettings:
-    """Return what Keras is told here. Raises PlaceError, naming file or variable, where trials cannot train so."""
+    """Return this machine's settings of Keras. Raises PlaceError, naming the fault, where trials cannot train so."""
     file = settings_file()
     told = _told(file)
     settings = KerasSettings(
@@ -155,7 +155,7 @@ def quiet_tensorflow() -> None:
 
 @contextmanager
 def without_remarks() -> Iterator[None]:
-    """Let Keras and TensorFlow not remark on how a saved model is loaded and asked, which no user can change.
+    """Silence remarks of Keras and TensorFlow on how a saved model is loaded and used, which no user can change.
 
     Such as that a file has no state of its optimizer, or that batches of a new size are traced.
     """

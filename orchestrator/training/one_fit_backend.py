@@ -1,7 +1,7 @@
 """Training by one call of Keras's ``fit`` over all epochs: of a model with a fit of its own, or one with callbacks.
 
-The call runs in a thread of its own and waits at each epoch's end until the next one is asked for; whoever drives it
-waits meanwhile, so only one of the two ever runs. Callbacks, schedules and the model see what they see in plain Keras.
+The call runs in a thread of its own and waits at each epoch's end until the next one is asked for. The caller waits
+meanwhile, so only one of the two ever runs. Callbacks, schedules and the model see what they see in plain Keras.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from orchestrator.training.trial_model import Compiled, arrays_of, assign_all, k
 
 
 class OneFitBackend(FitBackend):
-    """Trains by one fit. Where it has to begin amid the epochs, it does at that ``initial_epoch``."""
+    """Trains by one call of ``fit``, from a later ``initial_epoch`` where the first epochs were trained before."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class OneFitBackend(FitBackend):
 
     @property
     def reusable(self) -> bool:
-        """Return that the model is one trial's: a fit may have left anything in it."""
+        """Return False: a fit may have left anything in the model, so it is one trial's alone."""
         return False
 
     @property
@@ -256,7 +256,7 @@ class OneFit:
                 self._call(_Gate(self))
         except _GivenUp:
             self._logs = None
-        except BaseException as error:  # noqa: BLE001 (raised on in the thread of whoever asks for the next epoch)
+        except BaseException as error:  # noqa: BLE001 (raised again in the thread that asks for the next epoch)
             raised = error
         self._told.put(Told(self._logs, over=True, raised=raised))
 

@@ -104,7 +104,7 @@ def save_model(trainer: Trainer, path: Path) -> None:
 
 
 def recipe_of(trainer: Trainer) -> ModelRecipe:
-    """Return how a trainer's model is built again."""
+    """Return what builds a trainer's model again."""
     transforms = Transforms.of(trainer.task.dataset, trainer.backend.compiled.goal)
     task = trainer.task
     return ModelRecipe(trainer.given, trainer.seed, task.shape[1], task.kind, transforms)
@@ -195,7 +195,7 @@ def load_winner(folder: Path, builder: CallableReference) -> Any:
 
 
 def rebuilt(folder: Path, reference: CallableReference) -> Any:
-    """Return the model whose weights a folder holds, built anew by its builder, with all around it.
+    """Return the model whose weights a folder holds, built again by its builder, with its transforms.
 
     Raises RecordError where the weights are not those of what the builder builds now.
     """

@@ -121,7 +121,7 @@ def finalise(compiled: Compiled) -> None:
 def optimizer_variables(compiled: Compiled, built_on: Sequence[BuiltOn] | None) -> list[Any]:
     """Return the variables of a model's optimizers: the compiled one's, then those of others that took a step by then.
 
-    ``built_on`` says which did; None where that cannot be told.
+    ``built_on`` says which did; None where that is unknown.
     """
     others = zip(compiled.others, built_on or (), strict=False)
     stepped = [optimizer for optimizer, on in others if on is not None]

@@ -126,6 +126,6 @@ def task_of_labels(dataset: Dataset | StreamedDataset, asked: str, where: str) -
 
 
 def recalibration(hyperparameters: Mapping[str, Any], task: TrainingTask) -> str:
-    """Return when BatchNormalization averages are computed anew: the trial's own word, else the experiment's."""
+    """Return when BatchNormalization averages are recomputed: as the trial says, else as the experiment does."""
     asked = hyperparameters.get("recalibrate_batch_norm")
     return task.recalibrate_batch_norm if asked is None else str(asked).lower()

@@ -78,7 +78,7 @@ class Trainer:
     def change(self, changes: Mapping[str, Any]) -> Literal["live", "rebuilt"]:
         """Put new values in force on the model as it stands, its weights kept.
 
-        "live": set in variables, nothing is compiled. "rebuilt": the model was built anew around its weights,
+        "live": set in variables, nothing is compiled. "rebuilt": the model was built again around its weights,
         optimizer slots and averages. Raises as ``check_change`` does; the model is then as it was.
         """
         built = self.check_change(changes)
@@ -148,7 +148,7 @@ class Trainer:
         return goes_on
 
     def leave(self) -> None:
-        """Have no trial in training until the next one begins; programs stay warm."""
+        """End the trial in training, if there is one; programs stay warm."""
         if self.slot is not None:
             self.slot.backend.close()
             settings_without_trials(None).put_back()

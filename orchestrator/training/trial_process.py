@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 LONGEST_BUILD_SECONDS = 120.0
 QUICK_SECONDS = 0.5
-"""What takes longer to build is built once: who waits for a start has waited enough."""
+"""A model that takes longer than this to build is built only once, so that a run's start is not delayed further."""
 _OF_THIS_MACHINE = ("MemoryError", "ResourceExhaustedError")
 _CHILD = (
     "import sys; from multiprocessing.connection import Connection;"
@@ -97,7 +97,7 @@ class Seen:
 
 
 class NoAnswer(Exception):
-    """A model that lacks memory or a connection here: nothing is known of what a worker would make of it."""
+    """A model that could not be built for lack of memory or a connection: in a worker it may succeed."""
 
 
 class TookTooLong(NoAnswer):
@@ -105,7 +105,7 @@ class TookTooLong(NoAnswer):
 
 
 class TrialProcess:
-    """Builds models in another process, which ends with the block, and starts anew where a builder ended it."""
+    """Builds models in another process, which ends with the block; if a builder ends it, another is started."""
 
     def __init__(self) -> None:
         self._setup: Setup | None = None
@@ -194,7 +194,9 @@ def serve(there: Connection) -> None:
 
     What the first build prints is shown; the others would print the same again.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other end decides how long this lives
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # the parent process decides how long this one lives
     prepare_tensorflow(os.cpu_count() or 1)
     setup: Setup | None = None
     looked: list[Any] = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.training.trainer import Trainer
 
 AMID_SECONDS = 5.0
-"""After which training returns amid an epoch, so that the worker answers, as when it is asked to keep the state."""
+"""After this long, training returns in mid-epoch, so that the worker can answer, as when asked for its state."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Objective:
 
 
 def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
-    """Return whether to report, ``seconds`` after ``began``; amid an epoch, with nothing to tell, some later."""
+    """Return whether to report, ``seconds`` after ``began``; somewhat later in mid-epoch, with nothing to report."""
     wait = max(seconds, AMID_SECONDS) if trainer.position.steps else seconds
     return time.monotonic() - began >= wait
 
@@ -143,13 +143,13 @@ class TrialSession:
         self._rows: list[dict[str, Any]] = []
 
     def advance(self, progress: Progress, seconds: float) -> None:
-        """Train to the next milestone or for about ``seconds``, whichever comes first; some more amid an epoch."""
+        """Train to the next milestone or for about ``seconds``, whichever comes first; somewhat longer in mid-epoch."""
         self._rows = progress.rows
         if not self._begun:
             self._begin(progress)
             self._begun = True
             if progress.rows and self._reports_after(progress.rows[-1], progress):
-                return  # it was killed before the driver heard this, and decided
+                return  # it was killed before the driver had this report, and decided
         began = time.monotonic()
         try:
             while not (self._comes_to_report(progress) or is_time(self._trainer, began, seconds)):
@@ -161,7 +161,7 @@ class TrialSession:
             self._keep_if_due()
 
     def keep(self) -> None:
-        """Write the last state down, with the rows of the last report: the driver has surely heard those before."""
+        """Write the last state, with the rows of the last report; the driver surely has the reports before it."""
         if not self._begun:
             return
         with self._interval.saving(self._trainer.epoch, steps_of(self._trainer)):
@@ -175,7 +175,7 @@ class TrialSession:
             self.keep()
 
     def _begin(self, progress: Progress) -> None:
-        """Start from the seed, or where a killed trial was: its unheard epochs are told again."""
+        """Start from the seed, or where a killed trial was: epochs that were not reported yet are reported again."""
         checkpoint = self._last_state()
         if checkpoint is None:
             self._trainer.begin(self._spec.hyperparameters, self._spec.seed)

@@ -1,4 +1,4 @@
-"""What a worker's process trains with: set up once, then trial after trial. Free of any Ray type."""
+"""Keras models as a kind of trial: what a worker's process trains with, set up once, then trial after trial."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from orchestrator.trials import Session
 class KerasJob:
     """Training Keras models: plain values, shipped to a worker once.
 
-    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` is what
-    Keras is told from outside, the same on every machine, None what each has; ``secrets`` are
+    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` are
+    Keras's settings, the same on every machine, None for each machine's own; ``secrets`` are
     the values behind references, by the names of their variables.
     """
 
