@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -145,11 +144,6 @@ class RecordedHyperparameters(Mapping[str, Any]):
     def reads(self) -> dict[str, Any]:
         """Return every name asked for so far and its value (None for one that was not there)."""
         return dict(self._reads)
-
-
-def structure_key(parts: Mapping[str, Any]) -> str:
-    """Return a text that is equal for equal structures."""
-    return json.dumps(parts, sort_keys=True, default=repr)
 
 
 OPTIONS: dict[str, tuple[str, ...]] = {

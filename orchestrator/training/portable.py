@@ -148,12 +148,6 @@ def write_class_names(path: Path, classes: Sequence[str]) -> None:
             file.writestr(info, content)
 
 
-def class_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the classes in a ``.keras`` file; empty where there are none."""
-    with zipfile.ZipFile(path) as file:
-        return tuple(json.loads(file.read("metadata.json")).get(CLASS_NAMES, ()))
-
-
 def compile_portable(
     whole: Any, built: Built, hyperparameters: Mapping[str, Any], goal: LearningGoal
 ) -> None:
@@ -181,18 +175,17 @@ def rows_to_compare(dataset: AnyDataset, transforms: Transforms) -> tuple[Any, A
     else:
         x = keras.tree.map_structure(lambda array: array[:RAW_ROWS], dataset.last.x)
         raw = x if dataset.raw is None else dataset.raw
-    return x, raw if transforms.table is None else as_taken(raw, transforms)
+    return x, _as_taken(raw, transforms.table)
 
 
-def as_taken(columns: Mapping[str, Any], transforms: Transforms) -> Any:
-    """Return a table's raw columns as its saved model takes them: by name, or encoded as features."""
-    assert transforms.table is not None  # noqa: S101
-    if transforms.takes_named_columns:
-        return as_inputs(columns, transforms.table)
-    return features_of(columns, transforms.table)
+def _as_taken(rows: Any, table: TableRecipe | None) -> Any:
+    """Return raw rows as a saved model takes them: a table's columns by name, or encoded as features."""
+    if table is None:
+        return rows
+    return _as_inputs(rows, table) if takes_named_columns(table) else features_of(rows, table)
 
 
-def as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]:
+def _as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]:
     """Return raw columns as a portable model takes them: (rows, 1), numbers as float32, texts as texts."""
     inputs: dict[str, Any] = {}
     for column in recipe.columns:
@@ -253,17 +246,11 @@ def predicted(model: Any, batches: Iterator[Any], table: TableRecipe | None) -> 
     names: list[str] = []
     for batch in batches:
         with UsersCode("predict", None):
-            answer = model.predict(_taken(batch, table), verbose=0)
+            answer = model.predict(_as_taken(batch, table), verbose=0)
         names = names or _names(model, answer)
         found.append([np.asarray(tf.cast(one, tf.float64)) for one in keras.tree.flatten(answer)])
     whole = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     return Outputs(dict(zip(names, whole, strict=True)), _are_probabilities(model))
-
-
-def _taken(batch: Any, table: TableRecipe | None) -> Any:
-    if table is None:
-        return batch
-    return as_inputs(batch, table) if takes_named_columns(table) else features_of(batch, table)
 
 
 def _names(model: Any, answer: Any) -> list[str]:

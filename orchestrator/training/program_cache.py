@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,6 @@ from orchestrator.training.compiled_backend import CompiledBackend
 from orchestrator.training.compiling import compile_live, structure_of
 from orchestrator.training.fit_backend import FitBackend, why_fit
 from orchestrator.training.heads import goal_of
-from orchestrator.training.hyperparameters import structure_key
 from orchestrator.training.metrics import ValidationMetrics, validation_metrics
 from orchestrator.training.one_fit_backend import OneFitBackend
 from orchestrator.training.state_transfer import have_as_fresh
@@ -45,7 +45,8 @@ class ProgramCache:
 
     def of(self, built: Built, hyperparameters: Mapping[str, Any], fitting: Fitting) -> Slot:
         """Return a program in the state of a model fresh from its builder: a warm one, or a new one."""
-        key = structure_key(structure_of(built, dict(hyperparameters)))
+        structure = structure_of(built, hyperparameters)
+        key = json.dumps(structure, sort_keys=True, default=repr)
         if fitting.callbacks or built.constants is None:
             return self._new(built, hyperparameters, fitting)
         found = self._reused(key, built)
