@@ -39,10 +39,7 @@ class CarriedState:
             assign_all(seeds, self.seeds)
         optimizer = keras_optimizer(compiled)
         slots = slots_of(optimizer)
-        shapes = [tuple(variable.shape) for variable in slots]
-        if type(optimizer).__name__ == self.optimizer_kind and shapes == [
-            a.shape for a in self.optimizer
-        ]:
+        if type(optimizer).__name__ == self.optimizer_kind and fits(slots, self.optimizer):
             assign_all(slots, self.optimizer)
         others = compiled.others
         if self.others_built_on and len(others) == len(self.others_built_on):
