@@ -9,7 +9,7 @@ from orchestrator.config import Experiment
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.extensions import surroundings
 from orchestrator.training.decay import looks_ahead
-from orchestrator.training.keras_settings import settings_file
+from orchestrator.training.keras_setup import settings_file
 
 JUDGED_BY = ("metric", "mode", "task", "callbacks")
 SPLIT_BY = (

@@ -3,25 +3,25 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.config import Duration
-from orchestrator.training.keeping import KeepingRhythm
+from orchestrator.training.trial_session import CheckpointInterval
 
 
 class Clock:
-    """A clock that is set, and a rhythm by it."""
+    """A clock that is set, and an interval by it."""
 
     def __init__(self, every):
         self.time = 0.0
         self.trained = (0, 0)
-        self.rhythm = KeepingRhythm(every, lambda: self.time)
+        self.interval = CheckpointInterval(every, lambda: self.time)
 
     def keep(self, cost):
-        with self.rhythm.keeping(*self.trained):
+        with self.interval.saving(*self.trained):
             self.time += cost
 
     def due_at(self, *times):
         found = []
         for self.time in times:
-            found.append(self.rhythm.is_due(*self.trained))
+            found.append(self.interval.is_due(*self.trained))
         return found
 
 

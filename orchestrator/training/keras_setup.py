@@ -1,19 +1,23 @@
-"""What decides how Keras computes from outside of any program: ``keras.json`` and Keras's variables. Loads no Keras.
+"""How Keras is set up in a process: ``keras.json``, Keras's variables, threads, logs. Importing this loads no Keras.
 
-Read as Keras reads them (``keras/src/backend/config.py``), so that what cannot work is refused before anything starts,
-and what changes numbers is recorded.
+The settings are read as Keras reads them (``keras/src/backend/config.py``), so that what cannot work is refused before
+anything starts, and what changes numbers is recorded.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from orchestrator.catalog import CallableReference
 from orchestrator.errors import PlaceError, explain
 
 BACKEND = "tensorflow"
@@ -24,7 +28,7 @@ CUT_SHORT = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
 
 @dataclass(frozen=True)
 class KerasSettings:
-    """What Keras is told: the type of weights and of what layers compute, the smallest share, the layout of images."""
+    """Keras's settings: the type of weights and of what layers compute, epsilon, the layout of images."""
 
     floatx: str = FLOAT
     epsilon: float = 1e-7
@@ -36,7 +40,7 @@ class KerasSettings:
         return asdict(self)
 
     def put_in_force(self) -> None:
-        """Have Keras, imported by now, compute so, whatever the file of this machine says."""
+        """Put these settings in force in Keras, which is imported by now, whatever this machine's file says."""
         import keras
 
         keras.config.set_floatx(self.floatx)
@@ -54,7 +58,7 @@ def settings_file() -> Path:
 
 
 def keras_settings() -> KerasSettings:
-    """Return what Keras is told here. Raises PlaceError, naming file or variable, where trials cannot train so."""
+    """Return this machine's settings of Keras. Raises PlaceError, naming the fault, where trials cannot train so."""
     file = settings_file()
     told = _told(file)
     settings = KerasSettings(
@@ -138,3 +142,76 @@ def _check_backend(file: Path, in_file: str) -> None:
     imported = config.backend() if config is not None else BACKEND
     if imported != BACKEND:
         raise PlaceError(explain("keras, imported in this process", expected, imported))
+
+
+def quiet_tensorflow() -> None:
+    """Say which backend Keras takes and silence TensorFlow's log, where the user has not said otherwise.
+
+    All that a process which is not a worker may do: threads and hidden modules are its owner's.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+@contextmanager
+def without_remarks() -> Iterator[None]:
+    """Silence remarks of Keras and TensorFlow on how a saved model is loaded and used, which no user can change.
+
+    Such as that a file has no state of its optimizer, or that batches of a new size are traced.
+    """
+    import tensorflow as tf
+
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"keras\.")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def prepare_tensorflow(threads: int, settings: KerasSettings | None = None) -> None:
+    """Import TensorFlow quietly, with ``threads`` for one operation and a GPU's memory taken as needed.
+
+    ``settings`` are put in force in place of those of this machine.
+
+    Keras imports matplotlib and scikit-learn when they are there, for plotting and wrappers that no trial uses: a
+    second of every worker's start. They are hidden while Keras is imported and can be imported as usual afterwards.
+    """
+    quiet_tensorflow()
+    hidden = [name for name in ("matplotlib", "sklearn") if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import keras  # noqa: F401
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+    if settings is not None:
+        settings.put_in_force()
+    import tensorflow as tf
+
+    # It warns of many programs traced, which is what a search does.
+    tf.get_logger().setLevel("ERROR")
+    with suppress(RuntimeError):  # where TensorFlow works already, its threads stay as they are
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    # Graph rewriting costs as much as tracing itself and gains nothing on programs this small.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    # What the imports made lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def register_again(builder: CallableReference) -> None:
+    """Register with Keras what was registered in the process in which a builder was given."""
+    import keras
+
+    for name, value in builder.registered.items():
+        package, _, own = name.rpartition(">")
+        if package:
+            keras.saving.register_keras_serializable(package, own)(value)

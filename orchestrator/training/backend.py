@@ -1,9 +1,9 @@
-"""What learning a trial's model takes: an epoch, the data as tensors, and what a learner can be asked."""
+"""What training backends have in common: an epoch and its parts, the data as tensors, what a backend can be asked."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -13,10 +13,8 @@ import tensorflow as tf
 
 from orchestrator.data import Dataset, StreamedDataset, View
 from orchestrator.training.batch_norm import LiveMomentum
-from orchestrator.training.compiling import Compiled
-from orchestrator.training.heads import first_rows
-from orchestrator.training.reading import Reading
 from orchestrator.training.task import ROWS_LOOKED_AT, LabelForm
+from orchestrator.training.trial_model import Compiled
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
@@ -36,7 +34,7 @@ class Epoch:
 
 
 @dataclass(frozen=True)
-class Within:
+class EpochPosition:
     """Where in the middle of an epoch a trial is: the steps done of it, and the seconds these took."""
 
     steps: int = 0
@@ -44,8 +42,8 @@ class Within:
 
 
 @dataclass(frozen=True)
-class Part:
-    """A part of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's.
+class Chunk:
+    """A chunk of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's.
 
     ``validation`` are those over the validation rows where they were taken along; ``ended`` says why there is no
     further epoch to train.
@@ -65,7 +63,7 @@ class Fitting:
     callbacks: tuple[Any, ...] = ()
 
 
-class Learner(Protocol):
+class Backend(Protocol):
     """A compiled model and the data it learns from."""
 
     compiled: Compiled
@@ -74,14 +72,14 @@ class Learner(Protocol):
 
     @property
     def reusable(self) -> bool:
-        """Return whether a further trial of the same structure may have the program: nothing in it is this one's."""
+        """Return whether a further trial of the same structure may have the program: it holds nothing of this trial."""
 
     @property
     def goes_on(self) -> bool:
-        """Return whether a checkpoint is all that training depends on; else who was cut off has to start again."""
+        """Return whether a checkpoint is all that training depends on; if not, an interrupted trial starts again."""
 
-    def train(self, epoch: Epoch, done: int = 0) -> Part:
-        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
+    def train(self, epoch: Epoch, done: int = 0) -> Chunk:
+        """Train a chunk of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
 
     def accumulated(self) -> tuple[np.ndarray, ...]:
         """Return what metrics have accumulated by the middle of an epoch."""
@@ -90,7 +88,7 @@ class Learner(Protocol):
         """Give metrics what they had accumulated. Other state may be lost: restore it after."""
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
-        """Yield batches of training rows for ever, as ``train_on`` takes them."""
+        """Yield batches of training rows without end, as ``train_on`` takes them."""
 
     def train_on(self, batch: Any) -> float:
         """Train on one batch; return its loss before the step."""
@@ -105,7 +103,7 @@ class Learner(Protocol):
         """Recompute BatchNormalization averages over training rows."""
 
     def close(self) -> None:
-        """Have no more to train."""
+        """End: there is nothing more to train."""
 
 
 class Tensors:
@@ -121,10 +119,10 @@ class Tensors:
         self._views: dict[View, Any] = {}
         self._sample: Any = None
         self._ordered: tuple[Epoch, np.ndarray] | None = None
-        self.reading = Reading(self.batches)
+        self.cursor = StreamCursor(self.batches)
 
     def order(self, epoch: Epoch) -> np.ndarray:
-        """Return the training rows' order, drawn once for all parts of an epoch."""
+        """Return the training rows' order, drawn once for all chunks of an epoch."""
         if self._ordered is None or self._ordered[0] != epoch:
             self._ordered = (epoch, epoch.order(self.dataset.train.rows))
         return self._ordered[1]
@@ -174,7 +172,9 @@ class Tensors:
             train: Any = self.dataset.train
             streamed = isinstance(self.dataset, StreamedDataset)
             x = next(iter(train.batches(ROWS_LOOKED_AT, None)))[0] if streamed else train.x
-            self._sample = first_rows(x)
+            self._sample = keras.tree.map_structure(
+                lambda array: tf.constant(array[:ROWS_LOOKED_AT]), x
+            )
         return self._sample
 
     def _viewed(self, labels: LabelForm) -> Any:
@@ -203,9 +203,77 @@ def losses_by_row(compiled: Compiled, batches: Iterable[Any]) -> list[float] | N
 
 
 def index_batches(seed: int, batch_size: int, rows: int) -> Iterator[np.ndarray]:
-    """Yield the indices of whole batches of training rows for ever, shuffled anew each time through."""
+    """Yield the indices of whole batches of training rows without end, reshuffled on each pass."""
     size = min(batch_size, rows)
     for again in itertools.count():
         order = np.random.default_rng([seed, again]).permutation(rows)
         for start in range(0, rows - size + 1, size):
             yield order[start : start + size]
+
+
+class StreamCursor:
+    """One epoch's pass over a stream; a worker has one at a time, since rows wait in memory and files are open."""
+
+    def __init__(self, batches: Callable[..., Iterator[Any]]) -> None:
+        self._pass = batches
+        self._epoch: tuple[Epoch, LabelForm] | None = None
+        self._batches: Iterator[Any] = iter(())
+        self._next: Any = None
+        self.read = 0
+
+    @property
+    def over(self) -> bool:
+        """Return whether there is no further batch."""
+        return self._next is None
+
+    def seek(self, epoch: Epoch, done: int, labels: LabelForm) -> None:
+        """Move behind the first ``done`` batches of an epoch, reading them again unless they were just read."""
+        if (self._epoch, self.read) == ((epoch, labels), done) and done:
+            return
+        seed = epoch.seed + epoch.number
+        batches = self._pass("train", labels, epoch.batch_size, seed, epoch.number)
+        self._epoch, self.read = (epoch, labels), done
+        self._batches = itertools.islice(batches, done, None)
+        self._next = next(self._batches, None)
+
+    def batches(self, steps: int | None) -> Iterator[Any]:
+        """Yield the next ``steps`` batches, fewer where the epoch ends before; None: all that are left.
+
+        A batch counts as read before it is yielded, since ``tf.data`` prefetches and may ask for one more at any time.
+        """
+        for _ in itertools.count() if steps is None else range(steps):
+            batch = self._next
+            if batch is None:
+                return
+            self._next = next(self._batches, None)
+            self.read += 1
+            yield batch
+
+
+CHUNK_SECONDS = 10.0
+"""What a chunk of an epoch takes. An epoch that is over sooner is one chunk, and costs what it did."""
+
+
+class EpochChunker:
+    """Says how many steps to train at once, from what the steps before took.
+
+    The very first chunk is one step, which takes too long where something is compiled in it: the next chunk is then
+    shorter than it might be, never longer.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: float | None = None
+        self._batch_size = 1
+
+    def steps(self, batch_size: int) -> int:
+        """Return how many steps of ``batch_size`` rows to train at once."""
+        if self._seconds is None:
+            return 1
+        # A larger batch takes at most as much longer as it has more rows; a smaller one takes no longer.
+        seconds = self._seconds * max(1.0, batch_size / self._batch_size)
+        return max(1, int(CHUNK_SECONDS / seconds))
+
+    def note(self, batch_size: int, steps: int, seconds: float) -> None:
+        """Learn what so many steps took."""
+        self._seconds = max(seconds / steps, 1e-9)
+        self._batch_size = batch_size

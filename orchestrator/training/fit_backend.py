@@ -1,4 +1,4 @@
-"""Learning by Keras's own ``fit``, where compiled epochs can't be had."""
+"""Training by Keras's own ``fit``, where a compiled epoch would not mean the same."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ import tensorflow as tf
 
 from orchestrator.data import StreamedDataset, row_count
 from orchestrator.errors import TrialError
-from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
-from orchestrator.training.compiling import Compiled
-from orchestrator.training.drawing import Drawing
-from orchestrator.training.learner import (
+from orchestrator.training.backend import (
     AnyDataset,
+    Chunk,
     Epoch,
-    Part,
+    EpochChunker,
     SplitName,
     Tensors,
     index_batches,
     losses_by_row,
 )
-from orchestrator.training.pace import Pace
-from orchestrator.training.program import EVALUATION_BATCH, arrays_of, assign_all, plain
-from orchestrator.training.rates import unwrapped
-from orchestrator.training.validation_metrics import ValidationMetrics
+from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
+from orchestrator.training.compiled_backend import EVALUATION_BATCH, UnseededDraws
+from orchestrator.training.metrics import ValidationMetrics
+from orchestrator.training.optimizers import unwrapped
+from orchestrator.training.reported import plain
+from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
 def why_fit(model: Any, dataset: AnyDataset) -> str | None:
@@ -64,11 +64,11 @@ class KeepWeights(keras.callbacks.Callback):  # type: ignore[misc]
     """Keeps the weights as they are at an epoch's end, where ``fit`` puts their averages in their place."""
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Take them."""
+        """Copy the weights."""
         self._weights = arrays_of(self.model.trainable_weights)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Put them back."""
+        """Put the weights back."""
         assign_all(self.model.trainable_weights, self._weights)
 
 
@@ -80,19 +80,19 @@ class PutBack(keras.callbacks.Callback):  # type: ignore[misc]
         self._accumulated = accumulated
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Do it."""
+        """Assign them; Keras has just reset the metrics."""
         assign_all(self.model.metrics_variables, self._accumulated)
 
 
-class FitLearner:
-    """Learns by ``model.fit``, a part of an epoch a call, batches in the same order as compiled epochs take them."""
+class FitBackend:
+    """Trains by ``model.fit``, a chunk of an epoch a call, batches in the same order as compiled epochs take them."""
 
     path: Literal["compiled", "fit"] = "fit"
 
     @property
     def goes_on(self) -> bool:
         """Return whether a checkpoint is all that training depends on, as far as it was traced."""
-        return not self._drawing.seen
+        return not self._draws.seen
 
     def __init__(
         self,
@@ -106,21 +106,21 @@ class FitLearner:
         self._tensors = tensors
         self._dataset = tensors.dataset
         self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
-        self._pace = None if why_whole(compiled.model) else Pace()
+        self._chunker = None if why_whole(compiled.model) else EpochChunker()
         self._accumulated: Sequence[np.ndarray] = ()
-        self._drawing = Drawing()
+        self._draws = UnseededDraws()
         self._look_at_steps()
 
     def _look_at_steps(self) -> None:
-        """Have each step looked at when it is traced."""
-        model, drawing = self.compiled.model, self._drawing
+        """Have each step checked for unseeded draws when it is traced."""
+        model, draws = self.compiled.model, self._draws
         step = model.train_step
 
         @functools.wraps(step)
         def looked_at(*given: Any) -> Any:
             logs = step(*given)
             if not tf.executing_eagerly():
-                drawing.look_for_it_in(tf.compat.v1.get_default_graph())
+                draws.look_for_it_in(tf.compat.v1.get_default_graph())
             return logs
 
         object.__setattr__(model, "train_step", looked_at)
@@ -135,41 +135,41 @@ class FitLearner:
     def close(self) -> None:
         """Do nothing: each call of fit is over."""
 
-    def train(self, epoch: Epoch, done: int = 0) -> Part:
-        """Train a part of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
-        steps = self._pace.steps(epoch.batch_size) if self._pace else None
+    def train(self, epoch: Epoch, done: int = 0) -> Chunk:
+        """Train a chunk of an epoch, a cheap one whole, after the ``done`` steps that were trained of it."""
+        steps = self._chunker.steps(epoch.batch_size) if self._chunker else None
         callbacks: list[Any] = [PutBack(self._accumulated)] if done else []
         if averages_weights(self.compiled.model):
             callbacks.append(KeepWeights())
         options: dict[str, Any] = {"callbacks": callbacks} if callbacks else {}
         options |= {"shuffle": False, "epochs": 1, "verbose": 0}
         began = time.perf_counter()
-        part = self._fit(epoch, done, steps, options)
-        if self._pace:
-            self._pace.note(epoch.batch_size, part.steps - done, time.perf_counter() - began)
-        if part.metrics is None:
+        chunk = self._fit(epoch, done, steps, options)
+        if self._chunker:
+            self._chunker.note(epoch.batch_size, chunk.steps - done, time.perf_counter() - began)
+        if chunk.metrics is None:
             self._accumulated = arrays_of(self.compiled.model.metrics_variables)
-        return part
+        return chunk
 
-    def _fit(self, epoch: Epoch, done: int, steps: int | None, options: dict[str, Any]) -> Part:
+    def _fit(self, epoch: Epoch, done: int, steps: int | None, options: dict[str, Any]) -> Chunk:
         """Let ``fit`` train so many steps; None: to the end of the epoch."""
         fit, size = self.compiled.model.fit, epoch.batch_size
         if isinstance(self._dataset, StreamedDataset):
-            reading = self._tensors.reading
-            reading.go_to(epoch, done, self.compiled.labels)
+            cursor = self._tensors.cursor
+            cursor.seek(epoch, done, self.compiled.labels)
             if steps is not None:
                 # Where fit has to find the end itself, a step without data has counted, in optimizer and generators.
                 steps = max(1, min(steps, -(-self._dataset.train.rows // size) - done))
                 options["steps_per_epoch"] = steps
-            history = fit(self._as_tensors(lambda: reading.batches(steps)), **options)
-            return Part(reading.read, _metrics(history) if reading.over else None)
+            history = fit(self._as_tensors(lambda: cursor.batches(steps)), **options)
+            return Chunk(cursor.read, _metrics(history) if cursor.over else None)
         order = self._tensors.order(epoch)
         rows = order[done * size :][: None if steps is None else steps * size]
         x, y, *weight = keras.tree.map_structure(lambda array: array[rows], self._rows("train"))
         options |= {"sample_weight": weight[0]} if weight else {}
         history = fit(x, y, batch_size=size, **options)
         done += -(-len(rows) // size)
-        return Part(done, _metrics(history) if done * size >= len(order) else None)
+        return Chunk(done, _metrics(history) if done * size >= len(order) else None)
 
     def accumulated(self) -> tuple[np.ndarray, ...]:
         """Return what metrics have accumulated by the middle of an epoch."""
@@ -182,7 +182,7 @@ class FitLearner:
         self._accumulated = accumulated
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
-        """Yield (x, y), or (x, y, sample weights), of training rows for ever."""
+        """Yield (x, y), or (x, y, sample weights), of training rows without end."""
         if isinstance(self._dataset, StreamedDataset):
             for again in itertools.count(seed):
                 yield from self._batches("train", batch_size, again)
@@ -222,15 +222,10 @@ class FitLearner:
         """Recompute BatchNormalization averages over training rows, in eager forward passes."""
         if not self.batch_norm.layers:
             return
-        averages = {id(variable) for variable in self.batch_norm.averages}
-        state = [v for v in self.compiled.model.non_trainable_variables if id(v) not in averages]
-        kept = zip(state, arrays_of(state), strict=True)
-        with self.batch_norm.counting_calls():
+        model = self.compiled.model
+        with self.batch_norm.recalibrating(model), self.batch_norm.counting_calls():
             for batch in self._training_batches():
-                self.compiled.model(batch, training=True)
-        self.batch_norm.restore()
-        for variable, value in kept:
-            variable.assign(value)
+                model(batch, training=True)
 
     def _training_batches(self) -> Any:
         if isinstance(self._dataset, StreamedDataset):

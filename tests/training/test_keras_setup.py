@@ -11,7 +11,7 @@ import pytest
 from orchestrator.config import parse_experiment
 from orchestrator.errors import PlaceError
 from orchestrator.experiment.prepared import prepare
-from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
+from orchestrator.training.keras_setup import KerasSettings, keras_settings, settings_file
 
 
 @pytest.fixture
@@ -89,8 +89,7 @@ def test_a_bundled_model_has_its_images_channels_last(told, tmp_path):
 
 def test_a_worker_computes_as_the_run_was_told_not_as_its_machine_is():
     code = (
-        "from orchestrator.training.keras_settings import KerasSettings\n"
-        "from orchestrator.training.worker_process import prepare_tensorflow\n"
+        "from orchestrator.training.keras_setup import KerasSettings, prepare_tensorflow\n"
         "prepare_tensorflow(1, KerasSettings(epsilon=1e-3, image_data_format='channels_first'))\n"
         "import keras\nprint(keras.config.epsilon(), keras.config.image_data_format())\n"
     )

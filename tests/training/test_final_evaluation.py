@@ -13,8 +13,8 @@ import tensorflow as tf
 import yaml
 
 from orchestrator.data import StreamedSplit
-from orchestrator.training.judge import judge
-from orchestrator.training.saved import load_model
+from orchestrator.training.final_evaluation import judge
+from orchestrator.training.saved_model import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
 from tests.training.streams import streamed_from
@@ -74,7 +74,7 @@ def test_both_validation_scores_and_the_test_score_of_the_checkpoint_are_kept(
     assert (verdict["trial"], verdict["epoch"]) == ("00004", 2)
     assert json.loads((tmp_path / "best/metrics.json").read_text()) == verdict
     assert yaml.safe_load((tmp_path / "best/hyperparameters.yaml").read_text()) == HP
-    y_hat = trainer.learner.compiled.model.predict(data.test.x, verbose=0).argmax(axis=1)
+    y_hat = trainer.backend.compiled.model.predict(data.test.x, verbose=0).argmax(axis=1)
     assert verdict["test"]["accuracy"] == pytest.approx((y_hat == data.test.y).mean())
 
 
@@ -95,7 +95,7 @@ def test_a_saved_model_of_any_optimizer_loads_and_predicts_the_same(
     threads = tf.config.threading.get_inter_op_parallelism_threads()
     model = load_model(tmp_path / "best/model.keras")  # where TensorFlow has been at work already
     assert tf.config.threading.get_inter_op_parallelism_threads() == threads
-    y_hat = trainer.learner.compiled.model.predict(data.test.x, verbose=0)
+    y_hat = trainer.backend.compiled.model.predict(data.test.x, verbose=0)
     np.testing.assert_allclose(model.predict(data.test.x, verbose=0), y_hat, rtol=1e-4, atol=1e-6)
     assert type(model.optimizer).__name__.lower() == optimizer
 

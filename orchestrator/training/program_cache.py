@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.training.compiling import Built, compile_live, structure_of
+import keras
+
+from orchestrator.training.backend import Backend, Fitting, Tensors
+from orchestrator.training.compiled_backend import CompiledBackend
+from orchestrator.training.compiling import compile_live, structure_of
+from orchestrator.training.fit_backend import FitBackend, why_fit
 from orchestrator.training.heads import goal_of
-from orchestrator.training.hyperparameters import structure_key
-from orchestrator.training.learner import Fitting, Learner, Tensors
-from orchestrator.training.learners import make_learner
-from orchestrator.training.other_optimizers import have_as_fresh
-from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.training.metrics import ValidationMetrics, validation_metrics
+from orchestrator.training.one_fit_backend import OneFitBackend
+from orchestrator.training.state_transfer import have_as_fresh
 from orchestrator.training.task import TrainingTask
-from orchestrator.training.validation_metrics import validation_metrics
+from orchestrator.training.trial_model import Built, Compiled, arrays_of, assign_all
 
 PROGRAMS_KEPT = 24
 """Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
@@ -23,13 +27,13 @@ PROGRAMS_KEPT = 24
 
 @dataclass
 class Slot:
-    """A warm learner, and why it is not a compiled one, if it is not."""
+    """A warm backend, and why it is not a compiled one, if it is not."""
 
-    learner: Learner
+    backend: Backend
     reason: str | None
 
 
-class Programs:
+class ProgramCache:
     """The programs used last; ``traced`` counts those that were ever made."""
 
     def __init__(self, task: TrainingTask, tensors: Tensors, kept: int) -> None:
@@ -41,7 +45,8 @@ class Programs:
 
     def of(self, built: Built, hyperparameters: Mapping[str, Any], fitting: Fitting) -> Slot:
         """Return a program in the state of a model fresh from its builder: a warm one, or a new one."""
-        key = structure_key(structure_of(built, dict(hyperparameters)))
+        structure = structure_of(built, hyperparameters)
+        key = json.dumps(structure, sort_keys=True, default=repr)
         if fitting.callbacks or built.constants is None:
             return self._new(built, hyperparameters, fitting)
         found = self._reused(key, built)
@@ -53,9 +58,9 @@ class Programs:
     def _reused(self, key: str, built: Built) -> Slot | None:
         """Put a fresh model's state into the warm program of its structure, if there is one."""
         slot = self._slots.get(key)
-        if slot is None or not slot.learner.reusable:
+        if slot is None or not slot.backend.reusable:
             return None
-        compiled = slot.learner.compiled
+        compiled = slot.backend.compiled
         target, source = compiled.model.variables, built.model.variables
         if [variable.shape for variable in target] != [variable.shape for variable in source]:
             return None
@@ -76,9 +81,8 @@ class Programs:
         goal = goal_of(built.model, self._task, self._tensors.sample())
         compiled = compile_live(built, hyperparameters, goal)
         by_name = validation_metrics(self._task, compiled.model, goal)
-        made = make_learner(compiled, self._tensors, built.asked_momentum, by_name, fitting)
         self.traced += 1
-        return Slot(*made)
+        return make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
 
     def _keep(self, key: str, slot: Slot) -> None:
         """Keep a program for further trials."""
@@ -86,3 +90,20 @@ class Programs:
         self._slots[key] = slot
         while len(self._slots) > self._kept:
             self._slots.popitem(last=False)
+
+
+def make_backend(
+    compiled: Compiled,
+    tensors: Tensors,
+    asked_momentum: float,
+    by_name: ValidationMetrics,
+    fitting: Fitting,
+) -> Slot:
+    """Return the backend for a model."""
+    reason = why_fit(compiled.model, tensors.dataset)
+    if fitting.callbacks or type(compiled.model).fit is not keras.Model.fit:
+        why = reason or "it has callbacks"
+        return Slot(OneFitBackend(compiled, tensors, asked_momentum, by_name, fitting), why)
+    if reason is None:
+        return Slot(CompiledBackend(compiled, tensors, asked_momentum, by_name), None)
+    return Slot(FitBackend(compiled, tensors, asked_momentum, by_name), reason)
