@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from orchestrator.schedulers import Decision, Scheduler
-from orchestrator.schedulers.decision import UNKNOWN, Ties
+from orchestrator.schedulers.scheduler import UNKNOWN, Ties
 
 EPOCHS = 9
 NOT_A_FIGURE = (math.nan, math.inf, -math.inf, None, "a word")

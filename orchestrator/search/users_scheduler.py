@@ -13,8 +13,7 @@ from orchestrator.errors import ExperimentFileError, OrchestratorError, explain
 from orchestrator.fields import Referenced
 from orchestrator.redaction import redacted
 from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
-from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Ties
-from orchestrator.schedulers.options import unknown_forecast
+from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
 
 _WHERE = "caviar.scheduler"
 _NAME = "name (a text)"
