@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from orchestrator.config import yaml_dialect
-from orchestrator.domains.invalid import shown
+from orchestrator.domains.values import shown
 from orchestrator.errors import ExperimentFileError, explain
 
 KeyPath = tuple[str | int, ...]

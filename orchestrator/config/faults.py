@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 from orchestrator.config.document import Document, KeyPath, dotted
 from orchestrator.config.sections import keys_of, lists, sections
 from orchestrator.config.synonyms import way_out
-from orchestrator.domains.invalid import shown
+from orchestrator.domains.values import shown
 from orchestrator.errors import explain, near_miss
 
 NEARLY = 0.85

@@ -25,7 +25,7 @@ from orchestrator.config.options import Experiment
 from orchestrator.config.references import as_written, resolved
 from orchestrator.config.sections import spelt_out
 from orchestrator.domains import Space
-from orchestrator.domains.invalid import shown
+from orchestrator.domains.values import shown
 from orchestrator.errors import ExperimentFileError, explain
 
 
