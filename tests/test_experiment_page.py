@@ -13,8 +13,8 @@ from pydantic import BaseModel
 from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_names
 from orchestrator.config import Experiment, PandaOptions, parse_document, parse_experiment
 from orchestrator.config.document import parse_value
-from orchestrator.config.duration import Duration
-from orchestrator.config.sitter_options import BranchAndCompareOptions
+from orchestrator.config.limits import Duration
+from orchestrator.config.panda_options import BranchAndCompareOptions
 from orchestrator.config.targets import TARGETS, TolerationOptions, WorkerGroupOptions
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS

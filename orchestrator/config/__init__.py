@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from orchestrator.config.document import Document, parse_document, read_document
-from orchestrator.config.duration import Duration
-from orchestrator.config.limit_options import LimitOptions, RetryOptions
+from orchestrator.config.limits import Duration, LimitOptions, RetryOptions
 from orchestrator.config.load import (
     check,
+    init_template,
     load_experiment,
     parse_experiment,
     to_yaml,
     with_overrides,
+    write_template,
 )
 from orchestrator.config.options import (
     CaviarOptions,
@@ -19,17 +20,17 @@ from orchestrator.config.options import (
     Recalibration,
     ResourceOptions,
 )
-from orchestrator.config.panda_options import PandaOptions, ScheduledChange
-from orchestrator.config.references import resolved
-from orchestrator.config.schema import experiment_schema
-from orchestrator.config.sitter_options import (
+from orchestrator.config.panda_options import (
     BranchAndCompareOptions,
     DivergenceOptions,
     OverfittingOptions,
+    PandaOptions,
     PlateauOptions,
+    ScheduledChange,
     SitterOptions,
 )
-from orchestrator.config.template import init_template, write_template
+from orchestrator.config.references import resolved
+from orchestrator.config.schema import experiment_schema
 from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
 
 __all__ = [

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
-from orchestrator.config.duration import Duration
-from orchestrator.config.sitter_options import SitterOptions
+from orchestrator.config.limits import Duration
+from orchestrator.config.panda_options import SitterOptions
 from orchestrator.domains import Space
 from orchestrator.records import Mode
 from orchestrator.redaction import redacted, restored

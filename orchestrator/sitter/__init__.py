@@ -2,7 +2,7 @@
 
 Pure Python: no Keras, no Ray, no clock. To add a rule: a module here whose function takes the
 memory and what was seen and gives back the memory and a finding, its thresholds in
-``orchestrator.config.sitter_options``, and its line in ``Sitter``.
+``orchestrator.config.panda_options``, and its line in ``Sitter``.
 """
 
 from orchestrator.sitter.branch_and_compare import Kept, keep_best
