@@ -14,11 +14,11 @@ from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_n
 from orchestrator.config import Experiment, PandaOptions, parse_document, parse_experiment
 from orchestrator.config.document import parse_value
 from orchestrator.config.limits import Duration
-from orchestrator.config.panda_options import BranchAndCompareOptions
 from orchestrator.config.targets import TARGETS, TolerationOptions, WorkerGroupOptions
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.schedulers import SCHEDULERS
+from orchestrator.sitter import RULES
 from orchestrator.training.decay import SCHEDULES
 from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS
 
@@ -29,13 +29,14 @@ DOMAINS = PAGE.split("## Domains")[1].split("\n## ")[0]
 HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
 ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type does not show
     "panda": PandaOptions,
-    "panda.sitter.branch_and_compare": BranchAndCompareOptions,
+    **{f"panda.sitter.{name}": rule for name, rule in RULES.items() if not rule.ON},
     **{f"caviar.scheduler.{name}": options for name, options in SCHEDULERS.items()},
     **{f"target.{name}": options for name, options in TARGETS.items()},
     "target.kuberay.workers": WorkerGroupOptions,
     "target.kuberay.tolerations": TolerationOptions,
 }
-SHORT = {"caviar.scheduler": "asha", "panda.sitter.branch_and_compare": "off"}
+SHORT = {"caviar.scheduler": "asha"}
+SHORT |= {f"panda.sitter.{name}": "off" for name, rule in RULES.items() if not rule.ON}
 SHORT |= {"target.kuberay.workers": [{}]}
 OF_THE_TASK = {"output_activation"}  # what a bundled model reads and nobody tunes
 

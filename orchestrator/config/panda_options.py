@@ -1,11 +1,10 @@
-"""Panda in an experiment file: where one model starts, how long its days are, and every threshold of its sitter."""
+"""Panda in an experiment file: where one model starts, how long its days are, who watches it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator, ConfigDict, Field, WrapSerializer, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Field, model_validator
 
 from orchestrator.config.limits import Duration, Length
 from orchestrator.fields import (
@@ -13,166 +12,11 @@ from orchestrator.fields import (
     Count,
     Flag,
     Options,
-    Real,
-    Shrinking,
     Text,
     Whole,
     field_error,
 )
-
-MODES = ("off", "advise", "act")
-Factors = Annotated[
-    tuple[Annotated[Real, Field(gt=0)], ...], Field(strict=False, min_length=2), AS_LIST
-]
-
-
-class DivergenceOptions(Options):
-    """When a loss has run away, and what is done about it."""
-
-    loss_factor: Real = Field(
-        default=2.0, gt=1, description="A loss has diverged if it is this many times its best"
-    )
-    sigmas: Real = Field(
-        default=3.0,
-        ge=0,
-        description="and above its best by this many standard deviations of the recent losses"
-        " around their trend.",
-    )
-    window: Annotated[Count, Field(ge=3)] = Field(
-        default=8, description="How many of the recent epochs that trend is drawn through."
-    )
-    smallest_rise: Real = Field(
-        default=0.05,
-        ge=0,
-        description="A rise below this share of the very first loss is none: near zero, twice the"
-        " best is still next to nothing.",
-    )
-    learning_rate_factor: Shrinking = Field(
-        default=0.5, description="By which α is multiplied, from the last good day on."
-    )
-    most_rollbacks: Whole = Field(
-        default=3, description="How often that is done before the panda stops with a verdict."
-    )
-
-
-class PlateauOptions(Options):
-    """When nothing is gained any more (for the sitter's ``patience``), and what is done then."""
-
-    standard_errors: Real = Field(
-        default=1.0, ge=0, description="A gain of the metric counts if it is larger than this many."
-    )
-    learning_rate_factor: Shrinking = Field(
-        default=0.3, description="By which α is multiplied, from the best day on."
-    )
-    learnt_standard_errors: Real = Field(
-        default=3.0,
-        ge=0,
-        description="A best day that is no further than this many above the untrained model learnt"
-        " nothing: day 0 is gone back to instead.",
-    )
-    most_reductions: Whole = Field(
-        default=2, description="How often that is done before the panda stops with a verdict."
-    )
-
-
-class OverfittingOptions(Options):
-    """When validation worsens while training improves; the sitter only ever advises on it."""
-
-    patience: Count = Field(
-        default=2, description="Days in a row on which the one rises and the other falls."
-    )
-    smallest_rise: Real = Field(
-        default=0.02,
-        ge=0,
-        description="Share by which the validation loss has to be above its best.",
-    )
-
-
-class BranchAndCompareOptions(Options):
-    """On a plateau, try a few learning rates for a short stretch and keep the best."""
-
-    factors: Factors = Field(
-        default=(0.3, 1.0, 3.0), description="The learning rates tried, as multiples of α."
-    )
-    epochs: Count = Field(default=1, description="How long each is tried.")
-    budget_share: Real = Field(
-        default=0.2, gt=0, le=1, description="Share of the panda's epochs that the trying may take."
-    )
-
-
-def _branch_form(written: Any) -> Any:
-    """Turn ``on`` into the default options, and ``off`` into None."""
-    if written is None or written == "off":
-        return None
-    if written == "on":
-        return {}
-    if not isinstance(written, dict | BranchAndCompareOptions):
-        raise PydanticCustomError(
-            "branch_form", "expected off, on, or options such as {factors: [0.3, 1, 3]}"
-        )
-    return written
-
-
-def _sitter_form(written: Any) -> Any:
-    """Turn ``sitter: act`` into ``sitter: {mode: act}``."""
-    if isinstance(written, str):
-        if written not in MODES:
-            raise PydanticCustomError(
-                "unknown_name", "unknown mode of the sitter", {"known": MODES, "name": written}
-            )
-        return {"mode": written}
-    if not isinstance(written, dict | SitterOptions):
-        raise PydanticCustomError(
-            "sitter_form",
-            "expected off, advise, act, or options such as {mode: act, patience: 3}",
-        )
-    return written
-
-
-Branching = Annotated[
-    BranchAndCompareOptions | None,
-    BeforeValidator(
-        _branch_form, json_schema_input_type=Literal["off", "on"] | BranchAndCompareOptions
-    ),
-    WrapSerializer(lambda options, write: "off" if options is None else write(options)),
-]
-
-
-class SitterOptions(Options):
-    """What the sitter does with what it sees, and from when on it sees something."""
-
-    mode: Literal["off", "advise", "act"] = Field(
-        default="advise", description="off; advise: says what it would do; act: does it."
-    )
-    patience: Count = Field(default=3, description="Days without a gain that make a plateau.")
-    smallest_fall: Real = Field(
-        default=0.1,
-        ge=0,
-        lt=1,
-        description="Share by which a day's training loss has to be below the untrained model's;"
-        " otherwise it learnt nothing, and day 0 is gone back to instead.",
-    )
-    divergence: DivergenceOptions = Field(
-        default_factory=DivergenceOptions, description="The loss has run away."
-    )
-    plateau: PlateauOptions = Field(
-        default_factory=PlateauOptions, description="Nothing is gained any more."
-    )
-    overfitting: OverfittingOptions = Field(
-        default_factory=OverfittingOptions,
-        description="Validation worsens while training improves.",
-    )
-    branch_and_compare: Branching = Field(
-        default=None, description="off, on, or its options: what to try first on a plateau."
-    )
-
-
-Sitting = Annotated[
-    SitterOptions,
-    BeforeValidator(
-        _sitter_form, json_schema_input_type=Literal["off", "advise", "act"] | SitterOptions
-    ),
-]
+from orchestrator.sitter import SitterOptions, WrittenSitter
 
 
 class ScheduledChange(Options):
@@ -207,7 +51,7 @@ class PandaOptions(Options):
         description="The length of a day: '3 epochs', '20 minutes', '500 steps'.",
     )
     days: Count = Field(default=14, description="How many days to train.")
-    sitter: Sitting = Field(
+    sitter: WrittenSitter = Field(
         default_factory=SitterOptions,
         description="off, advise or act; or a mapping with that as its mode, and thresholds.",
     )

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
 from orchestrator.config.limits import Duration
-from orchestrator.config.panda_options import SitterOptions
 from orchestrator.domains import Space
 from orchestrator.records import Mode
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
+from orchestrator.sitter import SitterOptions
 
 
 @dataclass(frozen=True)
