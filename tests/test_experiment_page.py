@@ -14,13 +14,13 @@ from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_n
 from orchestrator.config import Experiment, PandaOptions, parse_document, parse_experiment
 from orchestrator.config.data_options import DataOptions
 from orchestrator.config.document import parse_value
-from orchestrator.config.duration import Duration
+from orchestrator.config.limits import Duration
 from orchestrator.config.options import OF_KERAS
-from orchestrator.config.sitter_options import BranchAndCompareOptions
 from orchestrator.config.targets import TARGETS, TolerationOptions, WorkerGroupOptions
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.schedulers import SCHEDULERS
+from orchestrator.sitter import RULES
 from orchestrator.training.decay import SCHEDULES
 from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS
 
@@ -32,17 +32,14 @@ HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
 ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type does not show
     "data": DataOptions,
     "panda": PandaOptions,
-    "panda.sitter.branch_and_compare": BranchAndCompareOptions,
+    **{f"panda.sitter.{name}": rule for name, rule in RULES.items() if not rule.ON},
     **{f"caviar.scheduler.{name}": options for name, options in SCHEDULERS.items()},
     **{f"target.{name}": options for name, options in TARGETS.items()},
     "target.kuberay.workers": WorkerGroupOptions,
     "target.kuberay.tolerations": TolerationOptions,
 }
-SHORT = {
-    "caviar.searcher": "random",
-    "caviar.scheduler": "asha",
-    "panda.sitter.branch_and_compare": "off",
-}
+SHORT = {"caviar.searcher": "random", "caviar.scheduler": "asha"}
+SHORT |= {f"panda.sitter.{name}": "off" for name, rule in RULES.items() if not rule.ON}
 SHORT |= {"target.kuberay.workers": [{}]}
 SHORT |= dict.fromkeys(OF_KERAS, "")  # left out beside trial alone
 OF_THE_TASK = {"output_activation"}  # what a bundled model reads and nobody tunes

@@ -211,7 +211,7 @@ class Recorder:
 
     def verdict(self) -> Any:
         """Return which checkpoint to examine: the best trial's; None where there is no best, or its state is gone."""
-        from orchestrator.tuning.job import Verdict
+        from orchestrator.tuning.protocol import Verdict
 
         best = self.state.leader
         if best is None:

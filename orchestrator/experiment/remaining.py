@@ -16,7 +16,7 @@ from orchestrator.search import Plan, Round, Search, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
-    from orchestrator.tuning.job import Sitting
+    from orchestrator.tuning.protocol import Sitting
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Resumed:
 
     def sitting(self, stopping: Callable[[], bool]) -> Sitting:
         """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
-        from orchestrator.tuning.job import Sitting
+        from orchestrator.tuning.protocol import Sitting
 
         if self.records is None or self.search is None:
             return Sitting(self.prepared.cores, stopping=stopping)

@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Discriminator, PlainValidator, Tag, TypeAdapter
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # Python 3.11's own has no way to allow further keys
 
-from orchestrator.domains.invalid import shown
+from orchestrator.domains.values import shown
 from orchestrator.errors import explain
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from orchestrator.catalog.loading import load_file
+from orchestrator.catalog.user_code import load_file
 from orchestrator.errors import TrialError
 from orchestrator.training.keras_internals import rows_in
 from orchestrator.training.trainer import Trainer

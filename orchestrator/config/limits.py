@@ -1,4 +1,4 @@
-"""A length of training, as a file writes it: so many epochs, steps, or so much time."""
+"""Lengths of training, as a file writes them, and the limits and retries of a run."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer
 from pydantic_core import PydanticCustomError
 
-Unit = Literal["epoch", "second", "minute", "hour", "step"]
+from orchestrator.fields import Count, Options, Whole
 
+Unit = Literal["epoch", "second", "minute", "hour", "step"]
 WRITTEN = r"[1-9][0-9]{0,8} (epoch|second|minute|hour|step)s?"
 WRITTEN_TIME = r"[1-9][0-9]{0,8} (second|minute|hour)s?"
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
@@ -78,12 +79,51 @@ def _time(written: Any) -> Duration:
 
 
 _LengthText = Annotated[str, Field(pattern=f"^{WRITTEN}$")]
+
+
 _TimeText = Annotated[str, Field(pattern=f"^{WRITTEN_TIME}$")]
+
+
 Length = Annotated[
     Duration, BeforeValidator(_length, json_schema_input_type=_LengthText), PlainSerializer(str)
 ]
 """A field that is any duration."""
+
+
 Time = Annotated[
     Duration, BeforeValidator(_time, json_schema_input_type=_TimeText), PlainSerializer(str)
 ]
 """A field that is an amount of time."""
+
+
+class LimitOptions(Options):
+    """Where a trial or the whole run ends early. What is left out is not limited.
+
+    A run that meets a limit ends as a finished one does, with its table and winner, and says which limit it was.
+    """
+
+    max_trial_time: Time | None = Field(
+        default=None,
+        description="Wall-clock time of a trial, over all its sittings; one that does not come back is killed.",
+    )
+    max_run_time: Time | None = Field(
+        default=None, description="Wall-clock time of the run, over all its sittings."
+    )
+    max_trials: Count | None = Field(default=None, description="Trials that are started.")
+    max_epochs: Count | None = Field(default=None, description="Epochs, of all trials together.")
+    max_failed_trials: Whole | None = Field(
+        default=None, description="Failed trials; one more and the run is given up."
+    )
+
+
+class RetryOptions(Options):
+    """What becomes of a trial that was lost through no fault of its own."""
+
+    times: Whole = Field(
+        default=3,
+        description="How often a trial is tried again whose worker died, was preempted or ran out of memory.",
+    )
+    wait: Time = Field(
+        default=Duration(5, "second"),
+        description="Time before the first retry; it doubles with each further one.",
+    )

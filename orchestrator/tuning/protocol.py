@@ -1,4 +1,4 @@
-"""What crosses the border between the driver and its workers, and who listens on the driver's side."""
+"""What passes between the driver and its workers, and who listens on the driver's side."""
 
 from __future__ import annotations
 

@@ -1,11 +1,49 @@
-"""All that a sitter knows: a frozen value that survives JSON."""
+"""What a rule of the sitter is: its options, what it is shown, what it remembers and what it finds."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+from orchestrator.fields import Options
+
+Action = Literal["none", "rollback", "stop", "branch_and_compare"]
+
+
+@dataclass(frozen=True)
+class DayRecord:
+    """A day's end: its number, the epochs finished by then, their last metrics, what was in force.
+
+    Day 0 is the untrained model. Showing it is worth an evaluation: with its ``loss`` a divergence
+    in the very first epoch is seen, with its metric a model that never learnt anything is.
+    """
+
+    day: int
+    epoch: int
+    metrics: Mapping[str, Any]
+    hyperparameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing a rule saw, the numbers it rests on, and what would be done about it.
+
+    ``to_day`` is the day meant by ``to`` (0: before training); ``changes`` holds new values;
+    ``candidates`` holds the learning rates that ``branch_and_compare`` tries, for ``epochs`` each.
+    """
+
+    rule: str
+    text: str
+    evidence: Mapping[str, Any]
+    action: Action = "none"
+    to: Literal["last_good_day", "best"] | None = None
+    to_day: int | None = None
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    candidates: tuple[float, ...] = ()
+    epochs: int = 0
+    verdict: str | None = None
 
 
 @dataclass(frozen=True)
@@ -30,7 +68,7 @@ class Memory:
     ``reference`` is the score from which a gain is counted and ``since`` the day from which
     patience is; ``returned_to`` is the day that the last divergence went back to; ``branched`` says
     that branches were tried since the last gain, ``diverged`` and ``overfitting`` that the present
-    state was reported.
+    state was reported. ``counts`` is for what further rules have spent, by the rule's name.
     """
 
     learning_rate: float | None = None
@@ -47,6 +85,7 @@ class Memory:
     rollbacks: int = 0
     reductions: int = 0
     branched_epochs: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def today(self) -> int:
@@ -83,10 +122,61 @@ def _rank(day: DaySeen) -> tuple[float, float, int]:
     return (-score, math.inf if day.val_loss is None else day.val_loss, day.day)
 
 
+@dataclass(frozen=True)
+class Watched:
+    """What is watched, and how: ``metric_mode`` says whether ``metric`` is better when it is larger (max) or smaller.
+
+    ``patience`` is the sitter's, in days; ``acts`` says that what a rule finds is done. ``budget_epochs`` is how long
+    the model is to train, None where nobody knows.
+    """
+
+    metric: str
+    metric_mode: str
+    validation_rows: int
+    patience: int
+    acts: bool
+    budget_epochs: int | None = None
+
+
+Looked = tuple[Memory, "Finding | None"]
+"""What is remembered from now on, and what was found."""
+
+
+class RuleOptions(Options):
+    """The thresholds of one rule, and what it makes of an epoch and of a day; each is pure.
+
+    A rule that acts needs a limit to that: what it has spent survives the rollbacks that the sitter asks for.
+    """
+
+    ON: ClassVar[bool] = True
+    """Whether it looks without being asked for; one that does not is written ``on``, ``off`` or as its options."""
+
+    def after_epoch(self, memory: Memory, metrics: Mapping[str, Any], watched: Watched) -> Looked:
+        """Look at an epoch's metrics."""
+        return memory, None
+
+    def after_day(self, memory: Memory, day: DayRecord, watched: Watched) -> Looked:
+        """Look at the days up to this one, the last of ``memory.days``; day 0 is the untrained model."""
+        return memory, None
+
+    def instead_of(self, memory: Memory, found: Finding, watched: Watched) -> Looked:
+        """Return what is to be tried first, instead of what another rule found."""
+        return memory, None
+
+    def done(self, memory: Memory, found: Finding) -> Memory:
+        """Return the memory with what it costs to roll back or branch because of a finding of this rule."""
+        return memory
+
+    def needed_days(self, memory: Memory) -> frozenset[int]:
+        """Return the days that this rule may go back to, besides day 0 and the best one."""
+        return frozenset()
+
+
 def to_plain(memory: Memory) -> dict[str, Any]:
     """Return the memory as JSON has it: finite numbers, texts, lists and mappings."""
     plain = asdict(memory)
-    return {**plain, "losses": list(plain["losses"]), "days": list(plain["days"])}
+    plain |= {"losses": list(plain["losses"]), "days": list(plain["days"])}
+    return plain if memory.counts else {k: v for k, v in plain.items() if k != "counts"}
 
 
 def from_plain(plain: Mapping[str, Any]) -> Memory:

@@ -7,9 +7,9 @@ from dataclasses import replace
 from ray import cloudpickle
 
 from orchestrator import redaction
-from orchestrator.tuning.conductor import PlannedTrials
-from orchestrator.tuning.job import Sitting
+from orchestrator.tuning.protocol import Sitting
 from orchestrator.tuning.stage import Stage
+from orchestrator.tuning.tune import PlannedTrials
 from tests.tuning.play import Heard, Play
 
 SECRET = "opensesame-hunter2"

@@ -1,4 +1,4 @@
-"""Between Ray Tune and the stage: hands out its trials, passes on their reports, ends what the stage ends.
+"""Runs a plan on Ray Tune: gives it the stage's trials, passes their reports on, and ends what the stage ends.
 
 Tune's own ASHA never stops a NaN, ends the whole run over a missing metric and forgets its rungs; ours is asked by the
 stage. An exception in a Tune scheduler ends the run, so nothing here may raise over what a trial reports.
@@ -6,9 +6,13 @@ stage. An exception in a Tune scheduler ends the run, so nothing here may raise 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -16,13 +20,22 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from orchestrator.search import Plan
+from orchestrator.trials import Trainable
+from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.examination import Examination
-from orchestrator.tuning.job import Report, Verdict
-from orchestrator.tuning.ray_workers import RayExaminer, lost
+from orchestrator.tuning.failures import Failure
+from orchestrator.tuning.protocol import Listener, Outcome, Report, Sitting, Verdict
+from orchestrator.tuning.ray_internals import error_of, worker_of
+from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
+from orchestrator.tuning.trial_runner import TrialRunner
+from orchestrator.tuning.worker import RayExaminer, Worker, lost
 
 KEEP_SECONDS = 30.0
 """How long a run that is asked to stop waits for its workers to write their trials' states down."""
+TRIALS_A_ROUND = 1000
+"""Tune's bookkeeping, and what each of its steps costs, grow with the trials it has seen: a round begins with none."""
 
 
 class PlannedTrials(Searcher):  # type: ignore[misc]
@@ -68,7 +81,7 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
 class Conductor(FIFOScheduler):  # type: ignore[misc]
     """Hears every report in the driver and passes it on; has the winner examined when the last trial has ended."""
 
-    _supports_buffered_results = False
+    _supports_buffered_results = False  # private; Tune may be told to hand results over in batches
 
     def __init__(self, stage: Stage, examination: Examination) -> None:
         super().__init__()
@@ -92,7 +105,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         if self._stage.heard(report):
             return str(TrialScheduler.CONTINUE)
         self._trials.pop(report.trial, None)
-        worker = trial.temporary_state.ray_actor
+        worker = worker_of(trial)
         if self._stage.is_paused(report.trial) and worker is not None:
             ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
         if self._stage.over and worker is not None:  # the last one, and still warm
@@ -103,31 +116,18 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Pass on that a trial's worker is gone."""
         name = trial.config["trial"]
         self._trials.pop(name, None)
-        self._stage.lost(name, lost(_error_of(trial)))
+        self._stage.lost(name, lost(error_of(trial)))
 
     def kill_the_hung(self) -> None:
         """End the workers of trials that do not come back: their process, whatever it is stuck in."""
         for name in self._stage.hung():
-            ray.kill(self._trials[name].temporary_state.ray_actor)
+            ray.kill(worker_of(self._trials[name]))
 
     def keep_states(self) -> None:
         """Have the trials in training write their states down, since the run is about to stop."""
-        actors = [trial.temporary_state.ray_actor for trial in self._trials.values()]
+        actors = [worker_of(trial) for trial in self._trials.values()]
         asked = [actor.keep.remote() for actor in actors if actor is not None]
         ray.wait(asked, num_returns=len(asked), timeout=KEEP_SECONDS) if asked else None
-
-
-def _error_of(trial: Any) -> BaseException | None:
-    """Return what Ray said of a trial's worker, None where it said nothing.
-
-    Tune has just written it into the driver's own scratch, below a line of the time; its ``get_error`` looks where
-    that is copied later.
-    """
-    file = trial.error_file
-    if file is None or not Path(file).is_file():
-        return None
-    said = Path(file).read_text(encoding="utf-8", errors="replace").partition("\n")[2]
-    return ray.exceptions.RayError(said)  # type: ignore[no-any-return]
 
 
 def _asked(worker: Any, verdict: Verdict) -> RayExaminer:
@@ -172,3 +172,78 @@ class StopWhenAsked(tune.Stopper):  # type: ignore[misc]
             self._stopped = True
             self._conductor.keep_states()
         return self._stopped
+
+
+def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+    """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
+    asked_to_stop = sitting.stopping
+    stage = Stage(plan, listener, sitting)
+    sitting = replace(sitting, stopping=lambda: bool(stage.trouble) or asked_to_stop())
+    at_once = plan.max_concurrent_trials or max(1, int(sitting.cores / plan.cpus_per_trial))
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(at_once))
+    # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        running_ray(sitting.cores),
+        scratch_folder("orchestrator-tune-") as scratch,
+    ):
+        rounds = _Rounds(plan, job, stage, scratch)
+        examination = Examination(listener, sitting.stopping)
+        while not stage.over and not sitting.stopping():
+            rounds.run_one(Conductor(stage, examination), sitting)
+        over = stage.over and not stage.trouble
+        if over and not examination.settled:
+            examination.by_a_new_one(partial(_asked_of_a_new_worker, job))
+        stage.cut_off()
+    return Outcome(over and examination.settled, stage.reason, stage.trouble)
+
+
+@dataclass(frozen=True)
+class _Rounds:
+    """Ray Tune drivers, one after another: the records make the seam invisible."""
+
+    plan: Plan
+    job: Trainable
+    stage: Stage
+    scratch: str
+
+    def run_one(self, conductor: Conductor, sitting: Sitting) -> None:
+        """Run the next trials, to the last one's end."""
+        plan = self.plan
+        resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
+        trainable = tune.with_resources(tune.with_parameters(Worker, job=self.job), resources)
+        with tempfile.TemporaryDirectory(dir=self.scratch) as own:
+            tune.Tuner(
+                trainable,
+                tune_config=tune.TuneConfig(
+                    num_samples=-1,
+                    search_alg=PlannedTrials(self.stage, sitting.stopping, TRIALS_A_ROUND),
+                    scheduler=conductor,
+                    reuse_actors=True,
+                ),
+                run_config=self._run_config(conductor, sitting, own),
+            ).fit()
+
+    def _run_config(self, conductor: Conductor, sitting: Sitting, own: str) -> Any:
+        return tune.RunConfig(
+            name="round",
+            storage_path=own,
+            verbose=0,
+            callbacks=[Watch(conductor)],
+            stop=StopWhenAsked(conductor, sitting.stopping),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),
+            failure_config=tune.FailureConfig(max_failures=0),
+        )
+
+
+def _asked_of_a_new_worker(job: Trainable, verdict: Verdict) -> RayExaminer:
+    """Have a new worker examine the winner: the last trial's is gone, or could not."""
+
+    @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
+    def examine() -> Mapping[str, Any] | Failure:
+        return TrialRunner(job).examine(verdict)
+
+    asked = examine.remote()
+    return RayExaminer(asked, partial(ray.cancel, asked, force=True))
