@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from orchestrator.config import Experiment
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.extensions import surroundings
+from orchestrator.records.state import surroundings
 from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_settings import settings_file
 

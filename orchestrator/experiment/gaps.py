@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.journal import stretch_of
+from orchestrator.records.lineage import stretch_of
 from orchestrator.search import Plan
 from orchestrator.trials import StateStore
 

@@ -11,7 +11,7 @@ from orchestrator.config import Duration, parse_experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RunExistsError, explain
 from orchestrator.experiment.ancestor import find_trial
 from orchestrator.records import RunRecords
-from orchestrator.records.journal import changed_to, is_rollback
+from orchestrator.records.lineage import changed_to, is_rollback
 
 
 def promoted(reference: str, storage: str) -> dict[str, Any]:

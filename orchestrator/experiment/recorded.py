@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.config import Experiment, parse_experiment
 from orchestrator.records import RunRecords
-from orchestrator.records.extensions import with_changes
+from orchestrator.records.state import with_changes
 
 
 def recorded_experiment(records: RunRecords) -> Experiment:

@@ -10,7 +10,7 @@ from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.spending import spent
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
-from orchestrator.records.journal import stretch_of
+from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
 from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.trials import StateStore

@@ -10,7 +10,7 @@ from orchestrator.errors import DataError, OrchestratorError, RecordError
 from orchestrator.experiment.answers import Learnt, answers
 from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.records import RunRecords
-from orchestrator.records.extensions import surroundings
+from orchestrator.records.state import surroundings
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)

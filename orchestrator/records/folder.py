@@ -21,8 +21,8 @@ from orchestrator.errors import (
     UnknownNameError,
     explain,
 )
+from orchestrator.records.atomic_write import lies_below, made, write_atomically
 from orchestrator.records.events import SAFE_NAME
-from orchestrator.records.whole import lies_below, made, write_atomically
 from orchestrator.redaction import redact, redacted
 
 FORMAT = 2

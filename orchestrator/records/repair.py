@@ -11,10 +11,10 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.records.atomic_write import write_atomically
 from orchestrator.records.events import TrialEnd, TrialStarted
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.sorting import Sorting
-from orchestrator.records.whole import write_atomically
+from orchestrator.records.reader import ParsedLog
 
 _HINT = re.compile(rb'"trial": "([^"]+)", "epoch": ')
 
@@ -31,7 +31,7 @@ class Repaired:
 def repair_records(folder: RunFolder) -> Repaired:
     """Move the damaged lines of a run's records aside; the caller holds its lock."""
     trials, rows, *others = (
-        Sorting.of(file)
+        ParsedLog.of(file)
         for file in (
             folder.trials_file,
             folder.epochs_file,
@@ -41,36 +41,36 @@ def repair_records(folder: RunFolder) -> Repaired:
     )
     for trial in _may_be_ahead(trials, rows):
         (folder.checkpoints / f"{trial}.last.npz").unlink(missing_ok=True)
-    sortings = [trials, rows, *others]
-    for sorting in sortings:
-        _write(sorting)
-    moved = {s.file.name: s.faults for s in sortings if s.faults}
-    return Repaired(folder, {s.file.name: len(s.raw) for s in sortings}, moved)
+    logs = [trials, rows, *others]
+    for log in logs:
+        _write(log)
+    moved = {s.file.name: s.faults for s in logs if s.faults}
+    return Repaired(folder, {s.file.name: len(s.raw) for s in logs}, moved)
 
 
-def _write(sorting: Sorting) -> None:
+def _write(log: ParsedLog) -> None:
     """Move the faulty lines; those in ``.damaged`` are on the disk before the file loses them."""
-    if not sorting.faults:
+    if not log.faults:
         return
-    file = sorting.file
+    file = log.file
     with file.with_name(f"{file.name}.damaged").open("ab") as aside:
-        for number, why in sorting.faults.items():
+        for number, why in log.faults.items():
             aside.write(f"line {number}: {why}\n".encode(errors="replace"))
-            aside.write(sorting.raw[number - 1] + b"\n")
+            aside.write(log.raw[number - 1] + b"\n")
         aside.flush()
         os.fsync(aside.fileno())
-    kept = (sorting.raw[number - 1] + b"\n" for number in sorting.whole)
+    kept = (log.raw[number - 1] + b"\n" for number in log.records)
     write_atomically(file, b"".join(kept))
 
 
-def _may_be_ahead(trials: Sorting, rows: Sorting) -> set[str]:
+def _may_be_ahead(trials: ParsedLog, rows: ParsedLog) -> set[str]:
     """Return the trials in flight whose checkpoint may be ahead of their last whole epoch: they begin anew.
 
     Going on from there would leave a gap that is seen only later.
     """
     of_trials: list[TrialStarted | TrialEnd] = [
         line
-        for _, line in sorted(trials.whole.items())
+        for _, line in sorted(trials.records.items())
         if isinstance(line, TrialStarted | TrialEnd)
     ]
     ended = {
@@ -78,7 +78,7 @@ def _may_be_ahead(trials: Sorting, rows: Sorting) -> set[str]:
         for line in of_trials
         if isinstance(line, TrialEnd) and line.status != "interrupted"
     }
-    told: list[Any] = list(rows.whole.values())
+    told: list[Any] = list(rows.records.values())
     known = {line.trial for line in of_trials} | {str(row["trial"]) for row in told}
     known -= ended
     ahead: set[str] = set()

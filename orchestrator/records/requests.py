@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from orchestrator.errors import RecordWarning
+from orchestrator.records.atomic_write import made, write_atomically
 from orchestrator.records.events import SAFE_NAME
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.line import as_plain, revived
-from orchestrator.records.whole import made, write_atomically
+from orchestrator.records.jsonl import as_plain, revived
 from orchestrator.redaction import redacted, restored
 
 Action = Literal["set", "pause", "continue", "rollback", "branch", "note", "stop"]

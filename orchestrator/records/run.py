@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
-from orchestrator.records.best import Mode, Score
 from orchestrator.records.events import (
     EpochRow,
     JournalEntry,
@@ -18,11 +17,11 @@ from orchestrator.records.events import (
     TrialStarted,
 )
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.journal import in_force_after, stretch_of
+from orchestrator.records.heartbeat import SeenDriver, Standing, seconds_worked, standing
+from orchestrator.records.lineage import Line, TrialLines, in_force_after, stretch_of
 from orchestrator.records.requests import Request
-from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
+from orchestrator.records.score import Mode, Score
 from orchestrator.records.state import RunState
-from orchestrator.records.stretches import Line, TrialLines
 from orchestrator.records.trial import TrialRecord
 from orchestrator.redaction import restored
 

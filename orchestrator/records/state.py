@@ -7,79 +7,16 @@ file by file. The order within one file counts, the order between files does not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
 from typing import Any
 
-from orchestrator.records.best import Mode, Score, best_score, score_of
-from orchestrator.records.events import EpochRow, Event, JournalEntry, TrialEnd, TrialStarted
-from orchestrator.records.extensions import extensions_in, group_differences, last_winner
-from orchestrator.records.journal import is_rollback, stretch_of
-from orchestrator.records.stretches import TrialLines
-from orchestrator.records.trial import TrialRecord
+from orchestrator.records.events import EpochRow, Event, TrialEnd, TrialStarted
+from orchestrator.records.lineage import is_rollback
+from orchestrator.records.score import Mode, Score, score_of
+from orchestrator.records.trial import TrialHistory, TrialRecord
 
 _OF_AN_ENDING = [f.name for f in fields(TrialEnd) if f.name not in ("trial", "status", "time")]
-
-
-@dataclass
-class TrialHistory:
-    """One trial's own epochs and journal as they were recorded, and what follows from them.
-
-    ``last_epoch`` is the last one that was not rolled back. ``thin`` says that the epochs were let go of: only the best
-    and the last are known.
-    """
-
-    rows: list[EpochRow] = field(default_factory=list)
-    journal: list[JournalEntry] = field(default_factory=list)
-    last_epoch: int = 0
-    thin: bool = False
-    _stretch: int = 0
-    _best: Score | None = None
-    _best_is_known: bool = True
-    _lines: TrialLines | None = None
-
-    def add_epoch(self, row: EpochRow, score: Score | None) -> None:
-        """Take in a finished epoch."""
-        epoch, self._lines = int(row["epoch"]), None
-        follows = stretch_of(row) == self._stretch and epoch > self.last_epoch
-        if not self.thin:
-            self.rows.append(row)
-        if not (self.thin or (follows and self._best_is_known)):
-            self._best_is_known = False
-            return
-        self.last_epoch = max(self.last_epoch, epoch)
-        if score is not None and score.beats(self._best):
-            self._best = score
-
-    def add_entry(self, entry: JournalEntry) -> None:
-        """Take in an entry of the journal."""
-        self.journal.append(entry)
-        self._lines = None
-        if is_rollback(entry):
-            self._best_is_known = False
-
-    def let_go_of_epochs(self) -> None:
-        """Forget the epochs, where nothing can be rolled back any more."""
-        if self._best_is_known and not self.journal:
-            self.rows, self._lines, self.thin = [], None, True
-
-    @property
-    def lines(self) -> TrialLines:
-        """Its epochs and days, those rolled back apart."""
-        if self._lines is None:
-            self._lines = TrialLines.sorted_out(self.rows, self.journal)
-        return self._lines
-
-    def best(self, metric: str, mode: Mode) -> Score | None:
-        """Return the score of the best epoch that was not rolled back."""
-        if not self._best_is_known:
-            lived = self.lines.epochs
-            self._best, self._best_is_known = best_score(lived, metric, mode), True
-            self.last_epoch = int(lived[-1]["epoch"]) if lived else 0
-            self._stretch = max(
-                (stretch_of(line) for line in (*self.rows, *self.journal)), default=0
-            )
-        return self._best
 
 
 class RunState:
@@ -252,3 +189,57 @@ class RunState:
         found, score = self.trials.get(trial), self.score_of(trial)
         known = (False, score.rank) if score else (True, ())
         return (-self._group_of(trial), *known, found.index if found else 0, trial)
+
+
+def extensions_in(events: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
+    """Return the ``extended`` events, oldest first."""
+    return tuple(event for event in events if event["event"] == "extended")
+
+
+def caught_up(experiment: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the experiment with the last extension in it: its file is rewritten after the event."""
+    return with_changes(experiment, extensions_in(events)[-1:])
+
+
+def with_changes(
+    experiment: Mapping[str, Any], extensions: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the experiment as these extensions made it, one after another."""
+    content = dict(experiment)
+    for extension in extensions:
+        for key, (_, new) in extension["changes"].items():
+            section, _, name = key.partition(".")
+            inside = content.get(section)
+            inside = inside if isinstance(inside, dict) else {}
+            content[section] = {**inside, name: new} if name else new
+    return content
+
+
+def surroundings(
+    manifest: Mapping[str, Any], events: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the manifest with the data and the model that the newest group of trials has."""
+    now = dict(manifest)
+    for extension in extensions_in(events):
+        now |= extension.get("now") or {}
+    return now
+
+
+def group_differences(events: Iterable[Mapping[str, Any]]) -> dict[int, tuple[str, ...]]:
+    """Return, for each group after the first, what sets it apart from the one before it."""
+    found: dict[int, tuple[str, ...]] = {}
+    for extension in extensions_in(events):
+        group = int(extension.get("group") or 1)
+        if group > 1 and group not in found:
+            found[group] = tuple(extension.get("forced") or ())
+    return found
+
+
+def last_winner(events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
+    """Return the last ``winner`` event, None where the run was extended since."""
+    for event in reversed(events):
+        if event["event"] == "winner":
+            return dict(event)
+        if event["event"] == "extended":
+            break
+    return None

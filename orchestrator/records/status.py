@@ -9,8 +9,8 @@ from typing import Any
 
 from orchestrator.errors import RecordError
 from orchestrator.records.folder import RunFolder
+from orchestrator.records.heartbeat import SeenDriver, seconds_worked, see_driver, standing
 from orchestrator.records.reader import read_events, read_experiment_of, read_run
-from orchestrator.records.standing import SeenDriver, seconds_worked, see_driver, standing
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def run_status(folder: RunFolder) -> RunStatus:
 
 
 def status_or_damage(folder: RunFolder) -> RunStatus:
-    """Return how a run stands, be its experiment damaged."""
+    """Return a run's status, even if its experiment file is damaged."""
     try:
         return run_status(folder)
     except RecordError as error:

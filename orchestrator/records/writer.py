@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 
 from orchestrator.records.events import Event, RunEvent, TrialEnd, TrialStarted, parse
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.lines import JsonLines, Pen
+from orchestrator.records.jsonl import JsonLines, Pen
 from orchestrator.records.lock.driver import now as _now
 
 FLUSH_SECONDS = 5.0

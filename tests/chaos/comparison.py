@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.config import parse_experiment
 from orchestrator.records import RunRecords
-from orchestrator.records.lines import read_lines
+from orchestrator.records.jsonl import read_lines
 from orchestrator.report.tables import trials_table
 from orchestrator.schedulers import make_scheduler
 

@@ -131,6 +131,6 @@ def test_a_driver_that_slept_looks_before_it_writes(folder, monkeypatch):
         writer.event("run_started")
         rob(folder)
         clocks = [clock + 3600 for clock in room.DriverLock.__init__.__globals__["_clocks"]()]
-        monkeypatch.setattr("orchestrator.records.lock.held._clocks", lambda: clocks)
+        monkeypatch.setattr("orchestrator.records.lock.driver_lock._clocks", lambda: clocks)
         writer.event("winner")
     assert [event["event"] for event in read_run(folder.path).events] == ["run_started"]

@@ -6,7 +6,7 @@ import yaml
 
 import orchestrator
 from orchestrator.experiment import flow, open_run
-from orchestrator.records.lines import read_lines
+from orchestrator.records.jsonl import read_lines
 from tests.integration.people import (
     MAIN,
     Person,

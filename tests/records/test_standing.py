@@ -7,9 +7,8 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.records import Pulse, RunFolder, RunWriter, acquire, read_run, run_status
-from orchestrator.records.lock.driver import Driver
-from orchestrator.records.lock.process import this_process
-from orchestrator.records.standing import SeenDriver, seconds_worked, standing
+from orchestrator.records.heartbeat import SeenDriver, seconds_worked, standing
+from orchestrator.records.lock.driver import Driver, this_process
 from tests.drivers import dead
 
 STARTED = [{"event": "run_started", "time": "2026-11-22T08:00:00.000+00:00"}]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.records import Event, Mode, RunState, TrialHistory, TrialLines
-from orchestrator.records.journal import in_force_after
+from orchestrator.records.lineage import in_force_after
 from orchestrator.report.cells import brief, clock
 from orchestrator.report.narrator import Narrator, metric_words
 

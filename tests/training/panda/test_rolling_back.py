@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.records.stretches import stretch_starts
+from orchestrator.records.lineage import stretch_starts
 from orchestrator.trials import load_checkpoint
 
 GLOBAL_NOISE = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.experiment.gaps import incomplete_trials
-from orchestrator.records.lines import TornLineWarning, read_lines
+from orchestrator.records.jsonl import TornLineWarning, read_lines
 from orchestrator.training import pace, session
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
