@@ -7,7 +7,7 @@ import pytest
 from orchestrator.errors import RecordError
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
 from orchestrator.records.reader import Follower
-from orchestrator.records.repair import repair_records
+from orchestrator.experiment.repairing import repair_records
 
 
 @pytest.fixture
