@@ -13,7 +13,7 @@ from orchestrator.experiment.preview import Preview
 from orchestrator.experiment.task_facts import task_sentences
 from orchestrator.redaction import redact
 from orchestrator.report import draws_table
-from orchestrator.report.terminal import text_table
+from orchestrator.report.render import text_table
 
 DRAWS = 10
 

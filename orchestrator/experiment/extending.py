@@ -30,9 +30,9 @@ from orchestrator.experiment.remaining import (
     trained_seconds,
 )
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
-from orchestrator.records.ending import why_ended
 from orchestrator.records.events import RunEvent
 from orchestrator.records.state import caught_up, surroundings
+from orchestrator.report.journal_text import why_ended
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan
 from orchestrator.search.search import replay

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.ending import why_ended
-from orchestrator.report.cells import COMPLEMENT, number, shown_name
+from orchestrator.report.formatting import COMPLEMENT, number, shown_name
+from orchestrator.report.journal_text import why_ended
 
 
 @dataclass(frozen=True)

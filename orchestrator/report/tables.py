@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError
-from orchestrator.records import RunRecords, read_run, run_names, trial_name
-from orchestrator.report.cells import minute, shown_name
+from orchestrator.records import RunRecords, read_run, run_names, trial_name, write_atomically
+from orchestrator.report.boundary_check import edges
 from orchestrator.report.columns import HEAD, TAIL, Row, hyperparameter_columns
-from orchestrator.report.edges import edges
-from orchestrator.report.frames import to_frame
+from orchestrator.report.formatting import minute, shown_name
+from orchestrator.report.render import to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+JOB_COLUMNS = ("job", "state", "run", "trials_done", "trials", "best", "submitted", "results")
 
 
 def trials_table(records: RunRecords) -> pd.DataFrame:
@@ -127,3 +130,55 @@ def _listed(path: Path) -> dict[str, Any]:
         "best": best[0][1] if best and best[0] else None,
         "started": minute(started[0]) if started else None,
     }
+
+
+def by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows turned into columns, in the order in which names first appear."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def to_frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """Return a DataFrame; None is missing in it."""
+    import pandas as pd
+
+    return pd.DataFrame({name: _series(values) for name, values in columns.items()})
+
+
+def _series(values: list[Any]) -> Any:
+    """Return a column whose whole numbers stay whole although some are missing."""
+    import pandas as pd
+
+    kinds = {type(value) for value in values if value is not None}
+    if int in kinds and any(isinstance(value, int) and abs(value) >= 2**63 for value in values):
+        return pd.Series(values, dtype="object")
+    if kinds == {int}:
+        return pd.Series(values, dtype="Int64" if None in values else "int64")
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean" if None in values else "bool")
+    if kinds and kinds <= {int, float}:
+        return pd.Series(values, dtype="float64")
+    return pd.Series(values, dtype="str" if kinds == {str} else "object")
+
+
+def jobs_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row a job; what is not known of one is empty."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows), columns=list(JOB_COLUMNS))
+    frame.attrs["importance"] = list(JOB_COLUMNS)
+    return frame
+
+
+def predictions_table(columns: Mapping[str, Any], files: Sequence[str] = ()) -> pd.DataFrame:
+    """Return one row for each row that was predicted, in their order; ``files`` names the picture of each."""
+    import pandas as pd
+
+    named = {"file": list(files)} if files else {}
+    return pd.DataFrame({**named, **columns})
+
+
+def write_csvs(records: RunRecords, folder: Path) -> None:
+    """Write ``trials.csv`` (best first) and ``epochs.csv`` into ``folder``."""
+    write_atomically(folder / "trials.csv", to_csv(trials_table(records)))
+    write_atomically(folder / "epochs.csv", to_csv(epochs_table(records)))

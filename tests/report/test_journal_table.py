@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.records import Request, RunRecords, read_run, write_request
 from orchestrator.report import journal_lines, journal_table
-from orchestrator.report.narrator import Narrator
+from orchestrator.report.journal_text import Narrator
 from tests.fortnight import ADA, MAIN, make_folder, write_fortnight
 
 

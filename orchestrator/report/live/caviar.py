@@ -15,10 +15,15 @@ from typing import Self, TextIO
 from rich.text import Text
 
 from orchestrator.records import Event, Mode
-from orchestrator.report.cells import brief, clock, number, printable
+from orchestrator.report.formatting import brief, clock, number, printable
 from orchestrator.report.live.progress import Progress, RunningTrial
-from orchestrator.report.live.redrawn import STATUS_STYLES, Redrawn, failure_line, failures
-from orchestrator.report.live.sparkline import sparkline
+from orchestrator.report.live.terminal_view import (
+    STATUS_STYLES,
+    Redrawn,
+    failure_line,
+    failures,
+    sparkline,
+)
 
 _FRAMES_PER_SECOND = 4
 _MOST_CURVES = 12

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.records import RunRecords, Score, TrialRecord
-from orchestrator.report.cells import number, shown_name
-from orchestrator.report.frames import by_column, to_frame
-from orchestrator.report.tables import score, winning_trial
+from orchestrator.report.formatting import number, shown_name
+from orchestrator.report.tables import by_column, score, to_frame, winning_trial
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 STANDARD_ERRORS = 2.0
 """A difference of more than two standard errors is called beyond the noise."""

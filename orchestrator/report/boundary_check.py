@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrator.domains import Choice, Space
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.report.cells import cell
+from orchestrator.report.formatting import cell
 
 Edges = dict[str, str]
 

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.records import RunRecords
-from orchestrator.records.ending import why_ended
 from orchestrator.redaction import redact
-from orchestrator.report.cells import assignments, clock, minute, number, printable
-from orchestrator.report.edges import edge_hints
+from orchestrator.report.boundary_check import edge_hints
+from orchestrator.report.formatting import assignments, clock, minute, number, printable
+from orchestrator.report.journal_text import why_ended
 from orchestrator.report.tables import score, winning_trial
 
 
