@@ -33,7 +33,7 @@ from orchestrator.records.requests import (
     user_at_host,
     write_request,
 )
-from orchestrator.records.run import RunRecords
+from orchestrator.records.run import RecordedTrial, RunRecords, model_is_as_saved
 from orchestrator.records.score import Mode, Score, best_score, score_of
 from orchestrator.records.state import RunState
 from orchestrator.records.status import RunStatus, run_status, status_or_damage
@@ -55,6 +55,7 @@ __all__ = [
     "Patience",
     "Pen",
     "Pulse",
+    "RecordedTrial",
     "Request",
     "RunFolder",
     "RunRecords",
@@ -77,6 +78,7 @@ __all__ = [
     "is_full",
     "lies_below",
     "made",
+    "model_is_as_saved",
     "read_lines",
     "read_run",
     "requests_of",

@@ -16,7 +16,7 @@ from orchestrator.records.events import JournalEntry
 Entry = Mapping[str, Any]
 
 
-def told_once(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
+def dedupe_by_id(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
     """Return the entries without those that a resumed trainer told again: the first of an id counts."""
     found: dict[object, JournalEntry] = {}
     for number, entry in enumerate(entries):
@@ -34,7 +34,7 @@ def is_rollback(entry: Entry) -> bool:
     return entry["kind"] == "applied" and entry.get("action") == "rollback"
 
 
-def in_force_after(
+def hyperparameters_after(
     start: Mapping[str, Any], entries: Iterable[Entry], history: Iterable[Entry] = ()
 ) -> dict[str, Any]:
     """Return the hyperparameters in force after one trial's ``entries``, begun with ``start``.

@@ -22,10 +22,9 @@ from orchestrator.records.jsonl import (
     warn_of_torn_line,
     way_out,
 )
-from orchestrator.records.lineage import told_once
+from orchestrator.records.lineage import dedupe_by_id
 from orchestrator.records.requests import requests_of
-from orchestrator.records.run import RunRecords
-from orchestrator.records.state import caught_up
+from orchestrator.records.run import RunRecords, with_latest_extension
 
 
 @dataclass
@@ -134,12 +133,12 @@ def read_run(path: str | Path, storage: str | Path = "./runs", exact: bool = Fal
     _check_ancestry(trial_lines, folder.trials_file)
     records = RunRecords(
         folder=folder,
-        experiment=caught_up(_read_experiment(folder.experiment_file), events),
+        experiment=with_latest_extension(_read_experiment(folder.experiment_file), events),
         manifest=read_manifest(folder.manifest_file),
         trial_lines=trial_lines,
         epochs=reader.lines(folder.epochs_file),
         events=events,
-        journal=told_once(reader.lines(folder.journal_file)),
+        journal=dedupe_by_id(reader.lines(folder.journal_file)),
         requests=tuple(requests_of(folder)),
         driver=driver,
         damage=reader.damage,

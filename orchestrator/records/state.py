@@ -7,7 +7,7 @@ file by file. The order within one file counts, the order between files does not
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -23,8 +23,10 @@ class RunState:
     """What is known of a run; ``apply`` takes in what happened next.
 
     ``metric`` and ``mode`` are what its trials are judged by; ``endings`` counts how they ended, ``epochs`` those
-    recorded, ``group`` is the newest group of trials. ``thin`` lets go of the
-    epochs of trials that are over, so that a driver's memory does not grow with the run.
+    recorded. ``extensions`` are the ``extended`` events and ``winner`` is the ``winner`` event since the last of them.
+    ``group`` is the newest group of trials, and ``groups`` says what sets each one apart from the one before it; it is
+    empty where all trials compare. ``thin`` lets go of the epochs of trials that are over, so that a driver's memory
+    does not grow with the run.
     """
 
     def __init__(self, metric: str, mode: Mode, thin: bool = False) -> None:
@@ -32,6 +34,9 @@ class RunState:
         self.mode = mode
         self.trials: dict[str, TrialRecord] = {}
         self.events: list[Mapping[str, Any]] = []
+        self.extensions: list[Mapping[str, Any]] = []
+        self.groups: dict[int, tuple[str, ...]] = {}
+        self.winner: dict[str, Any] | None = None
         self.endings: Counter[str] = Counter()
         self.epochs = 0
         self.slowest_epoch = 0.0
@@ -96,21 +101,6 @@ class RunState:
             self._leader_is_known = True
         return self._leader
 
-    @property
-    def extensions(self) -> tuple[Mapping[str, Any], ...]:
-        """The ``extended`` events, oldest first."""
-        return extensions_in(self.events)
-
-    @property
-    def group_differences(self) -> dict[int, tuple[str, ...]]:
-        """What sets each group of trials apart from the one before it; empty where all compare."""
-        return group_differences(self.events)
-
-    @property
-    def winner(self) -> dict[str, Any] | None:
-        """The ``winner`` event since the last extension; or None."""
-        return last_winner(self.events)
-
     def _started(self, event: TrialStarted) -> None:
         before = self.trials.get(event.trial)
         if before and before.ending:
@@ -163,8 +153,15 @@ class RunState:
 
     def _happened(self, event: Any) -> None:
         self.events.append(event)
-        if event["event"] == "extended":
-            self._begin_group(int(event.get("group") or 1))
+        if event["event"] == "winner":
+            self.winner = dict(event)
+        elif event["event"] == "extended":
+            self.winner = None
+            self.extensions.append(event)
+            group = int(event.get("group") or 1)
+            if group > 1:
+                self.groups.setdefault(group, tuple(event.get("forced") or ()))
+            self._begin_group(group)
 
     def _begin_group(self, group: int) -> None:
         if group > self.group:
@@ -189,57 +186,3 @@ class RunState:
         found, score = self.trials.get(trial), self.score_of(trial)
         known = (False, score.rank) if score else (True, ())
         return (-self._group_of(trial), *known, found.index if found else 0, trial)
-
-
-def extensions_in(events: Iterable[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
-    """Return the ``extended`` events, oldest first."""
-    return tuple(event for event in events if event["event"] == "extended")
-
-
-def caught_up(experiment: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the experiment with the last extension in it: its file is rewritten after the event."""
-    return with_changes(experiment, extensions_in(events)[-1:])
-
-
-def with_changes(
-    experiment: Mapping[str, Any], extensions: Iterable[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return the experiment as these extensions made it, one after another."""
-    content = dict(experiment)
-    for extension in extensions:
-        for key, (_, new) in extension["changes"].items():
-            section, _, name = key.partition(".")
-            inside = content.get(section)
-            inside = inside if isinstance(inside, dict) else {}
-            content[section] = {**inside, name: new} if name else new
-    return content
-
-
-def surroundings(
-    manifest: Mapping[str, Any], events: Iterable[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return the manifest with the data and the model that the newest group of trials has."""
-    now = dict(manifest)
-    for extension in extensions_in(events):
-        now |= extension.get("now") or {}
-    return now
-
-
-def group_differences(events: Iterable[Mapping[str, Any]]) -> dict[int, tuple[str, ...]]:
-    """Return, for each group after the first, what sets it apart from the one before it."""
-    found: dict[int, tuple[str, ...]] = {}
-    for extension in extensions_in(events):
-        group = int(extension.get("group") or 1)
-        if group > 1 and group not in found:
-            found[group] = tuple(extension.get("forced") or ())
-    return found
-
-
-def last_winner(events: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
-    """Return the last ``winner`` event, None where the run was extended since."""
-    for event in reversed(events):
-        if event["event"] == "winner":
-            return dict(event)
-        if event["event"] == "extended":
-            break
-    return None

@@ -93,16 +93,16 @@ def _told(folder: RunFolder, experiment: Mapping[str, Any], seen: SeenDriver) ->
 def _read(folder: RunFolder) -> dict[str, Any]:
     records = read_run(folder.path)
     leader = records.ranked[0].trial if records.ranked else ""
-    best = records.best_of(leader)
+    best = records.of(leader).best
     return {
         "state": records.status,
         "since": records.standing.since,
         "reason": records.standing.reason,
-        "trials_done": records.trials_done,
+        "trials_done": records.state.done,
         "trials": records.planned_trials,
         "epochs": len(records.epochs),
         "metric": records.metric,
-        "best": best[1] if best else None,
+        "best": best.value if best else None,
         "best_trial": leader if best else None,
         "worked_seconds": round(records.seconds, 1),
         "damage": "; ".join(records.damage) or None,

@@ -18,7 +18,7 @@ Edges = dict[str, str]
 
 def leading_trials(records: RunRecords) -> tuple[TrialRecord, ...]:
     """Return the trials whose edges matter: the best tenth, and three where there are ten."""
-    trials = sum(trial.group == records.group for trial in records.trials)
+    trials = sum(trial.group == records.state.group for trial in records.trials)
     count = max(1, math.ceil(trials / 10))
     if trials >= 10:
         count = max(3, count)

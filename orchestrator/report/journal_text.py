@@ -205,9 +205,9 @@ def why_ended(records: RunRecords, trial: TrialRecord) -> str:
     """Return ``stopped on day 8 of 14 by ada@vm: "enough"``; nothing for one that lived its days, or still does."""
     if trial.ending not in ("stopped", "diverged"):
         return ""
-    journal = records.journal_of(trial.trial)
+    journal = records.of(trial.trial).journal
     days = (records.experiment.get("panda") or {}).get("days")
-    lived = records.days_of(trial.trial)
+    lived = records.of(trial.trial).days
     today = int(lived[-1]["day"]) if lived else 0
     when = f"after day {today}" + (f" of {days}" if days else "")
     return f"{trial.ending} {when}{_cause(journal, trial)}"

@@ -57,7 +57,7 @@ def checkpoints_line(records: RunRecords, trial: str) -> str:
 
 
 def _rows(records: RunRecords, trial: str) -> Iterator[dict[str, Any]]:
-    gone = {id(entry) for entry in records.abandoned_days_of(trial)}
+    gone = {id(entry) for entry in records.of(trial).abandoned_days}
     latest: dict[int, Mapping[str, Any]] = {}
     asked: dict[str, Entry] = {}
     meanwhile: list[Entry] = []
@@ -78,8 +78,8 @@ def _rows(records: RunRecords, trial: str) -> Iterator[dict[str, Any]]:
 
 
 def _in_order(records: RunRecords, trial: str) -> list[Entry]:
-    shared = [day for day in records.days_of(trial) if day["trial"] != trial]
-    return [*shared, *records.journal_of(trial)]
+    shared = [day for day in records.of(trial).days if day["trial"] != trial]
+    return [*shared, *records.of(trial).journal]
 
 
 def _columns(records: RunRecords) -> tuple[str, ...]:
@@ -151,7 +151,7 @@ def _today(
     done: tuple[str, str],
 ) -> Iterator[dict[str, Any]]:
     """Yield a row for the day that has begun but not ended, if one has."""
-    days, epochs = records.days_of(trial), records.epochs_of(trial)
+    days, epochs = records.of(trial).days, records.of(trial).epochs
     day, epoch = (days[-1]["day"], days[-1]["epoch"]) if days else (0, 0)
     today = [row for row in epochs if row["epoch"] > epoch]
     if not today:
@@ -160,7 +160,7 @@ def _today(
         "day": day + 1,
         "epoch": today[-1]["epoch"],
         "metrics": today[-1]["metrics"],
-        "hyperparameters": records.in_force(trial),
+        "hyperparameters": records.of(trial).current_hyperparameters,
         "seconds": sum(float(row.get("seconds") or 0) for row in today),
     }
     yield _row(records, so_far, latest.get(day, {}), done) | {"state": TODAY}
@@ -225,7 +225,7 @@ def _entries(records: RunRecords, trial: str | None) -> list[Mapping[str, Any]]:
     One that was asked and is neither applied nor refused is ``waiting``.
     """
     trials = [trial] if trial is not None else [found.trial for found in records.trials]
-    waiting = {request.id: request for name in trials for request in records.unanswered(name)}
+    waiting = {request.id: request for name in trials for request in records.of(name).unanswered}
     entries: list[Mapping[str, Any]] = []
     for entry in records.journal:
         if entry["trial"] not in trials:

@@ -26,14 +26,14 @@ def trials_table(records: RunRecords) -> pd.DataFrame:
     """Return one row a trial, best first; failed ones keep their row and say why."""
     hyperparameters = list(hyperparameter_columns(records))
     at_edge = edges(records)
-    head = [(name, read) for name, read in HEAD if records.groups or name != "group"]
+    head = [(name, read) for name, read in HEAD if records.state.groups or name != "group"]
     columns = [(name.format(metric=records.metric), read) for name, read in head]
     columns += [*hyperparameters, *TAIL]
     rows = [Row(records, trial, at_edge.get(trial.trial, {})) for trial in records.ranked]
     frame = to_frame({name: [read(row) for row in rows] for name, read in columns})
     first = [name for name, _ in hyperparameters if not name.startswith("1-")]
     frame.attrs["importance"] = [
-        *("trial", *(["group"] if records.groups else []), "status"),
+        *("trial", *(["group"] if records.state.groups else []), "status"),
         *(f"best_{records.metric}", "best_epoch"),
         *first[:4],
         *("error", "at_edge", "epochs", "stopped_by"),
@@ -53,7 +53,7 @@ def epochs_table(records: RunRecords) -> pd.DataFrame:
         columns[name] = [row["metrics"].get(name) for row in rows]
     for name in ("seconds", "time"):
         columns[name] = [row.get(name) for row in rows]
-    if records.groups:
+    if records.state.groups:
         groups = {trial.trial: trial.group for trial in records.trials}
         columns["group"] = [groups.get(row["trial"]) for row in rows]
     return to_frame(columns | _stretches(records, rows))
@@ -61,7 +61,7 @@ def epochs_table(records: RunRecords) -> pd.DataFrame:
 
 def _stretches(records: RunRecords, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return the columns that a run in which something was rolled back has besides."""
-    gone = [records.abandoned_of(trial.trial) for trial in records.trials]
+    gone = [records.of(trial.trial).abandoned_epochs for trial in records.trials]
     abandoned = {id(row) for epochs in gone for row in epochs}
     if not abandoned:
         return {}
@@ -118,16 +118,16 @@ def _listed(path: Path) -> dict[str, Any]:
         records = read_run(path)
     except RecordError:
         return {"run": path.name, "status": "damaged"}
-    best = [records.best_of(trial.trial) for trial in records.contenders[:1]]
+    best = next((records.of(trial.trial).best for trial in records.contenders), None)
     started = [event["time"] for event in records.events if event["event"] == "run_started"]
     return {
         "run": records.name,
         "status": records.status,
         "strategy": records.experiment.get("strategy"),
-        "trials_done": records.trials_done,
+        "trials_done": records.state.done,
         "trials": records.planned_trials,
         "metric": records.metric,
-        "best": best[0][1] if best and best[0] else None,
+        "best": best.value if best else None,
         "started": minute(started[0]) if started else None,
     }
 

@@ -73,7 +73,7 @@ def test_what_is_recorded_is_tallied(folder, told):
         writer.trial_ended(TrialEnd("00000", "finished", 1.0))
         writer.trial_ended(TrialEnd("00001", "interrupted", 1.0))
     pulse, records = told.pulse, read_run(folder.path)
-    assert (pulse.trials_done, pulse.trials, pulse.epochs) == (records.trials_done, 3, 3)
+    assert (pulse.trials_done, pulse.trials, pulse.epochs) == (records.state.done, 3, 3)
     assert (pulse.best_trial, pulse.best, pulse.slowest_epoch) == ("00000", 0.25, 7.0)
 
     later = Told(3, (*records.trial_lines, *records.epochs))

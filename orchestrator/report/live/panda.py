@@ -24,7 +24,7 @@ from orchestrator.records import (
     TrialLines,
     TrialStarted,
 )
-from orchestrator.records.lineage import in_force_after
+from orchestrator.records.lineage import hyperparameters_after
 from orchestrator.report.formatting import brief, clock, number, printable
 from orchestrator.report.journal_text import Narrator, metric_words
 from orchestrator.report.live.terminal_view import STATUS_STYLES, Redrawn, failure_line, sparkline
@@ -51,7 +51,7 @@ class WatchedTrial:
     @property
     def in_force(self) -> dict[str, Any]:
         """The hyperparameters it trains with now."""
-        return in_force_after(self.hyperparameters, self.history.journal)
+        return hyperparameters_after(self.hyperparameters, self.history.journal)
 
     @property
     def day(self) -> int:
