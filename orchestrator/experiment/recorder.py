@@ -15,10 +15,10 @@ from orchestrator.experiment.spending import seconds_of_trials
 from orchestrator.records import (
     Pen,
     RunFolder,
+    RunProgress,
     RunRecords,
     RunState,
     RunWriter,
-    Tally,
     TrialEnd,
     read_run,
 )
@@ -55,7 +55,7 @@ class Recorder:
         self._view = view
         self.disk = DiskWait(folder.path, _DiskPauses(self, view), stopping)
         self._low_disk = LowDisk(folder.path)
-        self.tally = driven.tally if driven else Tally()
+        self.progress = driven.progress if driven else RunProgress()
         self.state = RunState(plan.metric, plan.mode, thin=plan.nursery is None)
         pen = Pen(driven.check if driven else Pen.may_write, self.disk.wait)
         self._writer = RunWriter(folder, pen, self._apply)
@@ -76,7 +76,7 @@ class Recorder:
         """Take in what has just been written down."""
         for event in events:
             self.state.apply(event)
-        self.tally.refresh()
+        self.progress.refresh()
         self._view.show(events)
 
     def begin(self, trials: int, before: Sequence[Event] = ()) -> None:
@@ -84,7 +84,7 @@ class Recorder:
         for event in before:
             self.state.apply(event)
         self._view.take_up(before)
-        self.tally.begin(self.state, trials)
+        self.progress.begin(self.state, trials)
 
     def event(self, event: str, **facts: Any) -> None:
         """Record what happened to the run as a whole."""
@@ -189,7 +189,7 @@ class Recorder:
         if not first.exists():
             self._tell_of_lost(best)
             return None
-        self.tally.examines(f"trial {best}")
+        self.progress.examines(f"trial {best}")
         self._view.note(f"examining trial {best}: validating, testing")
         slowest = self.state.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
@@ -205,13 +205,13 @@ class Recorder:
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's scores."""
-        self.tally.examines(None)
+        self.progress.examines(None)
         score = self.state.score_of(str(metrics["trial"]))
         self._writer.event("winner", metric=score.value if score else None, **metrics)
 
     def not_judged(self, reason: str) -> None:
         """Note that the winner could not be examined; its trial stays the best."""
-        self.tally.examines(None)
+        self.progress.examines(None)
         self.event("not_examined", reason=reason)
         self._view.note(f"the winner could not be examined: {reason}; resume tries again")
 
@@ -246,12 +246,12 @@ class _DiskPauses:
 
     def paused(self, reason: str) -> None:
         """Tell that the run waits; it cannot be written down yet."""
-        self._recorder.tally.pause(reason)
+        self._recorder.progress.pause(reason)
         self._view.note(f"paused, {reason}. It goes on by itself when there is room")
 
     def went_on(self, reason: str, seconds: float) -> None:
         """Write down that the run waited."""
-        self._recorder.tally.go_on()
+        self._recorder.progress.go_on()
         self._recorder.event("paused", reason=reason, seconds=round(seconds, 3))
         self._view.note(f"went on after {seconds:.0f} s")
 

@@ -14,7 +14,7 @@ from orchestrator.records.events import (
     TrialStarted,
 )
 from orchestrator.records.folder import RunFolder, run_names
-from orchestrator.records.heartbeat import GIVEN_UP, SeenDriver, Standing, Tally, see_driver
+from orchestrator.records.heartbeat import GIVEN_UP, RunProgress, SeenDriver, Standing, see_driver
 from orchestrator.records.jsonl import (
     DamagedLineWarning,
     JsonLines,
@@ -23,7 +23,7 @@ from orchestrator.records.jsonl import (
     read_lines,
 )
 from orchestrator.records.lineage import TrialLines
-from orchestrator.records.lock.driver import Driver, Pulse
+from orchestrator.records.lock.driver import Driver, Heartbeat
 from orchestrator.records.lock.driver_lock import DriverLock, Patience, acquire
 from orchestrator.records.reader import read_run
 from orchestrator.records.requests import (
@@ -49,15 +49,16 @@ __all__ = [
     "EpochRow",
     "Event",
     "FailureKind",
+    "Heartbeat",
     "JournalEntry",
     "JsonLines",
     "Mode",
     "Patience",
     "Pen",
-    "Pulse",
     "RecordedTrial",
     "Request",
     "RunFolder",
+    "RunProgress",
     "RunRecords",
     "RunState",
     "RunStatus",
@@ -65,7 +66,6 @@ __all__ = [
     "Score",
     "SeenDriver",
     "Standing",
-    "Tally",
     "TornLineWarning",
     "TrialEnd",
     "TrialHistory",

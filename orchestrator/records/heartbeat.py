@@ -15,7 +15,7 @@ from orchestrator.records.folder import RunFolder
 from orchestrator.records.lock.driver import (
     STALE_SECONDS,
     Driver,
-    Pulse,
+    Heartbeat,
     age_by_server,
     is_driving,
     look,
@@ -26,12 +26,12 @@ from orchestrator.records.state import RunState
 _ASKED = "asked to, at "
 
 
-class Tally:
-    """Has a run's ``pulse``: a value, so that a thread may read it any time."""
+class RunProgress:
+    """Has a run's ``heartbeat``: a value, so that a thread may read it any time."""
 
     def __init__(self) -> None:
         time = now()
-        self.pulse = Pulse(since=time, progressed=time)
+        self.heartbeat = Heartbeat(since=time, progressed=time)
         self._state = RunState("val_accuracy", "max")
         self._planned = 0
         self._doing: str | None = None
@@ -48,7 +48,7 @@ class Tally:
         state = self._state
         if state.open and state.open <= state.paused:
             self.pause(_ASKED + ", ".join(sorted(state.open)))
-        elif self.pulse.reason and self.pulse.reason.startswith(_ASKED):
+        elif self.heartbeat.reason and self.heartbeat.reason.startswith(_ASKED):
             self.go_on()
 
     def examines(self, what: str | None) -> None:
@@ -58,13 +58,15 @@ class Tally:
 
     def pause(self, reason: str) -> None:
         """Have the heartbeat tell that the run waits, and for what: room on the disk, say."""
-        if (self.pulse.state, self.pulse.reason) != ("paused", reason):
-            self.pulse = replace(self.pulse, state="paused", reason=reason, since=now())
+        if (self.heartbeat.state, self.heartbeat.reason) != ("paused", reason):
+            self.heartbeat = replace(self.heartbeat, state="paused", reason=reason, since=now())
 
     def go_on(self) -> None:
         """Have the heartbeat tell that the run does not wait any more."""
-        if self.pulse.state == "paused":
-            self.pulse = replace(self.pulse, state="running", reason=self._doing, since=now())
+        if self.heartbeat.state == "paused":
+            self.heartbeat = replace(
+                self.heartbeat, state="running", reason=self._doing, since=now()
+            )
             self._progress()
 
     def _refresh(self) -> None:
@@ -81,7 +83,7 @@ class Tally:
         )
 
     def _progress(self, **facts: Any) -> None:
-        self.pulse = replace(self.pulse, progressed=now(), **facts)
+        self.heartbeat = replace(self.heartbeat, progressed=now(), **facts)
 
 
 NO_PROGRESS_SECONDS = 600.0
@@ -118,7 +120,7 @@ def see_driver(folder: RunFolder) -> SeenDriver | None:
     seen = look(folder.driver_file)
     if seen is None or seen.driver is None:
         return None
-    if seen.driver.pulse.state == "ended":
+    if seen.driver.heartbeat.state == "ended":
         return SeenDriver(seen.driver, drives=False, age=seen.age())
     age = age_by_server(seen, folder.path)
     return SeenDriver(seen.driver, is_driving(seen, age=age), age)
@@ -136,30 +138,30 @@ def standing(
         return _driven(seen)
     if last is not None and last["event"] == "run_interrupted":
         return Standing("interrupted", last.get("time"), last.get("reason"))
-    died = seen is not None and seen.driver.pulse.state != "ended"
+    died = seen is not None and seen.driver.heartbeat.state != "ended"
     since = seen.driver.beat if seen is not None else last_record
     return Standing("interrupted", since, "its driver died" if died else None)
 
 
 def _driven(seen: SeenDriver) -> Standing:
-    pulse = seen.driver.pulse
+    heartbeat = seen.driver.heartbeat
     if seen.age > STALE_SECONDS:
         silent = f"its driver has not been heard of for {seen.age:.0f} seconds"
         return Standing("stuck", seen.driver.beat, silent)
-    if pulse.state == "paused":
-        return Standing("paused", pulse.since, pulse.reason)
-    if pulse.reason:  # the winner's examination, which its driver ends where it lasts too long
-        return Standing("running", pulse.since, pulse.reason)
+    if heartbeat.state == "paused":
+        return Standing("paused", heartbeat.since, heartbeat.reason)
+    if heartbeat.reason:  # the winner's examination, which its driver ends where it lasts too long
+        return Standing("running", heartbeat.since, heartbeat.reason)
     # Both times are the driver's own: another machine's clock says nothing about the time between.
-    still = _seconds_since(pulse.progressed, seen.driver.beat) + seen.age
-    if still <= max(NO_PROGRESS_SECONDS, NO_PROGRESS_EPOCHS * pulse.slowest_epoch):
-        return Standing("running", pulse.since)
-    if pulse.epochs:
-        return Standing("stuck", pulse.progressed, f"no progress for {still:.0f} seconds")
+    still = _seconds_since(heartbeat.progressed, seen.driver.beat) + seen.age
+    if still <= max(NO_PROGRESS_SECONDS, NO_PROGRESS_EPOCHS * heartbeat.slowest_epoch):
+        return Standing("running", heartbeat.since)
+    if heartbeat.epochs:
+        return Standing("stuck", heartbeat.progressed, f"no progress for {still:.0f} seconds")
     reason = f"no epoch yet for {still:.0f} seconds"
     if still <= NO_EPOCH_SECONDS:
-        return Standing("running", pulse.since, reason)
-    return Standing("stuck", pulse.progressed, reason)
+        return Standing("running", heartbeat.since, reason)
+    return Standing("stuck", heartbeat.progressed, reason)
 
 
 def _seconds_since(first: str, last: str) -> float:

@@ -74,18 +74,18 @@ def status_or_damage(folder: RunFolder) -> RunStatus:
 
 
 def _told(folder: RunFolder, experiment: Mapping[str, Any], seen: SeenDriver) -> dict[str, Any]:
-    pulse, events = seen.driver.pulse, read_events(folder)
+    heartbeat, events = seen.driver.heartbeat, read_events(folder)
     stands = standing(events, seen)
     return {
         "state": stands.state,
         "since": stands.since,
         "reason": stands.reason,
-        "trials_done": pulse.trials_done,
-        "trials": pulse.trials,
-        "epochs": pulse.epochs,
+        "trials_done": heartbeat.trials_done,
+        "trials": heartbeat.trials,
+        "epochs": heartbeat.epochs,
         "metric": experiment.get("metric"),
-        "best": pulse.best,
-        "best_trial": pulse.best_trial,
+        "best": heartbeat.best,
+        "best_trial": heartbeat.best_trial,
         "worked_seconds": round(seconds_worked(events, seen.driver.beat), 1),
     }
 

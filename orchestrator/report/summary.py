@@ -95,7 +95,7 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
             width,
         ),
         f"  folder: {records.folder.path}",
-        *_standing(records, width),
+        *_state_lines(records, width),
     ]
     statuses = Counter(trial.status for trial in records.trials)
     if statuses:
@@ -139,7 +139,7 @@ def _extended(extension: Mapping[str, Any], width: int) -> list[str]:
     return _wrapped(f"extended: {changes}", width)
 
 
-def _standing(records: RunRecords, width: int) -> list[str]:
+def _state_lines(records: RunRecords, width: int) -> list[str]:
     """Return since when a run that is not finished stands as it does, and why; of a finished one why it ended early."""
     stands = records.standing
     if stands.state == "finished":

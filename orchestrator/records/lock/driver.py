@@ -114,7 +114,7 @@ def now() -> str:
 
 
 @dataclass(frozen=True)
-class Pulse:
+class Heartbeat:
     """What a heartbeat tells of the run: how far it has come, and whether it waits.
 
     ``state`` is running (``reason``: what is examined after the last trial), paused (``reason`` says for what) or ended
@@ -146,12 +146,12 @@ class Driver:
     started: str
     beat: str
     count: int
-    pulse: Pulse
+    heartbeat: Heartbeat
 
     def facts(self) -> dict[str, Any]:
         """Return everything as one flat mapping, as it stands in the file."""
         own = {name: getattr(self, name) for name in _OWN}
-        return own | asdict(self.process) | asdict(self.pulse)
+        return own | asdict(self.process) | asdict(self.heartbeat)
 
 
 @dataclass(frozen=True)
@@ -192,10 +192,10 @@ def from_block(content: bytes) -> Driver | None:
     process: dict[str, Any] = {
         field.name: facts.get(field.name) for field in fields(ProcessIdentity)
     }
-    pulse: dict[str, Any] = {field.name: facts.get(field.name) for field in fields(Pulse)}
-    if not all(_holds(name, value) for name, value in (own | process | pulse).items()):
+    heartbeat: dict[str, Any] = {field.name: facts.get(field.name) for field in fields(Heartbeat)}
+    if not all(_holds(name, value) for name, value in (own | process | heartbeat).items()):
         return None
-    return Driver(process=ProcessIdentity(**process), pulse=Pulse(**pulse), **own)
+    return Driver(process=ProcessIdentity(**process), heartbeat=Heartbeat(**heartbeat), **own)
 
 
 def _holds(name: str, value: Any) -> bool:
@@ -247,7 +247,7 @@ def is_driving(
     Else its heartbeat does, whose ``age`` is best told by the file server's own clock.
     """
     if seen.driver is not None:
-        if seen.driver.pulse.state == "ended":
+        if seen.driver.heartbeat.state == "ended":
             return False
         alive = lives(seen.driver.process)
         if alive is not None:

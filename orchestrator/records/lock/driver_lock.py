@@ -16,8 +16,8 @@ from orchestrator.records.lock.driver import (
     BLOCK_BYTES,
     STALE_SECONDS,
     Driver,
+    Heartbeat,
     ProcessIdentity,
-    Pulse,
     Sighting,
     age_by_server,
     file_aside,
@@ -57,8 +57,8 @@ class DriverLock:
         """The driver that holds it, as of its latest heartbeat."""
         return self._driver
 
-    def beat(self, pulse: Pulse | None = None) -> None:
-        """Write down that this driver lives, and what ``pulse`` tells of its run.
+    def beat(self, heartbeat: Heartbeat | None = None) -> None:
+        """Write down that this driver lives, and what ``heartbeat`` tells of its run.
 
         Raises LockLostError where the lock is another's by now. A disk that takes nothing is no reason to let go.
         """
@@ -68,7 +68,7 @@ class DriverLock:
                 self._driver,
                 beat=now(),
                 count=self._driver.count + 1,
-                pulse=pulse or self._driver.pulse,
+                heartbeat=heartbeat or self._driver.heartbeat,
             )
             if self._write(fresh):
                 self._seen = began
@@ -93,7 +93,7 @@ class DriverLock:
     def release(self) -> None:
         """Let go of the run; whoever comes next need not wait. Harmless where the lock is lost."""
         with self._mutex:
-            ended = replace(self._driver.pulse, state="ended", since=now(), reason=None)
+            ended = replace(self._driver.heartbeat, state="ended", since=now(), reason=None)
             try:
                 self.beat(ended)
             except LockLostError:
@@ -207,8 +207,8 @@ def acquire(
     once more or is stale. Raises PlaceError where nothing can be written.
     """
     time_now = now()
-    pulse = Pulse(since=time_now, progressed=time_now)
-    driver = Driver(secrets.token_hex(16), me or this_process(), time_now, time_now, 0, pulse)
+    heartbeat = Heartbeat(since=time_now, progressed=time_now)
+    driver = Driver(secrets.token_hex(16), me or this_process(), time_now, time_now, 0, heartbeat)
     try:
         own = file_aside(file.parent, driver)
         try:
@@ -243,7 +243,7 @@ def _take(file: Path, own: Path, driver: Driver, patience: Patience) -> Sighting
             claim.unlink(missing_ok=True)
         for done in claims:
             done.unlink(missing_ok=True)
-        let_go = last.driver is not None and last.driver.pulse.state == "ended"
+        let_go = last.driver is not None and last.driver.heartbeat.state == "ended"
         return None if let_go else last
 
 

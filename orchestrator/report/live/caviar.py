@@ -86,7 +86,7 @@ class LiveView(Redrawn):
         if shown <= 0:
             return []
         sign = -1.0 if self.progress.mode == "max" else 1.0
-        ranked = sorted(running.items(), key=lambda pair: _standing(pair[1], sign))[:shown]
+        ranked = sorted(running.items(), key=lambda pair: _rank(pair[1], sign))[:shown]
         finite = [value for _, trial in ranked for value in trial.curve if math.isfinite(value)]
         low, high = min(finite, default=0.0), max(finite, default=0.0)
         lines = [self._curve(name, trial, low, high) for name, trial in ranked]
@@ -104,7 +104,7 @@ class LiveView(Redrawn):
         )
 
 
-def _standing(trial: RunningTrial, sign: float) -> float:
+def _rank(trial: RunningTrial, sign: float) -> float:
     """Return a trial's place among the running ones; those without a finite value come last."""
     value = trial.curve[-1] if trial.curve else math.nan
     return sign * value if math.isfinite(value) else math.inf

@@ -144,7 +144,7 @@ def today_words(trial: WatchedTrial, metric: str) -> str:
     return f"epoch {latest['epoch']}: {', '.join(fact for fact in facts if fact)}"
 
 
-def standing(trial: WatchedTrial, progress: PandaProgress) -> str:
+def trial_line(trial: WatchedTrial, progress: PandaProgress) -> str:
     """Return where a trial is: ``day 4/14, epoch 11, 1:23``."""
     epochs = trial.lines.epochs
     facts = [
@@ -177,7 +177,7 @@ class PandaView(Redrawn):
     def _last_lines(self) -> list[Text]:
         return [
             Text(
-                f"{name}: {standing(trial, self.progress)}",
+                f"{name}: {trial_line(trial, self.progress)}",
                 style=STATUS_STYLES.get(trial.ended or "", ""),
             )
             for name, trial in self.progress.trials.items()
@@ -189,7 +189,7 @@ class PandaView(Redrawn):
             return [Text("no trial has started", style="dim")]
         (_, first), *branches = trials.items()
         curve = _finite_range(list(trials.values()), self.progress)
-        lines = [Text(standing(first, self.progress), style="bold")]
+        lines = [Text(trial_line(first, self.progress), style="bold")]
         lines += self._curve(first, curve, width)
         lines.append(_labelled("today", today_words(first, self.progress.metric)))
         lines.append(_labelled("in force", in_force_words(first)))
@@ -280,7 +280,7 @@ class PlainPandaView:
             self._write(failure_line(event))
         elif isinstance(event, TrialEnd):
             self._write(
-                f"{event.trial}: {standing(self.progress.trials[event.trial], self.progress)}"
+                f"{event.trial}: {trial_line(self.progress.trials[event.trial], self.progress)}"
             )
 
     def note(self, text: str) -> None:
