@@ -91,7 +91,7 @@ class Recorder:
         self._writer.event(event, **facts)
 
     def remember(self, before: RunRecords) -> None:
-        """Take up what an earlier driver left: kept checkpoints, and what workers may tell again.
+        """Take up what an earlier driver left: kept checkpoints, and what workers may report again.
 
         How a trial ended stays as it is recorded, whatever it is trained again for, unless it was to train further.
         """
@@ -128,7 +128,7 @@ class Recorder:
         )
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Note finished epochs; return how many were not told before."""
+        """Note finished epochs; return how many are new."""
         self._warn_of_low_disk()
         rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
         if rows:
@@ -225,7 +225,7 @@ class Recorder:
         return time.monotonic() - self.paused_seconds
 
     def _is_new(self, trial: str, name: object) -> bool:
-        """Return whether the records lack what a worker tells: one that took a trial up again may tell it twice."""
+        """Return whether the records lack what a worker reports: one that took a trial up again may report it twice."""
         told = self._told.setdefault(trial, set())
         new = name not in told
         told.add(name)

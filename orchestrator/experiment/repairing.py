@@ -1,7 +1,7 @@
 """Repairing a run's records while nobody drives it: damaged lines are set aside, the others are kept.
 
 Nothing is guessed and nothing thrown away: a damaged line goes to ``<file>.damaged`` with its number and
-what is wrong with it. Whoever resumes the run sees from what is left which trials lack epochs.
+what is wrong with it. Resuming the run then finds, from what is left, which trials lack epochs.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _write(log: ParsedLog) -> None:
 
 
 def _may_be_ahead(trials: ParsedLog, rows: ParsedLog) -> set[str]:
-    """Return the trials in flight whose checkpoint may be ahead of their last whole epoch: they begin anew.
+    """Return the trials in flight whose checkpoint may be ahead of their last whole epoch: they begin again.
 
     Going on from there would leave a gap that is seen only later.
     """

@@ -1,4 +1,4 @@
-"""What a driver's heartbeat tells of its run, and where the run stands by that and by its events.
+"""What a driver's heartbeat reports of its run, and how the run stands by that and by its events.
 
 A run is running, paused, interrupted, finished or stuck, since some time and for a reason. It follows from two facts:
 the last event about the run, and whether the driver that its lock names lives.
@@ -27,7 +27,7 @@ _ASKED = "asked to, at "
 
 
 class RunProgress:
-    """Has a run's ``heartbeat``: a value, so that a thread may read it any time."""
+    """Keeps what the next heartbeat reports: ``heartbeat``, a frozen value that another thread may read at any time."""
 
     def __init__(self) -> None:
         time = now()
@@ -43,7 +43,7 @@ class RunProgress:
         self._refresh()
 
     def refresh(self) -> None:
-        """Have the heartbeat tell what the state has come to."""
+        """Report how far the state has come."""
         self._refresh()
         state = self._state
         if state.open and state.open <= state.paused:
@@ -52,17 +52,17 @@ class RunProgress:
             self.go_on()
 
     def examines(self, what: str | None) -> None:
-        """Have the heartbeat tell what is examined after the last trial; None: nothing any more."""
+        """Report what is examined after the last trial; None when that is over."""
         self._doing = None if what is None else f"examining {what}"
         self._progress(reason=self._doing)
 
     def pause(self, reason: str) -> None:
-        """Have the heartbeat tell that the run waits, and for what: room on the disk, say."""
+        """Report that the run waits, and for what, such as room on the disk."""
         if (self.heartbeat.state, self.heartbeat.reason) != ("paused", reason):
             self.heartbeat = replace(self.heartbeat, state="paused", reason=reason, since=now())
 
     def go_on(self) -> None:
-        """Have the heartbeat tell that the run does not wait any more."""
+        """Report that the run no longer waits."""
         if self.heartbeat.state == "paused":
             self.heartbeat = replace(
                 self.heartbeat, state="running", reason=self._doing, since=now()
@@ -108,7 +108,7 @@ class SeenDriver:
 
 @dataclass(frozen=True)
 class Standing:
-    """A run's ``state``, since when (None: not known), and the ``reason``, where there is something to tell."""
+    """A run's ``state``, since when (None: not known), and the ``reason`` where there is one."""
 
     state: str
     since: str | None = None
@@ -116,7 +116,7 @@ class Standing:
 
 
 def see_driver(folder: RunFolder) -> SeenDriver | None:
-    """Return who drives a run, or drove it last; None where its lock does not tell."""
+    """Return who drives a run, or drove it last; None where its lock does not say."""
     seen = look(folder.driver_file)
     if seen is None or seen.driver is None:
         return None
@@ -174,7 +174,7 @@ def _seconds_since(first: str, last: str) -> float:
 def seconds_worked(events: Iterable[Mapping[str, Any]], last: str | None) -> float:
     """Return the wall-clock seconds that a run's drivers worked on it, without the pauses between them.
 
-    ``last`` is the time of the last sign of a driver that has not ended, None where there is none.
+    ``last`` is when a driver that has not ended was last active, None where there is none.
     """
     total, since = 0.0, None
     for event in events:

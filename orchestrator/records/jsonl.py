@@ -115,7 +115,7 @@ class DamagedLineWarning(RecordWarning):
 
 
 def _may() -> None:
-    """Raise nothing: whoever opened the file may write."""
+    """Raise nothing: any opener of the file may write."""
 
 
 @dataclass(frozen=True)
@@ -202,7 +202,7 @@ class JsonLines:
         return written == len(block)
 
     def _flushed(self) -> bool:
-        """Flush and return True; False where the disk is full, which NFS and quotas may tell no sooner."""
+        """Flush and return True; False where the disk is full, which NFS and quotas may report only now."""
         try:
             if self._in_doubt:
                 self._write_again()

@@ -1,4 +1,4 @@
-"""Which epochs and days a babysat model's weights come from, and the values in force, as its journal tells.
+"""Which epochs and days a babysat model's weights come from, and the values in force, by its journal.
 
 A rollback begins a new stretch, whose number its ``applied`` entry and the epochs after it carry.
 What an earlier stretch trained beyond the point of return is abandoned: kept, but no longer what
@@ -17,7 +17,7 @@ Entry = Mapping[str, Any]
 
 
 def dedupe_by_id(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
-    """Return the entries without those that a resumed trainer told again: the first of an id counts."""
+    """Return the entries without those that a resumed trainer reported again: the first of an id counts."""
     found: dict[object, JournalEntry] = {}
     for number, entry in enumerate(entries):
         found.setdefault(entry.get("id") or number, entry)
@@ -30,7 +30,7 @@ def stretch_of(line: Entry) -> int:
 
 
 def is_rollback(entry: Entry) -> bool:
-    """Return whether an entry tells of a rollback done."""
+    """Return whether an entry records a rollback that was done."""
     return entry["kind"] == "applied" and entry.get("action") == "rollback"
 
 
@@ -146,8 +146,8 @@ def split_living(
 ) -> tuple[tuple[Line, ...], tuple[Line, ...]]:
     """Return (living, abandoned) among one trial's rows, or its entries of kind ``day``.
 
-    ``until`` looks with the eyes of that stretch, as though no later one had begun. An epoch that
-    was told again after an interruption counts once: the later row is the one that counts.
+    With ``until``, that stretch is taken as the latest, as though no later one had begun. An epoch that
+    was reported again after an interruption counts once: the later row is the one that counts.
     """
     last_told: dict[tuple[int, int], Line] = {}
     for line in lines:

@@ -105,7 +105,7 @@ class _Reader:
         return tuple(f"{file.name}, {_numbered(lines)}" for file, lines in self.left_out.items())
 
     def warn(self) -> None:
-        """Tell whoever asked a room of ours what was left out."""
+        """Warn of what was left out."""
         for file, lines in self.left_out.items():
             message = f"{file}, {_numbered(lines)}: damaged and left out. {way_out(file)}"
             warnings.warn(message, DamagedLineWarning, stacklevel=3)
@@ -122,7 +122,7 @@ def read_run(path: str | Path, storage: str | Path = "./runs", exact: bool = Fal
     """Return everything recorded about a run, found by its name below ``storage`` or by path.
 
     Damaged lines are left out with a DamagedLineWarning that names file and lines, and are the records' ``damage``;
-    for whoever goes on from them, they are a RecordError where it is to be ``exact``. Raises UnknownNameError where
+    with ``exact``, for callers that go on from the records, they are a RecordError. Raises UnknownNameError where
     there is no such run, and RecordError where its experiment or its manifest is damaged.
     """
     folder = RunFolder.open(path, storage)
@@ -162,7 +162,7 @@ def read_experiment_of(folder: RunFolder) -> dict[str, Any]:
 
 
 def _read_experiment(file: Path) -> dict[str, Any]:
-    # Imported here: whoever only writes records need not load what checks experiments.
+    # Imported here: a process that only writes records need not load what checks experiments.
     from orchestrator.config import read_document
 
     try:
@@ -223,7 +223,7 @@ class _Place:
         for number, line in enumerate(lines, start=1):
             event = self._event(line.rstrip(b"\n"))
             if event is None and number == len(lines):
-                return  # what an interruption left; whoever resumes the run cuts it off
+                return  # what an interruption left; the driver that resumes the run cuts it off
             self.offset += len(line)
             if event is not None:
                 yield event

@@ -1,7 +1,7 @@
 """What people ask of a model in training: one file a request, written whole, never changed.
 
 Anyone who can write to the run's folder can ask, from any machine: two writers never share a file,
-so none is lost, and the names sort by the time of asking. Whoever trains the model answers in the
+so none is lost, and the names sort by the time of asking. The model's trainer answers in the
 journal; a request's file stays as it was.
 """
 

@@ -57,7 +57,7 @@ class RunRecords:
     @property
     def mode(self) -> Mode:
         """Whether more or less of the metric is better: max or min."""
-        # Imported here: whoever only writes records need not load what checks experiments.
+        # Imported here: a process that only writes records need not load what checks experiments.
         from orchestrator.config.metrics import direction_of
 
         return cast(Mode, self.experiment.get("mode") or direction_of(self.metric) or "max")

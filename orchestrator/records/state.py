@@ -1,7 +1,7 @@
 """What a run's events mean: the one place that knows what is best, ranked, open, paused or rolled back.
 
-Whoever records, reads or shows a run folds the same events into a ``RunState``: the driver as they happen, a reader
-file by file. The order within one file counts, the order between files does not.
+Everything that records, reads or shows a run folds the same events into a ``RunState``: the driver as they happen, a
+reader file by file. The order within one file counts, the order between files does not.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How a run stands at this moment, from its folder alone: no Ray is asked, and little is read."""
+"""A run's status at this moment, from its folder alone: Ray is not asked, and little is read."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class RunStatus:
 def run_status(folder: RunFolder) -> RunStatus:
     """Return how a run stands, as far as its lines are whole. Raises RecordError where its experiment is damaged.
 
-    While a caviar is driven its driver's heartbeat tells how far it is; else the records do.
+    While a caviar is driven, its driver's heartbeat says how far it is; otherwise the records do.
     """
     seen = see_driver(folder)
     experiment = read_experiment_of(folder)

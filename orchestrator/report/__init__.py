@@ -6,7 +6,7 @@ pandas is imported when the first table is made, so that this room itself loads 
 from orchestrator.report.boundary_check import edge_hints
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
-from orchestrator.report.journal_text import deed, request_words
+from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
 from orchestrator.report.live.caviar import LiveView, PlainView
 from orchestrator.report.live.panda import PandaView, PlainPandaView
@@ -40,7 +40,8 @@ __all__ = [
     "compare_lines",
     "compare_table",
     "days_table",
-    "deed",
+    "describe_action",
+    "describe_request",
     "draws_table",
     "edge_hints",
     "epochs_table",
@@ -52,7 +53,6 @@ __all__ = [
     "open_view",
     "predictions_table",
     "render",
-    "request_words",
     "runs_table",
     "show_lines",
     "trials_table",

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.records import Request, RunRecords
 from orchestrator.report.formatting import shown_name
-from orchestrator.report.journal_text import Narrator, deed, request_words, size
+from orchestrator.report.journal_text import (
+    JournalFormatter,
+    describe_action,
+    describe_request,
+    size,
+)
 from orchestrator.report.tables import by_column, to_frame
 from orchestrator.trials import StateStore
 
@@ -112,24 +117,24 @@ def _row(
 
 def _done(entries: list[Entry], asked: Mapping[str, Entry]) -> tuple[str, str]:
     """Return (hyperparameters changed, things done and by whom) of one day's entries."""
-    changed, deeds = [], []
+    changed, actions = [], []
     for entry in entries:
         request = asked.get(str(entry.get("request")), {})
         match entry["kind"]:
             case "applied" if entry.get("action") == "set":
-                changed.append(deed({**entry, "how": None}))
-                deeds.append(f"{changed[-1]} by {_who(entry, request)}")
+                changed.append(describe_action({**entry, "how": None}))
+                actions.append(f"{changed[-1]} by {_who(entry, request)}")
             case "applied" if entry.get("action") == "note":
-                deeds.append(request_words(request) if request else "note")
+                actions.append(describe_request(request) if request else "note")
             case "applied":
-                deeds.append(f"{deed(entry)} by {_who(entry, request)}")
+                actions.append(f"{describe_action(entry)} by {_who(entry, request)}")
             case "refused":
-                what = request_words(request) if request else "a request"
-                deeds.append(f"refused: {what}")
+                what = describe_request(request) if request else "a request"
+                actions.append(f"refused: {what}")
             case "advice" if not entry.get("done"):  # what was done has an entry of its own
                 note = " (not done)" if entry.get("done") is False else ""
-                deeds.append(f"sitter advised: {entry.get('rule')}{note}")
-    return "; ".join(changed), "; ".join(deeds)
+                actions.append(f"sitter advised: {entry.get('rule')}{note}")
+    return "; ".join(changed), "; ".join(actions)
 
 
 def _who(entry: Entry, request: Entry) -> str:
@@ -172,13 +177,13 @@ def journal_table(records: RunRecords, trial: str | None = None) -> pd.DataFrame
     ``day`` and ``epoch`` are those finished by then. Requests that the model has not seen yet
     stand at the end, their day and epoch empty. ``text`` is the entry as a sentence.
     """
-    narrator = Narrator(records.metric)
+    formatter = JournalFormatter(records.metric)
     rows = []
     for entry in _entries(records, trial):
         row: dict[str, Any] = {name: entry.get(name) for name in JOURNAL_COLUMNS}
         row["stretch"] = entry.get("stretch") or 0
         row["by"] = entry.get("who") or entry.get("by") or _rule(entry)
-        row["text"] = narrator.hear(entry)
+        row["text"] = formatter.format_entry(entry)
         rows.append(row)
     frame = to_frame(by_column(rows) or {name: [] for name in JOURNAL_COLUMNS})
     frame.attrs["importance"] = ["day", "epoch", "kind", "text", "by", "why", "trial", "time"]
@@ -190,7 +195,7 @@ def journal_lines(records: RunRecords, trial: str | None = None, width: int = 80
 
     A line begins with the time and the day and epoch that were finished by then.
     """
-    narrator = Narrator(records.metric)
+    formatter = JournalFormatter(records.metric)
     entries = _entries(records, trial)
     several = len({entry["trial"] for entry in entries}) > 1
     lines, date = [], ""
@@ -199,7 +204,7 @@ def journal_lines(records: RunRecords, trial: str | None = None, width: int = 80
         if time[:10] != date:
             date = time[:10]
             lines.append(f"{date}, times in UTC; days and epochs finished by then")
-        text = narrator.hear(entry)
+        text = formatter.format_entry(entry)
         if several:
             text = f"[{entry['trial']}] {text}"
         lines += entry_lines(entry, text, width)

@@ -12,8 +12,8 @@ NFS.
 - **Taking over.** Where the process can be looked up from here, it decides at once whether its driver lives: a
   process of that number with another start time is another one. Else the driver is dead after 60 seconds without a
   heartbeat by the file server's clock. Each driver has at most one successor: whoever links its file to
-  ``.driver.<token>.next`` first. It then renames its file over ``driver.json``. So exactly one of many wins, at no
-  moment is there no lock, and a successor that dies half way has a successor too.
+  ``.driver.<token>.next`` first. It then renames its file over ``driver.json``. So exactly one of many wins, the lock
+  is never missing, and a successor that dies half way has a successor too.
 - **Holding.** A driver beats every two seconds. Before each write to the records it makes sure that the file is still
   its own; where it is not, it writes nothing more and ends. One that cannot see its file for a while waits before it
   gives up (``DriverLock``).

@@ -100,7 +100,7 @@ def _pid_namespace() -> str:
 BLOCK_BYTES = 4096
 BEAT_SECONDS = 2.0
 STALE_SECONDS = 60.0
-"""A driver that cannot be looked up from here and has not beaten for so long is dead."""
+"""A driver that cannot be looked up from here is dead after so many seconds without a heartbeat."""
 _LONGEST_REASON = 300
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _READS = 5
@@ -115,7 +115,7 @@ def now() -> str:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """What a heartbeat tells of the run: how far it has come, and whether it waits.
+    """What a heartbeat reports of the run: how far it has come, and whether it waits.
 
     ``state`` is running (``reason``: what is examined after the last trial), paused (``reason`` says for what) or ended
     (its driver let go of it), ``since`` when it became so; ``progressed`` is when a trial last began, finished an epoch
@@ -136,7 +136,7 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Driver:
-    """One driver of a run: its process, its latest heartbeat, and what that told.
+    """One driver of a run: its process, its latest heartbeat, and what that reported.
 
     ``token`` is its own and nobody else's; ``beat`` is when it last wrote, by its own clock, and ``count`` how often.
     """
@@ -184,7 +184,7 @@ def to_block(driver: Driver) -> bytes:
 
 
 def from_block(content: bytes) -> Driver | None:
-    """Return the driver that a file's content tells of, None where it is torn or damaged."""
+    """Return the driver that a file's content describes, None where it is torn or damaged."""
     facts = from_line(content.rstrip(b" \n\x00"))
     if facts is None or not _TOKEN.fullmatch(str(facts.get("token"))):
         return None
@@ -221,7 +221,7 @@ def _is_time(value: Any) -> bool:
 def look(file: Path) -> Sighting | None:
     """Return what a lock file says, None where there is none.
 
-    The file is opened anew each time: on NFS that is when another machine's writing is seen.
+    The file is opened again each time: on NFS that is when another machine's writing is seen.
     """
     for read in range(_READS):
         try:
@@ -244,7 +244,7 @@ def is_driving(
 ) -> bool:
     """Return whether the driver of a lock holds it still: its process decides where it can be seen.
 
-    Else its heartbeat does, whose ``age`` is best told by the file server's own clock.
+    Otherwise its heartbeat does, whose ``age`` is best taken by the file server's own clock.
     """
     if seen.driver is not None:
         if seen.driver.heartbeat.state == "ended":

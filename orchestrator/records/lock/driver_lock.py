@@ -58,7 +58,7 @@ class DriverLock:
         return self._driver
 
     def beat(self, heartbeat: Heartbeat | None = None) -> None:
-        """Write down that this driver lives, and what ``heartbeat`` tells of its run.
+        """Write down that this driver lives, and what ``heartbeat`` reports of its run.
 
         Raises LockLostError where the lock is another's by now. A disk that takes nothing is no reason to let go.
         """
@@ -91,7 +91,7 @@ class DriverLock:
             self.beat()
 
     def release(self) -> None:
-        """Let go of the run; whoever comes next need not wait. Harmless where the lock is lost."""
+        """Release the run, so that the next driver need not wait. Harmless where the lock is lost."""
         with self._mutex:
             ended = replace(self._driver.heartbeat, state="ended", since=now(), reason=None)
             try:
@@ -128,7 +128,7 @@ class DriverLock:
         return ours
 
     def _check_ours(self, descriptor: int) -> None:
-        """Raise LockLostError where another's file lies in the place of ours; a damaged one of ours is written anew."""
+        """Raise LockLostError where another's file lies in the place of ours; a damaged one of ours is rewritten."""
         found = from_block(os.pread(descriptor, 2 * BLOCK_BYTES, 0))
         facts = os.fstat(descriptor)
         ours = (
@@ -203,8 +203,8 @@ def acquire(
 ) -> DriverLock:
     """Take the lock at ``file``, whether it is free, released, or held by a dead driver.
 
-    Raises RunExistsError where another drives; where only its heartbeat can tell, that is watched until it has beaten
-    once more or is stale. Raises PlaceError where nothing can be written.
+    Raises RunExistsError where another drives; where only its heartbeat can show that, it is watched until it has
+    beaten once more or is stale. Raises PlaceError where nothing can be written.
     """
     time_now = now()
     heartbeat = Heartbeat(since=time_now, progressed=time_now)
@@ -263,7 +263,7 @@ def _claim_on(folder: Path, seen: Sighting) -> Path:
 def _check_gone(seen: Sighting, place: Path, folder: Path, patience: Patience) -> None:
     """Raise RunExistsError unless a driver is dead or has let go.
 
-    One that only its heartbeat can tell of is watched until it has beaten again, or not for long enough.
+    Where only its heartbeat can show that it lives, it is watched until it has beaten again, or not for long enough.
     """
     age = age_by_server(seen, folder)
     while is_driving(seen, patience.stale_after, age):

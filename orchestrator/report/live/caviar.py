@@ -1,7 +1,7 @@
 """A caviar while it runs, redrawn in place on a terminal or as plain lines, for logs and pipes.
 
 The live view shows progress, the best so far, and the curves in training. Drawing happens in rich's own thread, four
-times a second at most, whatever the driver tells it in between; a frame is a few lines of text laid out here (rich's
+times a second at most, however often the driver reports; a frame is a few lines of text laid out here (rich's
 tables would cost ten times more).
 """
 
@@ -134,7 +134,7 @@ class PlainView:
     def show(self, events: Sequence[Event]) -> None:
         """Take in what has just happened; say so where a trial failed or another one is the best now.
 
-        A trial that goes on improving on itself is told with the progress, not epoch by epoch.
+        A leading trial that improves on itself is shown with the progress, not epoch by epoch.
         """
         for event in events:
             self.progress.apply(event)

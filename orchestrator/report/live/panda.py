@@ -1,7 +1,7 @@
 """A babysat model while it trains, redrawn in place or as plain lines, for logs and pipes.
 
 The live view shows its curve, today against yesterday, what is in force and the journal. Drawing happens in rich's own
-thread, twice a second, whatever the driver tells it in between.
+thread, twice a second, however often the driver reports.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from orchestrator.records import (
 )
 from orchestrator.records.lineage import hyperparameters_after
 from orchestrator.report.formatting import brief, clock, number, printable
-from orchestrator.report.journal_text import Narrator, metric_words
+from orchestrator.report.journal_text import JournalFormatter, metric_words
 from orchestrator.report.live.terminal_view import STATUS_STYLES, Redrawn, failure_line, sparkline
 
 _FRAMES_PER_SECOND = 2
@@ -87,7 +87,7 @@ class PandaProgress:
     def __post_init__(self) -> None:
         self.began = self.now()
         self.state = RunState(self.metric, self.mode)
-        self._narrator = Narrator(self.metric)
+        self._formatter = JournalFormatter(self.metric)
 
     @property
     def seconds(self) -> float:
@@ -119,7 +119,7 @@ class PandaProgress:
         return self._sentence(event) if isinstance(event, dict) and "kind" in event else None
 
     def _sentence(self, entry: Any) -> str:
-        text = self._narrator.hear(entry)
+        text = self._formatter.format_entry(entry)
         sentence = f"[{entry['trial']}] {text}" if len(self.state.trials) > 1 else text
         self.told.append(sentence)
         return sentence

@@ -1,10 +1,10 @@
 """How far a run has come, and how long it will go on: what every view of a running caviar is drawn from.
 
-The time left is told only where it is no mere guess. A trial that a scheduler may stop ends soon or late, nobody knows
-which. So it is estimated twice. At the soonest each trial in training ends where the next of those before it ended, and
-those that wait are as long as the ended ones, less the standard error of their mean. At the latest all in training go
-on to the last epoch, and those that wait are as long as that makes likely (Kaplan and Meier 1958), and that error
-longer. Where the two lie within a factor of four, their geometric mean is right within two.
+The time left is shown only where it is more than a guess. A trial that a scheduler may stop ends soon or late, nobody
+knows which. So it is estimated twice. At the soonest each trial in training ends where the next of those before it
+ended, and those that wait are as long as the ended ones, less the standard error of their mean. At the latest all in
+training go on to the last epoch, and those that wait are as long as that makes likely (Kaplan and Meier 1958), and
+that error longer. Where the two lie within a factor of four, their geometric mean is right within two.
 """
 
 from __future__ import annotations
