@@ -56,6 +56,7 @@ class Recorder:
         self.disk = DiskWait(folder.path, _DiskPauses(self, view), stopping)
         self._low_disk = LowDisk(folder.path)
         self.progress = driven.progress if driven else RunProgress()
+        # A babysat trial can be rolled back to any of its epochs, so they are all kept.
         self.state = RunState(plan.metric, plan.mode, thin=plan.nursery is None)
         pen = Pen(driven.check if driven else Pen.may_write, self.disk.wait)
         self._writer = RunWriter(folder, pen, self._apply)
@@ -153,7 +154,7 @@ class Recorder:
             self.event("not_restored", trial=end.trial, error=end.error, error_file=end.error_file)
         self._trained_again.discard(end.trial)
         over = end.status != "interrupted"
-        if over:
+        if over:  # its last state goes after the records say so: a killed driver's trial can go on
             self._states.forget_last(end.trial)
             self._told.pop(end.trial, None)
         self._retention.ended(end.trial, for_good=over)

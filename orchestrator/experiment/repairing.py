@@ -59,6 +59,7 @@ def _repair_records(folder: RunFolder) -> Repaired:
     """Move the damaged lines of a run's records aside; the caller holds its lock."""
     files = (folder.trials_file, folder.epochs_file, folder.events_file, folder.journal_file)
     logs = [ParsedLog.of(file) for file in files]
+    # First the states: a repair that is cut off here finds the same damaged lines again.
     states = StateStore.of(folder)
     for trial in _may_be_ahead(*logs[:2]):
         states.forget_last(trial)

@@ -33,12 +33,14 @@ def is_name(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
+    # Up to 2**53 every reader of JSON holds a whole number exactly.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, float):
         return True
+    # A larger whole number does not fit into a float.
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000
 
 

@@ -108,6 +108,7 @@ class RunFolder:
             fill(aside)
             aside.path.rename(folder.path)
         except OSError as error:
+            # What rename answers where a folder, or a file, has been made there meanwhile.
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise folder.taken() from None
             raise _no_place(folder.path, error) from None
@@ -218,6 +219,7 @@ def first_that_is_no_file(folder: str) -> str | None:
     try:
         with os.scandir(folder) as entries:
             found = (_in_entry(entry) for entry in entries)
+            # lexists: a run in progress may have deleted it since it was listed.
             return next((each for each in found if each and os.path.lexists(each)), None)
     except FileNotFoundError:  # a run that goes on replaces and deletes files of its own
         return None

@@ -56,6 +56,7 @@ def from_line(line: bytes) -> dict[str, Any] | None:
         return None
     if not isinstance(record, dict):
         return None
+    # A look at the bytes is cheap; reviving walks through every value.
     if b'NaN"' in line or b'Infinity"' in line:
         record = {key: revived(value) for key, value in record.items()}
     return record
@@ -142,6 +143,7 @@ class JsonLines:
         self._pen = pen or Pen()
         self._flush_after = flush_after
         _cut_torn_tail(path)
+        # O_NOFOLLOW: a link put in the file's place must not send the lines elsewhere.
         self._descriptor = os.open(
             path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o666
         )

@@ -130,7 +130,7 @@ def stretch_starts(rows: Iterable[Entry], entries: Iterable[Entry]) -> dict[int,
             ends_of_days[int(entry["day"])] = int(entry["epoch"])
         elif is_rollback(entry):
             _lower(starts, stretch_of(entry), _returned_to(entry, ends_of_days) + 1)
-    starts.pop(0, None)
+    starts.pop(0, None)  # the first stretch follows no rollback
     return starts
 
 

@@ -197,6 +197,7 @@ def _check_ancestry(lines: Iterable[TrialStarted | TrialEnd], file: Path) -> Non
         for line in lines
         if isinstance(line, TrialStarted)
     }
+    # Following shared epochs up a circle of branches would never end.
     for trial, parent in parents.items():
         seen = [trial]
         while parent and parent not in seen:

@@ -79,6 +79,7 @@ class Request:
 def write_request(folder: RunFolder, request: Request) -> Request:
     """Put a request where the run's trainer looks for it; return it with its id."""
     host = "".join(sign if sign.isalnum() else "_" for sign in socket.gethostname())[:60]
+    # Padded, so that names sort as numbers; the last part tells requests of one clock tick apart.
     name = f"{time.time_ns():020d}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
     written = replace(request, id=name)
     content = {key: value for key, value in asdict(written).items() if key != "id"}

@@ -103,7 +103,7 @@ class RunState:
 
     def _started(self, event: TrialStarted) -> None:
         before = self.trials.get(event.trial)
-        if before and before.ending:
+        if before and before.ending:  # begun again: its earlier ending is void
             self.endings[before.ending] -= 1
         self.trials[event.trial] = TrialRecord(
             event.trial,

@@ -80,6 +80,7 @@ class TrialHistory:
         follows = stretch_of(row) == self._stretch and epoch > self.last_epoch
         if not self.thin:
             self.rows.append(row)
+        # After a rollback, or out of order, the best is worked out again when it is asked for.
         if not (self.thin or (follows and self._best_is_known)):
             self._best_is_known = False
             return

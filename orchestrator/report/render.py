@@ -61,6 +61,7 @@ def to_csv(frame: pd.DataFrame, width: int = 0) -> str:
 
     A text that a spreadsheet would take for a formula is written behind an apostrophe.
     """
+    # The line end is given, since pandas' own is the platform's.
     return str(mapped(without_secrets(frame), unformulaic).to_csv(index=False, lineterminator="\n"))
 
 
@@ -77,7 +78,7 @@ def to_markdown(frame: pd.DataFrame, width: int = 0) -> str:
     """Return a pipe table, numbers to four digits, with whatever Markdown or HTML would read escaped."""
     texts = mapped(_texts(frame), in_markdown)
     alignment = ["right" if right else "left" for right in _right_aligned(frame)]
-    if not len(texts):
+    if not len(texts):  # tabulate takes no alignment for a table without rows
         alignment = []
     table = texts.to_markdown(index=False, disable_numparse=True, colalign=alignment)
     return f"{table}\n"
@@ -92,7 +93,7 @@ def to_latex(frame: pd.DataFrame, width: int = 0) -> str:
 def to_parquet(frame: pd.DataFrame, width: int = 0) -> bytes:
     """Return a Parquet file; a column of mixed kinds (say, 64 and "none") is kept as JSON text."""
     plain = without_secrets(frame).copy()
-    plain.attrs = {}
+    plain.attrs = {}  # pandas would write them into the file: pandas-dev/pandas#54346
     for name in plain.columns:
         if plain[name].dtype == object:
             plain[name] = [_as_json(value) for value in plain[name]]
@@ -163,9 +164,9 @@ class _Column:
 def text_table(frame: pd.DataFrame, width: int = 80) -> str:
     """Return the rows as aligned text no wider than ``width``.
 
-    ``frame.attrs["importance"]`` names the columns to keep first; empty columns are left out. The
-    lines are laid out here, not by rich, which takes seconds for ten thousand rows.
+    ``frame.attrs["importance"]`` names the columns to keep first; empty columns are left out.
     """
+    # Laid out here: rich's tables take seconds for ten thousand rows (Textualize/rich#1069).
     columns = [_column(frame, name) for name in frame.columns]
     told = [column for column in columns if any(column.cells)] or columns
     shown = _fitting(told, frame.attrs.get("importance", []), width)

@@ -149,6 +149,7 @@ def _series(values: list[Any]) -> Any:
     """Return a column whose whole numbers stay whole although some are missing."""
     import pandas as pd
 
+    # By default pandas makes floats of whole numbers among which some are missing.
     kinds = {type(value) for value in values if value is not None}
     if int in kinds and any(isinstance(value, int) and abs(value) >= 2**63 for value in values):
         return pd.Series(values, dtype="object")

@@ -104,6 +104,7 @@ STALE_SECONDS = 60.0
 _LONGEST_REASON = 300
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _READS = 5
+# What file systems without hard links answer: FAT, some of FUSE.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 _OWN = ("token", "started", "beat", "count")
 

@@ -38,6 +38,7 @@ UNSEEN_SECONDS = STALE_SECONDS / 2
 PATIENCE_SECONDS = 600.0
 LOOK_AGAIN_SECONDS = 1.0
 """After that, how long and how often to retry reading the lock before giving up the run."""
+# Linux: the monotonic clock stands still while the machine sleeps, this one does not.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 

@@ -38,7 +38,7 @@ class Redrawn(ABC):
     def __init__(self, told: Told, frames: int, stream: TextIO | None) -> None:
         self._told = told
         self._console = Console(file=stream or sys.stderr, highlight=False)
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # rich draws in a thread of its own
         self._live = Live(
             console=self._console,
             get_renderable=self.frame,
