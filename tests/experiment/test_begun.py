@@ -154,7 +154,7 @@ def test_an_extension_names_the_changed_file_and_forced_it_is_a_group_that_resum
     forced = prepare_to_extend(of_files.folder, Growth({"num_samples": "+1"}), force=True)
     with RunWriter(of_files.folder) as writer:
         write_down(forced, of_files.folder, writer)
-    assert prepare_to_resume(of_files.folder).records.group == 2
+    assert prepare_to_resume(of_files.folder).records.state.group == 2
 
 
 def test_data_in_a_file_are_known_by_their_content(written, tmp_path):

@@ -78,9 +78,9 @@ def test_the_heart_beats_on_a_full_disk(tmp_path):
         with pytest.raises(OSError, match="No space"), (disk / "full").open("wb", 0) as full:
             while True:
                 full.write(b"x" * 512)
-        lock.beat(replace(lock.driver.pulse, epochs=3, reason="the disk is full"))
+        lock.beat(replace(lock.driver.heartbeat, epochs=3, reason="the disk is full"))
         found = look(disk / "driver.json").driver
-        assert (found.count, found.pulse.epochs) == (1, 3)
+        assert (found.count, found.heartbeat.epochs) == (1, 3)
         lock.release()
         with pytest.raises(PlaceError, match="No space left"):
             acquire(disk / "driver.json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.experiment.gaps import incomplete_trials
-from orchestrator.records.lines import TornLineWarning, read_lines
+from orchestrator.records.jsonl import TornLineWarning, read_lines
 from orchestrator.training import backend, trial_session
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
@@ -24,7 +24,7 @@ def told(life):
     left_out = ("time", "request", "seconds", "bytes")
     return [
         {name: value for name, value in entry.items() if name not in left_out}
-        for entry in life.records.journal_of(life.trial)
+        for entry in life.records.of(life.trial).journal
     ]
 
 
@@ -96,7 +96,7 @@ def test_a_panda_killed_after_a_rollback_is_in_its_new_stretch(panda):
     life.advance(heard=False)
     life.killed().to_day(3)
     assert life.metrics() == before
-    rows = life.records.epochs_of(life.trial)
+    rows = life.records.of(life.trial).epochs
     assert [row["stretch"] for row in rows] == [0, 0, 1, 1, 1, 1]
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
 from orchestrator.report import show_lines, trials_table, winner_lines
-from orchestrator.report.cells import clock, printable
+from orchestrator.report.formatting import clock, printable
 from tests.fortnight import ADA, MAIN, applied, entry, make_folder, write_fortnight
 
 

@@ -1,37 +1,44 @@
-"""The lock of one run while it is held: beaten, checked, let go of."""
+"""The lock of one run: taken, beaten and checked while it is held, and let go of; the package has the protocol."""
 
 from __future__ import annotations
 
 import contextlib
 import errno
 import os
+import secrets
 import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from orchestrator.errors import LockLostError
+from orchestrator.errors import LockLostError, PlaceError, RunExistsError, explain
 from orchestrator.records.lock.driver import (
     BLOCK_BYTES,
     STALE_SECONDS,
     Driver,
-    Pulse,
+    Heartbeat,
+    ProcessIdentity,
     Sighting,
+    age_by_server,
     file_aside,
     from_block,
+    is_driving,
     linked,
+    lives,
     look,
     now,
+    this_process,
     to_block,
 )
 
 FRESH_SECONDS = 5.0
-"""A lock seen to be ours so recently is believed to be: a write to the records need not look again."""
+"""A lock seen to be ours this recently is assumed to be ours: a write to the records need not look again."""
 UNSEEN_SECONDS = STALE_SECONDS / 2
-"""So long one that cannot be looked at is believed to be: nobody takes it from a driver silent for so short a time."""
+"""A lock that cannot be read is assumed to be ours for this long; no other driver takes over sooner."""
 PATIENCE_SECONDS = 600.0
 LOOK_AGAIN_SECONDS = 1.0
-"""How long, and how often, a lock is looked at that was unseen for longer, before its driver gives it up."""
+"""After that, how long and how often to retry reading the lock before giving up the run."""
+# Linux: the monotonic clock stands still while the machine sleeps, this one does not.
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
@@ -51,8 +58,8 @@ class DriverLock:
         """The driver that holds it, as of its latest heartbeat."""
         return self._driver
 
-    def beat(self, pulse: Pulse | None = None) -> None:
-        """Write down that this driver lives, and what ``pulse`` tells of its run.
+    def beat(self, heartbeat: Heartbeat | None = None) -> None:
+        """Write down that this driver lives, and what ``heartbeat`` reports of its run.
 
         Raises LockLostError where the lock is another's by now. A disk that takes nothing is no reason to let go.
         """
@@ -62,7 +69,7 @@ class DriverLock:
                 self._driver,
                 beat=now(),
                 count=self._driver.count + 1,
-                pulse=pulse or self._driver.pulse,
+                heartbeat=heartbeat or self._driver.heartbeat,
             )
             if self._write(fresh):
                 self._seen = began
@@ -85,9 +92,9 @@ class DriverLock:
             self.beat()
 
     def release(self) -> None:
-        """Let go of the run; whoever comes next need not wait. Harmless where the lock is lost."""
+        """Release the run, so that the next driver need not wait. Harmless where the lock is lost."""
         with self._mutex:
-            ended = replace(self._driver.pulse, state="ended", since=now(), reason=None)
+            ended = replace(self._driver.heartbeat, state="ended", since=now(), reason=None)
             try:
                 self.beat(ended)
             except LockLostError:
@@ -98,7 +105,7 @@ class DriverLock:
         return max(new - old for new, old in zip(_clocks(), self._seen, strict=True))
 
     def _write(self, driver: Driver) -> bool:
-        """Write a heartbeat; return whether the file was seen to be ours, be the disk too full for more."""
+        """Write a heartbeat; return whether the file was seen to be ours, even if the disk was too full to write."""
         try:
             descriptor = os.open(self.file, os.O_RDWR | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -122,7 +129,7 @@ class DriverLock:
         return ours
 
     def _check_ours(self, descriptor: int) -> None:
-        """Raise LockLostError where another's file lies in the place of ours; a damaged one of ours is written anew."""
+        """Raise LockLostError where another's file lies in the place of ours; a damaged one of ours is rewritten."""
         found = from_block(os.pread(descriptor, 2 * BLOCK_BYTES, 0))
         facts = os.fstat(descriptor)
         ours = (
@@ -182,3 +189,100 @@ def named(seen: Sighting) -> str:
 def _clocks() -> tuple[float, float]:
     """Return two clocks that go on while this machine sleeps, one of which goes on while it is stopped, too."""
     return time.clock_gettime(_CLOCK), time.time()
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a driver that cannot be looked up from here may be silent, and how often it is watched meanwhile."""
+
+    stale_after: float = STALE_SECONDS
+    between_looks: float = 0.5
+
+
+def acquire(
+    file: Path, me: ProcessIdentity | None = None, patience: Patience | None = None
+) -> DriverLock:
+    """Take the lock at ``file``, whether it is free, released, or held by a dead driver.
+
+    Raises RunExistsError where another drives; where only its heartbeat can show that, it is watched until it has
+    beaten once more or is stale. Raises PlaceError where nothing can be written.
+    """
+    time_now = now()
+    heartbeat = Heartbeat(since=time_now, progressed=time_now)
+    driver = Driver(secrets.token_hex(16), me or this_process(), time_now, time_now, 0, heartbeat)
+    try:
+        own = file_aside(file.parent, driver)
+        try:
+            predecessor = _take(file, own, driver, patience or Patience())
+        finally:
+            own.unlink(missing_ok=True)
+    except OSError as error:
+        expected = "a run's folder that can be written"
+        raise PlaceError(explain(str(file.parent), expected, error.strerror)) from None
+    return DriverLock(file, driver, predecessor)
+
+
+def _take(file: Path, own: Path, driver: Driver, patience: Patience) -> Sighting | None:
+    """Put ``own`` at ``file``; return the dead driver whose place it took, if that had not let go."""
+    while True:
+        first = look(file)
+        if first is None:
+            if linked(own, file, driver):
+                return None
+            continue
+        last, claims = _last_in_line(file.parent, first)
+        _check_gone(last, claims[-1] if claims else file, file.parent, patience)
+        claim = _claim_on(file.parent, last)
+        if not linked(own, claim, driver):
+            continue
+        try:
+            found = look(file)
+            if found is None or found.token != first.token:  # that line has ended meanwhile
+                continue
+            own.replace(file)
+        finally:
+            claim.unlink(missing_ok=True)
+        for done in claims:
+            done.unlink(missing_ok=True)
+        let_go = last.driver is not None and last.driver.heartbeat.state == "ended"
+        return None if let_go else last
+
+
+def _last_in_line(folder: Path, first: Sighting) -> tuple[Sighting, list[Path]]:
+    """Return who is to be succeeded: the driver, or a successor that died before it took its place."""
+    last, claims = first, []
+    while (successor := look(_claim_on(folder, last))) is not None:
+        claims.append(_claim_on(folder, last))
+        last = successor
+    return last, claims
+
+
+def _claim_on(folder: Path, seen: Sighting) -> Path:
+    return folder / f".driver.{seen.token}.next"
+
+
+def _check_gone(seen: Sighting, place: Path, folder: Path, patience: Patience) -> None:
+    """Raise RunExistsError unless a driver is dead or has let go.
+
+    Where only its heartbeat can show that it lives, it is watched until it has beaten again, or not for long enough.
+    """
+    age = age_by_server(seen, folder)
+    while is_driving(seen, patience.stale_after, age):
+        if seen.driver is not None and lives(seen.driver.process) is not None:
+            raise _in_use(folder.name, seen, age)
+        time.sleep(patience.between_looks)
+        found = look(place)
+        if found is None or found.token != seen.token:
+            return  # it is another's affair now: the caller looks again
+        age = age_by_server(found, folder)
+        if (found.driver, found.modified) != (seen.driver, seen.modified):
+            raise _in_use(folder.name, found, age)
+
+
+def _in_use(run: str, seen: Sighting, age: float) -> RunExistsError:
+    """Return the refusal of a second driver."""
+    ago = "1 second" if round(age) == 1 else f"{age:.0f} seconds"
+    return RunExistsError(
+        f"{run}: expected a run that nobody drives. Received: one that {named(seen)} drives, whose last"
+        f" heartbeat was {ago} ago."
+    )

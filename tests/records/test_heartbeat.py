@@ -1,4 +1,4 @@
-"""The tally that a heartbeat tells equals what the records say."""
+"""The progress that a heartbeat reports equals what the records say."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.records import (
     RunFolder,
+    RunProgress,
     RunState,
     RunWriter,
-    Tally,
     TrialEnd,
     TrialStarted,
     read_run,
@@ -28,22 +28,22 @@ def folder(tmp_path):
 
 
 class Told:
-    """A tally, and the state that it follows."""
+    """The progress of a run, and the state that it follows."""
 
     def __init__(self, trials, before=()):
-        self.state, self.tally = RunState("val_loss", "min"), Tally()
+        self.state, self.progress = RunState("val_loss", "min"), RunProgress()
         for event in before:
             self.state.apply(event)
-        self.tally.begin(self.state, trials)
+        self.progress.begin(self.state, trials)
 
     def __call__(self, *events):
         for event in events:
             self.state.apply(event)
-        self.tally.refresh()
+        self.progress.refresh()
 
     @property
-    def pulse(self):
-        return self.tally.pulse
+    def heartbeat(self):
+        return self.progress.heartbeat
 
 
 @pytest.fixture
@@ -72,62 +72,65 @@ def test_what_is_recorded_is_tallied(folder, told):
         writer.epochs([epoch("00000", 2, 0.25)])
         writer.trial_ended(TrialEnd("00000", "finished", 1.0))
         writer.trial_ended(TrialEnd("00001", "interrupted", 1.0))
-    pulse, records = told.pulse, read_run(folder.path)
-    assert (pulse.trials_done, pulse.trials, pulse.epochs) == (records.trials_done, 3, 3)
-    assert (pulse.best_trial, pulse.best, pulse.slowest_epoch) == ("00000", 0.25, 7.0)
+    heartbeat, records = told.heartbeat, read_run(folder.path)
+    assert (heartbeat.trials_done, heartbeat.trials, heartbeat.epochs) == (records.state.done, 3, 3)
+    assert (heartbeat.best_trial, heartbeat.best, heartbeat.slowest_epoch) == ("00000", 0.25, 7.0)
 
     later = Told(3, (*records.trial_lines, *records.epochs))
     facts = ("trials_done", "trials", "epochs", "best", "best_trial", "slowest_epoch")
-    assert [getattr(later.pulse, f) for f in facts] == [getattr(pulse, f) for f in facts]
+    assert [getattr(later.heartbeat, f) for f in facts] == [getattr(heartbeat, f) for f in facts]
 
 
 def test_progress_moves_when_a_trial_begins_reports_or_ends(told):
-    times = [told.pulse.progressed]
+    times = [told.heartbeat.progressed]
     for event in (started("a"), epoch("a", 1, 0.5), TrialEnd("a", "finished", 1.0, time=TIME)):
-        told.tally.pulse = replace(told.pulse, progressed="before")
+        told.progress.heartbeat = replace(told.heartbeat, progressed="before")
         told(event)
-        times.append(told.pulse.progressed)
+        times.append(told.heartbeat.progressed)
     assert "before" not in times
 
 
 def test_a_trial_beyond_the_plan_counts(told):
     for name in ("a", "b", "c", "branch"):
         told(started(name))
-    assert told.pulse.trials == 4
+    assert told.heartbeat.trials == 4
 
 
 def test_a_run_is_paused_while_all_of_its_trials_wait(told):
     told(started("a"))
     told(started("b"))
     told(asked("a", "pause"))
-    assert told.pulse.state == "running"
+    assert told.heartbeat.state == "running"
     told(asked("b", "pause"))
-    assert (told.pulse.state, told.pulse.reason) == ("paused", "asked to, at a, b")
+    assert (told.heartbeat.state, told.heartbeat.reason) == ("paused", "asked to, at a, b")
     told(asked("a", "continue"))
-    assert told.pulse.state == "running"
+    assert told.heartbeat.state == "running"
     told(TrialEnd("a", "finished", 1.0, time=TIME))
-    assert told.pulse.state == "paused"
+    assert told.heartbeat.state == "paused"
     told(TrialEnd("b", "stopped", 1.0, time=TIME))
-    assert told.pulse.state == "running"
+    assert told.heartbeat.state == "running"
 
 
 def test_what_the_driver_waits_for_is_not_ended_by_a_trial(told):
-    told.tally.pause("the disk is full")
-    since = told.pulse.since
+    told.progress.pause("the disk is full")
+    since = told.heartbeat.since
     told(started("a"))
     told(asked("a", "continue"))
-    told.tally.pause("the disk is full")
-    assert (told.pulse.state, told.pulse.since) == ("paused", since)
-    told.tally.go_on()
-    assert (told.pulse.state, told.pulse.reason) == ("running", None)
+    told.progress.pause("the disk is full")
+    assert (told.heartbeat.state, told.heartbeat.since) == ("paused", since)
+    told.progress.go_on()
+    assert (told.heartbeat.state, told.heartbeat.reason) == ("running", None)
 
 
 def test_it_tells_what_is_examined_through_a_wait_for_the_disk():
-    tally = Tally()
-    tally.examines("trial 00003")
-    tally.pause("disk full")
-    assert (tally.pulse.state, tally.pulse.reason) == ("paused", "disk full")
-    tally.go_on()
-    assert (tally.pulse.state, tally.pulse.reason) == ("running", "examining trial 00003")
-    tally.examines(None)
-    assert (tally.pulse.state, tally.pulse.reason) == ("running", None)
+    progress = RunProgress()
+    progress.examines("trial 00003")
+    progress.pause("disk full")
+    assert (progress.heartbeat.state, progress.heartbeat.reason) == ("paused", "disk full")
+    progress.go_on()
+    assert (progress.heartbeat.state, progress.heartbeat.reason) == (
+        "running",
+        "examining trial 00003",
+    )
+    progress.examines(None)
+    assert (progress.heartbeat.state, progress.heartbeat.reason) == ("running", None)

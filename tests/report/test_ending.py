@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.records import RunWriter, TrialEnd, read_run
-from orchestrator.records.ending import why_ended
+from orchestrator.report.journal_text import why_ended
 from tests.fortnight import ADA, MAIN, applied, asked, entry, make_folder, write_fortnight
 
 VERDICT = entry("verdict", 4, rule="plateau", text="More of the same will not help.")

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.records import RunWriter, read_run
 from orchestrator.report import compare_lines, compare_table
-from orchestrator.report.comparing import difference_noise
+from orchestrator.report.comparison import difference_noise
 from tests.fortnight import make_folder, row, write_fortnight
 
 

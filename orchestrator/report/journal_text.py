@@ -1,11 +1,13 @@
-"""The journal told in sentences: one an entry, asked and applied apart."""
+"""The journal of a babysat model in sentences, one an entry, and why the model ended."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from orchestrator.report.cells import cell, chosen, clock, number, printable, shown_name
+from orchestrator.records.run import RunRecords
+from orchestrator.records.trial import TrialRecord
+from orchestrator.report.formatting import cell, chosen, clock, number, printable, shown_name
 
 Entry = Mapping[str, Any]
 
@@ -13,10 +15,10 @@ RATE_TEST = "learning_rate_test"
 _CAUSES = {"schedule": "the schedule", RATE_TEST: "the learning-rate test"}
 
 
-class Narrator:
+class JournalFormatter:
     """Turns entries into sentences, in order: some refer to what was said before.
 
-    ``metric`` is told first of a day's metrics.
+    ``metric`` comes first among a day's metrics.
     """
 
     def __init__(self, metric: str) -> None:
@@ -24,7 +26,7 @@ class Narrator:
         self._asked: dict[str, Entry] = {}
         self._days: dict[tuple[str, int], Entry] = {}
 
-    def hear(self, entry: Entry) -> str:
+    def format_entry(self, entry: Entry) -> str:
         """Return what an entry says, as one line, and remember it."""
         text = printable(_SENTENCES[entry["kind"]](self, entry))
         if entry["kind"] == "asked" and entry.get("request"):
@@ -36,21 +38,19 @@ class Narrator:
     def _asking(self, entry: Entry) -> str:
         when = "" if entry.get("at_day") is None else f" at day {entry['at_day']}"
         waits = " (waiting)" if entry.get("waiting") else ""
-        return (
-            f"{entry.get('who', 'someone')} asked: {request_words(entry)}{when}{_why(entry)}{waits}"
-        )
+        return f"{entry.get('who', 'someone')} asked: {describe_request(entry)}{when}{_why(entry)}{waits}"
 
     def _applied(self, entry: Entry) -> str:
-        return f"{deed(entry)}{self._by_whom(entry)}"
+        return f"{describe_action(entry)}{self._by_whom(entry)}"
 
     def _refused(self, entry: Entry) -> str:
         asked = self._asked.get(entry.get("request") or "")
-        what = f"{request_words(asked)}, asked by {asked.get('who')}" if asked else "a request"
+        what = f"{describe_request(asked)}, asked by {asked.get('who')}" if asked else "a request"
         return f"refused: {what}: {entry.get('reason', 'no reason was given')}"
 
     def _effect(self, entry: Entry) -> str:
         asked = self._asked.get(entry.get("request") or "")
-        cause = request_words(asked) if asked else _other_cause(str(entry.get("by") or ""))
+        cause = describe_request(asked) if asked else _other_cause(str(entry.get("by") or ""))
         text = (
             f"effect of {cause} on day {entry.get('of_day', entry['day'])}: {entry.get('metric')}"
         )
@@ -88,18 +88,18 @@ class Narrator:
         return f" (asked by {who})" if who else ""
 
 
-_SENTENCES: dict[str, Callable[[Narrator, Entry], str]] = {
-    "asked": Narrator._asking,
-    "applied": Narrator._applied,
-    "refused": Narrator._refused,
-    "effect": Narrator._effect,
-    "advice": Narrator._advice,
-    "day": Narrator._day,
-    "verdict": Narrator._verdict,
+_SENTENCES: dict[str, Callable[[JournalFormatter, Entry], str]] = {
+    "asked": JournalFormatter._asking,
+    "applied": JournalFormatter._applied,
+    "refused": JournalFormatter._refused,
+    "effect": JournalFormatter._effect,
+    "advice": JournalFormatter._advice,
+    "day": JournalFormatter._day,
+    "verdict": JournalFormatter._verdict,
 }
 
 
-def request_words(asked: Entry) -> str:
+def describe_request(asked: Entry) -> str:
     """Return what was asked for, shortly: ``set learning_rate 0.01``."""
     arguments = asked.get("arguments") or {}
     changes = ", ".join(
@@ -121,7 +121,7 @@ def request_words(asked: Entry) -> str:
     return str(asked.get("action"))
 
 
-def deed(entry: Entry) -> str:
+def describe_action(entry: Entry) -> str:
     """Return what was done, shortly: ``learning_rate 0.05 -> 0.01 (live)``."""
     match entry.get("action"):
         case "rollback":
@@ -186,7 +186,7 @@ def _value(value: Any) -> str:
 
 
 def _advice_words(advice: Entry) -> str:
-    """Return what the sitter said, so that advice cannot be taken for a deed: what is done has an entry of its own."""
+    """Return what the sitter said, so that advice cannot be taken for an action, which has an entry of its own."""
     rule, done = str(advice.get("rule")), advice.get("done")
     who = "learning-rate test" if rule == RATE_TEST else f"sitter, {rule}"
     said = str(advice.get("suggests", "")).removesuffix(".")
@@ -194,3 +194,39 @@ def _advice_words(advice: Entry) -> str:
         return f"{who}: {said}"
     verb = "acts" if done else "advises"
     return f"{who}, {verb}: {said}" + ("; nothing was changed" if done is False else "")
+
+
+_TIME = "max_trial_time"
+
+
+def why_ended(records: RunRecords, trial: TrialRecord) -> str:
+    """Return ``stopped on day 8 of 14 by ada@vm: "enough"``; nothing for one that lived its days, or still does."""
+    if trial.ending not in ("stopped", "diverged"):
+        return ""
+    journal = records.of(trial.trial).journal
+    days = (records.experiment.get("panda") or {}).get("days")
+    lived = records.of(trial.trial).days
+    today = int(lived[-1]["day"]) if lived else 0
+    when = f"after day {today}" + (f" of {days}" if days else "")
+    return f"{trial.ending} {when}{_cause(journal, trial)}"
+
+
+def _cause(journal: Iterable[Mapping[str, Any]], trial: TrialRecord) -> str:
+    """Return who ended it and why: the last of those that could have."""
+    if (trial.stopped_by or {}).get("scheduler") == _TIME:
+        return ": limits.max_trial_time was used up"
+    said, asked, rule = "", {}, ""
+    for entry in journal:
+        match entry["kind"]:
+            case "asked":
+                asked[entry.get("request")] = entry
+            case "advice":
+                rule = str(entry.get("rule"))
+            case "verdict":
+                rule = str(entry.get("rule") or rule)
+                by = f" by the sitter ({rule})" if trial.ending == "stopped" and rule else ""
+                said = f"{by}: {entry.get('text', '')}"
+            case "applied" if entry.get("action") == "stop":
+                why = asked.get(entry.get("request"), {}).get("why")
+                said = f" by {entry.get('by') or 'someone'}" + (f': "{why}"' if why else "")
+    return said

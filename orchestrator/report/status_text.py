@@ -1,4 +1,4 @@
-"""How runs stand, in a few lines or a table of text; without pandas, since it is asked often."""
+"""Runs' states, in a few lines or a table of text; without pandas, since it is asked often."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from orchestrator.records.status import RunStatus
-from orchestrator.report.cells import clock, minute, number, printable
+from orchestrator.report.formatting import clock, minute, number, printable
 
 _GIB = 2**30
 _HEAD = ("run", "state", "since", "trials", "epochs", "best", "heartbeat")

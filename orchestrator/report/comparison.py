@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.records import RunRecords, Score, TrialRecord
-from orchestrator.report.cells import number, shown_name
-from orchestrator.report.frames import by_column, to_frame
-from orchestrator.report.tables import score, winning_trial
+from orchestrator.report.formatting import number, shown_name
+from orchestrator.report.tables import by_column, score, to_frame, winning_trial
 
 if TYPE_CHECKING:
     import pandas as pd
+
 
 STANDARD_ERRORS = 2.0
 """A difference of more than two standard errors is called beyond the noise."""
@@ -101,7 +101,7 @@ def _of_run(records: RunRecords) -> Iterator[dict[str, Any]]:
 
 
 def _row(records: RunRecords, shown: str, trial: TrialRecord | None) -> dict[str, Any]:
-    score_now = records.score_of(trial.trial) if trial else None
+    score_now = records.of(trial.trial).best if trial else None
     winner = records.winner or {}
     judged = trial is not None and winner.get("trial") == trial.trial
     trials, epochs, seconds = _effort(records, trial)
@@ -118,7 +118,9 @@ def _row(records: RunRecords, shown: str, trial: TrialRecord | None) -> dict[str
         "test": score(winner.get("test") or {}, records.metric) if judged else None,
         "seconds": seconds,
     }
-    for hyperparameter, value in (records.in_force(trial.trial) if trial else {}).items():
+    for hyperparameter, value in (
+        records.of(trial.trial).current_hyperparameters if trial else {}
+    ).items():
         name = shown_name(hyperparameter)
         row[f"hyperparameter_{name}" if name in row else name] = value
     return row

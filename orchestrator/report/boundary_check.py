@@ -11,14 +11,14 @@ from typing import Any
 
 from orchestrator.domains import Choice, Space
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.report.cells import cell
+from orchestrator.report.formatting import cell
 
 Edges = dict[str, str]
 
 
 def leading_trials(records: RunRecords) -> tuple[TrialRecord, ...]:
     """Return the trials whose edges matter: the best tenth, and three where there are ten."""
-    trials = sum(trial.group == records.group for trial in records.trials)
+    trials = sum(trial.group == records.state.group for trial in records.trials)
     count = max(1, math.ceil(trials / 10))
     if trials >= 10:
         count = max(3, count)

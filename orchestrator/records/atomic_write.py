@@ -38,10 +38,10 @@ def _names_in(error: OSError) -> list[str | bytes]:
 
 
 def made(folder: Path) -> Path:
-    """Return a folder, made where it is not there; what it lies in must be: no run's folder comes to be by accident.
+    """Return a folder, made if it is missing. Its parent must exist, so that no run's folder is made by accident.
 
-    A run's own folders may be dropped by whoever copies it (git, zip and ``rsync -m`` leave empty ones out) or deletes
-    what takes room, so nobody relies on them.
+    A run's own folders may be missing: copies lose empty ones (git, zip, ``rsync -m``), and people delete what takes
+    room. So nothing relies on them.
     """
     folder.mkdir(exist_ok=True)
     return folder

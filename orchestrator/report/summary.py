@@ -7,11 +7,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.records import RunRecords
-from orchestrator.records.ending import why_ended
+from orchestrator.records import RunRecords, model_is_as_saved
 from orchestrator.redaction import redact
-from orchestrator.report.cells import assignments, clock, minute, number, printable
-from orchestrator.report.edges import edge_hints
+from orchestrator.report.boundary_check import edge_hints
+from orchestrator.report.formatting import assignments, clock, minute, number, printable
+from orchestrator.report.journal_text import why_ended
 from orchestrator.report.tables import score, winning_trial
 
 
@@ -21,7 +21,7 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
     name = winning_trial(records)
     lines = [*groups, *ended_lines(records, width)]
     if name is None:
-        which = f"no trial of group {records.group}" if groups else "no trial"
+        which = f"no trial of group {records.state.group}" if groups else "no trial"
         return [*lines, f"No winner: {which} has a finite {records.metric}."]
     winner = records.winner
     lines += _declared(records, winner, width) if winner else _best_so_far(records, name)
@@ -40,9 +40,9 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
 
 def _no_better_than_guessing(records: RunRecords, name: str) -> list[str]:
     """Return a sentence where the winner does not beat the best guess that looks at no feature."""
-    metric, best = records.metric, records.best_of(name)
+    metric, best = records.metric, records.of(name).best
     value = score((records.winner or {}).get("validation") or {}, metric)
-    value = best[1] if value is None and best else value
+    value = best.value if value is None and best else value
     baseline = (records.manifest.get("task") or {}).get("baseline") or {}
     guessed = baseline.get(metric.removeprefix("val_"))
     if value is None or guessed is None:
@@ -72,7 +72,7 @@ def ended_lines(records: RunRecords, width: int = 80) -> list[str]:
 def group_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return what sets each group of trials apart from the one before it, where there are several."""
     lines = []
-    for group, unlike in records.groups.items():
+    for group, unlike in records.state.groups.items():
         trials = sum(trial.group == group for trial in records.trials)
         text = (
             f"Group {group} ({_count(trials, 'trial')}) cannot be compared with group {group - 1}:"
@@ -95,13 +95,15 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
             width,
         ),
         f"  folder: {records.folder.path}",
-        *_standing(records, width),
+        *_state_lines(records, width),
     ]
     statuses = Counter(trial.status for trial in records.trials)
     if statuses:
         counts = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
         lines.append(f"  trials: {counts}")
-    lines += [line for extension in records.extensions for line in _extended(extension, width)]
+    lines += [
+        line for extension in records.state.extensions for line in _extended(extension, width)
+    ]
     lines += _sitter(records, width)
     return [*lines, *_failures(records, width), *winner_lines(records, width)]
 
@@ -137,7 +139,7 @@ def _extended(extension: Mapping[str, Any], width: int) -> list[str]:
     return _wrapped(f"extended: {changes}", width)
 
 
-def _standing(records: RunRecords, width: int) -> list[str]:
+def _state_lines(records: RunRecords, width: int) -> list[str]:
     """Return since when a run that is not finished stands as it does, and why; of a finished one why it ended early."""
     stands = records.standing
     if stands.state == "finished":
@@ -161,7 +163,7 @@ def _declared(records: RunRecords, winner: dict[str, Any], width: int) -> list[s
     lines += _averages(winner, metric, width)
     if winner.get("not_saved"):
         return [*lines, *_not_saved(records, winner, width)]
-    if not records.model_is_as_saved:
+    if not model_is_as_saved(records):
         path = records.folder.path
         return [*lines, f"  model: gone or damaged: orchestrator resume {path} saves it again"]
     if records.experiment.get("trial"):
@@ -194,12 +196,12 @@ def _not_saved(records: RunRecords, winner: dict[str, Any], width: int) -> list[
 
 
 def _best_so_far(records: RunRecords, name: str) -> list[str]:
-    best = records.best_of(name)
+    best = records.of(name).best
     if best is None:
         return []
     return [
-        f"Best so far: trial {name}, epoch {best[0]}",
-        f"  {records.metric}: {number(best[1])}",
+        f"Best so far: trial {name}, epoch {best.epoch}",
+        f"  {records.metric}: {number(best.value)}",
     ]
 
 
