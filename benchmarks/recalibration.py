@@ -31,7 +31,7 @@ from orchestrator.catalog import CallableReference
 from orchestrator.config import DataOptions
 from orchestrator.data import Dataset
 from orchestrator.data.assemble import assemble
-from orchestrator.data.bundled import READERS
+from orchestrator.data.load import READERS
 from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer

@@ -1,14 +1,15 @@
-"""Arrays that a user gives, by file or by function, sorted into the splits they are meant for."""
+"""Arrays that a user gives: sorted into the splits they are meant for, made dense, and checked row by row."""
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from orchestrator.data.refusal import refused, several
+from orchestrator.data.messages import notice, refused, several
+from orchestrator.data.trees import Array, bytes_for_data, chunks, leaves
 from orchestrator.errors import near_miss
 
 _NAMES = {
@@ -18,7 +19,6 @@ _NAMES = {
 }
 _KNOWN = [name for names in _NAMES.values() for x in names for name in (x, "y" + x[1:])]
 _EXPECTED = "arrays x and y, or x_train, y_train, x_test, y_test (x_val, y_val), were expected"
-
 Given = dict[str, tuple[Any, ...]]
 
 
@@ -60,3 +60,99 @@ def by_name(arrays: Mapping[str, Any], where: str) -> Given:
         received = several([repr(name) for name in arrays]) or "nothing"
         raise refused(where, _EXPECTED, f"arrays called {received}" if arrays else received)
     return given
+
+
+def dense(pieces: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the pieces with SciPy's sparse matrices as arrays, where those fit in memory."""
+    return {
+        part: tuple(dense_array(value, where) for value in piece)
+        if isinstance(piece, tuple)
+        else piece
+        for part, piece in pieces.items()
+    }
+
+
+def dense_array(value: Any, where: str) -> Any:
+    """Return a sparse matrix as an array where it fits in memory, anything else as it is."""
+    if not (hasattr(value, "toarray") and hasattr(value, "nnz") and hasattr(value, "dtype")):
+        return value
+    size = int(np.prod(value.shape)) * value.dtype.itemsize
+    if size > (most := bytes_for_data()):
+        expected = f"features of at most {most / 2**30:.1f} GiB were expected"
+        received = f"a sparse matrix of shape {value.shape}, which takes {size / 2**30:.1f} GiB as an array"
+        hint = (
+            "Reduce the features (max_features=..., TruncatedSVD), or return .toarray() of fewer"
+            " rows or of a smaller type."
+        )
+        raise refused(where, expected, received, hint)
+    notice(f"{where}: a sparse matrix of shape {value.shape} was made an array ({size:,} bytes)")
+    return value.toarray()
+
+
+def check_features(x: object, where: str) -> Any:
+    """Return ``x`` as an array (rows, ...) of finite booleans, integers or floats, or a tree of those by input.
+
+    Several inputs come as a dictionary by name, where one may be a single number a row, (rows,), or as a list or
+    tuple of arrays of as many rows. Not copied.
+    """
+    if isinstance(x, Mapping):
+        return {
+            str(name): _array(value, f"{where}, input {name!r}", 1) for name, value in x.items()
+        }
+    if isinstance(x, list | tuple) and _are_inputs(x):
+        return tuple(_array(value, f"{where}, input {at}") for at, value in enumerate(x))
+    return _array(x, where)
+
+
+def _are_inputs(pieces: Sequence[Any]) -> bool:
+    """Tell a list of arrays, one an input, from a list of rows: arrays of one length, which is not that of the list."""
+    arrays = all(hasattr(piece, "ndim") and piece.ndim > 1 for piece in pieces)
+    return arrays and len(pieces) > 1 and len({len(piece) for piece in pieces}) == 1
+
+
+def _array(x: object, where: str, dimensions: int = 2) -> Array:
+    try:
+        features = np.asarray(x)
+    except ValueError as error:
+        raise refused(where, "rows of one shape were expected", str(error).rstrip(".")) from error
+    if features.dtype.kind not in "biuf":
+        hint = "Make numbers of them in load(), or return a frame: its texts become one column a category."
+        raise refused(where, "numbers were expected in x", f"values of type {features.dtype}", hint)
+    if features.ndim < dimensions:
+        raise refused(where, "x of shape (rows, features...) was expected", f"{features.shape}")
+    if 0 in features.shape:
+        raise refused(where, "x with rows and features was expected", f"shape {features.shape}")
+    if features.dtype.kind == "f":
+        _check_finite(features, where)
+    return features
+
+
+def check_lengths(x: Any, y: Any, where: str) -> None:
+    """Return when there are as many labels as rows of features, in each array of several."""
+    rows = {len(array) if np.ndim(array) else 0 for _, array in (*leaves(x), *leaves(y))}
+    if len(rows) > 1:
+        shapes = [
+            f"{name} of shape {np.shape(array)}"
+            for name, array in (*leaves(x, "x"), *leaves(y, "y"))
+        ]
+        received = " and ".join(shapes)
+        raise refused(where, "as many labels as rows were expected", received)
+
+
+def _check_finite(x: Array, where: str) -> None:
+    """Refuse NaN and infinities, also those that float32 would make."""
+    count, first = 0, ""
+    for rows in chunks(x):
+        with np.errstate(over="ignore"):
+            bad = ~np.isfinite(x[rows].astype(np.float32))
+        if not bad.any():
+            continue
+        if not count:
+            row, *place = (int(index) for index in np.argwhere(bad)[0])
+            column = place[0] if len(place) == 1 else tuple(place)
+            first = f"row {row + rows.start}, column {column}"
+        count += int(bad.sum())
+    if count:
+        received = f"{count} that are NaN or infinite, the first in {first}"
+        hint = "Fill or drop them in load(); gaps of a frame are filled by data.missing."
+        raise refused(where, "finite numbers were expected in x", received, hint)

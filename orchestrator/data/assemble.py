@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from orchestrator.data.arrays import check_features, check_lengths
 from orchestrator.data.dataset import PARTS, RAW_ROWS, Dataset, Split
-from orchestrator.data.features import check_features, check_lengths
-from orchestrator.data.fingerprint import ContentHash
 from orchestrator.data.labels import (
     Labels,
     describe,
@@ -19,11 +18,25 @@ from orchestrator.data.labels import (
     of_task,
     outputs_of,
 )
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import refused
 from orchestrator.data.scaling import Scaler, fit_scaler, moments_of
-from orchestrator.data.splits import assign_any, assign_rows, check_given, missing_shares
-from orchestrator.data.trees import between, leaves, map_tree, row_count, shapes_of, take
-from orchestrator.data.weights import check_weights, weighted_by_class
+from orchestrator.data.splits import (
+    assign_any,
+    assign_rows,
+    check_given,
+    check_weights,
+    missing_shares,
+    weighted_by_class,
+)
+from orchestrator.data.trees import (
+    ContentHash,
+    between,
+    leaves,
+    map_tree,
+    row_count,
+    shapes_of,
+    take,
+)
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import refused
 
 _HEAD_LINES = 40
 _HEAD_BYTES = 2**20

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.catalog import UsersCode
-from orchestrator.data.notice import notice
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import notice, refused
 from orchestrator.data.trees import leaves
 from orchestrator.errors import DataError
 

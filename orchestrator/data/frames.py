@@ -11,12 +11,11 @@ from orchestrator.data.assemble import assigned, check_task
 from orchestrator.data.dataset import PARTS, Dataset
 from orchestrator.data.functions import is_arrow, is_frame
 from orchestrator.data.labels import describe, given_labels, of_task
-from orchestrator.data.refusal import refused, several
+from orchestrator.data.messages import refused, several
 from orchestrator.data.splits import missing_shares
 from orchestrator.data.table_columns import numbers
 from orchestrator.data.table_file import TableFile, choose_columns, typed_table
-from orchestrator.data.table_targets import check_table_weights
-from orchestrator.data.tables import Targets, fit_table, in_memory
+from orchestrator.data.tables import Targets, check_table_weights, fit_table, in_memory
 from orchestrator.errors import near_miss
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any, TypeGuard
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.data.arrays import Given, by_name
 from orchestrator.data.dataset import PARTS
-from orchestrator.data.refusal import refused, several
+from orchestrator.data.messages import refused, several
 from orchestrator.errors import DataError, near_miss
 
 _EXPECTED = (

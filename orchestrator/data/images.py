@@ -14,23 +14,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from orchestrator.data.assemble import assemble
-from orchestrator.data.batches import rebatch
 from orchestrator.data.dataset import PARTS, Dataset, StreamedDataset, StreamedSplit
-from orchestrator.data.image_header import PICTURES, Header, read_header
 from orchestrator.data.labels import find_classes, of_task, plain_labels
-from orchestrator.data.notice import notice
-from orchestrator.data.refusal import refused, several
+from orchestrator.data.messages import notice, refused, several
+from orchestrator.data.pictures import (
+    PICTURES,
+    PICTURES_AT_ONCE,
+    Header,
+    Pictures,
+    Size,
+    read_header,
+    undecodable,
+)
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
 from orchestrator.data.splits import assign_rows, check_given, missing_shares
+from orchestrator.data.trees import Array, bytes_for_data, rebatch
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
-
-SHARE_OF_MEMORY = 0.25
 
 _SPLITS = {
     "train": "train",
@@ -41,33 +45,6 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
-_CHUNK = 64
-
-Array = npt.NDArray[Any]
-Size = tuple[int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class Pictures:
-    """The files of a split in order, the class name of each, and the shape that all are given."""
-
-    paths: tuple[str, ...]
-    names: Array
-    size: Size
-    where: str
-
-    def decoded(self, rows: Sequence[int] | Array) -> npt.NDArray[np.uint8]:
-        """Return pictures as uint8 (rows, height, width, channels). DataError names broken files."""
-        pictures = np.empty((len(rows), *self.size), dtype=np.uint8)
-        broken: list[str] = []
-        for at, row in enumerate(rows):
-            try:
-                pictures[at] = _decode(self.paths[int(row)], self.size)
-            except ValueError:
-                broken.append(self.paths[int(row)])
-        if broken:
-            raise _broken(broken, self.where)
-        return pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +74,8 @@ class ImageBatches:
         return self.pictures.decoded(self.rows[:rows])
 
     def _chunks(self, order: Array) -> Iterator[Any]:
-        for start in range(0, len(order), _CHUNK):
-            chosen = self.rows[order[start : start + _CHUNK]]
+        for start in range(0, len(order), PICTURES_AT_ONCE):
+            chosen = self.rows[order[start : start + PICTURES_AT_ONCE]]
             codes: Any = self.codes[chosen]
             if self.view not in ("codes", "given"):
                 codes = codes.astype(np.float32)[:, None]
@@ -129,8 +106,7 @@ def load_images(
         for part, files in found.items()
     }
     count = sum(len(split.paths) for split in pictures.values())
-    free: int = psutil.virtual_memory().available
-    large = count * int(np.prod(size)) > SHARE_OF_MEMORY * free
+    large = count * int(np.prod(size)) > bytes_for_data()
     if options.stream is True or (options.stream == "auto" and large):
         return _streamed(pictures, reference, options, (seed, task))
     given = {
@@ -177,7 +153,7 @@ def _of_classes(folder: Path, where: str) -> list[tuple[Path, str, Header]]:
         broken += [str(path) for path, header in headers if header is None]
         files += [(path, entry.name, header) for path, header in headers if header is not None]
     if broken:
-        raise _broken(broken, where)
+        raise undecodable(broken, where)
     return files
 
 
@@ -214,32 +190,6 @@ def _size(headers: Sequence[Header], options: DataOptions, where: str) -> Size:
         hint = f"Write data.image_size: [{middle[0]}, {middle[1]}] (height, width) to resize them."
         raise refused(where, "pictures of one size were expected", received, hint)
     return (*sizes[0], channels)
-
-
-def _decode(path: str, size: Size) -> npt.NDArray[np.uint8]:
-    """Return one picture as uint8 of a size; ValueError where it cannot be decoded."""
-    import tensorflow as tf
-
-    height, width, channels = size
-    try:
-        picture = tf.io.decode_image(Path(path).read_bytes(), expand_animations=False)
-        if picture.shape[2] in (2, 4):
-            picture = picture[:, :, :-1]
-        if picture.shape[2] == 1 and channels == 3:
-            picture = tf.image.grayscale_to_rgb(picture)
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(path) from error
-    if picture.shape[:2] != (height, width):
-        resized = tf.image.resize(picture, (height, width))
-        picture = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
-    pixels: npt.NDArray[np.uint8] = picture.numpy()
-    return pixels
-
-
-def _broken(paths: Sequence[str], where: str) -> Exception:
-    names = [f"{Path(path).parent.name}/{Path(path).name}" for path in paths]
-    expected = "pictures that can be decoded were expected"
-    return refused(where, expected, several(names), "Take such files out of the folder.")
 
 
 def _streamed(
@@ -289,8 +239,8 @@ def _fitted(pictures: Mapping[str, Pictures], options: DataOptions, training: Ar
     moments: Moments | None = None
     chosen = set(training.tolist())
     for part, split in pictures.items():
-        for start in range(0, len(split.paths), _CHUNK):
-            rows = range(start, min(start + _CHUNK, len(split.paths)))
+        for start in range(0, len(split.paths), PICTURES_AT_ONCE):
+            rows = range(start, min(start + PICTURES_AT_ONCE, len(split.paths)))
             pixels = split.decoded(rows)
             mine = pixels[[at for at, row in enumerate(rows) if part == "train" and row in chosen]]
             if len(mine):

@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.catalog import CallableReference
-from orchestrator.data.batches import rebatch
+from orchestrator.data.arrays import check_features
 from orchestrator.data.dataset import PARTS, Batch, StreamedDataset, StreamedSplit
 from orchestrator.data.elements import Watch, check_steps, elements, endless, specs
-from orchestrator.data.features import check_features
-from orchestrator.data.fingerprint import row_sum
 from orchestrator.data.functions import call
 from orchestrator.data.labels import Labels, View, describe, given_labels, of_task, plain_labels
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import refused
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
 from orchestrator.data.splits import check_given
 from orchestrator.data.trees import (
@@ -29,7 +27,9 @@ from orchestrator.data.trees import (
     joined,
     leaves,
     map_tree,
+    rebatch,
     row_count,
+    row_sum,
     shapes_of,
 )
 from orchestrator.errors import DataError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.data.refusal import refused, several
+from orchestrator.data.messages import refused, several
 from orchestrator.data.table_texts import Decimal, Tally
 
 if TYPE_CHECKING:

@@ -220,7 +220,7 @@ def _learn(
         )
         asked = (few, experiment.task)
         setup = Setup(model, few.shape, asked, looking.look_at, looking.look_again)
-    from orchestrator.data.notice import notice
+    from orchestrator.data.messages import notice
 
     def enough(learned: Learned) -> bool:
         return not unread(read, model, learned) and not _heads_may_differ(read, learned)

@@ -41,7 +41,7 @@ def task_sentences(prepared: Prepared) -> Iterator[str]:
 
 def _baseline(prepared: Prepared) -> dict[str, float]:
     from orchestrator.data import Dataset  # with NumPy: not for --help
-    from orchestrator.data.baseline import baseline
+    from orchestrator.data.dataset import baseline
 
     dataset, task = prepared.dataset, prepared.task
     if not isinstance(dataset, Dataset):
@@ -136,7 +136,7 @@ def _shape(shape: Any) -> str:
 
 def _ill_sized(prepared: Prepared) -> str | None:
     from orchestrator.data import Dataset
-    from orchestrator.data.baseline import ill_sized
+    from orchestrator.data.dataset import ill_sized
 
     dataset = prepared.dataset
     looked = prepared.learned.looked if prepared.learned else None
