@@ -26,6 +26,26 @@ LARGE = MUCH_LARGER = 100.0
 """Of which mean size, or how much larger than another, a column may be before that is worth a hint."""
 
 
+@dataclass(frozen=True)
+class DataRequest:
+    """Which data, how they are split and scaled, and what their labels are for. The same one gives the same rows."""
+
+    reference: DataReference
+    options: DataOptions
+    seed: int
+    task: str = "auto"
+
+    @property
+    def source(self) -> str:
+        """The data as the user named them."""
+        return self.reference.text
+
+    @property
+    def where(self) -> str:
+        """What a message about these data begins with."""
+        return f"data {self.source}"
+
+
 @dataclass(frozen=True, eq=False)
 class Split:
     """Rows in memory, all arrays contiguous and of ``rows`` rows.

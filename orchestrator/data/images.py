@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.data.assemble import assemble
-from orchestrator.data.dataset import PARTS, Dataset, StreamedDataset, StreamedSplit
+from orchestrator.data.dataset import PARTS, DataRequest, Dataset, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import find_classes, of_task, plain_labels
 from orchestrator.data.messages import notice, refused, several
 from orchestrator.data.pictures import (
@@ -33,7 +33,6 @@ from orchestrator.data.splits import assign_rows, check_given, missing_shares
 from orchestrator.data.trees import Array, bytes_for_data, rebatch
 
 if TYPE_CHECKING:
-    from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
 
 _SPLITS = {
@@ -82,19 +81,17 @@ class ImageBatches:
             yield self.scaler.scale(self.pictures.decoded(chosen)), codes
 
 
-def load_images(
-    reference: DataReference, options: DataOptions, seed: int, task: str = "auto"
-) -> Dataset | StreamedDataset:
+def load_images(request: DataRequest) -> Dataset | StreamedDataset:
     """Return the dataset of a folder, in memory where its pixels take a quarter of what is free.
 
     Pictures keep uint8. All have the size of the first, or are resized to ``data.image_size``;
     grey ones get one channel where all are grey, else three, and alpha is left out.
     """
-    where = f"data {reference.text}"
-    if task in ("multilabel", "regression"):
+    options, where = request.options, request.where
+    if request.task in ("multilabel", "regression"):
         expected = "task: classification or binary was expected for a folder a class"
-        raise refused(where, expected, f"task: {task}")
-    found = _found(Path(reference.place), where)
+        raise refused(where, expected, f"task: {request.task}")
+    found = _found(Path(request.reference.place), where)
     size = _size([header for files in found.values() for _, _, header in files], options, where)
     pictures = {
         part: Pictures(
@@ -108,12 +105,12 @@ def load_images(
     count = sum(len(split.paths) for split in pictures.values())
     large = count * int(np.prod(size)) > bytes_for_data()
     if options.stream is True or (options.stream == "auto" and large):
-        return _streamed(pictures, reference, options, (seed, task))
+        return _streamed(pictures, request)
     given = {
         part: (split.decoded(range(len(split.paths))), split.names)
         for part, split in pictures.items()
     }
-    dataset = assemble(given, options, seed, reference.text, task)
+    dataset = assemble(given, request)
     return replace(dataset, fingerprint=_fingerprint(pictures))
 
 
@@ -192,31 +189,27 @@ def _size(headers: Sequence[Header], options: DataOptions, where: str) -> Size:
     return (*sizes[0], channels)
 
 
-def _streamed(
-    pictures: Mapping[str, Pictures],
-    reference: DataReference,
-    options: DataOptions,
-    asked: tuple[int, str],
-) -> StreamedDataset:
+def _streamed(pictures: Mapping[str, Pictures], request: DataRequest) -> StreamedDataset:
     """Return the dataset of files that are decoded when they are asked for, after one pass."""
-    where = f"data {reference.text}"
+    where = request.where
     plain = {part: plain_labels(split.names, where) for part, split in pictures.items()}
-    seed, task = asked
     labels = find_classes(list(plain.values()), where)
-    labels = of_task(labels, {part: split.names for part, split in pictures.items()}, task, where)
+    labels = of_task(
+        labels, {part: split.names for part, split in pictures.items()}, request.task, where
+    )
     codes = {part: labels.codes(names) for part, names in plain.items()}
     if len(pictures) > 1:
         counts = {part: np.bincount(c, minlength=len(labels.classes)) for part, c in codes.items()}
         check_given(counts, labels.classes, where)
-    shares = missing_shares(list(pictures), options)
-    assignment = assign_rows(codes["train"], labels.classes, shares, (seed, where))
+    shares = missing_shares(list(pictures), request.options)
+    assignment = assign_rows(codes["train"], labels.classes, shares, request.seed, where)
     rows = {
         part: (part, np.arange(len(codes[part])))
         if part in pictures and part != "train"
         else ("train", np.flatnonzero(assignment == number))
         for number, part in enumerate(PARTS)
     }
-    scaler = _fitted(pictures, options, rows["train"][1])
+    scaler = _fitted(pictures, request.options, rows["train"][1])
     splits: dict[str, Any] = {
         part: StreamedSplit(len(at), ImageBatches(pictures[of], at, codes[of], scaler))
         for part, (of, at) in rows.items()
@@ -226,11 +219,11 @@ def _streamed(
         classes=labels.classes,
         scaling=scaler.document,
         fingerprint=_fingerprint(pictures),
-        source=reference.text,
+        source=request.source,
         input_shape=pictures["train"].size,
-        reference=reference,
-        options=options,
-        seed=seed,
+        reference=request.reference,
+        options=request.options,
+        seed=request.seed,
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from orchestrator.data.arrays import dense, read_npz
 from orchestrator.data.assemble import assemble
-from orchestrator.data.dataset import Dataset, StreamedDataset
+from orchestrator.data.dataset import DataRequest, Dataset, StreamedDataset
 from orchestrator.data.frames import load_frames
 from orchestrator.data.functions import are_frames, are_streams, call, sort_result
 from orchestrator.data.images import load_images
@@ -20,7 +20,7 @@ from orchestrator.data.messages import refused
 from orchestrator.data.pipelines import load_pipelines
 from orchestrator.data.tables import load_table
 from orchestrator.data.trees import Array
-from orchestrator.errors import PlaceError
+from orchestrator.errors import DataError, PlaceError
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -129,37 +129,38 @@ def load_dataset(
     one sentence what is wrong with the data; PlaceError when a package for it is missing. ``task`` says what the labels
     are for, auto that they say it themselves.
     """
-    dataset = _loaded(reference, options, seed, task)
+    request = DataRequest(reference, options, seed, task)
+    dataset = _loaded(request)
     if options.class_weight is not None and isinstance(dataset, StreamedDataset):
         expected = "data.class_weight was expected for data in memory alone"
         hint = (
             "Give weights a row (data.sample_weight, or a third element), or leave data.stream out."
         )
-        raise refused(f"data {reference.text}", expected, "a stream", hint)
+        raise refused(request.where, expected, "a stream", hint)
     return dataset
 
 
-def _loaded(
-    reference: DataReference, options: DataOptions, seed: int, task: str
-) -> Dataset | StreamedDataset:
-    where = f"data {reference.text}"
+def _loaded(request: DataRequest) -> Dataset | StreamedDataset:
+    reference, options, where = request.reference, request.options, request.where
     if reference.kind in ("csv", "parquet"):
         check_options(reference.kind, options, where)
-        return load_table(reference, options, seed, task)
+        return load_table(request)
     if reference.kind == "folder":
         check_options("folder", options, where)
-        return load_images(reference, options, seed, task)
+        return load_images(request)
     if reference.function is not None or reference.kind == "object":
         pieces = dense(_given(reference, where), where)
         if are_frames(pieces):
             check_options("frames", options, where)
-            return load_frames(pieces, options, (seed, task), reference.text)
+            return load_frames(pieces, request)
         if are_streams(pieces):
+            if reference.function is None:
+                raise DataError(f"{where}: a function was expected.")
             check_options("pipelines", options, where)
-            return load_pipelines(pieces, reference, options, (seed, task))
+            return load_pipelines(pieces, reference.function, request)
     elif reference.kind == "npz":
         pieces = read_npz(reference.place, where)
     else:
         pieces = {"train": READERS[reference.place]()}
     check_options("arrays", options, where)
-    return assemble(pieces, options, seed, reference.text, task)
+    return assemble(pieces, request)

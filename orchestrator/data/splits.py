@@ -31,14 +31,13 @@ def missing_shares(given: Sequence[str], options: DataOptions) -> dict[str, floa
 
 
 def assign_rows(
-    codes: Array, classes: Sequence[str], shares: Mapping[str, float], draw: tuple[int, str]
+    codes: Array, classes: Sequence[str], shares: Mapping[str, float], seed: int, where: str
 ) -> npt.NDArray[np.uint8]:
     """Return for each row the index into PARTS of its split: a pure function of its arguments.
 
-    Each class is cut by itself, in the shares given but at least one row a split; ``draw`` is the
-    seed and the words that open an error. DataError for a class with fewer rows than splits.
+    Each class is cut by itself, in the shares given but at least one row a split; ``where`` opens
+    an error. DataError for a class with fewer rows than splits.
     """
-    seed, where = draw
     counts = np.bincount(codes, minlength=len(classes))
     _check_enough(counts, classes, 1 + len(shares), where)
     rng = np.random.default_rng([seed, zlib.crc32(b"split")])
@@ -55,10 +54,9 @@ def assign_rows(
 
 
 def assign_any(
-    rows: int, shares: Mapping[str, float], draw: tuple[int, str]
+    rows: int, shares: Mapping[str, float], seed: int, where: str
 ) -> npt.NDArray[np.uint8]:
     """Return for each row the index into PARTS of its split, drawn over all rows: for labels that are no classes."""
-    seed, where = draw
     if rows < 1 + len(shares):
         raise refused(where, f"at least {1 + len(shares)} rows were expected", str(rows))
     order = np.random.default_rng([seed, zlib.crc32(b"split")]).permutation(rows)

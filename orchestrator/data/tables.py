@@ -13,12 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.assemble import assigned, check_task, cut, rows_of_last
-from orchestrator.data.dataset import PARTS, Batch, Dataset, Split, StreamedDataset, StreamedSplit
+from orchestrator.data.assemble import assigned, cut, rows_of_last
+from orchestrator.data.dataset import (
+    PARTS,
+    Batch,
+    DataRequest,
+    Dataset,
+    Split,
+    StreamedDataset,
+    StreamedSplit,
+)
 from orchestrator.data.labels import Labels, PlainLabels, View, describe, given_labels, of_task
 from orchestrator.data.messages import notice, refused
 from orchestrator.data.scaling import Scaler, fit_scaler
-from orchestrator.data.splits import missing_shares, weighted_by_class
+from orchestrator.data.splits import weighted_by_class
 from orchestrator.data.table_columns import TableRecipe, encode, numbers, raw_columns, raw_labels
 from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
 from orchestrator.data.table_fit import Batches, TableFit
@@ -26,7 +34,6 @@ from orchestrator.data.table_kinds import Column
 from orchestrator.data.trees import Array, between, bytes_for_data, joined, rebatch, row_count
 
 if TYPE_CHECKING:
-    from orchestrator.catalog import DataReference
     from orchestrator.config.options import DataOptions
 
 Assignment = npt.NDArray[np.uint8]
@@ -109,29 +116,28 @@ class TableBatches:
             yield (x, y) if weight is None else (x, y, weights_of(rows, weight))
 
 
-def load_table(
-    reference: DataReference, options: DataOptions, seed: int, task: str = "auto"
-) -> Dataset | StreamedDataset:
+def load_table(request: DataRequest) -> Dataset | StreamedDataset:
     """Return a table's dataset, streamed where ``options.stream`` or the free memory says so."""
-    where = f"data {reference.text}"
+    reference, options, where = request.reference, request.options, request.where
     form = cast(Literal["csv", "parquet"], reference.kind)
-    if must_stream(reference, options):
+    if must_stream(request):
         table = open_table(reference.place, form, options, where)
-        targets = _targets(table, lambda: table.batches(only=table.targets), options, (seed, task))
+        targets = _targets(table, lambda: table.batches(only=table.targets), request)
         fitted = fit_table(table, table.batches, targets, options)
-        return _streamed(table, targets, fitted, (reference, options, seed))
+        return _streamed(table, targets, fitted, request)
     table, content = read_table(reference.place, form, options, where)
-    targets = _targets(table, lambda: [(0, content)], options, (seed, task))
+    targets = _targets(table, lambda: [(0, content)], request)
     fitted = fit_table(table, lambda: [(0, content)], targets, options)
-    return in_memory(content, targets, fitted, (reference.text, options))
+    return in_memory(content, targets, fitted, request)
 
 
-def must_stream(reference: DataReference, options: DataOptions) -> bool:
+def must_stream(request: DataRequest) -> bool:
     """Tell whether a table is streamed: as told, or when it takes a quarter of the free memory."""
-    if options.stream != "auto":
-        return bool(options.stream)
+    reference = request.reference
+    if request.options.stream != "auto":
+        return bool(request.options.stream)
     form = cast(Literal["csv", "parquet"], reference.kind)
-    size = bytes_in_memory(reference.place, form, f"data {reference.text}")
+    size = bytes_in_memory(reference.place, form, request.where)
     return size > bytes_for_data()
 
 
@@ -156,11 +162,8 @@ def fit_table(
     return Fitted(recipe, scaler, fit.digest(targets.labels))
 
 
-def in_memory(
-    content: Any, targets: Targets, fitted: Fitted, opened: tuple[str, DataOptions]
-) -> Dataset:
-    """Return the dataset of a typed table in memory, cut into its splits; ``opened``: its source and options."""
-    source, options = opened
+def in_memory(content: Any, targets: Targets, fitted: Fitted, request: DataRequest) -> Dataset:
+    """Return the dataset of a typed table in memory, cut into its splits."""
     whole = Split(encode(fitted.recipe, content), targets.numbers, None, targets.weights)
     is_class = targets.labels.form == "classes"
     dataset = Dataset(
@@ -168,7 +171,7 @@ def in_memory(
         classes=targets.labels.classes,
         scaling=fitted.scaler.document,
         fingerprint=fitted.fingerprint,
-        source=source,
+        source=request.source,
         columns=fitted.recipe.features,
         labels=targets.labels,
         view="given",
@@ -176,31 +179,19 @@ def in_memory(
         raw=raw_columns(content.take(rows_of_last(targets.assignment)), fitted.recipe),
     )
     dataset = dataset.viewed("codes") if is_class else dataset
-    return weighted_by_class(dataset, options.class_weight, f"data {source}")
+    return weighted_by_class(dataset, request.options.class_weight, request.where)
 
 
-def _targets(
-    table: TableFile,
-    batches: Callable[[], Batches],
-    options: DataOptions,
-    asked: tuple[int, str],
-) -> Targets:
-    """Return the labels and weights of all rows, and which split each row is for; ``asked``: seed and task."""
-    seed, task = asked
-    labels, numbers, weights = scan_targets(table, batches(), task)
-    shares = missing_shares((), options)
-    labels, assignment = assigned(labels, {"train": numbers}, shares, (seed, table.where))
-    check_task(labels, task)
+def _targets(table: TableFile, batches: Callable[[], Batches], request: DataRequest) -> Targets:
+    """Return the labels and weights of all rows, and which split each row is for."""
+    labels, numbers, weights = scan_targets(table, batches(), request.task)
+    labels, assignment = assigned(labels, {"train": numbers}, request)
     return Targets(labels.fitted(numbers[assignment == 0]), numbers, weights, assignment)
 
 
 def _streamed(
-    table: TableFile,
-    targets: Targets,
-    fitted: Fitted,
-    opened: tuple[DataReference, DataOptions, int],
+    table: TableFile, targets: Targets, fitted: Fitted, request: DataRequest
 ) -> StreamedDataset:
-    reference, options, seed = opened
     splits: dict[str, Any] = {}
     view: View = "codes" if targets.labels.form == "classes" else "given"
     for number, part in enumerate(PARTS):
@@ -214,11 +205,11 @@ def _streamed(
         classes=targets.labels.classes,
         scaling=fitted.scaler.document,
         fingerprint=fitted.fingerprint,
-        source=reference.text,
+        source=request.source,
         input_shape=(len(fitted.recipe.features),),
-        reference=reference,
-        options=options,
-        seed=seed,
+        reference=request.reference,
+        options=request.options,
+        seed=request.seed,
         columns=fitted.recipe.features,
         labels=targets.labels,
         view=view,
