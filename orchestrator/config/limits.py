@@ -104,7 +104,8 @@ class LimitOptions(Options):
 
     max_trial_time: Time | None = Field(
         default=None,
-        description="Wall-clock time of a trial, over all its sittings; one that does not come back is killed.",
+        description="Wall-clock time of a trial (30 minutes), over all its sittings. It ends as stopped; one"
+        " that hangs is killed.",
     )
     max_run_time: Time | None = Field(
         default=None, description="Wall-clock time of the run, over all its sittings."

@@ -30,13 +30,15 @@ class DivergenceOptions(Options):
     """When a loss has run away, and what is done about it."""
 
     loss_factor: Real = Field(
-        default=2.0, gt=1, description="A loss has diverged if it is this many times its best"
+        default=2.0,
+        gt=1,
+        description="A loss has diverged if it is this many times its best, and as far above it as sigmas and"
+        " smallest_rise say.",
     )
     sigmas: Real = Field(
         default=3.0,
         ge=0,
-        description="and above its best by this many standard deviations of the recent losses"
-        " around their trend.",
+        description="How many standard deviations of the recent losses around their trend it has to be above its best.",
     )
     window: Annotated[Count, Field(ge=3)] = Field(
         default=8, description="How many of the recent epochs that trend is drawn through."
@@ -79,7 +81,9 @@ class OverfittingOptions(Options):
     """When validation worsens while training improves; the sitter only ever advises on it."""
 
     patience: Count = Field(
-        default=2, description="Days in a row on which the one rises and the other falls."
+        default=2,
+        description="Days in a row on which the validation loss rises and the training loss falls."
+        " Advice, never an act.",
     )
     smallest_rise: Real = Field(
         default=0.02,
@@ -163,7 +167,8 @@ class SitterOptions(Options):
         description="Validation worsens while training improves.",
     )
     branch_and_compare: Branching = Field(
-        default=None, description="off, on, or its options: what to try first on a plateau."
+        default=None,
+        description="off, on, or its options: on a plateau, try a few learning rates first and keep the best.",
     )
 
 
@@ -204,7 +209,7 @@ class PandaOptions(Options):
     )
     day: Length = Field(
         default=Duration(1, "epoch"),
-        description="The length of a day: '3 epochs', '20 minutes', '500 steps'.",
+        description="The length of a day: '3 epochs', '20 minutes', '500 steps'. A day ends with an epoch.",
     )
     days: Count = Field(default=14, description="How many days to train.")
     sitter: Sitting = Field(
@@ -221,8 +226,8 @@ class PandaOptions(Options):
     )
     schedule: Annotated[tuple[ScheduledChange, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
-        description="Changes at set times, {epoch: 6, set: {learning_rate: 0.01}}, as replay"
-        " writes them.",
+        description="Changes at set times, as replay writes them: {epoch: 6, set: {learning_rate: 0.01}} after six"
+        " finished epochs; in any order.",
     )
 
     @model_validator(mode="after")

@@ -150,7 +150,7 @@ class ContentHash:
     """Collects named columns or arrays; each is hashed by itself, row after row."""
 
     def __init__(self) -> None:
-        self._hashes: dict[str, hashlib._Hash] = {}
+        self._hashes: dict[str, Any] = {}
         self._rows: dict[str, int] = {}
 
     def add(self, name: str, values: Array) -> None:
