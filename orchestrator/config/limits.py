@@ -44,8 +44,8 @@ class Duration:
     def reached(self, epochs: int, seconds: float, steps: int) -> bool:
         """Return whether so much training completes it.
 
-        Whoever asks between two epochs alone has a duration of minutes or steps end with the epoch in
-        which they run out.
+        If it is asked between epochs only, a duration of minutes or steps ends with the epoch in which
+        they run out.
         """
         if self.unit == "epoch":
             return epochs >= self.amount

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.arrays import check_features, check_lengths
 from orchestrator.data.dataset import PARTS, RAW_ROWS, DataRequest, Dataset, Split
+from orchestrator.data.given import check_features, check_lengths
 from orchestrator.data.labels import (
     Labels,
     describe,
@@ -152,7 +152,7 @@ def _assigned(
 
 
 def _scaled(options: DataOptions, x: Mapping[str, Any], where: str) -> bool:
-    """Tell whether features are scaled. Raises DataError where that is asked for several inputs."""
+    """Return whether features are scaled. Raises DataError where that is asked for several inputs."""
     if not isinstance(x["train"], dict | tuple):
         return options.scale != "none"
     if options.scale in ("standard", "minmax"):

@@ -155,7 +155,7 @@ class StreamedSplit:
     (x, y, weight), as in Split; the last batch may be smaller; None keeps the order of the file, a
     seed shuffles within a bounded pool of rows. ``epoch`` is the number of the training epoch, by
     which an endless pipeline goes on where the one before ended; without it the pass is over the
-    first rows. The reader is picklable and opens the data anew where it is used.
+    first rows. The reader is picklable and opens the data again where it is used.
     """
 
     rows: int

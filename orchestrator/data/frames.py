@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.data.assemble import assigned
 from orchestrator.data.dataset import PARTS, DataRequest, Dataset
-from orchestrator.data.functions import is_arrow, is_frame
+from orchestrator.data.given import is_arrow, is_frame
 from orchestrator.data.labels import describe, given_labels, of_task
 from orchestrator.data.messages import refused, several
 from orchestrator.data.table_columns import numbers
@@ -162,7 +162,7 @@ def _column(series: Any, name: str, where: str) -> Any:
 
 
 def _is_gap(item: Any) -> bool:
-    """Tell None, NaN, pandas.NA and NaT."""
+    """Return whether a value is None, NaN, pandas.NA or NaT."""
     return (
         item is None or str(item) in ("<NA>", "NaT") or (isinstance(item, float) and item != item)
     )

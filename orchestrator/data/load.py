@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from orchestrator.data.arrays import dense, read_npz
 from orchestrator.data.assemble import assemble
 from orchestrator.data.dataset import DataRequest, Dataset, StreamedDataset
 from orchestrator.data.frames import load_frames
-from orchestrator.data.functions import are_frames, are_streams, call, sort_result
+from orchestrator.data.given import are_frames, are_streams, call, dense, read_npz, sort_result
 from orchestrator.data.images import load_images
 from orchestrator.data.messages import refused
 from orchestrator.data.pipelines import load_pipelines

@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 
 from orchestrator.catalog import UsersCode, find_data
-from orchestrator.data.arrays import check_features, dense_array
 from orchestrator.data.dataset import PARTS
 from orchestrator.data.elements import CHUNK_ROWS, endless, is_batched
 from orchestrator.data.frames import as_arrow
-from orchestrator.data.functions import is_frame, is_stream
+from orchestrator.data.given import check_features, dense_array, is_frame, is_stream
 from orchestrator.data.load import READERS
 from orchestrator.data.messages import refused, several
 from orchestrator.data.pictures import PICTURES, pictures_in
@@ -80,7 +79,7 @@ def _from_place(text: str, form: TrainingForm, folder: Path) -> NewRows:
         return _of_value(_archived(path, form, where), form, where)
     if path.is_file() and ending != ".py":
         raise refused(where, f"a {FORMS} was expected", path.name)
-    is_path = any(sign in text for sign in "/\\") or ending in (".csv", ".parquet", ".npz")
+    is_path = any(slash in text for slash in "/\\") or ending in (".csv", ".parquet", ".npz")
     reference = find_data(
         text if not is_path or text.startswith((".", "/", "~")) else f"./{text}", folder
     )

@@ -6,16 +6,13 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from orchestrator.data.messages import refused, several
 from orchestrator.data.trees import Array
-
-if TYPE_CHECKING:
-    pass
 
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".bmp"}
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.catalog import CallableReference
-from orchestrator.data.arrays import check_features
 from orchestrator.data.dataset import PARTS, Batch, DataRequest, StreamedDataset, StreamedSplit
 from orchestrator.data.elements import Watch, check_steps, elements, endless, specs
-from orchestrator.data.functions import call
+from orchestrator.data.given import call, check_features
 from orchestrator.data.labels import Labels, View, describe, given_labels, of_task, plain_labels
 from orchestrator.data.messages import refused
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
@@ -50,7 +49,7 @@ class PipelineBatches:
     ``rows`` is the length of a pass over a pipeline that is read in steps (``steps_per_epoch``),
     None where it is read to its end. Such a training pipeline is repeated, and epoch after epoch
     goes on where the one before ended, as in Keras's ``fit``: which rows are an epoch's depends on
-    its number alone. Validation begins anew each time, as in Keras too.
+    its number alone. Validation starts from the first row each time, as in Keras too.
     """
 
     function: CallableReference

@@ -21,7 +21,7 @@ class ColumnRecipe:
     each of ``categories``, in their order, 1 where the text is that one; a text that is none of
     them is 0 in all. ``fill`` stands for a gap, found on the training rows: a number, 1 or 0 for a
     flag, a text; None where gaps are refused. ``gaps`` are the texts that were read as gaps beside
-    an empty one, ``decimal`` is the sign before a number's fraction, in a CSV file.
+    an empty one, ``decimal`` is the decimal mark, in a CSV file.
     """
 
     name: str
@@ -148,7 +148,7 @@ def raw_labels(column: Any, kind: str) -> tuple[Array, int]:
 
 
 def is_text(arrow_type: Any) -> bool:
-    """Tell whether a column of this type holds texts, and not categories."""
+    """Return whether a column of this type holds texts, and not categories."""
     from pyarrow import types
 
     text = types.is_string(arrow_type) or types.is_large_string(arrow_type)

@@ -132,7 +132,7 @@ def load_table(request: DataRequest) -> Dataset | StreamedDataset:
 
 
 def must_stream(request: DataRequest) -> bool:
-    """Tell whether a table is streamed: as told, or when it takes a quarter of the free memory."""
+    """Return whether a table is streamed: as the options say, or because it takes a quarter of the free memory."""
     reference = request.reference
     if request.options.stream != "auto":
         return bool(request.options.stream)
