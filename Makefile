@@ -19,7 +19,7 @@ FUZZABLE := .venv/.installed-fuzz
 .DEFAULT_GOAL := help
 .PHONY: help install run quick test test-all test-lowest format lint types contracts pytest pytest-quick \
   pytest-cluster coverage properties fuzz parity bench bench-panda \
-  bench-hosts bench-trials chaos integration-kubernetes lock clean
+  bench-hosts bench-trials chaos integration-kubernetes docs lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ chaos: $(TESTABLE)  ## runs killed, torn and starved at random moments, and resu
 
 integration-kubernetes: $(TESTABLE)  ## k8s/ on a real API server and node, built here: minutes, root, Debian
 	$(BIN)/python -m pytest -m slow tests/integration/kubernetes
+
+docs: $(TESTABLE)  ## the tables of keys in docs/experiment-file.md, from the fields of the options
+	$(BIN)/python -m tests.experiment_page
 
 lock: $(TESTABLE)  ## the container image's versions anew, from pyproject.toml
 	$(PIP) uv

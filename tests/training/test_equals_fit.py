@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from orchestrator.data.weights import weighted_by_class
+from orchestrator.data.splits import weighted_by_class
 from orchestrator.training.trainer import Trainer
 
 EPOCHS = 2
