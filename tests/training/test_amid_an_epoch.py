@@ -11,6 +11,7 @@ import pytest
 from orchestrator.training import pace
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
+from tests.depth import in_depth
 from tests.training.conftest import curve_of, net_in, state_of
 from tests.training.streams import streamed_from
 
@@ -80,7 +81,10 @@ class Trained:
     checkpoints: dict[int, Path]
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(
+    scope="module",
+    params=in_depth(MODELS, "adam and smoothed labels", "a step with figures of its own"),
+)
 def trained(request, mlp, data, tmp_path_factory):
     """What the tests of one model read: training it is what takes the time."""
     model, folder = MODELS[request.param], tmp_path_factory.mktemp("trained")
@@ -140,7 +144,7 @@ FITTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", in_depth(FITTED, "a stream"))
 def test_by_fit_too_parts_and_an_interruption_change_nothing(
     name, net, data, train, state, same, step_by_step, tmp_path
 ):
