@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.training import pace
+from orchestrator.training import backend
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
 from tests.depth import in_depth
@@ -93,10 +93,10 @@ def trained(request, mlp, data, tmp_path_factory):
     curve, end = curve_of(whole, hp), state_of(whole)
     files = {}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pace, "PART_SECONDS", 0.0)
+        patch.setattr(backend, "CHUNK_SECONDS", 0.0)
         in_parts = curve_of(parts, hp, epochs=1)
         for step in range(1, STEPS):
-            assert parts.train_part() is None
+            assert parts.train_chunk() is None
             files[step] = folder / f"{step}.npz"
             save_checkpoint(files[step], parts.checkpoint({}))
         in_parts.append(parts.train_epoch())
@@ -106,8 +106,8 @@ def trained(request, mlp, data, tmp_path_factory):
 
 @pytest.fixture
 def step_by_step(monkeypatch):
-    """`step_by_step()`: from here on every part of an epoch is one step."""
-    return lambda: monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
+    """`step_by_step()`: from here on every chunk of an epoch is one step."""
+    return lambda: monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
 
 
 def test_an_epoch_in_parts_is_the_epoch_at_once(trained, same):
@@ -152,14 +152,14 @@ def test_by_fit_too_parts_and_an_interruption_change_nothing(
     task = net(source, dataset=streamed_from(data) if streamed else data)
     whole = Trainer(task)
     curve, end = train(whole, HP), state(whole)
-    assert whole.learner.path == "fit"
-    assert whole.learner.compiled.model.optimizer.iterations == 2 * STEPS
+    assert whole.backend.path == "fit"
+    assert whole.backend.compiled.model.optimizer.iterations == 2 * STEPS
     step_by_step()
     cut = Trainer(task)
     assert train(cut, HP, epochs=1) == curve[:1]
     for step in range(1, STEPS):
-        assert cut.train_part() is None
-        assert cut.within.steps == step
+        assert cut.train_chunk() is None
+        assert cut.position.steps == step
     save_checkpoint(tmp_path / "cut.npz", cut.checkpoint({}))
     resumed = Trainer(task)
     resumed.resume(load_checkpoint(tmp_path / "cut.npz"))
@@ -183,26 +183,24 @@ def test_what_fit_does_once_a_call_is_done_once_an_epoch(source, net, step_by_st
     step_by_step()
     trainer = Trainer(net(source))
     trainer.begin(HP, 1)
-    assert trainer.learner.path == "fit"
-    assert trainer.train_part() is not None
+    assert trainer.backend.path == "fit"
+    assert trainer.train_chunk() is not None
 
 
 def traces(trainer):
-    return trainer.learner.program._train.experimental_get_tracing_count()
+    return trainer.backend.program._train.experimental_get_tracing_count()
 
 
 def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp, monkeypatch):
-    monkeypatch.setattr(
-        pace, "PART_SECONDS", 1e9
-    )  # cheap by any clock, whatever else the machine does
+    monkeypatch.setattr(backend, "CHUNK_SECONDS", 1e9)  # cheap by any clock
     trainer = Trainer(mlp)
     trainer.begin(HP, 1)
-    assert trainer.train_part() is None
-    assert trainer.within.steps == 1
-    assert trainer.train_part() is not None
-    assert trainer.train_part() is not None
+    assert trainer.train_chunk() is None
+    assert trainer.position.steps == 1
+    assert trainer.train_chunk() is not None
+    assert trainer.train_chunk() is not None
     trainer.begin(HP | {"batch_size": 10}, 2)
-    assert trainer.train_part() is not None
+    assert trainer.train_chunk() is not None
 
 
 def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(
@@ -213,6 +211,6 @@ def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(
     for step in (1, STEPS - 1):
         train(resumed, trained.hp | {"learning_rate": 0.5}, seed=9)
         resumed.resume(load_checkpoint(trained.checkpoints[step]))
-        assert resumed.within.steps == step
+        assert resumed.position.steps == step
         assert resumed.train_epoch() == trained.curve[1]
         same(state(resumed), trained.end)
