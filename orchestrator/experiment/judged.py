@@ -35,7 +35,7 @@ def judged_by(
     if model.kind == "bundled":
         from orchestrator.training.task import task_of_labels  # with NumPy: not for --help
 
-        task = task_of_labels(dataset, experiment.task, f"data {experiment.data.source}")
+        task = task_of_labels(dataset, experiment.task, f"data {experiment.data_options.source}")
         names = _OF_QUANTITIES if task.kind == "regression" else _OF_CLASSES
         return task, {**names, **{f"val_{name}": way for name, way in names.items()}}
     if learned is None or learned.looked is None:

@@ -47,7 +47,7 @@ def values_of(plan: Plan, space: Space) -> tuple[Values, ...]:
     """
     if plan.nursery is None:
         return (Values("search_space.", space.domains),)
-    start = dict(plan.trials[0].hyperparameters)
+    start = dict(plan.points[0].hyperparameters)
     schedule = [
         _given(f"panda.schedule, epoch {epoch}, ", changes)
         for epoch, changes in plan.nursery.schedule

@@ -25,6 +25,8 @@ def load_winner(run: Run, given: CallableReference | None = None) -> Any:
     from orchestrator.training.kept import are_kept
 
     best = run.folder.best
+    if run.records.experiment.get("trial"):
+        _ = run.model_file  # raises
     builder = given or builder_of(run.records)
     if isinstance(builder, CallableReference) and are_kept(best) and not_saved(run.records):
         return saved.load_winner(best, builder)
@@ -51,7 +53,7 @@ def builder_of(records: RunRecords) -> CallableReference | OrchestratorError:
     """Return the function that built a run's models, or why it is not to be found any more."""
     experiment = recorded_experiment(records)
     try:
-        return find_model(experiment.model, experiment.folder)
+        return find_model(experiment.model_name, experiment.folder)
     except OrchestratorError as error:
         return error
 
@@ -82,7 +84,7 @@ def form_of(records: RunRecords) -> TrainingForm:
     from orchestrator.training.around import shape_from_plain
 
     data = _data(records)
-    options = recorded_experiment(records).data
+    options = recorded_experiment(records).data_options
     table = data.get("table")
     if "input_shape" not in data:
         raise DataError(

@@ -13,8 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.search import Plan, Search, TrialSpec
-from orchestrator.search.search import Resume, Start
+from orchestrator.search import Plan, Round, Search, TrialSpec
+from orchestrator.search.search import NextRound, Resume, Start
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.limits import Clock, FirstFailures, Limits
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
@@ -23,11 +23,15 @@ from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
 class TrialQueue:
     """The trials that a search gives, those waiting to be tried again, and those in training.
 
-    ``at_once`` is the most that train at one time, None as many as find room.
+    ``at_once`` is the most that train at one time, None as many as find room; ``round_began`` is told of each further
+    round.
     """
 
-    def __init__(self, search: Search, at_once: int | None) -> None:
+    def __init__(
+        self, search: Search, at_once: int | None, round_began: Callable[[Round], None]
+    ) -> None:
         self._search = search
+        self._round_began = round_began
         self._later: list[tuple[float, str, TrialSpec]] = []
         self.live: dict[str, TrialSpec] = {}
         self.at_once = at_once
@@ -46,6 +50,9 @@ class TrialQueue:
             spec = heapq.heappop(self._later)[2]
         else:
             step = self._search.next()
+            if isinstance(step, NextRound):
+                self._round_began(step.round)
+                step = self._search.next()
             if not isinstance(step, Start | Resume):
                 return None
             spec = step.spec
@@ -89,7 +96,7 @@ class Stage:
         self._listener = listener
         self._clock = now
         self._search = sitting.search or Search(plan)
-        self._queue = TrialQueue(self._search, plan.max_concurrent_trials)
+        self._queue = TrialQueue(self._search, plan.max_concurrent_trials, listener.round_began)
         self._specs: dict[str, TrialSpec] = {}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
         self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
@@ -98,6 +105,7 @@ class Stage:
         self._attempts = Attempts(plan.retries, failures)
         self._clocks: dict[str, Clock] = {}
         self._handed_out: set[str] = set()
+        self._awaited: set[str] = set()
         self._branches: set[str] = set()
         self._killed: set[str] = set()
         self._about: dict[str, dict[str, Any]] = {}
@@ -117,6 +125,8 @@ class Stage:
     def next_trial(self) -> TrialSpec | None:
         """Return the trial to train next, None while there is none."""
         self._close_if_a_limit_is_met()
+        if self._search.is_learning and self._awaited:
+            return None
         spec = self._queue.next(self._now())
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
@@ -130,11 +140,13 @@ class Stage:
             return None
         self._limits.trials += 1
         self._handed_out.add(spec.trial)
+        self._awaited.add(spec.trial)
         return spec
 
     def started(self, trial: str) -> None:
         """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
         now = self._now()
+        self._awaited.discard(trial)
         if trial not in self._clocks:
             if self._queue.closed:
                 return

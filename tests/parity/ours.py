@@ -58,7 +58,7 @@ class Ours:
         with built_here():
             prepared = prepare(experiment_of(case, place))
         self.task = prepared.job(RunFolder(place / "runs")).task
-        spec = prepared.plan.trials[0]
+        spec = next(prepared.plan.draws())
         self.trial = Trial({"batch_size": 64, **spec.hyperparameters}, spec.seed, self.task.epochs)
 
     @property

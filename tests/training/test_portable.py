@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from orchestrator.config.options import DataOptions
+from orchestrator.config.data_options import DataOptions
 from orchestrator.data.assemble import assemble
 from orchestrator.training.around import Around
 from orchestrator.training.portable import alike, portable

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.catalog import CallableReference, DataReference
-from orchestrator.config.options import DataOptions
+from orchestrator.config.data_options import DataOptions
 from orchestrator.data import load_dataset
 from orchestrator.data.assemble import assemble
 from orchestrator.data.frames import load_frames

@@ -50,7 +50,7 @@ class Life:
         folder = RunFolder.create(storage, experiment.name)
         folder.write_experiment(to_yaml(experiment))
         folder.write_manifest({})
-        return cls(folder, trainer, plan, plan.trials[0])
+        return cls(folder, trainer, plan, plan.points[0])
 
     def begin(self, before: RunRecords | None = None) -> None:
         spec, plan = self.spec, self.plan
