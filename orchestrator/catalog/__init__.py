@@ -7,23 +7,43 @@ file (``./net.py:build_wide``), a dotted name is an installed module (``package.
 
 from __future__ import annotations
 
-from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.contents import Contents, contents_of
-from orchestrator.catalog.find import find_callbacks, find_class, find_data, find_model, find_space
-from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
-from orchestrator.catalog.loading import FILES_ARE_LOADED_AS
-from orchestrator.catalog.marks import is_mark, mark
-from orchestrator.catalog.references import REGISTERED, CallableReference, DataReference, GivenCode
-from orchestrator.catalog.source import (
+from orchestrator.catalog.definitions import refuse_another_tuners
+from orchestrator.catalog.find import (
+    find_callbacks,
+    find_class,
+    find_data,
+    find_model,
+    find_space,
+    find_trial,
+)
+from orchestrator.catalog.imports import is_users_module, is_users_own
+from orchestrator.catalog.names import (
+    BUNDLED_DATA,
+    bundled_file,
+    bundled_folder,
+    bundled_names,
+    is_mark,
+    mark,
+)
+from orchestrator.catalog.references import (
+    REGISTERED,
+    CallableReference,
+    DataReference,
+    GivenCode,
     code_files,
     code_fingerprint,
     may_compile,
     read_names,
-    refuse_another_tuners,
     source_files,
     source_texts,
 )
-from orchestrator.catalog.users import is_users_module, is_users_own
+from orchestrator.catalog.user_code import (
+    FILES_ARE_LOADED_AS,
+    UsersCode,
+    flush_printed,
+    printed_aside,
+)
 
 __all__ = [
     "BUNDLED_DATA",
@@ -45,6 +65,7 @@ __all__ = [
     "find_data",
     "find_model",
     "find_space",
+    "find_trial",
     "flush_printed",
     "is_mark",
     "is_users_module",

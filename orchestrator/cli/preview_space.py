@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.domains import Space
-from orchestrator.domains.conditions import Condition
+from orchestrator.domains.values import Condition
 from orchestrator.redaction import redact
 
 

@@ -6,9 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from orchestrator.config.duration import Duration, Length
-from orchestrator.config.sitter_options import SitterOptions, Sitting
-from orchestrator.fields import AS_LIST, Count, Flag, Options, Text, Whole, field_error
+from orchestrator.config.limits import Duration, Length
+from orchestrator.fields import (
+    AS_LIST,
+    Count,
+    Flag,
+    Options,
+    Text,
+    Whole,
+    field_error,
+)
+from orchestrator.sitter import SitterOptions, WrittenSitter
 
 
 class ScheduledChange(Options):
@@ -43,7 +51,7 @@ class PandaOptions(Options):
         description="The length of a day: '3 epochs', '20 minutes', '500 steps'.",
     )
     days: Count = Field(default=14, description="How many days to train.")
-    sitter: Sitting = Field(
+    sitter: WrittenSitter = Field(
         default_factory=SitterOptions,
         description="off, advise or act; or a mapping with that as its mode, and thresholds.",
     )

@@ -134,7 +134,7 @@ def _trained(
     """Run what is left of the plan, every event of it recorded and shown, to the tables."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
     from orchestrator.report import NullView
-    from orchestrator.tuning.job import Outcome
+    from orchestrator.tuning.protocol import Outcome
 
     plan = resumed.prepared.plan
     shown = _view(plan, resumed.trials_in_all, executor) if progress else NullView()

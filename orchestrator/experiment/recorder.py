@@ -23,14 +23,14 @@ from orchestrator.records import (
     read_run,
 )
 from orchestrator.records.events import Event
-from orchestrator.search import Plan, TrialSpec
+from orchestrator.search import Plan, Round, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
     from orchestrator.experiment.driving import Driving
     from orchestrator.report import View
     from orchestrator.tuning.failures import Failure
-    from orchestrator.tuning.job import Verdict
+    from orchestrator.tuning.protocol import Verdict
 
 _NONE_LEFT = "no trial's state is left in"
 
@@ -116,6 +116,11 @@ class Recorder:
             if "id" in entry:
                 self._is_new(entry["trial"], entry["id"])
 
+    def round_began(self, begun: Round) -> None:
+        """Note that the trials of a round are over, and those of this one come."""
+        self.event("round_began", **begun.to_plain())
+        self._view.note(f"round {begun.number} begins: {begun.trials} trials")
+
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
         self._warn_of_low_disk()
@@ -181,7 +186,7 @@ class Recorder:
 
     def verdict(self) -> Verdict | None:
         """Return which checkpoint to examine: the best trial's; None where there is no best, or its state is gone."""
-        from orchestrator.tuning.job import Verdict
+        from orchestrator.tuning.protocol import Verdict
 
         best = self.state.leader
         if best is None:

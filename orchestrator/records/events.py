@@ -17,7 +17,7 @@ from pydantic import ConfigDict, Discriminator, PlainValidator, Tag, TypeAdapter
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict  # Python 3.11's own has no way to allow further keys
 
-from orchestrator.domains.invalid import shown
+from orchestrator.domains.values import shown
 from orchestrator.errors import explain
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
@@ -201,10 +201,10 @@ class EpochRow(TypedDict):
 class RunEvent(TypedDict):
     """What happened to the run as a whole: a line of ``events.jsonl``.
 
-    Besides ``extended`` and ``winner``: run_started (host, pid), run_finished and run_interrupted (reason), taken_over
-    (from: the dead driver), paused (reason, seconds), retried (trial, failure, error, attempt, wait_seconds),
-    fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error, error_file), not_examined
-    (reason), other_versions (changes) and repaired.
+    Besides ``extended``, ``round_began`` and ``winner``: run_started (host, pid), run_finished and run_interrupted
+    (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error,
+    attempt, wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error,
+    error_file), not_examined (reason), other_versions (changes) and repaired.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
@@ -236,6 +236,15 @@ class Extended(RunEvent):
     going_on: NotRequired[Texts]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
+
+
+class RoundBegan(RunEvent):
+    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``."""
+
+    round: Count
+    first: Count
+    trials: Count
+    space: Values
 
 
 class Winner(RunEvent):
@@ -333,9 +342,10 @@ _LINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
         TypeAdapter(
             Annotated[
                 Annotated[Extended, Tag("extended")]
+                | Annotated[RoundBegan, Tag("round_began")]
                 | Annotated[Winner, Tag("winner")]
                 | Annotated[RunEvent, Tag("")],
-                _by("event", "extended", "winner"),
+                _by("event", "extended", "round_began", "winner"),
             ]
         ),
     ),

@@ -101,6 +101,12 @@ class RunState:
             self._leader_is_known = True
         return self._leader
 
+    def round_of(self, trial: str) -> int:
+        """Return the round that a trial belongs to; the first is 1."""
+        found = self.trials.get(trial)
+        began = (event for event in self.events if event["event"] == "round_began")
+        return 1 + sum(found is not None and found.index >= int(event["first"]) for event in began)
+
     def _started(self, event: TrialStarted) -> None:
         before = self.trials.get(event.trial)
         if before and before.ending:  # begun again: its earlier ending is void

@@ -1,10 +1,11 @@
-"""The trials of a run from waiting to ended: who comes next, goes on, is tried again, and when it is over.
+"""The trials of a run from waiting to ended: which comes next, goes on or is tried again, and when the run is over.
 
-Pure: no Ray type, no worker. ``conductor`` is what ties it to Ray Tune.
+Pure: no Ray type, no worker. ``tune`` ties it to Ray Tune, ``inline`` to this process.
 """
 
 from __future__ import annotations
 
+import heapq
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -12,12 +13,70 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.search import Plan, Search, TrialSpec
+from orchestrator.search import Plan, Round, Search, TrialSpec
+from orchestrator.search.search import NextRound, Resume, Start
 from orchestrator.tuning.failures import Attempts, Failure
-from orchestrator.tuning.first_failures import FirstFailures
-from orchestrator.tuning.job import Listener, Report, Sitting, SpentOnTrial
-from orchestrator.tuning.limits import Clock, Limits
-from orchestrator.tuning.queue import TrialQueue
+from orchestrator.tuning.limits import Clock, FirstFailures, Limits
+from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
+
+
+class TrialQueue:
+    """The trials that a search gives, those waiting to be tried again, and those in training.
+
+    ``at_once`` is the most that train at one time, None as many as find room; ``round_began`` is told of each further
+    round.
+    """
+
+    def __init__(
+        self, search: Search, at_once: int | None, round_began: Callable[[Round], None]
+    ) -> None:
+        self._search = search
+        self._round_began = round_began
+        self._later: list[tuple[float, str, TrialSpec]] = []
+        self.live: dict[str, TrialSpec] = {}
+        self.at_once = at_once
+        self.closed = False
+
+    def try_again(self, spec: TrialSpec, ready: float) -> None:
+        """Have a trial that was lost wait until ``ready``."""
+        self.live.pop(spec.trial, None)
+        heapq.heappush(self._later, (ready, spec.trial, spec))
+
+    def next(self, now: float) -> TrialSpec | None:
+        """Return the next trial and count it as in training; None where none is ready or no more may train."""
+        if self.closed or (self.at_once is not None and len(self.live) >= self.at_once):
+            return None
+        if self._later and self._later[0][0] <= now:
+            spec = heapq.heappop(self._later)[2]
+        else:
+            step = self._search.next()
+            if isinstance(step, NextRound):
+                self._round_began(step.round)
+                step = self._search.next()
+            if not isinstance(step, Start | Resume):
+                return None
+            spec = step.spec
+        self.live[spec.trial] = spec
+        return spec
+
+    def leave(self, trial: str) -> None:
+        """Take a trial out of training."""
+        self.live.pop(trial, None)
+
+    def fewer_than(self, trials: int) -> int:
+        """Let fewer than so many train at once, but one at least; return how many."""
+        self.at_once = max(1, trials - 1)
+        return self.at_once
+
+    @property
+    def is_empty(self) -> bool:
+        """Return whether nobody waits, or waits in vain."""
+        return self.closed or (self._search.is_done and not self._later)
+
+    @property
+    def waits_for_promotion(self) -> bool:
+        """Return whether nothing trains or is tried again, and what is left is paused."""
+        return not (self.closed or self.live or self._later or self._search.is_done)
 
 
 class Stage:
@@ -37,7 +96,7 @@ class Stage:
         self._listener = listener
         self._clock = now
         self._search = sitting.search or Search(plan)
-        self._queue = TrialQueue(self._search, plan.max_concurrent_trials)
+        self._queue = TrialQueue(self._search, plan.max_concurrent_trials, listener.round_began)
         self._specs: dict[str, TrialSpec] = {}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
         self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
@@ -46,6 +105,7 @@ class Stage:
         self._attempts = Attempts(plan.retries, failures)
         self._clocks: dict[str, Clock] = {}
         self._handed_out: set[str] = set()
+        self._awaited: set[str] = set()
         self._branches: set[str] = set()
         self._killed: set[str] = set()
         self._about: dict[str, dict[str, Any]] = {}
@@ -65,6 +125,8 @@ class Stage:
     def next_trial(self) -> TrialSpec | None:
         """Return the trial to train next, None while there is none."""
         self._close_if_a_limit_is_met()
+        if self._search.is_learning and self._awaited:
+            return None
         spec = self._queue.next(self._now())
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
@@ -78,11 +140,13 @@ class Stage:
             return None
         self._limits.trials += 1
         self._handed_out.add(spec.trial)
+        self._awaited.add(spec.trial)
         return spec
 
     def started(self, trial: str) -> None:
         """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
         now = self._now()
+        self._awaited.discard(trial)
         if trial not in self._clocks:
             if self._queue.closed:
                 return

@@ -11,8 +11,8 @@ from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.search import make_plan
 from orchestrator.tuning import examination
-from orchestrator.tuning.job import Sitting, Verdict
-from orchestrator.tuning.run import run_plan
+from orchestrator.tuning.protocol import Sitting, Verdict
+from orchestrator.tuning.tune import run_plan
 from tests.integration.pretending import Pretence
 from tests.tuning.play import Heard
 
@@ -51,7 +51,7 @@ def play(cluster, tmp_path):
     def run(judging, stopping=bool, trials=2):
         listener = Listener(tmp_path)
         sitting = Sitting(2, stopping=lambda: stopping(listener))
-        some = replace(plan, trials=plan.trials[:trials])
+        some = replace(plan, num_trials=trials)
         outcome = run_plan(some, Pretence(2, judging=judging), listener, sitting)
         return outcome, listener
 
