@@ -15,6 +15,7 @@ import yaml
 from pydantic import BeforeValidator, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from orchestrator.config.options import OF_KERAS
 from orchestrator.config.schema import sections
 from orchestrator.fields import Named, Options
 
@@ -56,11 +57,12 @@ def default(key: str, field: FieldInfo) -> str:
     """Return what a file would say to get a key's default; empty for a key that has none."""
     if key == "name":
         return "the file's own name"
-    if field.is_required():
+    if field.is_required() or key in OF_KERAS:  # left out beside trial alone
         return ""
     value = field.get_default(call_default_factory=True)
     if any(isinstance(form, Named) for form in field.metadata) and value is not None:
-        return f"`{next(iter(_written(field, value)))}`"
+        form = _written(field, value)
+        return f"`{form if isinstance(form, str) else next(iter(form))}`"
     if isinstance(value, Options):
         return ""
     if isinstance(value, tuple):

@@ -12,6 +12,7 @@ from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_n
 from orchestrator.config import parse_document, parse_experiment
 from orchestrator.config.document import parse_value
 from orchestrator.config.limits import Duration
+from orchestrator.config.options import OF_KERAS
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.schedulers import SCHEDULERS
@@ -25,7 +26,8 @@ ROWS_WHOLE = dict(re.findall(r"^\| `([^`]+)` (\|.*)$", PAGE, re.MULTILINE))
 DOMAINS = PAGE.split("## Domains")[1].split("\n## ")[0]
 HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
 KEYS = dict(keys())
-SHORT = {"caviar.scheduler": "asha", "panda.sitter": "", "panda.sitter.branch_and_compare": "off"}
+SHORT = {"caviar.searcher": "random", "caviar.scheduler": "asha", "panda.sitter": ""}
+SHORT |= {"panda.sitter.branch_and_compare": "off"} | dict.fromkeys(OF_KERAS, "")
 SHORT |= {"name": "the file's own name", "target.kuberay.workers": [{}]}
 OF_THE_TASK = {"output_activation"}  # what a bundled model reads and nobody tunes
 

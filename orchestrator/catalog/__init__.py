@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from orchestrator.catalog.contents import Contents, contents_of
 from orchestrator.catalog.definitions import refuse_another_tuners
-from orchestrator.catalog.find import find_callbacks, find_class, find_data, find_model, find_space
+from orchestrator.catalog.find import (
+    find_callbacks,
+    find_class,
+    find_data,
+    find_model,
+    find_space,
+    find_trial,
+)
 from orchestrator.catalog.imports import is_users_module, is_users_own
 from orchestrator.catalog.names import (
     BUNDLED_DATA,
@@ -58,6 +65,7 @@ __all__ = [
     "find_data",
     "find_model",
     "find_space",
+    "find_trial",
     "flush_printed",
     "is_mark",
     "is_users_module",

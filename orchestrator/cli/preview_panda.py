@@ -32,7 +32,7 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
 
 
 def _start(seen: Preview, width: int) -> Iterator[str]:
-    [spec] = seen.plan.trials
+    [spec] = seen.plan.points
     start = without_companions(spec.hyperparameters)
     head = f"\nStart: {count(len(start), 'hyperparameter')}"
     if spec.origin is not None:
@@ -78,7 +78,7 @@ def _watched(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
         if nursery.uses_tested_rate:
             then = "day 1 starts with the rate that it finds"
         else:
-            rate = seen.plan.trials[0].hyperparameters["learning_rate"]
+            rate = seen.plan.points[0].hyperparameters["learning_rate"]
             then = f"day 1 starts with {rate}, as start says; what it finds is said"
         yield from _wrapped(f"Learning-rate test: before day 1; {then}", width)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.config.data_options import DataOptions
 from orchestrator.config.document import Document, parse_document, read_document
 from orchestrator.config.limits import Duration, LimitOptions, RetryOptions
 from orchestrator.config.load import (
@@ -15,7 +16,6 @@ from orchestrator.config.load import (
 )
 from orchestrator.config.options import (
     CaviarOptions,
-    DataOptions,
     Experiment,
     Recalibration,
     ResourceOptions,

@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.document import KeyPath
-from orchestrator.config.options import Experiment
+from orchestrator.config.options import OF_KERAS, Experiment
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.fields import Named, Options
 
@@ -133,7 +133,7 @@ def experiment_schema() -> dict[str, Any]:
         "description": schema["description"],
         "type": "object",
         "additionalProperties": False,
-        "required": [key for key in schema["required"] if key != "name"],  # the file's own name
+        "anyOf": [{"required": ["trial"]}, {"required": list(OF_KERAS)}],
         "properties": properties,
         "$defs": {**definitions, "Domain": _DOMAIN},
     }

@@ -40,7 +40,7 @@ from orchestrator.data.trees import (
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 
 def assemble(given: Mapping[str, tuple[Any, ...]], request: DataRequest) -> Dataset:

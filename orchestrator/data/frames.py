@@ -18,7 +18,7 @@ from orchestrator.data.tables import Targets, check_table_weights, fit_table, in
 from orchestrator.errors import near_miss
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 _SIMPLE = (str, bool, int, float, np.bool_, np.number)
 

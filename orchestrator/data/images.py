@@ -33,7 +33,7 @@ from orchestrator.data.splits import assign_rows, check_given, missing_shares
 from orchestrator.data.trees import Array, bytes_for_data, rebatch
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 _SPLITS = {
     "train": "train",

@@ -23,7 +23,7 @@ from orchestrator.errors import DataError, PlaceError
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 Source = Literal["csv", "parquet", "frames", "pipelines", "folder", "arrays"]
 _WORDS: dict[Source, str] = {

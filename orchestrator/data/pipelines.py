@@ -34,7 +34,7 @@ from orchestrator.data.trees import (
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 MOST_OF_A_LABEL = 64
 

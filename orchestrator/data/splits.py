@@ -17,7 +17,7 @@ from orchestrator.data.trees import Array, row_count
 from orchestrator.errors import near_miss
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 MANY_SMALL = 5
 """So many classes with hardly a row, all of them numbers, may be meant as quantities."""

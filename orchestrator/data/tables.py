@@ -34,7 +34,7 @@ from orchestrator.data.table_kinds import Column
 from orchestrator.data.trees import Array, between, bytes_for_data, joined, rebatch, row_count
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 Assignment = npt.NDArray[np.uint8]
 Weights: TypeAlias = npt.NDArray[np.float32]

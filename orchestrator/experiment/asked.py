@@ -22,9 +22,10 @@ Source = str | Path | Mapping[str, Any] | Experiment | None
 
 
 class Keys(TypedDict, total=False):
-    """The keys of an experiment, as in its file; ``model``, ``data`` and ``callbacks`` may be objects."""
+    """The keys of an experiment, as in its file; ``trial``, ``model``, ``data`` and ``callbacks`` may be objects."""
 
     name: str
+    trial: Any
     model: Any
     callbacks: Any
     data: Any

@@ -132,6 +132,9 @@ class Run(Asking):
         return file
 
     def _no_winner(self) -> str:
+        function = self.records.experiment.get("trial")
+        if function:
+            return f"a run whose trials call {function}, which keeps its model itself."
         failed = sum(trial.status == "failed" for trial in self.records.trials)
         if self.status == "finished" and failed and not self.succeeded:
             return f"a run without one: {failed} of its trials failed. 'orchestrator show {self.path}' says why."
