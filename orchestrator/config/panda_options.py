@@ -32,28 +32,29 @@ class DivergenceOptions(Options):
     loss_factor: Real = Field(
         default=2.0,
         gt=1,
-        description="A loss has diverged if it is this many times its best, and as far above it as sigmas and"
-        " smallest_rise say.",
+        description="The training loss has diverged if it exceeds its best by all of three margins. The first: "
+        "(`loss_factor` - 1) times the best.",
     )
     sigmas: Real = Field(
         default=3.0,
         ge=0,
-        description="How many standard deviations of the recent losses around their trend it has to be above its best.",
+        description="The second margin: this many standard deviations of the recent losses around their trend.",
     )
     window: Annotated[Count, Field(ge=3)] = Field(
-        default=8, description="How many of the recent epochs that trend is drawn through."
+        default=8, description="How many recent epochs that trend is fitted to."
     )
     smallest_rise: Real = Field(
         default=0.05,
         ge=0,
-        description="A rise below this share of the very first loss is none: near zero, twice the"
-        " best is still next to nothing.",
+        description="The third margin: this share of the very first loss.",
     )
     learning_rate_factor: Shrinking = Field(
-        default=0.5, description="By which α is multiplied, from the last good day on."
+        default=0.5,
+        description="Factor on α after a divergence, when training continues from the last good day.",
     )
     most_rollbacks: Whole = Field(
-        default=3, description="How often that is done before the panda stops with a verdict."
+        default=3,
+        description="How many such rollbacks there may be; at the next divergence the panda stops.",
     )
 
 
@@ -61,19 +62,23 @@ class PlateauOptions(Options):
     """When nothing is gained any more (for the sitter's ``patience``), and what is done then."""
 
     standard_errors: Real = Field(
-        default=1.0, ge=0, description="A gain of the metric counts if it is larger than this many."
+        default=1.0,
+        ge=0,
+        description="A day gains if the metric improves by more than this many standard errors.",
     )
     learning_rate_factor: Shrinking = Field(
-        default=0.3, description="By which α is multiplied, from the best day on."
+        default=0.3,
+        description="Factor on α at a plateau, when training continues from the best day.",
     )
     learnt_standard_errors: Real = Field(
         default=3.0,
         ge=0,
-        description="A best day that is no further than this many above the untrained model learnt"
-        " nothing: day 0 is gone back to instead.",
+        description="The best day must beat the untrained model by more than this many standard errors. Otherwise the "
+        "model learned nothing, and the rollback goes to day 0.",
     )
     most_reductions: Whole = Field(
-        default=2, description="How often that is done before the panda stops with a verdict."
+        default=2,
+        description="How many such reductions there may be; at the next plateau the panda stops.",
     )
 
 
@@ -82,13 +87,13 @@ class OverfittingOptions(Options):
 
     patience: Count = Field(
         default=2,
-        description="Days in a row on which the validation loss rises and the training loss falls."
-        " Advice, never an act.",
+        description="Days in a row on which the validation loss rises while the training loss falls. This only leads to"
+        " advice, never to an action.",
     )
     smallest_rise: Real = Field(
         default=0.02,
         ge=0,
-        description="Share by which the validation loss has to be above its best.",
+        description="The validation loss must be above its best by more than this share.",
     )
 
 
@@ -96,11 +101,14 @@ class BranchAndCompareOptions(Options):
     """On a plateau, try a few learning rates for a short stretch and keep the best."""
 
     factors: Factors = Field(
-        default=(0.3, 1.0, 3.0), description="The learning rates tried, as multiples of α."
+        default=(0.3, 1.0, 3.0), description="The learning rates to try, as multiples of α."
     )
-    epochs: Count = Field(default=1, description="How long each is tried.")
+    epochs: Count = Field(default=1, description="How many epochs each is tried for.")
     budget_share: Real = Field(
-        default=0.2, gt=0, le=1, description="Share of the panda's epochs that the trying may take."
+        default=0.2,
+        gt=0,
+        le=1,
+        description="The largest share of the panda's epochs that all such trials together may take.",
     )
 
 
@@ -146,15 +154,17 @@ class SitterOptions(Options):
     """What the sitter does with what it sees, and from when on it sees something."""
 
     mode: Literal["off", "advise", "act"] = Field(
-        default="advise", description="off; advise: says what it would do; act: does it."
+        default="advise", description="`advise`: say what to do. `act`: do it. `off`: neither."
     )
-    patience: Count = Field(default=3, description="Days without a gain that make a plateau.")
+    patience: Count = Field(
+        default=3, description="After this many days without a gain there is a plateau."
+    )
     smallest_fall: Real = Field(
         default=0.1,
         ge=0,
         lt=1,
-        description="Share by which a day's training loss has to be below the untrained model's;"
-        " otherwise it learnt nothing, and day 0 is gone back to instead.",
+        description="A day's training loss must be below the untrained model's by this share. Otherwise the model "
+        "learned nothing, and a rollback goes to day 0.",
     )
     divergence: DivergenceOptions = Field(
         default_factory=DivergenceOptions, description="The loss has run away."
@@ -168,7 +178,7 @@ class SitterOptions(Options):
     )
     branch_and_compare: Branching = Field(
         default=None,
-        description="off, on, or its options: on a plateau, try a few learning rates first and keep the best.",
+        description="`on`, or its options: at a plateau, try a few learning rates first and keep the best.",
     )
 
 
@@ -200,16 +210,18 @@ class PandaOptions(Options):
     )
 
     start: dict[str, Any] = Field(
-        default_factory=dict, description="The hyperparameters of day 1; or else from."
+        default_factory=dict,
+        description="The hyperparameters of day 1; give either this or `from`.",
     )
     from_run: Text | None = Field(
         default=None,
         alias="from",
-        description="A run, or <run>/<trial>, whose weights and hyperparameters day 1 starts from.",
+        description="A run, or `<run>/<trial>`, whose weights and hyperparameters day 1 starts from.",
     )
     day: Length = Field(
         default=Duration(1, "epoch"),
-        description="The length of a day: '3 epochs', '20 minutes', '500 steps'. A day ends with an epoch.",
+        description="The length of a day: `3 epochs`, `20 minutes`, `500 steps`. A day always ends at the end of an "
+        "epoch.",
     )
     days: Count = Field(default=14, description="How many days to train.")
     sitter: Sitting = Field(
@@ -218,16 +230,17 @@ class PandaOptions(Options):
     )
     learning_rate_test: Flag = Field(
         default=False,
-        description="Find a starting learning rate by a range test before day 1. Used where start names none, or with"
-        " sitter: act.",
+        description="Find a starting learning rate by a range test before day 1. It is used if `start` gives none, or "
+        "with `sitter: act`.",
     )
     keep_days: Count | None = Field(
-        default=None, description="How many of the last days' models stay on disk; null: all."
+        default=None,
+        description="For how many of the last days the model stays on disk; `null`: for all.",
     )
     schedule: Annotated[tuple[ScheduledChange, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
-        description="Changes at set times, as replay writes them: {epoch: 6, set: {learning_rate: 0.01}} after six"
-        " finished epochs; in any order.",
+        description="Changes at set times, in any order: `{epoch: 6, set: {learning_rate: 0.01}}` applies after six "
+        "finished epochs.",
     )
 
     @model_validator(mode="after")
