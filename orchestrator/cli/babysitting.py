@@ -16,7 +16,7 @@ from orchestrator.cli.submitting import stop_job
 from orchestrator.errors import RequestError, explain
 
 if TYPE_CHECKING:
-    from orchestrator.experiment import Panda
+    from orchestrator.control import Panda
     from orchestrator.records import Request
 
 SHORT_SECONDS = 2.0
@@ -174,7 +174,8 @@ def journal(
     run: PandaName, storage: Storage = RUNS, format: Format = None, output: Output = None
 ) -> None:
     """Tell what was asked, what was done, and what it did; --format and --output give a table."""
-    from orchestrator.experiment import Run, open_panda
+    from orchestrator.control import open_panda
+    from orchestrator.experiment import Run
     from orchestrator.report import journal_lines
 
     where = destination(format, output)
@@ -191,8 +192,9 @@ def days(
     run: PandaName, storage: Storage = RUNS, format: Format = None, output: Output = None
 ) -> None:
     """Show one row a day: metrics, change since yesterday, what was in force, what was done."""
-    from orchestrator.experiment import Run, open_panda
-    from orchestrator.experiment.askable import babysat_trial
+    from orchestrator.control import open_panda
+    from orchestrator.control.requests import babysat_trial
+    from orchestrator.experiment import Run
     from orchestrator.report import checkpoints_line
 
     where = destination(format, output)
@@ -206,8 +208,8 @@ def days(
 
 def _ask(where: tuple[str, Path, bool], request: Callable[[Panda], Request]) -> None:
     """Put a request down and say so; what was allowed by force is a warning."""
-    from orchestrator.experiment import open_panda
-    from orchestrator.experiment.changes import OutOfRangeWarning
+    from orchestrator.control import open_panda
+    from orchestrator.control.hyperparameter_changes import OutOfRangeWarning
     from orchestrator.report import request_words
 
     run, storage, no_wait = where
@@ -228,7 +230,7 @@ def _ask(where: tuple[str, Path, bool], request: Callable[[Panda], Request]) -> 
 
 def _tell_answer(panda: Panda, asked: Request, run: str, no_wait: bool) -> None:
     """Say what became of a request, or where that will be said. Raises RequestError where it is refused."""
-    from orchestrator.experiment.answered import due_seconds
+    from orchestrator.control.requests import due_seconds
     from orchestrator.records import read_run
     from orchestrator.report import deed
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference
+from orchestrator.control import RunControl
 from orchestrator.errors import RecordError
-from orchestrator.experiment.asking import Asking
 from orchestrator.records import GIVEN_UP, RunFolder, RunRecords, read_run
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Best:
     test: dict[str, float] | None
 
 
-class Run(Asking):
+class Run(RunControl):
     """A run's folder, read when asked; ``reload`` after it went on.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.

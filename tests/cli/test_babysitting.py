@@ -100,7 +100,7 @@ def test_a_run_that_ends_before_it_answers_is_exit_2(cli, folder):
 
 
 def test_what_is_asked_for_a_later_day_is_not_waited_for(cli, folder, monkeypatch):
-    monkeypatch.setattr("orchestrator.experiment.Panda.answer", None)
+    monkeypatch.setattr("orchestrator.control.Panda.answer", None)
     result = cli("set", "digits", "learning_rate=0.01", "--at-day", 5)
     assert (result.exit_code, result.stderr) == (0, "")
     assert "what becomes of it: orchestrator journal digits" in result.stdout

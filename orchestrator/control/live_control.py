@@ -1,26 +1,22 @@
-"""Asking things of a model in training: every request is checked against the records, then put down.
-
-Nothing is written where a request is refused. What is put down is one file in the run's folder; the
-trainer reads it between two epochs and answers in the journal.
-"""
+"""Requests to a model in training: checked against what is in force, then written down as files."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.errors import RequestError, UnknownNameError
-from orchestrator.experiment.answered import wait_for_answer
-from orchestrator.experiment.askable import (
+from orchestrator.control.hyperparameter_changes import check_expected, checked_changes
+from orchestrator.control.requests import (
     babysat_trial,
     check_branch_name,
     check_coming,
     check_kept,
     kept_ends,
+    wait_for_answer,
 )
-from orchestrator.experiment.changes import check_expected, checked_changes
+from orchestrator.errors import RequestError, UnknownNameError
 from orchestrator.records import (
     Request,
     RunFolder,
@@ -28,6 +24,9 @@ from orchestrator.records import (
     read_run,
     write_request,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd  # noqa: TID251 (a type alone)
 
 
 @dataclass(frozen=True)
@@ -175,3 +174,87 @@ def open_panda(reference: str | Path, storage: str | Path = "./runs") -> Panda:
         panda = Panda(RunFolder.open(run, storage), trial)
     babysat_trial(read_run(panda.folder.path), panda.trial)
     return panda
+
+
+class RunControl:
+    """The part of a run that listens: its first trial, or ``panda("gentle")`` for a branch.
+
+    Every request is checked first (RequestError, UnknownNameError) and then put down; what became
+    of it stands in the journal, and ``answer`` waits for that. See Panda for each of them.
+    """
+
+    folder: RunFolder
+
+    def panda(self, trial: str | None = None) -> Panda:
+        """Return a babysat trial of this run: the first one, or a branch by its name."""
+        return Panda(self.folder, trial)
+
+    def set(
+        self,
+        changes: Mapping[str, Any] | None = None,
+        /,
+        *,
+        why: str | None = None,
+        at_day: int | None = None,
+        expect: Mapping[str, Any] | None = None,
+        force: bool = False,
+        **more: Any,
+    ) -> Request:
+        """Ask for new values: ``run.set(learning_rate=0.01, why="loss is bouncing")``."""
+        return self.panda().set({**(changes or {}), **more}, why, at_day, expect, force)
+
+    def pause(self, why: str | None = None, at_day: int | None = None) -> Request:
+        """Ask to wait after the current epoch."""
+        return self.panda().pause(why, at_day)
+
+    def continue_(self, why: str | None = None) -> Request:
+        """Ask a paused model to go on."""
+        return self.panda().continue_(why)
+
+    def rollback(
+        self, to_day: int | None = None, to_epoch: int | None = None, why: str | None = None
+    ) -> Request:
+        """Ask to return to the end of a day (0: before training)."""
+        return self.panda().rollback(to_day, to_epoch, why)
+
+    def branch(
+        self,
+        name: str,
+        changes: Mapping[str, Any] | None = None,
+        at_day: int | None = None,
+        why: str | None = None,
+        force: bool = False,
+    ) -> Request:
+        """Ask for a new trial that goes on from the end of a day, with changes."""
+        return self.panda().branch(name, changes, at_day, why, force)
+
+    def note(self, text: str) -> Request:
+        """Put a sentence into the journal."""
+        return self.panda().note(text)
+
+    def stop(self, why: str | None = None, at_day: int | None = None) -> Request:
+        """Ask to end the training, as though its days were over."""
+        return self.panda().stop(why, at_day)
+
+    def answer(self, request: Request, seconds: float | None = None) -> Mapping[str, Any] | None:
+        """Wait for what becomes of a request: ``run.answer(run.set(learning_rate=0.01))`` is the journal's entry.
+
+        It waits so long (None: as an epoch takes), and returns None where there is no answer by then. Raises
+        RequestError where it is refused.
+        """
+        return self.panda(request.trial).answer(request, seconds)
+
+    def journal(self, trial: str | None = None) -> pd.DataFrame:
+        """Return one row an entry of the journal, of one trial or (None) of all."""
+        from orchestrator.report import journal_table
+
+        records = read_run(self.folder.path)
+        babysat_trial(records, trial)
+        return journal_table(records, trial)
+
+    def days(self, trial: str | None = None) -> pd.DataFrame:
+        """Return one row a day of a trial (None: the first): metrics, what was in force and done."""
+        from orchestrator.report import days_table
+
+        records = read_run(self.folder.path)
+        return days_table(records, babysat_trial(records, trial).trial)

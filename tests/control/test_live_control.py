@@ -7,8 +7,9 @@ import os
 
 import pytest
 
+from orchestrator.control import Panda, open_panda
 from orchestrator.errors import RequestError, UnknownNameError
-from orchestrator.experiment import Panda, Run, open_panda, open_run
+from orchestrator.experiment import Run, open_run
 from orchestrator.records import RunWriter, TrialEnd, requests_of
 from tests.fortnight import MAIN, make_folder, write_fortnight
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.errors import RequestError
-from orchestrator.experiment import open_run
-from orchestrator.experiment.answered import (
+from orchestrator.control.requests import (
     FIRST_EPOCH_SECONDS,
     LONGEST_SECONDS,
     ON_THE_WAY_SECONDS,
     due_seconds,
 )
+from orchestrator.errors import RequestError
+from orchestrator.experiment import open_run
 from orchestrator.records import Request, RunWriter, acquire, read_run
 from tests.fortnight import MAIN, make_folder, row, write_fortnight
 

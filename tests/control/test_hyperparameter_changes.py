@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.control.hyperparameter_changes import OutOfRangeWarning, checked_changes, in_force
 from orchestrator.errors import RequestError, UnknownNameError
-from orchestrator.experiment.changes import OutOfRangeWarning, checked_changes, in_force
 from orchestrator.records import RunWriter, read_run
 from tests.fortnight import MAIN, make_folder
 
