@@ -139,7 +139,7 @@ def test_a_job_of_slurm_uses_the_cores_it_was_given(monkeypatch):
 
 
 def test_stopping_a_job_takes_no_options_of_a_panda(here):
-    from orchestrator.cli.submitting import stop_job
+    from orchestrator.cli.submit import stop_job
 
     with pytest.raises(RequestError, match="--why"):
         stop_job("slurm://421", {"--why": "enough"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from orchestrator.cli.submitting import status_lines
+from orchestrator.cli.submit import status_lines
 from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
 from orchestrator.experiment import submitted
 from orchestrator.experiment.submitting import submit

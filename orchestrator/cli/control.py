@@ -1,4 +1,4 @@
-"""A model in training: ask it for changes, from any terminal that sees the run's folder; see its days."""
+"""The commands for a model in training."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.destination import destination, terminal_width
 from orchestrator.cli.options import RUNS, Format, Output, Storage, run_named
-from orchestrator.cli.say import say
-from orchestrator.cli.submitting import stop_job
+from orchestrator.cli.output import destination, say, terminal_width
+from orchestrator.cli.submit import stop_job
 from orchestrator.errors import RequestError, explain
 
 if TYPE_CHECKING:
     from orchestrator.control import Panda
     from orchestrator.records import Request
+
 
 SHORT_SECONDS = 2.0
 """So long a wait needs no words."""

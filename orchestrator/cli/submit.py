@@ -1,4 +1,4 @@
-"""Jobs: our own command, run somewhere else, and asked about from here."""
+"""The commands for runs elsewhere: submit, logs, fetch, jobs."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.destination import destination, terminal_width
 from orchestrator.cli.options import ExperimentFile, Format, Output, Overrides
-from orchestrator.cli.say import say
+from orchestrator.cli.output import destination, say, terminal_width
 from orchestrator.errors import RequestError
 
 if TYPE_CHECKING:
     from orchestrator.experiment.submitted import JobStatus
     from orchestrator.targets import Job
+
 
 Handle = Annotated[
     str,

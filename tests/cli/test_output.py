@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator import redaction
 from orchestrator.__main__ import main
-from orchestrator.cli.say import say
+from orchestrator.cli.output import say
 from tests.cli.conftest import write_run
 
 

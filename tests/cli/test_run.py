@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from orchestrator.cli import running
-from orchestrator.cli.destination import Destination, destination
+from orchestrator.cli import run as commands
+from orchestrator.cli.output import Destination, destination
 from orchestrator.experiment import open_run
 from orchestrator.records import RunFolder
 
@@ -40,7 +40,7 @@ ON_SCREEN = Destination("table", None)
 
 
 def outcome(name: str, where: Destination, capsys) -> tuple[str, str]:
-    running.print_outcome(open_run(name), where)
+    commands.print_outcome(open_run(name), where)
     captured = capsys.readouterr()
     return captured.out, captured.err
 
@@ -97,10 +97,10 @@ def test_the_exit_code_tells_how_a_run_ended(a_run, monkeypatch, run, code):
     a_run("done", **run)
     monkeypatch.setattr("orchestrator.experiment.run", lambda *_, **__: open_run("done"))
     if code is None:
-        running.run(Path("e.yaml"))
+        commands.run(Path("e.yaml"))
         return
     with pytest.raises(typer.Exit) as ended:
-        running.run(Path("e.yaml"))
+        commands.run(Path("e.yaml"))
     assert ended.value.exit_code == code
 
 
