@@ -91,10 +91,10 @@ def export(
 
     A model that Keras could not save is copied as weights, to FILE.weights.h5.
     """
-    from orchestrator.experiment import export_model, open_run
-    from orchestrator.experiment.export import export_lines
+    from orchestrator.experiment import open_run
+    from orchestrator.experiment.winner import export_lines, export_model
 
-    opened = open_run(run, storage)
+    opened = open_run(run, storage).records
     export_model(opened, to, overwrite=force)
     said = [f"wrote {to}", *export_lines(opened, to)]
     say(
@@ -170,9 +170,9 @@ def status(
 
 def _tell_jobs(handles: list[str], format: str) -> None:
     from orchestrator.cli.submit import job_facts, status_lines
-    from orchestrator.experiment import submitted
+    from orchestrator.experiment import submission
 
-    for found in map(submitted.status, handles):
+    for found in map(submission.status, handles):
         if format == "json":
             say(json.dumps(job_facts(found), indent=2, ensure_ascii=False))
         else:
@@ -207,7 +207,7 @@ def watch(
     Ctrl-C ends the looking, not the run. Once nobody drives it any more, its table and winner are printed.
     """
     from orchestrator.cli.run import conclude
-    from orchestrator.experiment.watching import watch as look_on
+    from orchestrator.experiment.run import watch as look_on
 
     where = destination(format, output)
     conclude(look_on(run, storage), where)
@@ -215,7 +215,7 @@ def watch(
 
 def repair(run: RunName, storage: Storage = RUNS) -> None:
     """Set damaged lines of a run's records aside, so that the others can be read and resume goes on."""
-    from orchestrator.experiment.repairing import repair_run
+    from orchestrator.experiment.resume import repair_run
     from orchestrator.report.standing import said_name
 
     repaired = repair_run(run, storage)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from orchestrator.domains import Space
 from orchestrator.domains.conditions import Condition
 from orchestrator.domains.space import without_companions
-from orchestrator.experiment.place import available_cores, visible_gpus
+from orchestrator.experiment.executors import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
 from orchestrator.experiment.task_facts import task_sentences
 from orchestrator.redaction import redact

@@ -155,7 +155,7 @@ def resume(  # noqa: PLR0913 (a command's parameters are its flags)
 
 def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
     """Write the file of a panda that goes on from a trial's weights (RUN or RUN/TRIAL; the best)."""
-    from orchestrator.experiment.recipes import promoted, write_recipe
+    from orchestrator.experiment.warm_start import promoted, write_recipe
 
     content = promoted(run, str(storage))
     file = write_recipe(content, to or Path(f"{content['name']}.yaml"))
@@ -164,7 +164,7 @@ def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
 
 def replay(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
     """Write the file that trains anew, unattended, through a babysat run's changes."""
-    from orchestrator.experiment.recipes import replayed, write_recipe
+    from orchestrator.experiment.warm_start import replayed, write_recipe
 
     content = replayed(run, str(storage))
     file = write_recipe(content, to or Path(f"{content['name']}.yaml"))

@@ -14,7 +14,7 @@ from orchestrator.cli.output import destination, say, terminal_width
 from orchestrator.errors import RequestError
 
 if TYPE_CHECKING:
-    from orchestrator.experiment.submitted import JobStatus
+    from orchestrator.experiment.submission import JobStatus
     from orchestrator.targets import Job
 
 
@@ -45,16 +45,16 @@ def submit(
     ] = False,
 ) -> None:
     """Run an experiment elsewhere, as a job of Slurm, Ray, Kubernetes or Docker, or detached here."""
-    from orchestrator.experiment import submitting
+    from orchestrator.experiment import submission
     from orchestrator.targets import find_target
 
-    name, submission = submitting.make_submission(file, overrides or (), target)
+    name, prepared = submission.make_submission(file, overrides or (), target)
     if dry_run:
-        typer.echo(find_target(name).prepare(submission), nl=False)
-        for sent in submission.files:
+        typer.echo(find_target(name).prepare(prepared), nl=False)
+        for sent in prepared.files:
             say(f"with it: {sent.there}, {sent.bytes:,} bytes", err=True)
         return
-    job = submitting.submit(name, submission)
+    job = submission.submit(name, prepared)
     say(job.handle)
     if follow:
         follow_to_the_end(job.handle)
@@ -67,9 +67,9 @@ def logs(
     ] = False,
 ) -> None:
     """Print a job's output."""
-    from orchestrator.experiment import submitted
+    from orchestrator.experiment import submission
 
-    for piece in submitted.logs(handle, follow):
+    for piece in submission.logs(handle, follow):
         say(piece, nl=False)
 
 
@@ -80,18 +80,18 @@ def fetch(
     ] = Path("runs"),
 ) -> None:
     """Copy a job's run here, whole, from wherever its results are."""
-    from orchestrator.experiment import submitted
+    from orchestrator.experiment import submission
 
-    say(f"fetched {submitted.fetch(handle, to)}")
+    say(f"fetched {submission.fetch(handle, to)}")
 
 
 def jobs(format: Format = None, output: Output = None) -> None:
     """List the jobs submitted from here, and how they stand."""
-    from orchestrator.experiment import submitted
+    from orchestrator.experiment import submission
     from orchestrator.report import jobs_table
 
     where = destination(format, output)
-    statuses = submitted.job_statuses()
+    statuses = submission.job_statuses()
     if statuses or not where.for_people or where.output:
         where.write(jobs_table([_row(one) for one in statuses]))
     else:
@@ -103,21 +103,21 @@ def jobs(format: Format = None, output: Output = None) -> None:
 
 def stop_job(handle: str, options: Mapping[str, object]) -> None:
     """Interrupt a job. Raises RequestError for options that only a panda understands."""
-    from orchestrator.experiment import submitted
+    from orchestrator.experiment import submission
 
     for name, value in options.items():
         if value is not None:
             raise RequestError(f"stop {handle}: {name} is for a panda's run, not for a job.")
-    say("\n".join(status_lines(submitted.stop(handle))))
+    say("\n".join(status_lines(submission.stop(handle))))
 
 
 def follow_to_the_end(handle: str) -> None:
     """Show a job's output until it ends. Exits 1 where it did not end well."""
-    from orchestrator.experiment import submitted
+    from orchestrator.experiment import submission
 
-    for piece in submitted.logs(handle, follow=True):
+    for piece in submission.logs(handle, follow=True):
         say(piece, nl=False, err=True)
-    ended = submitted.status(handle)
+    ended = submission.status(handle)
     say("\n".join(status_lines(ended)), err=True)
     if ended.word != "finished":
         raise typer.Exit(FAILED)

@@ -1,6 +1,5 @@
 """An experiment from its file to its table."""
 
-from orchestrator.experiment.export import export_model
 from orchestrator.experiment.flow import extend, resume, run
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
@@ -11,7 +10,6 @@ __all__ = [
     "Prepared",
     "Run",
     "changed_since",
-    "export_model",
     "extend",
     "open_run",
     "prepare",

@@ -14,10 +14,10 @@ from orchestrator.experiment.comparable import (
     unlike_conditions,
     unlike_first_epochs,
 )
+from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.given import KEYS, NOTHING, Given, check_needed
 from orchestrator.experiment.growth import Changes, Growth, changes_between
 from orchestrator.experiment.manifest import manifest_of
-from orchestrator.experiment.place import PlaceCheck, check_place
 from orchestrator.experiment.prepared import prepare_again
 from orchestrator.experiment.remaining import (
     Extension,

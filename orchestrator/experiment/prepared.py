@@ -20,17 +20,19 @@ from orchestrator.config import Experiment, load_experiment, parse_experiment, t
 from orchestrator.domains import Choice, Fixed, Space
 from orchestrator.domains.space import without_companions
 from orchestrator.errors import OrchestratorError, PlaceError, RunExistsError, explain
-from orchestrator.experiment.ancestor import find_ancestor
+from orchestrator.experiment.executors import PlaceCheck, available_cores, check_place
 from orchestrator.experiment.given import NOTHING, Given
-from orchestrator.experiment.judged import judged_by, settled
-from orchestrator.experiment.place import PlaceCheck, available_cores, check_place
-from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
-from orchestrator.experiment.reads import (
+from orchestrator.experiment.hyperparameter_checks import (
     check_every_hyperparameter_is_read,
     check_schedule_is_read,
+    check_values,
+    owned_by_builder,
     unread,
+    values_of,
 )
+from orchestrator.experiment.judged import judged_by, settled
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
+from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler

@@ -8,7 +8,7 @@ from threading import Timer
 import pytest
 
 from orchestrator.errors import PlaceError, RequestError, RunExistsError, UnknownNameError
-from orchestrator.experiment.place import available_cores
+from orchestrator.experiment.executors import available_cores
 from orchestrator.targets import Job, fetch_run, find_job, known_jobs, parse_handle, remember
 from orchestrator.targets.log_file import read_log
 from orchestrator.targets.slurm import NATIVE, _reason, _state

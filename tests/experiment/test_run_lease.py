@@ -8,8 +8,8 @@ import time
 import pytest
 
 from orchestrator.errors import LockLostError, RunExistsError
-from orchestrator.experiment import driving as room
-from orchestrator.experiment.driving import driving
+from orchestrator.experiment import run_lease as room
+from orchestrator.experiment.run_lease import driving
 from orchestrator.records import Pen, RunFolder, RunState, RunWriter, acquire, read_run
 from orchestrator.records.lock.driver import look
 from tests.drivers import FAR, dead

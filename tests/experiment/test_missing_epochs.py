@@ -10,7 +10,7 @@ import pytest
 from orchestrator.config import parse_experiment
 from orchestrator.experiment import prepare
 from orchestrator.experiment.recorder import Recorder
-from orchestrator.experiment.resuming import prepare_to_resume
+from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunFolder, RunState, RunWriter, TrialEnd, read_run
 from orchestrator.report import NullView
 from orchestrator.trials import Checkpoint, save_checkpoint

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.errors import ExperimentFileError, PlaceError, UnknownNameError
-from orchestrator.experiment.submitting import make_submission
+from orchestrator.experiment.submission import make_submission
 from orchestrator.targets.submission import check_size
 
 RAY = "target.ray.address=http://head:8265"

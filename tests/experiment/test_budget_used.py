@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from orchestrator.experiment.resuming import prepare_to_resume
+from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunWriter, TrialEnd
 
 NONE = {"scheduler": "none", "num_samples": 4}

@@ -12,7 +12,7 @@ from orchestrator.config import load_experiment
 from orchestrator.errors import ExperimentFileError, RunExistsError
 from orchestrator.experiment.prepared import prepare
 from orchestrator.experiment.preview import preview_experiment
-from orchestrator.experiment.recipes import promoted, replayed, write_recipe
+from orchestrator.experiment.warm_start import promoted, replayed, write_recipe
 from orchestrator.records import RunWriter
 from orchestrator.trials import Checkpoint, save_checkpoint
 
