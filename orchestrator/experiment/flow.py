@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 from orchestrator.errors import RecordWarning
 from orchestrator.experiment.begun import check_as_begun, other_versions
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
-from orchestrator.experiment.extending import prepare_to_extend, write_down
+from orchestrator.experiment.extension import Growth, More, prepare_to_extend, write_down
 from orchestrator.experiment.given import (
     KEYS,
     Given,
@@ -22,7 +22,6 @@ from orchestrator.experiment.given import (
     check_needed,
     given_again,
 )
-from orchestrator.experiment.growth import Growth, More
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder

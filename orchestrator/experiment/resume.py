@@ -9,10 +9,10 @@ from pathlib import Path
 
 from orchestrator.errors import RecordError, RunExistsError
 from orchestrator.experiment.begun import check_as_begun, check_unchanged
+from orchestrator.experiment.compatibility import recorded_experiment
 from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.given import NOTHING, Given, check_needed
 from orchestrator.experiment.prepared import prepare_again
-from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.experiment.remaining import Resumed, decisions, reached, remaining, stops
 from orchestrator.experiment.run_lease import driving
 from orchestrator.records import JsonLines, RunFolder, RunRecords, TrialRecord, read_run

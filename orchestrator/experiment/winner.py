@@ -11,7 +11,7 @@ import numpy as np
 
 from orchestrator.catalog import CallableReference, find_model
 from orchestrator.errors import DataError, OrchestratorError, PlaceError, RecordError, explain
-from orchestrator.experiment.recorded import recorded_experiment
+from orchestrator.experiment.compatibility import recorded_experiment
 from orchestrator.records import RunRecords, write_atomically
 from orchestrator.records.extensions import surroundings
 

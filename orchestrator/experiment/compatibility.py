@@ -1,15 +1,71 @@
-"""What would set an extended run's new trials apart from those it has."""
+"""A run's experiment from its records, how another one differs from it, and what would set further trials apart."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.config import Experiment
+from orchestrator.config import Experiment, parse_experiment
+from orchestrator.config.references import as_written
+from orchestrator.domains import Space
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.extensions import surroundings
+from orchestrator.records.extensions import surroundings, with_changes
 from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_settings import settings_file
+
+
+def recorded_experiment(records: RunRecords) -> Experiment:
+    """Return the experiment of a run, wherever its folder lies now."""
+    return _here(records.experiment, records)
+
+
+def begun_experiment(records: RunRecords) -> Experiment | None:
+    """Return what a run began with and what extensions made of it; None where the manifest does not hold that."""
+    begun = records.manifest.get("experiment")
+    if not isinstance(begun, dict):
+        return None
+    return _here(with_changes(begun, records.extensions), records)
+
+
+def _here(content: Mapping[str, Any], records: RunRecords) -> Experiment:
+    place = {"storage_path": str(records.folder.path.parent)}
+    experiment = parse_experiment({**content, **place})
+    return experiment.at(Path(records.manifest.get("folder", ".")))
+
+
+Changes = dict[str, tuple[Any, Any]]
+LEFT_OPEN = {"metric": "auto", "mode": None}
+_SAME = object()
+
+
+def changes_between(old: Experiment, new: Experiment, space: Space) -> Changes:
+    """Return {key: (old, new)} of what differs, the search space as one; ``space`` is the new one.
+
+    A metric or a direction that is left to be found out is the one that was found.
+    """
+    before = flat_values(old)
+    if isinstance(old.search_space, dict):
+        drawn_from = Space.parse(old.search_space).to_document()
+        before = flat_values(old.model_copy(update={"search_space": drawn_from}))
+    after = flat_values(new.model_copy(update={"search_space": space.to_document()}))
+    return {
+        key: (before.get(key), after.get(key))
+        for key in dict.fromkeys([*before, *after])
+        if before.get(key) != after.get(key) and after.get(key) != LEFT_OPEN.get(key, _SAME)
+    }
+
+
+def flat_values(experiment: Experiment) -> dict[str, Any]:
+    """Return an experiment's values by their keys, one level of sections opened; references stay references."""
+    flat: dict[str, Any] = {}
+    for key, value in as_written(experiment.model_dump(), experiment.references).items():
+        if isinstance(value, dict) and key != "search_space":
+            flat |= {f"{key}.{name}": inner for name, inner in value.items()}
+        else:
+            flat[key] = value
+    return flat
+
 
 JUDGED_BY = ("metric", "mode", "task", "callbacks")
 SPLIT_BY = (

@@ -1,22 +1,26 @@
-"""A finished run made longer: more trials, epochs or days, going on from its records as after an interruption."""
+"""A run made longer: what is asked for, and more trials, epochs or days trained as after an interruption."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Protocol, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypedDict, cast
 
-from orchestrator.config import Experiment
-from orchestrator.errors import ExperimentFileError
+from orchestrator.config import Document, Experiment, check, with_overrides
+from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.begun import check_as_begun
-from orchestrator.experiment.comparable import (
+from orchestrator.experiment.compatibility import (
+    Changes,
+    changes_between,
+    flat_values,
     last_epoch_of,
+    recorded_experiment,
     unlike_conditions,
     unlike_first_epochs,
 )
 from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.given import KEYS, NOTHING, Given, check_needed
-from orchestrator.experiment.growth import Changes, Growth, changes_between
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import prepare_again
 from orchestrator.experiment.remaining import (
@@ -99,20 +103,20 @@ def _first_of_each(endings: Sequence[TrialEnd]) -> tuple[TrialEnd, ...]:
     return tuple(first.values())
 
 
-class Pen(Protocol):
+class EventWriter(Protocol):
     """Writes a run's events."""
 
     def event(self, event: str, **facts: Any) -> None:
         """Record what happened to the run as a whole."""
 
 
-def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
+def write_down(resumed: Resumed, folder: RunFolder, writer: EventWriter) -> None:
     """Write the event that makes a run longer, and then all that follows from it; again after an interruption."""
     records = resumed.records
     if records is None or not records.extensions:
         return
     if resumed.extension is not None:
-        pen.event("extended", **resumed.extension.event)
+        writer.event("extended", **resumed.extension.event)
         folder.write_manifest(resumed.extension.manifest)
     prepared = resumed.prepared
     place = {"storage_path": records.experiment.get("storage_path", "./runs")}
@@ -254,3 +258,109 @@ def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFi
     return ExperimentFileError(
         f"{records.name}: expected trials to start or to go on. Received: {why}."
     )
+
+
+OPTIONS = {
+    "num_samples": "caviar.num_samples",
+    "epochs": "epochs",
+    "scheduler": "caviar.scheduler",
+    "days": "panda.days",
+}
+GROWING = ("caviar.num_samples", "epochs", "panda.days")
+OF_STRATEGY = {"caviar": ("num_samples", "epochs", "scheduler"), "panda": ("days",)}
+FIXED = ("name", "storage_path", "strategy", "seed")
+FIXED_FOR_PANDA = (
+    "epochs",
+    "panda.start",
+    "panda.from",
+    "panda.day",
+    "panda.learning_rate_test",
+    "panda.schedule",
+)
+
+
+class More(TypedDict, total=False):
+    """How much longer a run becomes: a number is the new total, ``"+64"`` is on top; and by which scheduler."""
+
+    num_samples: int | str | None
+    epochs: int | str | None
+    scheduler: str | Mapping[str, Any] | None
+    days: int | str | None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """What was asked for: by name, and as ``key.path=value``."""
+
+    more: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Sequence[str] = ()
+
+    def of(self, records: RunRecords) -> tuple[Experiment, Experiment]:
+        """Return a run's experiment as it was and as it is to be.
+
+        Raises ExperimentFileError for what the experiment file refuses too, and for what is no growth.
+        """
+        old = recorded_experiment(records)
+        asked = {name: value for name, value in self.more.items() if value is not None}
+        self._check_strategy(asked, old)
+        said = {name: _option(name, value) for name, value in asked.items()}
+        forms = [f"{OPTIONS[name]}={_new(name, asked[name], old, said[name])}" for name in asked]
+        content = {**records.experiment, "storage_path": old.storage_path}
+        document = with_overrides(
+            Document(records.folder.experiment_file, content), [*forms, *self.overrides]
+        )
+        flags: dict[tuple[str | int, ...], str] = {
+            tuple(OPTIONS[name].split(".")): said[name] for name in asked
+        }
+        document = replace(document, origins={**document.origins, **flags})
+        new = check(document).at(old.folder)
+        _check_growth(old, new)
+        return old, new
+
+    def _check_strategy(self, asked: Mapping[str, Any], old: Experiment) -> None:
+        """Refuse what the other strategy has."""
+        for name, value in asked.items():
+            if name not in OF_STRATEGY[old.strategy]:
+                known = ", ".join(_option(known) for known in OF_STRATEGY[old.strategy])
+                raise ExperimentFileError(
+                    f"{_option(name, value)}: expected what a {old.strategy} can have more of. Known: {known}."
+                )
+
+
+def _check_growth(old: Experiment, new: Experiment) -> None:
+    """Refuse another value of what cannot change, and less of what can only grow."""
+    before, after = flat_values(old), flat_values(new)
+    fixed = (*FIXED, *(FIXED_FOR_PANDA if old.strategy == "panda" else ()))
+    for key in fixed:
+        if before.get(key) != after.get(key):
+            expected = (
+                f"expected what the run began with, {before.get(key)!r}, which no extension changes"
+            )
+            raise ExperimentFileError(explain(key, expected, after.get(key)))
+    for key in GROWING:
+        if before.get(key) is not None and (after.get(key) or 0) < before[key]:
+            raise ExperimentFileError(_no_growth(key, before[key], after.get(key)))
+
+
+def _new(name: str, asked: Any, old: Experiment, said: str) -> str:
+    """Return the value that was asked for, as ``--set`` takes it: a sum where it was ``+64``."""
+    if name == "scheduler":
+        return asked if isinstance(asked, str) else json.dumps(asked)
+    before = int(flat_values(old)[OPTIONS[name]])
+    text = str(asked).strip()
+    if not text.removeprefix("+").isdecimal():
+        expected = "expected a whole number, or one to add to what there is, such as +64"
+        raise ExperimentFileError(explain(said, expected, asked))
+    new = int(text) + (before if text.startswith("+") else 0)
+    if new <= before:
+        raise ExperimentFileError(_no_growth(said, before, new))
+    return str(new)
+
+
+def _no_growth(where: str, before: int, received: Any) -> str:
+    return explain(where, f"expected more than the {before} there are", received)
+
+
+def _option(name: str, value: Any = None) -> str:
+    option = f"--{name.replace('_', '-')}"
+    return option if value is None else f"{option} {value}"
