@@ -32,9 +32,9 @@ from orchestrator.config import DataOptions
 from orchestrator.data import Dataset
 from orchestrator.data.assemble import assemble
 from orchestrator.data.bundled import READERS
-from orchestrator.training.program import arrays_of, assign_all
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_model import arrays_of, assign_all
 
 OWN = """
 import keras
@@ -180,10 +180,10 @@ def train(case: Case, seed: int) -> list[Epoch]:
 
 def _epoch(trainer: Trainer) -> Epoch:
     trainer.train_epoch()
-    averages = trainer.learner.batch_norm.averages
+    averages = trainer.backend.batch_norm.averages
     as_trained = arrays_of(averages)
     old = (trainer.evaluate("validation"), trainer.evaluate("test"))
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     new = (trainer.evaluate("validation"), trainer.evaluate("test"))
     assign_all(averages, as_trained)
     return Epoch(*old, *new)

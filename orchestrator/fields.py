@@ -103,8 +103,11 @@ class Named:
 
     @property
     def _example(self) -> str:
-        """The first kind that has options, with the first of them."""
-        name, kind = next((name, kind) for name, kind in self.kinds.items() if kind.model_fields)
+        """The first kind that has options, with the first of them; a class of one's own where none has any."""
+        having = [(name, kind) for name, kind in self.kinds.items() if kind.model_fields]
+        if not having:
+            return "a class of your own as ./mine.py:Mine"
+        name, kind = having[0]
         option, field = next(iter(kind.model_fields.items()))
         return f"{{{name}: {{{option}: {field.get_default(call_default_factory=True)}}}}}"
 

@@ -59,7 +59,7 @@ class Server:
             self._process = None
 
 
-WITH_KERAS = Server("keras", "orchestrator.training.trial_builds")
+WITH_KERAS = Server("keras", "orchestrator.training.trial_process")
 WITH_COMMANDS = Server("orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune")
 
 

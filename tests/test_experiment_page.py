@@ -12,8 +12,10 @@ from pydantic import BaseModel
 
 from orchestrator.catalog import BUNDLED_DATA, bundled_names, find_model, read_names
 from orchestrator.config import Experiment, PandaOptions, parse_document, parse_experiment
+from orchestrator.config.data_options import DataOptions
 from orchestrator.config.document import parse_value
 from orchestrator.config.duration import Duration
+from orchestrator.config.options import OF_KERAS
 from orchestrator.config.sitter_options import BranchAndCompareOptions
 from orchestrator.config.targets import TARGETS, TolerationOptions, WorkerGroupOptions
 from orchestrator.domains import Space
@@ -28,6 +30,7 @@ ROWS_WHOLE = dict(re.findall(r"^\| `([^`]+)` (\|.*)$", PAGE, re.MULTILINE))
 DOMAINS = PAGE.split("## Domains")[1].split("\n## ")[0]
 HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
 ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type does not show
+    "data": DataOptions,
     "panda": PandaOptions,
     "panda.sitter.branch_and_compare": BranchAndCompareOptions,
     **{f"caviar.scheduler.{name}": options for name, options in SCHEDULERS.items()},
@@ -35,8 +38,13 @@ ELSEWHERE: dict[str, type[BaseModel]] = {  # options that a field's own type doe
     "target.kuberay.workers": WorkerGroupOptions,
     "target.kuberay.tolerations": TolerationOptions,
 }
-SHORT = {"caviar.scheduler": "asha", "panda.sitter.branch_and_compare": "off"}
+SHORT = {
+    "caviar.searcher": "random",
+    "caviar.scheduler": "asha",
+    "panda.sitter.branch_and_compare": "off",
+}
 SHORT |= {"target.kuberay.workers": [{}]}
+SHORT |= dict.fromkeys(OF_KERAS, "")  # left out beside trial alone
 OF_THE_TASK = {"output_activation"}  # what a bundled model reads and nobody tunes
 
 
@@ -79,7 +87,7 @@ def test_every_key_is_on_the_page_with_its_default(key, default):
 def test_the_page_names_no_key_that_is_not_there():
     tables = PAGE.split("## Every key", 1)[1].split("\n## Domains")[0]
     named = set(re.findall(r"^\| `([^`]+)` \|", tables, re.MULTILINE))
-    assert named - {"data", "panda.sitter"} == {key for key, _ in keys(Experiment)}
+    assert named - {"panda.sitter"} == {key for key, _ in keys(Experiment)}
 
 
 def test_every_distribution_and_every_key_of_a_domain_is_on_the_page():

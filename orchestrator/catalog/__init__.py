@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.contents import Contents, contents_of
-from orchestrator.catalog.find import find_callbacks, find_class, find_data, find_model, find_space
+from orchestrator.catalog.find import (
+    find_callbacks,
+    find_class,
+    find_data,
+    find_model,
+    find_space,
+    find_trial,
+)
 from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
 from orchestrator.catalog.loading import FILES_ARE_LOADED_AS
 from orchestrator.catalog.marks import is_mark, mark
@@ -45,6 +52,7 @@ __all__ = [
     "find_data",
     "find_model",
     "find_space",
+    "find_trial",
     "flush_printed",
     "is_mark",
     "is_users_module",

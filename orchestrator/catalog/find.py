@@ -54,6 +54,21 @@ def find_callbacks(reference: str, folder: str | Path) -> CallableReference:
     return _find_function(name, name.member or "callbacks", (reference, Path(folder)), (where, 1))
 
 
+def find_trial(reference: str, folder: str | Path) -> CallableReference:
+    """Return the function that a trial calls, as ``reference`` names it: ``train`` where none is named.
+
+    Raises as find_model does. None are bundled.
+    """
+    name = parse_name(reference, "trial")
+    if name.form == "bundled":
+        raise UnknownNameError(
+            f"trial: expected a file or an installed module. Received: {reference!r}."
+            f" For a file beside the experiment write ./{name.place}.py:train."
+        )
+    where = f"trial {reference}"
+    return _find_function(name, name.member or "train", (reference, Path(folder)), (where, 2))
+
+
 def find_class(reference: str, folder: str | Path, key: str) -> CallableReference:
     """Return the class that ``reference`` names at ``key`` of the experiment: ``./mine.py:Mine`` or a module's.
 

@@ -47,8 +47,11 @@ def check_function(path: Path, function: str, arguments: int, where: str) -> Non
     instead = _instead(node, path.name) if node is not None and arguments == 3 else None
     if instead is not None:
         raise ExperimentFileError(f"{where}: {instead}")
-    if node is not None and not _takes(node, arguments):
-        wanted = {3: "(hp, input_shape, num_classes)", 1: "(hp)"}.get(arguments, "()")
+    yields = arguments == 2 and node is not None and _takes(node, 1)  # a generator needs no report
+    if node is not None and not (yields or _takes(node, arguments)):
+        wanted = {3: "(hp, input_shape, num_classes)", 2: "(hp, report)", 1: "(hp)"}.get(
+            arguments, "()"
+        )
         raise ExperimentFileError(
             f"{where}: a function that can be called as {function}{wanted} was expected. "
             f"Received: {function}({ast.unparse(node.args)}) in {path.name} line {node.lineno}."

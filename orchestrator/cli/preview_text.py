@@ -11,7 +11,6 @@ from orchestrator.domains.conditions import Condition
 from orchestrator.domains.space import without_companions
 from orchestrator.experiment.executors import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
-from orchestrator.experiment.task_facts import task_sentences
 from orchestrator.redaction import redact
 from orchestrator.report import draws_table
 from orchestrator.report.cells import assignments, chosen, printable
@@ -38,22 +37,22 @@ def _head(seen: Preview, width: int) -> Iterator[str]:
         length = f"{count(nursery.days, 'day')} of {nursery.day}"
     yield from textwrap.wrap(
         redact(
-            f"{experiment.name}: {experiment.strategy} of {experiment.model} on"
-            f" {experiment.data.source}; {experiment.metric}, {experiment.mode}; {length}"
+            f"{experiment.name}: {experiment.strategy} of {experiment.described};"
+            f" {experiment.metric}, {experiment.mode}; {length}"
         ),
         width,
         subsequent_indent="  ",
     )
     taken = " (exists: run needs another name, --set name=...)" if seen.folder.exists() else ""
     yield f"  folder: {seen.folder}{taken}"
-    for sentence in task_sentences(seen.prepared):
+    for sentence in seen.prepared.trials.sentences():
         yield from textwrap.wrap(
             redact(sentence), width, initial_indent="  ", subsequent_indent="    "
         )
 
 
 def _draws(seen: Preview, width: int) -> Iterator[str]:
-    planned = len(seen.plan.trials)
+    planned = seen.plan.trials_in_all
     shown = min(DRAWS, planned)
     yield f"\nDraws: the first {shown} of {planned}, seed {seen.experiment.seed}"
     yield text_table(draws_table(seen.space, seen.draws(shown)), width).rstrip("\n")
@@ -67,7 +66,7 @@ def _costs(seen: Preview) -> Iterator[str]:
         for rung in forecast.rungs:
             yield f"  {rung.epoch:>5}  {rung.reaching:>7.0f}  {rung.going_on:>7.0f}"
         yield f"  {plan.epochs:>5}  {forecast.rungs[-1].going_on:>7.0f}      end"
-    yield f"\nCost: {count(len(plan.trials), 'trial')}, {_at_once(seen)}"
+    yield f"\nCost: {count(plan.trials_in_all, 'trial')}, {_at_once(seen)}"
     yield f"  at most   {forecast.epochs_at_most:>9,} epochs"
     if not forecast.remark:
         return
@@ -86,7 +85,7 @@ def _at_once(seen: Preview) -> str:
         return f"at most {most} at a time" if most else "as many at a time as the cluster holds"
     limits = [
         available_cores() / plan.cpus_per_trial,
-        plan.max_concurrent_trials or len(plan.trials),
+        plan.max_concurrent_trials or plan.trials_in_all,
     ]
     if plan.gpus_per_trial:
         limits.append(visible_gpus() / plan.gpus_per_trial)
@@ -113,7 +112,7 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
 
 
 def _start(seen: Preview, width: int) -> Iterator[str]:
-    [spec] = seen.plan.trials
+    [spec] = seen.plan.points
     start = without_companions(spec.hyperparameters)
     head = f"\nStart: {count(len(start), 'hyperparameter')}"
     if spec.origin is not None:
@@ -159,7 +158,7 @@ def _watched(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
         if nursery.uses_tested_rate:
             then = "day 1 starts with the rate that it finds"
         else:
-            rate = seen.plan.trials[0].hyperparameters["learning_rate"]
+            rate = seen.plan.points[0].hyperparameters["learning_rate"]
             then = f"day 1 starts with {rate}, as start says; what it finds is said"
         yield from _wrapped(f"Learning-rate test: before day 1; {then}", width)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.config.data_options import DataOptions
 from orchestrator.config.document import Document, parse_document, read_document
 from orchestrator.config.duration import Duration
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
@@ -14,7 +15,6 @@ from orchestrator.config.load import (
 )
 from orchestrator.config.options import (
     CaviarOptions,
-    DataOptions,
     Experiment,
     Recalibration,
     ResourceOptions,

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
 from orchestrator.config.duration import Length
 from orchestrator.config.limit_options import LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
@@ -18,7 +19,6 @@ from orchestrator.config.targets import Target
 from orchestrator.fields import (
     AS_LIST,
     Count,
-    Flag,
     Named,
     Options,
     Real,
@@ -29,118 +29,18 @@ from orchestrator.fields import (
 )
 from orchestrator.redaction import redact
 from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
+from orchestrator.searchers import SEARCHERS, RandomOptions, SearcherOptions
 
+OF_KERAS = ("model", "data")
+OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
 SMALLEST_SHARE = 0.0001
-_PAIR = Field(strict=False, min_length=2, max_length=2)
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
-
-
-def _source_form(value: Any) -> Any:
-    """Turn ``data: digits`` into ``data: {source: digits}``."""
-    if isinstance(value, str):
-        return {"source": value}
-    if not isinstance(value, dict | DataOptions):
-        raise PydanticCustomError("data_form", "expected a source's name, or a mapping with source")
-    return value
 
 
 def _names(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
-
-
-class DataOptions(Options):
-    """Which data, and how it is split and scaled."""
-
-    source: Text = Field(
-        description="Bundled name, ./file.npz, ./table.csv, ./table.parquet, ./load.py:load or"
-        " package.module:function."
-    )
-    label: Text | None = Field(
-        default=None, description="The column of a CSV or Parquet file that holds the class."
-    )
-    validation: Real = Field(
-        default=0.2,
-        gt=0,
-        lt=1,
-        description="Share of the rows for validation, where the data has no split.",
-    )
-    test: Real = Field(
-        default=0.2,
-        gt=0,
-        lt=1,
-        description="Share of the rows for the test, where the data has no split.",
-    )
-    scale: Literal["auto", "standard", "minmax", "none"] = Field(
-        default="auto",
-        description="How the features are scaled, fitted on the training rows alone; auto: standard for a bundled"
-        " model, none for your own, which gets your values.",
-    )
-    class_weight: Literal["balanced"] | dict[str, Real] | None = Field(
-        default=None,
-        description="What each training row counts by its class, as in Keras's fit: balanced, or {class: weight}.",
-    )
-    stream: Flag | Literal["auto"] = Field(
-        default="auto", description="Read the data batch by batch instead of holding it in memory."
-    )
-    drop: Annotated[tuple[Text, ...], Field(strict=False), AS_LIST] = Field(
-        default=(),
-        description="Columns of a table that are left out, such as identifiers and dates.",
-    )
-    missing: Literal["refuse", "mean", "median", "most_frequent"] = Field(
-        default="refuse",
-        description="What fills a table's gaps, found on the training rows; text and true/false always get the most"
-        " frequent value.",
-    )
-    columns: dict[str, Literal["number", "text"]] = Field(
-        default_factory=dict,
-        description="What columns of a table are, where it is not plain: {age: number, zip: text}.",
-    )
-    decimal: Literal["auto", ".", ","] = Field(
-        default="auto", description="The sign before a number's fraction in a CSV file."
-    )
-    header: Flag | Literal["auto"] = Field(
-        default="auto",
-        description="Whether a CSV file's first line holds names; with false they are column_1, column_2, …",
-    )
-    sample_weight: Text | None = Field(
-        default=None, description="The column of a table that says how much each row counts."
-    )
-    steps_per_epoch: Count | None = Field(
-        default=None, description="Batches of an endless tf.data pipeline that are an epoch."
-    )
-    validation_steps: Count | None = Field(
-        default=None, description="Batches of an endless validation pipeline that are validated on."
-    )
-    image_size: Annotated[tuple[Count, ...], _PAIR, AS_LIST] | None = Field(
-        default=None,
-        description="Height and width that the pictures of a folder get: [h, w].",
-    )
-
-    def for_model(self, bundled: bool) -> DataOptions:
-        """Return the same with ``scale: auto`` decided: a user's model gets the user's values."""
-        if self.scale != "auto" or bundled:
-            return self
-        return self.model_copy(update={"scale": "none"})
-
-    @field_validator("label", mode="before")
-    @classmethod
-    def _one_column(cls, label: object) -> object:
-        if isinstance(label, list | tuple):
-            raise PydanticCustomError(
-                "label",
-                "expected one column; several come from a loader of your own, as columns of its y",
-            )
-        return label
-
-    @model_validator(mode="after")
-    def _leaves_rows_to_train_on(self) -> DataOptions:
-        if self.validation + self.test >= 1:
-            raise PydanticCustomError(
-                "split", "expected validation + test below 1, so that rows remain to train on"
-            )
-        return self
 
 
 class CaviarOptions(Options):
@@ -149,6 +49,10 @@ class CaviarOptions(Options):
     num_samples: Count = Field(default=64, description="How many trials are drawn from the space.")
     max_concurrent_trials: Count | Literal["auto"] = Field(
         default="auto", description="Trials at one time; auto: as many as the resources allow."
+    )
+    searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
+        default_factory=RandomOptions,
+        description="What proposes each trial's hyperparameters: random, or a class of your own as ./mine.py:Mine.",
     )
     scheduler: Annotated[SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")] = Field(
         default_factory=AshaOptions,
@@ -178,9 +82,15 @@ class Experiment(Options):
         max_length=200,
         description="The run's folder under storage_path; the file's own name if left out.",
     )
-    model: Text = Field(
+    trial: Text | None = Field(
+        default=None,
+        description="A function train(hp, report) of your own that a trial calls, as ./train.py:train, in place of"
+        " model and data.",
+    )
+    model: Annotated[Text | None, BeforeValidator(there, json_schema_input_type=Text)] = Field(
+        default=None,
         description="Bundled name (mlp, cnn, resnet), ./net.py, ./net.py:build_wide or"
-        " package.module:function."
+        " package.module:function.",
     )
     callbacks: Text | None = Field(
         default=None,
@@ -188,8 +98,8 @@ class Experiment(Options):
         " ./net.py:callbacks; trials then train by Keras's fit.",
     )
     data: Annotated[
-        DataOptions, BeforeValidator(_source_form, json_schema_input_type=str | DataOptions)
-    ] = Field(description="A source by itself, or a mapping with its options.")
+        DataOptions | None, BeforeValidator(source_form, json_schema_input_type=str | DataOptions)
+    ] = Field(default=None, description="A source by itself, or a mapping with its options.")
     search_space: Text | dict[str, Any] = Field(
         default_factory=dict,
         description="Bundled name, ./space.yaml, or a mapping of hyperparameter to domain.",
@@ -269,6 +179,30 @@ class Experiment(Options):
         return self._folder
 
     @property
+    def kind(self) -> str:
+        """What its trials are: ``keras`` models, or calls of a ``function``."""
+        return "keras" if self.trial is None else "function"
+
+    @property
+    def described(self) -> str:
+        """What its trials are made of, in a few words."""
+        return f"{self.model} on {self.data.source}" if self.data else str(self.trial)
+
+    @property
+    def model_name(self) -> str:
+        """The reference of the model of Keras trials."""
+        if self.model is None:
+            raise ValueError("an experiment of Keras models has a model")
+        return self.model
+
+    @property
+    def data_options(self) -> DataOptions:
+        """The data of Keras trials."""
+        if self.data is None:
+            raise ValueError("an experiment of Keras models has data")
+        return self.data
+
+    @property
     def direction(self) -> Direction | None:
         """Whether a high metric is good, or a low one: as said, else as the metric's name tells; None: it does not."""
         return self.mode or direction_of(self.metric)
@@ -308,6 +242,15 @@ class Experiment(Options):
                 raise PydanticCustomError("unknown_name", "unknown metric", known)
         return tuple(dict.fromkeys(metrics))
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_a_model_and_data(cls, content: Any) -> Any:
+        """Have both be missed where no function of the user's is given in their place."""
+        if not isinstance(content, Mapping) or content.get("trial") is not None:
+            return content
+        absent = {key: NOT_THERE for key in OF_KERAS if content.get(key) is None}
+        return {**content, **absent}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:
         if self.strategy == "panda" and self.panda is None:
@@ -316,12 +259,30 @@ class Experiment(Options):
         if self.strategy == "caviar" and not self.search_space:
             what = "expected a bundled space's name (cnn, mlp, resnet), ./space.yaml or a mapping, to draw from"
             raise field_error(("search_space",), what, "nothing")
+        if self.trial is not None:
+            self._check_function()
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
             raise field_error(("mode",), expected, self.mode)
         self._check_scheduler()
         return self
+
+    def _check_function(self) -> None:
+        """Refuse beside a function what only a Keras model has, and what has to be said of a function."""
+        for key in (*OF_KERAS, *OF_KERAS_AT_WILL):
+            value = getattr(self, key)
+            if value != type(self).model_fields[key].get_default(call_default_factory=True):
+                expected = "expected no such key beside trial, whose function brings its own model and data"
+                raise field_error((key,), expected, "data" if key == "data" else value)
+        if self.strategy == "panda":
+            expected = (
+                "expected caviar, since trial names a function and a panda babysits a Keras model"
+            )
+            raise field_error(("strategy",), expected, self.strategy)
+        if self.metric == "auto":
+            expected = "expected the name of a metric that the function reports, by which trials are judged"
+            raise field_error(("metric",), expected, "nothing")
 
     def _check_scheduler(self) -> None:
         """Refuse a scheduler that does not suit trials of these epochs."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.config.options import Experiment
+from orchestrator.config.options import OF_KERAS, Experiment
 from orchestrator.domains.parse import DISTRIBUTIONS
 
 _NUMBER = {"type": "number"}
@@ -63,7 +63,7 @@ def experiment_schema() -> dict[str, Any]:
         "description": schema["description"],
         "type": "object",
         "additionalProperties": False,
-        "required": [key for key in schema["required"] if key != "name"],  # the file's own name
+        "anyOf": [{"required": ["trial"]}, {"required": list(OF_KERAS)}],
         "properties": properties,
         "$defs": {**definitions, "Domain": _DOMAIN},
     }

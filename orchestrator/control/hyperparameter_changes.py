@@ -14,9 +14,11 @@ from orchestrator.domains.numeric import one_minus
 from orchestrator.domains.space import companion
 from orchestrator.errors import OrchestratorError, RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords
-from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS, OWN_DEFAULTS
-from orchestrator.training.possible import (
+from orchestrator.training.hyperparameters import (
+    DEFAULTS,
     NUMBERS,
+    OPTIMIZER_READS,
+    OWN_DEFAULTS,
     check_possible,
     read_while_training,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from orchestrator.data.refusal import refused
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 Source = Literal["csv", "parquet", "frames", "pipelines", "folder", "arrays"]
 

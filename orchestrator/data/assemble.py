@@ -27,7 +27,7 @@ from orchestrator.data.weights import check_weights, weighted_by_class
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 
 def assemble(

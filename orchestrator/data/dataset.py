@@ -15,7 +15,7 @@ from orchestrator.data.trees import between, row_count, shapes_of
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 Batch: TypeAlias = tuple[Any, ...]
 BatchReader: TypeAlias = Callable[..., Iterator[Any]]

@@ -20,7 +20,7 @@ from orchestrator.data.tables import Targets, fit_table, in_memory
 from orchestrator.errors import near_miss
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 _SIMPLE = (str, bool, int, float, np.bool_, np.number)
 

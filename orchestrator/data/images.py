@@ -28,7 +28,7 @@ from orchestrator.data.splits import assign_rows, check_given, missing_shares
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 SHARE_OF_MEMORY = 0.25
 

@@ -15,7 +15,7 @@ from orchestrator.data.sparse import dense
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 
 def _given(reference: DataReference, where: str) -> Any:

@@ -36,7 +36,7 @@ from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 MOST_OF_A_LABEL = 64
 

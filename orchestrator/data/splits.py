@@ -15,7 +15,7 @@ from orchestrator.data.refusal import refused, several
 from orchestrator.data.trees import Array
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 
 MANY_SMALL = 5

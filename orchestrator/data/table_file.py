@@ -20,7 +20,7 @@ from orchestrator.data.table_texts import Tally
 from orchestrator.errors import near_miss
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 Format = Literal["csv", "parquet"]
 

@@ -10,7 +10,7 @@ from orchestrator.data.refusal import refused, several
 from orchestrator.data.table_texts import Decimal, Tally
 
 if TYPE_CHECKING:
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
     from orchestrator.errors import DataError
 
 Kind = Literal["number", "whole", "flag", "text"]

@@ -35,7 +35,7 @@ __all__ = ["Rows", "fit_table", "in_memory", "load_table", "must_stream", "read_
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
-    from orchestrator.config.options import DataOptions
+    from orchestrator.config.data_options import DataOptions
 
 SHARE_OF_MEMORY = 0.25
 

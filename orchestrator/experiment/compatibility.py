@@ -12,7 +12,7 @@ from orchestrator.domains import Space
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.extensions import surroundings, with_changes
 from orchestrator.training.decay import looks_ahead
-from orchestrator.training.keras_settings import settings_file
+from orchestrator.training.keras_setup import settings_file
 
 
 def recorded_experiment(records: RunRecords) -> Experiment:
@@ -86,7 +86,7 @@ def unlike_conditions(
     return (
         *_values("", JUDGED_BY, old, new),
         *_averages(old, new),
-        *_values("data.", SPLIT_BY, old.data, new.data),
+        *(_values("data.", SPLIT_BY, old.data, new.data) if old.data and new.data else ()),
         *(said for _, said in unlike_surroundings(records, now)),
     )
 
@@ -118,31 +118,39 @@ def _averages(old: Experiment, new: Experiment) -> Iterator[str]:
 
 def unlike_surroundings(
     records: RunRecords, now: Mapping[str, Any]
-) -> tuple[tuple[Literal["data", "model", "callbacks", "scheduler", "settings"], str], ...]:
+) -> tuple[
+    tuple[Literal["trial", "data", "model", "callbacks", "searcher", "scheduler", "settings"], str],
+    ...,
+]:
     """Return (what, a few words) on data, code and Keras's settings that are not those of the newest trials.
 
     What an older manifest does not tell is left out.
     """
     before = surroundings(records.manifest, records.events)
     return (
-        *(("data", said) for said in _data(before.get("data") or {}, now["data"])),
-        *(("model", said) for said in _model(before.get("model") or {}, now["model"])),
-        *(("callbacks", said) for said in _callbacks(before.get("callbacks"), now["callbacks"])),
-        *(("scheduler", said) for said in _scheduler(before.get("scheduler"), now["scheduler"])),
-        *(("settings", said) for said in _settings(before.get("keras") or {}, now["keras"])),
+        *(("trial", said) for said in _changed("trial", before, now)),
+        *(("data", said) for said in _data(before.get("data") or {}, now.get("data") or {})),
+        *(("model", said) for said in _model(before.get("model") or {}, now.get("model") or {})),
+        *(("callbacks", said) for said in _callbacks(before.get("callbacks"), now)),
+        *(("searcher", said) for said in _changed("searcher", before, now)),
+        *(("scheduler", said) for said in _changed("scheduler", before, now)),
+        *(
+            ("settings", said)
+            for said in _settings(before.get("keras") or {}, now.get("keras") or {})
+        ),
     )
 
 
 def _data(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Say how data differ; a stream is not known by its content alone: its code says what comes when."""
-    old, new = before.get("fingerprint"), now["fingerprint"]
+    old, new = before.get("fingerprint"), now.get("fingerprint")
     files = _files(before, now)
     if old not in (None, new):
         prints = _differs("data (fingerprint)", str(old)[:FINGERPRINT], str(new)[:FINGERPRINT])
         yield f"{prints} (changed: {files})" if files else prints
     elif now.get("streamed") and files:
         yield f"code of data {now['source']} (changed: {files})"
-    if before.get("rows") not in (None, now["rows"]):
+    if before.get("rows") not in (None, now.get("rows")):
         yield _differs("data (rows)", _rows(before["rows"]), _rows(now["rows"]))
 
 
@@ -151,8 +159,8 @@ def _rows(splits: Mapping[str, int]) -> str:
 
 
 def _model(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    old, new = before.get("fingerprint"), now["fingerprint"]
-    if "files" not in before:  # of a run whose manifest knows the model's own file alone
+    old, new = before.get("fingerprint"), now.get("fingerprint")
+    if "files" not in before and now:  # of a run whose manifest knows the model's own file alone
         new = next(iter(now["files"].values()), new)
     if old in (None, new):
         return
@@ -160,16 +168,19 @@ def _model(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _callbacks(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
-    if before is not None and before.get("fingerprint") != now["fingerprint"]:
-        yield _code("callbacks", before, now)
-
-
-def _scheduler(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
-    """Say how a scheduler's code differs; another scheduler is the experiment's to have, from an extension on."""
-    if before is None or before.get("reference") != now["reference"]:
+    new = now.get("callbacks")
+    if before is None or new is None or before.get("fingerprint") == new["fingerprint"]:
         return
-    if before.get("fingerprint") != now["fingerprint"]:
-        yield _code("scheduler", before, now)
+    yield _code("callbacks", before, new)
+
+
+def _changed(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Say how the code of a class differs; another class is the experiment's to have, from an extension on."""
+    old, new = before.get(what), now.get(what)
+    if old is None or new is None or old.get("reference") != new["reference"]:
+        return
+    if old.get("fingerprint") != new["fingerprint"]:
+        yield _code(what, old, new)
 
 
 def _code(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

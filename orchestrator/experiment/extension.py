@@ -40,10 +40,10 @@ from orchestrator.records.extensions import caught_up, surroundings
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan
 from orchestrator.search.search import replay
-from orchestrator.search.users_scheduler import scheduler_of
+from orchestrator.search.users_own import scheduler_of
 from orchestrator.trials import StateStore
 
-OF_THE_RUN = ("model", "callbacks", "scheduler", "data", "keras")
+OF_THE_RUN = ("trial", "model", "callbacks", "searcher", "scheduler", "data", "keras")
 OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
 
 
@@ -153,7 +153,7 @@ def _new_group(
     fate = {
         "group": records.group + 1,
         "going_on": [],
-        "now": {name: facts[name] for name in OF_THE_RUN},
+        "now": {name: facts[name] for name in OF_THE_RUN if name in facts},
     }
     cut_off = [trial.trial for trial in records.trials if trial.ending is None]
     return fate, tuple(

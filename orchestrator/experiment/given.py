@@ -32,16 +32,23 @@ from orchestrator.config import (
 from orchestrator.data.functions import described, is_frame, is_stream
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.records import RunRecords
-from orchestrator.training.keras_settings import check_policy_of_this_process, registered_with_keras
+from orchestrator.training.keras_setup import check_policy_of_this_process, registered_with_keras
 
-KEYS = ("model", "callbacks", "data")
+KEYS = ("trial", "model", "callbacks", "data")
 """What can be given as an object."""
-_CALLS = {"model": "(hp, input_shape, num_classes)", "callbacks": "(hp)", "data": "()"}
+_FUNCTIONS = ("trial", "model", "callbacks")
+_CALLS = {
+    "trial": "(hp, report)",
+    "model": "(hp, input_shape, num_classes)",
+    "callbacks": "(hp)",
+    "data": "()",
+}
 
 
 class Objects(TypedDict, total=False):
     """What a run that was begun with objects needs again: the same ones."""
 
+    trial: Any
     model: Any
     callbacks: Any
     data: Any
@@ -54,6 +61,7 @@ class Given:
     model: CallableReference | None = None
     callbacks: CallableReference | None = None
     data: DataReference | None = None
+    trial: CallableReference | None = None
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -76,7 +84,7 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
         source = _plain(options["source"])
     functions = {
         key: plain[key]
-        for key in ("model", "callbacks")
+        for key in _FUNCTIONS
         if key in plain and not isinstance(plain[key], str | None)
     }
     given = given_objects(**functions, data=None if isinstance(source, str) else source)
@@ -87,16 +95,24 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     return plain, given
 
 
-def given_objects(model: Any = None, callbacks: Any = None, data: Any = None) -> Given:
+def given_objects(
+    model: Any = None, callbacks: Any = None, data: Any = None, trial: Any = None
+) -> Given:
     """Return objects as references; None stands for what is not given."""
+    if trial is not None:
+        _check_function(
+            "trial",
+            trial,
+            "Write def train(hp, report): ... and call report(epoch, loss=...) in it.",
+        )
     if model is not None:
         _check_model(model)
         check_policy_of_this_process()
     if callbacks is not None:
         _check_function("callbacks", callbacks, "Write callbacks=lambda hp: [...].")
-    functions = {"model": model, "callbacks": callbacks}
+    functions = {"trial": trial, "model": model, "callbacks": callbacks}
     references = _references({key: each for key, each in functions.items() if each is not None})
-    return Given(references.get("model"), references.get("callbacks"), _data(data))
+    return Given(data=_data(data), **references)
 
 
 def given_again(objects: Mapping[str, Any]) -> Given:
@@ -104,7 +120,8 @@ def given_again(objects: Mapping[str, Any]) -> Given:
     data = objects.get("data")
     if isinstance(data, Mapping) and "source" in data:
         data = data["source"]
-    return given_objects(objects.get("model"), objects.get("callbacks"), data)
+    functions = {key: objects.get(key) for key in _FUNCTIONS}
+    return given_objects(data=data, **functions)
 
 
 def check_needed(records: RunRecords, content: Mapping[str, Any], given: Given) -> None:
@@ -130,7 +147,7 @@ def check_needed(records: RunRecords, content: Mapping[str, Any], given: Given) 
 
 def name_for(content: Mapping[str, Any]) -> str:
     """Return the name of a run that was given none: its function's, or python."""
-    function = re.fullmatch(r"<python: (\w+)>", str(content.get("model")))
+    function = re.fullmatch(r"<python: (\w+)>", str(content.get("trial") or content.get("model")))
     return function[1] if function and function[1] != "lambda" else "python"
 
 
@@ -249,9 +266,10 @@ Source = str | Path | Mapping[str, Any] | Experiment | None
 
 
 class Keys(TypedDict, total=False):
-    """The keys of an experiment, as in its file; ``model``, ``data`` and ``callbacks`` may be objects."""
+    """The keys of an experiment, as in its file; ``trial``, ``model``, ``data`` and ``callbacks`` may be objects."""
 
     name: str
+    trial: Any
     model: Any
     callbacks: Any
     data: Any

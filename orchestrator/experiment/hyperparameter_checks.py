@@ -23,18 +23,16 @@ from orchestrator.domains.conditions import same
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
 from orchestrator.search import Plan
-from orchestrator.training.bundled_models import impossible_in_bundled
 from orchestrator.training.hyperparameters import (
-    DEFAULTS,
-    OF_THE_RATE,
-    OPTIMIZER_READS,
-    read_by_training,
-)
-from orchestrator.training.possible import (
     COMPANION,
+    DEFAULTS,
+    OPTIMIZER_READS,
+    RATE_NAMES,
     Impossible,
     impossible,
     impossible_decay,
+    impossible_in_bundled,
+    read_by_training,
     read_while_training,
 )
 
@@ -56,7 +54,7 @@ def values_of(plan: Plan, space: Space) -> tuple[Values, ...]:
     """
     if plan.nursery is None:
         return (Values("search_space.", space.domains),)
-    start = dict(plan.trials[0].hyperparameters)
+    start = dict(plan.points[0].hyperparameters)
     schedule = [
         _given(f"panda.schedule, epoch {epoch}, ", changes)
         for epoch, changes in plan.nursery.schedule
@@ -239,7 +237,7 @@ def _optimizers_beside(space: Space, name: str) -> set[str]:
 
 def _compiled_sentence(names: Sequence[str], model: CallableReference) -> str:
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    schedule = " and its optimizer follows a schedule" if OF_THE_RATE & set(names) else ""
+    schedule = " and its optimizer follows a schedule" if RATE_NAMES & set(names) else ""
     return (
         f"nothing reads {listed}: the builder of model {model.text} compiles the model itself{schedule}, so read"
         f" hp[{names[0]!r}] there, leave compile() out, or take {listed} out of the file."

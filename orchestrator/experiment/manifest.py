@@ -6,7 +6,6 @@ import os
 import platform
 import subprocess  # noqa: TID251 (asks git which commit this is; submits nothing)
 import sys
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import yaml
 
-from orchestrator.catalog import CallableReference, code_files, code_fingerprint, read_names
-from orchestrator.experiment.task_facts import task_facts
-from orchestrator.search.users_scheduler import scheduler_code
+from orchestrator.experiment.keras_trials import code_facts
+from orchestrator.search.users_own import scheduler_code, searcher_code
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
@@ -60,60 +58,18 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
             "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         },
         **surroundings_of(prepared),
-        "task": task_facts(prepared),
+        "task": prepared.trials.facts(),
         "experiment": yaml.safe_load(prepared.document),
     }
 
 
 def surroundings_of(prepared: Prepared) -> dict[str, Any]:
-    """Return what trials must have in common to be compared, beside the experiment: model, data, Keras's settings."""
-    dataset, loader = prepared.dataset, prepared.loader
+    """Return what trials must have in common to be compared, beside the experiment: the code that each is made of."""
     return {
-        "model": {
-            "reference": prepared.model.text,
-            "fingerprint": code_fingerprint(prepared.model),
-            "files": code_files(prepared.model),
-            **({"reads": _reads(prepared)} if prepared.model.given is not None else {}),
-        },
-        "callbacks": _code(prepared.callbacks) | {"reference": prepared.experiment.callbacks},
-        "scheduler": _code(scheduler_code(prepared.experiment)),
-        "data": {
-            "source": dataset.source,
-            "kind": prepared.data_kind,
-            "fingerprint": dataset.fingerprint,
-            "classes": list(dataset.classes),
-            "labels": {"form": dataset.labels.form, "type": dataset.labels.type},
-            "input_shape": _listed(dataset.input_shape),
-            "rows": {part: getattr(dataset, part).rows for part in ("train", "validation", "test")},
-            "scaling": dataset.scaling,
-            "streamed": dataset.streamed,
-            "files": code_files(loader) if loader is not None else {},
-            "table": dataset.table.to_plain() if dataset.table else None,
-        },
-        "keras": prepared.keras.to_document(),
+        **prepared.trials.surroundings(),
+        "searcher": code_facts(searcher_code(prepared.experiment)),
+        "scheduler": code_facts(scheduler_code(prepared.experiment)),
     }
-
-
-def _code(code: CallableReference | None) -> dict[str, Any]:
-    """Return what is noted of a function or class of the user's own, or that there is none."""
-    return {
-        "reference": code and code.text,
-        "fingerprint": code and code_fingerprint(code),
-        "files": code_files(code) if code else {},
-    }
-
-
-def _listed(shape: Any) -> Any:
-    """Return the shape of a row as JSON has it, by input where there are several."""
-    if isinstance(shape, Mapping):
-        return {name: _listed(one) for name, one in shape.items()}
-    return [_listed(one) if isinstance(one, tuple) else one for one in shape]
-
-
-def _reads(prepared: Prepared) -> list[str]:
-    """Return the hyperparameters that a model given in Python reads, whose source is not there later."""
-    seen = prepared.learned.reads if prepared.learned is not None else frozenset()
-    return sorted(read_names(prepared.model) | seen)
 
 
 def environment() -> dict[str, str]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from orchestrator.catalog import CallableReference, find_data, find_model, source_files
+from orchestrator.catalog import CallableReference, find_data, find_model, find_trial, source_files
 from orchestrator.config import Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import UnknownNameError
-from orchestrator.experiment.prepared import callbacks_of
-from orchestrator.search.users_scheduler import scheduler_code
+from orchestrator.experiment.keras_trials import callbacks_of
+from orchestrator.search.users_own import scheduler_code, searcher_code
 from orchestrator.targets import EXPERIMENT_FILE, SentFile
 
 _OUTSIDE = "elsewhere"
@@ -26,14 +26,12 @@ _SKIPPED = ("__pycache__", ".git", ".venv", ".gitignore", ".rayignore")
 class Gathered:
     """Files to send, by where they will lie, and the references by which the sent experiment finds them.
 
-    ``reads`` are folders that it may read where they are, for a place that sees them.
+    ``references`` has them by the experiment's keys. ``reads`` are folders that it may read where they are, for a place
+    that sees them.
     """
 
     folder: Path
-    model: str
-    data: str
-    callbacks: str | None = None
-    scheduler: str | None = None
+    references: dict[str, str] = field(default_factory=dict)
     sent: dict[str, Path] = field(default_factory=dict)
     reads: tuple[Path, ...] = ()
 
@@ -69,20 +67,18 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     it is there.
     """
     folder = experiment.folder.resolve()
-    gathered = Gathered(folder, experiment.model, experiment.data.source)
-    model = find_model(experiment.model, experiment.folder)
-    gathered.model = _sent_code(gathered, model)
-    callbacks = callbacks_of(experiment)
-    if callbacks is not None:
-        gathered.callbacks = _sent_code(gathered, callbacks)
-    scheduler = scheduler_code(experiment)
-    if scheduler is not None:
-        gathered.scheduler = _sent_code(gathered, scheduler)
-    gathered.data = _sent_data(gathered, experiment, in_place)
+    gathered = Gathered(folder)
+    code = code_of(experiment)
+    gathered.references |= {key: _sent_code(gathered, each) for key, each in code.items()}
+    named = [each.place for each in code.values()]
+    if experiment.data is not None:
+        gathered.references["data"] = _sent_data(
+            gathered, experiment.data.source, experiment, in_place
+        )
+        named.append(find_data(experiment.data.source, experiment.folder).place)
     if in_place:
-        files = (find_data(experiment.data.source, experiment.folder), model)
-        named = [Path(each.place).parent for each in files if "/" in each.place]
-        gathered.reads = tuple(dict.fromkeys([folder, *named]))
+        named = [str(Path(place).parent) for place in named if "/" in place]
+        gathered.reads = tuple(dict.fromkeys([folder, *map(Path, named)]))
     skipped = (*options.excludes, *_SKIPPED, Path(experiment.storage_path).name)
     whole: str | None = getattr(options, "working_dir", None)
     further = [("ship", text) for text in options.ship]
@@ -106,8 +102,20 @@ def _sent_code(gathered: Gathered, reference: CallableReference) -> str:
     return f"./{gathered.take(file, file.parent)}:{reference.function}"
 
 
-def _sent_data(gathered: Gathered, experiment: Experiment, in_place: bool) -> str:
-    written = experiment.data.source
+def code_of(experiment: Experiment) -> dict[str, CallableReference]:
+    """Return the code that an experiment names, by its keys. Raises as finding each of it does."""
+    folder = experiment.folder
+    found = {
+        "trial": find_trial(experiment.trial, folder) if experiment.trial else None,
+        "model": find_model(experiment.model, folder) if experiment.model else None,
+        "callbacks": callbacks_of(experiment),
+        "searcher": searcher_code(experiment),
+        "scheduler": scheduler_code(experiment),
+    }
+    return {key: code for key, code in found.items() if code is not None}
+
+
+def _sent_data(gathered: Gathered, written: str, experiment: Experiment, in_place: bool) -> str:
     if written.startswith("/") and not (in_place or Path(written.partition(":")[0]).exists()):
         return written
     reference = find_data(written, experiment.folder)

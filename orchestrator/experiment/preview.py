@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.given import Keys, Source, asked_for
-from orchestrator.experiment.prepared import (
-    Prepared,
-    folder_of,
-    prepare_new,
-    read_space,
-)
-from orchestrator.experiment.task_facts import task_sentences
+from orchestrator.experiment.keras_trials import read_space
+from orchestrator.experiment.prepared import Prepared, folder_of, prepare_new
 from orchestrator.redaction import redact
 from orchestrator.schedulers import Forecast
 from orchestrator.search import Plan
-from orchestrator.search.random import draw_trials
 
 
 @dataclass(frozen=True)
@@ -33,12 +27,12 @@ class Preview:
     def __repr__(self) -> str:
         """Return in a line what it is, in others what is learned of what, and in the last what that costs."""
         experiment, plan = self.experiment, self.plan
-        trials = f"{len(plan.trials)} trial{'s' * (len(plan.trials) != 1)}"
+        trials = f"{plan.trials_in_all} trial{'s' * (plan.trials_in_all != 1)}"
         said = (
             f"Preview of {experiment.name}: {experiment.strategy}, {experiment.metric}, {plan.mode}"
         )
         cost = f"{trials}, at most {self.forecast.epochs_at_most:,} epochs"
-        return "\n  ".join([redact(said), *map(redact, task_sentences(self.prepared)), cost])
+        return "\n  ".join([redact(said), *map(redact, self.prepared.trials.sentences()), cost])
 
     @property
     def experiment(self) -> Experiment:
@@ -68,8 +62,9 @@ class Preview:
     def draws(self, count: int) -> list[dict[str, Any]]:
         """Return the first ``count`` draws: those of the plan's trials, and on beyond them; a panda's start is one."""
         if self.plan.nursery is not None:
-            return [dict(spec.hyperparameters) for spec in self.plan.trials]
-        return draw_trials(self.space, self.experiment.seed, count)
+            return [dict(point.hyperparameters) for point in self.plan.points]
+        further = replace(self.plan, num_trials=count)
+        return [dict(spec.hyperparameters) for spec in further.draws()]
 
 
 def preview(
@@ -89,4 +84,4 @@ preview_experiment = preview
 
 def forecast(plan: Plan) -> Forecast:
     """Return the rungs of a plan and what it costs."""
-    return plan.scheduler.forecast(len(plan.trials), plan.epochs)
+    return plan.scheduler.forecast(plan.trials_in_all, plan.epochs)

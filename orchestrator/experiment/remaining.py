@@ -11,7 +11,7 @@ from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.journal import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
-from orchestrator.search import Plan, Search, TrialSpec
+from orchestrator.search import Plan, Round, Search, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
@@ -48,10 +48,10 @@ class Resumed:
     def trials_in_all(self) -> int:
         """How many trials the run has: those that are over, and those that are yet to end."""
         recorded = self.records.trials if self.records else ()
-        beyond = {t.trial for t in recorded if t.is_branch or t.index >= len(self.plan.trials)}
+        beyond = {t.trial for t in recorded if t.is_branch or t.index >= self.plan.trials_in_all}
         if self.search is not None:
             beyond |= self.search.pending - {trial.trial for trial in recorded}
-        return len(self.plan.trials) + len(beyond)
+        return self.plan.trials_in_all + len(beyond)
 
     @property
     def plan(self) -> Plan:
@@ -125,13 +125,19 @@ def remaining(
 
 
 def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, ...]]:
-    """Return a search that was told the recorded epochs, and the endings it decided that were not written down.
+    """Return a search that was told the records, and the endings it decided that were not written down.
 
     It sees the newest group alone. Of what was recorded before the run's last extension it learns, and decides nothing:
     that was the scheduler's of then.
     """
     search = Search(plan)
     current = {trial.trial: trial for trial in records.trials if trial.group == records.group}
+    for event in records.events:
+        if event["event"] == "round_began":
+            search.recall_round(Round.from_plain(event))
+    for name, spec in _known(plan, records).items():
+        if name in current:
+            search.recall(spec)
     decided_before = epochs_before_extension(records)
     last = reached(records)
     endings = {}
@@ -145,6 +151,9 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, 
         if decision is not None and decision.stop and news:
             name = search.scheduler.name
             endings[trial.trial] = stopped(records, trial, name, row, decision)
+    for trial in current.values():
+        if trial.ending is not None:
+            search.recall_ending(trial.trial, trial.ending)
     return search, tuple(endings.values())
 
 
@@ -225,9 +234,10 @@ def _is_open(trial: TrialRecord) -> bool:
 
 def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     """Return the plan's trials that have begun, as they were drawn then, since the space may have changed."""
-    began = (t for t in records.trials if not t.is_branch and t.index < len(plan.trials))
-    if plan.nursery is not None:
-        return {trial.trial: plan.trials[trial.index] for trial in began}
+    began = (t for t in records.trials if not t.is_branch and t.index < plan.trials_in_all)
+    if plan.points:
+        points = {point.trial: point for point in plan.points}
+        return {trial.trial: points[trial.trial] for trial in began}
     return {t.trial: TrialSpec(t.trial, t.index, t.seed, dict(t.hyperparameters)) for t in began}
 
 

@@ -43,7 +43,7 @@ def prepare_to_resume(
     prepared = prepare_again(recorded_experiment(records), given, place)
     check_unchanged(prepared, records)
     if records.status == "finished":
-        examined = replace(prepared, plan=replace(prepared.plan, trials=()))
+        examined = replace(prepared, plan=replace(prepared.plan, num_trials=0, rounds=None))
         return Resumed(examined, records, reason=records.standing.reason)
     return remaining(prepared, records)
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalog import find_model, find_space
+from orchestrator.catalog import find_space
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
-from orchestrator.experiment.packaging import Gathered, gather
-from orchestrator.experiment.prepared import callbacks_of, check_plan, read_experiment
+from orchestrator.experiment.keras_trials import check_plan
+from orchestrator.experiment.packaging import Gathered, code_of, gather
+from orchestrator.experiment.prepared import read_experiment
 from orchestrator.fields import Referenced
 from orchestrator.records import RunFolder, RunStatus, read_run, see_driver, status_or_damage
 from orchestrator.search import make_plan
@@ -87,11 +88,12 @@ def _chosen(written: TargetOptions, name: str | None) -> str:
 def _check(experiment: Experiment) -> None:
     """Refuse what can be seen to fail from here."""
     space = find_space(experiment.search_space, experiment.folder)
-    model = find_model(experiment.model, experiment.folder)
-    callbacks = callbacks_of(experiment)
+    code = code_of(experiment)
     if experiment.panda is not None and experiment.panda.from_run is not None:
         return  # where the run that it goes on from lies, the place may know alone
-    check_plan(make_plan(experiment, space), space, model, callbacks)
+    plan = make_plan(experiment, space)
+    if "model" in code:
+        check_plan(plan, space, code["model"], code.get("callbacks"))
 
 
 def _results(options: PlaceOptions, here: str) -> str:
@@ -106,16 +108,18 @@ def _results(options: PlaceOptions, here: str) -> str:
 def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     """Return the complete experiment as the place reads it; how it got there is no part of it."""
     space = find_space(experiment.search_space, experiment.folder)
-    data = experiment.data.model_copy(update={"source": gathered.data})
+    sent_as = gathered.references
+    data = experiment.data and experiment.data.model_copy(update={"source": sent_as["data"]})
     caviar = experiment.caviar
-    if isinstance(caviar.scheduler, Referenced):
-        sent = caviar.scheduler.model_copy(update={"reference": gathered.scheduler})
-        caviar = caviar.model_copy(update={"scheduler": sent})
+    for key in ("searcher", "scheduler"):
+        written = getattr(caviar, key)
+        if isinstance(written, Referenced):
+            sent = written.model_copy(update={"reference": sent_as[key]})
+            caviar = caviar.model_copy(update={key: sent})
     there: dict[str, Any] = {
         "caviar": caviar,
         "search_space": space.to_document(),
-        "model": gathered.model,
-        "callbacks": gathered.callbacks,
+        **{key: sent_as.get(key) for key in ("trial", "model", "callbacks")},
         "data": data,
         "storage_path": storage,
         "mode": experiment.direction,

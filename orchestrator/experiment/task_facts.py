@@ -6,44 +6,44 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.experiment.prepared import Prepared
+    from orchestrator.experiment.keras_trials import KerasTrials
     from orchestrator.training.task import Task
 
 CLASSES_NAMED = 6
 MANY_CLASSES = 30
 
 
-def task_facts(prepared: Prepared) -> dict[str, Any]:
+def task_facts(trials: KerasTrials) -> dict[str, Any]:
     """Return the task, the score of the best constant guess, and all of it in sentences, for the run's record."""
-    task = prepared.task
+    task = trials.task
     return {
         "kind": task.kind if task else None,
         "compiled_by_user": task.compiled_by_user if task else None,
         "from_logits": task.from_logits if task else None,
-        "baseline": _baseline(prepared),
-        "said": list(task_sentences(prepared)),
+        "baseline": _baseline(trials),
+        "said": list(task_sentences(trials)),
     }
 
 
-def task_sentences(prepared: Prepared) -> Iterator[str]:
+def task_sentences(trials: KerasTrials) -> Iterator[str]:
     """Yield what is learned, what is done to features and labels, and what guessing gives."""
-    yield f"task: {_learned(prepared)}"
-    yield f"features: {_features(prepared)}"
-    for name, value in _baseline(prepared).items():
+    yield f"task: {_learned(trials)}"
+    yield f"features: {_features(trials)}"
+    for name, value in _baseline(trials).items():
         what = "guessing the mean" if name == "mae" else "always guessing the most frequent"
         yield f"baseline: {what} gives val_{name} {value:.4g}"
-    if sizes := _ill_sized(prepared):
+    if sizes := _ill_sized(trials):
         yield (
             f"hint: the columns {sizes} and the model has no layer that scales them;"
-            f" data: {{source: {prepared.experiment.data.source}, scale: standard}} does"
+            f" data: {{source: {trials.source}, scale: standard}} does"
         )
 
 
-def _baseline(prepared: Prepared) -> dict[str, float]:
+def _baseline(trials: KerasTrials) -> dict[str, float]:
     from orchestrator.data import Dataset  # with NumPy: not for --help
     from orchestrator.data.baseline import baseline
 
-    dataset, task = prepared.dataset, prepared.task
+    dataset, task = trials.dataset, trials.task
     if not isinstance(dataset, Dataset):
         return {}
     numbers = dataset.labels.are_numbers and not dataset.labels.one_hot
@@ -51,8 +51,8 @@ def _baseline(prepared: Prepared) -> dict[str, float]:
     return baseline(dataset, quantities=regression)
 
 
-def _learned(prepared: Prepared) -> str:
-    task, labels = prepared.task, prepared.dataset.labels
+def _learned(trials: KerasTrials) -> str:
+    task, labels = trials.task, trials.dataset.labels
     if task is None:
         return "known once a trial has built its model"
     names = list(labels.classes)
@@ -66,14 +66,14 @@ def _learned(prepared: Prepared) -> str:
         else "regression",
         None: "your model's own loss",
     }[task.kind]
-    looked = prepared.learned.looked if prepared.learned else None
+    looked = trials.learned.looked if trials.learned else None
     if task.compiled_by_user:
         how = "as they are" if labels.are_numbers else "as they are, texts as class numbers"
         if looked is not None and looked.recoded:
             how = f"as class numbers 0 … {len(names) - 1}, which is all that it can take"
         return f"{what}; your builder compiles the model: labels reach its loss {how}"
     if task.kind == "regression":
-        return f"{what}; {_targets(prepared, task)}"
+        return f"{what}; {_targets(trials, task)}"
     if task.from_logits:
         head = "softmax" if task.kind == "classification" else "sigmoid"
         return f"{what}, trained from logits; the saved model gets its {head}"
@@ -82,24 +82,24 @@ def _learned(prepared: Prepared) -> str:
     return what
 
 
-def _targets(prepared: Prepared, task: Task) -> str:
+def _targets(trials: KerasTrials, task: Task) -> str:
     """Say what becomes of quantities before they reach the loss."""
-    seen = prepared.learned.all_looked if prepared.learned else ()
+    seen = trials.learned.all_looked if trials.learned else ()
     if len({looked.task.standardized for looked in seen}) > 1:
         return (
             "targets, and so the loss, are standardized inside, but for a head that bounds its values;"
             " mae and the saved model are in your unit"
         )
     if not task.standardized:
-        return f"targets as they are, since the values of the model's outputs are bounded{_beyond(prepared)}"
+        return f"targets as they are, since the values of the model's outputs are bounded{_beyond(trials)}"
     return "targets, and so the loss, are standardized inside; mae and the saved model are in your unit"
 
 
-def _beyond(prepared: Prepared) -> str:
+def _beyond(trials: KerasTrials) -> str:
     """Say which targets no weights reach: Keras trains such a model without a word."""
     from orchestrator.data import Dataset
 
-    dataset, looked = prepared.dataset, prepared.learned and prepared.learned.looked
+    dataset, looked = trials.dataset, trials.learned and trials.learned.looked
     if not looked or not isinstance(dataset, Dataset):
         return ""
     low, high = looked.reach
@@ -111,12 +111,12 @@ def _beyond(prepared: Prepared) -> str:
     )
 
 
-def _features(prepared: Prepared) -> str:
-    scaling = prepared.dataset.scaling.get("how", "none")
-    columns = prepared.dataset.columns
-    shape = prepared.dataset.input_shape
+def _features(trials: KerasTrials) -> str:
+    scaling = trials.dataset.scaling.get("how", "none")
+    columns = trials.dataset.columns
+    shape = trials.dataset.input_shape
     size = f"{len(columns)} from the table's columns" if columns else f"{_shape(shape)} a row"
-    looked = prepared.learned.looked if prepared.learned else None
+    looked = trials.learned.looked if trials.learned else None
     saved = "" if looked is not None and looked.not_saved else ", in the saved model too"
     how = {
         "none": "as you give them",
@@ -134,12 +134,12 @@ def _shape(shape: Any) -> str:
     return "x".join(str(size) for size in shape) or "1"
 
 
-def _ill_sized(prepared: Prepared) -> str | None:
+def _ill_sized(trials: KerasTrials) -> str | None:
     from orchestrator.data import Dataset
     from orchestrator.data.baseline import ill_sized
 
-    dataset = prepared.dataset
-    looked = prepared.learned.looked if prepared.learned else None
+    dataset = trials.dataset
+    looked = trials.learned.looked if trials.learned else None
     if looked is None or looked.scales or not isinstance(dataset, Dataset):
         return None
     unscaled = dataset.scaling.get("how", "none") == "none"

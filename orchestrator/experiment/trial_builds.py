@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference
@@ -18,6 +19,7 @@ from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.redaction import redacted
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.training.trial_process import (
+    Looked,
     NoAnswer,
     Seen,
     Setup,
@@ -51,8 +53,8 @@ class Learned:
     reads: frozenset[str]
     compiled: bool
     plain_rate: bool
-    looked: Any = None
-    all_looked: tuple[Any, ...] = ()
+    looked: Looked | None = None
+    all_looked: tuple[Looked, ...] = ()
 
 
 Enough = Callable[[Learned], bool]
@@ -82,17 +84,19 @@ class _Tries:
             all(seen.compiled for seen in self.seen),
             all(seen.plain_rate for seen in self.seen),
             self.seen[0].looked,
-            tuple(seen.looked for seen in self.seen),
+            tuple(seen.looked for seen in self.seen if seen.looked),
         )
 
     def draw(self, spec: TrialSpec) -> frozenset[str]:
         """Build the model of one of the plan's draws, once; return what its builder read, nothing where it failed."""
-        if not any(spec is tried for tried, _ in (*self.built, *self.failed)):
+        if not any(spec.trial == tried.trial for tried, _ in (*self.built, *self.failed)):
             try:
                 self.built.append((spec, self.build(spec, spec.hyperparameters)))
             except TrialError as error:
                 self.failed.append((spec, error))
-        return next((reads for tried, reads in self.built if tried is spec), frozenset())
+        return next(
+            (reads for tried, reads in self.built if tried.trial == spec.trial), frozenset()
+        )
 
     def build(self, spec: TrialSpec, hyperparameters: Mapping[str, Any]) -> frozenset[str]:
         """Build a model; return what its builder read. Raises TrialError as its trial would."""
@@ -134,7 +138,7 @@ def try_builds(
 
 def _try_draws(tries: _Tries, plan: Plan, enough: Enough) -> None:
     """Build draws until one could be built and is enough."""
-    for spec in plan.trials[:DRAWS_TRIED]:
+    for spec in islice(plan.draws(), DRAWS_TRIED):
         if any(spec.hyperparameters == failed.hyperparameters for failed, _ in tries.failed):
             continue
         try:
@@ -154,8 +158,8 @@ def _try_draws(tries: _Tries, plan: Plan, enough: Enough) -> None:
 def _try_absent_ranges(tries: _Tries, plan: Plan) -> None:
     """Build a draw that has it for each range that exists in none of those that could be built."""
     for name in dict.fromkeys(name for name, _ in _ends(plan)):
-        having = [spec for spec in plan.trials if name in spec.hyperparameters]
-        for spec in having[:DRAWS_BESIDE]:
+        having = (spec for spec in plan.draws() if name in spec.hyperparameters)
+        for spec in islice(having, DRAWS_BESIDE):
             if tries.late or any(name in built.hyperparameters for built, _ in tries.built):
                 break
             tries.draw(spec)
@@ -195,7 +199,7 @@ def _errors_beside(
     """
     seed, name, value = end
     errors: list[tuple[Mapping[str, Any], TrialError]] = []
-    drawn = [*(spec for spec, _ in tries.built), *plan.trials[:DRAWS_TRIED]]
+    drawn = [*(spec for spec, _ in tries.built), *islice(plan.draws(), DRAWS_TRIED)]
     for spec in (spec for spec in drawn if name in spec.hyperparameters):
         hyperparameters = plan.space.draw(seed, spec.index, {name: value})
         known = any(hyperparameters == tried for tried, _ in errors)

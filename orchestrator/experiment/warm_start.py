@@ -162,6 +162,11 @@ def _born_with(records: RunRecords, trial: str) -> tuple[list[dict[str, Any]], i
 
 def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
     """Return a run's experiment as a panda's of a new name, its references those of the old file's folder."""
+    if records.experiment.get("trial"):
+        raise ExperimentFileError(
+            f"{records.name}: expected a run of Keras models, which a panda babysits. Received: one whose trials call"
+            f" {records.experiment['trial']}."
+        )
     folder = records.manifest.get("folder")
     content = dict(records.experiment)
     for key in ("caviar", "panda"):

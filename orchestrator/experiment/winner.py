@@ -42,6 +42,9 @@ def model_file(records: RunRecords) -> Path:
 
 
 def _no_winner(records: RunRecords) -> str:
+    function = records.experiment.get("trial")
+    if function:
+        return f"a run whose trials call {function}, which keeps its model itself."
     failed = sum(trial.status == "failed" for trial in records.trials)
     if records.status == "finished" and failed and not succeeded(records):
         return f"a run without one: {failed} of its trials failed. 'orchestrator show {records.folder.path}' says why."
@@ -50,17 +53,22 @@ def _no_winner(records: RunRecords) -> str:
 
 def load_winner(records: RunRecords, given: CallableReference | None = None) -> Any:
     """Return a run's winner as a keras.Model that takes raw rows; ``given`` is its builder where no file has it."""
-    from orchestrator.training import saved
-    from orchestrator.training.kept import are_kept
+    from orchestrator.training.keras_setup import quiet_tensorflow
+    from orchestrator.training.saved_model import are_kept, load_model
 
     best = records.folder.best
+    if records.experiment.get("trial"):
+        model_file(records)  # raises
     builder = given or builder_of(records)
     if isinstance(builder, CallableReference) and are_kept(best) and not_saved(records):
-        return saved.load_winner(best, builder)
+        quiet_tensorflow()
+        from orchestrator.training import saving
+
+        return saving.load_winner(best, builder)
     file = model_file(records)
     reference = builder if isinstance(builder, CallableReference) else None
     try:
-        return saved.load_model(file, reference)
+        return load_model(file, reference)
     except (TypeError, ValueError, AttributeError, ImportError) as error:
         said = str(error).strip().splitlines()
         beside = "" if reference else f" {builder}"
@@ -80,7 +88,7 @@ def builder_of(records: RunRecords) -> CallableReference | OrchestratorError:
     """Return the function that built a run's models, or why it is not to be found any more."""
     experiment = recorded_experiment(records)
     try:
-        return find_model(experiment.model, experiment.folder)
+        return find_model(experiment.model_name, experiment.folder)
     except OrchestratorError as error:
         return error
 
@@ -95,7 +103,7 @@ def predict(records: RunRecords, builder: CallableReference | None, x: Any) -> p
     form = form_of(records)
     rows = new_rows(x, form)
     model = load_winner(records, builder)
-    from orchestrator.training.predicting import predicted
+    from orchestrator.training.portable import predicted
 
     outputs = predicted(model, rows.batches, form.table)
     learnt = learnt_of(records)
@@ -108,10 +116,10 @@ def form_of(records: RunRecords) -> TrainingForm:
     """Return the form of the rows that a run's newest trials were trained on."""
     from orchestrator.data import TableRecipe
     from orchestrator.data.new_rows import TrainingForm
-    from orchestrator.training.around import shape_from_plain
+    from orchestrator.training.saved_model import shape_from_plain
 
     data = _data(records)
-    options = recorded_experiment(records).data
+    options = recorded_experiment(records).data_options
     table = data.get("table")
     if "input_shape" not in data:
         raise DataError(
@@ -232,7 +240,7 @@ def export_model(records: RunRecords, to: Path, overwrite: bool = False) -> None
     Raises RecordError where the run has no winner, PlaceError where ``to`` cannot be written or is
     there already.
     """
-    from orchestrator.training.kept import WEIGHTS, are_kept
+    from orchestrator.training.saved_model import WEIGHTS, are_kept
 
     weights_alone = not_saved(records) is not None and are_kept(records.folder.best)
     ending = ".weights.h5" if weights_alone else ".keras"
@@ -258,8 +266,7 @@ def export_model(records: RunRecords, to: Path, overwrite: bool = False) -> None
 
 def export_lines(records: RunRecords, to: Path) -> list[str]:
     """Return how an exported file is loaded, what it takes, and the order of its classes."""
-    from orchestrator.training.kept import RECIPE
-    from orchestrator.training.saved import custom_objects_in
+    from orchestrator.training.saved_model import RECIPE, custom_objects_in
 
     if to.name.endswith(".weights.h5"):
         folder = records.folder.best
@@ -276,7 +283,7 @@ def export_lines(records: RunRecords, to: Path) -> list[str]:
 
 
 def _takes(records: RunRecords) -> list[str]:
-    from orchestrator.training.around import takes_named_columns
+    from orchestrator.training.saved_model import takes_named_columns
 
     if "input_shape" not in (records.manifest.get("data") or {}):
         return []

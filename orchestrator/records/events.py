@@ -199,10 +199,10 @@ class EpochRow(TypedDict):
 class RunEvent(TypedDict):
     """What happened to the run as a whole: a line of ``events.jsonl``.
 
-    Besides ``extended`` and ``winner``: run_started (host, pid), run_finished and run_interrupted (reason), taken_over
-    (from: the dead driver), paused (reason, seconds), retried (trial, failure, error, attempt, wait_seconds),
-    fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error, error_file), not_examined
-    (reason), other_versions (changes) and repaired.
+    Besides ``extended``, ``round_began`` and ``winner``: run_started (host, pid), run_finished and run_interrupted
+    (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error,
+    attempt, wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error,
+    error_file), not_examined (reason), other_versions (changes) and repaired.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
@@ -234,6 +234,15 @@ class Extended(RunEvent):
     going_on: NotRequired[Texts]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
+
+
+class RoundBegan(RunEvent):
+    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``."""
+
+    round: Count
+    first: Count
+    trials: Count
+    space: Values
 
 
 class Winner(RunEvent):
@@ -331,9 +340,10 @@ _LINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
         TypeAdapter(
             Annotated[
                 Annotated[Extended, Tag("extended")]
+                | Annotated[RoundBegan, Tag("round_began")]
                 | Annotated[Winner, Tag("winner")]
                 | Annotated[RunEvent, Tag("")],
-                _by("event", "extended", "winner"),
+                _by("event", "extended", "round_began", "winner"),
             ]
         ),
     ),

@@ -164,6 +164,12 @@ class RunState:
         """The ``extended`` events, oldest first."""
         return extensions_in(self.events)
 
+    def round_of(self, trial: str) -> int:
+        """Return the round that a trial belongs to; the first is 1."""
+        found = self.trials.get(trial)
+        began = (event for event in self.events if event["event"] == "round_began")
+        return 1 + sum(found is not None and found.index >= int(event["first"]) for event in began)
+
     @property
     def group_differences(self) -> dict[int, tuple[str, ...]]:
         """What sets each group of trials apart from the one before it; empty where all compare."""

@@ -164,6 +164,8 @@ def _declared(records: RunRecords, winner: dict[str, Any], width: int) -> list[s
     if not records.model_is_as_saved:
         path = records.folder.path
         return [*lines, f"  model: gone or damaged: orchestrator resume {path} saves it again"]
+    if records.experiment.get("trial"):
+        return lines  # of a function's trial there are its hyperparameters alone
     return [*lines, f"  model: {records.folder.best / 'model.keras'}"]
 
 

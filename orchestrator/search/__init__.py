@@ -6,9 +6,8 @@ the plan's trials one after another, told what happened to them, and decides who
 
 from __future__ import annotations
 
-from orchestrator.search.plan import Nursery, Plan, TrialSpec
-from orchestrator.search.random import Draws
+from orchestrator.search.plan import Nursery, Plan, Round, TrialSpec
 from orchestrator.search.search import Search
 from orchestrator.search.strategies import Ancestor, make_plan
 
-__all__ = ["Ancestor", "Draws", "Nursery", "Plan", "Search", "TrialSpec", "make_plan"]
+__all__ = ["Ancestor", "Nursery", "Plan", "Round", "Search", "TrialSpec", "make_plan"]

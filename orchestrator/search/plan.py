@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Self
+from typing import Any, Protocol, Self
+
+import numpy as np
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
 from orchestrator.config.duration import Duration
 from orchestrator.config.sitter_options import SitterOptions
 from orchestrator.domains import Space
-from orchestrator.records import Mode
+from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
+from orchestrator.searchers import (
+    Observation,
+    RandomOptions,
+    Searcher,
+    SearcherMaker,
+    complete,
+)
 
 
 @dataclass(frozen=True)
@@ -70,16 +79,68 @@ class Nursery:
 
 
 @dataclass(frozen=True)
+class Round:
+    """A stretch of a search: from which space its trials are drawn, which is its first, and how many they are.
+
+    A run begins with round 1, its experiment's space.
+    """
+
+    number: int
+    space: Space
+    first: int
+    trials: int
+
+    @property
+    def end(self) -> int:
+        """The index of the first trial after it."""
+        return self.first + self.trials
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as the fields of its event in a run's records."""
+        space = self.space.to_document()
+        return {"round": self.number, "space": space, "first": self.first, "trials": self.trials}
+
+    @classmethod
+    def from_plain(cls, event: Mapping[str, Any]) -> Round:
+        """Return the round that an event of a run's records tells of."""
+        space = Space.parse(event["space"], "space")
+        return cls(int(event["round"]), space, int(event["first"]), int(event["trials"]))
+
+
+class Rounds(Protocol):
+    """Derives each round from those before it; told what a searcher is, and made anew as one."""
+
+    def tell(self, observation: Observation) -> None:
+        """Take in what has become of a trial."""
+
+    def after(self, last: Round) -> Round | None:
+        """Return the round that follows ``last``, whose trials are all over; None where that was the last one."""
+
+
+class RoundsMaker(Protocol):
+    """What a plan knows of its rounds before a run."""
+
+    @property
+    def trials(self) -> int:
+        """Return how many trials all rounds have at most."""
+
+    def make(self, epochs: int, mode: str) -> Rounds:
+        """Return what derives them, for trials of ``epochs`` epochs; ``mode`` is max or min."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """Which trials, for how many epochs each, under which scheduler, how many at once, and what stays on disk.
 
-    ``space`` is what the trials were drawn from; for a babysat one, the ranges its hyperparameters may take.
+    ``space`` is what the ``num_trials`` trials of the first round are drawn from; for a babysat one, the ranges its
+    hyperparameters may take. ``points`` are those that are known beforehand; the ``searcher`` is asked for the others.
+    ``rounds`` None: there is the first one alone.
 
     ``max_concurrent_trials`` None means as many as the resources allow; ``keep_checkpoints`` counts over all trials.
     """
 
-    trials: Sequence[TrialSpec]
     space: Space
+    num_trials: int
     epochs: int
     metric: str
     mode: Mode
@@ -89,6 +150,10 @@ class Plan:
     gpus_per_trial: float
     keep_checkpoints: int
     recalibrate_batch_norm: Recalibration
+    seed: int = 0
+    points: tuple[TrialSpec, ...] = ()
+    searcher: SearcherMaker = field(default_factory=RandomOptions)
+    rounds: RoundsMaker | None = None
     limits: LimitOptions = field(default_factory=LimitOptions)
     retries: RetryOptions = field(default_factory=RetryOptions)
     nursery: Nursery | None = None
@@ -98,14 +163,49 @@ class Plan:
         """Return the plan in a few words."""
         if self.nursery is not None:
             return f"one model, {self.nursery.days} days of {self.nursery.day}"
-        return f"{len(self.trials)} trials of up to {self.epochs} epochs"
+        return f"{self.trials_in_all} trials of up to {self.epochs} epochs"
+
+    @property
+    def trials_in_all(self) -> int:
+        """How many trials all rounds have at most."""
+        return self.rounds.trials if self.rounds else self.num_trials
+
+    @property
+    def first_round(self) -> Round:
+        """The round that a run begins with."""
+        return Round(1, self.space, 0, self.num_trials)
+
+    def searcher_of(self, space: Space) -> Searcher:
+        """Return a new searcher of a round's space, to which nothing was told."""
+        return self.searcher.make(space, self.seed, self.epochs, self.mode)
+
+    def spec(self, index: int, asked: Mapping[str, Any], space: Space | None = None) -> TrialSpec:
+        """Return trial ``index`` with what a searcher ``asked`` for, the rest of it drawn from ``space``."""
+        if index < len(self.points):
+            return self.points[index]
+        drawn = complete(asked, space or self.space, self.seed, index)
+        return TrialSpec(trial_name(index), index, trial_seed(self.seed, index), drawn)
+
+    def draws(self) -> Iterator[TrialSpec]:
+        """Yield the first round's trials as they are where nothing has been learned yet."""
+        searcher = self.searcher_of(self.space)
+        for index in range(self.num_trials):
+            asked = {} if index < len(self.points) else searcher.ask(index)
+            if asked is None:
+                return
+            yield self.spec(index, asked)
 
 
-def plan_of(experiment: Experiment, trials: Sequence[TrialSpec], space: Space, **more: Any) -> Plan:
-    """Return the plan of ``trials`` with what every strategy takes from the experiment; ``more`` comes on top."""
+def trial_seed(seed: int, index: int) -> int:
+    """Return the seed of trial ``index``'s weights and shuffling, a 31-bit integer."""
+    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0] & 0x7FFFFFFF)
+
+
+def plan_of(experiment: Experiment, space: Space, **more: Any) -> Plan:
+    """Return a plan with what every strategy takes from the experiment; ``more`` comes on top."""
     common: dict[str, Any] = {
-        "trials": trials,
         "space": space,
+        "seed": experiment.seed,
         "epochs": experiment.epochs,
         "metric": experiment.metric,
         "mode": experiment.direction or "max",

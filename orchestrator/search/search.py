@@ -11,10 +11,11 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from orchestrator.records import TrialEnd, score_of
+from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.decision import promoted
-from orchestrator.search.plan import Plan, TrialSpec
+from orchestrator.search.plan import Plan, Round, TrialSpec
+from orchestrator.searchers import Observation
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,18 @@ class Wait:
 
 
 @dataclass(frozen=True)
+class NextRound:
+    """The trials of a round are over, and this one has begun: write that down, and ask again."""
+
+    round: Round
+
+
+@dataclass(frozen=True)
 class Done:
     """Nothing any more."""
 
 
-Step = Start | Resume | Wait | Done
+Step = Start | Resume | Wait | NextRound | Done
 
 
 class Search:
@@ -53,17 +61,32 @@ class Search:
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
         self._plan = plan
         self.scheduler = scheduler or make_scheduler(plan.scheduler, plan.epochs, plan.mode)
-        self._drawn = 0
-        self._upcoming: TrialSpec | None = None
-        self._over: set[str] = set()
-        self._known: dict[str, TrialSpec] = {}
-        self._group = 1
+        self._rounds = plan.rounds.make(plan.epochs, plan.mode) if plan.rounds else None
         self._further: deque[TrialSpec] = deque()
         self._specs: dict[str, TrialSpec] = {}
+        self._known: dict[str, TrialSpec] = {}
+        self._over: set[str] = set()
+        self._group = 1
         self._live: set[str] = set()
         self._paused: dict[str, Mapping[str, Any]] = {}
         self._paused_at: dict[str, int] = {}
         self._ready: deque[str] = deque()
+        self._last_epochs: dict[str, tuple[int, float | None]] = {}
+        self._begun_rounds: list[Round] = []
+        self._begin_round(plan.first_round)
+
+    def recall(self, spec: TrialSpec) -> None:
+        """Take in a trial that an earlier driver began, before anything else that was recorded of it."""
+        self._known[spec.trial] = self._specs[spec.trial] = spec
+        self._observe(spec.trial)
+
+    def recall_round(self, begun: Round) -> None:
+        """Take in a round that an earlier driver began, before its trials."""
+        self._begin_round(begun)
+
+    def recall_ending(self, trial: str, status: str) -> None:
+        """Take in how a recorded trial ended."""
+        self._observe(trial, ending=status)
 
     def take_up(
         self, known: Mapping[str, TrialSpec], over: Collection[str], group: int = 1
@@ -73,6 +96,7 @@ class Search:
         Trials that begin from here on are of this ``group``.
         """
         self._known, self._over, self._group = dict(known), set(over), group
+        self._index = 0
         for trial in self._over:
             self._paused.pop(trial, None)
 
@@ -82,7 +106,7 @@ class Search:
 
     def close(self) -> None:
         """Let no trial begin that has not begun yet; one that is paused may still go on."""
-        self._drawn, self._upcoming = len(self._plan.trials), None
+        self._index, self._rounds = self._round.end, None
         self._further.clear()
 
     def next(self) -> Step:
@@ -92,28 +116,30 @@ class Search:
             trial = self._ready.popleft()
             self._paused.pop(trial)
             return Resume(self._begun(self._specs.get(trial) or self._known[trial]))
-        spec = self._peek()
+        spec = self._draw()
         if spec is not None:
-            self._upcoming = None
             return Start(self._begun(spec))
         if self._further:
             return Start(self._begun(self._further.popleft()))
-        return Wait() if self._live or self._paused else Done()
+        if self._live or self._paused:
+            return Wait()
+        return self._end_round()
 
     def tell(self, event: Mapping[str, Any] | TrialEnd) -> Decision | None:
         """Take in an epoch (a row of ``epochs.jsonl``) and return whether its trial goes on, or a trial's end."""
         if isinstance(event, TrialEnd):
             self._live.discard(event.trial)
             self._paused.pop(event.trial, None)
+            self._observe(event.trial, ending=event.status)
             return None
         trial, epoch = event["trial"], int(event["epoch"])
-        again = epoch <= self._paused_at.get(
-            trial, 0
-        )  # told again by the worker that went on with it
+        again = epoch <= self._paused_at.get(trial, 0)  # told by the worker that went on with it
         if trial in self._paused and not again:  # recorded: it had been promoted
             self._promote()
             self._paused.pop(trial)
             self._ready = deque(name for name in self._ready if name != trial)
+        self._last_epochs[trial] = epoch, event["metrics"].get(self._plan.metric)
+        self._observe(trial)
         decision = report_row(self.scheduler, event, self._plan.metric)
         if decision.pause and not (decision.stop or again) and epoch < self._plan.epochs:
             self._paused[trial] = event
@@ -127,9 +153,15 @@ class Search:
             self._paused_at.pop(trial)
 
     @property
+    def is_learning(self) -> bool:
+        """Whether the next trial depends on what is told meanwhile, so that it should not be asked for too early."""
+        return self._plan.searcher.learns and bool(self._last_epochs)
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing is left to begin, and nothing paused."""
-        return self._peek() is None and not (self._further or self._paused)
+        is_left = self._next_index() is not None or self._further or self._paused
+        return not (is_left or self._rounds)
 
     @property
     def paused(self) -> Mapping[str, Mapping[str, Any]]:
@@ -145,21 +177,68 @@ class Search:
     def _begun(self, spec: TrialSpec) -> TrialSpec:
         self._specs[spec.trial] = spec
         self._live.add(spec.trial)
+        self._observe(spec.trial)
         return spec
+
+    @property
+    def _round(self) -> Round:
+        return self._begun_rounds[-1]
+
+    def _begin_round(self, begun: Round) -> None:
+        self._begun_rounds.append(begun)
+        self._index = begun.first
+        self._searcher = self._plan.searcher_of(begun.space)
+
+    def _end_round(self) -> NextRound | Done:
+        """Begin the next round; where there is none, nothing comes any more, whatever the searcher has left."""
+        following = self._rounds.after(self._round) if self._rounds else None
+        if following is None:
+            self.close()
+            return Done()
+        self._begin_round(following)
+        return NextRound(following)
+
+    def _observe(self, trial: str, ending: str | None = None) -> None:
+        """Have the searcher, and what derives rounds, know how a trial of the plan stands."""
+        spec = self._specs.get(trial)
+        if spec is None or spec.branch:
+            return
+        epoch, value = self._last_epochs.get(trial, (0, None))
+        seen = Observation(trial, spec.hyperparameters, epoch, value, ending)
+        if spec.index >= self._round.first:
+            self._searcher.tell(seen)
+        if self._rounds is not None:
+            self._rounds.tell(seen)
 
     def _promote(self) -> None:
         for trial in promoted(self.scheduler):
             if trial in self._paused and trial not in self._ready:
                 self._ready.append(trial)
 
-    def _peek(self) -> TrialSpec | None:
-        """Return the next trial of the plan that is not over, as it was drawn before where it was."""
-        while self._upcoming is None and self._drawn < len(self._plan.trials):
-            spec = self._plan.trials[self._drawn]
-            self._drawn += 1
-            if spec.trial not in self._over and spec.trial not in self._paused:
-                self._upcoming = replace(self._known.get(spec.trial, spec), group=self._group)
-        return self._upcoming
+    def _next_index(self) -> int | None:
+        """Return the index of the round's next trial that is neither over nor paused."""
+        while self._index < self._round.end:
+            trial = trial_name(self._index)
+            if trial not in self._over and trial not in self._paused:
+                return self._index
+            self._index += 1
+        return None
+
+    def _draw(self) -> TrialSpec | None:
+        """Return the round's next trial, as it was drawn before where it was; None where there is none, or none now."""
+        index = self._next_index()
+        if index is None:
+            return None
+        spec = self._known.get(trial_name(index))
+        if spec is None:
+            known = index < len(self._plan.points) or index < self._round.first
+            asked = {} if known else self._searcher.ask(index)
+            if asked is None:
+                return None
+            spaces = [each.space for each in self._begun_rounds if each.first <= index]
+            spec = self._plan.spec(index, asked, spaces[-1])
+        self._index += 1
+        return replace(spec, group=self._group)
 
 
 def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:

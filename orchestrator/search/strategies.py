@@ -9,9 +9,8 @@ from typing import Any
 from orchestrator.config import Experiment
 from orchestrator.config.panda_options import ScheduledChange
 from orchestrator.domains import Space
-from orchestrator.search.plan import Nursery, Plan, TrialSpec, plan_of
-from orchestrator.search.random import Draws, trial_seed
-from orchestrator.search.users_scheduler import scheduler_of
+from orchestrator.search.plan import Nursery, Plan, TrialSpec, plan_of, trial_seed
+from orchestrator.search.users_own import scheduler_of, searcher_of
 
 
 @dataclass(frozen=True)
@@ -32,13 +31,14 @@ def make_plan(experiment: Experiment, space: Space, ancestor: Ancestor | None = 
 
 
 def caviar(experiment: Experiment, space: Space) -> Plan:
-    """Plan ``num_samples`` trials drawn from the space under the experiment's scheduler."""
+    """Plan ``num_samples`` trials that its searcher takes from the space, under the experiment's scheduler."""
     options = experiment.caviar
     concurrent = options.max_concurrent_trials
     return plan_of(
         experiment,
-        Draws(space, experiment.seed, options.num_samples),
         space,
+        num_trials=options.num_samples,
+        searcher=searcher_of(experiment, space),
         scheduler=scheduler_of(experiment),
         max_concurrent_trials=None if concurrent == "auto" else concurrent,
     )
@@ -76,6 +76,5 @@ def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None
         schedule=tuple((change.epoch, dict(change.set)) for change in in_order(options.schedule)),
         uses_tested_rate=options.sitter.mode == "act" or "learning_rate" not in options.start,
     )
-    return plan_of(
-        experiment, (spec,), space, epochs=nursery.epochs or experiment.epochs, nursery=nursery
-    )
+    epochs = nursery.epochs or experiment.epochs
+    return plan_of(experiment, space, num_trials=1, points=(spec,), epochs=epochs, nursery=nursery)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.records import TrialEnd
-from orchestrator.search import Search, TrialSpec
+from orchestrator.search import Round, Search, TrialSpec
 from orchestrator.trials import Progress
 from orchestrator.tuning.failures import Failure
 
@@ -86,6 +86,9 @@ class Listener(Protocol):
     @property
     def paused_seconds(self) -> float:
         """Return how long the run has waited for room on a disk."""
+
+    def round_began(self, begun: Round) -> None:
+        """Note that the trials of a round are over, and those of this one come."""
 
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from typing import Protocol
 
-from orchestrator.search import TrialSpec
-from orchestrator.search.search import Resume, Start, Step
+from orchestrator.search import Round, TrialSpec
+from orchestrator.search.search import NextRound, Resume, Start, Step
 
 
 class Upcoming(Protocol):
@@ -23,11 +24,15 @@ class Upcoming(Protocol):
 class TrialQueue:
     """The trials that a search gives, those waiting to be tried again, and those in training.
 
-    ``at_once`` is the most that train at one time, None as many as find room.
+    ``at_once`` is the most that train at one time, None as many as find room; ``round_began`` is told of each further
+    round.
     """
 
-    def __init__(self, search: Upcoming, at_once: int | None) -> None:
+    def __init__(
+        self, search: Upcoming, at_once: int | None, round_began: Callable[[Round], None]
+    ) -> None:
         self._search = search
+        self._round_began = round_began
         self._later: list[tuple[float, str, TrialSpec]] = []
         self.live: dict[str, TrialSpec] = {}
         self.at_once = at_once
@@ -46,6 +51,9 @@ class TrialQueue:
             spec = heapq.heappop(self._later)[2]
         else:
             step = self._search.next()
+            if isinstance(step, NextRound):
+                self._round_began(step.round)
+                step = self._search.next()
             if not isinstance(step, Start | Resume):
                 return None
             spec = step.spec

@@ -37,7 +37,7 @@ class Stage:
         self._listener = listener
         self._clock = now
         self._search = sitting.search or Search(plan)
-        self._queue = TrialQueue(self._search, plan.max_concurrent_trials)
+        self._queue = TrialQueue(self._search, plan.max_concurrent_trials, listener.round_began)
         self._specs: dict[str, TrialSpec] = {}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
         self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
@@ -46,6 +46,7 @@ class Stage:
         self._attempts = Attempts(plan.retries, failures)
         self._clocks: dict[str, Clock] = {}
         self._handed_out: set[str] = set()
+        self._awaited: set[str] = set()
         self._branches: set[str] = set()
         self._killed: set[str] = set()
         self._about: dict[str, dict[str, Any]] = {}
@@ -65,6 +66,8 @@ class Stage:
     def next_trial(self) -> TrialSpec | None:
         """Return the trial to train next, None while there is none."""
         self._close_if_a_limit_is_met()
+        if self._search.is_learning and self._awaited:
+            return None
         spec = self._queue.next(self._now())
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
@@ -78,11 +81,13 @@ class Stage:
             return None
         self._limits.trials += 1
         self._handed_out.add(spec.trial)
+        self._awaited.add(spec.trial)
         return spec
 
     def started(self, trial: str) -> None:
         """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
         now = self._now()
+        self._awaited.discard(trial)
         if trial not in self._clocks:
             if self._queue.closed:
                 return

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from orchestrator.catalog import find_data
-from orchestrator.config.options import DataOptions
+from orchestrator.config.data_options import DataOptions
 from orchestrator.data import load_dataset
 
 

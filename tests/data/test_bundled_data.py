@@ -44,7 +44,7 @@ def test_a_missing_package_says_how_to_install_it(monkeypatch):
 def test_loading_digits_imports_no_heavy_package():
     code = (
         "import sys; from orchestrator.catalog import find_data;"
-        "from orchestrator.config.options import DataOptions;"
+        "from orchestrator.config.data_options import DataOptions;"
         "from orchestrator.data import load_dataset;"
         "load_dataset(find_data('digits', '.'), DataOptions(source='digits'), 0);"
         "heavy = ('pandas', 'pyarrow', 'sklearn', 'scipy', 'tensorflow', 'ray');"

@@ -37,7 +37,7 @@ class Written:
         return self
 
     def _trial(self, writer, index, values, status):
-        spec = self.plan.trials[index]
+        spec = list(self.plan.draws())[index]
         writer.trial_started(spec.trial, spec.index, spec.seed, spec.hyperparameters)
         for epoch, value in enumerate(values, 1):
             metrics = {"loss": 1.0, "val_accuracy": value, "val_loss": 1 - value}

@@ -13,7 +13,6 @@ from orchestrator.errors import ExperimentFileError
 from orchestrator.experiment.extension import Growth, prepare_to_extend, write_down
 from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunWriter, Score, TrialEnd, read_run
-from orchestrator.search.random import draw_trials
 from orchestrator.trials import Checkpoint, load_checkpoint, save_checkpoint
 from tests.experiment.coming import coming
 
@@ -44,16 +43,20 @@ def test_the_new_trials_are_the_next_draws_of_the_seed(written):
     extended = extend(run, num_samples="+3")
     assert pending(extended) == ["00004", "00005", "00006"]
     space = Space.parse(extended.prepared.experiment.search_space)
-    drawn = draw_trials(space, 4, 7)
+    drawn = [space.draw(4, index) for index in range(7)]
     assert [s.hyperparameters for s in coming(extended.search)] == drawn[4:]
-    assert [spec.hyperparameters for spec in run.plan.trials] == drawn[:4]
+    assert [spec.hyperparameters for spec in run.plan.draws()] == drawn[:4]
 
 
 def test_a_changed_space_is_that_of_trials_not_yet_started(written):
     run = written(caviar=NONE).writes(*FOUR[:2], (2, [0.1], "interrupted"), event="run_interrupted")
     extended = extend(run, "search_space.units=choice([64])", num_samples=5)
     units = {spec.trial: spec.hyperparameters["units"] for spec in coming(extended.search)}
-    assert units == {"00002": run.plan.trials[2].hyperparameters["units"], "00003": 64, "00004": 64}
+    assert units == {
+        "00002": list(run.plan.draws())[2].hyperparameters["units"],
+        "00003": 64,
+        "00004": 64,
+    }
     assert extended.extension.event["changes"]["search_space"][1]["units"] == "choice([64])"
 
 

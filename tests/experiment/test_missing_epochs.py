@@ -33,7 +33,9 @@ def cut_off(tmp_path):
     folder.write_manifest({})
     with Recorder(folder, prepared.plan, NullView(), lambda: False) as recorder:
         recorder.event("run_started")
-        for spec, values in zip(prepared.plan.trials, ([0.9] * EPOCHS, [0.1], [0.95]), strict=True):
+        for spec, values in zip(
+            prepared.plan.draws(), ([0.9] * EPOCHS, [0.1], [0.95]), strict=True
+        ):
             recorder.started(spec)
             for epoch, value in enumerate(values, start=1):
                 recorder.epochs([row(spec.trial, epoch, value)])

@@ -38,7 +38,7 @@ def test_everyone_has_the_same_best_and_so_has_the_next_driver(mode, trials, tmp
     told = Told(RunFolder.create(tmp_path_factory.mktemp("runs"), "run"), 1, mode, {})
     progress = Progress(len(trials), 3, told.metric, mode)
     driven = Driven(progress)
-    for spec, (epochs, parameters) in zip(told.plan.trials, trials, strict=False):
+    for spec, (epochs, parameters) in zip(told.plan.draws(), trials, strict=False):
         told.recorder.started(spec)
         driven.trial_started(spec.trial, {}, spec.index)
         for row in rows_of(spec.trial, epochs, parameters, told.metric):

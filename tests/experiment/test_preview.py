@@ -60,7 +60,9 @@ def test_a_single_trial_is_never_stopped_by_asha():
 
 def test_the_draws_are_the_plans_trials():
     seen = preview_experiment(EXPERIMENT)
-    planned = [dict(spec.hyperparameters) for spec in make_plan(seen.experiment, seen.space).trials]
+    planned = [
+        dict(spec.hyperparameters) for spec in make_plan(seen.experiment, seen.space).draws()
+    ]
     assert seen.draws(12)[:9] == planned
 
 

@@ -84,8 +84,8 @@ def test_the_records_hold_what_was_told(tell):
     told.recorder.judged({"trial": "00000", "epoch": 2, "test": {"accuracy": 0.5}})
     records = read_run(told.folder.path)
     assert [trial.status for trial in records.trials] == ["finished", "failed"]
-    assert records.trials[0].hyperparameters == told.plan.trials[0].hyperparameters
-    assert records.trials[0].seed == told.plan.trials[0].seed
+    assert records.trials[0].hyperparameters == next(told.plan.draws()).hyperparameters
+    assert records.trials[0].seed == next(told.plan.draws()).seed
     assert records.best_of("00000") == (2, 0.6)
     assert (told.folder.path / records.trials[1].error_file).read_text().endswith("ValueError: no")
     assert records.winner["metric"] == 0.6

@@ -35,7 +35,7 @@ DOMAINS = {
 
 def kept(written, index=0):
     """Give a trial of a written run a checkpoint, as a worker does."""
-    spec = written.plan.trials[index]
+    spec = list(written.plan.draws())[index]
     about = {"trial": spec.trial, "seed": spec.seed, "chosen": dict(spec.hyperparameters)}
     state = Checkpoint((np.zeros(1),), (), about | {"epoch": 1, "metrics": {"val_accuracy": 0.5}})
     save_checkpoint(written.folder.checkpoints / f"{spec.trial}.npz", state)
@@ -54,7 +54,9 @@ def test_a_promoted_trial_of_every_domain_is_run(written, case):
     run = written(search_space=space | {name: domain}).writes((0, [0.5], "finished"))
     kept(run)
     prepared = prepare(load_experiment(recipe(run, promoted)))
-    assert dict(prepared.plan.trials[0].hyperparameters) == dict(run.plan.trials[0].hyperparameters)
+    assert dict(prepared.plan.points[0].hyperparameters) == dict(
+        next(run.plan.draws()).hyperparameters
+    )
 
 
 NET = """
@@ -124,7 +126,7 @@ def test_a_replay_of_a_promoted_panda_names_the_trial_it_went_on_from(written):
     kept(first, 1)
     content = promoted(f"{first.folder.path}/00001", str(first.folder.path.parent))
     plan = prepare(load_experiment(write_recipe(content, first.place / "two.yaml"))).plan
-    assert plan.trials[0].origin["trial"] == "00001"
+    assert plan.points[0].origin["trial"] == "00001"
 
 
 def test_what_was_set_after_the_last_day_is_no_part_of_a_replay(written):

@@ -52,7 +52,7 @@ class Told:
 
     def trial(self, index, *values, status="finished", checkpoint=True, **about):
         """One trial from its start to its end, its best state saved as a worker does."""
-        spec = replace(self.plan.trials[index], group=self.group)
+        spec = replace(list(self.plan.draws())[index], group=self.group)
         self.recorder.started(spec)
         for epoch, value in enumerate(values, 1):
             metrics = {"loss": 1.0, self.metric: value}

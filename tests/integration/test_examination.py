@@ -51,7 +51,7 @@ def play(cluster, tmp_path):
     def run(judging, stopping=bool, trials=2):
         listener = Listener(tmp_path)
         sitting = Sitting(2, stopping=lambda: stopping(listener))
-        some = replace(plan, trials=plan.trials[:trials])
+        some = replace(plan, num_trials=trials)
         outcome = run_plan(some, Pretence(2, judging=judging), listener, sitting)
         return outcome, listener
 

@@ -17,7 +17,7 @@ from orchestrator.config import load_experiment
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
-from orchestrator.training.judge import judge
+from orchestrator.training.final_evaluation import judge
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
 from tests.parity.case import REPORTED
@@ -45,7 +45,7 @@ def winner(prepared, tmp_path):
     def train(folder, experiment, *changes):
         ready = prepared(folder, experiment, *changes)
         trainer = Trainer(ready.job(RunFolder(tmp_path / "runs")).task)
-        spec = ready.plan.trials[0]
+        spec = next(ready.plan.draws())
         trainer.begin(spec.hyperparameters, spec.seed)
         for _ in range(ready.plan.epochs):
             trainer.train_epoch()
@@ -71,10 +71,10 @@ def test_hyperparameters_that_a_compiled_model_does_not_read_are_refused(prepare
 def test_a_panda_s_learning_rate_is_a_compiled_model_s(prepared, tmp_path):
     ready = prepared("self-compiled-panda", "act.yaml", "metric=val_loss")
     trainer = Trainer(ready.job(RunFolder(tmp_path / "runs")).task)
-    spec = ready.plan.trials[0]
+    spec = next(ready.plan.draws())
     trainer.begin(spec.hyperparameters, spec.seed)
     trainer.train_epoch()
-    assert float(trainer.learner.compiled.model.optimizer.learning_rate) == 5
+    assert float(trainer.backend.compiled.model.optimizer.learning_rate) == 5
 
 
 def test_a_cross_entropy_is_minimised_where_no_direction_is_given(prepared):

@@ -11,7 +11,6 @@ from orchestrator.domains import Space
 from orchestrator.records import TrialEnd
 from orchestrator.schedulers import Decision
 from orchestrator.search import Search, TrialSpec, make_plan
-from orchestrator.search.random import Draws
 from orchestrator.search.search import Done, Resume, Start, Wait
 
 SPACE = {"learning_rate": "loguniform(1e-3, 1)", "units": "choice([8, 16])"}
@@ -75,13 +74,10 @@ def test_a_trial_is_drawn_when_it_is_looked_at_and_is_the_same_however_many_ther
     drawn = []
     draw = Space.draw
     monkeypatch.setattr(Space, "draw", lambda *told: drawn.append(told[2]) or draw(*told))
-    few, many = plan_of(3).trials, plan_of(10_000).trials
+    few, many = Search(plan_of(3)), Search(plan_of(10_000))
     assert drawn == []
-    assert (many[2], many[-1].trial) == (few[2], "09999")
-    assert drawn == [2, 9999, 2]
-    assert [spec.index for spec in many[1:3]] == [1, 2]
-    with pytest.raises(IndexError):
-        few[3]
+    assert [few.next(), few.next(), few.next()] == [many.next(), many.next(), many.next()]
+    assert drawn == [0, 1, 2] * 2
 
 
 def test_what_is_over_is_left_out_and_what_is_known_comes_as_it_was_drawn_then():
@@ -156,7 +152,7 @@ def test_being_told_the_records_again_rebuilds_it(known):
     for each in rows[:known]:
         again.tell(each)
     trials = sorted({each["trial"] for each in rows[:known]})
-    specs = {trial: plan_of(4).trials[int(trial)] for trial in trials}
+    specs = {trial: plan_of(4).spec(int(trial), {}) for trial in trials}
     ended = {trial for trial in trials if row(trial, 3, 0.9)["epoch"] in
              [each["epoch"] for each in rows[:known] if each["trial"] == trial]}  # fmt: skip
     again.take_up(specs, ended)
@@ -171,9 +167,3 @@ def test_being_told_the_records_again_rebuilds_it(known):
         going_on = {trial for _, trial in coming}
         assert going_on == {"00001", "00003"} - ended
         assert list(again.paused) == ["00000", "00002"]
-
-
-def test_draws_are_a_sequence_like_any_other():
-    draws = Draws(Space.parse(SPACE), 3, 5)
-    assert len(draws) == 5 and [spec.index for spec in draws] == list(range(5))
-    assert draws[1:3] == (draws[1], draws[2])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.training import pace
+from orchestrator.training import backend
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
 from tests.training.streams import streamed_from
@@ -73,8 +73,8 @@ def of(mlp, net):
 
 @pytest.fixture
 def step_by_step(monkeypatch):
-    """`step_by_step()`: from here on every part of an epoch is one step."""
-    return lambda: monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
+    """`step_by_step()`: from here on every chunk of an epoch is one step."""
+    return lambda: monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -124,14 +124,14 @@ def test_by_fit_too_parts_and_an_interruption_change_nothing(
     task = net(source, dataset=streamed_from(data) if streamed else data)
     whole = Trainer(task)
     curve, end = train(whole, HP), state(whole)
-    assert whole.learner.path == "fit"
-    assert whole.learner.compiled.model.optimizer.iterations == 2 * STEPS
+    assert whole.backend.path == "fit"
+    assert whole.backend.compiled.model.optimizer.iterations == 2 * STEPS
     step_by_step()
     cut = Trainer(task)
     assert train(cut, HP, epochs=1) == curve[:1]
     for step in range(1, STEPS):
-        assert cut.train_part() is None
-        assert cut.within.steps == step
+        assert cut.train_chunk() is None
+        assert cut.position.steps == step
     save_checkpoint(tmp_path / "cut.npz", cut.checkpoint({}))
     resumed = Trainer(task)
     resumed.resume(load_checkpoint(tmp_path / "cut.npz"))
@@ -155,23 +155,23 @@ def test_what_fit_does_once_a_call_is_done_once_an_epoch(source, net, step_by_st
     step_by_step()
     trainer = Trainer(net(source))
     trainer.begin(HP, 1)
-    assert trainer.learner.path == "fit"
-    assert trainer.train_part() is not None
+    assert trainer.backend.path == "fit"
+    assert trainer.train_chunk() is not None
 
 
 def traces(trainer):
-    return trainer.learner.program._train.experimental_get_tracing_count()
+    return trainer.backend.program._train.experimental_get_tracing_count()
 
 
 def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp):
     trainer = Trainer(mlp)
     trainer.begin(HP, 1)
-    assert trainer.train_part() is None
-    assert trainer.within.steps == 1
-    assert trainer.train_part() is not None
-    assert trainer.train_part() is not None
+    assert trainer.train_chunk() is None
+    assert trainer.position.steps == 1
+    assert trainer.train_chunk() is not None
+    assert trainer.train_chunk() is not None
     trainer.begin(HP | {"batch_size": 10}, 2)
-    assert trainer.train_part() is not None
+    assert trainer.train_chunk() is not None
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -186,13 +186,13 @@ def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(
     cut.begin(hp, 1)
     cut.train_epoch()
     for step in range(1, STEPS):
-        assert cut.train_part() is None
+        assert cut.train_chunk() is None
         file = tmp_path / f"{step}.npz"
         save_checkpoint(file, cut.checkpoint({}))
     for step in (1, STEPS - 1):
         resumed = Trainer(task)
         train(resumed, hp | {"learning_rate": 0.5}, seed=9)
         resumed.resume(load_checkpoint(tmp_path / f"{step}.npz"))
-        assert resumed.within.steps == step
+        assert resumed.position.steps == step
         assert resumed.train_epoch() == curve[1]
         same(state(resumed), end)

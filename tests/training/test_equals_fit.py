@@ -123,7 +123,7 @@ def test_a_trial_on_a_reused_program_equals_fresh_ones_and_fit(name, mlp, warm, 
     for epoch, row in enumerate(on_reused):
         assert row.pop("learning_rate") == pytest.approx(rate_at(hp, epoch))
         assert row == pytest.approx(expected[epoch], rel=2e-4, abs=1e-5), f"epoch {epoch + 1}"
-    same(warm.learner.compiled.model.get_weights(), weights, rtol=2e-3, atol=2e-4)
+    same(warm.backend.compiled.model.get_weights(), weights, rtol=2e-3, atol=2e-4)
 
 
 def test_class_weights_count_in_training_alone_as_in_fit(mlp, train):

@@ -182,7 +182,7 @@ def test_what_a_builder_sets_for_the_process_is_gone_before_the_next(net, train)
     trainer.begin(HP | {"units": 4}, 1)
     trainer.begin(HP, 1)
     assert (keras.config.floatx(), keras.config.epsilon()) == ("float32", 1e-7)
-    assert trainer.learner.compiled.model.layers[0].compute_dtype == "float32"
+    assert trainer.backend.compiled.model.layers[0].compute_dtype == "float32"
     assert not keras.src.backend.tensorflow.trainer.tf.config.functions_run_eagerly()
 
 
@@ -254,7 +254,7 @@ def test_one_that_draws_from_tensorflows_generator_starts_again_where_it_was_cut
     trainer = Trainer(net(noisy.replace("OWN", own if way == "fit" else "pass")))
     curve = train(trainer, {"batch_size": 32}, epochs=2)
     train(trainer, {"batch_size": 32}, epochs=1)
-    assert trainer.learner.path == way
+    assert trainer.backend.path == way
     again = Trainer(trainer.task)
     assert not again.take_up(trainer.checkpoint({}))
     assert [again.train_epoch() for _ in range(2)] == curve

@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.catalog.loading import load_file
 from orchestrator.errors import TrialError
-from orchestrator.training.ordering import rows_in
+from orchestrator.training.keras_internals import rows_in
 from orchestrator.training.trainer import Trainer
 
 EPOCHS = 4
@@ -96,15 +96,15 @@ def test_an_own_fit_is_one_fit(name, net, train, data, tmp_path):
     curve = train(trainer, HP, epochs=EPOCHS)
     assert train(trainer, HP | {"learning_rate": 1e9}, epochs=1) != curve[:1]
     assert train(trainer, HP, epochs=EPOCHS) == curve
-    assert trainer.learner.path == "fit"
+    assert trainer.backend.path == "fit"
     expected, model = by_plain_keras(source, tmp_path, data)
     for row, plain in zip(curve, expected, strict=True):
         for key in {"loss", "accuracy", "learning_rate"} & {*row, *plain}:
             assert row[key] == pytest.approx(plain[key], rel=1e-4), key
         if name != "rows of its own":
             assert row["val_loss"] == pytest.approx(plain["val_loss"], rel=1e-4)
-    trainer.learner.close()
-    for ours, theirs in zip(trainer.learner.compiled.model.weights, model.weights, strict=True):
+    trainer.backend.close()
+    for ours, theirs in zip(trainer.backend.compiled.model.weights, model.weights, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
@@ -114,12 +114,12 @@ def test_what_is_done_once_a_fit_is_done_once_and_an_abandoned_fit_stops(net, tr
     source = OWN.replace("{fit}", WITH.format(callback=callback)).replace("{optimizer}", ADAM)
     trainer = Trainer(net(source, epochs=3))
     train(trainer, HP, epochs=3)
-    seen = type(trainer.learner.compiled.model).seen
+    seen = type(trainer.backend.compiled.model).seen
     assert seen == ["begin"]
     trainer.leave()
     assert seen == ["begin", "end"]
     train(trainer, HP, epochs=2)
-    other = type(trainer.learner.compiled.model).seen
+    other = type(trainer.backend.compiled.model).seen
     trainer.leave()
     assert other == ["begin"]
     assert trainer.slot is None
@@ -132,7 +132,7 @@ def test_a_fit_that_a_callback_ends_has_no_further_epoch(net, train, data, tmp_p
     expected, _ = by_plain_keras(source, tmp_path, data, epochs=9)
     curve = train(trainer, HP, epochs=len(expected))
     assert curve[-1]["val_loss"] == pytest.approx(expected[-1]["val_loss"], rel=1e-4)
-    assert trainer.train_part() is None
+    assert trainer.train_chunk() is None
     assert trainer.ended == f"a callback ended it after epoch {len(expected)}"
     with pytest.raises(TrialError, match=re.escape(trainer.ended)):
         trainer.train_epoch()
@@ -206,7 +206,7 @@ def test_a_trials_callbacks_act_as_in_keras(net, train, data):
     hp = HP | {"factor": 0.5, "optimizer": "adam"}
     curve = train(trainer, hp, epochs=3)
     assert [row["learning_rate"] for row in curve] == pytest.approx([0.1, 0.05, 0.025])
-    assert trainer.train_part() is None
+    assert trainer.train_chunk() is None
     assert trainer.ended == "a callback ended it after epoch 3"
     assert trainer.slot.reason == "it has callbacks"
     assert train(trainer, hp, epochs=3) == curve

@@ -51,7 +51,7 @@ def test_a_warm_trial_and_one_that_goes_on_have_them_as_they_were(two, train):
     curve = train(trainer, HP, epochs=3)
     traced = trainer.programs.traced
     train(trainer, HP, seed=2, epochs=1)
-    for other in trainer.learner.compiled.others:
+    for other in trainer.backend.compiled.others:
         other.variables[-1].assign(float("nan") + other.variables[-1])
     assert train(trainer, HP, epochs=3) == curve
     assert trainer.programs.traced == traced

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from keras import layers
 
-from orchestrator.config.options import DataOptions
+from orchestrator.config.data_options import DataOptions
 from orchestrator.data.assemble import assemble
-from orchestrator.training.around import Around
 from orchestrator.training.portable import alike, portable
+from orchestrator.training.saved_model import Transforms
 from orchestrator.training.task import LearningGoal, Task
 
 
@@ -22,7 +22,7 @@ def test_features_and_quantities_of_any_size_are_scaled_and_brought_back(tmp_pat
     dataset = assemble({"train": (x, y)}, DataOptions(source="x", scale="standard"), 0, "load.py")
     net = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
     goal = LearningGoal(Task("regression"), "standardized", dataset.labels.std)
-    portable(net, Around.of(dataset, goal)).save(tmp_path / "model.keras")
+    portable(net, Transforms.of(dataset, goal)).save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     expected = np.asarray(net(dataset.test.x)) * dataset.labels.std + dataset.labels.mean
     found = np.asarray(loaded(dataset.raw.astype("float32")))

@@ -5,18 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from orchestrator.catalog import CallableReference, DataReference
-from orchestrator.config.options import DataOptions
+from orchestrator.config.data_options import DataOptions
 from orchestrator.data import load_dataset
 from orchestrator.data.assemble import assemble
 from orchestrator.data.frames import load_frames
-from orchestrator.training.judge import judge
-from orchestrator.training.portable import class_names
+from orchestrator.training.final_evaluation import judge
 from orchestrator.training.task import TrainingTask, task_of_labels
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
@@ -149,4 +149,6 @@ def test_the_file_alone_gives_the_test_scores_on_raw_rows(scores, name):
     [("whole_labels", ("3", "9", "10")), ("table", ("duck", "goose", "hen")), ("quantities", ())],
 )
 def test_the_file_names_its_classes(scores, name, classes):
-    assert class_names(scores[0] / name / "best/model.keras") == classes
+    with zipfile.ZipFile(scores[0] / name / "best/model.keras") as file:
+        named = json.loads(file.read("metadata.json")).get("class_names", ())
+    assert tuple(named) == classes

@@ -70,7 +70,7 @@ trainable: Trainable = Function()
 listener = Listener()
 outcome = run_plan(Play(8).plan, trainable, listener, Sitting(1))
 assert outcome.ended and outcome.trouble is None
-rates = {spec.trial: spec.hyperparameters["learning_rate"] for spec in Play(8).plan.trials}
+rates = {spec.trial: spec.hyperparameters["learning_rate"] for spec in Play(8).plan.draws()}
 for trial, end in listener.ends.items():
     assert end.status == ("failed" if rates[trial] > 0.3 else "finished"), (trial, end)
     assert end.error == ("ValueError: diverges" if rates[trial] > 0.3 else None)

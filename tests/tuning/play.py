@@ -20,9 +20,19 @@ class Heard:
     """A listener that keeps what it hears."""
 
     def __init__(self):
-        self.ends, self.begun, self.again, self.at_once, self.rows = {}, [], [], [], []
+        self.ends, self.begun, self.again, self.at_once, self.rows, self.rounds = (
+            {},
+            [],
+            [],
+            [],
+            [],
+            [],
+        )
         self.paused_seconds = 0.0
         self.disk_needs_waiting = True
+
+    def round_began(self, begun):
+        self.rounds.append(begun)
 
     def started(self, spec):
         self.begun.append(spec.trial)

@@ -20,9 +20,9 @@ def test_tune_gets_no_secret_of_a_trial_and_its_worker_has_it_back(monkeypatch):
     monkeypatch.setenv("DB_PASSWORD", SECRET)
     plan = Play(1).plan
     spec = replace(
-        plan.trials[0], hyperparameters={"token": SECRET}, checkpoint=f"/{SECRET}/day-00001.npz"
+        next(plan.draws()), hyperparameters={"token": SECRET}, checkpoint=f"/{SECRET}/day-00001.npz"
     )
-    stage = Stage(replace(plan, trials=(spec,)), Heard(), Sitting(2))
+    stage = Stage(replace(plan, points=(spec,)), Heard(), Sitting(2))
     told = PlannedTrials(stage, bool, 9).suggest("whatever Tune calls it")
     assert told["trial"] == spec.trial
     assert SECRET.encode() not in cloudpickle.dumps(told) and SECRET not in repr(told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from orchestrator.searchers import RandomOptions
 from tests.tuning.play import BUG, DIED, FULL, OOM, Play
 
 
@@ -137,3 +138,17 @@ def test_what_the_runs_own_folder_refuses_ends_the_sitting_and_no_trial():
     assert play.stage.next_trial() is None
     play.stage.cut_off()
     assert {end.status for end in play.heard.ends.values()} == {"interrupted"}
+
+
+def test_a_searcher_that_learns_is_asked_for_one_trial_ahead_at_most(monkeypatch):
+    """Ray Tune asks for more trials than find a worker: what is told meanwhile would come too late for them."""
+    monkeypatch.setattr(RandomOptions, "learns", True)
+    play = Play(8)
+    assert [play.stage.next_trial().trial for _ in range(3)] == ["00000", "00001", "00002"]
+    for trial in ("00000", "00001"):
+        play.stage.started(trial)
+    play.report("00000", 1)
+    assert play.stage.next_trial() is None, "00002 waits for a worker"
+    play.stage.started("00002")
+    assert play.stage.next_trial().trial == "00003"
+    assert play.stage.next_trial() is None

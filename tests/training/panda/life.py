@@ -20,13 +20,13 @@ from orchestrator.records import (
 )
 from orchestrator.report import NullView
 from orchestrator.search import Plan, TrialSpec, make_plan
-from orchestrator.training.carrying import keras_optimizer, slots_of
-from orchestrator.training.generators import generator_state
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.panda.state import chosen
-from orchestrator.training.program import arrays_of
-from orchestrator.training.session import Goal
+from orchestrator.training.process_state import generator_state
+from orchestrator.training.state_transfer import keras_optimizer, slots_of
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_model import arrays_of
+from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Progress
 
 MAIN = "00000"
@@ -50,13 +50,15 @@ class Life:
         folder = RunFolder.create(storage, experiment.name)
         folder.write_experiment(to_yaml(experiment))
         folder.write_manifest({})
-        return cls(folder, trainer, plan, plan.trials[0])
+        return cls(folder, trainer, plan, plan.points[0])
 
     def begin(self, before: RunRecords | None = None) -> None:
         spec, plan = self.spec, self.plan
         assert plan.nursery is not None
-        goal = Goal(plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve())
-        self.session = PandaSession(self.trainer, spec, plan.nursery, goal)
+        objective = Objective(
+            plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve()
+        )
+        self.session = PandaSession(self.trainer, spec, plan.nursery, objective)
         self.recorder = Recorder(self.folder, plan, NullView(), lambda: False)
         if before is not None:
             self.recorder.begin(1, (*before.epochs, *before.journal, *before.trial_lines))
@@ -123,7 +125,7 @@ class Life:
 
     def state(self) -> tuple[Any, ...]:
         """All that the future depends on: weights, averages, generators, slots (α is set every epoch)."""
-        compiled = self.trainer.learner.compiled
+        compiled = self.trainer.backend.compiled
         variables = (*compiled.model.variables, *slots_of(keras_optimizer(compiled)))
         return (*arrays_of(variables), *generator_state())
 

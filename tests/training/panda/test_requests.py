@@ -126,18 +126,18 @@ def test_a_rollback_asked_during_the_last_epoch_is_still_done(panda):
     life = panda(days=2)
     life.to_day(1)
     life.advance()
-    session, train = life.session, life.trainer.train_part
+    session, train = life.session, life.trainer.train_chunk
     assert session.state.epochs_today == 1
 
     def ask_meanwhile():
         life.asked = life.ask("rollback", to_day=1)
         return train()
 
-    life.trainer.train_part = ask_meanwhile
+    life.trainer.train_chunk = ask_meanwhile
     try:
         life.advance()
     finally:
-        del life.trainer.train_part
+        del life.trainer.train_chunk
     assert life.ended is None
     life.to_end()
     assert life.answer(life.asked)["to_day"] == 1

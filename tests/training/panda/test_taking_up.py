@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.experiment.budget_used import incomplete_trials
 from orchestrator.records.lines import TornLineWarning, read_lines
-from orchestrator.training import pace, session
+from orchestrator.training import backend, trial_session
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
 
@@ -175,8 +175,8 @@ def long_epochs(monkeypatch):
     """`long_epochs()`: from here on epochs last so long that every step is a report."""
 
     def begin():
-        monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
-        monkeypatch.setattr(session, "AMID_SECONDS", 0.0)
+        monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
+        monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
 
     return begin
 
@@ -185,14 +185,14 @@ def long_epochs(monkeypatch):
 def test_a_panda_killed_amid_an_epoch_goes_on_in_its_middle(panda, same, whole, long_epochs, heard):
     long_epochs()
     life = eventful(panda("parts", sitter="advise", days=5, learning_rate_test=True))
-    while life.trainer.epoch < 3 or not life.trainer.within.steps:
+    while life.trainer.epoch < 3 or not life.trainer.position.steps:
         life.advance()
     life.advance(heard=heard)
-    steps = life.trainer.within.steps
+    steps = life.trainer.position.steps
     life.session.keep()
     life = life.killed()
     life.advance()
-    assert (life.trainer.epoch, life.trainer.within.steps) == (3, steps + 1)
+    assert (life.trainer.epoch, life.trainer.position.steps) == (3, steps + 1)
     life.to_end()
     metrics, state, journal = whole
     assert life.metrics() == metrics
@@ -204,7 +204,7 @@ def test_what_is_asked_amid_an_epoch_waits_for_its_end(panda, long_epochs):
     life = panda("asked", day="1 epoch", days=2)
     long_epochs()
     life.advance()
-    assert life.trainer.within.steps == 1
+    assert life.trainer.position.steps == 1
     asked = life.set(batch_size=32)
     while life.trainer.epoch == 0:
         assert not life.entries("applied")

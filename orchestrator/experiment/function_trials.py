@@ -1,0 +1,64 @@
+"""Trials that call a Python function of the user's: found, planned and refused before Ray starts, without being run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from orchestrator.catalog import CallableReference, find_trial
+from orchestrator.config import Experiment
+from orchestrator.domains import Space
+from orchestrator.experiment.executors import PlaceCheck
+from orchestrator.experiment.given import Given
+from orchestrator.experiment.judged import settled
+from orchestrator.experiment.keras_trials import code_facts
+from orchestrator.records import RunFolder
+from orchestrator.redaction import concealed
+from orchestrator.schedulers import make_scheduler
+from orchestrator.search import Plan, make_plan
+from orchestrator.trials import Trainable
+from orchestrator.trials.function import FunctionJob
+
+
+@dataclass(frozen=True)
+class FunctionTrials:
+    """The function that each trial calls."""
+
+    function: CallableReference
+
+    def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
+        """Return what the workers are given."""
+        return FunctionJob(
+            self.function,
+            folder.path.resolve(),
+            plan.epochs,
+            plan.metric,
+            plan.mode,
+            frozenset(make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones),
+            concealed(),
+        )
+
+    def surroundings(self) -> dict[str, Any]:
+        """Return what trials must have in common to be compared: the function's code."""
+        return {"trial": code_facts(self.function)}
+
+    def facts(self) -> dict[str, Any]:
+        """Return the task as the run's record has it: the function alone knows it."""
+        return {"kind": None, "baseline": {}, "said": list(self.sentences())}
+
+    def sentences(self) -> Iterator[str]:
+        """Yield what a trial is."""
+        yield f"trial: a call of {self.function.text}, which brings its own model and data"
+
+
+def prepare_function(
+    experiment: Experiment, space: Space, given: Given, place: PlaceCheck
+) -> tuple[Experiment, Plan, FunctionTrials]:
+    """Check what an experiment of a user's function refers to, and plan it."""
+    function = given.trial or find_trial(experiment.trial or "", experiment.folder)
+    experiment = settled(experiment, None, None)
+    plan = make_plan(experiment, space)
+    place(plan)
+    plan = replace(plan, mode=experiment.direction or plan.mode)
+    return experiment, plan, FunctionTrials(function)

@@ -1,0 +1,28 @@
+"""Searchers: which hyperparameters the next trial gets. Pure Python, told what happened, rebuilt from records.
+
+To add one: a module here with its options, a class of ``SearcherOptions``, and a line in ``SEARCHERS``. How a file
+writes it, ``--set``, the JSON Schema and what is refused follow from its options.
+"""
+
+from orchestrator.searchers.random import RandomOptions
+from orchestrator.searchers.searcher import (
+    Observation,
+    Searcher,
+    SearcherMaker,
+    SearcherOptions,
+    complete,
+    misfit,
+)
+
+__all__ = [
+    "SEARCHERS",
+    "Observation",
+    "RandomOptions",
+    "Searcher",
+    "SearcherMaker",
+    "SearcherOptions",
+    "complete",
+    "misfit",
+]
+
+SEARCHERS: dict[str, type[SearcherOptions]] = {"random": RandomOptions}
