@@ -20,7 +20,7 @@ from cases import ROOT, SEED
 
 from orchestrator.catalog import find_data, find_model
 from orchestrator.config import DataOptions, SitterOptions
-from orchestrator.config.duration import Duration
+from orchestrator.config.limits import Duration
 from orchestrator.data import load_dataset
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import learning_rates

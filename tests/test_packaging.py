@@ -12,7 +12,7 @@ from typing import get_args
 
 import pytest
 
-from orchestrator.catalog.bundled import BundledKind, bundled_folder, bundled_names
+from orchestrator.catalog.names import BundledKind, bundled_folder, bundled_names
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -7,8 +7,8 @@ file (``./net.py:build_wide``), a dotted name is an installed module (``package.
 
 from __future__ import annotations
 
-from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_folder, bundled_names
 from orchestrator.catalog.contents import Contents, contents_of
+from orchestrator.catalog.definitions import refuse_another_tuners
 from orchestrator.catalog.find import (
     find_callbacks,
     find_class,
@@ -17,20 +17,33 @@ from orchestrator.catalog.find import (
     find_space,
     find_trial,
 )
-from orchestrator.catalog.guard import UsersCode, flush_printed, printed_aside
-from orchestrator.catalog.loading import FILES_ARE_LOADED_AS
-from orchestrator.catalog.marks import is_mark, mark
-from orchestrator.catalog.references import REGISTERED, CallableReference, DataReference, GivenCode
-from orchestrator.catalog.source import (
+from orchestrator.catalog.imports import is_users_module, is_users_own
+from orchestrator.catalog.names import (
+    BUNDLED_DATA,
+    bundled_file,
+    bundled_folder,
+    bundled_names,
+    is_mark,
+    mark,
+)
+from orchestrator.catalog.references import (
+    REGISTERED,
+    CallableReference,
+    DataReference,
+    GivenCode,
     code_files,
     code_fingerprint,
     may_compile,
     read_names,
-    refuse_another_tuners,
     source_files,
     source_texts,
 )
-from orchestrator.catalog.users import is_users_module, is_users_own
+from orchestrator.catalog.user_code import (
+    FILES_ARE_LOADED_AS,
+    UsersCode,
+    flush_printed,
+    printed_aside,
+)
 
 __all__ = [
     "BUNDLED_DATA",

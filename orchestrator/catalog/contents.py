@@ -17,9 +17,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.catalog.imports import beginning_at_module, followed
-from orchestrator.catalog.source import parse_file
-from orchestrator.catalog.users import is_users_module, is_users_own, users_module_file
+from orchestrator.catalog.imports import (
+    beginning_at_module,
+    followed,
+    is_users_module,
+    is_users_own,
+    users_module_file,
+)
 
 BYTECODE = "bytecode"
 """The part that says of which Python the others are."""
@@ -168,7 +172,7 @@ class _Reading:
             return _sha("module", name)
         if name not in self._modules:
             begin = beginning_at_module(name, file)
-            files = followed(begin, lambda path: parse_file(path, name))
+            files = followed(begin, name)
             found = [self._part(each.name, _sha(each.path.read_bytes())) for each in files]
             self._modules[name] = _sha("module", *sorted(found))
             if is_users_module(name):

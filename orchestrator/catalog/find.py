@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.catalog.bundled import BUNDLED_DATA, bundled_file, bundled_names
-from orchestrator.catalog.modules import find_module, module_source
-from orchestrator.catalog.names import Name, parse_name
+from orchestrator.catalog.definitions import check_class, check_function
+from orchestrator.catalog.imports import find_module, module_source
+from orchestrator.catalog.names import BUNDLED_DATA, Name, bundled_file, bundled_names, parse_name
 from orchestrator.catalog.references import CallableReference, DataReference
-from orchestrator.catalog.source import check_class, check_function
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain, near_miss
 
 if TYPE_CHECKING:
@@ -23,6 +23,17 @@ _DATA_KINDS: dict[str, Literal["npz", "csv", "parquet"]] = {
 }
 
 
+@dataclass(frozen=True)
+class _Sought:
+    """A function that a file or module should define so that it takes ``arguments`` of them."""
+
+    reference: str
+    folder: Path
+    where: str
+    function: str
+    arguments: int
+
+
 def find_model(reference: str, folder: str | Path) -> CallableReference:
     """Return the model builder that ``reference`` names; files are relative to ``folder``.
 
@@ -33,10 +44,10 @@ def find_model(reference: str, folder: str | Path) -> CallableReference:
     where = f"model {reference}"
     function = name.member or "build"
     if name.form == "bundled":
-        _check_bundled(name.place, bundled_names("models"), ("model", ".py", Path(folder)))
+        _check_bundled(name.place, bundled_names("models"), "model", folder, ".py")
         check_function(bundled_file("models", name.place), function, 3, where)
         return CallableReference("bundled", name.place, function, reference)
-    return _find_function(name, function, (reference, Path(folder)), (where, 3))
+    return _find_function(name, _Sought(reference, Path(folder), where, function, 3))
 
 
 def find_callbacks(reference: str, folder: str | Path) -> CallableReference:
@@ -50,8 +61,8 @@ def find_callbacks(reference: str, folder: str | Path) -> CallableReference:
             f"callbacks: expected a file or an installed module. Received: {reference!r}."
             f" For a file beside the experiment write ./{name.place}.py:callbacks."
         )
-    where = f"callbacks {reference}"
-    return _find_function(name, name.member or "callbacks", (reference, Path(folder)), (where, 1))
+    where, function = f"callbacks {reference}", name.member or "callbacks"
+    return _find_function(name, _Sought(reference, Path(folder), where, function, 1))
 
 
 def find_trial(reference: str, folder: str | Path) -> CallableReference:
@@ -65,8 +76,8 @@ def find_trial(reference: str, folder: str | Path) -> CallableReference:
             f"trial: expected a file or an installed module. Received: {reference!r}."
             f" For a file beside the experiment write ./{name.place}.py:train."
         )
-    where = f"trial {reference}"
-    return _find_function(name, name.member or "train", (reference, Path(folder)), (where, 2))
+    where, function = f"trial {reference}", name.member or "train"
+    return _find_function(name, _Sought(reference, Path(folder), where, function, 2))
 
 
 def find_class(reference: str, folder: str | Path, key: str) -> CallableReference:
@@ -80,7 +91,7 @@ def find_class(reference: str, folder: str | Path, key: str) -> CallableReferenc
         expected = "a file and a class in it, such as ./mine.py:Mine, or package.module:Mine"
         raise ExperimentFileError(explain(key, expected, reference))
     if name.form == "module":
-        return _find_function(name, name.member, (reference, Path(folder)), (where, 0))
+        return _find_function(name, _Sought(reference, Path(folder), where, name.member, 0))
     path = _existing(name.place, Path(folder), where)
     if path.suffix != ".py":
         raise ExperimentFileError(explain(where, "a file that ends in .py", path.name))
@@ -96,7 +107,7 @@ def find_data(reference: str, folder: str | Path) -> DataReference:
     name = parse_name(reference, "data")
     where = f"data {reference}"
     if name.form == "bundled":
-        _check_bundled(name.place, BUNDLED_DATA, ("data set", "", Path(folder)))
+        _check_bundled(name.place, BUNDLED_DATA, "data set", folder)
         return DataReference("bundled", name.place, reference)
     ending = Path(name.place).suffix.lower()
     if name.form == "file" and name.member is None and ending not in (*_DATA_KINDS, ".py"):
@@ -112,7 +123,8 @@ def find_data(reference: str, folder: str | Path) -> DataReference:
             expected = "a file alone (a table's label column is named by data.label)"
             raise ExperimentFileError(explain(where, expected, reference))
         return DataReference(_DATA_KINDS[ending], str(path), reference)
-    found = _find_function(name, name.member or "load", (reference, Path(folder)), (where, 0))
+    function = name.member or "load"
+    found = _find_function(name, _Sought(reference, Path(folder), where, function, 0))
     return DataReference("function", found.place, reference, found)
 
 
@@ -134,7 +146,7 @@ def find_space(
     name = parse_name(reference, "search_space")
     if name.form == "bundled":
         known = bundled_names("search_spaces")
-        _check_bundled(name.place, known, ("search space", ".yaml", Path(folder)))
+        _check_bundled(name.place, known, "search space", folder, ".yaml")
         path = bundled_file("search_spaces", name.place)
     elif name.form == "file" and name.member is None:
         path = _existing(name.place, Path(folder), f"search_space {reference}")
@@ -145,18 +157,15 @@ def find_space(
     return Space.parse(document.content, document.where)
 
 
-def _find_function(
-    name: Name, function: str, written: tuple[str, Path], check: tuple[str, int]
-) -> CallableReference:
+def _find_function(name: Name, sought: _Sought) -> CallableReference:
     """Return the reference of a function in a file or an installed module, once it is there."""
-    reference, folder = written
-    where, arguments = check
+    where, function = sought.where, sought.function
     if name.form == "file":
-        path = _existing(name.place, folder, where)
+        path = _existing(name.place, sought.folder, where)
         if path.suffix != ".py":
             raise ExperimentFileError(explain(where, "a file that ends in .py", path.name))
-        check_function(path, function, arguments, where)
-        return CallableReference("file", str(path), function, reference)
+        check_function(path, function, sought.arguments, where)
+        return CallableReference("file", str(path), function, sought.reference)
     if find_module(name.place) is None:
         beside = name.place.replace(".", "/")
         raise UnknownNameError(
@@ -165,19 +174,20 @@ def _find_function(
         )
     source = module_source(name.place)
     if source is not None:
-        check_function(source, function, arguments, where)
-    return CallableReference("module", name.place, function, reference)
+        check_function(source, function, sought.arguments, where)
+    return CallableReference("module", name.place, function, sought.reference)
 
 
-def _check_bundled(name: str, known: Iterable[str], what: tuple[str, str, Path]) -> None:
+def _check_bundled(
+    name: str, known: Iterable[str], kind: str, folder: str | Path, ending: str = ""
+) -> None:
     """Return when ``name`` is known; else say what is, and how one's own file is named."""
     known = tuple(known)
     if name in known:
         return
-    kind, ending, folder = what
     message = explain(kind, f"a bundled {kind}", name, known)
     endings = [ending] if ending else [*_DATA_KINDS, ".py"]
-    beside = [f"./{name}{end}" for end in endings if (folder / f"{name}{end}").is_file()]
+    beside = [f"./{name}{end}" for end in endings if Path(folder, f"{name}{end}").is_file()]
     if beside:
         message += f" For the file beside the experiment write {beside[0]}."
     raise UnknownNameError(message)

@@ -1,4 +1,4 @@
-"""The files that a Python file imports, as far as they are the user's own, found without running any of them.
+"""Which modules and files are the user's own, and the files that a Python file imports, found without running any.
 
 Read are ``import`` and ``from ... import`` wherever they stand, and ``import_module`` of a constant name. What Python
 and installed packages bring is left out: their versions are recorded.
@@ -7,18 +7,81 @@ and installed packages bring is left out: their versions are recorded.
 from __future__ import annotations
 
 import ast
+import functools
+import importlib.util
 import sys
 import sysconfig
-from collections.abc import Callable, Iterator
+import types
+from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.machinery import all_suffixes
+from importlib.machinery import ModuleSpec, PathFinder, all_suffixes
 from pathlib import Path
+from typing import Any
 
-from orchestrator.catalog.modules import find_module
+from orchestrator.errors import ExperimentFileError
 
 _OURS = __name__.partition(".")[0]
 _INSTALLED = {"site-packages", "dist-packages"}
+_OF_A_PROCESS = ("__main__", "builtins")
+"""Modules that each process has its own of, or that code is said to be of which was run without a name."""
 _SUFFIXES = [suffix for suffix in all_suffixes() if suffix != ".pyc"]
+
+
+def find_module(name: str) -> ModuleSpec | None:
+    """Return the spec of a dotted module, or None; no package on the way is executed."""
+    top, *rest = name.split(".")
+    try:
+        spec = importlib.util.find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    for part in rest:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        # The last part alone is asked for: a nested namespace package would look for its parent
+        # in sys.modules, where it is not until it has been imported.
+        spec = PathFinder.find_spec(part, list(spec.submodule_search_locations))
+    return spec
+
+
+def module_source(name: str) -> Path | None:
+    """Return the Python file of a module, or None where there is none to read."""
+    spec = find_module(name)
+    if spec is None or not spec.has_location or spec.origin is None:
+        return None
+    path = Path(spec.origin)
+    return path if path.suffix == ".py" and path.is_file() else None
+
+
+@functools.cache
+def is_users_module(name: str) -> bool:
+    """Return whether a module is neither Python's nor installed nor ours: what stands in it is the user's."""
+    top = name.partition(".")[0]
+    if top in sys.stdlib_module_names or top == _OURS:
+        return False
+    file = getattr(sys.modules.get(name), "__file__", None)
+    return bool(file) and not _INSTALLED & set(Path(str(file)).parts)
+
+
+def is_users_own(value: Any) -> bool:
+    """Return whether a function or class is the user's, one that came from another process among them."""
+    module = getattr(value, "__module__", None)
+    if not module:  # run in a namespace without a name
+        return isinstance(value, types.FunctionType)
+    home = sys.modules.get(module)
+    if module in _OF_A_PROCESS and getattr(home, value.__qualname__, None) is not value:
+        return True
+    if module == "__main__":
+        return True
+    return home is None or is_users_module(module)
+
+
+def users_module_file(name: str) -> Path | None:
+    """Return the Python file of a module of the user's, imported or not; None for any other module."""
+    top = name.partition(".")[0]
+    if not top or top == "__main__" or top in sys.stdlib_module_names or top == _OURS:
+        return None
+    file = module_source(name)
+    return file if file is not None and not _INSTALLED & set(file.parts) else None
 
 
 @dataclass(frozen=True)
@@ -61,8 +124,11 @@ def beginning_at_module(name: str, path: Path) -> Beginning:
     return Beginning(files, root, parts[0])
 
 
-def followed(begin: Beginning, parse: Callable[[Path], ast.Module]) -> list[Found]:
-    """Return the files one begins with, the named one first, and those of the user's that they import."""
+def followed(begin: Beginning, where: str) -> list[Found]:
+    """Return the files one begins with, the named one first, and those of the user's that they import.
+
+    ``where`` opens the message for one that is not valid Python.
+    """
     waiting = list(begin.files)
     seen: dict[Path, Found] = {}
     while waiting:
@@ -70,15 +136,12 @@ def followed(begin: Beginning, parse: Callable[[Path], ast.Module]) -> list[Foun
         if found.path not in seen:
             seen[found.path] = found
             if found.path.suffix == ".py":
-                tree = parse(found.path)
-                waiting.extend(_imported(tree, found, begin, parse))
+                waiting.extend(_imported(found, begin, where))
     return list(seen.values())
 
 
-def _imported(
-    tree: ast.Module, of: Found, begin: Beginning, parse: Callable[[Path], ast.Module]
-) -> Iterator[Found]:
-    for node in ast.walk(tree):
+def _imported(of: Found, begin: Beginning, where: str) -> Iterator[Found]:
+    for node in ast.walk(parse_file(of.path, where)):
         for level, parts in _names(node):
             root = of.root if level else _root_of(parts[0], of, begin)
             if root is None:
@@ -87,7 +150,11 @@ def _imported(
             files = list(_along(root, whole))
             yield from files
             if isinstance(node, ast.ImportFrom) and node.names[0].name == "*":
-                listed = [name for init in _readable(files) for name in _listed(parse(init.path))]
+                listed = [
+                    name
+                    for init in _readable(files)
+                    for name in _listed(parse_file(init.path, where))
+                ]
                 yield from (file for name in listed for file in _along(root, [*whole, name]))
 
 
@@ -191,3 +258,14 @@ def _along(root: Path, parts: list[str]) -> Iterator[Found]:
             folder = folder / part
         else:
             return
+
+
+def parse_file(path: Path, where: str) -> ast.Module:
+    """Return the syntax tree of a Python file; ExperimentFileError names the line it breaks at."""
+    try:
+        return ast.parse(path.read_bytes(), filename=str(path))
+    except SyntaxError as error:
+        spot = f"{path} line {error.lineno}" if error.lineno else str(path)
+        raise ExperimentFileError(f"{where}: {spot} is not valid Python: {error.msg}.") from error
+    except (ValueError, OSError) as error:
+        raise ExperimentFileError(f"{where}: {path} cannot be read: {error}.") from error

@@ -7,14 +7,14 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.domains import Space
-from orchestrator.domains.conditions import Condition
 from orchestrator.domains.space import without_companions
+from orchestrator.domains.values import Condition
 from orchestrator.experiment.executors import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
 from orchestrator.redaction import redact
 from orchestrator.report import draws_table
-from orchestrator.report.cells import assignments, chosen, printable
-from orchestrator.report.terminal import text_table
+from orchestrator.report.formatting import assignments, chosen, printable
+from orchestrator.report.render import text_table
 from orchestrator.search import Nursery
 
 DRAWS = 10

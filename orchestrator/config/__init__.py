@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from orchestrator.config.data_options import DataOptions
 from orchestrator.config.document import Document, parse_document, read_document
-from orchestrator.config.duration import Duration
-from orchestrator.config.limit_options import LimitOptions, RetryOptions
+from orchestrator.config.limits import Duration, LimitOptions, RetryOptions
 from orchestrator.config.load import (
     check,
+    init_template,
     load_experiment,
     parse_experiment,
     to_yaml,
     with_overrides,
+    write_template,
 )
 from orchestrator.config.options import (
     CaviarOptions,
@@ -19,34 +20,26 @@ from orchestrator.config.options import (
     Recalibration,
     ResourceOptions,
 )
-from orchestrator.config.panda_options import PandaOptions, ScheduledChange
+from orchestrator.config.panda_options import (
+    PandaOptions,
+    ScheduledChange,
+)
 from orchestrator.config.references import resolved
 from orchestrator.config.schema import experiment_schema
-from orchestrator.config.sitter_options import (
-    BranchAndCompareOptions,
-    DivergenceOptions,
-    OverfittingOptions,
-    PlateauOptions,
-    SitterOptions,
-)
-from orchestrator.config.template import init_template, write_template
 from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
+from orchestrator.sitter import SitterOptions
 
 __all__ = [
     "AshaOptions",
-    "BranchAndCompareOptions",
     "CaviarOptions",
     "DataOptions",
-    "DivergenceOptions",
     "Document",
     "Duration",
     "Experiment",
     "LimitOptions",
     "MedianOptions",
     "NoSchedulerOptions",
-    "OverfittingOptions",
     "PandaOptions",
-    "PlateauOptions",
     "Recalibration",
     "ResourceOptions",
     "RetryOptions",

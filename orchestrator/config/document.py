@@ -1,7 +1,15 @@
-"""A YAML file as plain values that know their lines, read so that no file can do harm."""
+"""A YAML file as plain values that know their lines, read so that no file can do harm, and the YAML that we write.
+
+It is YAML 1.2, where PyYAML speaks 1.1: ``1e-4`` is a number; only ``true`` and ``false`` are booleans,
+``on``, ``off``, ``yes`` and ``no`` are words (a key that takes a boolean accepts them, a hyperparameter
+refuses them); ``012`` is twelve; ``12:30`` and ``2026-11-05`` are texts. What is written reads back equal
+in both versions.
+"""
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,15 +17,100 @@ from typing import Any
 
 import yaml
 
-from orchestrator.config import yaml_dialect
-from orchestrator.domains.invalid import shown
+from orchestrator.domains.values import shown
 from orchestrator.errors import ExperimentFileError, explain
 
+PREFIX = "tag:yaml.org,2002:"
+_CORE: tuple[tuple[str, str, str], ...] = (
+    ("null", r"~|null|Null|NULL|", "~nN"),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    (
+        "float",
+        r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
+        "-+.0123456789",
+    ),
+    ("merge", r"<<", "<"),
+)
+_Resolvers = dict[Any, list[tuple[str, "re.Pattern[str]"]]]
 KeyPath = tuple[str | int, ...]
-
 LARGEST_FILE = 1_000_000  # bytes
 MOST_VALUES = 50_000  # after aliases are followed: a few lines of them can mean billions
 DEEPEST = 40
+
+
+def _core_resolvers() -> _Resolvers:
+    resolvers: _Resolvers = {"": [(PREFIX + "null", re.compile("(?:)$"))]}
+    for name, pattern, firsts in _CORE:
+        for first in firsts:
+            resolvers.setdefault(first, []).append((PREFIX + name, re.compile(f"(?:{pattern})$")))
+    return resolvers
+
+
+class Loader(yaml.SafeLoader):
+    """Composes nodes whose tags follow YAML 1.2; constructing values from them is ours."""
+
+    yaml_implicit_resolvers = _core_resolvers()
+
+
+class Dumper(yaml.SafeDumper):
+    """Quotes every text that either version of YAML would take for something else."""
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - PyYAML's own name and shape
+        first: _core_resolvers().get(first, [])
+        + yaml.SafeDumper.yaml_implicit_resolvers.get(first, [])
+        for first in {*_core_resolvers(), *yaml.SafeDumper.yaml_implicit_resolvers}
+    }
+
+    def ignore_aliases(self, data: Any) -> bool:
+        """Return True: a value that occurs twice is written twice."""
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.Node:
+    """Return a text in double quotes where PyYAML would leave a Unicode line break bare."""
+    style = '"' if any(mark in text for mark in "\x85\u2028\u2029\ufeff") else None
+    return dumper.represent_scalar(PREFIX + "str", text, style)
+
+
+Dumper.add_representer(str, _text)
+
+
+Dumper.add_representer(tuple, yaml.SafeDumper.represent_list)
+
+
+def dump(values: Any) -> str:
+    """Return ``values`` as YAML text, keys in their own order."""
+    return yaml.dump(values, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+
+
+def scalar(tag: str, text: str) -> Any:
+    """Return the value of a plain scalar; raise ``ValueError`` where tag and text do not fit."""
+    match tag.removeprefix(PREFIX):
+        case "str":
+            return text
+        case "null":
+            return None
+        case "bool":
+            return {"true": True, "false": False}[text.lower()]
+        case "int":
+            return _integer(text)
+        case "float":
+            return _float(text)
+    raise ValueError(f"tag {tag!r}")
+
+
+def _integer(text: str) -> int:
+    if text.startswith(("0o", "0x")):
+        return int(text[2:], 8 if text[1] == "o" else 16)
+    return int(text)
+
+
+def _float(text: str) -> float:
+    lower = text.lower()
+    if lower.endswith(".inf"):
+        return -math.inf if lower.startswith("-") else math.inf
+    return math.nan if lower == ".nan" else float(text)
 
 
 @dataclass(frozen=True)
@@ -81,7 +174,7 @@ def parse_value(text: str, place: str) -> tuple[Any, dict[KeyPath, int]]:
     """Return the value in one piece of YAML, and the line of each key path in it."""
     reading = _Reading(place)
     try:
-        node = yaml_dialect.Loader(text).get_single_node()
+        node = Loader(text).get_single_node()
         return (None if node is None else reading.value(node, ())), reading.lines
     except yaml.MarkedYAMLError as error:
         raise _syntax_error(error, text, place) from None
@@ -116,26 +209,26 @@ class _Reading:
         if len(path) > DEEPEST:
             raise ExperimentFileError(_too_deep(self._place))
         self.lines.setdefault(path, _line(node))
-        if isinstance(node, yaml.MappingNode) and node.tag == yaml_dialect.PREFIX + "map":
+        if isinstance(node, yaml.MappingNode) and node.tag == PREFIX + "map":
             return self._mapping(node, path)
-        if isinstance(node, yaml.SequenceNode) and node.tag == yaml_dialect.PREFIX + "seq":
+        if isinstance(node, yaml.SequenceNode) and node.tag == PREFIX + "seq":
             return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
         return self._scalar(node, path)
 
     def _scalar(self, node: yaml.Node, path: KeyPath) -> Any:
         try:
             if isinstance(node, yaml.ScalarNode):
-                return yaml_dialect.scalar(node.tag, node.value)
+                return scalar(node.tag, node.value)
         except (ValueError, KeyError):
             pass
-        tag = node.tag.replace(yaml_dialect.PREFIX, "!!")
+        tag = node.tag.replace(PREFIX, "!!")
         raise self._error(node, path, "expected a plain value, a list or a mapping", tag)
 
     def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         own: dict[str, Any] = {}
         for key_node, value_node in sorted(node.value, key=_merges_first):
-            if key_node.tag == yaml_dialect.PREFIX + "merge":
+            if key_node.tag == PREFIX + "merge":
                 merged = {**self._merged(value_node, path), **merged}
                 continue
             key = self._key(key_node, path)
@@ -159,7 +252,7 @@ class _Reading:
         return merged
 
     def _key(self, node: yaml.Node, path: KeyPath) -> str:
-        if isinstance(node, yaml.ScalarNode) and node.tag == yaml_dialect.PREFIX + "str":
+        if isinstance(node, yaml.ScalarNode) and node.tag == PREFIX + "str":
             return str(node.value)
         written = node.value if isinstance(node, yaml.ScalarNode) else "a list or a mapping"
         raise self._error(node, path, "expected a text as a key, in quotes if need be", written)
@@ -173,7 +266,7 @@ class _Reading:
 
 
 def _merges_first(pair: tuple[yaml.Node, yaml.Node]) -> bool:
-    return pair[0].tag != yaml_dialect.PREFIX + "merge"
+    return pair[0].tag != PREFIX + "merge"
 
 
 def _line(node: yaml.Node) -> int:

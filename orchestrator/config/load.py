@@ -1,4 +1,4 @@
-"""From a file and a few ``--set`` to a complete experiment, or to every reason why not at once."""
+"""From a file and a few ``--set`` to a complete experiment, or to every reason why not; and a file to begin with."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestrator.config import yaml_dialect
 from orchestrator.config.document import (
     Document,
     KeyPath,
     dotted,
+    dump,
     legible,
     parse_value,
     read_document,
@@ -23,10 +23,57 @@ from orchestrator.config.document import (
 from orchestrator.config.faults import sentences
 from orchestrator.config.options import Experiment
 from orchestrator.config.references import as_written, resolved
-from orchestrator.config.sections import spelt_out
+from orchestrator.config.schema import spelt_out
 from orchestrator.domains import Space
-from orchestrator.domains.invalid import shown
-from orchestrator.errors import ExperimentFileError, explain
+from orchestrator.domains.values import shown
+from orchestrator.errors import ExperimentFileError, PlaceError, explain
+
+_TEMPLATE = """\
+# An experiment: one model, one data set, a space to search, a strategy, a place for results.
+#   orchestrator preview FILE    shows what would run     orchestrator schema    describes each key
+#   orchestrator run FILE        runs it                  --set epochs=9         overrides any key
+
+name: digits-mlp            # the run's folder under storage_path; the file's own name if left out
+model: mlp                  # mlp, cnn, resnet | ./net.py | ./net.py:build_wide | package.nets:build
+# callbacks: ./net.py:callbacks   # callbacks(hp) returns a trial's Keras callbacks; trained by fit
+data: digits                # digits, mnist5k | ./data.npz | ./table.csv | ./t.parquet | ./load.py
+# data:                     # the same with its options:
+#   source: ./table.csv
+#   label: species          # the column that holds the label
+#   validation: 0.2         # share of the rows, where the data has no split of its own
+#   test: 0.2
+#   scale: auto             # standard, minmax or none; auto: none for a model of your own
+#   class_weight: balanced  # or {class: weight}: what a training row counts in the loss
+#   stream: auto            # true: read batch by batch instead of holding it in memory
+
+search_space: mlp           # mlp, cnn, resnet | ./space.yaml | a mapping:
+# search_space:
+#   learning_rate: loguniform(1e-3, 1)
+#   momentum: one_minus_loguniform(0.9, 0.999)    # bounds in β; 1-β is uniform on a log scale
+#   batch_size: choice([32, 64, 128, 256])
+#   hidden_layers: integer(1, 3)                  # both ends included; also log_integer(1, 512)
+#   dropout: uniform(0, 0.5, step=0.1)
+#   units: 64                                     # a plain value is the same for every trial
+#   optimizer: choice([sgd, adam])
+#   beta_1: {when: {optimizer: adam}, domain: "uniform(0.8, 0.99)"}   # inside {…} with quotes
+
+strategy: caviar            # many trials in parallel; panda: one model, watched and nudged
+# task: auto                # classification, binary, multilabel or regression; auto: as labels and model say
+metric: val_accuracy        # decides which trial is better; mode: max or min, where its name does not tell
+# metrics: [auc, macro_f1]  # further ones of each validation, by name
+epochs: 27                  # the most that a trial trains
+seed: 0                     # decides the draws, the splits and the weights at the start
+
+caviar:
+  num_samples: 64                # trials drawn from the space
+  max_concurrent_trials: auto    # or a number; auto: as many as the resources allow
+  scheduler: {asha: {grace_period: 1, reduction_factor: 3}}   # or none, median, ./mine.py:Mine
+
+resources: {cpu: 1, gpu: 0}      # of one trial
+storage_path: ./runs             # each run gets a folder in it
+# keep_checkpoints: 1            # how many of the best trials keep their weights
+# recalibrate_batch_norm: auto   # or final, off, every_validation: whether averages are computed anew
+"""
 
 
 def load_experiment(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
@@ -72,7 +119,7 @@ def to_yaml(experiment: Experiment) -> str:
 
     References to the environment stand in it as references.
     """
-    return yaml_dialect.dump(as_written(experiment.model_dump(), experiment.references))
+    return dump(as_written(experiment.model_dump(), experiment.references))
 
 
 def with_overrides(document: Document, overrides: Iterable[str]) -> Document:
@@ -105,3 +152,21 @@ def _put(content: dict[str, Any], path: KeyPath, value: Any, origin: str) -> Non
         inside[part] = inner
         inside = inner
     inside[path[-1]] = value
+
+
+def init_template() -> str:
+    """Return the commented experiment file, equal to ``examples/digits.yaml`` when loaded."""
+    return _TEMPLATE
+
+
+def write_template(file: Path) -> None:
+    """Write the commented experiment file to a file that is not there yet."""
+    try:
+        with file.open("x", encoding="utf-8") as new:
+            new.write(_TEMPLATE)
+    except FileExistsError:
+        expected = "expected a file that does not exist, since none is overwritten"
+        raise PlaceError(explain("init", expected, str(file))) from None
+    except OSError as error:
+        received = f"{file}: {error.strerror}"
+        raise PlaceError(explain("init", "expected a file that can be written", received)) from None

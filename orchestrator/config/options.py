@@ -11,8 +11,7 @@ from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model
 from pydantic_core import PydanticCustomError
 
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
-from orchestrator.config.duration import Length
-from orchestrator.config.limit_options import LimitOptions, RetryOptions
+from orchestrator.config.limits import Length, LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target

@@ -6,9 +6,17 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, model_validator
 
-from orchestrator.config.duration import Duration, Length
-from orchestrator.config.sitter_options import SitterOptions, Sitting
-from orchestrator.fields import AS_LIST, Count, Flag, Options, Text, Whole, field_error
+from orchestrator.config.limits import Duration, Length
+from orchestrator.fields import (
+    AS_LIST,
+    Count,
+    Flag,
+    Options,
+    Text,
+    Whole,
+    field_error,
+)
+from orchestrator.sitter import SitterOptions, WrittenSitter
 
 
 class ScheduledChange(Options):
@@ -40,10 +48,10 @@ class PandaOptions(Options):
     )
     day: Length = Field(
         default=Duration(1, "epoch"),
-        description="The length of a day: '3 epochs', '20 minutes', '500 steps'.",
+        description="The length of a day: '3 epochs', '20 minutes', '500 steps'. A day ends with an epoch.",
     )
     days: Count = Field(default=14, description="How many days to train.")
-    sitter: Sitting = Field(
+    sitter: WrittenSitter = Field(
         default_factory=SitterOptions,
         description="off, advise or act; or a mapping with that as its mode, and thresholds.",
     )
@@ -57,8 +65,8 @@ class PandaOptions(Options):
     )
     schedule: Annotated[tuple[ScheduledChange, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
-        description="Changes at set times, {epoch: 6, set: {learning_rate: 0.01}}, as replay"
-        " writes them.",
+        description="Changes at set times, as replay writes them: {epoch: 6, set: {learning_rate: 0.01}} after six"
+        " finished epochs; in any order.",
     )
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.config.document import Document, KeyPath
-from orchestrator.domains.invalid import shown
+from orchestrator.domains.values import shown
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.redaction import REFERENCE, conceal, conceal_those_in, redacted
 

@@ -1,11 +1,18 @@
-"""The JSON Schema by which an editor completes and checks an experiment file."""
+"""The sections of an experiment file as the fields of Experiment declare them, and their JSON Schema for editors."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
 
+from pydantic import BaseModel, BeforeValidator
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from orchestrator.config.document import KeyPath
 from orchestrator.config.options import OF_KERAS, Experiment
 from orchestrator.domains.parse import DISTRIBUTIONS
+from orchestrator.fields import Named, Options
 
 _NUMBER = {"type": "number"}
 _PLAIN = {"type": ["string", "number", "boolean", "null"]}
@@ -48,6 +55,69 @@ _DOMAIN: dict[str, Any] = {
         },
     ],
 }
+
+
+def sections() -> dict[KeyPath, type[BaseModel]]:
+    """Return the options at each place of a file; at that of a list, the options of its items."""
+    return dict(_sections((), Experiment))
+
+
+def lists() -> set[KeyPath]:
+    """Return the places of lists."""
+    return {
+        (*path, key)
+        for path, section in _sections((), Experiment)
+        for key, field in _fields(section)
+        if getattr(field.annotation, "__origin__", None) is tuple
+    }
+
+
+def keys_of(section: type[BaseModel]) -> tuple[str, ...]:
+    """Return the keys that a file may hold in a section."""
+    return tuple(key for key, _ in _fields(section))
+
+
+def spelt_out(path: KeyPath, written: Any) -> Any:
+    """Return the mapping that a short way of writing stands for, so that a key in it can be set."""
+    section = sections().get(path[:-1])
+    field = dict(_fields(section)).get(str(path[-1])) if section else None
+    if written is None:
+        return {}
+    value = written
+    for form in field.metadata if field is not None else ():
+        try:
+            if isinstance(form, Named):
+                value = form.spelt_out(value)
+            elif isinstance(form, BeforeValidator):
+                value = form.func(value)  # type: ignore[call-arg]
+        except PydanticCustomError:
+            return written
+    if value is None:
+        return {}
+    return value if isinstance(value, Mapping) else written
+
+
+def _sections(path: KeyPath, section: type[BaseModel]) -> Iterator[tuple[KeyPath, type[BaseModel]]]:
+    yield path, section
+    for key, field in _fields(section):
+        here = (*path, key)
+        named = [form for form in field.metadata if isinstance(form, Named)]
+        for name, kind in (pair for form in named for pair in form.kinds.items()):
+            yield from _sections((*here, name), kind)
+        for inner in _options_in(field.annotation) if not named else ():
+            yield from _sections(here, inner)
+
+
+def _fields(section: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
+    return [(field.alias or name, field) for name, field in section.model_fields.items()]
+
+
+def _options_in(annotation: Any) -> Iterator[type[Options]]:
+    """Yield the options that a field of this type holds, if any: one of them, or a tuple of them."""
+    if isinstance(annotation, type) and issubclass(annotation, Options):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _options_in(part)
 
 
 def experiment_schema() -> dict[str, Any]:

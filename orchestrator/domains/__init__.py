@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.domains.conditions import Condition
 from orchestrator.domains.finite import Choice, Fixed
-from orchestrator.domains.invalid import InvalidDomain
 from orchestrator.domains.numeric import (
     Integer,
     LogInteger,
@@ -14,6 +12,7 @@ from orchestrator.domains.numeric import (
 )
 from orchestrator.domains.parse import Domain, parse_domain
 from orchestrator.domains.space import Extreme, Space, extremes
+from orchestrator.domains.values import Condition, InvalidDomain
 
 __all__ = [
     "Choice",

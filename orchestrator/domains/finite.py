@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from orchestrator.domains.conditions import Condition, same
-from orchestrator.domains.invalid import InvalidDomain
 from orchestrator.domains.numeric import Edge
-from orchestrator.domains.scalars import Scalar, write_word
+from orchestrator.domains.values import Condition, InvalidDomain, Scalar, same, write_word
 
 FEWEST_WITH_EDGES = 3
 

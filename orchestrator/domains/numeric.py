@@ -8,9 +8,7 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
-from orchestrator.domains.conditions import Condition
-from orchestrator.domains.invalid import InvalidDomain
-from orchestrator.domains.scalars import number_text, real, whole
+from orchestrator.domains.values import Condition, InvalidDomain, number_text, real, whole
 
 Edge = Literal["low", "high"]
 NEAR_AN_END = 0.02

@@ -11,9 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.domains.conditions import Condition, parse_when, write_when
 from orchestrator.domains.finite import Choice, Fixed
-from orchestrator.domains.invalid import InvalidDomain, shown
 from orchestrator.domains.numeric import (
     Integer,
     LogInteger,
@@ -21,7 +19,15 @@ from orchestrator.domains.numeric import (
     OneMinusLogUniform,
     Uniform,
 )
-from orchestrator.domains.scalars import Scalar, read_word
+from orchestrator.domains.values import (
+    Condition,
+    InvalidDomain,
+    Scalar,
+    parse_when,
+    read_word,
+    shown,
+    write_when,
+)
 from orchestrator.errors import ExperimentFileError, explain
 
 Domain = Uniform | LogUniform | OneMinusLogUniform | Integer | LogInteger | Choice | Fixed

@@ -11,9 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from orchestrator.domains.conditions import faults
 from orchestrator.domains.finite import Choice, Fixed
-from orchestrator.domains.invalid import InvalidDomain, shown
 from orchestrator.domains.numeric import OneMinusLogUniform, one_minus
 from orchestrator.domains.parse import (
     Domain,
@@ -22,6 +20,7 @@ from orchestrator.domains.parse import (
     refused_at,
     write_domain,
 )
+from orchestrator.domains.values import Condition, InvalidDomain, shown
 from orchestrator.errors import ExperimentFileError, explain
 
 
@@ -33,7 +32,7 @@ class Space:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domains", dict(self.domains))
-        for name, refusal in faults(self.domains):
+        for name, refusal in _condition_faults(self.domains):
             raise InvalidDomain(f"{name}: {refusal.expected}", refusal.received, refusal.known)
 
     @classmethod
@@ -57,7 +56,7 @@ class Space:
         if not errors:
             errors = [
                 str(refused_at(where, name, fault))
-                for name, fault in [*faults(domains), *_companions_declared(domains)]
+                for name, fault in [*_condition_faults(domains), *_companions_declared(domains)]
             ]
         if errors:
             raise ExperimentFileError("\n".join(errors))
@@ -179,3 +178,58 @@ def extremes(domain: Domain) -> Iterator[Extreme]:
                 step = getattr(domain, "step", None)
                 inside = domain.from_unit(INSIDE) if step is None else low + step
                 yield Extreme(inside, f"a value of {domain}")
+
+
+def _condition_faults(domains: Mapping[str, Domain]) -> Iterator[tuple[str, InvalidDomain]]:
+    """Yield (hyperparameter, why) for each condition that can never hold or never be decided."""
+    for name, domain in domains.items():
+        for condition in domain.when:
+            fault = _condition_fault(name, condition, domains)
+            if fault is not None:
+                yield name, fault
+    yield from _circular_conditions(domains)
+
+
+def _condition_fault(
+    name: str, condition: Condition, domains: Mapping[str, Domain]
+) -> InvalidDomain | None:
+    others = [other for other in domains if other != name]
+    if condition.name not in others:
+        return InvalidDomain(
+            "expected when to name another hyperparameter of this space", condition.name, others
+        )
+    parent = domains[condition.name]
+    if not parent.countable:
+        return InvalidDomain(
+            "expected when to name a choice, an integer or a fixed value,"
+            f" since {condition.name} is {parent} and hits no given value",
+            condition.name,
+        )
+    for value in condition.values:
+        if not parent.contains(value):
+            return InvalidDomain(
+                f"expected when to give a value that {condition.name} can take, of {parent}", value
+            )
+    return None
+
+
+def _circular_conditions(domains: Mapping[str, Domain]) -> Iterator[tuple[str, InvalidDomain]]:
+    settled: set[str] = set()
+    waiting = dict(domains)
+    while True:
+        free = [
+            name
+            for name, domain in waiting.items()
+            if all(
+                c.name in settled or c.name not in domains or c.name == name for c in domain.when
+            )
+        ]
+        if not free:
+            break
+        settled.update(free)
+        for name in free:
+            del waiting[name]
+    if waiting:
+        first = next(iter(waiting))
+        circle = sorted(waiting)
+        yield first, InvalidDomain("expected conditions that do not depend on one another", circle)

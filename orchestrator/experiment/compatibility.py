@@ -10,7 +10,7 @@ from orchestrator.config import Experiment, parse_experiment
 from orchestrator.config.references import as_written
 from orchestrator.domains import Space
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.extensions import surroundings, with_changes
+from orchestrator.records.run import effective_manifest, with_changes
 from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_setup import settings_file
 
@@ -25,7 +25,7 @@ def begun_experiment(records: RunRecords) -> Experiment | None:
     begun = records.manifest.get("experiment")
     if not isinstance(begun, dict):
         return None
-    return _here(with_changes(begun, records.extensions), records)
+    return _here(with_changes(begun, records.state.extensions), records)
 
 
 def _here(content: Mapping[str, Any], records: RunRecords) -> Experiment:
@@ -126,7 +126,7 @@ def unlike_surroundings(
 
     What an older manifest does not tell is left out.
     """
-    before = surroundings(records.manifest, records.events)
+    before = effective_manifest(records)
     return (
         *(("trial", said) for said in _changed("trial", before, now)),
         *(("data", said) for said in _data(before.get("data") or {}, now.get("data") or {})),
@@ -216,9 +216,9 @@ def last_epoch_of(experiment: Experiment) -> int:
 
 
 def _looks_ahead(trial: TrialRecord, records: RunRecords) -> bool:
-    if trial.group < records.group:
+    if trial.group < records.state.group:
         return False
-    days = [day.get("hyperparameters") or {} for day in records.days_of(trial.trial)]
+    days = [day.get("hyperparameters") or {} for day in records.of(trial.trial).days]
     return any(map(looks_ahead, [trial.hyperparameters, *days]))
 
 

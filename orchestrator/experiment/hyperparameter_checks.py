@@ -19,7 +19,7 @@ from orchestrator.domains import (
     Uniform,
     extremes,
 )
-from orchestrator.domains.conditions import same
+from orchestrator.domains.values import same
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
 from orchestrator.search import Plan

@@ -20,8 +20,8 @@ from orchestrator.records import (
     read_run,
     see_driver,
 )
-from orchestrator.records.follower import Follower
-from orchestrator.records.standing import standing
+from orchestrator.records.heartbeat import standing
+from orchestrator.records.reader import Follower
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
@@ -117,14 +117,15 @@ class Run(RunControl):
     def best(self) -> Best | None:
         """The best trial, None where no trial has a finite value."""
         for trial in self.records.contenders[:1]:
-            found = self.records.best_of(trial.trial)
+            found = self.records.of(trial.trial).best
             if found is None:
                 return None
             winner = self.records.winner or {}
             judged = winner if winner.get("trial") == trial.trial else {}
             return Best(
                 trial.trial,
-                *found,
+                found.epoch,
+                found.value,
                 dict(judged.get("hyperparameters") or trial.hyperparameters),
                 judged.get("validation"),
                 judged.get("test"),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference
 from orchestrator.domains import Choice, Extreme, Fixed, extremes
-from orchestrator.domains.conditions import same
+from orchestrator.domains.values import same
 from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.redaction import redacted
 from orchestrator.search import Plan, TrialSpec

@@ -16,7 +16,7 @@ from orchestrator.errors import (
     explain,
 )
 from orchestrator.records import RunFolder, RunRecords, TrialRecord, read_run
-from orchestrator.records.journal import changed_to, is_rollback
+from orchestrator.records.lineage import changed_to, is_rollback
 from orchestrator.search import Ancestor
 from orchestrator.trials import StateStore
 
@@ -31,14 +31,14 @@ def find_ancestor(experiment: Experiment) -> Ancestor | None:
     records, trial = find_trial(experiment.panda.from_run, experiment.storage_path)
     states = StateStore.of(records.folder)
     file = states.best(trial.trial)
-    best = records.best_of(trial.trial)
+    best = records.of(trial.trial).best
     if not file.exists() or best is None:
         kept = ", ".join(states.with_best())
         raise RecordError(
             f"panda.from: expected a trial whose weights are kept. Received: {trial.trial!r}."
             f" Known: {kept or 'none'}."
         )
-    origin = {"run": str(records.folder.path.resolve()), "trial": trial.trial, "epoch": best[0]}
+    origin = {"run": str(records.folder.path.resolve()), "trial": trial.trial, "epoch": best.epoch}
     about = states.about(file)
     return Ancestor(str(file.resolve()), int(about["seed"]), dict(about["chosen"]), origin)
 
@@ -88,7 +88,7 @@ def replayed(reference: str, storage: str) -> dict[str, Any]:
             f"{records.name}: expected a babysat run (strategy: panda). Received: a caviar."
         )
     changes = living_changes(records, trial.trial)
-    days = max([1, *(int(day["day"]) for day in records.days_of(trial.trial))])
+    days = max([1, *(int(day["day"]) for day in records.of(trial.trial).days)])
     day = Duration.parse(options["day"])
     if day.unit == "epoch":  # what was set after the last day changes nothing
         changes = [change for change in changes if change["epoch"] < days * day.amount]
@@ -106,7 +106,7 @@ def living_changes(
     """
     born, fork = _born_with(records, trial)
     living: list[dict[str, Any]] = []
-    for entry in records.journal_of(trial):
+    for entry in records.of(trial).journal:
         if entry["kind"] != "applied":
             continue
         if until_branch is not None and entry.get("branch") == until_branch:
@@ -153,7 +153,7 @@ def _born_with(records: RunRecords, trial: str) -> tuple[list[dict[str, Any]], i
     origin, fork = found.origin, int(found.origin["epoch"])
     parents = living_changes(records, origin["trial"], until_branch=trial)
     born = [change for change in parents if change["epoch"] < fork]
-    for entry in records.journal_of(origin["trial"]):
+    for entry in records.of(origin["trial"]).journal:
         made = entry["kind"] == "applied" and entry.get("branch") == trial
         if made and entry.get("changes"):
             born.append({"epoch": fork, "set": changed_to(entry)})

@@ -12,8 +12,8 @@ import numpy as np
 from orchestrator.catalog import CallableReference, find_model
 from orchestrator.errors import DataError, OrchestratorError, PlaceError, RecordError, explain
 from orchestrator.experiment.compatibility import recorded_experiment
-from orchestrator.records import RunRecords, write_atomically
-from orchestrator.records.extensions import surroundings
+from orchestrator.records import RunRecords, model_is_as_saved, write_atomically
+from orchestrator.records.run import effective_manifest
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
@@ -29,7 +29,7 @@ def succeeded(records: RunRecords) -> bool:
 def model_file(records: RunRecords) -> Path:
     """Return the winner's model. Raises RecordError where none was examined, or it is not as it was saved."""
     file = records.folder.best / "model.keras"
-    if not records.model_is_as_saved:
+    if not model_is_as_saved(records):
         found = "another content" if file.exists() else "no file"
         raise RecordError(
             f"{file}: expected the winner's model as it was saved. Received: {found}."
@@ -144,7 +144,7 @@ def learnt_of(records: RunRecords) -> Learnt:
 
 
 def _data(records: RunRecords) -> dict[str, Any]:
-    return dict(surroundings(records.manifest, records.events).get("data") or {})
+    return dict(effective_manifest(records).get("data") or {})
 
 
 MOST_COLUMNS = 10_000

@@ -9,8 +9,7 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
-from orchestrator.config.duration import Duration
-from orchestrator.config.sitter_options import SitterOptions
+from orchestrator.config.limits import Duration
 from orchestrator.domains import Space
 from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
@@ -22,6 +21,7 @@ from orchestrator.searchers import (
     SearcherMaker,
     complete,
 )
+from orchestrator.sitter import SitterOptions
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ import numpy as np
 import yaml
 
 from orchestrator.catalog import CallableReference, UsersCode
-from orchestrator.catalog.loading import beside
+from orchestrator.catalog.user_code import beside
 from orchestrator.errors import TrialError, explain
 from orchestrator.records import Mode, Score, made, score_of, write_atomically
 from orchestrator.redaction import conceal, redacted

@@ -23,7 +23,7 @@ def models(tmp_path, monkeypatch):
     folder = tmp_path / "bundled"
     write(folder / "mlp.py", BUILD)
     write(folder / "_hidden.py", BUILD)
-    monkeypatch.setattr("orchestrator.catalog.bundled.bundled_folder", lambda kind: folder)
+    monkeypatch.setattr("orchestrator.catalog.names.bundled_folder", lambda kind: folder)
     return folder
 
 

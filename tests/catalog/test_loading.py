@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from orchestrator.catalog import find_data, find_model
-from orchestrator.catalog.loading import load_file
+from orchestrator.catalog.user_code import load_file
 from orchestrator.errors import TrialError, UnknownNameError
 
 HEAD = "def build(hp, input_shape, num_classes):\n"

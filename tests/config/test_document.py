@@ -8,8 +8,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from orchestrator.config.document import parse_document, read_document
-from orchestrator.config.yaml_dialect import dump
+from orchestrator.config.document import dump, parse_document, read_document
 from orchestrator.errors import ExperimentFileError
 
 FILE = Path("digits.yaml")

@@ -150,8 +150,8 @@ def test_another_tools_word_is_answered_with_ours(load, strategy, key, hint):
 
 
 def test_no_hint_points_to_a_key_that_is_not_there():
-    from orchestrator.config.sections import keys_of, sections
-    from orchestrator.config.synonyms import _OF_PANDAS, _WORDS
+    from orchestrator.config.faults import _OF_PANDAS, _WORDS
+    from orchestrator.config.schema import keys_of, sections
 
     for place in (*_WORDS, *_OF_PANDAS):
         *section, key = place.split(".")

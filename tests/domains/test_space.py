@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domains import InvalidDomain, Space, Uniform
-from orchestrator.domains.conditions import Condition
+from orchestrator.domains.values import Condition
 from orchestrator.errors import ExperimentFileError
 
 DOCUMENT = {

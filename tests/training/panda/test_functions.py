@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.config import SitterOptions
-from orchestrator.config.duration import Duration
+from orchestrator.config.limits import Duration
 from orchestrator.errors import RequestError
 from orchestrator.records import Request
 from orchestrator.search import Nursery, TrialSpec
