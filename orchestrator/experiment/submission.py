@@ -12,7 +12,7 @@ from orchestrator.catalog import find_space
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
-from orchestrator.experiment.keras_trials import check_plan
+from orchestrator.experiment.keras_preparation import check_plan
 from orchestrator.experiment.packaging import Gathered, code_of, gather
 from orchestrator.experiment.prepared import read_experiment
 from orchestrator.fields import Referenced
