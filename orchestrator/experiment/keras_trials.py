@@ -228,7 +228,7 @@ def _learn(
             model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=_by_loss(experiment)
         )
         setup = Setup(model, few.shape, Asked(few, experiment.task))
-    from orchestrator.data.notice import notice
+    from orchestrator.data.messages import notice
 
     def enough(learned: Learned) -> bool:
         return not unread(read, model, learned) and not _heads_may_differ(read, learned)

@@ -50,10 +50,10 @@ def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
 
 def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
     short = tune(3, name="short", epochs=2, caviar=ONE_BY_ONE)
-    whole = tune(4, name="whole", epochs=200, caviar=ONE_BY_ONE)
-    driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "200")
+    whole = tune(4, name="whole", epochs=120, caviar=ONE_BY_ONE)
+    driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "120")
     try:
-        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 150, 280)
+        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 90, 280)
     finally:
         driver.kill()
         driver.wait()

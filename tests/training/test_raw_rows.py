@@ -15,6 +15,7 @@ from orchestrator.catalog import CallableReference, DataReference
 from orchestrator.config.data_options import DataOptions
 from orchestrator.data import load_dataset
 from orchestrator.data.assemble import assemble
+from orchestrator.data.dataset import DataRequest
 from orchestrator.data.frames import load_frames
 from orchestrator.training.final_evaluation import judge
 from orchestrator.training.task import TrainingTask, task_of_labels
@@ -57,7 +58,10 @@ def examined(folder, dataset, net, task):
 def of_arrays(case):
     options = {"scale": "standard" if case.net is None else "none"} | case.options
     pieces = dict(zip(("train", "test"), case.pieces, strict=True))
-    return assemble(pieces, DataOptions(source="x", **options), 0, "x", case.task)
+    reference = DataReference("object", "x", "x")
+    return assemble(
+        pieces, DataRequest(reference, DataOptions(source="x", **options), 0, case.task)
+    )
 
 
 def of_frames():
@@ -65,7 +69,7 @@ def of_frames():
     test.loc[::9, "colour"] = "ochre"
     options = DataOptions(source="x", label="sort", missing="median", scale="standard")
     pieces = {"train": (train, None), "test": (test, None)}
-    return load_frames(pieces, options, (0, "auto"), "x"), test
+    return load_frames(pieces, DataRequest(DataReference("object", "x", "x"), options, 0)), test
 
 
 def of_wide_frames():
@@ -73,7 +77,9 @@ def of_wide_frames():
     frame = pd.DataFrame(wide | {"colour": table(330, 0)["colour"], "y": table(330, 0)["sort"]})
     pieces = {"train": (frame[:250], None), "test": (frame[250:], None)}
     options = DataOptions(source="x", label="y", missing="most_frequent", scale="standard")
-    return load_frames(pieces, options, (0, "auto"), "x"), frame[250:]
+    return load_frames(pieces, DataRequest(DataReference("object", "x", "x"), options, 0)), frame[
+        250:
+    ]
 
 
 def of_stream(folder):

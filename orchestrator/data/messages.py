@@ -1,7 +1,8 @@
-"""The one sentence with which data is refused."""
+"""The sentence with which data are refused, and what is said while they are read."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from orchestrator.errors import DataError
@@ -20,3 +21,9 @@ def several(items: Sequence[str], most: int = 5) -> str:
     """Return the items as a list in words, cut after ``most`` of them."""
     rest = len(items) - most
     return ", ".join(items[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def notice(sentence: str) -> None:
+    """Say something that was done with the data, or how far reading is."""
+    sys.stderr.write(f"{sentence.rstrip('.')}.\n")
+    sys.stderr.flush()
