@@ -57,7 +57,7 @@ class Examination:
         """Have a new worker examine the winner, again after a wait for room on the disk."""
         verdict = self._verdict()
         while verdict is not None and (failure := self._heard(ask(verdict), verdict)) is not None:
-            if failure.kind == "disk" and self._listener.wait_for_disk(failure.bytes_needed):
+            if failure.kind == "disk" and self._listener.disk.is_or_was_full(failure.bytes_needed):
                 continue
             self._listener.not_judged(failure.message)
             self.settled = True

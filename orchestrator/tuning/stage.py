@@ -115,7 +115,7 @@ class Stage:
 
     def _now(self) -> float:
         """Return the time on a clock that stands still while the run waits for a disk."""
-        return self._clock() - self._listener.paused_seconds
+        return self._clock() - self._listener.disk.seconds
 
     def _round_began(self, begun: Round) -> None:
         self._listener.event("round_began", **begun.to_plain())
@@ -285,7 +285,7 @@ class Stage:
         """Have a trial tried again where that may help; else it has failed."""
         self._clocks[trial].stop(self._now())
         self._search.lost(trial)
-        if failure.kind == "disk" and self._listener.wait_for_disk(failure.bytes_needed):
+        if failure.kind == "disk" and self._listener.disk.is_or_was_full(failure.bytes_needed):
             self._queue.try_again(self._specs[trial], self._now())
             return
         if failure.kind == "out_of_memory":
