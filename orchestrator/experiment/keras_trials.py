@@ -1,58 +1,31 @@
-"""Trials that are Keras models on data: what an experiment names is found, read and tried before Ray starts."""
+"""Trials that are Keras models on data: what workers are given, what is recorded of them, what people are told."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import (
     CallableReference,
     code_files,
     code_fingerprint,
-    find_callbacks,
-    find_data,
-    find_model,
     read_names,
 )
 from orchestrator.config import Experiment
-from orchestrator.domains import Choice, Fixed, Space
-from orchestrator.domains.space import without_companions
-from orchestrator.errors import PlaceError, explain
-from orchestrator.experiment.executors import PlaceCheck
-from orchestrator.experiment.given import Given
-from orchestrator.experiment.hyperparameter_checks import (
-    check_every_hyperparameter_is_read,
-    check_schedule_is_read,
-    check_values,
-    owned_by_builder,
-    unread,
-    values_of,
-)
-from orchestrator.experiment.judged import judged_by, settled
-from orchestrator.experiment.task_facts import task_facts, task_sentences
-from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
-from orchestrator.experiment.warm_start import find_ancestor
+from orchestrator.experiment.trial_builds import Learned
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
-from orchestrator.search import Plan, make_plan
+from orchestrator.search import Plan
 from orchestrator.training.keras_setup import (
     KerasSettings,
-    keras_settings,
-    quiet_tensorflow,
-    settings_file,
 )
-from orchestrator.training.trial_process import Asked, Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
     from orchestrator.training.task import Task
     from orchestrator.trials import Trainable
-
-
-HEADS_SEEN = 5
-"""How many models tell whether a space's heads are of one kind; what none of them shows is refused in its trial."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +63,7 @@ class KerasTrials:
                 self.task,
                 experiment.metrics,
                 self.callbacks,
-                _by_loss(experiment),
+                judged_by_loss(experiment),
             ),
             objective=Objective(
                 plan.metric,
@@ -164,139 +137,143 @@ def _listed(shape: Any) -> Any:
     return [_listed(one) if isinstance(one, tuple) else one for one in shape]
 
 
-def prepare_keras(
-    experiment: Experiment, space: Space, given: Given, place: PlaceCheck
-) -> tuple[Experiment, Plan, KerasTrials]:
-    """Check what an experiment of Keras models refers to, and plan it; ``given`` are objects in place of its names."""
-    quiet_tensorflow()  # a file of the user's imports it here
-    model = given.model or find_model(experiment.model_name, experiment.folder)
-    callbacks = given.callbacks or callbacks_of(experiment)
-    keras = _settings_for(model)
-    plan = make_plan(experiment, space, find_ancestor(experiment))
-    check_plan(plan, space, model, callbacks)
-    place(plan)
-    data = experiment.data_options
-    reference = given.data or find_data(data.source, experiment.folder)
-    from orchestrator.data import load_dataset  # after what is cheaper to refuse
-
-    with TrialProcess() as process:
-        if model.kind != "bundled":
-            process.start()  # it imports Keras while the data are read
-        options = data.for_model(model.kind == "bundled")
-        dataset = load_dataset(reference, options, experiment.seed, experiment.task)
-        read = read_space(plan, space, callbacks)
-        learned = _learn(process, (experiment, read, model, plan), dataset)
-    check_values(values_of(plan, space), model, owned_by_builder(model, learned))
-    check_reads(plan, read, model, learned)
-    task, reported = judged_by(experiment, model, dataset, learned)
-    experiment = settled(experiment, task, reported)
-    plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
-    trials = KerasTrials(
-        model,
-        dataset,
-        data.source,
-        learned,
-        task,
-        keras,
-        reference.function,
-        callbacks,
-        reference.kind,
-    )
-    return experiment, plan, trials
-
-
-def callbacks_of(experiment: Experiment) -> CallableReference | None:
-    """Return the function that returns a trial's Keras callbacks, None where there is none."""
-    if experiment.callbacks is None:
-        return None
-    return find_callbacks(experiment.callbacks, experiment.folder)
-
-
-def _learn(
-    process: TrialProcess,
-    checked: tuple[Experiment, Space, CallableReference, Plan],
-    dataset: Dataset | StreamedDataset,
-) -> Learned | None:
-    """Return what building the model shows; None where that is known without."""
-    experiment, read, model, plan = checked
-    if not must_be_tried(model, dataset):
-        return None
-    from orchestrator.training.task import ROWS_LOOKED_AT, Shape, TrainingTask
-
-    if model.kind == "bundled":
-        setup = Setup(model, Shape(dataset.input_shape, dataset.num_classes))
-    else:
-        few = TrainingTask(
-            model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=_by_loss(experiment)
-        )
-        setup = Setup(model, few.shape, Asked(few, experiment.task))
-    from orchestrator.data.messages import notice
-
-    def enough(learned: Learned) -> bool:
-        return not unread(read, model, learned) and not _heads_may_differ(read, learned)
-
-    learned = try_builds(process, setup, plan, experiment.seed, enough)
-    if learned is not None and learned.looked is not None and learned.looked.not_saved:
-        notice(learned.looked.not_saved)
-    return learned
-
-
-def _by_loss(experiment: Experiment) -> bool:
+def judged_by_loss(experiment: Experiment) -> bool:
+    """Return whether trials are judged by their loss."""
     return experiment.metric in ("loss", "val_loss")
 
 
-def _heads_may_differ(space: Space, learned: Learned) -> bool:
-    """Return whether one draw's head may bound quantities, and another's not: where the builder reads a choice.
-
-    A few models tell: the time to build is needed for the ends of the ranges too.
-    """
-    task = learned.looked.task if learned.looked else None
-    if task is None or task.compiled_by_user or task.kind != "regression":
-        return False
-    seen = {looked.task.standardized for looked in learned.all_looked}
-    if len(seen) > 1 or len(learned.all_looked) >= HEADS_SEEN:
-        return False
-    domains = (space.domains.get(name) for name in learned.reads)
-    options = [one for domain in domains if isinstance(domain, Choice) for one in domain.values]
-    return any(isinstance(one, str | bool) for one in options)
+CLASSES_NAMED = 6
+MANY_CLASSES = 30
 
 
-def check_plan(
-    plan: Plan, space: Space, model: CallableReference, callbacks: CallableReference | None
-) -> None:
-    """Refuse what no trial could train with, as far as it is known without the data and without building a model."""
-    check_values(values_of(plan, space), model, owned_by_builder(model, None))
-    if model.kind == "bundled":
-        check_reads(plan, read_space(plan, space, callbacks), model, None)
+def task_facts(trials: KerasTrials) -> dict[str, Any]:
+    """Return the task, the score of the best constant guess, and all of it in sentences, for the run's record."""
+    task = trials.task
+    return {
+        "kind": task.kind if task else None,
+        "compiled_by_user": task.compiled_by_user if task else None,
+        "from_logits": task.from_logits if task else None,
+        "baseline": _baseline(trials),
+        "said": list(task_sentences(trials)),
+    }
 
 
-def check_reads(plan: Plan, read: Space, model: CallableReference, learned: Learned | None) -> None:
-    """Refuse a hyperparameter that nothing reads, in what must be ``read`` or in a panda's schedule."""
-    where = "search_space" if plan.nursery is None else "panda.start"
-    check_every_hyperparameter_is_read(read, model, learned, where)
-    if plan.nursery is not None and (learned is not None or model.kind == "bundled"):
-        start = plan.points[0].hyperparameters
-        check_schedule_is_read(start, plan.nursery.schedule, model, learned)
+def task_sentences(trials: KerasTrials) -> Iterator[str]:
+    """Yield what is learned, what is done to features and labels, and what guessing gives."""
+    yield f"task: {_learned(trials)}"
+    yield f"features: {_features(trials)}"
+    for name, value in _baseline(trials).items():
+        what = "guessing the mean" if name == "mae" else "always guessing the most frequent"
+        yield f"baseline: {what} gives val_{name} {value:.4g}"
+    if sizes := _ill_sized(trials):
+        yield (
+            f"hint: the columns {sizes} and the model has no layer that scales them;"
+            f" data: {{source: {trials.source}, scale: standard}} does"
+        )
 
 
-def read_space(plan: Plan, space: Space, callbacks: CallableReference | None = None) -> Space:
-    """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from.
+def _baseline(trials: KerasTrials) -> dict[str, float]:
+    from orchestrator.data import Dataset  # with NumPy: not for --help
+    from orchestrator.data.dataset import baseline
 
-    What a function of callbacks reads is left out.
-    """
-    if plan.nursery is not None:
-        start = without_companions(plan.points[0].hyperparameters)
-        space = Space({name: Fixed(value) for name, value in start.items()})
-    read = read_names(callbacks) if callbacks is not None else set()
-    left = {name: domain for name, domain in space.domains.items() if name not in read}
-    return Space(left) if read else space
+    dataset, task = trials.dataset, trials.task
+    if not isinstance(dataset, Dataset):
+        return {}
+    numbers = dataset.labels.are_numbers and not dataset.labels.one_hot
+    regression = task is not None and task.kind == "regression" and numbers
+    return baseline(dataset, quantities=regression)
 
 
-def _settings_for(model: CallableReference) -> KerasSettings:
-    """Return Keras's settings; refuse a layout of images that a bundled model would take for another."""
-    keras = keras_settings()
-    if model.kind == "bundled" and keras.image_data_format != "channels_last":
-        where = f"image_data_format in {settings_file()}"
-        expected = f"expected 'channels_last', for which the bundled model {model.place} is written"
-        raise PlaceError(explain(where, expected, keras.image_data_format))
-    return keras
+def _learned(trials: KerasTrials) -> str:
+    task, labels = trials.task, trials.dataset.labels
+    if task is None:
+        return "known once a trial has built its model"
+    names = list(labels.classes)
+    shown = ", ".join(names[:CLASSES_NAMED]) + (", …" if len(names) > CLASSES_NAMED else "")
+    what = {
+        "classification": f"classification of {len(names)} classes ({shown})",
+        "binary": f"binary classification ({shown})",
+        "multilabel": f"{labels.width} yes-or-no labels a row",
+        "regression": f"regression of {labels.width} quantities a row"
+        if labels.width > 1
+        else "regression",
+        None: "your model's own loss",
+    }[task.kind]
+    looked = trials.learned.looked if trials.learned else None
+    if task.compiled_by_user:
+        how = "as they are" if labels.are_numbers else "as they are, texts as class numbers"
+        if looked is not None and looked.recoded:
+            how = f"as class numbers 0 … {len(names) - 1}, which is all that it can take"
+        return f"{what}; your builder compiles the model: labels reach its loss {how}"
+    if task.kind == "regression":
+        return f"{what}; {_targets(trials, task)}"
+    if task.from_logits:
+        head = "softmax" if task.kind == "classification" else "sigmoid"
+        return f"{what}, trained from logits; the saved model gets its {head}"
+    if labels.are_numbers and len(names) > MANY_CLASSES and not labels.one_hot:
+        return f"{what}; for quantities write task: regression"
+    return what
+
+
+def _targets(trials: KerasTrials, task: Task) -> str:
+    """Say what becomes of quantities before they reach the loss."""
+    seen = trials.learned.all_looked if trials.learned else ()
+    if len({looked.task.standardized for looked in seen}) > 1:
+        return (
+            "targets, and so the loss, are standardized inside, but for a head that bounds its values;"
+            " mae and the saved model are in your unit"
+        )
+    if not task.standardized:
+        return f"targets as they are, since the values of the model's outputs are bounded{_beyond(trials)}"
+    return "targets, and so the loss, are standardized inside; mae and the saved model are in your unit"
+
+
+def _beyond(trials: KerasTrials) -> str:
+    """Say which targets no weights reach: Keras trains such a model without a word."""
+    from orchestrator.data import Dataset
+
+    dataset, looked = trials.dataset, trials.learned and trials.learned.looked
+    if not looked or not isinstance(dataset, Dataset):
+        return ""
+    low, high = looked.reach
+    targets = dataset.labels.view(dataset.train.y, "columns")
+    share = 100 * float(((targets < low) | (targets > high)).mean())
+    ends = f"lie in {low:g} … {high:g}" if high < float("inf") else "are never negative"
+    return (
+        f"; {share:.2g} % of the targets cannot be reached by outputs that {ends}" if share else ""
+    )
+
+
+def _features(trials: KerasTrials) -> str:
+    scaling = trials.dataset.scaling.get("how", "none")
+    columns = trials.dataset.columns
+    shape = trials.dataset.input_shape
+    size = f"{len(columns)} from the table's columns" if columns else f"{_shape(shape)} a row"
+    looked = trials.learned.looked if trials.learned else None
+    saved = "" if looked is not None and looked.not_saved else ", in the saved model too"
+    how = {
+        "none": "as you give them",
+        "standard": f"standardized by the training rows{saved}",
+        "minmax": f"brought to 0 … 1 by the training rows{saved}",
+    }[scaling]
+    return f"{size}, {how}"
+
+
+def _shape(shape: Any) -> str:
+    if isinstance(shape, dict):
+        return ", ".join(f"{name} {_shape(one)}" for name, one in shape.items())
+    if shape and isinstance(shape[0], tuple):
+        return ", ".join(_shape(one) for one in shape)
+    return "x".join(str(size) for size in shape) or "1"
+
+
+def _ill_sized(trials: KerasTrials) -> str | None:
+    from orchestrator.data import Dataset
+    from orchestrator.data.dataset import ill_sized
+
+    dataset = trials.dataset
+    looked = trials.learned.looked if trials.learned else None
+    if looked is None or looked.scales or not isinstance(dataset, Dataset):
+        return None
+    unscaled = dataset.scaling.get("how", "none") == "none"
+    return ill_sized(dataset.train.x) if unscaled else None

@@ -7,8 +7,8 @@ import re
 import pytest
 
 from orchestrator.errors import ExperimentFileError
+from orchestrator.experiment.keras_trials import task_sentences
 from orchestrator.experiment.prepared import prepare, read_experiment
-from orchestrator.experiment.task_facts import task_sentences
 
 NET = """
 import keras

@@ -1,0 +1,181 @@
+"""An experiment of Keras models checked before anything starts: found, read, tried in a process of its own, planned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from orchestrator.catalog import (
+    CallableReference,
+    find_callbacks,
+    find_data,
+    find_model,
+    read_names,
+)
+from orchestrator.config import Experiment
+from orchestrator.domains import Choice, Fixed, Space
+from orchestrator.domains.space import without_companions
+from orchestrator.errors import PlaceError, explain
+from orchestrator.experiment.executors import PlaceCheck
+from orchestrator.experiment.given import Given
+from orchestrator.experiment.hyperparameter_checks import (
+    check_every_hyperparameter_is_read,
+    check_schedule_is_read,
+    check_values,
+    owned_by_builder,
+    unread,
+    values_of,
+)
+from orchestrator.experiment.keras_trials import KerasTrials, judged_by_loss
+from orchestrator.experiment.objective import judged_by, settled
+from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
+from orchestrator.experiment.warm_start import find_ancestor
+from orchestrator.search import Plan, make_plan
+from orchestrator.training.keras_setup import (
+    KerasSettings,
+    keras_settings,
+    quiet_tensorflow,
+    settings_file,
+)
+from orchestrator.training.trial_process import Asked, Setup, TrialProcess
+
+if TYPE_CHECKING:
+    from orchestrator.data import Dataset, StreamedDataset
+
+
+HEADS_SEEN = 5
+"""How many models tell whether a space's heads are of one kind; what none of them shows is refused in its trial."""
+
+
+def prepare_keras(
+    experiment: Experiment, space: Space, given: Given, place: PlaceCheck
+) -> tuple[Experiment, Plan, KerasTrials]:
+    """Check what an experiment of Keras models refers to, and plan it; ``given`` are objects in place of its names."""
+    quiet_tensorflow()  # a file of the user's imports it here
+    model = given.model or find_model(experiment.model_name, experiment.folder)
+    callbacks = given.callbacks or callbacks_of(experiment)
+    keras = _settings_for(model)
+    plan = make_plan(experiment, space, find_ancestor(experiment))
+    check_plan(plan, space, model, callbacks)
+    place(plan)
+    data = experiment.data_options
+    reference = given.data or find_data(data.source, experiment.folder)
+    from orchestrator.data import load_dataset  # after what is cheaper to refuse
+
+    with TrialProcess() as process:
+        if model.kind != "bundled":
+            process.start()  # it imports Keras while the data are read
+        options = data.for_model(model.kind == "bundled")
+        dataset = load_dataset(reference, options, experiment.seed, experiment.task)
+        read = read_space(plan, space, callbacks)
+        learned = _learn(process, (experiment, read, model, plan), dataset)
+    check_values(values_of(plan, space), model, owned_by_builder(model, learned))
+    check_reads(plan, read, model, learned)
+    task, reported = judged_by(experiment, model, dataset, learned)
+    experiment = settled(experiment, task, reported)
+    plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
+    trials = KerasTrials(
+        model,
+        dataset,
+        data.source,
+        learned,
+        task,
+        keras,
+        reference.function,
+        callbacks,
+        reference.kind,
+    )
+    return experiment, plan, trials
+
+
+def callbacks_of(experiment: Experiment) -> CallableReference | None:
+    """Return the function that returns a trial's Keras callbacks, None where there is none."""
+    if experiment.callbacks is None:
+        return None
+    return find_callbacks(experiment.callbacks, experiment.folder)
+
+
+def _learn(
+    process: TrialProcess,
+    checked: tuple[Experiment, Space, CallableReference, Plan],
+    dataset: Dataset | StreamedDataset,
+) -> Learned | None:
+    """Return what building the model shows; None where that is known without."""
+    experiment, read, model, plan = checked
+    if not must_be_tried(model, dataset):
+        return None
+    from orchestrator.training.task import ROWS_LOOKED_AT, Shape, TrainingTask
+
+    if model.kind == "bundled":
+        setup = Setup(model, Shape(dataset.input_shape, dataset.num_classes))
+    else:
+        few = TrainingTask(
+            model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=judged_by_loss(experiment)
+        )
+        setup = Setup(model, few.shape, Asked(few, experiment.task))
+    from orchestrator.data.messages import notice
+
+    def enough(learned: Learned) -> bool:
+        return not unread(read, model, learned) and not _heads_may_differ(read, learned)
+
+    learned = try_builds(process, setup, plan, experiment.seed, enough)
+    if learned is not None and learned.looked is not None and learned.looked.not_saved:
+        notice(learned.looked.not_saved)
+    return learned
+
+
+def _heads_may_differ(space: Space, learned: Learned) -> bool:
+    """Return whether one draw's head may bound quantities, and another's not: where the builder reads a choice.
+
+    A few models tell: the time to build is needed for the ends of the ranges too.
+    """
+    task = learned.looked.task if learned.looked else None
+    if task is None or task.compiled_by_user or task.kind != "regression":
+        return False
+    seen = {looked.task.standardized for looked in learned.all_looked}
+    if len(seen) > 1 or len(learned.all_looked) >= HEADS_SEEN:
+        return False
+    domains = (space.domains.get(name) for name in learned.reads)
+    options = [one for domain in domains if isinstance(domain, Choice) for one in domain.values]
+    return any(isinstance(one, str | bool) for one in options)
+
+
+def check_plan(
+    plan: Plan, space: Space, model: CallableReference, callbacks: CallableReference | None
+) -> None:
+    """Refuse what no trial could train with, as far as it is known without the data and without building a model."""
+    check_values(values_of(plan, space), model, owned_by_builder(model, None))
+    if model.kind == "bundled":
+        check_reads(plan, read_space(plan, space, callbacks), model, None)
+
+
+def check_reads(plan: Plan, read: Space, model: CallableReference, learned: Learned | None) -> None:
+    """Refuse a hyperparameter that nothing reads, in what must be ``read`` or in a panda's schedule."""
+    where = "search_space" if plan.nursery is None else "panda.start"
+    check_every_hyperparameter_is_read(read, model, learned, where)
+    if plan.nursery is not None and (learned is not None or model.kind == "bundled"):
+        start = plan.points[0].hyperparameters
+        check_schedule_is_read(start, plan.nursery.schedule, model, learned)
+
+
+def read_space(plan: Plan, space: Space, callbacks: CallableReference | None = None) -> Space:
+    """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from.
+
+    What a function of callbacks reads is left out.
+    """
+    if plan.nursery is not None:
+        start = without_companions(plan.points[0].hyperparameters)
+        space = Space({name: Fixed(value) for name, value in start.items()})
+    read = read_names(callbacks) if callbacks is not None else set()
+    left = {name: domain for name, domain in space.domains.items() if name not in read}
+    return Space(left) if read else space
+
+
+def _settings_for(model: CallableReference) -> KerasSettings:
+    """Return Keras's settings; refuse a layout of images that a bundled model would take for another."""
+    keras = keras_settings()
+    if model.kind == "bundled" and keras.image_data_format != "channels_last":
+        where = f"image_data_format in {settings_file()}"
+        expected = f"expected 'channels_last', for which the bundled model {model.place} is written"
+        raise PlaceError(explain(where, expected, keras.image_data_format))
+    return keras
