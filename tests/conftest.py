@@ -70,14 +70,14 @@ def preloaded_trial_process() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def bundled_data_read_once() -> Iterator[None]:
     """Each of hundreds of small runs would parse the same table of text again."""
-    from orchestrator.data import bundled
+    from orchestrator.data import load
 
-    readers = dict(bundled.READERS)
+    readers = dict(load.READERS)
     for name, read in readers.items():
         once = functools.cache(read)
-        bundled.READERS[name] = lambda once=once: tuple(array.copy() for array in once())  # type: ignore[misc]
+        load.READERS[name] = lambda once=once: tuple(array.copy() for array in once())  # type: ignore[misc]
     yield
-    bundled.READERS.update(readers)
+    load.READERS.update(readers)
 
 
 @pytest.fixture(scope="module")
