@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypedDict, cast
 
 from orchestrator.config import Document, Experiment, check, with_overrides
 from orchestrator.errors import ExperimentFileError, explain
-from orchestrator.experiment.begun import check_as_begun
 from orchestrator.experiment.compatibility import (
     Changes,
     changes_between,
@@ -19,6 +18,7 @@ from orchestrator.experiment.compatibility import (
     unlike_conditions,
     unlike_first_epochs,
 )
+from orchestrator.experiment.config_drift import check_as_begun
 from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.given import KEYS, NOTHING, Given, check_needed
 from orchestrator.experiment.manifest import manifest_of

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from orchestrator.errors import RecordWarning
-from orchestrator.experiment.begun import check_as_begun, other_versions
+from orchestrator.experiment.config_drift import check_as_begun, other_versions
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.extension import Growth, More, prepare_to_extend, write_down
 from orchestrator.experiment.given import (

@@ -11,8 +11,8 @@ from orchestrator.config import Experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
-from orchestrator.experiment.judged import settled
 from orchestrator.experiment.keras_trials import code_facts
+from orchestrator.experiment.objective import settled
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler

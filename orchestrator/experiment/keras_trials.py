@@ -1,4 +1,4 @@
-"""Trials that are Keras models on data: what they are made of, what is recorded of that and said of it."""
+"""Trials that are Keras models on data: what workers are given, what is recorded of them, what people are told."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.catalog import CallableReference, code_files, code_fingerprint, read_names
+from orchestrator.catalog import (
+    CallableReference,
+    code_files,
+    code_fingerprint,
+    read_names,
+)
 from orchestrator.config import Experiment
+from orchestrator.experiment.trial_builds import Learned
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan
-from orchestrator.training.keras_setup import KerasSettings
+from orchestrator.training.keras_setup import (
+    KerasSettings,
+)
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
-    from orchestrator.experiment.trial_builds import Learned
     from orchestrator.training.task import Task
     from orchestrator.trials import Trainable
-
-CLASSES_NAMED = 6
-MANY_CLASSES = 30
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class KerasTrials:
                 self.task,
                 experiment.metrics,
                 self.callbacks,
-                by_loss(experiment),
+                judged_by_loss(experiment),
             ),
             objective=Objective(
                 plan.metric,
@@ -133,9 +137,13 @@ def _listed(shape: Any) -> Any:
     return [_listed(one) if isinstance(one, tuple) else one for one in shape]
 
 
-def by_loss(experiment: Experiment) -> bool:
-    """Return whether trials are judged by their loss, which has to be of like targets in all of them."""
+def judged_by_loss(experiment: Experiment) -> bool:
+    """Return whether trials are judged by their loss."""
     return experiment.metric in ("loss", "val_loss")
+
+
+CLASSES_NAMED = 6
+MANY_CLASSES = 30
 
 
 def task_facts(trials: KerasTrials) -> dict[str, Any]:

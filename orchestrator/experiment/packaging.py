@@ -12,7 +12,7 @@ from orchestrator.catalog import CallableReference, find_data, find_model, find_
 from orchestrator.config import Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import UnknownNameError
-from orchestrator.experiment.keras_preparation import callbacks_of
+from orchestrator.experiment.prepare_keras import callbacks_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
 from orchestrator.targets import EXPERIMENT_FILE, SentFile
 

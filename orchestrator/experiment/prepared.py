@@ -15,7 +15,7 @@ from orchestrator.errors import OrchestratorError, RunExistsError
 from orchestrator.experiment.executors import PlaceCheck, available_cores, check_place
 from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
-from orchestrator.experiment.keras_preparation import prepare_keras
+from orchestrator.experiment.prepare_keras import prepare_keras
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 

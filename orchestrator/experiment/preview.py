@@ -10,7 +10,7 @@ from typing import Any, Unpack
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.given import Keys, Source, asked_for
-from orchestrator.experiment.keras_preparation import read_space
+from orchestrator.experiment.prepare_keras import read_space
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare_new
 from orchestrator.redaction import redact
 from orchestrator.schedulers import Forecast

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RecordError, RunExistsError
-from orchestrator.experiment.begun import check_as_begun, check_unchanged
 from orchestrator.experiment.compatibility import recorded_experiment
+from orchestrator.experiment.config_drift import check_as_begun, check_unchanged
 from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.given import NOTHING, Given, check_needed
 from orchestrator.experiment.prepared import prepare_again

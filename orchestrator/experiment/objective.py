@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
     from orchestrator.training.task import Task
 
+
 Reported = Mapping[str, Direction | None]
 
 _OF_QUANTITIES: Mapping[str, Direction] = {"loss": "min", "mae": "min", "r2": "max"}

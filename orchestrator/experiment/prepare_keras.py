@@ -1,4 +1,4 @@
-"""What an experiment of Keras models names is found, read, planned and tried before Ray starts."""
+"""An experiment of Keras models checked before anything starts: found, read, tried in a process of its own, planned."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from orchestrator.experiment.hyperparameter_checks import (
     unread,
     values_of,
 )
-from orchestrator.experiment.judged import judged_by, settled
-from orchestrator.experiment.keras_trials import KerasTrials, by_loss
+from orchestrator.experiment.keras_trials import KerasTrials, judged_by_loss
+from orchestrator.experiment.objective import judged_by, settled
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.search import Plan, make_plan
@@ -110,7 +110,7 @@ def _learn(
         setup = Setup(model, Shape(dataset.input_shape, dataset.num_classes))
     else:
         few = TrainingTask(
-            model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=by_loss(experiment)
+            model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=judged_by_loss(experiment)
         )
         setup = Setup(model, few.shape, Asked(few, experiment.task))
     from orchestrator.data.messages import notice

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.errors import ExperimentFileError
-from orchestrator.experiment.begun import other_versions
+from orchestrator.experiment.config_drift import other_versions
 from orchestrator.experiment.extension import Growth, prepare_to_extend, write_down
 from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunWriter, read_run

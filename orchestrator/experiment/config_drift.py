@@ -1,12 +1,15 @@
-"""Whether a run that goes on is what it was when it began: its experiment, its data, its model, what Keras is told."""
+"""What changed since a run began: its experiment, data, code, Keras's settings, versions of packages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from orchestrator.catalog import find_space
-from orchestrator.errors import ExperimentFileError
+from orchestrator.config import Experiment
+from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.experiment.compatibility import (
     begun_experiment,
     changes_between,
@@ -14,8 +17,8 @@ from orchestrator.experiment.compatibility import (
     unlike_surroundings,
 )
 from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of, versions
-from orchestrator.experiment.prepared import Prepared
-from orchestrator.records import RunRecords
+from orchestrator.experiment.prepared import Prepared, folder_of, read_experiment
+from orchestrator.records import RunRecords, read_run
 from orchestrator.redaction import restored
 
 ELSEWHERE = ("name", "storage_path", "target")
@@ -99,3 +102,32 @@ def _differing(key: str, before: Any, after: Any) -> Iterator[tuple[str, Any, An
 def _shown(value: Any) -> str:
     text = "nothing" if value is None else str(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def changed_since(
+    experiment: str | Path | Mapping[str, Any] | Experiment, overrides: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """Return the keys in which an experiment differs from the record of its run; none where there is no run.
+
+    None too where the two cannot be compared: whoever goes on with the run then says why.
+    """
+    with contextlib.suppress(OrchestratorError):
+        asked = read_experiment(experiment, overrides)
+        folder = folder_of(asked)
+        if folder.manifest_file.exists():
+            recorded = recorded_experiment(read_run(folder.path))
+            space = find_space(asked.search_space, asked.folder)
+            changes = changes_between(recorded, asked, space)
+            return tuple(
+                key
+                for key, (before, after) in changes.items()
+                if key.partition(".")[0] not in ELSEWHERE
+                and _place(before, recorded.folder) != _place(after, asked.folder)
+            )
+    return ()
+
+
+def _place(value: Any, folder: Path) -> Any:
+    """Return a path as an absolute one, and anything else as it is: a submitted file has its paths written out."""
+    is_path = isinstance(value, str) and "/" in value and "://" not in value
+    return (folder / value).resolve() if is_path else value
