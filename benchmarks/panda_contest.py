@@ -25,9 +25,9 @@ from orchestrator.data import load_dataset
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import learning_rates
 from orchestrator.training.panda.session import PandaSession
-from orchestrator.training.session import Goal, finite
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_session import Objective, finite
 from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint
 
 EPOCHS = 30
@@ -103,7 +103,7 @@ class Nursing:
                 best = trainer.checkpoint({})
             curve.append((float(epoch), value))
         trainer.restore(best)
-        return Run(trainer.learner.evaluate("test")["accuracy"], float(EPOCHS), tuple(curve))
+        return Run(trainer.backend.evaluate("test")["accuracy"], float(EPOCHS), tuple(curve))
 
     def babysat(self, alpha: float, seed: int, *, test: bool) -> Run:
         """Train a panda of one epoch a day with a sitter that acts, until its epochs are spent."""
@@ -112,8 +112,8 @@ class Nursing:
         with tempfile.TemporaryDirectory(prefix="panda-") as folder:
             checkpoints = Path(folder) / "checkpoints"
             checkpoints.mkdir()
-            goal = Goal(METRIC, "max", frozenset(), checkpoints)
-            session = PandaSession(self.trainer, spec, nursery, goal)
+            objective = Objective(METRIC, "max", frozenset(), checkpoints)
+            session = PandaSession(self.trainer, spec, nursery, objective)
             return self._until_spent(session, StateStore(checkpoints).best("panda"), test=test)
 
     def _until_spent(self, session: PandaSession, best: Path, *, test: bool) -> Run:
@@ -135,7 +135,7 @@ class Nursing:
             trainer.resume(load_checkpoint(best))
         else:  # never a validation accuracy
             trainer.begin(session.panda.spec.hyperparameters, session.panda.spec.seed)
-        accuracy = trainer.learner.evaluate("test")["accuracy"]
+        accuracy = trainer.backend.evaluate("test")["accuracy"]
         return Run(accuracy, spent, tuple(curve), tuple(done))
 
     def callbacks(self, alpha: float, seed: int, monitor: str) -> Run:
@@ -175,7 +175,7 @@ class Nursing:
         """Return the stock model with a seed's initial weights; it is traced once for all runs."""
         hyperparameters = {**HYPERPARAMETERS, "learning_rate": alpha}
         self.trainer.begin(hyperparameters, seed)
-        weights = self.trainer.learner.compiled.model.get_weights()
+        weights = self.trainer.backend.compiled.model.get_weights()
         if self._stock is None:
             build = find_model("mlp", ROOT).load()
             self._stock = build(hyperparameters, self.data.input_shape, self.data.num_classes)

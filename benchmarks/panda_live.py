@@ -51,7 +51,7 @@ def live_cost(trainer: Trainer, rounds: int, epochs: int) -> dict[str, Any]:
 
 def traces_of(trainer: Trainer) -> int:
     """Return how often the current program's loops were traced."""
-    program: Any = trainer.learner.program  # type: ignore[attr-defined]
+    program: Any = trainer.backend.program  # type: ignore[attr-defined]
     loops = (program._train, program._evaluate, program._recalibrate)
     return sum(loop.experimental_get_tracing_count() for loop in loops)
 

@@ -27,14 +27,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import numpy as np
 from sklearn import datasets
 
-from orchestrator.catalog import CallableReference
+from orchestrator.catalog import CallableReference, DataReference
 from orchestrator.config import DataOptions
 from orchestrator.data import Dataset
 from orchestrator.data.assemble import assemble
-from orchestrator.data.bundled import READERS
-from orchestrator.training.program import arrays_of, assign_all
+from orchestrator.data.dataset import DataRequest
+from orchestrator.data.load import READERS
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_model import arrays_of, assign_all
 
 OWN = """
 import keras
@@ -162,7 +163,8 @@ def dataset(name: str, seed: int) -> Dataset:
         x, y = READERS[name]() if name in READERS else BOUGHT[name](return_X_y=True)
     x = np.asarray(x, "float32")
     options = DataOptions(source=name, scale="standard", validation=0.2, test=0.3)
-    return assemble({"train": (x, y)}, options, seed, name)
+    request = DataRequest(DataReference("object", name, name), options, seed)
+    return assemble({"train": (x, y)}, request)
 
 
 def train(case: Case, seed: int) -> list[Epoch]:
@@ -180,10 +182,10 @@ def train(case: Case, seed: int) -> list[Epoch]:
 
 def _epoch(trainer: Trainer) -> Epoch:
     trainer.train_epoch()
-    averages = trainer.learner.batch_norm.averages
+    averages = trainer.backend.batch_norm.averages
     as_trained = arrays_of(averages)
     old = (trainer.evaluate("validation"), trainer.evaluate("test"))
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     new = (trainer.evaluate("validation"), trainer.evaluate("test"))
     assign_all(averages, as_trained)
     return Epoch(*old, *new)

@@ -59,7 +59,7 @@ class Server:
             self._process = None
 
 
-WITH_KERAS = Server("keras", "orchestrator.training.trial_builds")
+WITH_KERAS = Server("keras", "orchestrator.training.trial_process")
 WITH_COMMANDS = Server("orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune")
 
 
@@ -109,6 +109,20 @@ class Forked:
         if self.returncode is None:
             with suppress(ProcessLookupError):
                 os.kill(self.pid, 9)
+
+
+def python(code: str) -> tuple[int, str]:
+    """Run ``code`` in a process that has imported Keras and done nothing with it; return its exit code and output."""
+    command = [sys.executable, "-c", code]
+    if not POSSIBLE:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        return done.returncode, done.stdout
+    forked = Forked(command, [])
+    with forked.stdout:
+        said = forked.stdout.read()
+    return forked.wait(), said
 
 
 INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})

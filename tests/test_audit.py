@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from orchestrator.training.kept import WEIGHTS
+from orchestrator.training.saved_model import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 SOURCES = [*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob("*.py")]
@@ -56,7 +56,7 @@ def test_weights_are_loaded_from_hdf5_alone_which_holds_no_pickle():
         for where, call, name in CALLS
         if name.endswith("load_weights")
     ]
-    assert loads == [("orchestrator/training/kept.py", "folder / WEIGHTS")]
+    assert loads == [("orchestrator/training/saving.py", "folder / WEIGHTS")]
     assert WEIGHTS == "model.weights.h5", "Keras chooses the format by this ending"
 
 

@@ -25,8 +25,8 @@ NOT_UNDERSTOOD_YET = {"utils", "util", "common", "core", "base", "manager", "hel
 MAY_CATCH_EVERYTHING = {
     "orchestrator/tuning/trial_runner.py": 1,  # the trial boundary: one trial's error is a row of the table
     "orchestrator/tuning/cluster.py": 1,  # Ray's start: it raises a bare Exception
-    "orchestrator/trials/function.py": 1,  # a call's thread, as one_fit's
-    "orchestrator/training/one_fit.py": 1,  # a fit's thread: what ends it is raised in its driver's
+    "orchestrator/trials/function.py": 1,  # a call's thread, as one_fit_backend's
+    "orchestrator/training/one_fit_backend.py": 1,  # a fit's thread: what ends it is raised in its driver's
     "orchestrator/__main__.py": 1,  # the command line's last line
 }
 
@@ -223,12 +223,12 @@ def _is_private(node: ast.AST, ours: set[str | None]) -> bool:
 
 
 RATCHET = {
-    "modules with one importer, in percent": Ratchet(27, 8, percent_with_one_importer),
-    "modules in circles of imports": Ratchet(38, 0, modules_in_circles),
-    "public methods of a class": Ratchet(29, 15, public_methods),
-    "parameters that are tuples of unlike things": Ratchet(22, 0, tuples_of_unlike_things),
-    "files with private names of libraries": Ratchet(15, 3, files_with_private_names),
-    "lines of a file, median": Ratchet(94, 100, median_lines, more_is_better=True),
+    "modules with one importer, in percent": Ratchet(23.4, 8, percent_with_one_importer),
+    "modules in circles of imports": Ratchet(9, 0, modules_in_circles),
+    "public methods of a class": Ratchet(15, 15, public_methods),
+    "parameters that are tuples of unlike things": Ratchet(19, 0, tuples_of_unlike_things),
+    "files with private names of libraries": Ratchet(5, 3, files_with_private_names),
+    "lines of a file, median": Ratchet(102, 100, median_lines, more_is_better=True),
     "comments in 100 lines": Ratchet(0.4, 2, comments_in_100_lines, more_is_better=True),
 }
 

@@ -69,7 +69,7 @@ def check_function(path: Path, function: str, arguments: int, where: str) -> Non
 
 
 def check_class(path: Path, name: str, where: str) -> None:
-    """Return when the file parses and its top level binds ``name``, be it a class or what makes one."""
+    """Return when the file parses and its top level binds ``name``: a class, or a function that makes one."""
     tree = parse_file(path, where)
     bound = set(_bound_names(tree.body))
     if name not in bound and "*" not in bound:
@@ -120,7 +120,7 @@ def _bound_by(node: ast.stmt) -> list[str]:
 
 
 def _takes(node: _Function, arguments: int) -> bool:
-    """Tell whether a function can be called with that many positional arguments."""
+    """Return whether a function can be called with that many positional arguments."""
     if node.decorator_list:
         return True
     places = len(node.args.posonlyargs) + len(node.args.args)

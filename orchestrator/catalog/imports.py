@@ -16,12 +16,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec, PathFinder, all_suffixes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from orchestrator.errors import ExperimentFileError
-
-if TYPE_CHECKING:
-    pass
 
 _OURS = __name__.partition(".")[0]
 _INSTALLED = {"site-packages", "dist-packages"}

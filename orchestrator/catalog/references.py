@@ -103,7 +103,7 @@ class CallableReference:
         return _typed(found)
 
     def _unpickled(self, pickled: bytes, fresh: bool) -> Callable[..., Any]:
-        """Return what was given, made anew where it is to be ``fresh`` or another one was loaded last."""
+        """Return what was given; it is unpickled again if ``fresh``, or if another one was loaded since."""
         if fresh or self.place not in _unpickled:
             _unpickled.clear()
             with UsersCode(self.text, self.runs_in):

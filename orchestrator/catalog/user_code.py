@@ -191,7 +191,7 @@ def _stamp(place: Path) -> tuple[int, int] | None:
 
 
 def _forget_neighbours(folder: Path) -> None:
-    """Have the modules of a folder that its own code has imported imported anew; others' stay as they are."""
+    """Forget the modules of a folder that its own code has imported, so that they are imported again; keep others'."""
     for name in _brought_in.pop(folder, set()):
         module = _siblings[folder].pop(name, None)
         if module is not None and sys.modules.get(name) is module:
@@ -207,7 +207,7 @@ def _importable(folder: Path) -> set[str]:
 
 
 def _steps_aside(module: ModuleType, folder: Path) -> bool:
-    """Tell whether an imported module is another project's, not installed and not Python's."""
+    """Return whether an imported module is another project's, not installed and not Python's."""
     name = module.__name__.partition(".")[0]
     if name in sys.stdlib_module_names or name == "__main__" or _within(module, folder):
         return False

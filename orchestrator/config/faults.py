@@ -182,7 +182,7 @@ def _unknown_key(path: KeyPath, where: str, babysat: bool) -> str:
 
 
 def _nearly(key: str, known: Iterable[str]) -> list[str]:
-    """Return the known key that differs by a slip of the pen: a letter left out, its case, a sign."""
+    """Return the known key that differs by a slip of the pen: a letter left out, its case, a dash."""
     return difflib.get_close_matches(key.lower(), list(known), n=1, cutoff=NEARLY)
 
 
@@ -233,5 +233,5 @@ def _all(words: str) -> list[str]:
 
 
 def _plain(word: str) -> str:
-    """Return a word as it is told apart: ``batchSize``, ``batch-size`` and ``batch_size`` are one."""
-    return "".join(sign for sign in word.lower() if sign.isalnum())
+    """Return a word without case and punctuation: ``batchSize``, ``batch-size`` and ``batch_size`` are the same."""
+    return "".join(letter for letter in word.lower() if letter.isalnum())

@@ -44,8 +44,8 @@ class Duration:
     def reached(self, epochs: int, seconds: float, steps: int) -> bool:
         """Return whether so much training completes it.
 
-        Whoever asks between two epochs alone has a duration of minutes or steps end with the epoch in
-        which they run out.
+        If it is asked between epochs only, a duration of minutes or steps ends with the epoch in which
+        they run out.
         """
         if self.unit == "epoch":
             return epochs >= self.amount
@@ -104,7 +104,8 @@ class LimitOptions(Options):
 
     max_trial_time: Time | None = Field(
         default=None,
-        description="Wall-clock time of a trial, over all its sittings; one that does not come back is killed.",
+        description="Wall-clock time of a trial (30 minutes), over all its sittings. It ends as stopped; one"
+        " that hangs is killed.",
     )
     max_run_time: Time | None = Field(
         default=None, description="Wall-clock time of the run, over all its sittings."

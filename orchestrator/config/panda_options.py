@@ -48,7 +48,7 @@ class PandaOptions(Options):
     )
     day: Length = Field(
         default=Duration(1, "epoch"),
-        description="The length of a day: '3 epochs', '20 minutes', '500 steps'.",
+        description="The length of a day: '3 epochs', '20 minutes', '500 steps'. A day ends with an epoch.",
     )
     days: Count = Field(default=14, description="How many days to train.")
     sitter: WrittenSitter = Field(
@@ -65,8 +65,8 @@ class PandaOptions(Options):
     )
     schedule: Annotated[tuple[ScheduledChange, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
-        description="Changes at set times, {epoch: 6, set: {learning_rate: 0.01}}, as replay"
-        " writes them.",
+        description="Changes at set times, as replay writes them: {epoch: 6, set: {learning_rate: 0.01}} after six"
+        " finished epochs; in any order.",
     )
 
     @model_validator(mode="after")

@@ -113,7 +113,7 @@ def _fields(section: type[BaseModel]) -> list[tuple[str, FieldInfo]]:
 
 
 def _options_in(annotation: Any) -> Iterator[type[Options]]:
-    """Yield the options that a field of this type holds, be it one of them, a tuple of them, or nothing."""
+    """Yield the options that a field of this type holds, if any: one of them, or a tuple of them."""
     if isinstance(annotation, type) and issubclass(annotation, Options):
         yield annotation
     for part in get_args(annotation):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from orchestrator.data.dataset import RAW_ROWS, Dataset, Split, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import Labels, View
 from orchestrator.data.load import load_dataset
-from orchestrator.data.table_recipe import ColumnRecipe, TableRecipe
+from orchestrator.data.table_columns import ColumnRecipe, TableRecipe
 from orchestrator.data.trees import Array, leaves, map_tree, row_count
 
 __all__ = [

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.dataset import PARTS, RAW_ROWS, Dataset, Split
-from orchestrator.data.features import check_features, check_lengths
-from orchestrator.data.fingerprint import ContentHash
+from orchestrator.data.dataset import PARTS, RAW_ROWS, DataRequest, Dataset, Split
+from orchestrator.data.given import check_features, check_lengths
 from orchestrator.data.labels import (
     Labels,
     describe,
@@ -19,34 +18,40 @@ from orchestrator.data.labels import (
     of_task,
     outputs_of,
 )
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import refused
 from orchestrator.data.scaling import Scaler, fit_scaler, moments_of
-from orchestrator.data.splits import assign_any, assign_rows, check_given, missing_shares
-from orchestrator.data.trees import between, leaves, map_tree, row_count, shapes_of, take
-from orchestrator.data.weights import check_weights, weighted_by_class
+from orchestrator.data.splits import (
+    assign_any,
+    assign_rows,
+    check_given,
+    check_weights,
+    missing_shares,
+    weighted_by_class,
+)
+from orchestrator.data.trees import (
+    ContentHash,
+    between,
+    leaves,
+    map_tree,
+    row_count,
+    shapes_of,
+    take,
+)
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
     from orchestrator.config.data_options import DataOptions
 
 
-def assemble(
-    given: Mapping[str, tuple[Any, ...]],
-    options: DataOptions,
-    seed: int,
-    source: str,
-    task: str = "auto",
-) -> Dataset:
+def assemble(given: Mapping[str, tuple[Any, ...]], request: DataRequest) -> Dataset:
     """Return the dataset of arrays that a user gave as ``{"train": (x, y) or (x, y, weight), ...}``.
 
     Where validation or test is not given, it is cut from the training rows.
     """
-    where = f"data {source}"
+    where, options = request.where, request.options
     x, y, weights = _checked(given, where)
-    labels = of_task(describe(list(y.values()), where), y, task, where)
-    shares = missing_shares(list(given), options)
-    labels, assignment = assigned(labels, y, shares, (seed, where))
-    check_task(labels, task)
+    labels = of_task(describe(list(y.values()), where), y, request.task, where)
+    labels, assignment = assigned(labels, y, request)
     numbers = {part: labels.numbers(y[part]) for part in given}
     fingerprint = _fingerprint(x, labels, numbers, weights)
     training = np.flatnonzero(assignment == 0) if (assignment != 0).any() else None
@@ -60,7 +65,7 @@ def assemble(
         classes=labels.classes,
         scaling=scaler.document,
         fingerprint=fingerprint,
-        source=source,
+        source=request.source,
         labels=labels.fitted(splits["train"].labels),
         view="given",
         raw=None if scaler.how == "none" else _raw(x, assignment),
@@ -113,32 +118,41 @@ def _scaled_split(split: Split, scaler: Scaler) -> Split:
 
 
 def assigned(
-    labels: Labels, y: Mapping[str, Any], shares: Mapping[str, float], draw: tuple[int, str]
+    labels: Labels, y: Mapping[str, Any], request: DataRequest
 ) -> tuple[Labels, npt.NDArray[np.uint8]]:
-    """Return the labels and which row is for what: each class cut by itself, other labels all together."""
+    """Return the labels and which training row is for what: each class cut by itself, other labels all together.
+
+    ``y``: the labels by split, as the user gave them. Raises DataError where classes were asked for and the labels
+    make none that can be split.
+    """
+    labels, assignment = _assigned(labels, y, request)
+    if labels.fault and request.task in ("classification", "binary"):
+        raise DataError(labels.fault)
+    return labels, assignment
+
+
+def _assigned(
+    labels: Labels, y: Mapping[str, Any], request: DataRequest
+) -> tuple[Labels, npt.NDArray[np.uint8]]:
+    shares = missing_shares(list(y), request.options)
+    draw = request.seed, request.where
     if labels.form != "classes":
-        return labels, assign_any(row_count(y["train"]), shares, draw)
+        return labels, assign_any(row_count(y["train"]), shares, *draw)
     codes = {part: labels.view(labels.numbers(y[part]), "codes") for part in y}
     counts = {part: np.bincount(codes[part], minlength=len(labels.classes)) for part in y}
     try:
         if len(y) > 1:
-            check_given(counts, labels.classes, draw[1])
-        return labels, assign_rows(codes["train"], labels.classes, shares, draw)
+            check_given(counts, labels.classes, request.where)
+        return labels, assign_rows(codes["train"], labels.classes, shares, *draw)
     except DataError as error:
         if not labels.are_numbers:
             raise
         # A model that its builder compiled may take these numbers for quantities: refused later where none does.
-        return replace(labels, fault=str(error)), assign_any(len(codes["train"]), shares, draw)
-
-
-def check_task(labels: Labels, task: str) -> None:
-    """Raise DataError where classes were asked for and the labels make none that can be split."""
-    if labels.fault and task in ("classification", "binary"):
-        raise DataError(labels.fault)
+        return replace(labels, fault=str(error)), assign_any(len(codes["train"]), shares, *draw)
 
 
 def _scaled(options: DataOptions, x: Mapping[str, Any], where: str) -> bool:
-    """Tell whether features are scaled. Raises DataError where that is asked for several inputs."""
+    """Return whether features are scaled. Raises DataError where that is asked for several inputs."""
     if not isinstance(x["train"], dict | tuple):
         return options.scale != "none"
     if options.scale in ("standard", "minmax"):

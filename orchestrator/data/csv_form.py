@@ -1,4 +1,4 @@
-"""How a CSV file is written: its encoding, the sign between columns, and whether names come first."""
+"""How a CSV file is written: its encoding, the separator of columns, and whether names come first."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import refused
 
 _HEAD_LINES = 40
 _HEAD_BYTES = 2**20
 _MOST_LINE_BYTES = 2**28
 _ROWS_A_BLOCK = 64
-_SIGNS = "\t;|,"
+_SEPARATORS = "\t;|,"
 _NUMBER = re.compile(r"\s*[+-]?\d+([.,]\d+)*([eE][+-]?\d+)?\s*")
 
 
@@ -68,10 +68,10 @@ def read_form(path: str, header: bool | Literal["auto"], where: str) -> CsvForm:
     lines = lines[skip:]
     if not lines:
         raise refused(where, "a readable .csv file was expected", "Empty CSV file")
-    told = re.fullmatch(r"sep=(.)\s*", lines[0])
-    if told:
+    declared = re.fullmatch(r"sep=(.)\s*", lines[0])
+    if declared:
         lines, skip = lines[1:], skip + 1
-    delimiter = told.group(1) if told else _delimiter(lines)
+    delimiter = declared.group(1) if declared else _delimiter(lines)
     rows = _rows(lines, delimiter)
     first = rows[0] if rows else []
     data = _looks_like_data(first)
@@ -149,12 +149,16 @@ def _delimiter(lines: Sequence[str]) -> str:
     Where several do so, as in ``24,5;1013,1;wet``, the one that the first line has most of, and of
     those as frequent the one that no number holds. Where none does, that of the first line.
     """
-    counts = {sign: _rows(lines[:1], sign) for sign in _SIGNS}
-    in_first = {sign: len(rows[0]) if rows else 0 for sign, rows in counts.items()}
-    steady = [sign for sign in _SIGNS if _is_steady([len(row) for row in _rows(lines, sign)])]
+    counts = {separator: _rows(lines[:1], separator) for separator in _SEPARATORS}
+    in_first = {separator: len(rows[0]) if rows else 0 for separator, rows in counts.items()}
+    steady = [
+        separator
+        for separator in _SEPARATORS
+        if _is_steady([len(row) for row in _rows(lines, separator)])
+    ]
     if steady:
-        return max(steady, key=lambda sign: in_first[sign])
-    return max(reversed(_SIGNS), key=lambda sign: in_first[sign])
+        return max(steady, key=lambda separator: in_first[separator])
+    return max(reversed(_SEPARATORS), key=lambda separator: in_first[separator])
 
 
 def _is_steady(fields: Sequence[int]) -> bool:
@@ -162,7 +166,7 @@ def _is_steady(fields: Sequence[int]) -> bool:
 
 
 def _looks_like_data(first: Sequence[str]) -> bool:
-    """Tell whether the first line holds numbers where names belong; 0, 1, 2 … are pandas' names."""
+    """Return whether the first line holds numbers where names belong; 0, 1, 2 … are pandas' names."""
     numbers = [text for text in first if _NUMBER.fullmatch(text)]
     counted = {str(number) for number in range(len(first) + 1)}
     return len(numbers) * 2 >= len(first) > 0 and not set(numbers) <= counted

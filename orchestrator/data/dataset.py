@@ -1,4 +1,4 @@
-"""What a trial trains on: three splits of features and labels, in memory or as a stream."""
+"""What a trial trains on: three splits of features and labels, in memory or as a stream; what a guess scores there."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from orchestrator.data.labels import Labels, View
-from orchestrator.data.table_recipe import TableRecipe
-from orchestrator.data.trees import between, row_count, shapes_of
+from orchestrator.data.table_columns import TableRecipe
+from orchestrator.data.trees import Array, between, row_count, shapes_of
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -19,11 +19,31 @@ if TYPE_CHECKING:
 
 Batch: TypeAlias = tuple[Any, ...]
 BatchReader: TypeAlias = Callable[..., Iterator[Any]]
-
 RAW_ROWS = 200
 """How many rows are kept as the user gave them, to prove that a saved model takes them."""
-
 PARTS = ("train", "validation", "test")
+LARGE = MUCH_LARGER = 100.0
+"""Of which mean size, or how much larger than another, a column may be before that is worth a hint."""
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """Which data, how they are split and scaled, and what their labels are for. The same one gives the same rows."""
+
+    reference: DataReference
+    options: DataOptions
+    seed: int
+    task: str = "auto"
+
+    @property
+    def source(self) -> str:
+        """The data as the user named them."""
+        return self.reference.text
+
+    @property
+    def where(self) -> str:
+        """What a message about these data begins with."""
+        return f"data {self.source}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +155,7 @@ class StreamedSplit:
     (x, y, weight), as in Split; the last batch may be smaller; None keeps the order of the file, a
     seed shuffles within a bounded pool of rows. ``epoch`` is the number of the training epoch, by
     which an endless pipeline goes on where the one before ended; without it the pass is over the
-    first rows. The reader is picklable and opens the data anew where it is used.
+    first rows. The reader is picklable and opens the data again where it is used.
     """
 
     rows: int
@@ -200,3 +220,40 @@ class StreamedDataset:
     def streamed(self) -> bool:
         """True: the rows are read when they are asked for."""
         return True
+
+
+def baseline(dataset: Dataset, quantities: bool = False) -> dict[str, float]:
+    """Return the score of the best constant: the most frequent class or flag, or the mean, of the training rows.
+
+    ``accuracy`` of classes; of flags their mean accuracy; of quantities ``mae``, in their unit, over rows and columns.
+    Empty for labels of several outputs. ``quantities``: numbers are learned as such, whatever their form.
+    """
+    labels = dataset.labels
+    train, validation = dataset.train.labels, dataset.validation.labels
+    if labels.form == "classes" and not quantities:
+        codes = labels.view(train, "codes")
+        guess = int(np.bincount(codes).argmax())
+        return {"accuracy": _mean(labels.view(validation, "codes") == guess)}
+    if labels.form not in ("classes", "flags", "quantities"):
+        return {}
+    seen, true = labels.view(train, "columns"), labels.view(validation, "columns")
+    mean = seen.mean(axis=0)
+    if labels.form == "flags" and not quantities:
+        return {"accuracy": _mean(true == (mean > 0.5))}
+    return {"mae": _mean(np.abs(true - mean))}
+
+
+def ill_sized(x: Any) -> str | None:
+    """Return what of columns of floats is such that a plain net is better given scaled ones: they "are large", say."""
+    flat = isinstance(x, np.ndarray) and x.ndim == 2 and x.shape[1] > 1 and x.dtype.kind == "f"
+    if not flat:
+        return None
+    sizes = np.abs(x).mean(axis=0)
+    sizes = sizes[sizes > 0]
+    if len(sizes) > 1 and sizes.max() > MUCH_LARGER * sizes.min():
+        return "differ much in size"
+    return "are large" if len(sizes) and sizes.max() > LARGE else None
+
+
+def _mean(values: Array) -> float:
+    return float(np.mean(values))

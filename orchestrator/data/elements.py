@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.catalog import UsersCode
-from orchestrator.data.notice import notice
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import notice, refused
 from orchestrator.data.trees import leaves
 from orchestrator.errors import DataError
 
@@ -46,13 +45,13 @@ def specs(pipeline: Any, where: str) -> tuple[Any, ...]:
 
 
 def batched(pipeline: Any, where: str) -> bool:
-    """Tell whether a pipeline's elements are batches."""
+    """Return whether a pipeline's elements are batches."""
     x, *others = specs(pipeline, where)
     return is_batched([part for _, part in leaves(x)], [part for _, part in leaves(tuple(others))])
 
 
 def is_batched(x: Sequence[Any], y: Sequence[Any]) -> bool:
-    """Tell by the specs of features and labels whether an element is a batch, as Keras takes it.
+    """Return whether an element with these specs of features and labels is a batch, as Keras takes it.
 
     A batch has a first dimension that is open in all of them, or the same in all (as
     ``drop_remainder`` makes it). A label without dimensions is one row's; so are features of one
@@ -70,7 +69,7 @@ def is_batched(x: Sequence[Any], y: Sequence[Any]) -> bool:
 
 
 def endless(pipeline: Any) -> bool:
-    """Tell whether a pipeline is known to have no end."""
+    """Return whether a pipeline is known to have no end."""
     return int(pipeline.cardinality()) == _INFINITE
 
 

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.data.assemble import assigned, check_task
-from orchestrator.data.dataset import PARTS, Dataset
-from orchestrator.data.functions import is_arrow, is_frame
+from orchestrator.data.assemble import assigned
+from orchestrator.data.dataset import PARTS, DataRequest, Dataset
+from orchestrator.data.given import is_arrow, is_frame
 from orchestrator.data.labels import describe, given_labels, of_task
-from orchestrator.data.refusal import refused, several
-from orchestrator.data.splits import missing_shares
+from orchestrator.data.messages import refused, several
 from orchestrator.data.table_columns import numbers
 from orchestrator.data.table_file import TableFile, choose_columns, typed_table
-from orchestrator.data.table_targets import check_table_weights
-from orchestrator.data.tables import Targets, fit_table, in_memory
+from orchestrator.data.tables import Targets, check_table_weights, fit_table, in_memory
 from orchestrator.errors import near_miss
 
 if TYPE_CHECKING:
@@ -25,15 +23,13 @@ if TYPE_CHECKING:
 _SIMPLE = (str, bool, int, float, np.bool_, np.number)
 
 
-def load_frames(
-    pieces: Mapping[str, tuple[Any, Any]], options: DataOptions, asked: tuple[int, str], source: str
-) -> Dataset:
+def load_frames(pieces: Mapping[str, tuple[Any, Any]], request: DataRequest) -> Dataset:
     """Return the dataset of frames by split: ``(features, labels)``, or ``(frame, None)``.
 
     Columns are handled as those of a Parquet file; the index is left out. With no labels beside a
-    frame they are its column ``data.label``. ``asked``: seed and task.
+    frame they are its column ``data.label``.
     """
-    where = f"data {source}"
+    options, where = request.options, request.where
     tables = {part: as_arrow(pieces[part][0], where) for part in pieces}
     given, tables = _labels(pieces, tables, options, where)
     content = _joined(tables, where)
@@ -42,12 +38,12 @@ def load_frames(
     table = TableFile("", "parquet", where, None, columns, weight)
     wanted = [column.name for column in table.every]
     table, content = typed_table(table, content.select(wanted), options)
-    targets = _targets(given, table, options, asked)
+    targets = _targets(given, table, request)
     if table.weight is not None:
         weights = numbers(content.column(table.weight.name)).astype(np.float32)
         targets = targets.weighted(check_table_weights(weights, table))
     fitted = fit_table(table, lambda: [(0, content)], targets, options)
-    return in_memory(content, targets, fitted, (source, options))
+    return in_memory(content, targets, fitted, request)
 
 
 def _labels(
@@ -90,16 +86,11 @@ def _plain(labels: Any) -> Any:
     return labels.to_numpy() if hasattr(labels, "to_numpy") else labels
 
 
-def _targets(
-    given: Mapping[str, Any], table: TableFile, options: DataOptions, asked: tuple[int, str]
-) -> Targets:
+def _targets(given: Mapping[str, Any], table: TableFile, request: DataRequest) -> Targets:
     """Return each row's label and split: rows that were given as train are cut for what is not."""
-    seed, task = asked
     y = {part: given_labels(one, f"{table.where} ({part})") for part, one in given.items()}
-    labels = of_task(describe(list(y.values()), table.where), y, task, table.where)
-    shares = missing_shares(list(given), options)
-    labels, of_training = assigned(labels, y, shares, (seed, table.where))
-    check_task(labels, task)
+    labels = of_task(describe(list(y.values()), table.where), y, request.task, table.where)
+    labels, of_training = assigned(labels, y, request)
     assignment = [
         of_training if part == "train" else np.full(len(y[part]), PARTS.index(part), dtype=np.uint8)
         for part in given
@@ -171,7 +162,7 @@ def _column(series: Any, name: str, where: str) -> Any:
 
 
 def _is_gap(item: Any) -> bool:
-    """Tell None, NaN, pandas.NA and NaT."""
+    """Return whether a value is None, NaN, pandas.NA or NaT."""
     return (
         item is None or str(item) in ("<NA>", "NaT") or (isinstance(item, float) and item != item)
     )

@@ -14,23 +14,26 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
 from orchestrator.data.assemble import assemble
-from orchestrator.data.batches import rebatch
-from orchestrator.data.dataset import PARTS, Dataset, StreamedDataset, StreamedSplit
-from orchestrator.data.image_header import PICTURES, Header, read_header
+from orchestrator.data.dataset import PARTS, DataRequest, Dataset, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import find_classes, of_task, plain_labels
-from orchestrator.data.notice import notice
-from orchestrator.data.refusal import refused, several
+from orchestrator.data.messages import notice, refused, several
+from orchestrator.data.pictures import (
+    PICTURES,
+    PICTURES_AT_ONCE,
+    Header,
+    Pictures,
+    Size,
+    read_header,
+    undecodable,
+)
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
 from orchestrator.data.splits import assign_rows, check_given, missing_shares
+from orchestrator.data.trees import Array, bytes_for_data, rebatch
 
 if TYPE_CHECKING:
-    from orchestrator.catalog import DataReference
     from orchestrator.config.data_options import DataOptions
-
-SHARE_OF_MEMORY = 0.25
 
 _SPLITS = {
     "train": "train",
@@ -41,33 +44,6 @@ _SPLITS = {
     "test": "test",
     "testing": "test",
 }
-_CHUNK = 64
-
-Array = npt.NDArray[Any]
-Size = tuple[int, int, int]
-
-
-@dataclass(frozen=True, eq=False)
-class Pictures:
-    """The files of a split in order, the class name of each, and the shape that all are given."""
-
-    paths: tuple[str, ...]
-    names: Array
-    size: Size
-    where: str
-
-    def decoded(self, rows: Sequence[int] | Array) -> npt.NDArray[np.uint8]:
-        """Return pictures as uint8 (rows, height, width, channels). DataError names broken files."""
-        pictures = np.empty((len(rows), *self.size), dtype=np.uint8)
-        broken: list[str] = []
-        for at, row in enumerate(rows):
-            try:
-                pictures[at] = _decode(self.paths[int(row)], self.size)
-            except ValueError:
-                broken.append(self.paths[int(row)])
-        if broken:
-            raise _broken(broken, self.where)
-        return pictures
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,27 +73,25 @@ class ImageBatches:
         return self.pictures.decoded(self.rows[:rows])
 
     def _chunks(self, order: Array) -> Iterator[Any]:
-        for start in range(0, len(order), _CHUNK):
-            chosen = self.rows[order[start : start + _CHUNK]]
+        for start in range(0, len(order), PICTURES_AT_ONCE):
+            chosen = self.rows[order[start : start + PICTURES_AT_ONCE]]
             codes: Any = self.codes[chosen]
             if self.view not in ("codes", "given"):
                 codes = codes.astype(np.float32)[:, None]
             yield self.scaler.scale(self.pictures.decoded(chosen)), codes
 
 
-def load_images(
-    reference: DataReference, options: DataOptions, seed: int, task: str = "auto"
-) -> Dataset | StreamedDataset:
+def load_images(request: DataRequest) -> Dataset | StreamedDataset:
     """Return the dataset of a folder, in memory where its pixels take a quarter of what is free.
 
     Pictures keep uint8. All have the size of the first, or are resized to ``data.image_size``;
     grey ones get one channel where all are grey, else three, and alpha is left out.
     """
-    where = f"data {reference.text}"
-    if task in ("multilabel", "regression"):
+    options, where = request.options, request.where
+    if request.task in ("multilabel", "regression"):
         expected = "task: classification or binary was expected for a folder a class"
-        raise refused(where, expected, f"task: {task}")
-    found = _found(Path(reference.place), where)
+        raise refused(where, expected, f"task: {request.task}")
+    found = _found(Path(request.reference.place), where)
     size = _size([header for files in found.values() for _, _, header in files], options, where)
     pictures = {
         part: Pictures(
@@ -129,15 +103,14 @@ def load_images(
         for part, files in found.items()
     }
     count = sum(len(split.paths) for split in pictures.values())
-    free: int = psutil.virtual_memory().available
-    large = count * int(np.prod(size)) > SHARE_OF_MEMORY * free
+    large = count * int(np.prod(size)) > bytes_for_data()
     if options.stream is True or (options.stream == "auto" and large):
-        return _streamed(pictures, reference, options, (seed, task))
+        return _streamed(pictures, request)
     given = {
         part: (split.decoded(range(len(split.paths))), split.names)
         for part, split in pictures.items()
     }
-    dataset = assemble(given, options, seed, reference.text, task)
+    dataset = assemble(given, request)
     return replace(dataset, fingerprint=_fingerprint(pictures))
 
 
@@ -177,7 +150,7 @@ def _of_classes(folder: Path, where: str) -> list[tuple[Path, str, Header]]:
         broken += [str(path) for path, header in headers if header is None]
         files += [(path, entry.name, header) for path, header in headers if header is not None]
     if broken:
-        raise _broken(broken, where)
+        raise undecodable(broken, where)
     return files
 
 
@@ -216,57 +189,27 @@ def _size(headers: Sequence[Header], options: DataOptions, where: str) -> Size:
     return (*sizes[0], channels)
 
 
-def _decode(path: str, size: Size) -> npt.NDArray[np.uint8]:
-    """Return one picture as uint8 of a size; ValueError where it cannot be decoded."""
-    import tensorflow as tf
-
-    height, width, channels = size
-    try:
-        picture = tf.io.decode_image(Path(path).read_bytes(), expand_animations=False)
-        if picture.shape[2] in (2, 4):
-            picture = picture[:, :, :-1]
-        if picture.shape[2] == 1 and channels == 3:
-            picture = tf.image.grayscale_to_rgb(picture)
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(path) from error
-    if picture.shape[:2] != (height, width):
-        resized = tf.image.resize(picture, (height, width))
-        picture = tf.cast(tf.clip_by_value(tf.round(resized), 0, 255), tf.uint8)
-    pixels: npt.NDArray[np.uint8] = picture.numpy()
-    return pixels
-
-
-def _broken(paths: Sequence[str], where: str) -> Exception:
-    names = [f"{Path(path).parent.name}/{Path(path).name}" for path in paths]
-    expected = "pictures that can be decoded were expected"
-    return refused(where, expected, several(names), "Take such files out of the folder.")
-
-
-def _streamed(
-    pictures: Mapping[str, Pictures],
-    reference: DataReference,
-    options: DataOptions,
-    asked: tuple[int, str],
-) -> StreamedDataset:
+def _streamed(pictures: Mapping[str, Pictures], request: DataRequest) -> StreamedDataset:
     """Return the dataset of files that are decoded when they are asked for, after one pass."""
-    where = f"data {reference.text}"
+    where = request.where
     plain = {part: plain_labels(split.names, where) for part, split in pictures.items()}
-    seed, task = asked
     labels = find_classes(list(plain.values()), where)
-    labels = of_task(labels, {part: split.names for part, split in pictures.items()}, task, where)
+    labels = of_task(
+        labels, {part: split.names for part, split in pictures.items()}, request.task, where
+    )
     codes = {part: labels.codes(names) for part, names in plain.items()}
     if len(pictures) > 1:
         counts = {part: np.bincount(c, minlength=len(labels.classes)) for part, c in codes.items()}
         check_given(counts, labels.classes, where)
-    shares = missing_shares(list(pictures), options)
-    assignment = assign_rows(codes["train"], labels.classes, shares, (seed, where))
+    shares = missing_shares(list(pictures), request.options)
+    assignment = assign_rows(codes["train"], labels.classes, shares, request.seed, where)
     rows = {
         part: (part, np.arange(len(codes[part])))
         if part in pictures and part != "train"
         else ("train", np.flatnonzero(assignment == number))
         for number, part in enumerate(PARTS)
     }
-    scaler = _fitted(pictures, options, rows["train"][1])
+    scaler = _fitted(pictures, request.options, rows["train"][1])
     splits: dict[str, Any] = {
         part: StreamedSplit(len(at), ImageBatches(pictures[of], at, codes[of], scaler))
         for part, (of, at) in rows.items()
@@ -276,11 +219,11 @@ def _streamed(
         classes=labels.classes,
         scaling=scaler.document,
         fingerprint=_fingerprint(pictures),
-        source=reference.text,
+        source=request.source,
         input_shape=pictures["train"].size,
-        reference=reference,
-        options=options,
-        seed=seed,
+        reference=request.reference,
+        options=request.options,
+        seed=request.seed,
     )
 
 
@@ -289,8 +232,8 @@ def _fitted(pictures: Mapping[str, Pictures], options: DataOptions, training: Ar
     moments: Moments | None = None
     chosen = set(training.tolist())
     for part, split in pictures.items():
-        for start in range(0, len(split.paths), _CHUNK):
-            rows = range(start, min(start + _CHUNK, len(split.paths)))
+        for start in range(0, len(split.paths), PICTURES_AT_ONCE):
+            rows = range(start, min(start + PICTURES_AT_ONCE, len(split.paths)))
             pixels = split.decoded(rows)
             mine = pixels[[at for at, row in enumerate(rows) if part == "train" and row in chosen]]
             if len(mine):

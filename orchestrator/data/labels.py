@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import refused
 from orchestrator.data.trees import Array, as_keras_takes, leaves, map_tree
 from orchestrator.errors import DataError
 

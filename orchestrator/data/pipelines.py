@@ -13,14 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.catalog import CallableReference
-from orchestrator.data.batches import rebatch
-from orchestrator.data.dataset import PARTS, Batch, StreamedDataset, StreamedSplit
+from orchestrator.data.dataset import PARTS, Batch, DataRequest, StreamedDataset, StreamedSplit
 from orchestrator.data.elements import Watch, check_steps, elements, endless, specs
-from orchestrator.data.features import check_features
-from orchestrator.data.fingerprint import row_sum
-from orchestrator.data.functions import call
+from orchestrator.data.given import call, check_features
 from orchestrator.data.labels import Labels, View, describe, given_labels, of_task, plain_labels
-from orchestrator.data.refusal import refused
+from orchestrator.data.messages import refused
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
 from orchestrator.data.splits import check_given
 from orchestrator.data.trees import (
@@ -29,13 +26,14 @@ from orchestrator.data.trees import (
     joined,
     leaves,
     map_tree,
+    rebatch,
     row_count,
+    row_sum,
     shapes_of,
 )
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
-    from orchestrator.catalog import DataReference
     from orchestrator.config.data_options import DataOptions
 
 MOST_OF_A_LABEL = 64
@@ -51,7 +49,7 @@ class PipelineBatches:
     ``rows`` is the length of a pass over a pipeline that is read in steps (``steps_per_epoch``),
     None where it is read to its end. Such a training pipeline is repeated, and epoch after epoch
     goes on where the one before ended, as in Keras's ``fit``: which rows are an epoch's depends on
-    its number alone. Validation begins anew each time, as in Keras too.
+    its number alone. Validation starts from the first row each time, as in Keras too.
     """
 
     function: CallableReference
@@ -141,42 +139,37 @@ def remember(function: CallableReference, pipelines: Mapping[str, Any]) -> None:
 
 
 def load_pipelines(
-    pipelines: Mapping[str, Any],
-    reference: DataReference,
-    options: DataOptions,
-    asked: tuple[int, str],
+    pipelines: Mapping[str, Any], function: CallableReference, request: DataRequest
 ) -> StreamedDataset:
-    """Return the dataset of a user's pipelines, after one pass over all of them. ``asked``: seed and task.
+    """Return the dataset of the pipelines that a user's function gave, after one pass over all of them.
 
     The pass finds labels, rows and features that are no finite numbers. ``scale: auto`` leaves
     the values as the pipeline makes them. The fingerprint does not depend on the order of rows,
     but a pipeline that augments at random has another one each time. No test pipeline: 0 rows.
     """
-    if reference.function is None:
-        raise DataError(f"data {reference.text}: a function was expected.")
-    where = f"data {reference.text}"
-    remember(reference.function, pipelines)
+    options, where = request.options, request.where
+    remember(function, pipelines)
     steps = {part: _steps(part, options) for part in pipelines}
     scans = {part: _scan(pipelines[part], f"{where} ({part})", steps[part]) for part in pipelines}
     _check_shapes({part: scan.shape for part, scan in scans.items()}, where)
-    labels = _labels(scans, asked[1], where)
+    labels = _labels(scans, request.task, where)
     scaler = fit_scaler(options.scale.replace("auto", "none"), scans["train"].moments)
     view: View = "codes" if labels.form == "classes" else "given"
     splits: dict[str, Any] = {part: StreamedSplit(0, no_batches) for part in PARTS}
     for part, scan in scans.items():
-        rows = scan.rows if steps[part][1] else None
-        reader = PipelineBatches(reference.function, part, labels, scaler, where, rows, view)
+        rows = scan.rows if steps[part].count else None
+        reader = PipelineBatches(function, part, labels, scaler, where, rows, view)
         splits[part] = StreamedSplit(scan.rows, reader)
     return StreamedDataset(
         **splits,
         classes=labels.classes,
         scaling=scaler.document,
         fingerprint=_fingerprint(scans, labels),
-        source=reference.text,
+        source=request.source,
         input_shape=scans["train"].shape,
-        reference=reference,
+        reference=request.reference,
         options=options,
-        seed=asked[0],
+        seed=request.seed,
         labels=labels,
         view=view,
     )
@@ -228,19 +221,26 @@ class _Scan:
     content: int
 
 
-def _steps(part: str, options: DataOptions) -> tuple[str, int | None]:
-    """Return the option that says how many batches of a pipeline are read, and what it says."""
+@dataclass(frozen=True)
+class _Steps:
+    """The option that says how many batches of a pipeline are read, and what it says."""
+
+    key: str
+    count: int | None
+
+
+def _steps(part: str, options: DataOptions) -> _Steps:
     if part == "train":
-        return "data.steps_per_epoch", options.steps_per_epoch
-    return "data.validation_steps", options.validation_steps
+        return _Steps("data.steps_per_epoch", options.steps_per_epoch)
+    return _Steps("data.validation_steps", options.validation_steps)
 
 
-def _read(pipeline: Any, where: str, steps: tuple[str, int | None]) -> Iterator[Any]:
+def _read(pipeline: Any, where: str, steps: _Steps) -> Iterator[Any]:
     """Yield what is read of a pipeline before the run: all of it, or so many batches."""
-    key, count = steps
-    if count is not None:
+    key = steps.key
+    if steps.count is not None:
         check_steps(pipeline, where, key)
-        yield from elements(pipeline.repeat().take(count), where)
+        yield from elements(pipeline.repeat().take(steps.count), where)
         return
     if endless(pipeline):
         hint = f"Leave .repeat() out, or write {key}: 100 for so many batches."
@@ -251,7 +251,7 @@ def _read(pipeline: Any, where: str, steps: tuple[str, int | None]) -> Iterator[
         yield element
 
 
-def _scan(pipeline: Any, where: str, steps: tuple[str, int | None]) -> _Scan:
+def _scan(pipeline: Any, where: str, steps: _Steps) -> _Scan:
     rows, content, shape = 0, 0, None
     moments: Moments | None = None
     labels: list[Any] = []

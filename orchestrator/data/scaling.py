@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from orchestrator.data.trees import Array, as_keras_takes
-
-_CHUNK_VALUES = 2_000_000
+from orchestrator.data.trees import Array, as_keras_takes, chunks
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,22 +87,63 @@ def fit_scaler(how: str, moments: Moments | None) -> Scaler:
     return Scaler("standard", mean, std, document)
 
 
-def chunks(x: Array) -> Iterator[slice]:
-    """Yield slices of rows that hold a bounded number of values each."""
-    size = max(1, _CHUNK_VALUES // max(1, int(np.prod(x.shape[1:]))))
-    for start in range(0, len(x), size):
-        yield slice(start, start + size)
-
-
 def moments_of(x: Array, rows: Array | None = None) -> Moments:
     """Return the moments of an array, or of the rows of it with the given indices."""
-    count = len(x) if rows is None else len(rows)
-    size = max(1, _CHUNK_VALUES // max(1, int(np.prod(x.shape[1:]))))
     moments: Moments | None = None
-    for start in range(0, count, size):
-        span = slice(start, start + size)
+    for span in chunks(x, None if rows is None else len(rows)):
         chunk = x[span] if rows is None else x[rows[span]]
         moments = Moments.of(chunk) if moments is None else moments.plus(chunk)
     if moments is None:
         raise ValueError("moments of no rows")
     return moments
+
+
+class ColumnMoments:
+    """Count, mean, squares, smallest and largest of each column, over the values that are there.
+
+    Merged chunk after chunk as ``scaling.Moments`` (Chan, Golub & LeVeque 1983); without gaps the
+    same figures to the last bit.
+    """
+
+    def __init__(self, width: int) -> None:
+        self._count = np.zeros(width)
+        self._mean = np.zeros(width)
+        self._squares = np.zeros(width)
+        self._low = np.full(width, np.inf)
+        self._high = np.full(width, -np.inf)
+
+    def add(self, rows: Array) -> None:
+        """Take in rows (rows, width), NaN where a value is missing."""
+        if not len(rows):
+            return
+        gaps = np.isnan(rows)
+        count = len(rows) - gaps.sum(axis=0)
+        mean = np.where(gaps, 0, rows).sum(axis=0) / np.maximum(count, 1)
+        away = np.where(gaps, 0, rows - mean)
+        low = np.where(gaps, np.inf, rows).min(axis=0)
+        high = np.where(gaps, -np.inf, rows).max(axis=0)
+        self._merge(count, mean, np.einsum("ij,ij->j", away, away), (low, high))
+
+    @property
+    def means(self) -> Array:
+        """The mean of each column; NaN where no value is there."""
+        return np.where(self._count > 0, self._mean, np.nan)
+
+    def filled(self, fills: Array, rows: int) -> tuple[Array, Array, Array, Array]:
+        """Return mean, squares, smallest and largest once each column's gaps hold its fill."""
+        gaps = rows - self._count
+        there = np.where(gaps > 0, fills, 0.0)
+        ends = np.where(gaps > 0, fills, np.inf), np.where(gaps > 0, fills, -np.inf)
+        self._merge(gaps, there, np.zeros_like(there), ends)
+        return self._mean, self._squares, self._low, self._high
+
+    def _merge(self, count: Array, mean: Array, squares: Array, ends: tuple[Array, Array]) -> None:
+        whole = self._count + count
+        share = count / np.maximum(whole, 1)
+        away = mean - self._mean
+        self._squares = self._squares + squares + away**2 * (self._count * share)
+        self._mean = np.where(self._count > 0, self._mean + away * share, mean)
+        self._mean = np.where(whole > 0, self._mean, 0)
+        self._low = np.minimum(self._low, ends[0])
+        self._high = np.maximum(self._high, ends[1])
+        self._count = whole

@@ -1,25 +1,27 @@
-"""Which row is for what: a stratified, seeded assignment, one byte a row."""
+"""Which row is for what (a stratified, seeded assignment, one byte a row), and how much each training row counts."""
 
 from __future__ import annotations
 
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.dataset import PARTS
-from orchestrator.data.refusal import refused, several
-from orchestrator.data.trees import Array
+from orchestrator.data.dataset import PARTS, Dataset, Split
+from orchestrator.data.messages import refused, several
+from orchestrator.data.trees import Array, row_count
+from orchestrator.errors import near_miss
 
 if TYPE_CHECKING:
     from orchestrator.config.data_options import DataOptions
 
-
 MANY_SMALL = 5
 """So many classes with hardly a row, all of them numbers, may be meant as quantities."""
+ClassWeight = Literal["balanced"] | Mapping[str, float] | None
 
 
 def missing_shares(given: Sequence[str], options: DataOptions) -> dict[str, float]:
@@ -29,14 +31,13 @@ def missing_shares(given: Sequence[str], options: DataOptions) -> dict[str, floa
 
 
 def assign_rows(
-    codes: Array, classes: Sequence[str], shares: Mapping[str, float], draw: tuple[int, str]
+    codes: Array, classes: Sequence[str], shares: Mapping[str, float], seed: int, where: str
 ) -> npt.NDArray[np.uint8]:
     """Return for each row the index into PARTS of its split: a pure function of its arguments.
 
-    Each class is cut by itself, in the shares given but at least one row a split; ``draw`` is the
-    seed and the words that open an error. DataError for a class with fewer rows than splits.
+    Each class is cut by itself, in the shares given but at least one row a split; ``where`` opens
+    an error. DataError for a class with fewer rows than splits.
     """
-    seed, where = draw
     counts = np.bincount(codes, minlength=len(classes))
     _check_enough(counts, classes, 1 + len(shares), where)
     rng = np.random.default_rng([seed, zlib.crc32(b"split")])
@@ -53,10 +54,9 @@ def assign_rows(
 
 
 def assign_any(
-    rows: int, shares: Mapping[str, float], draw: tuple[int, str]
+    rows: int, shares: Mapping[str, float], seed: int, where: str
 ) -> npt.NDArray[np.uint8]:
     """Return for each row the index into PARTS of its split, drawn over all rows: for labels that are no classes."""
-    seed, where = draw
     if rows < 1 + len(shares):
         raise refused(where, f"at least {1 + len(shares)} rows were expected", str(rows))
     order = np.random.default_rng([seed, zlib.crc32(b"split")]).permutation(rows)
@@ -111,3 +111,60 @@ def _is_number(name: str) -> bool:
         return math.isfinite(float(name))
     except ValueError:
         return False
+
+
+def check_weights(given: Sequence[Any], x: Any, where: str) -> npt.NDArray[np.float32] | None:
+    """Return sample weights as float32 (rows,), None where there are none; ``given`` holds at most one array."""
+    if not given or given[0] is None:
+        return None
+    try:
+        weights = np.asarray(given[0], dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise refused(where, "numbers were expected as sample weights", str(error)) from error
+    if weights.ndim == 2 and weights.shape[1] == 1:
+        weights = weights[:, 0]
+    if weights.shape != (row_count(x),):
+        expected = f"a sample weight for each of the {row_count(x)} rows was expected"
+        raise refused(where, expected, f"shape {weights.shape}")
+    if not np.isfinite(weights).all() or (weights < 0).any() or not weights.any():
+        raise refused(
+            where, "sample weights of at least 0, and some above, were expected", "others"
+        )
+    return weights
+
+
+def weighted_by_class(dataset: Dataset, asked: ClassWeight, where: str) -> Dataset:
+    """Return the dataset with its training rows weighted by class, as Keras's ``fit(class_weight=...)`` does.
+
+    ``balanced``: rows / (classes x rows of the class), as in scikit-learn; a mapping gives a weight a class by its
+    name, 1 where it has none. Sample weights are multiplied.
+    """
+    if asked is None:
+        return dataset
+    if dataset.labels.form != "classes":
+        raise refused(
+            where,
+            "labels that are classes were expected for data.class_weight",
+            dataset.labels.form,
+        )
+    codes = dataset.labels.view(dataset.train.labels, "codes")
+    weights = _of_classes(asked, codes, dataset.classes, where)[codes].astype(np.float32)
+    train: Split = dataset.train
+    weights = weights if train.weight is None else weights * train.weight
+    return replace(dataset, train=replace(train, weight=weights))
+
+
+def _of_classes(
+    asked: Any, codes: npt.NDArray[np.int32], classes: Sequence[str], where: str
+) -> npt.NDArray[np.float64]:
+    if asked == "balanced":
+        counts = np.bincount(codes, minlength=len(classes))
+        return len(codes) / (len(classes) * np.maximum(1, counts))
+    named = {str(name): float(weight) for name, weight in asked.items()}
+    for name in named:
+        if name not in classes:
+            hint = f"{near_miss(name, classes)} Classes: {several(list(classes), 20)}."
+            raise refused(
+                where, "classes of the data were expected in data.class_weight", repr(name), hint
+            )
+    return np.array([named.get(name, 1.0) for name in classes])

@@ -1,16 +1,86 @@
-"""Columns of a table become NumPy: numbers as they are, true/false as 1/0, text one-hot."""
+"""Columns of a table become NumPy by a recipe: numbers as they are, true/false as 1/0, text one-hot."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from orchestrator.data.table_kinds import Column
-from orchestrator.data.table_recipe import ColumnRecipe, TableRecipe
 from orchestrator.data.table_texts import to_flags, to_numbers, to_whole
 from orchestrator.data.trees import Array
+
+
+@dataclass(frozen=True)
+class ColumnRecipe:
+    """A column as it lies in the file, and what is made of it.
+
+    ``number``: one feature. ``flag``: true/false, one feature of 1 and 0. ``text``: one feature for
+    each of ``categories``, in their order, 1 where the text is that one; a text that is none of
+    them is 0 in all. ``fill`` stands for a gap, found on the training rows: a number, 1 or 0 for a
+    flag, a text; None where gaps are refused. ``gaps`` are the texts that were read as gaps beside
+    an empty one, ``decimal`` is the decimal mark, in a CSV file.
+    """
+
+    name: str
+    kind: Literal["number", "flag", "text"]
+    fill: float | str | None = None
+    categories: tuple[str, ...] = ()
+    decimal: str = "."
+    gaps: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of the features that the column becomes: ``age``, or ``colour=red``."""
+        if self.kind != "text":
+            return (self.name,)
+        return tuple(f"{self.name}={text}" for text in self.categories)
+
+
+@dataclass(frozen=True)
+class TableRecipe:
+    """A table's feature columns in order, how its gaps are filled, and what was noticed.
+
+    ``notes`` are sentences for the user: columns that look like identifiers, numbers read with a
+    decimal comma, gaps that were filled.
+    """
+
+    columns: tuple[ColumnRecipe, ...]
+    label: str | None = None
+    sample_weight: str | None = None
+    missing: str = "refuse"
+    notes: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The names of all features, in their order."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as mappings, lists, texts and numbers: what JSON holds."""
+        plain = asdict(self)
+        plain["columns"] = [
+            {**column, "categories": list(column["categories"]), "gaps": list(column["gaps"])}
+            for column in plain["columns"]
+        ]
+        return {**plain, "notes": list(self.notes)}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> TableRecipe:
+        """Return the recipe that ``to_plain`` wrote."""
+        columns = tuple(
+            ColumnRecipe(
+                **{
+                    **column,
+                    "categories": tuple(column["categories"]),
+                    "gaps": tuple(column["gaps"]),
+                }
+            )
+            for column in plain["columns"]
+        )
+        return cls(**{**plain, "columns": columns, "notes": tuple(plain["notes"])})
 
 
 def encode(recipe: TableRecipe, batch: Any) -> Array:
@@ -78,7 +148,7 @@ def raw_labels(column: Any, kind: str) -> tuple[Array, int]:
 
 
 def is_text(arrow_type: Any) -> bool:
-    """Tell whether a column of this type holds texts, and not categories."""
+    """Return whether a column of this type holds texts, and not categories."""
     from pyarrow import types
 
     text = types.is_string(arrow_type) or types.is_large_string(arrow_type)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from orchestrator.data.csv_form import CsvForm, read_form
-from orchestrator.data.refusal import refused, several
+from orchestrator.data.messages import refused, several
 from orchestrator.data.table_columns import is_text, typed
 from orchestrator.data.table_kinds import Column, Kind, judge
 from orchestrator.data.table_texts import Tally

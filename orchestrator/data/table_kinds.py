@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.data.refusal import refused, several
+from orchestrator.data.messages import refused, several
 from orchestrator.data.table_texts import Decimal, Tally
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ HALF = 0.5
 class Column:
     """A column and what it holds: numbers, whole numbers, true/false, or text.
 
-    ``decimal`` is the sign before the fraction and ``gaps`` what stands for no value, where the
+    ``decimal`` is the decimal mark and ``gaps`` what stands for no value, where the
     values are written as texts.
     """
 
@@ -61,7 +61,7 @@ class Judge:
         return found
 
     def _decimal(self, name: str, tally: Tally, signs: set[Decimal]) -> Decimal:
-        """Return the sign before the fraction: the column's own, else the one asked for or of the others."""
+        """Return the decimal mark: the column's own, else the one asked for or that of the other columns."""
         own = tally.sure()
         if len(own) == 1:
             return own.pop()
@@ -74,7 +74,7 @@ class Judge:
         if unclear and numbers and self.asked.get(name) != "text":
             raise self._doubt(
                 name,
-                "the sign before the fraction was expected to be plain",
+                "an unambiguous decimal mark was expected",
                 "numbers such as 1,234, which may be thousands or a fraction",
                 'Write data.decimal: "." for thousands, data.decimal: "," for a fraction',
             )
@@ -110,7 +110,7 @@ class Judge:
         raise self._doubt(name, "a column of numbers was expected", received, self._either(name))
 
     def _refuse_others(self, name: str, tally: Tally, numbers: int) -> None:
-        """Refuse dates, and amounts with a sign of currency or percent."""
+        """Refuse dates, and amounts with currency or percent signs."""
         most = NEARLY_ALL * tally.there
         drop = f"leave it out with data.drop: [{name}]"
         if tally.forms["date"] >= most:
@@ -118,13 +118,13 @@ class Judge:
             advice = "Turn it into numbers (days since, month, hour) in the file or in a loader, or"
             raise self._doubt(name, "numbers or words were expected", what, f"{advice} {drop}")
         if tally.forms["money"] and tally.forms["money"] + numbers >= most:
-            what = "numbers with a sign of currency or percent"
-            advice = "Take the sign out of the file, or"
+            what = "numbers with currency or percent signs"
+            advice = "Take the signs out of the file, or"
             words = f"{drop}, or write data.columns: {{{name}: text}} for categories"
             raise self._doubt(name, "bare numbers were expected", what, f"{advice} {words}", tally)
         both = self.decimal == "auto" and len(tally.sure()) == 2
         if both and tally.count(".") + tally.forms["comma"] >= most:
-            expected = "one sign before the fraction in a column was expected"
+            expected = "one decimal mark in a column was expected"
             advice = 'Write data.decimal: "." or "," and'
             raise self._doubt(
                 name, expected, "both 1.5 and 1,5", f"{advice} data.columns: {{{name}: number}}"

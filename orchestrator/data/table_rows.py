@@ -12,11 +12,19 @@ from typing import Any
 import numpy as np
 
 from orchestrator.data.csv_form import read_form
-from orchestrator.data.refusal import refused, several
-from orchestrator.data.table_columns import encode, is_text, numbers, raw_labels, texts, typed
+from orchestrator.data.messages import refused, several
+from orchestrator.data.table_columns import (
+    ColumnRecipe,
+    TableRecipe,
+    encode,
+    is_text,
+    numbers,
+    raw_labels,
+    texts,
+    typed,
+)
 from orchestrator.data.table_file import READ_BYTES, count_texts, kind_of, reading
 from orchestrator.data.table_kinds import Column, Judge
-from orchestrator.data.table_recipe import ColumnRecipe, TableRecipe
 from orchestrator.data.table_texts import Tally
 from orchestrator.data.trees import Array
 from orchestrator.errors import near_miss

@@ -55,7 +55,7 @@ MOST_NAMES = 20
 class Tally:
     """What has been read of a column's texts; ``add`` takes a pyarrow array of strings.
 
-    With ``exact``, ``whole`` tells at the end whether all values are numbers that int64 holds.
+    With ``exact``, ``whole`` says at the end whether all values are numbers that int64 holds.
     """
 
     def __init__(self, exact: bool = False) -> None:
@@ -80,19 +80,19 @@ class Tally:
         return self.rows - sum(self.gaps.values())
 
     def count(self, decimal: Decimal) -> int:
-        """Return how many values are numbers where ``decimal`` is the sign before the fraction."""
+        """Return how many values are numbers where ``decimal`` is the decimal mark."""
         return sum(self.forms[form] for form in (*_EITHER, *_SURE[decimal]))
 
     def sure(self) -> set[Decimal]:
-        """Return the decimal signs of which there is a value that can be read in no other way."""
+        """Return the decimal marks for which some value can be read in no other way."""
         return {sign for sign, forms in _SURE.items() if any(self.forms[form] for form in forms)}
 
     def fractions(self) -> bool:
-        """Tell whether some number has a fraction or groups of thousands."""
+        """Return whether some number has a fraction or groups of thousands."""
         return any(self.forms[form] for form in _FORMS if form != "whole")
 
     def measured(self) -> bool:
-        """Tell numbers from a few that are names: by their fractions, or by how many there are."""
+        """Return whether numbers are measurements, not a few names: by their fractions, or by how many differ."""
         return self.fractions() or len(self.numbers) > MOST_NAMES
 
     def _all_plain(self, texts: Any) -> bool:

@@ -8,39 +8,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
-import psutil
 
-from orchestrator.data.assemble import assigned, check_task, cut, rows_of_last
-from orchestrator.data.batches import rebatch
-from orchestrator.data.dataset import PARTS, Batch, Dataset, Split, StreamedDataset, StreamedSplit
-from orchestrator.data.labels import Labels, View, given_labels
-from orchestrator.data.notice import notice
-from orchestrator.data.refusal import refused
+from orchestrator.data.assemble import assigned, cut, rows_of_last
+from orchestrator.data.dataset import (
+    PARTS,
+    Batch,
+    DataRequest,
+    Dataset,
+    Split,
+    StreamedDataset,
+    StreamedSplit,
+)
+from orchestrator.data.labels import Labels, PlainLabels, View, describe, given_labels, of_task
+from orchestrator.data.messages import notice, refused
 from orchestrator.data.scaling import Scaler, fit_scaler
-from orchestrator.data.splits import missing_shares
-from orchestrator.data.table_columns import encode, raw_columns, raw_labels
+from orchestrator.data.splits import weighted_by_class
+from orchestrator.data.table_columns import TableRecipe, encode, numbers, raw_columns, raw_labels
 from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
 from orchestrator.data.table_fit import Batches, TableFit
-from orchestrator.data.table_recipe import TableRecipe
-from orchestrator.data.table_rows import Rows, read_rows
-from orchestrator.data.table_targets import Weights, scan_targets, weights_of
-from orchestrator.data.trees import Array, between, joined, row_count
-from orchestrator.data.weights import weighted_by_class
-
-__all__ = ["Rows", "fit_table", "in_memory", "load_table", "must_stream", "read_rows"]
+from orchestrator.data.table_kinds import Column
+from orchestrator.data.trees import Array, between, bytes_for_data, joined, rebatch, row_count
 
 if TYPE_CHECKING:
-    from orchestrator.catalog import DataReference
     from orchestrator.config.data_options import DataOptions
 
-SHARE_OF_MEMORY = 0.25
-
-
 Assignment = npt.NDArray[np.uint8]
+Weights: TypeAlias = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,31 +116,29 @@ class TableBatches:
             yield (x, y) if weight is None else (x, y, weights_of(rows, weight))
 
 
-def load_table(
-    reference: DataReference, options: DataOptions, seed: int, task: str = "auto"
-) -> Dataset | StreamedDataset:
+def load_table(request: DataRequest) -> Dataset | StreamedDataset:
     """Return a table's dataset, streamed where ``options.stream`` or the free memory says so."""
-    where = f"data {reference.text}"
+    reference, options, where = request.reference, request.options, request.where
     form = cast(Literal["csv", "parquet"], reference.kind)
-    if must_stream(reference, options):
+    if must_stream(request):
         table = open_table(reference.place, form, options, where)
-        targets = _targets(table, lambda: table.batches(only=table.targets), options, (seed, task))
+        targets = _targets(table, lambda: table.batches(only=table.targets), request)
         fitted = fit_table(table, table.batches, targets, options)
-        return _streamed(table, targets, fitted, (reference, options, seed))
+        return _streamed(table, targets, fitted, request)
     table, content = read_table(reference.place, form, options, where)
-    targets = _targets(table, lambda: [(0, content)], options, (seed, task))
+    targets = _targets(table, lambda: [(0, content)], request)
     fitted = fit_table(table, lambda: [(0, content)], targets, options)
-    return in_memory(content, targets, fitted, (reference.text, options))
+    return in_memory(content, targets, fitted, request)
 
 
-def must_stream(reference: DataReference, options: DataOptions) -> bool:
-    """Tell whether a table is streamed: as told, or when it takes a quarter of the free memory."""
-    if options.stream != "auto":
-        return bool(options.stream)
+def must_stream(request: DataRequest) -> bool:
+    """Return whether a table is streamed: as the options say, or because it takes a quarter of the free memory."""
+    reference = request.reference
+    if request.options.stream != "auto":
+        return bool(request.options.stream)
     form = cast(Literal["csv", "parquet"], reference.kind)
-    size = bytes_in_memory(reference.place, form, f"data {reference.text}")
-    free: int = psutil.virtual_memory().available
-    return size > SHARE_OF_MEMORY * free
+    size = bytes_in_memory(reference.place, form, request.where)
+    return size > bytes_for_data()
 
 
 def fit_table(
@@ -167,11 +162,8 @@ def fit_table(
     return Fitted(recipe, scaler, fit.digest(targets.labels))
 
 
-def in_memory(
-    content: Any, targets: Targets, fitted: Fitted, opened: tuple[str, DataOptions]
-) -> Dataset:
-    """Return the dataset of a typed table in memory, cut into its splits; ``opened``: its source and options."""
-    source, options = opened
+def in_memory(content: Any, targets: Targets, fitted: Fitted, request: DataRequest) -> Dataset:
+    """Return the dataset of a typed table in memory, cut into its splits."""
     whole = Split(encode(fitted.recipe, content), targets.numbers, None, targets.weights)
     is_class = targets.labels.form == "classes"
     dataset = Dataset(
@@ -179,7 +171,7 @@ def in_memory(
         classes=targets.labels.classes,
         scaling=fitted.scaler.document,
         fingerprint=fitted.fingerprint,
-        source=source,
+        source=request.source,
         columns=fitted.recipe.features,
         labels=targets.labels,
         view="given",
@@ -187,31 +179,19 @@ def in_memory(
         raw=raw_columns(content.take(rows_of_last(targets.assignment)), fitted.recipe),
     )
     dataset = dataset.viewed("codes") if is_class else dataset
-    return weighted_by_class(dataset, options.class_weight, f"data {source}")
+    return weighted_by_class(dataset, request.options.class_weight, request.where)
 
 
-def _targets(
-    table: TableFile,
-    batches: Callable[[], Batches],
-    options: DataOptions,
-    asked: tuple[int, str],
-) -> Targets:
-    """Return the labels and weights of all rows, and which split each row is for; ``asked``: seed and task."""
-    seed, task = asked
-    labels, numbers, weights = scan_targets(table, batches(), task)
-    shares = missing_shares((), options)
-    labels, assignment = assigned(labels, {"train": numbers}, shares, (seed, table.where))
-    check_task(labels, task)
+def _targets(table: TableFile, batches: Callable[[], Batches], request: DataRequest) -> Targets:
+    """Return the labels and weights of all rows, and which split each row is for."""
+    labels, numbers, weights = scan_targets(table, batches(), request.task)
+    labels, assignment = assigned(labels, {"train": numbers}, request)
     return Targets(labels.fitted(numbers[assignment == 0]), numbers, weights, assignment)
 
 
 def _streamed(
-    table: TableFile,
-    targets: Targets,
-    fitted: Fitted,
-    opened: tuple[DataReference, DataOptions, int],
+    table: TableFile, targets: Targets, fitted: Fitted, request: DataRequest
 ) -> StreamedDataset:
-    reference, options, seed = opened
     splits: dict[str, Any] = {}
     view: View = "codes" if targets.labels.form == "classes" else "given"
     for number, part in enumerate(PARTS):
@@ -225,13 +205,75 @@ def _streamed(
         classes=targets.labels.classes,
         scaling=fitted.scaler.document,
         fingerprint=fitted.fingerprint,
-        source=reference.text,
+        source=request.source,
         input_shape=(len(fitted.recipe.features),),
-        reference=reference,
-        options=options,
-        seed=seed,
+        reference=request.reference,
+        options=request.options,
+        seed=request.seed,
         columns=fitted.recipe.features,
         labels=targets.labels,
         view=view,
         table=fitted.recipe,
     )
+
+
+def scan_targets(
+    table: TableFile, batches: Batches, task: str
+) -> tuple[Labels, Array, Weights | None]:
+    """Return what the labels are, every row's as a number, and its weight, if any.
+
+    This is the first pass over a table; it keeps four or eight bytes a row, and four for a weight.
+    """
+    label = table.label
+    if label is None:
+        raise refused(table.where, "a label column was expected", "none")
+    where = f"{table.where}, column {label.name!r}"
+    known: dict[Any, int] = {}
+    read: list[Array] = []
+    weights: list[Weights] = []
+    missing = 0
+    for _, batch in batches:
+        raw, absent = raw_labels(batch.column(label.name), label.kind)
+        missing += absent
+        read.append(raw if raw.dtype.kind not in "bU" else _numbered(raw, known))
+        if table.weight is not None:
+            weights.append(check_table_weights(weights_of(batch, table.weight), table))
+    if missing:
+        raise refused(where, "a label in every row was expected", f"{missing} that are missing")
+    whole = np.concatenate(read) if read else np.zeros(0)
+    if not len(whole):
+        raise refused(where, "rows were expected", "none")
+    labels, numbers = _described(whole, np.array(list(known)), task, where)
+    return labels, numbers, np.concatenate(weights) if weights else None
+
+
+def _numbered(raw: Array, known: dict[Any, int]) -> Array:
+    """Return texts or booleans as numbers, in the order in which they were first seen."""
+    values, positions = np.unique(raw, return_inverse=True)
+    numbered = [known.setdefault(value, len(known)) for value in values.tolist()]
+    return np.array(numbered, dtype=np.int32)[positions]
+
+
+def _described(whole: Array, names: Array, task: str, where: str) -> tuple[Labels, Array]:
+    """Return the labels and each row's number; ``names`` are the texts that numbers stand for, if any do."""
+    if not len(names):
+        given = given_labels(whole, where)
+        labels = of_task(describe([given], where), {"train": given}, task, where)
+        return labels, labels.numbers(given)
+    labels = of_task(describe([names], where), {"train": names}, task, where)
+    return labels, labels.codes(PlainLabels(names))[whole]
+
+
+def weights_of(batch: Any, weight: Column) -> Weights:
+    """Return the weights of a batch's rows."""
+    return numbers(batch.column(weight.name)).astype(np.float32)
+
+
+def check_table_weights(weights: Weights, table: TableFile) -> Weights:
+    """Return the weights once they are numbers of at least 0, and some above."""
+    bad = int((~(np.isfinite(weights) & (weights >= 0))).sum())
+    if bad and table.weight is not None:
+        where = f"{table.where}, column {table.weight.name!r}"
+        expected = "a weight of at least 0 in every row was expected"
+        raise refused(where, expected, f"{bad} that are missing, negative or infinite")
+    return weights

@@ -14,9 +14,11 @@ from orchestrator.domains.numeric import one_minus
 from orchestrator.domains.space import companion
 from orchestrator.errors import OrchestratorError, RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords
-from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS, OWN_DEFAULTS
-from orchestrator.training.possible import (
+from orchestrator.training.hyperparameters import (
+    DEFAULTS,
     NUMBERS,
+    OPTIMIZER_READS,
+    OWN_DEFAULTS,
     check_possible,
     read_while_training,
 )
@@ -33,7 +35,10 @@ def in_force(records: RunRecords, trial: str) -> dict[str, Any]:
 
     Those of the optimizer are left out where the model's builder made it: they are its own, whatever they are.
     """
-    return {**(OWN_DEFAULTS if _is_own(records) else DEFAULTS), **records.in_force(trial)}
+    return {
+        **(OWN_DEFAULTS if _is_own(records) else DEFAULTS),
+        **records.of(trial).current_hyperparameters,
+    }
 
 
 def _is_own(records: RunRecords) -> bool:

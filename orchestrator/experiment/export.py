@@ -19,7 +19,7 @@ def export_model(run: Run, to: Path, overwrite: bool = False) -> None:
     there already.
     """
     from orchestrator.experiment.winner import not_saved
-    from orchestrator.training.kept import WEIGHTS, are_kept
+    from orchestrator.training.saved_model import WEIGHTS, are_kept
 
     weights_alone = not_saved(run.records) is not None and are_kept(run.folder.best)
     ending = ".weights.h5" if weights_alone else ".keras"
@@ -45,8 +45,7 @@ def export_model(run: Run, to: Path, overwrite: bool = False) -> None:
 
 def export_lines(run: Run, to: Path) -> list[str]:
     """Return how an exported file is loaded, what it takes, and the order of its classes."""
-    from orchestrator.training.kept import RECIPE
-    from orchestrator.training.saved import custom_objects_in
+    from orchestrator.training.saved_model import RECIPE, custom_objects_in
 
     if to.name.endswith(".weights.h5"):
         folder = run.folder.best
@@ -64,7 +63,7 @@ def export_lines(run: Run, to: Path) -> list[str]:
 
 def _takes(run: Run) -> list[str]:
     from orchestrator.experiment.winner import form_of
-    from orchestrator.training.around import takes_named_columns
+    from orchestrator.training.saved_model import takes_named_columns
 
     if "input_shape" not in (run.records.manifest.get("data") or {}):
         return []

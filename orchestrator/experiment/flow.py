@@ -164,7 +164,7 @@ def _trained(
             recorder.close()
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)
-        recorder.write(lambda: _write_tables(folder))
+        recorder.disk.write(lambda: _write_tables(folder))
     if outcome.trouble is not None:
         raise folder.unusable(outcome.trouble)
 

@@ -21,10 +21,10 @@ from orchestrator.catalog import (
     mark,
     refuse_another_tuners,
 )
-from orchestrator.data.functions import described, is_frame, is_stream
+from orchestrator.data.given import described, is_frame, is_stream
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.records import RunRecords
-from orchestrator.training.keras_settings import check_policy_of_this_process, registered_with_keras
+from orchestrator.training.keras_setup import check_policy_of_this_process, registered_with_keras
 
 KEYS = ("trial", "model", "callbacks", "data")
 """What can be given as an object."""

@@ -13,7 +13,6 @@ from orchestrator.experiment.trial_builds import Learned
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
-    from orchestrator.training.looking import Looked
     from orchestrator.training.task import Task
 
 Reported = Mapping[str, Direction | None]
@@ -40,8 +39,7 @@ def judged_by(
         return task, {**names, **{f"val_{name}": way for name, way in names.items()}}
     if learned is None or learned.looked is None:
         return None, None
-    looked: Looked = learned.looked
-    return looked.task, looked.reported
+    return learned.looked.task, learned.looked.reported
 
 
 def settled(experiment: Experiment, task: Task | None, reported: Reported | None) -> Experiment:

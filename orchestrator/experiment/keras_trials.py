@@ -35,9 +35,13 @@ from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan, make_plan
-from orchestrator.training.keras_settings import KerasSettings, keras_settings, settings_file
-from orchestrator.training.trial_process import Setup, TrialProcess
-from orchestrator.training.worker_process import quiet_tensorflow
+from orchestrator.training.keras_setup import (
+    KerasSettings,
+    keras_settings,
+    quiet_tensorflow,
+    settings_file,
+)
+from orchestrator.training.trial_process import Asked, Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
@@ -70,8 +74,8 @@ class KerasTrials:
 
     def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
-        from orchestrator.training.session import Goal
         from orchestrator.training.task import TrainingTask
+        from orchestrator.training.trial_session import Objective
         from orchestrator.training.workbench import KerasJob
 
         milestones = make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones
@@ -86,7 +90,7 @@ class KerasTrials:
                 self.callbacks,
                 _by_loss(experiment),
             ),
-            goal=Goal(
+            objective=Objective(
                 plan.metric,
                 plan.mode,
                 frozenset(milestones),
@@ -215,18 +219,16 @@ def _learn(
     experiment, read, model, plan = checked
     if not must_be_tried(model, dataset):
         return None
-    if model.kind == "bundled":
-        setup = Setup(model, (dataset.input_shape, dataset.num_classes))
-    else:
-        from orchestrator.training import looking
-        from orchestrator.training.task import ROWS_LOOKED_AT, TrainingTask
+    from orchestrator.training.task import ROWS_LOOKED_AT, Shape, TrainingTask
 
+    if model.kind == "bundled":
+        setup = Setup(model, Shape(dataset.input_shape, dataset.num_classes))
+    else:
         few = TrainingTask(
             model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=_by_loss(experiment)
         )
-        asked = (few, experiment.task)
-        setup = Setup(model, few.shape, asked, looking.look_at, looking.look_again)
-    from orchestrator.data.notice import notice
+        setup = Setup(model, few.shape, Asked(few, experiment.task))
+    from orchestrator.data.messages import notice
 
     def enough(learned: Learned) -> bool:
         return not unread(read, model, learned) and not _heads_may_differ(read, learned)

@@ -25,9 +25,13 @@ from orchestrator.domains.values import same
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
 from orchestrator.search import Plan
-from orchestrator.training.bundled_models import impossible_in_bundled
-from orchestrator.training.hyperparameters import DEFAULTS
-from orchestrator.training.possible import Impossible, impossible, impossible_decay
+from orchestrator.training.hyperparameters import (
+    DEFAULTS,
+    Impossible,
+    impossible,
+    impossible_decay,
+    impossible_in_bundled,
+)
 
 Rule = Callable[[str, Any], Impossible | None]
 

@@ -9,12 +9,13 @@ from orchestrator.domains import Choice, Domain, Fixed, Space
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.trial_builds import Learned
 from orchestrator.training.hyperparameters import (
+    COMPANION,
     DEFAULTS,
-    OF_THE_RATE,
     OPTIMIZER_READS,
+    RATE_NAMES,
     read_by_training,
+    read_while_training,
 )
-from orchestrator.training.possible import COMPANION, read_while_training
 
 
 def check_every_hyperparameter_is_read(
@@ -97,7 +98,7 @@ def _optimizers_beside(space: Space, name: str) -> set[str]:
 
 def _compiled_sentence(names: Sequence[str], model: CallableReference) -> str:
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
-    schedule = " and its optimizer follows a schedule" if OF_THE_RATE & set(names) else ""
+    schedule = " and its optimizer follows a schedule" if RATE_NAMES & set(names) else ""
     return (
         f"nothing reads {listed}: the builder of model {model.text} compiles the model itself{schedule}, so read"
         f" hp[{names[0]!r}] there, leave compile() out, or take {listed} out of the file."

@@ -41,7 +41,7 @@ def task_sentences(trials: KerasTrials) -> Iterator[str]:
 
 def _baseline(trials: KerasTrials) -> dict[str, float]:
     from orchestrator.data import Dataset  # with NumPy: not for --help
-    from orchestrator.data.baseline import baseline
+    from orchestrator.data.dataset import baseline
 
     dataset, task = trials.dataset, trials.task
     if not isinstance(dataset, Dataset):
@@ -136,7 +136,7 @@ def _shape(shape: Any) -> str:
 
 def _ill_sized(trials: KerasTrials) -> str | None:
     from orchestrator.data import Dataset
-    from orchestrator.data.baseline import ill_sized
+    from orchestrator.data.dataset import ill_sized
 
     dataset = trials.dataset
     looked = trials.learned.looked if trials.learned else None

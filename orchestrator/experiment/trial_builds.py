@@ -19,6 +19,7 @@ from orchestrator.errors import ExperimentFileError, TrialError
 from orchestrator.redaction import redacted
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.training.trial_process import (
+    Looked,
     NoAnswer,
     Seen,
     Setup,
@@ -52,8 +53,8 @@ class Learned:
     reads: frozenset[str]
     compiled: bool
     plain_rate: bool
-    looked: Any = None
-    all_looked: tuple[Any, ...] = ()
+    looked: Looked | None = None
+    all_looked: tuple[Looked, ...] = ()
 
 
 Enough = Callable[[Learned], bool]
@@ -83,7 +84,7 @@ class _Tries:
             all(seen.compiled for seen in self.seen),
             all(seen.plain_rate for seen in self.seen),
             self.seen[0].looked,
-            tuple(seen.looked for seen in self.seen),
+            tuple(seen.looked for seen in self.seen if seen.looked),
         )
 
     def draw(self, spec: TrialSpec) -> frozenset[str]:

@@ -10,7 +10,7 @@ from orchestrator.errors import DataError, OrchestratorError, RecordError
 from orchestrator.experiment.answers import Learnt, answers
 from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.records import RunRecords
-from orchestrator.records.extensions import surroundings
+from orchestrator.records.run import effective_manifest
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
@@ -21,19 +21,22 @@ if TYPE_CHECKING:
 
 def load_winner(run: Run, given: CallableReference | None = None) -> Any:
     """Return a run's winner as a keras.Model that takes raw rows; ``given`` is its builder where no file has it."""
-    from orchestrator.training import saved
-    from orchestrator.training.kept import are_kept
+    from orchestrator.training.keras_setup import quiet_tensorflow
+    from orchestrator.training.saved_model import are_kept, load_model
 
     best = run.folder.best
     if run.records.experiment.get("trial"):
         _ = run.model_file  # raises
     builder = given or builder_of(run.records)
     if isinstance(builder, CallableReference) and are_kept(best) and not_saved(run.records):
-        return saved.load_winner(best, builder)
+        quiet_tensorflow()
+        from orchestrator.training import saving
+
+        return saving.load_winner(best, builder)
     file = run.model_file
     reference = builder if isinstance(builder, CallableReference) else None
     try:
-        return saved.load_model(file, reference)
+        return load_model(file, reference)
     except (TypeError, ValueError, AttributeError, ImportError) as error:
         said = str(error).strip().splitlines()
         beside = "" if reference else f" {builder}"
@@ -68,7 +71,7 @@ def predict(run: Run, x: Any) -> pd.DataFrame:
     form = form_of(run.records)
     rows = new_rows(x, form)
     model = load_winner(run, run.builder)
-    from orchestrator.training.predicting import predicted
+    from orchestrator.training.portable import predicted
 
     outputs = predicted(model, rows.batches, form.table)
     learnt = learnt_of(run.records)
@@ -81,7 +84,7 @@ def form_of(records: RunRecords) -> TrainingForm:
     """Return the form of the rows that a run's newest trials were trained on."""
     from orchestrator.data import TableRecipe
     from orchestrator.data.new_rows import TrainingForm
-    from orchestrator.training.around import shape_from_plain
+    from orchestrator.training.saved_model import shape_from_plain
 
     data = _data(records)
     options = recorded_experiment(records).data_options
@@ -109,4 +112,4 @@ def learnt_of(records: RunRecords) -> Learnt:
 
 
 def _data(records: RunRecords) -> dict[str, Any]:
-    return dict(surroundings(records.manifest, records.events).get("data") or {})
+    return dict(effective_manifest(records).get("data") or {})

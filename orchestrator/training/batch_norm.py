@@ -11,13 +11,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from orchestrator.training.keras_internals import layers_of
+from orchestrator.training.trial_model import kept
+
 RECALIBRATION_ROWS = 10_000
 RECALIBRATION_BATCH = 256
-
-
-def layers_of(model: Any) -> list[Any]:
-    """Return the layers of a model and of the models in it."""
-    return list(model._flatten_layers(include_self=False, recursive=True))
 
 
 def norm_layers(model: Any) -> list[Any]:
@@ -70,6 +68,14 @@ class LiveMomentum:
         finally:
             for layer in self.layers:
                 object.__delattr__(layer, "call")
+
+    @contextmanager
+    def recalibrating(self, model: Any) -> Iterator[None]:
+        """Have the averages replaced in the block: other state that a forward pass changes is put back after it."""
+        averages = {id(variable) for variable in self.averages}
+        with kept([v for v in model.non_trainable_variables if id(v) not in averages]):
+            yield
+            self.restore()
 
     @property
     def averages(self) -> list[Any]:

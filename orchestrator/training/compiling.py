@@ -3,169 +3,22 @@
 from __future__ import annotations
 
 import functools
-import math
-import random
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import keras
-import numpy as np
-import tensorflow as tf
+from keras import ops
 
-from orchestrator.catalog import CallableReference, UsersCode, source_texts
-from orchestrator.errors import TrialError
-from orchestrator.training.batch_norm import norm_layers
-from orchestrator.training.constants import constants_of
-from orchestrator.training.generators import (
-    own_generator,
-    set_generator_state,
-)
-from orchestrator.training.hyperparameters import RecordedHyperparameters
+from orchestrator.training.keras_internals import on_one_replica
 from orchestrator.training.optimizers import (
     LiveOptimizer,
     decays_weights,
     known_optimizer,
-    on_one_replica,
     stock_optimizer,
 )
-from orchestrator.training.other_optimizers import other_optimizers
-from orchestrator.training.quantity_metrics import MeanAbsoluteError, RSquared
-from orchestrator.training.saved import register_again
-from orchestrator.training.settings import forget_names, process_settings
-from orchestrator.training.shared import check_nothing_is_shared
-from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, LabelForm, LearningGoal
-
-RowLoss = Callable[[Any, Any], Any]
-
-BATCH_NORM_MOMENTUM = 0.9 + 2**-24
-"""What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable.
-
-A number that nobody writes, so that a layer's own momentum is told apart from one that was read.
-"""
-
-
-@dataclass(frozen=True)
-class Built:
-    """A model fresh from its builder and what its structure depends on."""
-
-    model: Any
-    reads: Mapping[str, Any]
-    compiled_by_user: bool
-    asked_momentum: float
-    constants: str | None = ""
-    """What the model holds besides variables, equal for equal ones: "" for a bundled one, None where unknown."""
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """A compiled model; ``optimizer`` is None where the user's builder compiled it.
-
-    ``goal`` is what it learns, ``labels`` the form of labels that its loss takes, ``row_loss`` what that says of each
-    row, None where unknown.
-    ``others`` are the optimizers that a step of the model's own uses beside the compiled one.
-    """
-
-    model: Any
-    optimizer: LiveOptimizer | None
-    goal: LearningGoal
-    labels: LabelForm
-    row_loss: RowLoss | None = None
-    others: tuple[Any, ...] = ()
-
-    @property
-    def parameters(self) -> int:
-        """Return the model's parameter count."""
-        return int(self.model.count_params())
-
-
-def build_model(
-    reference: CallableReference,
-    given: Mapping[str, Any],
-    seed: int,
-    shape: tuple[Any, int],
-    kind: Kind | None = "classification",
-) -> Built:
-    """Build a model from its seed. ``shape`` is (input_shape, num_classes), ``given`` the trial's hyperparameters.
-
-    ``kind`` is what a bundled model learns.
-    The BatchNormalization momentum follows the steps per epoch where none is given: a bundled model's; a user's, where
-    its builder asks for ``hp["batch_norm_momentum"]`` and thus has none of its own.
-    Raises TrialError when what the builder returns is no Keras model.
-    """
-    input_shape, num_classes = shape
-    asked = given.get("batch_norm_momentum")
-    momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
-    activation = OUTPUT_ACTIVATIONS[kind] if reference.kind == "bundled" and kind else None
-    recorded = _recorded(reference, given, momentum, activation)
-    if reference.kind != "module":  # one that is imported once has made its layers before
-        forget_names()
-    set_seed(reference, seed)
-    with UsersCode(f"model {reference.text}", reference.runs_in), own_generator():
-        builder = reference.load(fresh=True)
-        register_again(reference)
-        model = builder(recorded, input_shape, num_classes)
-        _check(model, reference, input_shape)
-    if reference.kind != "bundled":
-        check_nothing_is_shared(model, reference)
-    reads = recorded.reads()
-    follows = reads.get("batch_norm_momentum") == momentum
-    norms = norm_layers(model)
-    if follows and norms and all(float(layer.momentum) == momentum for layer in norms):
-        reads.pop("batch_norm_momentum", None)  # it is live: no trace depends on it
-    compiled_by_user = getattr(model, "optimizer", None) is not None
-    constants = "" if reference.kind == "bundled" else constants_of((model, process_settings()))
-    asked_momentum = momentum if follows else float("nan")
-    return Built(model, reads, compiled_by_user, asked_momentum, constants)
-
-
-def set_followed_momentum(built: Built, momentum: float) -> None:
-    """Give a momentum that follows the steps per epoch to the layers whose builder left it to training."""
-    for layer in norm_layers(built.model):
-        if float(layer.momentum) == BATCH_NORM_MOMENTUM:
-            layer.momentum = momentum
-
-
-def _recorded(
-    reference: CallableReference, given: Mapping[str, Any], momentum: float, activation: str | None
-) -> RecordedHyperparameters:
-    """Return what a builder sees: what the trial was given, the BatchNormalization momentum, a bundled head's kind."""
-    name = "batch_norm_momentum"
-    values = {key: value for key, value in given.items() if key != name or value is not None}
-    if activation is not None:
-        values["output_activation"] = activation
-    if reference.kind == "bundled" or name in values:
-        return RecordedHyperparameters({**values, name: momentum})
-    return RecordedHyperparameters(values, offered={name: momentum})
-
-
-def set_seed(reference: CallableReference, seed: int) -> None:
-    """Seed Python, NumPy, Keras's own generator and, for a builder that uses it, TensorFlow's.
-
-    Layers draw from the first three alone. TensorFlow's seeding throws every compiled kernel of the process away, which
-    costs each trial on a warm program more than its first epoch. Keras's generator is set in place, where
-    ``keras.utils.set_random_seed`` makes a new one that a traced program would not know of.
-    """
-    set_generator_state([seed, 0])
-    if _uses_tensorflow_random(reference):
-        tf.random.set_seed(seed)
-    random.seed(seed)
-    np.random.seed(seed)
-
-
-@functools.cache
-def _uses_tensorflow_random(reference: CallableReference) -> bool:
-    if reference.kind == "bundled":
-        return False
-    texts = source_texts(reference)
-    uses = re.compile(r"\b(tf|tensorflow)\b.*(\brandom\b|\bdropout)|\.shuffle\(|\bdef fit\b")
-    return not texts or any(map(uses.search, texts))
-
-
-def reads_of(built: Built) -> set[str]:
-    """Return the hyperparameters that a builder read."""
-    return {*built.reads, *(() if math.isnan(built.asked_momentum) else ("batch_norm_momentum",))}
+from orchestrator.training.state_transfer import other_optimizers
+from orchestrator.training.task import LabelForm, LearningGoal
+from orchestrator.training.trial_model import Built, Compiled, RowLoss
 
 
 def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -275,20 +128,49 @@ def _own_row_loss(model: Any) -> RowLoss | None:
     return found
 
 
-def _check(model: Any, reference: CallableReference, input_shape: Any) -> None:
-    """Refuse what is no Keras model; build one that waits for its input, so that it has its variables."""
-    if not isinstance(model, keras.Model):
-        raise TrialError(
-            f"model {reference.text}: expected a keras.Model. Received: {type(model).__name__}."
+class MeanAbsoluteError(keras.metrics.Mean):  # type: ignore[misc]
+    """The mean absolute error over rows and columns, ``mae``; ``scale`` (columns,) undoes the targets' division."""
+
+    def __init__(self, scale: Any = None, name: str = "mae") -> None:
+        super().__init__(name=name)
+        self._scale = None if scale is None else ops.convert_to_tensor(scale, "float32")
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch."""
+        errors = ops.abs(ops.cast(y_true, "float32") - ops.cast(y_pred, "float32"))
+        errors = errors if self._scale is None else errors * self._scale
+        super().update_state(ops.mean(errors, axis=-1), sample_weight)
+
+
+class RSquared(keras.metrics.Metric):  # type: ignore[misc]
+    """The share of variance explained, ``r2``: over all rows, mean of the columns' as scikit-learn's ``r2_score``.
+
+    Summed in double precision: targets whose mean is large beside their deviation would cancel in single.
+    """
+
+    def __init__(self, columns: int = 1, name: str = "r2") -> None:
+        super().__init__(name=name)
+        names = ("rows", "total", "squares", "residuals")
+        self._sums = [
+            self.add_weight(shape=(columns,), initializer="zeros", dtype="float64", name=n)
+            for n in names
+        ]
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Take in a batch."""
+        y_true, y_pred = ops.cast(y_true, "float64"), ops.cast(y_pred, "float64")
+        found = (
+            ops.ones_like(y_true),
+            y_true,
+            ops.square(y_true),
+            ops.square(y_true - y_pred),
         )
-    if not model.built or not model.variables:
-        model(symbolic(input_shape))
+        for total, values in zip(self._sums, found, strict=True):
+            total.assign_add(ops.sum(values, axis=0))
 
-
-def symbolic(shape: Any) -> Any:
-    """Return Keras's stand-in for features of a shape, or of a dictionary or tuple of shapes."""
-    if isinstance(shape, Mapping):
-        return {name: symbolic(one) for name, one in shape.items()}
-    if shape and isinstance(shape[0], tuple):
-        return tuple(symbolic(one) for one in shape)
-    return keras.Input(shape)
+    def result(self) -> Any:
+        """Return 1 - residuals / variance; 0 where the targets do not vary."""
+        rows, total, squares, residuals = self._sums
+        spread = squares - ops.square(total) / ops.maximum(rows, 1.0)
+        share = ops.where(spread > 0, residuals / ops.where(spread > 0, spread, 1.0), 1.0)
+        return ops.cast(ops.mean(1.0 - share), "float32")

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.catalog import is_users_module, is_users_own
+from orchestrator.training.keras_internals import BOOKKEEPING
 
 MOST_OBJECTS = 200_000
 """A model of more parts than this is not gone through: its program is its own."""
@@ -50,11 +51,6 @@ _BUILT_IN = (
     types.WrapperDescriptorType,
     np.ufunc,
 )
-# What Keras keeps of how an object came to be, or by the number of a place in memory.
-_BOOKKEEPING = re.compile(
-    r"_self_|_auto_config$|_compile_config$|_tracker$|_nodes$|_obj_reference_counts|_trainable_variables_indices$"
-    r"|_exclude_from_weight_decay_cache$|_initial_seed$|_distribut|tracker$|_callable_losses_registered$|built$|_built$"
-)
 _OF_CLASSES = {
     "__dict__",
     "__weakref__",
@@ -68,7 +64,7 @@ _OF_CLASSES = {
 def constants_of(model: Any) -> str | None:
     """Return a text that is equal for models that differ in nothing but their variables' values.
 
-    None where that cannot be told: a part is of a kind that cannot be looked into.
+    None where that is unknown: a part is of a kind that cannot be looked into.
     """
     return _Reading().through(model)
 
@@ -230,7 +226,7 @@ class _Reading:
         names = [
             name
             for name in sorted(attributes)
-            if not _BOOKKEEPING.match(name) and not (drawn and name == "seed")
+            if not BOOKKEEPING.match(name) and not (drawn and name == "seed")
         ]
         self._note("object", names)
         self._then([type(value), *(attributes[name] for name in names)])

@@ -5,8 +5,7 @@ Outputs are looked at rather than names or activations: a subclassed model has n
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,15 +15,15 @@ import tensorflow as tf
 
 from orchestrator.data import Labels
 from orchestrator.errors import ExperimentFileError, TrialError
-from orchestrator.training.generators import kept_generator_state
+from orchestrator.training.process_state import kept_generator_state
 from orchestrator.training.task import (
-    ROWS_LOOKED_AT,
     Kind,
     LabelForm,
     LearningGoal,
     Task,
     TrainingTask,
 )
+from orchestrator.training.trial_model import kept
 
 Values = Literal["softmax", "unit", "signed unit", "not negative", "bounded", "any"]
 LAST_VARIABLES = 2
@@ -52,7 +51,7 @@ class Head:
 
 def look_at_head(model: Any, x: Any) -> Head:
     """Return what a model's outputs are on some rows of features. The model is left as it was."""
-    with kept_generator_state(), _kept(model.variables):
+    with kept_generator_state(), kept(model.variables):
         found = keras.tree.flatten(model(x, training=False))
         shape = tuple(found[0].shape)
         if len(found) != 1 or len(shape) != 2:
@@ -101,21 +100,10 @@ class _Outputs:
         """Return the outputs (rows, units); those of ``-size`` are of the opposite weights. The model is as it was."""
         variables = self.model.trainable_variables[-LAST_VARIABLES:]
         rng = np.random.default_rng(0)
-        with _kept(variables):
+        with kept(variables):
             for variable in variables:
                 variable.assign(size * rng.normal(0, 1, tuple(variable.shape)))
             return np.asarray(tf.cast(self.model(self.x, training=False), tf.float32))
-
-
-@contextmanager
-def _kept(variables: Sequence[Any]) -> Iterator[None]:
-    """Put variables back as they were: a layer may draw, or count, at inference too."""
-    kept = [tf.convert_to_tensor(variable).numpy() for variable in variables]
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, kept, strict=True):
-            variable.assign(value)
 
 
 def task_of_model(model: Any, head: Head, labels: Labels, asked: str, where: str) -> Task:
@@ -285,8 +273,3 @@ _LABELS: Mapping[Kind | None, LabelForm] = {
 def _said(task: Task) -> str:
     by = " compiled by its builder" if task.compiled_by_user else ""
     return f"{task.kind or 'a loss of its own'}{by}"
-
-
-def first_rows(x: Any) -> Any:
-    """Return the first rows of features as a model takes them."""
-    return keras.tree.map_structure(lambda array: tf.constant(array[:ROWS_LOOKED_AT]), x)

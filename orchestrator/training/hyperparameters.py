@@ -1,12 +1,16 @@
-"""The hyperparameters that training itself reads, their defaults, and which optimizer reads which."""
+"""Hyperparameters that training and the bundled models read: defaults, who reads which, and which values make sense."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import math
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, get_args
 
-from orchestrator.errors import TrialError, explain
+from orchestrator.config import Recalibration
+from orchestrator.errors import RequestError, TrialError, explain
+from orchestrator.training.decay import AT_MOST_1, SCHEDULES
 
 DEFAULTS: dict[str, Any] = {
     "optimizer": "sgd",
@@ -43,7 +47,7 @@ ALWAYS_READ = frozenset(
     }
 )
 
-OF_THE_RATE = frozenset({"learning_rate", "learning_rate_decay", "decay_schedule"})
+RATE_NAMES = frozenset({"learning_rate", "learning_rate_decay", "decay_schedule"})
 """What makes α: training sets it in a builder's own optimizer too, where it is no schedule."""
 
 OWN_DEFAULTS: dict[str, Any] = {
@@ -66,7 +70,7 @@ LIVE = frozenset(
         "recalibrate_batch_norm",
     }
 )
-"""What changes on a live model without building it anew, unless its own builder reads it."""
+"""What changes on a live model without building it again, unless its own builder reads it."""
 
 ADAMW_WEIGHT_DECAY = 0.004
 """Keras's own default for AdamW."""
@@ -142,6 +146,120 @@ class RecordedHyperparameters(Mapping[str, Any]):
         return dict(self._reads)
 
 
-def structure_key(parts: Mapping[str, Any]) -> str:
-    """Return a text that is equal for equal structures."""
-    return json.dumps(parts, sort_keys=True, default=repr)
+OPTIONS: dict[str, tuple[str, ...]] = {
+    "optimizer": tuple(OPTIMIZER_READS),
+    "decay_schedule": tuple(SCHEDULES),
+    "recalibrate_batch_norm": get_args(Recalibration),
+}
+SHARES = frozenset({"momentum", "beta_1", "beta_2", "batch_norm_momentum", "label_smoothing"})
+POSITIVE = frozenset({"learning_rate"})
+NOT_NEGATIVE = frozenset({"learning_rate_decay", "weight_decay", "epsilon"})
+NUMBERS = SHARES | POSITIVE | NOT_NEGATIVE
+NEEDED = frozenset({"optimizer", "learning_rate", "batch_size"})
+"""What no trial can do without: where a null is drawn, nothing else steps in."""
+LARGEST_BATCH = 2**31 - 1
+"""The compiled epoch counts rows in 32 bits."""
+COMPANION = "one_minus_"
+"""What the name of a 1-β begins with, which goes along with its β and which nothing reads."""
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """Why training can make no sense of a value: what would have been right, by name where there are few."""
+
+    expected: str
+    known: tuple[str, ...] = ()
+
+
+def impossible(name: str, value: Any) -> Impossible | None:
+    """Return why training can make no sense of a hyperparameter's value; None where it can."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return Impossible("expected a finite number")
+    if value is None:
+        return Impossible(f"expected a value, like {DEFAULTS[name]!r}") if name in NEEDED else None
+    if name in OPTIONS:
+        known = isinstance(value, str) and value.lower() in OPTIONS[name]
+        return None if known else Impossible("expected one of its options", OPTIONS[name])
+    if name in NUMBERS | {"batch_size"}:
+        return _impossible_number(name, value)
+    return None
+
+
+def _impossible_number(name: str, value: Any) -> Impossible | None:
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return Impossible("expected a finite number")
+    number = float(value)
+    if name in SHARES and not 0 <= number < 1:
+        return Impossible("expected at least 0 and less than 1")
+    if name in POSITIVE and number <= 0:
+        return Impossible("expected a number above 0")
+    if name in NOT_NEGATIVE and number < 0:
+        return Impossible("expected at least 0")
+    if name == "batch_size" and (number < 1 or number != int(number)):
+        return Impossible("expected a whole number above 0")
+    if name == "batch_size" and number > LARGEST_BATCH:
+        return Impossible(f"expected at most {LARGEST_BATCH}")
+    return None
+
+
+def impossible_decay(rate: Any, schedule: Any) -> Impossible | None:
+    """Return why α cannot decay at that rate under that schedule: it would fall below 0."""
+    if schedule in AT_MOST_1 and isinstance(rate, Real) and float(rate) > 1:
+        expected = f"expected at most 1 with decay_schedule {schedule}, since α would fall below 0"
+        return Impossible(expected)
+    return None
+
+
+def check_possible(name: str, value: Any) -> None:
+    """Raise RequestError for a value that no training could make sense of."""
+    if value is None and DEFAULTS.get(name) is not None:
+        raise RequestError(explain(name, f"expected a value, like {DEFAULTS[name]!r}", value))
+    fault = impossible(name, value)
+    if fault is not None:
+        raise RequestError(explain(name, fault.expected, value, fault.known))
+
+
+def read_while_training(optimizer: str | None, has_rate: bool = True) -> frozenset[str]:
+    """Return what training itself reads under an optimizer; None is one that the model's builder made.
+
+    ``has_rate``: whether α of that one can be set.
+    """
+    of_optimizers = frozenset().union(*OPTIMIZER_READS.values())
+    if optimizer is None:
+        always = {"batch_size", "batch_norm_momentum", "recalibrate_batch_norm"}
+        return frozenset(always | RATE_NAMES if has_rate else always)
+    return read_by_training([optimizer]) | (LIVE - of_optimizers)
+
+
+def check_read(changes: Mapping[str, Any], known: Collection[str]) -> None:
+    """Raise RequestError for a hyperparameter that nothing reads; a 1-β goes with its β."""
+    for name in changes:
+        if name not in known and name.removeprefix(COMPANION) not in known:
+            expected = "expected a hyperparameter that the model or training reads"
+            raise RequestError(explain(f"set {name}", expected, name, known))
+
+
+WHOLE = {"units": 1, "filters": 1, "hidden_layers": 0}
+"""The least that each may be. A model takes whole numbers: it would build 16 units where the table says 16.7."""
+
+ACTIVATIONS = (
+    "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "sigmoid",
+    "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax",
+    "squareplus", "swish", "tanh", "tanh_shrink",
+)  # fmt: skip
+"""Keras's own by name, but for ``threshold``, which takes more than its input."""
+
+
+def impossible_in_bundled(name: str, value: Any) -> Impossible | None:
+    """Return why no bundled model can be built with a hyperparameter's value; None where one can."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if name in WHOLE and not (number and value >= WHOLE[name] and value == int(value)):
+        return Impossible(f"expected a whole number of at least {WHOLE[name]}")
+    if name == "dropout" and not (number and 0 <= value <= 1):
+        return Impossible("expected a share, from 0 to 1")
+    if name == "batch_norm" and value not in (True, False):
+        return Impossible("expected true or false")
+    if name == "activation" and value is not None and value not in ACTIVATIONS:
+        return Impossible("expected one of Keras's activations", ACTIVATIONS)
+    return None

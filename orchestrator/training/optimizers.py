@@ -1,4 +1,4 @@
-"""Optimizers whose hyperparameters live in variables: a new value needs no new trace.
+"""Optimizers whose hyperparameters live in variables, so that a new value needs no new trace; and α of any optimizer.
 
 Keras 3's SGD and RMSprop branch on ``self.momentum`` in Python, so theirs is always applied here: with a momentum of 0
 the numbers are those of the branch without. Adam casts its betas, so variables serve as they are.
@@ -6,15 +6,18 @@ the numbers are those of the branch without. Adam casts its betas, so variables 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from orchestrator.errors import TrialError, explain
 from orchestrator.training.hyperparameters import ADAMW_WEIGHT_DECAY, DEFAULTS, OPTIMIZER_READS
+from orchestrator.training.keras_internals import CURRENT_RATE, rate_held_by
 
 KERAS_NAMES = {"momentum": "momentum", "beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon"}
 
@@ -122,22 +125,10 @@ class LiveOptimizer:
     def clear(self, outermost: Any) -> None:
         """Zero the slots and the step counter; put back what Keras scales the loss by in mixed precision."""
         for variable in outermost.variables:
-            if variable is not self.keras._learning_rate:
+            if variable is not rate_held_by(self.keras):
                 variable.assign(ops.zeros_like(variable))
         if isinstance(outermost, keras.optimizers.LossScaleOptimizer):
             outermost.dynamic_scale.assign(outermost.initial_scale)
-
-
-def on_one_replica(optimizer: Any) -> None:
-    """Let an optimizer take gradients as they are, since there is one replica to sum them over.
-
-    TensorFlow's ``all_reduce`` is a custom gradient, and each of those keeps its whole graph alive for ever in a
-    registry: 2 MB and more for every program that is dropped.
-    """
-    object.__setattr__(optimizer, "_all_reduce_sum_gradients", lambda gradients: gradients)
-    inner = getattr(optimizer, "inner_optimizer", None)
-    if inner is not None:
-        on_one_replica(inner)
 
 
 def stock_optimizer(hyperparameters: Mapping[str, Any]) -> Any:
@@ -162,3 +153,115 @@ def known_optimizer(hyperparameters: Mapping[str, Any]) -> str:
 def _value(hyperparameters: Mapping[str, Any], key: str) -> float:
     value = hyperparameters.get(key)
     return float(DEFAULTS[key] if value is None else value)
+
+
+_PLAIN = ("learning_rate", CURRENT_RATE)
+
+
+def unwrapped(optimizer: Any) -> Any:
+    """Return the optimizer inside those that only scale the loss."""
+    while isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
+def why_no_rate(optimizer: Any) -> str | None:
+    """Return why an optimizer's α cannot be set, None where it is a plain variable that all its steps use."""
+    inner = unwrapped(optimizer)
+    kind = type(inner).__name__
+    if not isinstance(inner, keras.optimizers.Optimizer):
+        return f"the optimizer, {kind}, is none of Keras's kind"
+    rate = rate_held_by(inner)
+    if not isinstance(rate, keras.Variable):
+        return f"{kind}'s learning rate is a {type(rate).__name__}"
+    own = [name for name in _PLAIN if _of(type(inner), name) is not _of(_KERAS, name)]
+    if own or _holds_optimizers(inner):
+        return f"the optimizer, {kind}, has a learning rate of its own kind"
+    return None
+
+
+def rate_variable(optimizer: Any) -> Any:
+    """Return the variable that α lives in, None where it cannot be set."""
+    return None if why_no_rate(optimizer) else rate_held_by(unwrapped(optimizer))
+
+
+def rate_of(variable: Any) -> float:
+    """Return α as somebody would write it: the shortest number that the variable's precision cannot tell from it."""
+    return float(str(np.float32(float(variable))))
+
+
+_KERAS = keras.optimizers.Optimizer
+
+
+def _of(kind: type, name: str) -> Any:
+    return getattr(kind, name, None)
+
+
+def _holds_optimizers(optimizer: Any) -> bool:
+    """Return whether an optimizer only directs others."""
+    for value in vars(optimizer).values():
+        held = value if isinstance(value, list | tuple) else [value]
+        if any(isinstance(each, _KERAS) for each in held):
+            return True
+    return False
+
+
+@dataclass
+class Rate:
+    """The learning rate of one model.
+
+    ``own`` is the α that the model's builder compiled it with, None where training compiles it; ``by_builder``: the
+    builder read the trial's and made its own of it; ``why_none``: why it cannot be set. ``in_force`` is what training
+    set last: it sets α only where its plan changes, so that what a callback sets stays.
+    """
+
+    own: float | None = None
+    by_builder: bool = False
+    driven: bool = True
+    why_none: str | None = None
+    in_force: float | None = None
+
+    @classmethod
+    def of(cls, optimizer: Any, reads: Collection[str], given: Mapping[str, Any]) -> Rate:
+        """Return the learning rate of the optimizer of a model's builder, which read ``reads``."""
+        reason = why_no_rate(optimizer)
+        if reason is not None:
+            return cls(driven=False, why_none=reason)
+        own = rate_of(rate_variable(optimizer))
+        by_builder = "learning_rate" in reads
+        given_here = "learning_rate" in given and not by_builder
+        driven = given_here or bool(given.get("learning_rate_decay"))
+        return cls(own, by_builder, driven, in_force=own)
+
+    def start(self, hyperparameters: Mapping[str, Any]) -> float:
+        """Return the α that a schedule starts from."""
+        if self.own is not None and self.by_builder:
+            return self.own
+        return float(hyperparameters["learning_rate"])
+
+    def put_in_force(self, planned: float | None, optimizer: Any) -> None:
+        """Set α where the plan has another one than before."""
+        variable = rate_variable(optimizer)  # a fit may have put another optimizer in its place
+        if planned is not None and planned != self.in_force and variable is not None:
+            variable.assign(planned)
+            self.in_force = planned
+
+    def changed(self) -> None:
+        """Take note that somebody asked for another α: the plan is put in force whatever there is now."""
+        self.in_force, self.driven = None, True
+
+    def go_on_from(self, before: Rate, there: float | None, optimizer: Any) -> None:
+        """Keep the α of the model that this one takes over from, where something else than training had set it."""
+        set_by_other = before.in_force is not None and rate_of(before.in_force) != there
+        variable = rate_variable(optimizer)
+        if set_by_other and there is not None and self.own == before.own and variable is not None:
+            variable.assign(there)
+            self.in_force = before.in_force
+
+    def shown(self, planned: float | None, optimizer: Any) -> float | None:
+        """Return the α that an epoch was trained at, None where it is the builder's own affair."""
+        variable = rate_variable(optimizer)
+        if planned is None or not self.driven or variable is None:
+            return None
+        there = rate_of(variable)
+        return planned if rate_of(planned) == there else there

@@ -1,4 +1,4 @@
-"""The winner as one Keras model that takes the user's own rows and answers in the user's terms.
+"""The winner as one Keras model that takes the user's own rows and answers in the user's terms, and what it answers.
 
 What was fitted on the training rows (fill values, categories, scaling, the targets' unit) becomes layers around the
 trained model, and a head of logits gets its softmax or sigmoid. Nothing of ours is needed to load it.
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from orchestrator.catalog import UsersCode
 from orchestrator.data import RAW_ROWS, ColumnRecipe, StreamedDataset, TableRecipe
 from orchestrator.data.table_rows import features_of
-from orchestrator.training.around import Around
-from orchestrator.training.compiling import Built, compile_stock
-from orchestrator.training.learner import AnyDataset
+from orchestrator.training.backend import AnyDataset
+from orchestrator.training.compiling import compile_stock
+from orchestrator.training.heads import loss_name
+from orchestrator.training.keras_setup import without_remarks
+from orchestrator.training.saved_model import Transforms, takes_named_columns
 from orchestrator.training.task import LearningGoal
+from orchestrator.training.trial_model import Built
 
 TOLERANCE = 2e-3
 """By how much a saved model's outputs may differ from the model's: of float32 sums in another order, or of float16."""
@@ -30,24 +34,24 @@ CLASS_NAMES = "class_names"
 """The key of a ``.keras`` file's ``metadata.json`` that holds the classes in the order of the outputs."""
 
 
-def portable(model: Any, around: Around) -> Any:
+def portable(model: Any, transforms: Transforms) -> Any:
     """Return a model around ``model`` that takes raw rows; ``model`` itself where nothing is to be added.
 
     Tables have a named input a column, of shape (rows, 1), texts as texts; a table of more than 512 columns takes its
     features as one array, and arrays are taken as the user gave them.
     """
-    answers = around.activation is not None or around.mean is not None
-    if not (around.takes_named_columns or around.scales or answers):
+    answers = transforms.activation is not None or transforms.mean is not None
+    if not (transforms.takes_named_columns or transforms.scales or answers):
         return model
-    inputs, features = _inputs(around)
-    outputs = model(_scaled(features, around.scaling) if around.scales else features)
-    return keras.Model(inputs, _answer(outputs, around) if answers else outputs)
+    inputs, features = _inputs(transforms)
+    outputs = model(_scaled(features, transforms.scaling) if transforms.scales else features)
+    return keras.Model(inputs, _answer(outputs, transforms) if answers else outputs)
 
 
-def _inputs(around: Around) -> tuple[Any, Any]:
-    if around.table is not None and around.takes_named_columns:
-        return _columns(around.table)
-    shape, types = around.shape, around.types
+def _inputs(transforms: Transforms) -> tuple[Any, Any]:
+    if transforms.table is not None and transforms.takes_named_columns:
+        return _columns(transforms.table)
+    shape, types = transforms.shape, transforms.types
     inputs: Any
     if isinstance(shape, Mapping):
         inputs = {
@@ -57,7 +61,7 @@ def _inputs(around: Around) -> tuple[Any, Any]:
     elif shape and isinstance(shape[0], tuple):
         inputs = tuple(keras.Input(one, dtype=types[at]) for at, one in enumerate(shape))
     else:
-        inputs = keras.Input(shape, dtype="float32" if around.scales else types, name="rows")
+        inputs = keras.Input(shape, dtype="float32" if transforms.scales else types, name="rows")
     return inputs, inputs
 
 
@@ -118,13 +122,15 @@ def _scaled(features: Any, scaling: Mapping[str, Any]) -> Any:
     return keras.layers.Rescaling((1.0 / divisor).tolist(), name="scaled_rows")(shifted)
 
 
-def _answer(outputs: Any, around: Around) -> Any:
+def _answer(outputs: Any, transforms: Transforms) -> Any:
     """Return probabilities of logits, or quantities in the user's unit."""
-    if around.mean is None or around.std is None:
-        layer = keras.layers.Activation(around.activation, dtype="float32", name="probabilities")
+    if transforms.mean is None or transforms.std is None:
+        layer = keras.layers.Activation(
+            transforms.activation, dtype="float32", name="probabilities"
+        )
         return layer(outputs)
     unit = keras.layers.Rescaling(
-        list(around.std), list(around.mean), dtype="float32", name="quantities"
+        list(transforms.std), list(transforms.mean), dtype="float32", name="quantities"
     )
     return unit(outputs)
 
@@ -140,12 +146,6 @@ def write_class_names(path: Path, classes: Sequence[str]) -> None:
             if info.filename == "metadata.json":
                 content = json.dumps({**json.loads(content), CLASS_NAMES: list(classes)}).encode()
             file.writestr(info, content)
-
-
-def class_names(path: Path) -> tuple[str, ...]:
-    """Return the names of the classes in a ``.keras`` file; empty where there are none."""
-    with zipfile.ZipFile(path) as file:
-        return tuple(json.loads(file.read("metadata.json")).get(CLASS_NAMES, ()))
 
 
 def compile_portable(
@@ -166,27 +166,26 @@ def compile_portable(
         whole.optimizer.build(whole.trainable_variables)
 
 
-def rows_to_compare(dataset: AnyDataset, around: Around) -> tuple[Any, Any]:
+def rows_to_compare(dataset: AnyDataset, transforms: Transforms) -> tuple[Any, Any]:
     """Return some rows as the model in training takes them, and the same as its saved file does."""
     if isinstance(dataset, StreamedDataset):
         x = next(iter(dataset.validation.batches(RAW_ROWS, None)))[0]
         reader = getattr(dataset.validation.batches, "raw", None)
-        raw = reader(RAW_ROWS) if reader and (dataset.table or around.scales) else x
+        raw = reader(RAW_ROWS) if reader and (dataset.table or transforms.scales) else x
     else:
         x = keras.tree.map_structure(lambda array: array[:RAW_ROWS], dataset.last.x)
         raw = x if dataset.raw is None else dataset.raw
-    return x, raw if around.table is None else as_taken(raw, around)
+    return x, _as_taken(raw, transforms.table)
 
 
-def as_taken(columns: Mapping[str, Any], around: Around) -> Any:
-    """Return a table's raw columns as its saved model takes them: by name, or encoded as features."""
-    assert around.table is not None  # noqa: S101
-    if around.takes_named_columns:
-        return as_inputs(columns, around.table)
-    return features_of(columns, around.table)
+def _as_taken(rows: Any, table: TableRecipe | None) -> Any:
+    """Return raw rows as a saved model takes them: a table's columns by name, or encoded as features."""
+    if table is None:
+        return rows
+    return _as_inputs(rows, table) if takes_named_columns(table) else features_of(rows, table)
 
 
-def as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]:
+def _as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]:
     """Return raw columns as a portable model takes them: (rows, 1), numbers as float32, texts as texts."""
     inputs: dict[str, Any] = {}
     for column in recipe.columns:
@@ -196,13 +195,13 @@ def as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]
     return inputs
 
 
-def answers_of(outputs: Any, around: Around) -> Any:
+def answers_of(outputs: Any, transforms: Transforms) -> Any:
     """Return what a portable model answers where the one in training has these outputs."""
-    if around.mean is not None:
-        return outputs * np.asarray(around.std) + np.asarray(around.mean)
-    if around.activation is None:
+    if transforms.mean is not None:
+        return outputs * np.asarray(transforms.std) + np.asarray(transforms.mean)
+    if transforms.activation is None:
         return outputs
-    return np.asarray(getattr(tf.nn, around.activation)(outputs))
+    return np.asarray(getattr(tf.nn, transforms.activation)(outputs))
 
 
 def alike(found: Any, expected: Any, unit: Any = 1.0) -> bool:
@@ -219,11 +218,54 @@ def alike(found: Any, expected: Any, unit: Any = 1.0) -> bool:
     return bool(same_gaps and not off.any())
 
 
-def unit_of(around: Around) -> Any:
+def unit_of(transforms: Transforms) -> Any:
     """Return what outputs of a usual size are: a deviation of quantities, else 1."""
-    return 1.0 if around.std is None else np.asarray(around.std)
+    return 1.0 if transforms.std is None else np.asarray(transforms.std)
 
 
 def arrays(outputs: Any) -> Any:
     """Return tensors as NumPy arrays, of several outputs too."""
     return keras.tree.map_structure(lambda tensor: np.asarray(tf.cast(tensor, tf.float32)), outputs)
+
+
+_OF_PROBABILITIES = ("categorical_crossentropy", "binary_crossentropy", "focal_crossentropy")
+
+
+@dataclass(frozen=True, eq=False)
+class Outputs:
+    """A model's outputs by name in float64, (rows, …); ``probabilities``: its loss takes them for such."""
+
+    by_name: dict[str, Any]
+    probabilities: bool
+
+
+@without_remarks()
+def predicted(model: Any, batches: Iterator[Any], table: TableRecipe | None) -> Outputs:
+    """Return the outputs for batches of raw rows, a table's by column. Raises TrialError for what its code raises."""
+    found: list[list[Any]] = []
+    names: list[str] = []
+    for batch in batches:
+        with UsersCode("predict", None):
+            answer = model.predict(_as_taken(batch, table), verbose=0)
+        names = names or _names(model, answer)
+        found.append([np.asarray(tf.cast(one, tf.float64)) for one in keras.tree.flatten(answer)])
+    whole = [np.concatenate(parts) for parts in zip(*found, strict=True)]
+    return Outputs(dict(zip(names, whole, strict=True)), _are_probabilities(model))
+
+
+def _names(model: Any, answer: Any) -> list[str]:
+    """Return the names of outputs in the order in which Keras flattens them."""
+    parts = keras.tree.flatten(answer)
+    if len(parts) == 1:
+        return ["output"]
+    if isinstance(answer, dict):
+        return [name for name in sorted(answer) for _ in keras.tree.flatten(answer[name])]
+    names = list(getattr(model, "output_names", None) or ())
+    return names if len(set(names)) == len(parts) else [f"output_{at}" for at in range(len(parts))]
+
+
+def _are_probabilities(model: Any) -> bool:
+    """Return whether the one loss that a model is compiled with takes its outputs for probabilities."""
+    name = loss_name(model) or ""
+    from_logits = getattr(getattr(model, "loss", None), "from_logits", False)
+    return name.endswith(_OF_PROBABILITIES) and not from_logits

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import keras
-from keras.src.utils import naming  # not public: how Keras names what has no name
+import numpy as np
 
 from orchestrator.config.metrics import Direction, direction_of, plain_name
-from orchestrator.training.program import plain
+from orchestrator.training.keras_internals import (
+    averaged_by,
+    is_loss,
+    metrics_by_name,
+    name_of_kind,
+    times_named,
+)
+
+if TYPE_CHECKING:
+    pass
 
 
 def reported(model: Any, batch: tuple[Any, ...]) -> dict[str, Direction | None]:
@@ -38,15 +46,6 @@ def reported(model: Any, batch: tuple[Any, ...]) -> dict[str, Direction | None]:
     return {**(found if trains_as_keras else {}), **of_validation}
 
 
-def metrics_by_name(model: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each metric of a model that has seen a batch, under the name that its figure bears in the results."""
-    for metric in model.metrics:
-        if type(metric).__name__ == "CompileMetrics":
-            yield from _of_compile(metric)
-        else:
-            yield metric.name, metric
-
-
 def canonical_names(model: Any) -> dict[str, str]:
     """Return {name that Keras numbered: name it has in a process of its own}, where the two differ.
 
@@ -55,57 +54,26 @@ def canonical_names(model: Any) -> dict[str, str]:
     """
     kinds: dict[tuple[str, str], list[tuple[int, str]]] = {}
     for name, metric in metrics_by_name(model):
-        kind = naming.to_snake_case(type(metric).__name__)
+        kind = name_of_kind(type(metric))
         numbered = re.fullmatch(rf"{kind}(?:_(\d+))?", metric.name)
         if numbered and name.endswith(metric.name):
             output = name[: len(name) - len(metric.name)]
             kinds.setdefault((output, kind), []).append((int(numbered[1] or 0), name))
     found: dict[str, str] = {}
     for (output, kind), several in kinds.items():
-        if any(number and not _counted(kind, number) for number, _ in several):
+        if any(number and number >= times_named(kind) for number, _ in several):
             continue
         for at, (_, name) in enumerate(sorted(several)):
             found[name] = f"{output}{kind}_{at}" if at else f"{output}{kind}"
     return {name: canonical for name, canonical in found.items() if name != canonical}
 
 
-def _counted(kind: str, number: int) -> bool:
-    """Return whether Keras's counter has come so far that the number may be its own."""
-    counters = keras.src.backend.common.global_state.get_global_attribute("object_name_uids")
-    return bool(counters) and counters.get(kind, 0) > number
-
-
-def _of_compile(compiled: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the metrics of ``compile``, named as ``CompileMetrics.result`` does."""
-    if not compiled.built:
-        return
-    seen: Counter[str] = Counter()
-    for of_output in compiled._flat_metrics:
-        for metric in of_output.metrics if of_output else ():
-            name = _prefixed(of_output, metric.name)
-            yield f"{name}_{seen[name]}" if seen[name] else name, metric
-            seen[name] += 1
-    for of_output in compiled._flat_weighted_metrics:
-        for metric in of_output.metrics if of_output else ():
-            name = _prefixed(of_output, metric.name)
-            if seen[name]:
-                name = _prefixed(of_output, f"weighted_{metric.name}")
-            yield f"{name}_{seen[name]}" if seen[name] else name, metric
-            seen[name] += 1
-
-
-def _prefixed(of_output: Any, name: str) -> str:
-    return f"{of_output.output_name}_{name}" if of_output.output_name else name
-
-
 def _direction(name: str, metric: Any) -> Direction | None:
     """Return whether more or less is good: as the metric's class is known, else as its name tells."""
     for kind in type(metric).__mro__ if metric is not None else ():
-        if kind.__module__.startswith("keras.") and (
-            known := direction_of(naming.to_snake_case(kind.__name__))
-        ):
+        if kind.__module__.startswith("keras.") and (known := direction_of(name_of_kind(kind))):
             return known
-    function = getattr(metric, "_fn", None)
+    function = averaged_by(metric)
     if function is not None:
         return _of_function(function, name)
     return direction_of(name)
@@ -113,7 +81,17 @@ def _direction(name: str, metric: Any) -> Direction | None:
 
 def _of_function(function: Any, name: str) -> Direction | None:
     """Return the direction of what Keras averages: one of its losses, a loss of the user's, or a function."""
-    module = getattr(function, "__module__", "") or ""
-    if isinstance(function, keras.losses.Loss) or module.startswith("keras.src.losses"):
+    if is_loss(function):
         return "min"
     return direction_of(plain_name(getattr(function, "__name__", name))) or direction_of(name)
+
+
+def plain(results: Any) -> dict[str, float]:
+    """Return metric tensors, nested as Keras nests those of several outputs, as flat numbers."""
+    flat: dict[str, float] = {}
+    for name, value in results.items():
+        if isinstance(value, dict):
+            flat |= {f"{name}_{inner}": number for inner, number in plain(value).items()}
+        elif np.ndim(value) == 0:
+            flat[name] = float(value)
+    return flat

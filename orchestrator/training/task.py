@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from orchestrator.catalog import CallableReference
 from orchestrator.config import Recalibration
@@ -25,6 +25,13 @@ OUTPUT_ACTIVATIONS: dict[Kind, str] = {
     "multilabel": "sigmoid",
     "regression": "linear",
 }
+
+
+class Shape(NamedTuple):
+    """What a builder is called with besides its hyperparameters: the shape of a row, and the units of a head."""
+
+    features: Any
+    units: int
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,11 @@ class TrainingTask:
     by_loss: bool = False
 
     @property
-    def shape(self) -> tuple[Any, int]:
-        """What a builder is called with besides its hyperparameters: the shape of a row, and the units of a head."""
+    def shape(self) -> Shape:
+        """Return what a builder is called with besides its hyperparameters."""
         labels, bundled = self.dataset.labels, self.model.kind == "bundled"
         units = self.task.units(labels) if bundled and self.task else self.dataset.num_classes
-        return self.dataset.input_shape, units
+        return Shape(self.dataset.input_shape, units)
 
     @property
     def kind(self) -> Kind | None:
@@ -119,6 +126,6 @@ def task_of_labels(dataset: Dataset | StreamedDataset, asked: str, where: str) -
 
 
 def recalibration(hyperparameters: Mapping[str, Any], task: TrainingTask) -> str:
-    """Return when BatchNormalization averages are computed anew: the trial's own word, else the experiment's."""
+    """Return when BatchNormalization averages are recomputed: as the trial says, else as the experiment does."""
     asked = hyperparameters.get("recalibrate_batch_norm")
     return task.recalibrate_batch_norm if asked is None else str(asked).lower()

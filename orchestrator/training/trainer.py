@@ -10,42 +10,41 @@ from typing import Any, Literal
 from weakref import WeakKeyDictionary
 
 from orchestrator.errors import RequestError, TrialError
-from orchestrator.training.callbacks import make_callbacks
-from orchestrator.training.carrying import (
+from orchestrator.training.backend import Backend, Epoch, EpochPosition, Fitting, SplitName, Tensors
+from orchestrator.training.building import build_model, make_callbacks
+from orchestrator.training.decay import learning_rate_at
+from orchestrator.training.hyperparameters import (
+    COMPANION,
+    DEFAULTS,
+    LIVE,
+    OWN_DEFAULTS,
+    RATE_NAMES,
+    batch_norm_momentum,
+    batch_size_of,
+    check_possible,
+    check_read,
+    read_while_training,
+)
+from orchestrator.training.optimizers import Rate, decays_weights, rate_of, rate_variable
+from orchestrator.training.process_state import (
+    generator_state,
+    kept_generator_state,
+    set_generator_state,
+    settings_without_trials,
+    settle,
+)
+from orchestrator.training.program_cache import PROGRAMS_KEPT, ProgramCache, Slot
+from orchestrator.training.reported import canonical_names
+from orchestrator.training.state_transfer import (
+    all_built_on,
+    build_all_on,
     carried_state,
     check_same_weights,
     keras_optimizer,
     optimizer_variables,
 )
-from orchestrator.training.compiling import Built, build_model
-from orchestrator.training.decay import learning_rate_at
-from orchestrator.training.generators import (
-    generator_state,
-    kept_generator_state,
-    set_generator_state,
-)
-from orchestrator.training.hyperparameters import (
-    DEFAULTS,
-    LIVE,
-    OWN_DEFAULTS,
-    batch_norm_momentum,
-    batch_size_of,
-)
-from orchestrator.training.learner import Epoch, Fitting, Learner, SplitName, Tensors, Within
-from orchestrator.training.optimizers import decays_weights
-from orchestrator.training.other_optimizers import all_built_on, build_all_on
-from orchestrator.training.possible import (
-    COMPANION,
-    check_possible,
-    check_read,
-    read_while_training,
-)
-from orchestrator.training.program import arrays_of, assign_all, fits
-from orchestrator.training.programs import PROGRAMS_KEPT, Programs, Slot
-from orchestrator.training.rates import RATE_NAMES, Rate, rate_of, rate_variable
-from orchestrator.training.reported import canonical_names
-from orchestrator.training.settings import settings_without_trials, settle
 from orchestrator.training.task import TrainingTask, recalibration
+from orchestrator.training.trial_model import Built, arrays_of, assign_all, fits
 from orchestrator.trials import Checkpoint
 
 
@@ -55,7 +54,7 @@ class Trainer:
     def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
         self.task = task
         self._tensors = Tensors(task.dataset)
-        self.programs = Programs(task, self._tensors, programs_kept)
+        self.programs = ProgramCache(task, self._tensors, programs_kept)
         self.slot: Slot | None = None
         self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
         self.given: dict[str, Any] = {}
@@ -64,7 +63,7 @@ class Trainer:
         self.ended: str | None = None
         self.seed = 0
         self.epoch = 0
-        self.within = Within()
+        self.position = EpochPosition()
         self._reads: frozenset[str] = frozenset()
 
     def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
@@ -72,14 +71,14 @@ class Trainer:
         self.given = dict(hyperparameters)
         self.seed = seed
         self.epoch = 0
-        self.within = Within()
+        self.position = EpochPosition()
         self.leave()
         self._take(self._build(self.given))
 
     def change(self, changes: Mapping[str, Any]) -> Literal["live", "rebuilt"]:
         """Put new values in force on the model as it stands, its weights kept.
 
-        "live": set in variables, nothing is compiled. "rebuilt": the model was built anew around its weights,
+        "live": set in variables, nothing is compiled. "rebuilt": the model was built again around its weights,
         optimizer slots and averages. Raises as ``check_change`` does; the model is then as it was.
         """
         built = self.check_change(changes)
@@ -90,12 +89,12 @@ class Trainer:
             if changes.keys() & RATE_NAMES:
                 self._rate.changed()
             return "live"
-        state, rate = carried_state(self.learner.compiled), self._rate
-        self.learner.close()
+        state, rate = carried_state(self.backend.compiled), self._rate
+        self.backend.close()
         variable = rate_variable(self._optimizer)
         there = None if variable is None else rate_of(variable)
         self._take(built)
-        state.put_into(self.learner.compiled)
+        state.put_into(self.backend.compiled)
         if "learning_rate" not in changes:
             self._rate.go_on_from(rate, there, self._optimizer)
         return "rebuilt"
@@ -109,7 +108,7 @@ class Trainer:
         wanted = {**self.hyperparameters, **changes}
         for name, value in changes.items():
             check_possible(name, value)
-        before = self.learner.compiled
+        before = self.backend.compiled
         trained = read_while_training(
             wanted["optimizer"] if before.optimizer else None, self._rate.why_none is None
         )
@@ -144,24 +143,24 @@ class Trainer:
         """
         about = checkpoint.about
         self.begin(about["hyperparameters"], int(about["seed"]))
-        if goes_on := self.learner.goes_on and about.get("goes_on", True):
+        if goes_on := self.backend.goes_on and about.get("goes_on", True):
             self.restore(checkpoint)
         return goes_on
 
     def leave(self) -> None:
-        """Have no trial in training until the next one begins; programs stay warm."""
+        """End the trial in training, if there is one; programs stay warm."""
         if self.slot is not None:
-            self.slot.learner.close()
+            self.slot.backend.close()
             settings_without_trials(None).put_back()
         self.slot = None
         self.ended = None
 
     @property
-    def learner(self) -> Learner:
-        """Return the current trial's learner."""
+    def backend(self) -> Backend:
+        """Return the current trial's backend."""
         if self.slot is None:
             raise RuntimeError("no trial has begun")
-        return self.slot.learner
+        return self.slot.backend
 
     @property
     def steps_per_epoch(self) -> int:
@@ -175,23 +174,23 @@ class Trainer:
         """
         metrics = None
         while metrics is None:
-            metrics = self.train_part()
+            metrics = self.train_chunk()
             if self.ended:
                 raise TrialError(f"epoch {self.epoch + 1}: none was trained, since {self.ended}.")
         return metrics
 
-    def train_part(self) -> dict[str, float] | None:
-        """Train a part of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+    def train_chunk(self) -> dict[str, float] | None:
+        """Train a chunk of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
         began = time.perf_counter()
-        if not self.within.steps:
-            self.within = Within()
+        if not self.position.steps:
+            self.position = EpochPosition()
             self._put_in_force()
         epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
-        part = self.learner.train(epoch, self.within.steps)
-        self.ended = part.ended
-        metrics = None if part.metrics is None else self._finished(part.metrics, part.validation)
-        steps = part.steps if metrics is None else 0
-        self.within = Within(steps, self.within.seconds + time.perf_counter() - began)
+        chunk = self.backend.train(epoch, self.position.steps)
+        self.ended = chunk.ended
+        metrics = None if chunk.metrics is None else self._finished(chunk.metrics, chunk.validation)
+        steps = chunk.steps if metrics is None else 0
+        self.position = EpochPosition(steps, self.position.seconds + time.perf_counter() - began)
         return metrics
 
     def losses_at(self, rates: Sequence[float]) -> list[float]:
@@ -202,20 +201,20 @@ class Trainer:
         if self._rate.why_none:
             return []
         self._put_in_force()
-        batches = self.learner.batches(self.seed, batch_size_of(self.hyperparameters))
+        batches = self.backend.batches(self.seed, batch_size_of(self.hyperparameters))
         losses = []
         for rate, batch in zip(rates, batches, strict=False):
             self._rate.put_in_force(rate, self._optimizer)
-            losses.append(self.learner.train_on(batch))
+            losses.append(self.backend.train_on(batch))
         return losses
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return the metrics over a split, each under one name in all trials."""
-        return self._named(self.learner.evaluate(split))
+        return self._named(self.backend.evaluate(split))
 
     def _named(self, metrics: dict[str, float]) -> dict[str, float]:
         """Return figures without the numbers that Keras gave their names by counting over this process."""
-        model = self.learner.compiled.model
+        model = self.backend.compiled.model
         if model not in self._names:
             self._names[model] = canonical_names(model)
         names = self._names[model]
@@ -226,7 +225,7 @@ class Trainer:
     ) -> dict[str, float]:
         """Validate after an epoch's last step, unless that was done; return all its metrics."""
         if recalibration(self.hyperparameters, self.task) == "every_validation":
-            self.learner.recalibrate()
+            self.backend.recalibrate()
             validation = None
         if validation is None:
             validation = self.evaluate("validation")
@@ -238,11 +237,11 @@ class Trainer:
 
     def checkpoint(self, about: Mapping[str, Any]) -> Checkpoint:
         """Return the trial's state; ``about`` is kept beside what resuming needs."""
-        compiled = self.learner.compiled
-        within = {"within_epoch": asdict(self.within)} if self.within.steps else {}
+        compiled = self.backend.compiled
+        within = {"within_epoch": asdict(self.position)} if self.position.steps else {}
         built_on = all_built_on(compiled.model, compiled.others)
         others: dict[str, Any] = {"others_built_on": built_on} if compiled.others else {}
-        if not self.learner.goes_on or built_on is None:
+        if not self.backend.goes_on or built_on is None:
             others["goes_on"] = False
         return Checkpoint(
             arrays_of(compiled.model.variables),
@@ -258,21 +257,21 @@ class Trainer:
                 **others,
                 **about,
             },
-            self.learner.accumulated() if within else (),
+            self.backend.accumulated() if within else (),
         )
 
     def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint of a trial with the current one's structure."""
-        compiled = self.learner.compiled
-        self.within = Within(**checkpoint.about.get("within_epoch", {}))
-        if self.within.steps:
+        compiled = self.backend.compiled
+        self.position = EpochPosition(**checkpoint.about.get("within_epoch", {}))
+        if self.position.steps:
             self._put_in_force()
-            self.learner.go_on(checkpoint.metrics)
+            self.backend.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)
         built_on = checkpoint.about.get("others_built_on") or ()
         build_all_on(compiled.model, compiled.others[: len(built_on)], built_on)
         slots = optimizer_variables(compiled, built_on)
-        if self.learner.goes_on or fits(slots, checkpoint.optimizer):
+        if self.backend.goes_on or fits(slots, checkpoint.optimizer):
             assign_all(slots, checkpoint.optimizer)
         self.seed = int(checkpoint.about["seed"])
         self.epoch = int(checkpoint.about["epoch"])
@@ -284,7 +283,9 @@ class Trainer:
         defaults = OWN_DEFAULTS if built.compiled_by_user else DEFAULTS
         self.hyperparameters = {**defaults, **self.given}
         self._reads = frozenset(built.reads)
-        self._rate = Rate.of(built, self.given)
+        self._rate = Rate()
+        if built.compiled_by_user:
+            self._rate = Rate.of(built.model.optimizer, built.reads, self.given)
         if self._rate.own is not None:
             self.hyperparameters.setdefault("learning_rate", self._rate.own)
         fitting = Fitting(self.task.epochs, make_callbacks(self.task, self.given))
@@ -299,13 +300,13 @@ class Trainer:
     def _put_in_force(self) -> None:
         """Set the epoch's learning rate and the other live hyperparameters."""
         self._rate.put_in_force(self._planned_rate(), self._optimizer)
-        optimizer = self.learner.compiled.optimizer
+        optimizer = self.backend.compiled.optimizer
         if optimizer is not None:
             optimizer.set(self.hyperparameters)
 
     @property
     def _optimizer(self) -> Any:
-        return keras_optimizer(self.learner.compiled)
+        return keras_optimizer(self.backend.compiled)
 
     @property
     def why_rate_is_fixed(self) -> str | None:
@@ -322,4 +323,4 @@ class Trainer:
     def _set_momentum(self) -> None:
         asked = self.hyperparameters.get("batch_norm_momentum")
         followed = batch_norm_momentum(self.steps_per_epoch)
-        self.learner.batch_norm.set(followed if asked is None else float(asked))
+        self.backend.batch_norm.set(followed if asked is None else float(asked))

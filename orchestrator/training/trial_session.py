@@ -1,25 +1,128 @@
-"""One trial's training in a worker, from its first epoch to its last, free of any Ray type."""
+"""One trial's training in a worker, from its first epoch to its last. Importing this loads no TensorFlow."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from orchestrator.errors import RecordError
-from orchestrator.records import Score, score_of
+from orchestrator.config import Duration
+from orchestrator.errors import RecordError, TrialError, explain
+from orchestrator.records import Mode, Score, score_of
 from orchestrator.search import TrialSpec
-from orchestrator.training.keeping import KeepingRhythm
-from orchestrator.training.session import (
-    Goal,
-    finite,
-    is_time,
-    steps_of,
-    train_part,
-)
-from orchestrator.training.trainer import Trainer
-from orchestrator.trials import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint, save_checkpoint
+
+if TYPE_CHECKING:
+    from orchestrator.training.trainer import Trainer
+
+AMID_SECONDS = 5.0
+"""After this long, training returns in mid-epoch, so that the worker can answer, as when asked for its state."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What trials are judged by, when the driver decides, and where states go.
+
+    ``milestones`` are the epochs after which the driver decides: each gets a report of its own.
+    """
+
+    metric: str
+    mode: Mode
+    milestones: frozenset[int]
+    checkpoints: Path
+    checkpoint_every: Duration | Literal["auto"] = "auto"
+
+    @property
+    def states(self) -> StateStore:
+        """Return where states go."""
+        return StateStore(self.checkpoints)
+
+
+def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
+    """Return whether to report, ``seconds`` after ``began``; somewhat later in mid-epoch, with nothing to report."""
+    wait = max(seconds, AMID_SECONDS) if trainer.position.steps else seconds
+    return time.monotonic() - began >= wait
+
+
+def steps_of(trainer: Trainer) -> int:
+    """Return the batches trained so far, in all epochs."""
+    return trainer.epoch * trainer.steps_per_epoch + trainer.position.steps
+
+
+def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
+    """Train one epoch and return its row. Raises TrialError when the model does not report ``metric``."""
+    row = None
+    while row is None:
+        row = train_chunk(trainer, trial, metric)
+        if trainer.ended:
+            raise TrialError(f"epoch {trainer.epoch + 1}: none was trained, since {trainer.ended}.")
+    return row
+
+
+def train_chunk(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | None:
+    """Train a chunk of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+    metrics = trainer.train_chunk()
+    if metrics is None:
+        return None
+    if metric not in metrics:
+        raise TrialError(
+            explain("metric", "expected a metric that the model reports", metric, metrics)
+        )
+    return {
+        "trial": trial,
+        "epoch": trainer.epoch,
+        "metrics": metrics,
+        "parameters": trainer.backend.compiled.parameters,
+        "seconds": trainer.position.seconds,
+    }
+
+
+def finite(value: Any) -> bool:
+    """Return whether ``value`` is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+SHORTEST_SECONDS = 1.0
+LONGEST_SECONDS = 180.0
+SHARE_OF_TIME = 1 / 20
+
+
+class CheckpointInterval:
+    """Says when the last state is due to be kept.
+
+    ``auto`` is every second or chunk of an epoch, whichever is longer; less often where keeping would take more than a
+    twentieth of the time, but at least every three minutes.
+    """
+
+    def __init__(
+        self, every: Duration | Literal["auto"], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._every = every
+        self._now = now
+        self._since = now()
+        self._cost = 0.0
+        self._kept_at = (0, 0)
+
+    def is_due(self, epochs: int, steps: int) -> bool:
+        """Return whether the state is to be kept after so many epochs and steps, all of the trial's."""
+        seconds = self._now() - self._since
+        if self._every == "auto":
+            wait = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, self._cost / SHARE_OF_TIME))
+            return seconds >= wait
+        return self._every.reached(epochs - self._kept_at[0], seconds, steps - self._kept_at[1])
+
+    @contextlib.contextmanager
+    def saving(self, epochs: int, steps: int) -> Iterator[None]:
+        """Begin the next interval, after so many epochs and steps, when the block, whose cost is measured, is over."""
+        begun = self._now()
+        yield
+        self._since = self._now()
+        self._cost = self._since - begun
+        self._kept_at = (epochs, steps)
 
 
 class TrialSession:
@@ -29,24 +132,24 @@ class TrialSession:
     again from its seed, which gives the same numbers.
     """
 
-    def __init__(self, trainer: Trainer, spec: TrialSpec, goal: Goal) -> None:
+    def __init__(self, trainer: Trainer, spec: TrialSpec, objective: Objective) -> None:
         self._trainer = trainer
         self._spec = spec
-        self._goal = goal
+        self._objective = objective
         self._begun = False
         self._best: Score | None = None
         self._improved: Checkpoint | None = None
-        self._rhythm = KeepingRhythm(goal.checkpoint_every)
+        self._interval = CheckpointInterval(objective.checkpoint_every)
         self._rows: list[dict[str, Any]] = []
 
     def advance(self, progress: Progress, seconds: float) -> None:
-        """Train to the next milestone or for about ``seconds``, whichever comes first; some more amid an epoch."""
+        """Train to the next milestone or for about ``seconds``, whichever comes first; somewhat longer in mid-epoch."""
         self._rows = progress.rows
         if not self._begun:
             self._begin(progress)
             self._begun = True
             if progress.rows and self._reports_after(progress.rows[-1], progress):
-                return  # it was killed before the driver heard this, and decided
+                return  # it was killed before the driver had this report, and decided
         began = time.monotonic()
         try:
             while not (self._comes_to_report(progress) or is_time(self._trainer, began, seconds)):
@@ -58,21 +161,21 @@ class TrialSession:
             self._keep_if_due()
 
     def keep(self) -> None:
-        """Write the last state down, with the rows of the last report: the driver has surely heard those before."""
+        """Write the last state, with the rows of the last report; the driver surely has the reports before it."""
         if not self._begun:
             return
-        with self._rhythm.keeping(self._trainer.epoch, steps_of(self._trainer)):
+        with self._interval.saving(self._trainer.epoch, steps_of(self._trainer)):
             self._save_improved()
             best = self._best.to_plain() if self._best else None
             about = {"trial": self._spec.trial, "best": best, "rows": self._rows}
             save_checkpoint(self._last, self._trainer.checkpoint(about))
 
     def _keep_if_due(self) -> None:
-        if self._rhythm.is_due(self._trainer.epoch, steps_of(self._trainer)):
+        if self._interval.is_due(self._trainer.epoch, steps_of(self._trainer)):
             self.keep()
 
     def _begin(self, progress: Progress) -> None:
-        """Start from the seed, or where a killed trial was: its unheard epochs are told again."""
+        """Start from the seed, or where a killed trial was: epochs that were not reported yet are reported again."""
         checkpoint = self._last_state()
         if checkpoint is None:
             self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
@@ -91,12 +194,12 @@ class TrialSession:
             checkpoint = load_checkpoint(self._last)
         except RecordError:
             return None
-        best = self._goal.states.best(self._spec.trial)
+        best = self._objective.states.best(self._spec.trial)
         return checkpoint if checkpoint.about["best"] is None or best.exists() else None
 
     def _comes_to_report(self, progress: Progress) -> bool:
-        """Train a part of an epoch; return whether it ended one after which the driver decides."""
-        row = train_part(self._trainer, self._spec.trial, self._goal.metric)
+        """Train a chunk of an epoch; return whether it ended one after which the driver decides."""
+        row = train_chunk(self._trainer, self._spec.trial, self._objective.metric)
         if self._trainer.ended:
             progress.done = True
         if row is None:
@@ -107,7 +210,7 @@ class TrialSession:
     def _take_in(self, row: dict[str, Any], progress: Progress) -> None:
         """Add an epoch's row, and take the state where it is the trial's best."""
         progress.rows.append(row)
-        score = score_of(row, self._goal.metric, self._goal.mode)
+        score = score_of(row, self._objective.metric, self._objective.mode)
         if score is not None and score.beats(self._best):
             self._best = score
             chosen = dict(self._spec.hyperparameters)
@@ -118,14 +221,14 @@ class TrialSession:
     def _reports_after(self, row: Mapping[str, Any], progress: Progress) -> bool:
         progress.diverged = not finite(row["metrics"].get("loss"))
         progress.done = row["epoch"] >= self._trainer.task.epochs
-        return progress.diverged or progress.done or row["epoch"] in self._goal.milestones
+        return progress.diverged or progress.done or row["epoch"] in self._objective.milestones
 
     def _save_improved(self) -> None:
         if self._improved is not None:
-            file = self._goal.states.best(self._spec.trial)
+            file = self._objective.states.best(self._spec.trial)
             save_checkpoint(file, self._improved)
             self._improved = None
 
     @property
     def _last(self) -> Path:
-        return self._goal.states.last(self._spec.trial)
+        return self._objective.states.last(self._spec.trial)

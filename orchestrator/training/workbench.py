@@ -1,4 +1,4 @@
-"""What a worker's process trains with: set up once, then trial after trial. Free of any Ray type."""
+"""Keras models as a kind of trial: what a worker's process trains with, set up once, then trial after trial."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 
 from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
-from orchestrator.training.keras_settings import KerasSettings
-from orchestrator.training.session import Goal
+from orchestrator.training.keras_setup import KerasSettings
 from orchestrator.training.task import TrainingTask
+from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Session
 
 
@@ -19,13 +19,13 @@ from orchestrator.trials import Session
 class KerasJob:
     """Training Keras models: plain values, shipped to a worker once.
 
-    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` is what
-    Keras is told from outside, the same on every machine, None what each has; ``secrets`` are
+    ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` are
+    Keras's settings, the same on every machine, None for each machine's own; ``secrets`` are
     the values behind references, by the names of their variables.
     """
 
     task: TrainingTask
-    goal: Goal
+    objective: Objective
     threads: int
     nursery: Nursery | None = None
     keras: KerasSettings | None = None
@@ -34,7 +34,7 @@ class KerasJob:
     @property
     def home(self) -> Path:
         """Return the run's own folder."""
-        return self.goal.checkpoints.parent
+        return self.objective.checkpoints.parent
 
     def open(self) -> KerasWorkbench:
         """Set this process up: TensorFlow is imported."""
@@ -46,7 +46,7 @@ class KerasWorkbench:
     """One process's trainer, its programs warm between trials."""
 
     def __init__(self, job: KerasJob) -> None:
-        from orchestrator.training.worker_process import prepare_tensorflow
+        from orchestrator.training.keras_setup import prepare_tensorflow
 
         prepare_tensorflow(job.threads, job.keras)
         from orchestrator.training.trainer import Trainer
@@ -60,10 +60,10 @@ class KerasWorkbench:
         from orchestrator.training.trial_session import TrialSession
 
         self._trainer.leave()
-        goal, nursery = self._job.goal, self._job.nursery
+        objective, nursery = self._job.objective, self._job.nursery
         if nursery is None:
-            return TrialSession(self._trainer, spec, goal)
-        return PandaSession(self._trainer, spec, nursery, goal)
+            return TrialSession(self._trainer, spec, objective)
+        return PandaSession(self._trainer, spec, nursery, objective)
 
     def leave(self) -> None:
         """Put the process's settings back as they were before the trials; programs stay warm."""
@@ -75,14 +75,14 @@ class KerasWorkbench:
         if trainer.slot is None:
             return {}
         return {
-            "parameters": trainer.learner.compiled.parameters,
-            "path": trainer.learner.path,
+            "parameters": trainer.backend.compiled.parameters,
+            "path": trainer.backend.path,
             "path_reason": "; ".join(filter(None, (trainer.slot.reason, trainer.ended))) or None,
         }
 
     def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
         """Examine a checkpointed model and save it as ``model.keras``."""
-        from orchestrator.training.judge import judge
+        from orchestrator.training.final_evaluation import judge
 
-        goal = self._job.goal
-        return judge(self._trainer, checkpoint, best, goal.metric, goal.mode)
+        objective = self._job.objective
+        return judge(self._trainer, checkpoint, best, objective.metric, objective.mode)

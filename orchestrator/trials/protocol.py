@@ -1,4 +1,4 @@
-"""What a trial is to whoever runs it: opened, taken as a session, advanced, kept; and what it tells meanwhile.
+"""The protocol between a trial and what runs it: it is opened, gives a session, advances, is kept, and reports.
 
 A kind of trial is an implementation of ``Trainable``: plain values that a worker is sent once. Keras models are one
 kind (``training/workbench.py``). Executors, schedulers and records know none of them.
@@ -34,15 +34,15 @@ class Progress:
 class Session(Protocol):
     """A trial in training.
 
-    One that was cut off goes on from the state it kept last, and tells again what it told after that; one that kept
-    none begins anew.
+    One that was interrupted continues from the state it kept last and reports again what it reported after that; one
+    that kept none starts again.
     """
 
     def advance(self, progress: Progress, seconds: float) -> None:
-        """Train until something is worth a report, or about ``seconds`` have passed, some more amid an epoch."""
+        """Train until there is something to report, or about ``seconds`` have passed, somewhat longer in mid-epoch."""
 
     def keep(self) -> None:
-        """Write the last state down, since training is about to be cut off."""
+        """Write the last state, since training is about to be interrupted."""
 
 
 class Workbench(Protocol):

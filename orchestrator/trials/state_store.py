@@ -58,16 +58,16 @@ class StateStore:
             try:
                 yield file.name.removesuffix(_LAST), self.about(file)
             except RecordError:
-                continue  # whoever takes the trial up begins it anew
+                continue  # the trial will start again
 
     def forget_last(self, trial: str) -> None:
-        """Have a trial's last state be no more: it is over, or begins anew."""
+        """Delete a trial's last state: it is over, or starts again."""
         self.last(trial).unlink(missing_ok=True)
 
     def go_on_from_best(self, trial: str, epoch: int, metric: str, mode: Mode) -> bool:
         """Make a trial's best state its last one, from which it goes on, where it is that of its last ``epoch``.
 
-        Returns whether there is a last state now; a trial without one trains anew from its seed, which gives the same.
+        Returns whether there is a last state now; a trial without one trains again from its seed, which gives the same.
         """
         best, last = self.best(trial), self.last(trial)
         if last.exists() or not best.exists():

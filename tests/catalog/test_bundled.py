@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.catalog import BUNDLED_DATA, names
-from orchestrator.data.bundled import READERS
+from orchestrator.data.load import READERS
 from orchestrator.errors import PlaceError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.data import sparse
+from orchestrator.data import trees
 from orchestrator.errors import DataError
 
 HEAD = """import pandas as pd
@@ -117,7 +117,7 @@ def test_a_sparse_matrix_becomes_an_array_and_that_is_said(function, capsys):
 
 
 def test_a_sparse_matrix_that_memory_does_not_hold_is_refused_by_its_size(function, monkeypatch):
-    monkeypatch.setattr(sparse, "SHARE_OF_MEMORY", 1e-12)
+    monkeypatch.setattr(trees, "SHARE_OF_MEMORY", 1e-12)
     with pytest.raises(DataError, match=r"\(40, 900\).*max_features.*\.toarray\(\)") as caught:
         function("import scipy.sparse as s\nreturn s.eye(40, 900).tocsr(), np.arange(40) % 2")
     assert "\n" not in str(caught.value)

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from orchestrator.config import parse_experiment
 from orchestrator.config.targets import TARGETS
-from orchestrator.data import images
-from orchestrator.data.image_header import read_header
+from orchestrator.data import trees
+from orchestrator.data.pictures import read_header
 from orchestrator.errors import DataError
 from orchestrator.experiment.gathering import gather
 
@@ -79,7 +79,7 @@ def test_a_stream_has_the_same_pictures_in_the_same_splits_as_memory(load, pets)
 
 
 def test_large_folders_are_streamed(load, pets, monkeypatch):
-    monkeypatch.setattr(images, "SHARE_OF_MEMORY", 1e-12)
+    monkeypatch.setattr(trees, "SHARE_OF_MEMORY", 1e-12)
     assert load("./photos").streamed
 
 

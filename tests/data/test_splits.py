@@ -42,7 +42,7 @@ def test_a_seed_decides_the_split(npz):
 
 def test_the_split_of_a_seed_stays_what_it_was():
     codes = np.arange(12) % 3
-    assignment = assign_rows(codes, "abc", {"validation": 0.25, "test": 0.25}, (0, "data"))
+    assignment = assign_rows(codes, "abc", {"validation": 0.25, "test": 0.25}, 0, "data")
     assert assignment.tolist() == [0, 0, 1, 1, 0, 0, 0, 1, 2, 2, 2, 0]
 
 

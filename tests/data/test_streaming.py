@@ -9,8 +9,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from orchestrator.data import batches as batches_module
-from orchestrator.data import table_file, tables
+from orchestrator.data import table_file, trees
 from orchestrator.errors import DataError
 
 COUNT = 6_000
@@ -87,12 +86,12 @@ def test_batches_are_float32_and_int32_and_the_last_may_be_smaller(source, load)
 
 def test_auto_streams_what_takes_a_quarter_of_the_free_memory(source, load, monkeypatch):
     assert not load(source, label="y").streamed
-    monkeypatch.setattr(tables, "SHARE_OF_MEMORY", 1e-9)
+    monkeypatch.setattr(trees, "SHARE_OF_MEMORY", 1e-9)
     assert load(source, label="y").streamed
 
 
 def test_a_parquet_files_row_groups_come_in_a_shuffled_order(tmp_path, load, frame, monkeypatch):
-    monkeypatch.setattr(batches_module, "POOL_ROWS", 100)
+    monkeypatch.setattr(trees, "POOL_ROWS", 100)
     frame.to_parquet(tmp_path / "rows.parquet", row_group_size=500)
     train = load("./rows.parquet", label="y", stream=True, scale="none").train
     first = [whole(train, 50, seed)[0][:50, 0].mean() for seed in range(4)]
@@ -101,7 +100,7 @@ def test_a_parquet_files_row_groups_come_in_a_shuffled_order(tmp_path, load, fra
 
 def test_a_streams_memory_does_not_grow_with_its_file(tmp_path, load, monkeypatch):
     monkeypatch.setattr(table_file, "BLOCK_BYTES", 2**16)
-    monkeypatch.setattr(batches_module, "POOL_ROWS", 1_000)
+    monkeypatch.setattr(trees, "POOL_ROWS", 1_000)
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(20_000, 40)).round(3)).rename(columns=str)
     frame.assign(y=rng.integers(0, 3, 20_000)).to_csv(tmp_path / "rows.csv", index=False)
@@ -148,14 +147,14 @@ def test_chunks_of_any_size_become_batches_of_one_size(sizes, seed):
         (np.arange(a, b, dtype=np.float32)[:, None], np.arange(a, b, dtype=np.int32))
         for a, b in pairwise(starts)
     ]
-    found = list(batches_module.rebatch(chunks, 4, seed))
+    found = list(trees.rebatch(chunks, 4, seed))
     assert [len(y) for _, y in found] == [4, 4, 2]
     assert sorted(np.concatenate([y for _, y in found]).tolist()) == list(range(10))
     assert all((x[:, 0] == y).all() for x, y in found)
 
 
 def test_the_pool_holds_a_bounded_number_of_rows(monkeypatch):
-    monkeypatch.setattr(batches_module, "POOL_ROWS", 100)
+    monkeypatch.setattr(trees, "POOL_ROWS", 100)
     taken = 0
 
     def chunks():
@@ -165,7 +164,7 @@ def test_the_pool_holds_a_bounded_number_of_rows(monkeypatch):
             yield np.zeros((10, 1), np.float32), np.zeros(10, np.int32)
 
     given = 0
-    for _, y in batches_module.rebatch(chunks(), 8, 0):
+    for _, y in trees.rebatch(chunks(), 8, 0):
         given += len(y)
         assert taken - given <= 100 + 10
     assert given == 1000

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.data.table_recipe import TableRecipe
-from orchestrator.data.tables import read_rows
+from orchestrator.data.table_columns import TableRecipe
+from orchestrator.data.table_rows import read_rows
 from orchestrator.errors import DataError
 
 

@@ -223,7 +223,7 @@ def test_currency_and_percent_signs_are_refused_with_what_to_do(csv, texts):
 
 
 def test_two_signs_in_one_column_are_refused(csv):
-    with pytest.raises(DataError, match=r"column 'a': one sign before the fraction.*data\.decimal"):
+    with pytest.raises(DataError, match=r"column 'a': one decimal mark.*data\.decimal"):
         csv({"a": ["1.5", "2,5"] * 15, "y": LABELS}, ";")
 
 

@@ -46,7 +46,7 @@ class Tuner:
             metrics = {"loss": 1.0, "val_accuracy": 0.5 + spec.index / 10}
             row = {"trial": spec.trial, "epoch": epoch, "metrics": metrics, "seconds": 0.1}
             listener.epochs([row])
-        (job.goal.checkpoints / f"{spec.trial}.npz").write_bytes(b"state")
+        (job.objective.checkpoints / f"{spec.trial}.npz").write_bytes(b"state")
         listener.ended(TrialEnd(spec.trial, "finished", 0.2), None)
 
 
@@ -91,8 +91,8 @@ def test_a_finished_run_without_any_state_to_examine_says_so_and_resume_trains_i
 
     def forgetful(spec, listener, job):
         really(spec, listener, job)
-        shutil.rmtree(job.goal.checkpoints)
-        job.goal.checkpoints.mkdir()
+        shutil.rmtree(job.objective.checkpoints)
+        job.objective.checkpoints.mkdir()
 
     tuner._train = forgetful
     first = run(asked, progress=False, executor=tuner)

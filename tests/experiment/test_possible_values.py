@@ -166,6 +166,6 @@ def test_the_extremes_of_a_domain_are_values_that_it_holds(domain, values):
 def test_the_bundled_models_activations_are_keras_own():
     from keras.src.activations import ALL_OBJECTS_DICT
 
-    from orchestrator.training.bundled_models import ACTIVATIONS
+    from orchestrator.training.hyperparameters import ACTIVATIONS
 
     assert set(ACTIVATIONS) == set(ALL_OBJECTS_DICT) - {"threshold"}

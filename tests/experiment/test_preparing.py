@@ -235,9 +235,9 @@ def test_the_job_reports_at_every_rung_and_at_none_without_a_scheduler(prepared,
     from orchestrator.records import RunFolder
 
     folder = RunFolder(tmp_path / "runs/one")
-    assert prepared(epochs=30).job(folder).goal.milestones == {1, 3, 9, 27}
+    assert prepared(epochs=30).job(folder).objective.milestones == {1, 3, 9, 27}
     caviar = {"num_samples": 3, "scheduler": "none"}
-    assert prepared(caviar=caviar).job(folder).goal.milestones == set()
+    assert prepared(caviar=caviar).job(folder).objective.milestones == set()
 
 
 def test_the_manifest_says_what_someone_needs_to_repeat_the_run(prepared):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from orchestrator.training.worker_process import prepare_tensorflow
+from orchestrator.training.keras_setup import prepare_tensorflow
 
 
 def exam(names: Sequence[str]) -> None:

@@ -17,10 +17,10 @@ from orchestrator.config import Experiment, load_experiment, parse_experiment
 from orchestrator.experiment import prepared as preparing
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
-from orchestrator.training import pace, trial_builds
-from orchestrator.training.carrying import finalise
-from orchestrator.training.judge import save_model
-from orchestrator.training.saved import load_model
+from orchestrator.training import backend, trial_process
+from orchestrator.training.saved_model import load_model
+from orchestrator.training.saving import save_model
+from orchestrator.training.state_transfer import finalise
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_process import Seen, Setup, TrialProcess
 from orchestrator.trials import load_checkpoint, save_checkpoint
@@ -86,8 +86,8 @@ class Ours:
     def finish(self, trainer: Trainer, curve: list[dict[str, float]]) -> Trained:
         """Train to the last epoch; then as the winner's weights are made before they are examined and saved."""
         more = [trainer.train_epoch() for _ in range(self.trial.epochs - len(curve))]
-        finalise(trainer.learner.compiled)
-        said = predictions(trainer.learner.compiled.model, self.validation)
+        finalise(trainer.backend.compiled)
+        said = predictions(trainer.backend.compiled.model, self.validation)
         return Trained([*curve, *more], said)
 
     def before(self, trainer: Trainer, what: str, case: Case, seed: int) -> None:
@@ -95,11 +95,11 @@ class Ours:
         hp = {**self.trial.hp, **(case.other if what == "other" else {})}
         trainer.begin(hp, seed)
         if what == "diverged":
-            for variable in trainer.learner.compiled.model.trainable_variables:
+            for variable in trainer.backend.compiled.model.trainable_variables:
                 variable.assign(variable * 1e30)
         # Keras's sparse updates raise at gradients that are no numbers: then that trial fails, which is one more way.
         with one_step_at_a_time(), suppress(tf.errors.InvalidArgumentError):
-            trainer.train_part() if what == "cut" else trainer.train_epoch()
+            trainer.train_chunk() if what == "cut" else trainer.train_epoch()
 
     def interrupted(
         self, trainer: Trainer, cut: tuple[int, int], file: Path
@@ -112,9 +112,9 @@ class Ours:
             while len(curve) < min(epochs, self.trial.epochs - 1):
                 curve.append(trainer.train_epoch())
             for _ in range(steps):
-                row = trainer.train_part() if len(curve) < self.trial.epochs else None
+                row = trainer.train_chunk() if len(curve) < self.trial.epochs else None
                 curve += [row] if row is not None else []
-        if not trainer.learner.goes_on:
+        if not trainer.backend.goes_on:
             return []  # a trial whose callbacks may have a memory starts again from its seed
         save_checkpoint(file, trainer.checkpoint({"trial": "00000"}))
         return curve
@@ -147,7 +147,7 @@ class BuildsHere(TrialProcess):
 
     def build(self, setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> Seen:
         """Build the model of a trial."""
-        answer = trial_builds._answer(setup, (dict(hyperparameters), seed), self._looked)
+        answer = trial_process._answer(setup, (dict(hyperparameters), seed), self._looked)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -168,12 +168,12 @@ def built_here() -> Iterator[None]:
 
 @contextmanager
 def one_step_at_a_time() -> Iterator[None]:
-    """Let each part of an epoch be one step, so that it is cut wherever it can be."""
-    seconds, pace.PART_SECONDS = pace.PART_SECONDS, 0.0
+    """Let each chunk of an epoch be one step, so that it is cut wherever it can be."""
+    seconds, backend.CHUNK_SECONDS = backend.CHUNK_SECONDS, 0.0
     try:
         yield
     finally:
-        pace.PART_SECONDS = seconds
+        backend.CHUNK_SECONDS = seconds
 
 
 def predictions(model: Any, x: Any) -> Any:

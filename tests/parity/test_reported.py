@@ -17,7 +17,7 @@ from orchestrator.config import load_experiment
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
-from orchestrator.training.judge import judge
+from orchestrator.training.final_evaluation import judge
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
 from tests.parity.case import REPORTED
@@ -74,7 +74,7 @@ def test_a_panda_s_learning_rate_is_a_compiled_model_s(prepared, tmp_path):
     spec = next(ready.plan.draws())
     trainer.begin(spec.hyperparameters, spec.seed)
     trainer.train_epoch()
-    assert float(trainer.learner.compiled.model.optimizer.learning_rate) == 5
+    assert float(trainer.backend.compiled.model.optimizer.learning_rate) == 5
 
 
 def test_a_cross_entropy_is_minimised_where_no_direction_is_given(prepared):

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.catalog import CallableReference
 from orchestrator.errors import TrialError
 from orchestrator.training.trainer import Trainer
+from tests.depth import in_depth
 
 HP = {"batch_size": 32, "units": 8}
 OTHER = HP | {"learning_rate": 1e6}  # it diverges
@@ -102,10 +103,17 @@ CASES = {
         return keras.Model(x, layers.Dense(num_classes, activation="softmax")(z))
     """,
 }  # fmt: skip
-BEFORE = [OTHER, OTHER | {"units": 4}, OTHER | {"optimizer": "sgd", "own_seed": 9}]
+BEFORE = [OTHER, OTHER | {"units": 4, "optimizer": "sgd", "own_seed": 9}]
 
 
-@pytest.mark.parametrize("name", CASES)
+FIRST = (
+    "a table drawn at the file's top, which a layer reads",
+    "mixed precision by the builder of some",
+    "seeds set by the builder",
+)
+
+
+@pytest.mark.parametrize("name", in_depth(CASES, *FIRST))
 def test_a_trial_after_others_is_the_trial_alone(name, net, train):
     task = net(CASES[name])
     alone = train(Trainer(task), HP)
@@ -182,7 +190,7 @@ def test_what_a_builder_sets_for_the_process_is_gone_before_the_next(net, train)
     trainer.begin(HP | {"units": 4}, 1)
     trainer.begin(HP, 1)
     assert (keras.config.floatx(), keras.config.epsilon()) == ("float32", 1e-7)
-    assert trainer.learner.compiled.model.layers[0].compute_dtype == "float32"
+    assert trainer.backend.compiled.model.layers[0].compute_dtype == "float32"
     assert not keras.src.backend.tensorflow.trainer.tf.config.functions_run_eagerly()
 
 
@@ -254,7 +262,7 @@ def test_one_that_draws_from_tensorflows_generator_starts_again_where_it_was_cut
     trainer = Trainer(net(noisy.replace("OWN", own if way == "fit" else "pass")))
     curve = train(trainer, {"batch_size": 32}, epochs=2)
     train(trainer, {"batch_size": 32}, epochs=1)
-    assert trainer.learner.path == way
+    assert trainer.backend.path == way
     again = Trainer(trainer.task)
     assert not again.take_up(trainer.checkpoint({}))
     assert [again.train_epoch() for _ in range(2)] == curve

@@ -13,9 +13,9 @@ from sklearn import metrics as sk
 
 from orchestrator.config.metrics import BY_TASK
 from orchestrator.errors import ExperimentFileError, TrialError
+from orchestrator.training.compiling import RSquared
 from orchestrator.training.metric_states import Form
 from orchestrator.training.metrics import make_metrics
-from orchestrator.training.quantity_metrics import RSquared
 
 BATCH = 37  # the last one is partial
 

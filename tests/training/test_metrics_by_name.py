@@ -32,7 +32,7 @@ COMPILED = """
 def expected(trainer):
     """What scikit-learn says of the model's predictions."""
     rows = trainer.task.dataset.validation
-    p = trainer.learner.compiled.model.predict(rows.x, verbose=0)
+    p = trainer.backend.compiled.model.predict(rows.x, verbose=0)
     p = np.exp(p) / np.exp(p).sum(1, keepdims=True) if p.min() < 0 or p.max() > 1 else p
     y = rows.y
     return {
@@ -73,7 +73,7 @@ def test_a_model_that_its_builder_compiled_has_them_too(net, eagerly):
     trainer = Trainer(net(source, metrics=NAMES))
     trainer.begin({}, 1)
     check(trainer, trainer.train_epoch())
-    assert trainer.learner.path == ("fit" if eagerly else "compiled")
+    assert trainer.backend.path == ("fit" if eagerly else "compiled")
 
 
 def test_a_stream_has_them_too(mlp):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from orchestrator.errors import RecordError
-from orchestrator.training.saved import load_model
+from orchestrator.training.saved_model import load_model
 from orchestrator.trials import load_checkpoint
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from orchestrator.catalog.user_code import load_file
 from orchestrator.errors import TrialError
-from orchestrator.training.ordering import rows_in
+from orchestrator.training.keras_internals import rows_in
 from orchestrator.training.trainer import Trainer
+from tests.depth import in_depth
 
 EPOCHS = 4
 HP = {"batch_size": 32}
@@ -89,23 +90,29 @@ def source_of(name):
     return OWN.replace("{fit}", FITS[name]).replace("{optimizer}", optimizer)
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", in_depth(FITS, "a schedule", "two phases"))
 def test_an_own_fit_is_one_fit(name, net, train, data, tmp_path):
     source = source_of(name)
     trainer = Trainer(net(source, epochs=EPOCHS))
     curve = train(trainer, HP, epochs=EPOCHS)
-    assert train(trainer, HP | {"learning_rate": 1e9}, epochs=1) != curve[:1]
-    assert train(trainer, HP, epochs=EPOCHS) == curve
-    assert trainer.learner.path == "fit"
+    assert trainer.backend.path == "fit"
     expected, model = by_plain_keras(source, tmp_path, data)
     for row, plain in zip(curve, expected, strict=True):
         for key in {"loss", "accuracy", "learning_rate"} & {*row, *plain}:
             assert row[key] == pytest.approx(plain[key], rel=1e-4), key
         if name != "rows of its own":
             assert row["val_loss"] == pytest.approx(plain["val_loss"], rel=1e-4)
-    trainer.learner.close()
-    for ours, theirs in zip(trainer.learner.compiled.model.weights, model.weights, strict=True):
+    trainer.backend.close()
+    for ours, theirs in zip(trainer.backend.compiled.model.weights, model.weights, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", in_depth(["two phases", "averages of weights"], "two phases"))
+def test_a_trial_after_another_is_the_trial_alone(name, net, train):
+    trainer = Trainer(net(source_of(name), epochs=3))
+    curve = train(trainer, HP, epochs=3)
+    assert train(trainer, HP | {"learning_rate": 1e9}, epochs=1) != curve[:1]
+    assert train(trainer, HP, epochs=3) == curve
 
 
 def test_what_is_done_once_a_fit_is_done_once_and_an_abandoned_fit_stops(net, train):
@@ -114,12 +121,12 @@ def test_what_is_done_once_a_fit_is_done_once_and_an_abandoned_fit_stops(net, tr
     source = OWN.replace("{fit}", WITH.format(callback=callback)).replace("{optimizer}", ADAM)
     trainer = Trainer(net(source, epochs=3))
     train(trainer, HP, epochs=3)
-    seen = type(trainer.learner.compiled.model).seen
+    seen = type(trainer.backend.compiled.model).seen
     assert seen == ["begin"]
     trainer.leave()
     assert seen == ["begin", "end"]
     train(trainer, HP, epochs=2)
-    other = type(trainer.learner.compiled.model).seen
+    other = type(trainer.backend.compiled.model).seen
     trainer.leave()
     assert other == ["begin"]
     assert trainer.slot is None
@@ -132,7 +139,7 @@ def test_a_fit_that_a_callback_ends_has_no_further_epoch(net, train, data, tmp_p
     expected, _ = by_plain_keras(source, tmp_path, data, epochs=9)
     curve = train(trainer, HP, epochs=len(expected))
     assert curve[-1]["val_loss"] == pytest.approx(expected[-1]["val_loss"], rel=1e-4)
-    assert trainer.train_part() is None
+    assert trainer.train_chunk() is None
     assert trainer.ended == f"a callback ended it after epoch {len(expected)}"
     with pytest.raises(TrialError, match=re.escape(trainer.ended)):
         trainer.train_epoch()
@@ -169,9 +176,9 @@ def test_what_a_fit_raises_is_raised_where_it_is_driven(net, train):
 
 def test_a_trial_that_was_cut_off_starts_again_since_callbacks_remember(net, train):
     trainer = Trainer(net(source_of("a reduction on a plateau"), epochs=EPOCHS))
-    curve = train(trainer, HP, epochs=EPOCHS)
-    train(trainer, HP, epochs=2)
+    curve = train(trainer, HP, epochs=2)
     kept = trainer.checkpoint({})
+    curve += [trainer.train_epoch() for _ in range(2, EPOCHS)]
     again = Trainer(trainer.task)
     assert not again.take_up(kept)
     assert [again.train_epoch() for _ in range(EPOCHS)] == curve
@@ -206,7 +213,7 @@ def test_a_trials_callbacks_act_as_in_keras(net, train, data):
     hp = HP | {"factor": 0.5, "optimizer": "adam"}
     curve = train(trainer, hp, epochs=3)
     assert [row["learning_rate"] for row in curve] == pytest.approx([0.1, 0.05, 0.025])
-    assert trainer.train_part() is None
+    assert trainer.train_chunk() is None
     assert trainer.ended == "a callback ended it after epoch 3"
     assert trainer.slot.reason == "it has callbacks"
     assert train(trainer, hp, epochs=3) == curve
@@ -230,7 +237,7 @@ def test_metrics_by_name_are_reported_beside_callbacks(net, train):
     assert "val_macro_f1" in curve[1]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw"])
+@pytest.mark.parametrize("optimizer", in_depth(["sgd", "rmsprop", "adamw"], "adamw"))
 def test_what_a_callback_saves_amid_training_is_loaded_by_plain_keras(
     net, train, tmp_path, optimizer
 ):

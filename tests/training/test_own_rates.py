@@ -32,7 +32,7 @@ SLOW = """
 
 
 def rate(trainer):
-    return float(trainer.learner.compiled.model.optimizer.learning_rate)
+    return float(trainer.backend.compiled.model.optimizer.learning_rate)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_rate_that_cannot_be_set_is_refused(begun, optimizer, what):
 def test_what_else_sets_the_rate_is_not_undone(begun):
     trainer = begun(PLAIN, learning_rate=0.3)
     trainer.train_epoch()
-    trainer.learner.compiled.model.optimizer.learning_rate = 0.1
+    trainer.backend.compiled.model.optimizer.learning_rate = 0.1
     row = trainer.train_epoch()
     assert rate(trainer) == pytest.approx(0.1)
     assert row["learning_rate"] == 0.1

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from keras import layers
 
+from orchestrator.catalog import DataReference
 from orchestrator.config.data_options import DataOptions
 from orchestrator.data.assemble import assemble
-from orchestrator.training.around import Around
+from orchestrator.data.dataset import DataRequest
 from orchestrator.training.portable import alike, portable
+from orchestrator.training.saved_model import Transforms
 from orchestrator.training.task import LearningGoal, Task
 
 
@@ -19,10 +21,12 @@ def test_features_and_quantities_of_any_size_are_scaled_and_brought_back(tmp_pat
     rng = np.random.default_rng(0)
     x = size * rng.normal(3, 1, (60, 4))
     y = size * rng.normal(20, 1, 60)
-    dataset = assemble({"train": (x, y)}, DataOptions(source="x", scale="standard"), 0, "load.py")
+    options = DataOptions(source="x", scale="standard")
+    request = DataRequest(DataReference("object", "x", "load.py"), options, 0)
+    dataset = assemble({"train": (x, y)}, request)
     net = keras.Sequential([keras.Input((4,)), layers.Dense(1)])
     goal = LearningGoal(Task("regression"), "standardized", dataset.labels.std)
-    portable(net, Around.of(dataset, goal)).save(tmp_path / "model.keras")
+    portable(net, Transforms.of(dataset, goal)).save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     expected = np.asarray(net(dataset.test.x)) * dataset.labels.std + dataset.labels.mean
     found = np.asarray(loaded(dataset.raw.astype("float32")))

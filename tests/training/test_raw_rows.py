@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,9 @@ from orchestrator.catalog import CallableReference, DataReference
 from orchestrator.config.data_options import DataOptions
 from orchestrator.data import load_dataset
 from orchestrator.data.assemble import assemble
+from orchestrator.data.dataset import DataRequest
 from orchestrator.data.frames import load_frames
-from orchestrator.training.judge import judge
-from orchestrator.training.portable import class_names
+from orchestrator.training.final_evaluation import judge
 from orchestrator.training.task import TrainingTask, task_of_labels
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
@@ -57,7 +58,10 @@ def examined(folder, dataset, net, task):
 def of_arrays(case):
     options = {"scale": "standard" if case.net is None else "none"} | case.options
     pieces = dict(zip(("train", "test"), case.pieces, strict=True))
-    return assemble(pieces, DataOptions(source="x", **options), 0, "x", case.task)
+    reference = DataReference("object", "x", "x")
+    return assemble(
+        pieces, DataRequest(reference, DataOptions(source="x", **options), 0, case.task)
+    )
 
 
 def of_frames():
@@ -65,7 +69,7 @@ def of_frames():
     test.loc[::9, "colour"] = "ochre"
     options = DataOptions(source="x", label="sort", missing="median", scale="standard")
     pieces = {"train": (train, None), "test": (test, None)}
-    return load_frames(pieces, options, (0, "auto"), "x"), test
+    return load_frames(pieces, DataRequest(DataReference("object", "x", "x"), options, 0)), test
 
 
 def of_wide_frames():
@@ -73,7 +77,9 @@ def of_wide_frames():
     frame = pd.DataFrame(wide | {"colour": table(330, 0)["colour"], "y": table(330, 0)["sort"]})
     pieces = {"train": (frame[:250], None), "test": (frame[250:], None)}
     options = DataOptions(source="x", label="y", missing="most_frequent", scale="standard")
-    return load_frames(pieces, options, (0, "auto"), "x"), frame[250:]
+    return load_frames(pieces, DataRequest(DataReference("object", "x", "x"), options, 0)), frame[
+        250:
+    ]
 
 
 def of_stream(folder):
@@ -149,4 +155,6 @@ def test_the_file_alone_gives_the_test_scores_on_raw_rows(scores, name):
     [("whole_labels", ("3", "9", "10")), ("table", ("duck", "goose", "hen")), ("quantities", ())],
 )
 def test_the_file_names_its_classes(scores, name, classes):
-    assert class_names(scores[0] / name / "best/model.keras") == classes
+    with zipfile.ZipFile(scores[0] / name / "best/model.keras") as file:
+        named = json.loads(file.read("metadata.json")).get("class_names", ())
+    assert tuple(named) == classes

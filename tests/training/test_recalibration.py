@@ -9,9 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from orchestrator.training.judge import judge
-from orchestrator.training.recalibration import is_better
-from orchestrator.training.saved import load_model
+from orchestrator.training.final_evaluation import is_better, judge
+from orchestrator.training.saved_model import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
 

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from orchestrator.training.program import plain
-from orchestrator.training.reported import canonical_names, reported
+from orchestrator.training.reported import canonical_names, plain, reported
 
 ROWS = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 FLAGS = (ROWS[:, 0] > 0).astype("float32")

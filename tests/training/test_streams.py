@@ -26,8 +26,8 @@ def build(hp, input_shape, num_classes):
     hp = HP | {"label_smoothing": smoothing}
     trainer = Trainer(net(source, dataset=streamed))
     curve = train(trainer, hp, epochs=3)
-    assert trainer.learner.path == "fit"
+    assert trainer.backend.path == "fit"
     assert trainer.slot.reason == "the data are streamed"
     assert curve[-1]["val_accuracy"] > 0.6
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     assert train(trainer, hp, epochs=3) == curve

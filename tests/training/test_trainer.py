@@ -23,12 +23,12 @@ BATCH_NORM = """
 
 
 def layer(trainer, kind):
-    [found] = [at for at in trainer.learner.compiled.model.layers if type(at).__name__ == kind]
+    [found] = [at for at in trainer.backend.compiled.model.layers if type(at).__name__ == kind]
     return found
 
 
 def traces(trainer):
-    program = trainer.learner.program
+    program = trainer.backend.program
     loops = (program._train, *program._evaluations.values(), program._recalibrate)
     return [loop.experimental_get_tracing_count() for loop in loops]
 
@@ -49,10 +49,10 @@ def warm(mlp):
 def test_live_hyperparameters_and_the_batch_size_need_no_new_trace(warm, train, optimizer, changes):
     hp = A | {"optimizer": optimizer, "weight_decay": 0.01}
     first = train(warm, hp)
-    warm.learner.recalibrate()
+    warm.backend.recalibrate()
     programs, before = warm.programs.traced, traces(warm)
     assert train(warm, hp | changes) != first
-    warm.learner.recalibrate()
+    warm.backend.recalibrate()
     train(warm, hp | {"batch_size": 1000})
     assert warm.programs.traced == programs
     assert traces(warm) == before == [1, 1, 1]
@@ -73,7 +73,7 @@ def test_a_trial_after_others_on_the_same_worker_gives_its_curve_again(mlp, trai
     first, end = train(worker, A), state(worker)
     for other in (B, OTHER_STRUCTURE, A | {"optimizer": "adam"}):
         assert train(worker, other) != first
-        worker.learner.recalibrate()
+        worker.backend.recalibrate()
     assert train(worker, A) == first
     same(state(worker), end)
 
@@ -160,7 +160,7 @@ def test_a_users_own_momentum_stays(net, train, own):
     trainer = Trainer(net(BATCH_NORM.format(momentum=own)))
     train(trainer, {"learning_rate": 0.1}, epochs=1)
     assert float(layer(trainer, "BatchNormalization").momentum) == pytest.approx(own)
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     assert float(layer(trainer, "BatchNormalization").momentum) == pytest.approx(own)
 
 
@@ -179,7 +179,7 @@ def test_a_momentum_of_ones_own_beside_one_that_is_read_stays(net, train, given)
     )
     train(trainer, {"learning_rate": 0.1, "batch_norm_momentum": 0.9}, epochs=1)
     trainer.begin({"learning_rate": 0.1, "batch_norm_momentum": given}, 1)
-    model = trainer.learner.compiled.model
+    model = trainer.backend.compiled.model
     assert float(model.get_layer("own").momentum) == pytest.approx(0.9)
     followed = 0.5 if given is None else given
     assert float(model.get_layer("read").momentum) == pytest.approx(followed)
@@ -196,11 +196,11 @@ def test_recalibration_gives_the_true_statistics_and_no_other_state(net, data, t
     trainer = Trainer(net(BATCH_NORM.format(momentum=0.9)))
     train(trainer, {"learning_rate": 0.1}, epochs=2)
     before = state(trainer)
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     after = state(trainer)
     norm = layer(trainer, "BatchNormalization")
     averages = {norm.moving_mean.path, norm.moving_variance.path}
-    model = trainer.learner.compiled.model
+    model = trainer.backend.compiled.model
     for variable, old, new in zip(model.variables, before, after, strict=False):
         assert (variable.path in averages) != np.array_equal(old, new), variable.path
     dense = model.layers[0]
@@ -215,7 +215,7 @@ def test_training_goes_on_after_recalibration_with_the_momentum_it_had(mlp, trai
     train(trainer, A, epochs=1)
     norm = layer(trainer, "BatchNormalization")
     before = float(norm.momentum)
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     assert float(norm.momentum) == before
 
 
@@ -235,8 +235,8 @@ def test_a_layer_that_is_called_twice_a_step_averages_over_its_calls(net, data, 
     """)
     )
     trainer.begin({"learning_rate": 0.1}, 1)
-    trainer.learner.recalibrate()
-    [norm] = [at for at in trainer.learner.compiled.model.layers if "batch" in at.name]
+    trainer.backend.recalibrate()
+    [norm] = [at for at in trainer.backend.compiled.model.layers if "batch" in at.name]
     x = data.train.x
     np.testing.assert_allclose(
         norm.moving_mean, (x.mean(0) + (3 * x + 1).mean(0)) / 2, rtol=1e-4, atol=1e-5

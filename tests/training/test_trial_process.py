@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.catalog import find_model
 from orchestrator.errors import TrialError
+from orchestrator.training.task import Shape
 from orchestrator.training.trial_process import NoAnswer, Setup, TrialProcess
 
 pytestmark = pytest.mark.usefixtures("real_trial_process")
@@ -40,7 +41,7 @@ NET = """
 def build(tmp_path_factory):
     folder = tmp_path_factory.mktemp("net")
     (folder / "net.py").write_text(textwrap.dedent(NET))
-    setup = Setup(find_model("./net.py", folder), ((6,), 3))
+    setup = Setup(find_model("./net.py", folder), Shape((6,), 3))
     with TrialProcess() as process:
         yield lambda **hp: process.build(setup, hp, 1)
 
@@ -83,7 +84,7 @@ def test_what_the_first_build_prints_is_on_stderr_without_secrets_and_once(
     monkeypatch.setenv("DB_PASSWORD", "opensesame-hunter2")
     conceal({})
     (tmp_path / "net.py").write_text(textwrap.dedent(NET))
-    setup = Setup(find_model("./net.py", tmp_path), ((6,), 3))
+    setup = Setup(find_model("./net.py", tmp_path), Shape((6,), 3))
     with redacted_streams(), TrialProcess() as process:
         for _ in range(2):
             process.build(setup, {"compiles": False}, 1)
@@ -109,6 +110,6 @@ def test_what_an_installed_module_shares_is_refused_at_the_first_trial(tmp_path,
                 return model
         """)
     )
-    setup = Setup(find_model("./net.py", tmp_path), ((6,), 3))
+    setup = Setup(find_model("./net.py", tmp_path), Shape((6,), 3))
     with TrialProcess() as process, pytest.raises(TrialError, match="the optimizer Adam, which"):
         process.build(setup, {}, 1)

@@ -7,10 +7,9 @@ import pytest
 from orchestrator.config import Duration
 from orchestrator.records import best_score
 from orchestrator.search import TrialSpec
-from orchestrator.training import pace, session
-from orchestrator.training.session import Goal
+from orchestrator.training import backend, trial_session
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import TrialSession
+from orchestrator.training.trial_session import Objective, TrialSession
 from orchestrator.trials import Progress, load_checkpoint
 
 SPEC = TrialSpec("00000", 0, 3, {"learning_rate": 0.05, "units": 4, "batch_size": 32})
@@ -23,8 +22,8 @@ def begin(mlp, tmp_path):
 
     def session(*milestones):
         every = Duration(1, "epoch")
-        goal = Goal("val_accuracy", "max", frozenset(milestones), tmp_path, every)
-        return TrialSession(Trainer(mlp), SPEC, goal)
+        objective = Objective("val_accuracy", "max", frozenset(milestones), tmp_path, every)
+        return TrialSession(Trainer(mlp), SPEC, objective)
 
     return session
 
@@ -65,12 +64,12 @@ def test_a_trial_killed_after_its_last_epoch_trains_no_further(begin, mlp):
 @pytest.fixture
 def begin_long(mlp, tmp_path, monkeypatch):
     """`begin_long(every)`: a trial in a new worker, whose epochs last so long that every step is a report."""
-    monkeypatch.setattr(pace, "PART_SECONDS", 0.0)
-    monkeypatch.setattr(session, "AMID_SECONDS", 0.0)
+    monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
+    monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
 
     def begun(every):
-        goal = Goal("val_accuracy", "max", frozenset(), tmp_path, every)
-        return TrialSession(Trainer(mlp), SPEC, goal)
+        objective = Objective("val_accuracy", "max", frozenset(), tmp_path, every)
+        return TrialSession(Trainer(mlp), SPEC, objective)
 
     return begun
 
@@ -125,15 +124,15 @@ def test_the_kept_state_is_of_the_epoch_that_the_records_call_best(mlp, tmp_path
     figures = iter([(0.5, 0.3), (0.5, 0.1), (0.5, 0.2)])
 
     class Level(Trainer):
-        def train_part(self):
-            metrics = super().train_part()
+        def train_chunk(self):
+            metrics = super().train_chunk()
             if metrics is None:
                 return None
             value, loss = next(figures)
             return {**metrics, "val_accuracy": value, "val_loss": loss}
 
-    goal = Goal("val_accuracy", "max", frozenset(), tmp_path, Duration(1, "epoch"))
-    trial, progress = TrialSession(Level(mlp), SPEC, goal), Progress()
+    objective = Objective("val_accuracy", "max", frozenset(), tmp_path, Duration(1, "epoch"))
+    trial, progress = TrialSession(Level(mlp), SPEC, objective), Progress()
     trial.advance(progress, 1e9)
     best = best_score(progress.rows, "val_accuracy", "max")
     assert best.epoch == load_checkpoint(tmp_path / "00000.npz").about["epoch"] == 2

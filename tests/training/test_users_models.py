@@ -45,7 +45,7 @@ def test_a_model_compiled_by_its_builder_keeps_its_optimizer_loss_and_metrics(tr
     assert set(curve[0]) == {"loss", "top_2", "val_loss", "val_top_2"}
     assert curve[1]["loss"] < curve[0]["loss"]
     assert trainer.slot.reason is None
-    assert type(trainer.learner.compiled.model.optimizer).__name__ == "Nadam"
+    assert type(trainer.backend.compiled.model.optimizer).__name__ == "Nadam"
     assert train(trainer, HP, seed=2) != curve
     assert train(trainer, HP) == curve
     assert train(trainer, HP | {"learning_rate": 1e-5}) != curve
@@ -72,7 +72,7 @@ STEP = """
 def test_an_overridden_train_step_runs_compiled_and_is_honoured(trained):
     trainer, curve = trained(STEP.format(extra="logs"), epochs=3)
     assert trainer.slot.reason is None
-    assert trainer.learner.path == "compiled"
+    assert trainer.backend.path == "compiled"
     assert curve[-1]["accuracy"] > 0.95  # it sees class 0 everywhere
     assert curve[-1]["val_accuracy"] < 0.6
 
@@ -105,7 +105,7 @@ def test_an_overridden_fit_trains_by_fit_and_says_so(trained):
     """,
         epochs=3,
     )
-    assert trainer.learner.path == "fit"
+    assert trainer.backend.path == "fit"
     assert trainer.slot.reason == "the model overrides fit()"
     assert curve[-1]["accuracy"] > 0.95
     assert curve[0]["learning_rate"] == 0.1
@@ -141,14 +141,14 @@ class Own(keras.Model):
 """
     compiled, curve = trained(plain.format(kind="keras.Model"))
     by_fit, other = trained(own + plain.format(kind="Own"))
-    assert (compiled.learner.path, by_fit.learner.path) == ("compiled", "fit")
+    assert (compiled.backend.path, by_fit.backend.path) == ("compiled", "fit")
     for row, expected in zip(curve, other, strict=True):
         assert row == pytest.approx(expected, rel=1e-4, abs=1e-5)
     for trainer in (compiled, by_fit):
-        trainer.learner.recalibrate()
+        trainer.backend.recalibrate()
     for a, b in zip(
-        compiled.learner.compiled.model.variables,
-        by_fit.learner.compiled.model.variables,
+        compiled.backend.compiled.model.variables,
+        by_fit.backend.compiled.model.variables,
         strict=True,
     ):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5)
@@ -176,8 +176,8 @@ SUBCLASSED = """
 
 def test_a_subclassed_model_trains_compiled_and_its_late_reads_count(trained, train):
     trainer, curve = trained(SUBCLASSED, HP | {"scale": 1.0})
-    assert trainer.learner.path == "compiled"
-    assert trainer.learner.compiled.parameters == 6 * 4 + 4 + 4 * 4 + 4 * 3 + 3
+    assert trainer.backend.path == "compiled"
+    assert trainer.backend.compiled.parameters == 6 * 4 + 4 + 4 * 4 + 4 * 3 + 3
     assert train(trainer, HP | {"scale": 0.01}) != curve
     assert train(trainer, HP | {"scale": 1.0}) == curve
 
@@ -186,7 +186,7 @@ def test_a_sequential_model_without_an_input_is_built_for_the_data(trained):
     trainer, _ = trained(
         BUILD + '    return keras.Sequential([layers.Dense(num_classes, activation="softmax")])'
     )
-    assert trainer.learner.compiled.parameters == 6 * 3 + 3
+    assert trainer.backend.compiled.parameters == 6 * 3 + 3
 
 
 def test_the_loss_holds_what_regularisers_add(trained, data):
@@ -199,7 +199,7 @@ def test_the_loss_holds_what_regularisers_add(trained, data):
 """
     )
     trainer, curve = trained(source, HP | {"l2": 10.0, "learning_rate": 1e-6}, epochs=1)
-    model = trainer.learner.compiled.model
+    model = trainer.backend.compiled.model
     y_hat = model(data.validation.x).numpy()[np.arange(70), data.validation.y]
     cost = 10 * (model.layers[0].kernel.numpy() ** 2).sum()
     assert curve[0]["val_loss"] == pytest.approx(-np.log(y_hat).mean() + cost, rel=1e-4)
@@ -216,10 +216,10 @@ def test_batch_normalization_inside_a_nested_model_follows_and_is_recalibrated(t
     return keras.Sequential([inner, layers.Dense(num_classes, activation="softmax")])
 """
     )
-    [norm] = trainer.learner.compiled.model.get_layer("inner").layers
+    [norm] = trainer.backend.compiled.model.get_layer("inner").layers
     assert float(norm.momentum) == pytest.approx(0.5)
     before = norm.moving_mean.numpy()
-    trainer.learner.recalibrate()
+    trainer.backend.recalibrate()
     assert not np.allclose(before, norm.moving_mean.numpy())
 
 

@@ -29,7 +29,7 @@ def test_a_name_that_the_trial_has_not_gives_the_builders_own_value(net, again):
     if again:
         trainer.resume(trainer.checkpoint({}))
     trainer.train_epoch()
-    model = trainer.learner.compiled.model
+    model = trainer.backend.compiled.model
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-4)
     assert model.optimizer.epsilon == 1e-3
     assert float(model.layers[0].kernel_regularizer.l2) == pytest.approx(1e-5)
@@ -39,7 +39,7 @@ def test_a_name_that_the_trial_has_not_gives_the_builders_own_value(net, again):
 def test_a_name_that_the_trial_has_gives_its_value(net):
     trainer = Trainer(net(NET))
     trainer.begin({"weight_decay": 0.5, "batch_norm_momentum": 0.7, "learning_rate": 0.3}, 1)
-    model = trainer.learner.compiled.model
+    model = trainer.backend.compiled.model
     assert float(model.optimizer.learning_rate) == pytest.approx(0.3)
     assert float(model.layers[0].kernel_regularizer.l2) == 0.5
     assert float(model.layers[1].momentum) == pytest.approx(0.7)

@@ -51,7 +51,7 @@ FromEnvironment = Annotated[
 
 
 class PlaceOptions(Options):
-    """What every target can be told: where results lie, and what else goes along."""
+    """Options of every target: where results lie, and which further files are sent."""
 
     storage: Text | None = Field(
         default=None,

@@ -20,7 +20,7 @@ from orchestrator.sitter import (
 )
 from orchestrator.training.panda.request_handler import change, rollback
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, chosen, note
-from orchestrator.training.session import finite, train_epoch
+from orchestrator.training.trial_session import finite, train_epoch
 from orchestrator.trials import Checkpoint, save_checkpoint
 
 Epochs = list[tuple[dict[str, Any], Checkpoint]]
@@ -31,12 +31,12 @@ _RATE_TEST = "learning_rate_test"
 
 def sitter_of(panda: Panda) -> Sitter:
     """Return who watches: one that may act only advises where the model's learning rate cannot be set."""
-    nursery, goal, trainer = panda.nursery, panda.goal, panda.trainer
+    nursery, objective, trainer = panda.nursery, panda.objective, panda.trainer
     options = nursery.sitter
     if options.mode == "act" and trainer.why_rate_is_fixed is not None:
         options = options.model_copy(update={"mode": "advise"})
     rows = trainer.task.dataset.validation.rows
-    return Sitter(options, goal.metric, goal.mode, rows, nursery.epochs)
+    return Sitter(options, objective.metric, objective.mode, rows, nursery.epochs)
 
 
 def day_0(state: PandaState, panda: Panda) -> PandaState:
@@ -121,7 +121,7 @@ def end_day(row: Mapping[str, Any], state: PandaState, panda: Panda) -> tuple[Pa
     state = replace(state, monitor=memory)
     size = panda.days.save(state.day, checkpoint(state, panda))
     panda.days.save_best(state.day, panda.best_file)
-    file = panda.days.file(state.day).relative_to(panda.goal.checkpoints.parent)
+    file = panda.days.file(state.day).relative_to(panda.objective.checkpoints.parent)
     state = note(
         state,
         panda,
@@ -191,10 +191,10 @@ def lr_probe(finding: Finding, panda: Panda) -> tuple[Kept, Epochs]:
         trainer.resume(start)
         trainer.change({"learning_rate": rate})
         tried[factor] = [
-            (train_epoch(trainer, panda.trial, panda.goal.metric), trainer.checkpoint({}))
+            (train_epoch(trainer, panda.trial, panda.objective.metric), trainer.checkpoint({}))
             for _ in range(finding.epochs)
         ]
-        losses[factor] = trainer.learner.row_losses("validation")
+        losses[factor] = trainer.backend.row_losses("validation")
     trainer.resume(start)
     kept = keep_best(losses)
     return kept, tried[kept.factor]
@@ -251,7 +251,7 @@ def _day_record(state: PandaState, panda: Panda, metrics: Mapping[str, Any]) -> 
 
 
 def _save_if_best(row: Mapping[str, Any], state: PandaState, panda: Panda) -> PandaState:
-    score = score_of(row, panda.goal.metric, panda.goal.mode)
+    score = score_of(row, panda.objective.metric, panda.objective.mode)
     if score is None or not score.beats(state.best):
         return state
     about = {"trial": panda.trial, "chosen": chosen(state, panda), **row}

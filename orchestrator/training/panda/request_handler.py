@@ -55,7 +55,7 @@ def change(
     old_and_new = {name: [before.get(name), value] for name, value in changes.items()}
     entry = {"request": None, "by": by, "action": "set", **facts}
     state = note(state, panda, "applied", **entry, changes=old_and_new, how=how)
-    return state.track_effect(entry["request"], by, panda.goal.metric)
+    return state.track_effect(entry["request"], by, panda.objective.metric)
 
 
 def rollback(
@@ -103,7 +103,7 @@ def branch(request: Request, state: PandaState, panda: Panda) -> PandaState:
     day = state.day if asked is None else asked
     fork = panda.days.load(day, state.day).about
     panda.trainer.check_change(changes)
-    home = DayCheckpoints(panda.goal.checkpoints / name)
+    home = DayCheckpoints(panda.objective.checkpoints / name)
     if not home.reserve(request.id):
         raise RequestError(f"{name}: expected a name that no trial of the run has. Received: that.")
     panda.days.share_with(home, day)

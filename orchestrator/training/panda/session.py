@@ -11,12 +11,17 @@ from orchestrator.records import RunFolder
 from orchestrator.records.requests import requests_of
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import after_change
-from orchestrator.training.keeping import KeepingRhythm
 from orchestrator.training.panda.day_cycle import day_0, find_learning_rate, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, handle
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint, note
-from orchestrator.training.session import Goal, is_time, steps_of, train_part
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_session import (
+    CheckpointInterval,
+    Objective,
+    is_time,
+    steps_of,
+    train_chunk,
+)
 from orchestrator.trials import Progress, load_checkpoint
 
 PAUSE_SECONDS = 0.2
@@ -26,11 +31,13 @@ PAUSE_SECONDS = 0.2
 class PandaSession:
     """Trains one model epoch by epoch; between two of them it answers requests and lets the sitter act."""
 
-    def __init__(self, trainer: Trainer, spec: TrialSpec, nursery: Nursery, goal: Goal) -> None:
-        self.panda = Panda(trainer, spec, nursery, goal, Progress())
+    def __init__(
+        self, trainer: Trainer, spec: TrialSpec, nursery: Nursery, objective: Objective
+    ) -> None:
+        self.panda = Panda(trainer, spec, nursery, objective, Progress())
         self.state = PandaState()
         self._reported = Progress()
-        self._rhythm = KeepingRhythm(goal.checkpoint_every)
+        self._interval = CheckpointInterval(objective.checkpoint_every)
         self._begun = False
 
     def advance(self, progress: Progress, seconds: float) -> None:
@@ -52,7 +59,7 @@ class PandaSession:
         progress.diverged = self.state.ending == "diverged"
         progress.epoch = trainer.epoch
         self._begun = True
-        due = trainer.within.steps > 0 and self._rhythm.is_due(trainer.epoch, steps_of(trainer))
+        due = trainer.position.steps > 0 and self._interval.is_due(trainer.epoch, steps_of(trainer))
         if starts or progress.rows or progress.journal or progress.done or due:
             self.keep()
 
@@ -70,12 +77,12 @@ class PandaSession:
             "journal": [entry for report in reports for entry in report.journal],
             "branches": [branch for report in reports for branch in report.branches],
         }
-        with self._rhythm.keeping(panda.trainer.epoch, steps_of(panda.trainer)):
+        with self._interval.saving(panda.trainer.epoch, steps_of(panda.trainer)):
             panda.days.save_last(checkpoint(self.state, panda, **reported))
             panda.days.save_best("last", panda.best_file)
 
     def _step(self) -> None:
-        """Answer what was asked, then train an epoch, or a part of one; after the last one answer once more."""
+        """Answer what was asked, then train an epoch, or a chunk of one; after the last one answer once more."""
         panda = self.panda
         self.state = answered(self.state, panda)
         if self.state.paused:
@@ -88,17 +95,17 @@ class PandaSession:
 
 def answered(state: PandaState, panda: Panda) -> PandaState:
     """Deal with what was asked since, then with what is scheduled for now; in the middle of an epoch all waits."""
-    if panda.trainer.within.steps:
+    if panda.trainer.position.steps:
         return state
-    for request in requests_of(RunFolder(panda.goal.checkpoints.parent), panda.trial):
+    for request in requests_of(RunFolder(panda.objective.checkpoints.parent), panda.trial):
         if request.id not in state.handled:
             state = handle(request, state, panda)
     return state if panda.is_over(state) else apply_schedule(state, panda)
 
 
 def trained(state: PandaState, panda: Panda) -> PandaState:
-    """Train an epoch, or a part of a long one."""
-    row = train_part(panda.trainer, panda.trial, panda.goal.metric)
+    """Train an epoch, or a chunk of a long one."""
+    row = train_chunk(panda.trainer, panda.trial, panda.objective.metric)
     if panda.trainer.ended:
         state = replace(state, ending="stopped")
         state = note(state, panda, "verdict", text=panda.trainer.ended)

@@ -10,8 +10,8 @@ from typing import Any, Literal
 from orchestrator.records import Score
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Memory, from_plain, known, to_plain
-from orchestrator.training.session import Goal
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Checkpoint, DayCheckpoints, Progress
 
 Ending = Literal["stopped", "diverged"]
@@ -27,7 +27,7 @@ class Panda:
     trainer: Trainer
     spec: TrialSpec
     nursery: Nursery
-    goal: Goal
+    objective: Objective
     progress: Progress
 
     @property
@@ -38,12 +38,12 @@ class Panda:
     @property
     def days(self) -> DayCheckpoints:
         """Return its checkpoints."""
-        return DayCheckpoints(self.goal.checkpoints / self.trial, self.nursery.keep_days)
+        return DayCheckpoints(self.objective.checkpoints / self.trial, self.nursery.keep_days)
 
     @property
     def best_file(self) -> Path:
         """Return where its best state lies."""
-        return self.goal.states.best(self.trial)
+        return self.objective.states.best(self.trial)
 
     def is_over(self, state: PandaState) -> bool:
         """Return whether it ended or has lived all its days."""

@@ -20,13 +20,13 @@ from orchestrator.records import (
 )
 from orchestrator.report import NullView
 from orchestrator.search import Plan, TrialSpec, make_plan
-from orchestrator.training.carrying import keras_optimizer, slots_of
-from orchestrator.training.generators import generator_state
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.panda.state import chosen
-from orchestrator.training.program import arrays_of
-from orchestrator.training.session import Goal
+from orchestrator.training.process_state import generator_state
+from orchestrator.training.state_transfer import keras_optimizer, slots_of
 from orchestrator.training.trainer import Trainer
+from orchestrator.training.trial_model import arrays_of
+from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Progress
 
 MAIN = "00000"
@@ -55,8 +55,10 @@ class Life:
     def begin(self, before: RunRecords | None = None) -> None:
         spec, plan = self.spec, self.plan
         assert plan.nursery is not None
-        goal = Goal(plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve())
-        self.session = PandaSession(self.trainer, spec, plan.nursery, goal)
+        objective = Objective(
+            plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve()
+        )
+        self.session = PandaSession(self.trainer, spec, plan.nursery, objective)
         self.recorder = Recorder(self.folder, plan, NullView(), lambda: False)
         if before is not None:
             self.recorder.begin(1, (*before.epochs, *before.journal, *before.trial_lines))
@@ -119,16 +121,16 @@ class Life:
         return self.trainer.hyperparameters
 
     def metrics(self) -> list[dict[str, float]]:
-        return [row["metrics"] for row in self.records.epochs_of(self.trial)]
+        return [row["metrics"] for row in self.records.of(self.trial).epochs]
 
     def state(self) -> tuple[Any, ...]:
         """All that the future depends on: weights, averages, generators, slots (α is set every epoch)."""
-        compiled = self.trainer.learner.compiled
+        compiled = self.trainer.backend.compiled
         variables = (*compiled.model.variables, *slots_of(keras_optimizer(compiled)))
         return (*arrays_of(variables), *generator_state())
 
     def entries(self, kind: str, **facts: Any) -> list[dict[str, Any]]:
-        found = (entry for entry in self.records.journal_of(self.trial) if entry["kind"] == kind)
+        found = (entry for entry in self.records.of(self.trial).journal if entry["kind"] == kind)
         return [e for e in found if all(e.get(name) == value for name, value in facts.items())]
 
     def answer(self, request: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from orchestrator.training.carrying import slots_of
+from orchestrator.training.state_transfer import slots_of
 
 BAD = [
     {"learning_rate": "abc"}, {"learning_rate": None}, {"learning_rate": float("nan")},
@@ -21,7 +21,7 @@ BAD = [
 
 
 def traces(trainer):
-    program = trainer.learner.program
+    program = trainer.backend.program
     loops = (program._train, *program._evaluations.values())
     return [trainer.programs.traced, *(loop.experimental_get_tracing_count() for loop in loops)]
 
@@ -56,21 +56,21 @@ def test_a_live_change_traces_nothing(panda, start, changes):
 def test_a_rebuilt_model_keeps_its_weights_and_slots(panda, same, changes):
     life = panda()
     life.to_day(2)
-    learner = life.trainer.learner
-    weights = [w.numpy() for w in learner.compiled.model.weights]
-    slots = [v.numpy() for v in slots_of(learner.compiled.optimizer.keras)]
-    before = learner.evaluate("validation")["accuracy"]
+    backend = life.trainer.backend
+    weights = [w.numpy() for w in backend.compiled.model.weights]
+    slots = [v.numpy() for v in slots_of(backend.compiled.optimizer.keras)]
+    before = backend.evaluate("validation")["accuracy"]
     asked = life.set(**changes)
     life.ask("pause")
     life.advance()
     assert life.answer(asked)["how"] == "rebuilt"
-    assert life.trainer.learner is not learner
-    compiled = life.trainer.learner.compiled
+    assert life.trainer.backend is not backend
+    compiled = life.trainer.backend.compiled
     same([w.numpy() for w in compiled.model.weights], weights)
     same([v.numpy() for v in slots_of(compiled.optimizer.keras)], slots)
     assert any(np.any(slot) for slot in slots)
     if "activation" not in changes:
-        assert life.trainer.learner.evaluate("validation")["accuracy"] == before
+        assert life.trainer.backend.evaluate("validation")["accuracy"] == before
     life.ask("continue")
     life.advance()
     assert life.metrics()[-1]["accuracy"] > 0.5
@@ -123,7 +123,7 @@ def test_a_learning_rate_that_a_users_own_optimizer_reads_is_put_in_force(panda_
     life.ask("pause")
     life.advance()
     assert life.answer(asked)["how"] == "rebuilt"
-    optimizer = life.trainer.learner.compiled.model.optimizer
+    optimizer = life.trainer.backend.compiled.model.optimizer
     assert float(optimizer.learning_rate) == pytest.approx(0.001)
     same(life.state(), before)
 
@@ -134,7 +134,7 @@ def test_a_learning_rate_that_the_builder_does_not_read_is_put_in_force_live(pan
     asked = life.set(learning_rate=0.001)
     life.advance()
     assert life.answer(asked)["how"] == "live"
-    optimizer = life.trainer.learner.compiled.model.optimizer
+    optimizer = life.trainer.backend.compiled.model.optimizer
     assert float(optimizer.learning_rate) == pytest.approx(0.001)
 
 

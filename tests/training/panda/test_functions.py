@@ -14,21 +14,21 @@ from orchestrator.errors import RequestError
 from orchestrator.records import Request
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Finding, from_plain, to_plain
-from orchestrator.training.learner import Within
+from orchestrator.training.backend import EpochPosition
 from orchestrator.training.panda.day_cycle import end_day, monitor, record_epoch
 from orchestrator.training.panda.request_handler import apply_schedule, change, handle
 from orchestrator.training.panda.session import PandaSession
 from orchestrator.training.panda.state import Panda, PandaState, checkpoint
-from orchestrator.training.session import Goal
+from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Checkpoint, Progress
 
 
 class FakeTrainer:
     """A model that is its hyperparameters and its epoch; ``bad`` cannot be set."""
 
-    within, steps_per_epoch, why_rate_is_fixed, ended = Within(), 10, None, None
+    position, steps_per_epoch, why_rate_is_fixed, ended = EpochPosition(), 10, None, None
     task = SimpleNamespace(dataset=SimpleNamespace(validation=SimpleNamespace(rows=100)))
-    learner = SimpleNamespace(compiled=SimpleNamespace(parameters=7))
+    backend = SimpleNamespace(compiled=SimpleNamespace(parameters=7))
 
     def __init__(self) -> None:
         self.epoch, self.seed = 0, 1
@@ -46,7 +46,7 @@ class FakeTrainer:
 
     check_change = change
 
-    def train_part(self) -> dict[str, float]:
+    def train_chunk(self) -> dict[str, float]:
         self.epoch += 1
         return row(self.epoch)["metrics"]
 
@@ -73,8 +73,8 @@ def panda(tmp_path):
         spec = TrialSpec("p", 0, 1, {"learning_rate": 0.1})
         sitter = SitterOptions(mode=mode)
         nursery = Nursery(Duration(2, "epoch"), days, sitter, False, None, schedule)
-        goal = Goal("val_accuracy", "max", frozenset(), tmp_path / "checkpoints")
-        return Panda(FakeTrainer(), spec, nursery, goal, Progress())  # type: ignore[arg-type]
+        objective = Objective("val_accuracy", "max", frozenset(), tmp_path / "checkpoints")
+        return Panda(FakeTrainer(), spec, nursery, objective, Progress())  # type: ignore[arg-type]
 
     return made
 
@@ -207,7 +207,7 @@ def test_keys_of_another_version_are_no_obstacle():
 
 def test_after_an_error_the_last_state_is_that_of_the_last_report(panda):
     panda = panda(schedule=((1, {"bad": 1}),))
-    session = PandaSession(panda.trainer, panda.spec, panda.nursery, panda.goal)
+    session = PandaSession(panda.trainer, panda.spec, panda.nursery, panda.objective)
     session.advance(Progress(), 0.0)
     kept, progress = panda.days.last.read_bytes(), Progress()
     with pytest.raises(RequestError):

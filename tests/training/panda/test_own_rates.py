@@ -27,7 +27,7 @@ def test_a_sitter_lowers_the_rate_of_the_builders_own_optimizer(panda_of):
     changes = [e["changes"]["learning_rate"] for e in life.entries("applied", action="set")]
     assert changes[0] == [0.01, 1e9]
     assert changes[1][1] < 1e9
-    assert life.trainer.learner.compiled.model.optimizer.learning_rate < 1e9
+    assert life.trainer.backend.compiled.model.optimizer.learning_rate < 1e9
 
 
 def test_a_sitter_does_not_act_on_a_schedule_and_says_so(panda_of):

@@ -126,22 +126,22 @@ def test_a_rollback_asked_during_the_last_epoch_is_still_done(panda):
     life = panda(days=2)
     life.to_day(1)
     life.advance()
-    session, train = life.session, life.trainer.train_part
+    session, train = life.session, life.trainer.train_chunk
     assert session.state.epochs_today == 1
 
     def ask_meanwhile():
         life.asked = life.ask("rollback", to_day=1)
         return train()
 
-    life.trainer.train_part = ask_meanwhile
+    life.trainer.train_chunk = ask_meanwhile
     try:
         life.advance()
     finally:
-        del life.trainer.train_part
+        del life.trainer.train_chunk
     assert life.ended is None
     life.to_end()
     assert life.answer(life.asked)["to_day"] == 1
-    assert [row["stretch"] for row in life.records.epochs_of(life.trial)] == [0, 0, 1, 1]
+    assert [row["stretch"] for row in life.records.of(life.trial).epochs] == [0, 0, 1, 1]
 
 
 def test_the_effect_is_told_after_the_next_day(panda):

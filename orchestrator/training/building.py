@@ -1,0 +1,193 @@
+"""What a user's builders make of a trial's hyperparameters: its model, built from its seed, and its Keras callbacks."""
+
+from __future__ import annotations
+
+import functools
+import math
+import random
+import re
+import weakref
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from orchestrator.catalog import CallableReference, UsersCode, source_texts
+from orchestrator.errors import TrialError
+from orchestrator.training.batch_norm import norm_layers
+from orchestrator.training.constants import constants_of
+from orchestrator.training.hyperparameters import RecordedHyperparameters
+from orchestrator.training.keras_internals import forget_names
+from orchestrator.training.keras_setup import register_again
+from orchestrator.training.optimizers import unwrapped
+from orchestrator.training.process_state import own_generator, process_settings, set_generator_state
+from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, Shape, TrainingTask
+from orchestrator.training.trial_model import Built
+
+BATCH_NORM_MOMENTUM = 0.9 + 2**-24
+"""What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable.
+
+A number that nobody writes, so that a layer's own momentum differs from one that was read.
+"""
+
+
+def build_model(
+    reference: CallableReference,
+    given: Mapping[str, Any],
+    seed: int,
+    shape: Shape,
+    kind: Kind | None = "classification",
+) -> Built:
+    """Build a model from its seed. ``given`` are the trial's hyperparameters.
+
+    ``kind`` is what a bundled model learns.
+    The BatchNormalization momentum follows the steps per epoch where none is given: a bundled model's; a user's, where
+    its builder asks for ``hp["batch_norm_momentum"]`` and thus has none of its own.
+    Raises TrialError when what the builder returns is no Keras model.
+    """
+    asked = given.get("batch_norm_momentum")
+    momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
+    activation = OUTPUT_ACTIVATIONS[kind] if reference.kind == "bundled" and kind else None
+    recorded = _recorded(reference, given, momentum, activation)
+    if reference.kind != "module":  # one that is imported once has made its layers before
+        forget_names()
+    set_seed(reference, seed)
+    with UsersCode(f"model {reference.text}", reference.runs_in), own_generator():
+        builder = reference.load(fresh=True)
+        register_again(reference)
+        model = builder(recorded, *shape)
+        _check(model, reference, shape.features)
+    if reference.kind != "bundled":
+        check_nothing_is_shared(model, reference)
+    reads = recorded.reads()
+    follows = reads.get("batch_norm_momentum") == momentum
+    norms = norm_layers(model)
+    if follows and norms and all(float(layer.momentum) == momentum for layer in norms):
+        reads.pop("batch_norm_momentum", None)  # it is live: no trace depends on it
+    compiled_by_user = getattr(model, "optimizer", None) is not None
+    constants = "" if reference.kind == "bundled" else constants_of((model, process_settings()))
+    asked_momentum = momentum if follows else float("nan")
+    return Built(model, reads, compiled_by_user, asked_momentum, constants)
+
+
+def set_followed_momentum(built: Built, momentum: float) -> None:
+    """Give a momentum that follows the steps per epoch to the layers whose builder left it to training."""
+    for layer in norm_layers(built.model):
+        if float(layer.momentum) == BATCH_NORM_MOMENTUM:
+            layer.momentum = momentum
+
+
+def _recorded(
+    reference: CallableReference, given: Mapping[str, Any], momentum: float, activation: str | None
+) -> RecordedHyperparameters:
+    """Return what a builder sees: what the trial was given, the BatchNormalization momentum, a bundled head's kind."""
+    name = "batch_norm_momentum"
+    values = {key: value for key, value in given.items() if key != name or value is not None}
+    if activation is not None:
+        values["output_activation"] = activation
+    if reference.kind == "bundled" or name in values:
+        return RecordedHyperparameters({**values, name: momentum})
+    return RecordedHyperparameters(values, offered={name: momentum})
+
+
+def set_seed(reference: CallableReference, seed: int) -> None:
+    """Seed Python, NumPy, Keras's own generator and, for a builder that uses it, TensorFlow's.
+
+    Layers draw from the first three alone. TensorFlow's seeding throws every compiled kernel of the process away, which
+    costs each trial on a warm program more than its first epoch. Keras's generator is set in place, where
+    ``keras.utils.set_random_seed`` makes a new one that a traced program would not know of.
+    """
+    set_generator_state([seed, 0])
+    if _uses_tensorflow_random(reference):
+        tf.random.set_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
+
+
+@functools.cache
+def _uses_tensorflow_random(reference: CallableReference) -> bool:
+    if reference.kind == "bundled":
+        return False
+    texts = source_texts(reference)
+    uses = re.compile(r"\b(tf|tensorflow)\b.*(\brandom\b|\bdropout)|\.shuffle\(|\bdef fit\b")
+    return not texts or any(map(uses.search, texts))
+
+
+def reads_of(built: Built) -> set[str]:
+    """Return the hyperparameters that a builder read."""
+    return {*built.reads, *(() if math.isnan(built.asked_momentum) else ("batch_norm_momentum",))}
+
+
+def _check(model: Any, reference: CallableReference, input_shape: Any) -> None:
+    """Refuse what is no Keras model; build one that waits for its input, so that it has its variables."""
+    if not isinstance(model, keras.Model):
+        raise TrialError(
+            f"model {reference.text}: expected a keras.Model. Received: {type(model).__name__}."
+        )
+    if not model.built or not model.variables:
+        model(symbolic(input_shape))
+
+
+def symbolic(shape: Any) -> Any:
+    """Return Keras's stand-in for features of a shape, or of a dictionary or tuple of shapes."""
+    if isinstance(shape, Mapping):
+        return {name: symbolic(one) for name, one in shape.items()}
+    if shape and isinstance(shape[0], tuple):
+        return tuple(symbolic(one) for one in shape)
+    return keras.Input(shape)
+
+
+def make_callbacks(task: TrainingTask, given: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return a trial's callbacks, made after its model: none where the experiment names no function.
+
+    Raises TrialError where it returns anything else than Keras callbacks.
+    """
+    reference = task.callbacks
+    if reference is None:
+        return ()
+    where = f"callbacks {reference.text}"
+    beside_the_model = (reference.kind, reference.place) == (task.model.kind, task.model.place)
+    with UsersCode(where, reference.runs_in):
+        made = reference.load(fresh=not beside_the_model)(RecordedHyperparameters(given))
+    found = list(made) if isinstance(made, list | tuple) else [made]
+    for each in found:
+        if isinstance(each, keras.callbacks.BackupAndRestore):
+            raise TrialError(
+                f"{where}: expected callbacks that train each trial from its seed. Received: BackupAndRestore, which"
+                " would put one trial's state into another. Leave it out: a run that was cut off is resumed by"
+                " 'orchestrator resume'."
+            )
+        if not isinstance(each, keras.callbacks.Callback):
+            raise TrialError(
+                f"{where}: expected a list of Keras callbacks. Received: {type(each).__name__}"
+                f"{' in it' if made is not each else ''}."
+            )
+    return tuple(found)
+
+
+_seen: dict[int, weakref.ref[Any]] = {}
+
+
+def check_nothing_is_shared(model: Any, reference: CallableReference) -> None:
+    """Raise TrialError, naming it, for a layer or optimizer that an earlier model of this process has too."""
+    for what, variable in _trained(model):
+        known = _seen.get(id(variable))
+        if known is not None and known() is variable:
+            raise TrialError(
+                f"model {reference.text}: expected a model of its own for each trial. Received: {what}, which an"
+                f" earlier model has too. Make it inside {reference.function}()."
+            )
+    for _, variable in _trained(model):
+        at = id(variable)
+        _seen[at] = weakref.ref(variable, lambda _, at=at: _seen.pop(at, None))  # type: ignore[misc]
+
+
+def _trained(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every variable of a model and of its optimizer, with what it belongs to."""
+    for variable in model.variables:
+        yield f"the weights {variable.path}", variable
+    optimizer = getattr(model, "optimizer", None)
+    for variable in getattr(optimizer, "variables", ()):
+        yield f"the optimizer {type(unwrapped(optimizer)).__name__}", variable

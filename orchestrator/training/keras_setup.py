@@ -1,0 +1,217 @@
+"""How Keras is set up in a process: ``keras.json``, Keras's variables, threads, logs. Importing this loads no Keras.
+
+The settings are read as Keras reads them (``keras/src/backend/config.py``), so that what cannot work is refused before
+anything starts, and what changes numbers is recorded.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from orchestrator.catalog import CallableReference
+from orchestrator.errors import PlaceError, explain
+
+BACKEND = "tensorflow"
+FLOAT = "float32"
+LAYOUTS = ("channels_first", "channels_last")
+CUT_SHORT = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
+
+
+@dataclass(frozen=True)
+class KerasSettings:
+    """Keras's settings: the type of weights and of what layers compute, epsilon, the layout of images."""
+
+    floatx: str = FLOAT
+    epsilon: float = 1e-7
+    image_data_format: str = "channels_last"
+    backend: str = BACKEND
+
+    def to_document(self) -> dict[str, Any]:
+        """Return them by name."""
+        return asdict(self)
+
+    def put_in_force(self) -> None:
+        """Put these settings in force in Keras, which is imported by now, whatever this machine's file says."""
+        import keras
+
+        keras.config.set_floatx(self.floatx)
+        keras.config.set_epsilon(self.epsilon)
+        keras.config.set_image_data_format(self.image_data_format)
+
+
+def settings_file() -> Path:
+    """Return where Keras looks for its settings."""
+    home = os.environ.get("KERAS_HOME")
+    if home is None:
+        own = Path("~").expanduser()
+        home = str((own if os.access(own, os.W_OK) else Path("/tmp")) / ".keras")  # noqa: S108 (Keras's own)
+    return Path(home, "keras.json").expanduser()
+
+
+def keras_settings() -> KerasSettings:
+    """Return this machine's settings of Keras. Raises PlaceError, naming the fault, where trials cannot train so."""
+    file = settings_file()
+    told = _told(file)
+    settings = KerasSettings(
+        **{name: told[name] for name in asdict(KerasSettings()) if name in told}
+    )
+    if settings.floatx != FLOAT:
+        expected = f"expected the type in which trials train, {FLOAT!r}"
+        raise PlaceError(
+            f"{explain(f'{file}, floatx', expected, settings.floatx)} Write {FLOAT!r} there; another precision is a"
+            " model's own, by a dtype policy."
+        )
+    if settings.image_data_format not in LAYOUTS:
+        where = f"{file}, image_data_format"
+        raise PlaceError(explain(where, "unknown value", settings.image_data_format, LAYOUTS))
+    if not isinstance(settings.epsilon, float):
+        raise PlaceError(
+            explain(f"{file}, epsilon", "expected a number such as 1e-7", settings.epsilon)
+        )
+    _check_backend(file, settings.backend)
+    for name in CUT_SHORT:
+        if os.environ.get(name):
+            expected = (
+                "expected not to be set, since Keras's fit alone would cut trials short by it"
+            )
+            raise PlaceError(explain(name, expected, os.environ[name]))
+    return replace(settings, backend=BACKEND)  # which a variable may have chosen over the file
+
+
+def check_policy_of_this_process() -> None:
+    """Refuse settings that a program has made for itself alone: its trials train in other processes."""
+    config = getattr(sys.modules.get("keras"), "config", None)
+    if config is None:
+        return
+    settings = keras_settings()
+    made = {
+        "set_dtype_policy": (config.dtype_policy().name, FLOAT),
+        "set_floatx": (config.floatx(), settings.floatx),
+        "set_epsilon": (config.epsilon(), settings.epsilon),
+        "set_image_data_format": (config.image_data_format(), settings.image_data_format),
+    }
+    for function, (here, there) in made.items():
+        if here != there:
+            raise PlaceError(
+                f"keras.config.{function}: expected {there!r} in this process, as in those that train. Received:"
+                f" {here!r}. Call keras.config.{function}({here!r}) in the model's builder, so that each trial does."
+            )
+
+
+def registered_with_keras(own: Sequence[Any]) -> dict[str, Any]:
+    """Return those of some functions and classes that this process has registered with Keras, by that name."""
+    saving = getattr(sys.modules.get("keras"), "saving", None)
+    if saving is None:
+        return {}
+    known = saving.get_custom_objects().items()
+    return {name: value for name, value in known if any(value is each for each in own)}
+
+
+def _told(file: Path) -> Mapping[str, Any]:
+    try:
+        told = json.loads(file.read_bytes())
+    except (OSError, ValueError):  # as Keras, to which such a file says nothing
+        return {}
+    if not isinstance(told, dict):
+        raise PlaceError(explain(str(file), "expected a JSON object", told))
+    return told
+
+
+def _check_backend(file: Path, in_file: str) -> None:
+    """Refuse another backend, by whatever it was chosen; a Keras that is imported already has chosen."""
+    variable = os.environ.get("KERAS_BACKEND")
+    where, chosen = ("KERAS_BACKEND", variable) if variable else (f"{file}, backend", in_file)
+    expected = f"expected the backend on which trials train, {BACKEND!r}"
+    if chosen != BACKEND:
+        way_out = (
+            "Set KERAS_BACKEND=tensorflow, or unset it"
+            if variable
+            else f"Write {BACKEND!r} there, or set KERAS_BACKEND={BACKEND}"
+        )
+        raise PlaceError(f"{explain(where, expected, chosen)} {way_out}.")
+    config = getattr(sys.modules.get("keras"), "config", None)
+    imported = config.backend() if config is not None else BACKEND
+    if imported != BACKEND:
+        raise PlaceError(explain("keras, imported in this process", expected, imported))
+
+
+def quiet_tensorflow() -> None:
+    """Say which backend Keras takes and silence TensorFlow's log, where the user has not said otherwise.
+
+    All that a process which is not a worker may do: threads and hidden modules are its owner's.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+
+
+@contextmanager
+def without_remarks() -> Iterator[None]:
+    """Silence remarks of Keras and TensorFlow on how a saved model is loaded and used, which no user can change.
+
+    Such as that a file has no state of its optimizer, or that batches of a new size are traced.
+    """
+    import tensorflow as tf
+
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel("ERROR")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"keras\.")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def prepare_tensorflow(threads: int, settings: KerasSettings | None = None) -> None:
+    """Import TensorFlow quietly, with ``threads`` for one operation and a GPU's memory taken as needed.
+
+    ``settings`` are put in force in place of those of this machine.
+
+    Keras imports matplotlib and scikit-learn when they are there, for plotting and wrappers that no trial uses: a
+    second of every worker's start. They are hidden while Keras is imported and can be imported as usual afterwards.
+    """
+    quiet_tensorflow()
+    hidden = [name for name in ("matplotlib", "sklearn") if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        import keras  # noqa: F401
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+    if settings is not None:
+        settings.put_in_force()
+    import tensorflow as tf
+
+    # It warns of many programs traced, which is what a search does.
+    tf.get_logger().setLevel("ERROR")
+    with suppress(RuntimeError):  # where TensorFlow works already, its threads stay as they are
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+    # Graph rewriting costs as much as tracing itself and gains nothing on programs this small.
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+    # What the imports made lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
+def register_again(builder: CallableReference) -> None:
+    """Register with Keras what was registered in the process in which a builder was given."""
+    import keras
+
+    for name, value in builder.registered.items():
+        package, _, own = name.rpartition(">")
+        if package:
+            keras.saving.register_keras_serializable(package, own)(value)

@@ -1,0 +1,106 @@
+"""What a trial's code can set for a whole process, put back between trials: switches, policies, names, generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from orchestrator.catalog import FILES_ARE_LOADED_AS, CallableReference
+from orchestrator.training import keras_internals
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one moment.
+
+    ``keras`` holds its numbers' default type and the like; ``policies`` what it keeps by thread, the policy of
+    precision for one; ``names`` how often each kind of layer or metric was named, which numbers the next.
+    """
+
+    keras: Mapping[str, Any]
+    policies: Mapping[str, Any]
+    names: Mapping[str, int]
+    eagerly: bool
+    numpy_errors: Mapping[str, Any]
+
+    @classmethod
+    def now(cls) -> Settings:
+        """Return the settings in force."""
+        return cls(
+            keras_internals.switches(),
+            keras_internals.policies(),
+            keras_internals.names_counted(),
+            tf.config.functions_run_eagerly(),
+            np.geterr(),
+        )
+
+    def put_back(self) -> None:
+        """Have them in force again. Classes of users' files, of which each trial has its own, are forgotten."""
+        keras_internals.put_switches_back(self.keras)
+        keras_internals.put_policies_back(self.policies)
+        keras_internals.forget_names(self.names)
+        if tf.config.functions_run_eagerly() != self.eagerly:
+            tf.config.run_functions_eagerly(self.eagerly)
+        np.seterr(**self.numpy_errors)
+        keras_internals.forget_registered(FILES_ARE_LOADED_AS)
+
+
+_AT_FIRST: dict[str, Settings] = {}
+
+
+def settings_without_trials(module: str | None) -> Settings:
+    """Return the process's settings before any trial; ``module`` was just imported, for all trials to come."""
+    return _AT_FIRST.setdefault(module or "", Settings.now())
+
+
+def settle(model: CallableReference) -> None:
+    """Have the process's settings as they are without any trial, whatever an earlier one's code has set."""
+    settings_without_trials(None).put_back()
+    if model.kind == "module":
+        model.load()  # what it sets when it is imported is set for all trials
+        settings_without_trials(model.place).put_back()
+
+
+def process_settings() -> dict[str, Any]:
+    """Return what a traced program depends on besides its model."""
+    return {**keras_internals.switches(), "eagerly": tf.config.functions_run_eagerly()}
+
+
+settings_without_trials(None)
+
+
+def generator_state() -> list[int]:
+    """Return the state of Keras's own generator: a seed and a counter."""
+    return [
+        int(number) for number in tf.convert_to_tensor(keras_internals.generator().state).numpy()
+    ]
+
+
+def set_generator_state(state: Sequence[int]) -> None:
+    """Put the generator back, in place."""
+    keras_internals.generator().state.assign(list(state))
+
+
+@contextmanager
+def own_generator() -> Iterator[None]:
+    """Let the block put another generator in its place, as ``keras.utils.set_random_seed`` does: its state is taken."""
+    keras_internals.generator()
+    yield
+    theirs, ours = keras_internals.generator_in_place(), keras_internals.generator()
+    if theirs is not ours:
+        ours.state.assign(theirs.state)
+
+
+@contextmanager
+def kept_generator_state() -> Iterator[None]:
+    """Let the block draw and seed as it likes; the generator is put back after it."""
+    before = generator_state()
+    try:
+        yield
+    finally:
+        set_generator_state(before)

@@ -1,0 +1,97 @@
+"""What Keras is told from outside: as Keras itself reads it, and refused where trials cannot train so."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from orchestrator.config import parse_experiment
+from orchestrator.errors import PlaceError
+from orchestrator.experiment.prepared import prepare
+from orchestrator.training.keras_setup import KerasSettings, keras_settings, settings_file
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """`told(epsilon=1e-3)`: what the keras.json in force says; `told("text")` as it stands."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+
+    def write(text=None, **values):
+        (tmp_path / "keras.json").write_text(json.dumps(values) if text is None else text)
+
+    return write
+
+
+def test_without_a_file_they_are_keras_own(told):
+    assert keras_settings() == KerasSettings()
+
+
+def test_a_file_that_is_no_json_says_nothing_as_it_does_to_keras(told):
+    told("{")
+    assert keras_settings() == KerasSettings()
+
+
+def test_keras_reads_the_same_file_to_the_same_values(told, tmp_path):
+    told(epsilon=1e-4, image_data_format="channels_first", backend="tensorflow")
+    code = "import keras; c = keras.config; print(c.epsilon(), c.image_data_format(), c.floatx())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    mine = keras_settings()
+    assert said.stdout.split() == [str(mine.epsilon), mine.image_data_format, mine.floatx]
+    assert settings_file() == tmp_path / "keras.json"
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"backend": "jax"}, "keras.json, backend: expected the backend on which trials train"),
+        ({"floatx": "float64"}, "keras.json, floatx: expected the type in which trials train"),
+        ({"epsilon": "small"}, "keras.json, epsilon: expected a number"),
+        ({"image_data_format": "channels"}, "Did you mean 'channels_last'"),
+        ({"text": "[1]"}, "keras.json: expected a JSON object"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_file_and_key(told, values, said):
+    told(**values)
+    with pytest.raises(PlaceError, match=said):
+        keras_settings()
+
+
+def test_the_variable_decides_the_backend_and_is_named(told, monkeypatch):
+    told(backend="jax")
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert keras_settings().backend == "tensorflow"
+    told(backend="tensorflow")
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    with pytest.raises(PlaceError, match=r"KERAS_BACKEND: expected .* Received: 'torch'"):
+        keras_settings()
+
+
+def test_what_would_cut_fit_short_alone_is_refused(told, monkeypatch):
+    monkeypatch.setenv("KERAS_MAX_STEPS_PER_EPOCH", "3")
+    with pytest.raises(PlaceError, match="KERAS_MAX_STEPS_PER_EPOCH: expected not to be set"):
+        keras_settings()
+
+
+def test_a_bundled_model_has_its_images_channels_last(told, tmp_path):
+    told(image_data_format="channels_first")
+    content = {
+        "name": "one", "model": "cnn", "data": "digits", "storage_path": str(tmp_path / "runs"),
+        "search_space": {"learning_rate": "loguniform(1e-3, 1)"},
+    }  # fmt: skip
+    with pytest.raises(PlaceError, match="expected 'channels_last', for which the bundled model"):
+        prepare(parse_experiment(content))
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_worker_computes_as_the_run_was_told_not_as_its_machine_is():
+    code = (
+        "from orchestrator.training.keras_setup import KerasSettings, prepare_tensorflow\n"
+        "prepare_tensorflow(1, KerasSettings(epsilon=1e-3, image_data_format='channels_first'))\n"
+        "import keras\nprint(keras.config.epsilon(), keras.config.image_data_format())\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == ["0.001", "channels_first"]

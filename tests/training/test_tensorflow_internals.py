@@ -1,0 +1,34 @@
+"""What TensorFlow keeps for itself and we use: one test a use, which fails where a new version changes it."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+from tensorflow.python.framework.ops import gradient_registry
+
+from orchestrator.training.tensorflow_internals import forget_custom_gradients, operations_in
+
+
+def test_custom_gradients_of_a_graph_are_taken_out_of_the_registry():
+    graphs = []
+
+    @tf.function
+    def slope(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = tf.nn.silu(x)
+        graphs.append(tf.compat.v1.get_default_graph())
+        return tape.gradient(y, x)
+
+    before = set(gradient_registry._registry)
+    slope(tf.constant(1.0))
+    made = set(gradient_registry._registry) - before
+    assert made, "TensorFlow keeps custom gradients no more: forget_custom_gradients can go"
+    for graph in graphs:
+        forget_custom_gradients(graph)
+    assert not made & set(gradient_registry._registry)
+
+
+def test_operations_inside_the_functions_of_a_graph_are_found():
+    inner = tf.function(lambda: tf.random.uniform((1,)))
+    graph = tf.function(lambda: inner() + 1.0).get_concrete_function().graph
+    assert "RandomUniform" in operations_in(graph)
