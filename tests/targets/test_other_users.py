@@ -34,8 +34,9 @@ pathlib.Path(place, "session_latest").symlink_to("session_1")
 (logs / "worker-1.out").write_text("logged in with {SECRET}")
 (logs / "raylet.out").write_text("node up")
 up = pathlib.Path(os.environ["UP"])
-pathlib.Path(f"{up}.part").write_text(place)
-pathlib.Path(f"{up}.part").replace(up)
+part = up.with_suffix(".part")
+part.write_text(place)
+part.replace(up)  # there, it is whole
 time.sleep(600)
 """
 
