@@ -25,7 +25,6 @@ _TABLE = re.compile(
     r"(<!-- keys(?: of (\w+))?: make docs -->\n)(.*?)(<!-- end of keys -->)", re.DOTALL
 )
 _ROW = re.compile(rf"^\| `([^`]+)` \|[^|]*\| (.*?) {OWN} \|$", re.MULTILINE)
-_CODE = re.compile(r"(\$?\{.*?\}+|<\S+>)")
 _HEAD = "| key | default | meaning |\n|---|---|---|\n"
 _SECTIONS = sections()
 
@@ -57,7 +56,7 @@ def default(key: str, field: FieldInfo) -> str:
     """Return what a file would say to get a key's default; empty for a key that has none."""
     if key == "name":
         return "the file's own name"
-    if field.is_required() or key in OF_KERAS:
+    if field.is_required() or key in OF_KERAS:  # left out beside trial alone
         return ""
     value = field.get_default(call_default_factory=True)
     if any(isinstance(form, Named) for form in field.metadata) and value is not None:
@@ -90,8 +89,8 @@ def written(page: str) -> str:
     own = dict(_ROW.findall(page))
 
     def row(key: str, field: FieldInfo) -> str:
-        said = _CODE.sub(r"`\1`", field.description or "")
-        meaning = f"{own[key]} {OWN}" if key in own else said
+        said = field.description or ""
+        meaning = said if own.get(key, said) == said else f"{own[key]} {OWN}"
         return f"| `{key}` | {default(key, field)} | {meaning} |\n".replace("|  |", "| |")
 
     def table(match: re.Match[str]) -> str:

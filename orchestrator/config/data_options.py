@@ -40,64 +40,74 @@ class DataOptions(Options):
         " package.module:function."
     )
     label: Text | None = Field(
-        default=None, description="The column of a CSV or Parquet file that holds the class."
+        default=None, description="The label column of a table (CSV, Parquet, a frame)."
     )
     validation: Real = Field(
         default=0.2,
         gt=0,
         lt=1,
-        description="Share of the rows for validation, where the data has no split.",
+        description="Share of the rows used for validation, if the data has no split of its own.",
     )
     test: Real = Field(
         default=0.2,
         gt=0,
         lt=1,
-        description="Share of the rows for the test, where the data has no split.",
+        description="Share of the rows used for the test, if the data has no split of its own. Test rows are used once,"
+        " for the winner.",
     )
     scale: Literal["auto", "standard", "minmax", "none"] = Field(
         default="auto",
-        description="How the features are scaled, fitted on the training rows alone; auto: standard for a bundled"
-        " model, none for your own, which gets your values.",
+        description="`standard`, `minmax` or `none`. Fitted on the training rows only, and part of the saved model. "
+        "`auto`: `standard` for a bundled model; `none` for your own model, which gets your values "
+        "unchanged, and for `tf.data`.",
     )
     class_weight: Literal["balanced"] | dict[str, Real] | None = Field(
         default=None,
-        description="What each training row counts by its class, as in Keras's fit: balanced, or {class: weight}.",
+        description="How much each training row counts in the loss, by its class: `balanced`, or for example `{sick: "
+        "5}`, where the other classes count 1.",
     )
     stream: Flag | Literal["auto"] = Field(
-        default="auto", description="Read the data batch by batch instead of holding it in memory."
+        default="auto",
+        description="Whether CSV, Parquet or images are read batch by batch. `auto`: if they would take more than a "
+        "quarter of the free memory.",
     )
     drop: Annotated[tuple[Text, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
-        description="Columns of a table that are left out, such as identifiers and dates.",
+        description="Columns of a table to leave out, such as identifiers and dates: `[id, when]`.",
     )
     missing: Literal["refuse", "mean", "median", "most_frequent"] = Field(
         default="refuse",
-        description="What fills a table's gaps, found on the training rows; text and true/false always get the most"
-        " frequent value.",
+        description="What fills missing values of a table: `mean`, `median` or `most_frequent` of the training rows. "
+        "Text and true/false always get the most frequent value.",
     )
     columns: dict[str, Literal["number", "text"]] = Field(
         default_factory=dict,
-        description="What columns of a table are, where it is not plain: {age: number, zip: text}.",
+        description="The type of columns for which it is unclear: `{age: number, zip: text}`. In a `number` column, "
+        "anything that is not a number counts as missing.",
     )
     decimal: Literal["auto", ".", ","] = Field(
-        default="auto", description="The sign before a number's fraction in a CSV file."
+        default="auto",
+        description='The decimal separator of a CSV file, `"."` or `","`. `auto`: inferred from the numbers.',
     )
     header: Flag | Literal["auto"] = Field(
         default="auto",
-        description="Whether a CSV file's first line holds names; with false they are column_1, column_2, …",
+        description="Whether the first line of a CSV file holds column names. With `false` the columns are `column_1`, "
+        "`column_2`, …",
     )
     sample_weight: Text | None = Field(
-        default=None, description="The column of a table that says how much each row counts."
+        default=None,
+        description="The column of a table that says how much each row counts in the loss. It is not a feature.",
     )
     steps_per_epoch: Count | None = Field(
-        default=None, description="Batches of an endless tf.data pipeline that are an epoch."
+        default=None, description="How many batches of an endless `tf.data` pipeline make an epoch."
     )
     validation_steps: Count | None = Field(
-        default=None, description="Batches of an endless validation pipeline that are validated on."
+        default=None,
+        description="How many batches of an endless validation or test pipeline are used; the same ones each time.",
     )
     image_size: Annotated[tuple[Count, ...], _PAIR, AS_LIST] | None = Field(
         default=None,
-        description="Height and width that the pictures of a folder get: [h, w].",
+        description="The `[height, width]` to which the images of a folder are resized.",
     )
 
     def for_model(self, bundled: bool) -> DataOptions:

@@ -104,16 +104,16 @@ class LimitOptions(Options):
 
     max_trial_time: Time | None = Field(
         default=None,
-        description="Wall-clock time of a trial (30 minutes), over all its sittings. It ends as stopped; one"
-        " that hangs is killed.",
+        description="Wall-clock time of a trial, such as `30 minutes`, added up over resumes. The trial then ends as "
+        "`stopped`; one that hangs is killed.",
     )
     max_run_time: Time | None = Field(
-        default=None, description="Wall-clock time of the run, over all its sittings."
+        default=None, description="Wall-clock time of the run, added up over resumes."
     )
-    max_trials: Count | None = Field(default=None, description="Trials that are started.")
-    max_epochs: Count | None = Field(default=None, description="Epochs, of all trials together.")
+    max_trials: Count | None = Field(default=None, description="How many trials are started.")
+    max_epochs: Count | None = Field(default=None, description="Epochs of all trials together.")
     max_failed_trials: Whole | None = Field(
-        default=None, description="Failed trials; one more and the run is given up."
+        default=None, description="How many trials may fail; with one more the run is given up."
     )
 
 
@@ -122,7 +122,7 @@ class RetryOptions(Options):
 
     times: Whole = Field(
         default=3,
-        description="How often a trial is tried again whose worker died, was preempted or ran out of memory.",
+        description="How often a trial is retried after its worker died, was preempted or ran out of memory.",
     )
     wait: Time = Field(
         default=Duration(5, "second"),

@@ -39,16 +39,18 @@ class PandaOptions(Options):
     )
 
     start: dict[str, Any] = Field(
-        default_factory=dict, description="The hyperparameters of day 1; or else from."
+        default_factory=dict,
+        description="The hyperparameters of day 1; give either this or `from`.",
     )
     from_run: Text | None = Field(
         default=None,
         alias="from",
-        description="A run, or <run>/<trial>, whose weights and hyperparameters day 1 starts from.",
+        description="A run, or `<run>/<trial>`, whose weights and hyperparameters day 1 starts from.",
     )
     day: Length = Field(
         default=Duration(1, "epoch"),
-        description="The length of a day: '3 epochs', '20 minutes', '500 steps'. A day ends with an epoch.",
+        description="The length of a day: `3 epochs`, `20 minutes`, `500 steps`. A day always ends at the end of an "
+        "epoch.",
     )
     days: Count = Field(default=14, description="How many days to train.")
     sitter: WrittenSitter = Field(
@@ -57,16 +59,17 @@ class PandaOptions(Options):
     )
     learning_rate_test: Flag = Field(
         default=False,
-        description="Find a starting learning rate by a range test before day 1. Used where start names none, or with"
-        " sitter: act.",
+        description="Find a starting learning rate by a range test before day 1. It is used if `start` gives none, or "
+        "with `sitter: act`.",
     )
     keep_days: Count | None = Field(
-        default=None, description="How many of the last days' models stay on disk; null: all."
+        default=None,
+        description="For how many of the last days the model stays on disk; `null`: for all.",
     )
     schedule: Annotated[tuple[ScheduledChange, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
-        description="Changes at set times, as replay writes them: {epoch: 6, set: {learning_rate: 0.01}} after six"
-        " finished epochs; in any order.",
+        description="Changes at set times, in any order: `{epoch: 6, set: {learning_rate: 0.01}}` applies after six "
+        "finished epochs.",
     )
 
     @model_validator(mode="after")

@@ -16,28 +16,33 @@ class DockerOptions(FolderOptions):
     storage: Text | None = Field(
         default="/runs", description="Where storage_path is mounted in the container."
     )
-    image: Text = Field(default="orchestrator", description="The image that has the orchestrator.")
+    image: Text = Field(
+        default="orchestrator", description="The image that has the orchestrator installed."
+    )
     mounts: Texts = Field(
         default=(), description="Further folders: HOST:CONTAINER or HOST:CONTAINER:ro."
     )
     gpus: Count | Literal["all"] | None = Field(
         default=None, description="How many GPUs the container sees, or all."
     )
-    cpus: Real | None = Field(default=None, gt=0, description="CPU cores that it may use.")
-    memory: Memory | None = Field(default=None, description="Memory that it may use: 8G.")
+    cpus: Real | None = Field(default=None, gt=0, description="How many CPU cores it may use.")
+    memory: Memory | None = Field(
+        default=None, description="How much memory it may use, such as 8G."
+    )
     shm_size: Memory = Field(
-        default="1G", description="Shared memory, where Ray keeps the data: 2G."
+        default="1G", description="Shared memory, where Ray keeps the data, such as 2G."
     )
     network: Text | None = Field(
         default=None, description="The network it joins; none: no network."
     )
     user: Text | None = Field(
-        default=None, description="UID:GID that writes the results; left out, this user's own."
+        default=None, description="UID:GID that writes the results. Default: yours."
     )
     environment: dict[str, Text] = Field(
         default_factory=dict,
-        description="Environment variables of the run; a secret's value as ${ENV:NAME}.",
+        description="Environment variables of the run; write a secret's value as ${ENV:NAME}.",
     )
     extra: Texts = Field(
-        default=(), description="Further options of docker run, one an item: --cap-drop=ALL."
+        default=(),
+        description="Further options of docker run, one per item, such as --cap-drop=ALL.",
     )

@@ -16,13 +16,13 @@ MOST_QUEUED_GROUPS = 6
 class TolerationOptions(Options):
     """A taint that the pods put up with."""
 
-    key: Text | None = Field(default=None, description="The taint's key; left out, every one.")
+    key: Text | None = Field(default=None, description="The taint's key. Default: every key.")
     operator: Literal["Exists", "Equal"] = Field(
-        default="Exists", description="Exists, or Equal to value."
+        default="Exists", description="Exists; or Equal, which compares with value."
     )
-    value: Text | None = Field(default=None, description="The taint's value, with Equal.")
+    value: Text | None = Field(default=None, description="The taint's value, for Equal.")
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
-        default=None, description="The effect tolerated; left out, every one."
+        default=None, description="The effect to tolerate. Default: every effect."
     )
 
 
@@ -33,14 +33,14 @@ class WorkerGroupOptions(Options):
     """Workers of one kind."""
 
     name: Text = Field(default="workers", description="The group's name.")
-    replicas: Whole = Field(default=1, description="How many it starts with.")
-    min_replicas: Whole = Field(default=0, description="The fewest that the autoscaler leaves.")
+    replicas: Whole = Field(default=1, description="How many workers it starts with.")
+    min_replicas: Whole = Field(default=0, description="The fewest that the autoscaler keeps.")
     max_replicas: Count = Field(default=4, description="The most that the autoscaler starts.")
-    cpus: Real = Field(default=1, gt=0, description="CPU cores of each.")
-    memory: Memory = Field(default="4Gi", description="Memory of each.")
-    gpus: Whole = Field(default=0, description="GPUs of each.")
+    cpus: Real = Field(default=1, gt=0, description="CPU cores of each worker.")
+    memory: Memory = Field(default="4Gi", description="Memory of each worker.")
+    gpus: Whole = Field(default=0, description="GPUs of each worker.")
     node_selector: dict[str, str] = Field(
-        default_factory=dict, description="Labels of the nodes that they run on."
+        default_factory=dict, description="Labels of the nodes on which they run."
     )
 
     @model_validator(mode="after")
@@ -59,15 +59,15 @@ class KubeRayOptions(PlaceOptions):
         default="/runs", description="Where the storage claim is mounted in the pods."
     )
     context: Text | None = Field(
-        default=None, description="The context of kubeconfig; left out, the current one."
+        default=None, description="The context of the kubeconfig. Default: the current one."
     )
     namespace: Text = Field(default="default", description="The namespace.")
-    image: Text = Field(default="orchestrator", description="The image that has the orchestrator.")
-    image_pull_secrets: Texts = Field(
-        default=(), description="Secrets by which the image is pulled."
+    image: Text = Field(
+        default="orchestrator", description="The image that has the orchestrator installed."
     )
+    image_pull_secrets: Texts = Field(default=(), description="Secrets for pulling the image.")
     service_account: Text | None = Field(
-        default=None, description="The account that the pods run as."
+        default=None, description="The service account of the pods."
     )
     storage_claim: Text = Field(
         default="orchestrator-runs",
@@ -79,28 +79,31 @@ class KubeRayOptions(PlaceOptions):
         default=(WorkerGroupOptions(),), description="The groups of workers."
     )
     autoscaling: Flag = Field(
-        default=False, description="Let Ray start and end workers between min and max replicas."
+        default=False,
+        description="Let Ray start and remove workers between min_replicas and max_replicas.",
     )
     tolerations: Tolerations = Field(default=(), description="Taints that the pods put up with.")
     environment: dict[str, Text] = Field(
-        default_factory=dict, description="Environment variables of the run: no secrets."
+        default_factory=dict, description="Environment variables of the run; no secrets."
     )
     secrets: Texts = Field(
         default=(), description="Secrets whose keys become environment variables of the run."
     )
     queue: Text | None = Field(default=None, description="The local queue of Kueue.")
     retries: Whole = Field(
-        default=3, description="How often a failed job is tried again; it goes on where it was."
+        default=3,
+        description="How often a failed job is retried; a retry continues where the last one stopped.",
     )
     time_limit_seconds: Count | None = Field(
-        default=None, description="After this the job is ended."
+        default=None, description="The job is ended after this time."
     )
     ttl_seconds: Whole = Field(
         default=60,
-        description="How long the cluster of a run that has ended stays, GPUs included; the RayJob stays after it.",
+        description="How long the cluster, GPUs included, remains after the run has ended. The RayJob itself remains "
+        "longer.",
     )
     most_megabytes: Count = Field(
-        default=1, description="More than this is not sent: a ConfigMap holds no more."
+        default=1, description="A larger upload is refused: a ConfigMap cannot hold more."
     )
 
     @model_validator(mode="after")

@@ -55,20 +55,21 @@ class PlaceOptions(Options):
 
     storage: Text | None = Field(
         default=None,
-        description="The folder of runs as that place sees it; left out, storage_path made"
-        " absolute, on a filesystem that both see.",
+        description="The folder of runs as the target sees it. Default: storage_path, made absolute, on a shared "
+        "filesystem.",
     )
     results: Text | None = Field(
         default=None,
-        description="The same folder as this machine reaches it: a folder, or a URI such as"
-        " s3://bucket/runs; left out, storage_path, or unknown where storage is another.",
+        description="The same folder as this machine sees it: a folder, or a URI such as s3://bucket/runs. Default: "
+        "storage_path, or unknown if storage differs from it.",
     )
     ship: Texts = Field(
         default=(),
-        description="Further files or folders beside the experiment that its code reads.",
+        description="Further files or folders, beside the experiment, that its code reads.",
     )
     excludes: Texts = Field(
-        default=(), description="What of such folders is not sent: patterns such as *.ckpt."
+        default=(),
+        description="Patterns of files in those folders that are not sent, such as *.ckpt.",
     )
 
 
@@ -77,7 +78,7 @@ class FolderOptions(PlaceOptions):
 
     results: Text | None = Field(
         default=None,
-        description="The same folder as this machine reaches it; left out, storage_path.",
+        description="The same folder as this machine sees it. Default: storage_path.",
     )
 
     @field_validator("storage", "results")
