@@ -59,7 +59,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Sitting:
-    """What one uninterrupted stretch of a run is given.
+    """What one driver session of a run is given.
 
     ``cores`` is how many CPUs a cluster started for it offers. ``search`` is one that knows what earlier
     sittings did; None: the plan's, new. ``stopping`` says that the run is asked to stop.
@@ -123,7 +123,7 @@ class Listener(Protocol):
         """Note that only so many trials train at once from here on."""
 
     def verdict(self) -> Verdict | None:
-        """Return what to examine once every trial has ended; None where no trial can be, which it then tells."""
+        """Return what to examine once every trial has ended; None if there is nothing, which it then reports."""
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's examination."""

@@ -11,7 +11,7 @@ from orchestrator.tuning.protocol import Report, Sitting, Spent
 from orchestrator.tuning.stage import Stage
 
 DIED = Failure("worker_died", "worker died: x", "x")
-BUG = Failure("error", "ValueError: units", "Traceback", passing=False)
+BUG = Failure("error", "ValueError: units", "Traceback", transient=False)
 FULL = Failure("disk", "OSError: full", "Traceback", bytes_needed=99)
 OOM = Failure("out_of_memory", "MemoryError", "Traceback")
 

@@ -55,9 +55,9 @@ class Scene:
         return len(self.waits) < 3
 
     def play(self):
-        self.examination.by_the_last(self.ask)
+        self.examination.on_last_worker(self.ask)
         if not self.examination.settled and self.time < self.stop_at:
-            self.examination.by_a_new_one(self.ask)
+            self.examination.on_new_worker(self.ask)
         return self.examination.settled
 
 
