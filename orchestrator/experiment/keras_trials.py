@@ -109,11 +109,27 @@ class KerasTrials:
 
     def facts(self) -> dict[str, Any]:
         """Return the task, the score of the best constant guess, and all of it in sentences."""
-        return task_facts(self)
+        task = self.task
+        return {
+            "kind": task.kind if task else None,
+            "compiled_by_user": task.compiled_by_user if task else None,
+            "from_logits": task.from_logits if task else None,
+            "baseline": _baseline(self),
+            "said": list(self.sentences()),
+        }
 
     def sentences(self) -> Iterator[str]:
         """Yield what is learned, what is done to features and labels, and what guessing gives."""
-        return task_sentences(self)
+        yield f"task: {_learned(self)}"
+        yield f"features: {_features(self)}"
+        for name, value in _baseline(self).items():
+            what = "guessing the mean" if name == "mae" else "always guessing the most frequent"
+            yield f"baseline: {what} gives val_{name} {value:.4g}"
+        if sizes := _ill_sized(self):
+            yield (
+                f"hint: the columns {sizes} and the model has no layer that scales them;"
+                f" data: {{source: {self.source}, scale: standard}} does"
+            )
 
     def _reads(self) -> list[str]:
         """Return the hyperparameters that a model given in Python reads, whose source is not there later."""
@@ -144,32 +160,6 @@ def judged_by_loss(experiment: Experiment) -> bool:
 
 CLASSES_NAMED = 6
 MANY_CLASSES = 30
-
-
-def task_facts(trials: KerasTrials) -> dict[str, Any]:
-    """Return the task, the score of the best constant guess, and all of it in sentences, for the run's record."""
-    task = trials.task
-    return {
-        "kind": task.kind if task else None,
-        "compiled_by_user": task.compiled_by_user if task else None,
-        "from_logits": task.from_logits if task else None,
-        "baseline": _baseline(trials),
-        "said": list(task_sentences(trials)),
-    }
-
-
-def task_sentences(trials: KerasTrials) -> Iterator[str]:
-    """Yield what is learned, what is done to features and labels, and what guessing gives."""
-    yield f"task: {_learned(trials)}"
-    yield f"features: {_features(trials)}"
-    for name, value in _baseline(trials).items():
-        what = "guessing the mean" if name == "mae" else "always guessing the most frequent"
-        yield f"baseline: {what} gives val_{name} {value:.4g}"
-    if sizes := _ill_sized(trials):
-        yield (
-            f"hint: the columns {sizes} and the model has no layer that scales them;"
-            f" data: {{source: {trials.source}, scale: standard}} does"
-        )
 
 
 def _baseline(trials: KerasTrials) -> dict[str, float]:

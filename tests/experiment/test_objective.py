@@ -7,7 +7,6 @@ import re
 import pytest
 
 from orchestrator.errors import ExperimentFileError
-from orchestrator.experiment.keras_trials import task_sentences
 from orchestrator.experiment.prepared import prepare, read_experiment
 
 NET = """
@@ -112,7 +111,7 @@ def test_targets_that_no_weights_reach_are_said(prepared, tmp_path):
         "    return x, x.sum(axis=1)\n"
     )
     one = prepared(model=str(tmp_path / "head.py"), data=str(tmp_path / "data.py"))
-    said = " ".join(task_sentences(one))
+    said = " ".join(one.trials.sentences())
     assert re.search(
         r"[45]\d % of the targets cannot be reached by outputs that are never negative", said
     )
@@ -133,6 +132,6 @@ def test_heads_that_bound_quantities_and_others_that_do_not_are_not_ranked_by_lo
            "search_space": {"head": "choice([linear, relu])"}, "caviar": {"num_samples": 8}}  # fmt: skip
     with pytest.raises(ExperimentFileError, match=r"means the same in all trials, such as val_mae"):
         prepared(metric="val_loss", **two)
-    assert "but for a head that bounds its values" in " ".join(task_sentences(prepared(**two)))
+    assert "but for a head that bounds its values" in " ".join(prepared(**two).trials.sentences())
     one = two | {"search_space": {"head": "choice([linear, leaky_relu])"}}
     assert prepared(metric="val_loss", **one).plan.metric == "val_loss"
