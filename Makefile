@@ -7,7 +7,12 @@ NAME ?= $(basename $(notdir $(EXPERIMENT)))-$(shell date +%Y%m%d-%H%M%S)
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
-PYTEST := $(BIN)/python -m pytest --numprocesses 2 --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --no-loadscope-reorder
+# Tests of `make test` compute, one process a core; the others wait for Ray, Slurm and Docker to start for half of the time.
+COMPUTING := --numprocesses 2
+WAITING := --numprocesses 3
+# Dozens of processes import this project: without compiled files each of them compiles it first.
+unexport PYTHONDONTWRITEBYTECODE
 # Rooms whose tests import no TensorFlow and start few processes; tests/test_budgets.py is what a change breaks first.
 QUICK := $(addprefix tests/,catalog config domains records report schedulers search sitter) tests/test_budgets.py
 # Stamps: a step is done again only when pyproject.toml has changed since.
@@ -34,7 +39,7 @@ quick: format lint contracts pytest-quick  ## while a change is in progress: a m
 test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes
 
 test-all: COVER = --cov --cov-report=
-test-all: test pytest-cluster coverage  ## `make test`, then pages, hosts, Slurm, containers, chaos (some need root), and coverage
+test-all: test pytest-cluster coverage  ## `make test` with its coverage, then pages, hosts, Slurm, containers, chaos (some need root)
 
 format: $(TESTABLE)  ## is every file laid out by the formatter?
 	$(BIN)/ruff format --check --quiet .
@@ -49,13 +54,13 @@ contracts: $(TESTABLE)  ## which room may import which
 	$(BIN)/lint-imports
 
 pytest: $(TESTABLE)  ## the tests of `make test` alone; ARGS='-k asha' for some of them
-	$(PYTEST) $(COVER) -m 'not slow and not cluster' $(ARGS)
+	$(PYTEST) $(COMPUTING) $(COVER) -m 'not slow and not cluster' $(ARGS)
 
 pytest-quick: $(TESTABLE)  ## those of rooms that import no TensorFlow, and the budgets; ARGS='tests/cli' for another room too
-	$(PYTEST) $(QUICK) -m 'not slow and not cluster' $(ARGS)
+	$(PYTEST) $(COMPUTING) $(QUICK) -m 'not slow and not cluster' $(ARGS)
 
 pytest-cluster: $(TESTABLE)  ## what `make test-all` adds; ORCHESTRATOR_TEST_INSTALL=1 has Slurm and Docker installed (Debian)
-	$(PYTEST) $(COVER) $(if $(COVER),--cov-append) -m 'cluster and not slow' $(ARGS)
+	$(PYTEST) $(WAITING) -m 'cluster and not slow' $(ARGS)
 
 coverage: $(TESTABLE)  ## what `make test-all` measured: the files with the fewest lines covered, and the floor of 90 percent
 	$(BIN)/python -m coverage report --sort=cover | head -n 20
@@ -67,7 +72,7 @@ test-lowest: $(TESTABLE)  ## `make pytest` in .venv-lowest: the lowest allowed R
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-lowest
 	$(BIN)/python -m tests.lowest > .venv-lowest/lowest.txt
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt --editable '.[dev]'
-	$(subst .venv,.venv-lowest,$(PYTEST)) -m 'not slow and not cluster' $(ARGS)
+	$(subst .venv,.venv-lowest,$(PYTEST)) $(COMPUTING) -m 'not slow and not cluster' $(ARGS)
 
 properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides
 	$(BIN)/python -m pytest tests/properties --hypothesis-profile=search $(ARGS)

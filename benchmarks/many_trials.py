@@ -32,8 +32,8 @@ from orchestrator.records import RunFolder, read_run
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Progress, Trainable
-from orchestrator.tuning.job import Listener, Outcome, Sitting
-from orchestrator.tuning.run import run_plan
+from orchestrator.tuning.protocol import Listener, Outcome, Sitting
+from orchestrator.tuning.tune import run_plan
 
 EPOCHS = 9
 EPOCH_SECONDS = 0.001

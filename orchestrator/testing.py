@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from orchestrator.domains import Space
 from orchestrator.schedulers import Decision, Scheduler
-from orchestrator.schedulers.decision import UNKNOWN, Ties
+from orchestrator.schedulers.scheduler import UNKNOWN, Ties
 from orchestrator.searchers import Observation, Searcher, complete, misfit
 
 EPOCHS = 9

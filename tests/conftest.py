@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 from collections import Counter
@@ -25,9 +26,10 @@ CLUSTER_FOLDERS = ("chaos", "integration")
 CLUSTER_FILES = (
     "experiment/test_missing_folders.py", "experiment/test_recipes.py",
     "parity/test_exam.py", "parity/test_fuzz.py", "parity/test_reported.py",
+    "training/test_memory.py", "training/test_raw_rows.py",
 )  # fmt: skip
 """Minutes, as is whatever starts Ray."""
-IN_EVERY_TEST = ("test_caviar.py", "test_examination.py", "test_rounds.py")
+IN_EVERY_TEST = ("test_caviar.py", "test_rounds.py")
 """On a real Ray, and in `make test` all the same: one run that trains, and those that train nothing."""
 
 SHARED_BY_A_FOLDER = ("tests/integration/docker/",)
@@ -63,6 +65,19 @@ def preloaded_trial_process() -> Iterator[None]:
     trial_process.subprocess = subprocess
     preloaded.WITH_COMMANDS.end()
     preloaded.WITH_KERAS.end()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def bundled_data_read_once() -> Iterator[None]:
+    """Each of hundreds of small runs would parse the same table of text again."""
+    from orchestrator.data import load
+
+    readers = dict(load.READERS)
+    for name, read in readers.items():
+        once = functools.cache(read)
+        load.READERS[name] = lambda once=once: tuple(array.copy() for array in once())  # type: ignore[misc]
+    yield
+    load.READERS.update(readers)
 
 
 @pytest.fixture(scope="module")

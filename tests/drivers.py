@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.records.lock.process import ProcessIdentity, this_process
+from orchestrator.records.lock.driver import ProcessIdentity, this_process
 
 FAR = ProcessIdentity("far", 7, 1.0, "another boot", "another namespace")
 

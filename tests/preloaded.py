@@ -111,6 +111,20 @@ class Forked:
                 os.kill(self.pid, 9)
 
 
+def python(code: str) -> tuple[int, str]:
+    """Run ``code`` in a process that has imported Keras and done nothing with it; return its exit code and output."""
+    command = [sys.executable, "-c", code]
+    if not POSSIBLE:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
+        return done.returncode, done.stdout
+    forked = Forked(command, [])
+    with forked.stdout:
+        said = forked.stdout.read()
+    return forked.wait(), said
+
+
 INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})
 POSSIBLE = hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")
 

@@ -16,6 +16,7 @@ from orchestrator.config.options import OF_KERAS
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.schedulers import SCHEDULERS
+from orchestrator.sitter import RULES
 from orchestrator.training.decay import SCHEDULES
 from orchestrator.training.hyperparameters import DEFAULTS, OPTIMIZER_READS
 from tests.experiment_page import OWN, keys, written
@@ -27,8 +28,9 @@ DOMAINS = PAGE.split("## Domains")[1].split("\n## ")[0]
 HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
 KEYS = dict(keys())
 SHORT = {"caviar.searcher": "random", "caviar.scheduler": "asha", "panda.sitter": ""}
-SHORT |= {"panda.sitter.branch_and_compare": "off"} | dict.fromkeys(OF_KERAS, "")
+SHORT |= {f"panda.sitter.{name}": "off" for name, rule in RULES.items() if not rule.ON}
 SHORT |= {"name": "the file's own name", "target.kuberay.workers": [{}]}
+SHORT |= dict.fromkeys(OF_KERAS, "")  # left out beside trial alone
 OF_THE_TASK = {"output_activation"}  # what a bundled model reads and nobody tunes
 
 

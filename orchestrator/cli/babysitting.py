@@ -208,7 +208,7 @@ def _ask(where: tuple[str, Path, bool], request: Callable[[Panda], Request]) -> 
     """Put a request down and say so; what was allowed by force is a warning."""
     from orchestrator.experiment import open_panda
     from orchestrator.experiment.changes import OutOfRangeWarning
-    from orchestrator.report import request_words
+    from orchestrator.report import describe_request
 
     run, storage, no_wait = where
     panda = open_panda(run, storage)
@@ -220,7 +220,7 @@ def _ask(where: tuple[str, Path, bool], request: Callable[[Panda], Request]) -> 
             say(f"warning: {warning.message}", err=True)
     entry = {"action": asked.action, "arguments": asked.arguments}
     when = f" at day {asked.at_day}" if asked.at_day is not None else ""
-    say(f"asked trial {asked.trial}: {request_words(entry)}{when}")
+    say(f"asked trial {asked.trial}: {describe_request(entry)}{when}")
     if storage != RUNS:  # so that the command can be pasted
         run = str(panda.folder.path)
     _tell_answer(panda, asked, run, no_wait)
@@ -230,7 +230,7 @@ def _tell_answer(panda: Panda, asked: Request, run: str, no_wait: bool) -> None:
     """Say what became of a request, or where that will be said. Raises RequestError where it is refused."""
     from orchestrator.experiment.answered import due_seconds
     from orchestrator.records import read_run
-    from orchestrator.report import deed
+    from orchestrator.report import describe_action
 
     records = read_run(panda.folder.path)
     if records.status == "interrupted":
@@ -245,7 +245,7 @@ def _tell_answer(panda: Panda, asked: Request, run: str, no_wait: bool) -> None:
     if answer is None:
         say(f"what becomes of it: orchestrator journal {run}")
     else:
-        say(f"done after epoch {answer['epoch']}: {deed(answer)}")
+        say(f"done after epoch {answer['epoch']}: {describe_action(answer)}")
 
 
 def _assignments(texts: Iterable[str], where: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from orchestrator.cli.preview_space import count, space_lines
 from orchestrator.domains.space import without_companions
 from orchestrator.experiment.preview import Preview
 from orchestrator.redaction import redact
-from orchestrator.report.cells import assignments, chosen, printable
+from orchestrator.report.formatting import assignments, chosen, printable
 from orchestrator.search import Nursery
 
 _SITTER = {

@@ -12,7 +12,7 @@ from orchestrator.experiment.place import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
 from orchestrator.redaction import redact
 from orchestrator.report import draws_table
-from orchestrator.report.terminal import text_table
+from orchestrator.report.render import text_table
 
 DRAWS = 10
 

@@ -67,7 +67,7 @@ def _tell_jobs(handles: list[str], format: str) -> None:
 
 def _tell_runs(runs: list[str], storage: Path, format: str, alone: bool) -> None:
     from orchestrator.records import RunFolder, status_or_damage
-    from orchestrator.report.standing import next_step, said_name, status_lines, status_table
+    from orchestrator.report.status_text import next_step, said_name, status_lines, status_table
 
     found = [status_or_damage(RunFolder.open(run, storage)) for run in runs]
     names = [said_name(each.folder, str(storage)) for each in found]
@@ -102,7 +102,7 @@ def watch(
 def repair(run: RunName, storage: Storage = RUNS) -> None:
     """Set damaged lines of a run's records aside, so that the others can be read and resume goes on."""
     from orchestrator.experiment.repairing import repair_run
-    from orchestrator.report.standing import said_name
+    from orchestrator.report.status_text import said_name
 
     repaired = repair_run(run, storage)
     name = said_name(str(repaired.folder.path), str(storage))

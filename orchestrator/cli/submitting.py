@@ -125,8 +125,8 @@ def follow_to_the_end(handle: str) -> None:
 
 def status_lines(found: JobStatus) -> list[str]:
     """Return what is known of a job: its place's words, then its run's."""
-    from orchestrator.report.standing import said_name
-    from orchestrator.report.standing import status_lines as run_lines
+    from orchestrator.report.status_text import said_name
+    from orchestrator.report.status_text import status_lines as run_lines
 
     job, state = found.job, found.state
     if state is None:

@@ -21,33 +21,25 @@ from orchestrator.config.options import (
     ResourceOptions,
 )
 from orchestrator.config.panda_options import (
-    BranchAndCompareOptions,
-    DivergenceOptions,
-    OverfittingOptions,
     PandaOptions,
-    PlateauOptions,
     ScheduledChange,
-    SitterOptions,
 )
 from orchestrator.config.references import resolved
 from orchestrator.config.schema import experiment_schema
 from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
+from orchestrator.sitter import SitterOptions
 
 __all__ = [
     "AshaOptions",
-    "BranchAndCompareOptions",
     "CaviarOptions",
     "DataOptions",
-    "DivergenceOptions",
     "Document",
     "Duration",
     "Experiment",
     "LimitOptions",
     "MedianOptions",
     "NoSchedulerOptions",
-    "OverfittingOptions",
     "PandaOptions",
-    "PlateauOptions",
     "Recalibration",
     "ResourceOptions",
     "RetryOptions",

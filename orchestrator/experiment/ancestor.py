@@ -21,14 +21,14 @@ def find_ancestor(experiment: Experiment) -> Ancestor | None:
     records, trial = find_trial(experiment.panda.from_run, experiment.storage_path)
     states = StateStore.of(records.folder)
     file = states.best(trial.trial)
-    best = records.best_of(trial.trial)
+    best = records.of(trial.trial).best
     if not file.exists() or best is None:
         kept = ", ".join(states.with_best())
         raise RecordError(
             f"panda.from: expected a trial whose weights are kept. Received: {trial.trial!r}."
             f" Known: {kept or 'none'}."
         )
-    origin = {"run": str(records.folder.path.resolve()), "trial": trial.trial, "epoch": best[0]}
+    origin = {"run": str(records.folder.path.resolve()), "trial": trial.trial, "epoch": best.epoch}
     about = states.about(file)
     return Ancestor(str(file.resolve()), int(about["seed"]), dict(about["chosen"]), origin)
 

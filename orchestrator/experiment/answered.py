@@ -24,7 +24,7 @@ LONGEST_SECONDS = 600.0
 
 def answer_to(records: RunRecords, request: Request) -> Mapping[str, Any] | None:
     """Return the journal's entry that says what became of a request: applied or refused; None where there is none."""
-    for entry in records.journal_of(request.trial):
+    for entry in records.of(request.trial).journal:
         if entry["kind"] in ("applied", "refused") and entry.get("request") == request.id:
             return entry
     return None
@@ -40,7 +40,7 @@ def due_seconds(records: RunRecords, request: Request) -> float:
         return 0.0
     if records.status not in ("running", "paused"):
         return 0.0
-    recent = [float(row.get("seconds") or 0.0) for row in records.epochs_of(request.trial)[-5:]]
+    recent = [float(row.get("seconds") or 0.0) for row in records.of(request.trial).epochs[-5:]]
     epoch = 1.5 * max(recent) if recent else FIRST_EPOCH_SECONDS
     return min(epoch, LONGEST_SECONDS) + ON_THE_WAY_SECONDS
 

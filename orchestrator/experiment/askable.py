@@ -32,7 +32,7 @@ def babysat_trial(records: RunRecords, name: str | None = None) -> TrialRecord:
 
 def finished_days(records: RunRecords, trial: str) -> int:
     """Return how many days a trial's model has lived, those before a branch's fork among them."""
-    days = records.days_of(trial)
+    days = records.of(trial).days
     found = records.trial(trial)
     origin = found.origin if found is not None and found.is_branch else None
     forked = int((origin or {}).get("day") or 0)
@@ -55,7 +55,7 @@ def check_coming(records: RunRecords, trial: str, day: int | None) -> None:
 
 def kept_ends(records: RunRecords, trial: str) -> dict[int, int]:
     """Return the last epoch of each living day whose checkpoint is there; day 0 ends at epoch 0."""
-    ends = {0: 0} | {int(day["day"]): int(day["epoch"]) for day in records.days_of(trial)}
+    ends = {0: 0} | {int(day["day"]): int(day["epoch"]) for day in records.of(trial).days}
     found = records.trial(trial)
     if found is not None and found.is_branch and found.origin is not None:
         ends[int(found.origin["day"])] = int(found.origin["epoch"])
@@ -68,8 +68,8 @@ def check_kept(records: RunRecords, trial: str, day: int, where: str) -> None:
     kept = kept_ends(records, trial)
     if day in kept:
         return
-    lived = {0, *(int(found["day"]) for found in records.days_of(trial))}
-    gone = {int(found["day"]) for found in records.abandoned_days_of(trial)}
+    lived = {0, *(int(found["day"]) for found in records.of(trial).days)}
+    gone = {int(found["day"]) for found in records.of(trial).abandoned_days}
     if day in lived:
         reason = "whose model is not kept"
     else:
@@ -90,7 +90,7 @@ def check_branch_name(records: RunRecords, name: str) -> None:
     taken = {trial.trial for trial in records.trials}
     taken |= {str(entry.get("branch")) for entry in records.journal if entry.get("branch")}
     for trial in records.trials:
-        asked = (r for r in records.unanswered(trial.trial) if r.action == "branch")
+        asked = (r for r in records.of(trial.trial).unanswered if r.action == "branch")
         taken |= {str(request.arguments.get("name")) for request in asked}
     if name.lower() in {known.lower() for known in taken}:
         known = ", ".join(sorted(taken))

@@ -35,7 +35,10 @@ def in_force(records: RunRecords, trial: str) -> dict[str, Any]:
 
     Those of the optimizer are left out where the model's builder made it: they are its own, whatever they are.
     """
-    return {**(OWN_DEFAULTS if _is_own(records) else DEFAULTS), **records.in_force(trial)}
+    return {
+        **(OWN_DEFAULTS if _is_own(records) else DEFAULTS),
+        **records.of(trial).current_hyperparameters,
+    }
 
 
 def _is_own(records: RunRecords) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from orchestrator.config import Experiment
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.extensions import surroundings
+from orchestrator.records.run import effective_manifest
 from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_setup import settings_file
 
@@ -70,7 +70,7 @@ def unlike_surroundings(
 
     What an older manifest does not tell is left out.
     """
-    before = surroundings(records.manifest, records.events)
+    before = effective_manifest(records)
     return (
         *(("trial", said) for said in _changed("trial", before, now)),
         *(("data", said) for said in _data(before.get("data") or {}, now.get("data") or {})),
@@ -160,9 +160,9 @@ def last_epoch_of(experiment: Experiment) -> int:
 
 
 def _looks_ahead(trial: TrialRecord, records: RunRecords) -> bool:
-    if trial.group < records.group:
+    if trial.group < records.state.group:
         return False
-    days = [day.get("hyperparameters") or {} for day in records.days_of(trial.trial)]
+    days = [day.get("hyperparameters") or {} for day in records.of(trial.trial).days]
     return any(map(looks_ahead, [trial.hyperparameters, *days]))
 
 

@@ -118,7 +118,7 @@ def shared_memory(folder: Path) -> Check:
 
 def ray_answers() -> Check:
     """Return whether Ray starts on this machine, or answers at RAY_ADDRESS."""
-    from orchestrator.tuning.probe import ray_resources
+    from orchestrator.tuning.cluster import ray_resources
 
     address = os.environ.get("RAY_ADDRESS")
     try:

@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from typing import Any
 
 from orchestrator.errors import LockLostError
-from orchestrator.records import DriverLock, Patience, RunFolder, Tally, acquire
+from orchestrator.records import DriverLock, Patience, RunFolder, RunProgress, acquire
 from orchestrator.records.lock.driver import BEAT_SECONDS
 
 
 class Driving:
-    """A run that this process drives: its lock, and the tally of what it records."""
+    """A run that this process drives: its lock, and how far it has come."""
 
     def __init__(self, lock: DriverLock) -> None:
         self.lock = lock
-        self.tally = Tally()
+        self.progress = RunProgress()
         self.lost: LockLostError | None = None
 
     @property
@@ -43,7 +43,7 @@ class Driving:
     def beat(self) -> None:
         """Write down that this driver lives and how far it has come. Raises LockLostError as ``check`` does."""
         try:
-            self.lock.beat(self.tally.pulse)
+            self.lock.beat(self.progress.heartbeat)
         except LockLostError as error:
             self.lost = error
             raise

@@ -11,7 +11,7 @@ from orchestrator.search import Plan
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
-    from orchestrator.tuning.job import Listener, Outcome, Sitting
+    from orchestrator.tuning.protocol import Listener, Outcome, Sitting
 
 
 class RunPlan(Protocol):
@@ -48,7 +48,7 @@ def find_executor(asked: ExecutorName | RunPlan) -> Executor:
 
 
 def _run_on_tune(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
-    from orchestrator.tuning.run import run_plan  # Ray takes a second to import
+    from orchestrator.tuning.tune import run_plan  # Ray takes a second to import
 
     return run_plan(plan, job, listener, sitting)
 

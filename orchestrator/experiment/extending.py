@@ -30,9 +30,9 @@ from orchestrator.experiment.remaining import (
     trained_seconds,
 )
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
-from orchestrator.records.ending import why_ended
 from orchestrator.records.events import RunEvent
-from orchestrator.records.extensions import caught_up, surroundings
+from orchestrator.records.run import effective_manifest, with_latest_extension
+from orchestrator.report.journal_text import why_ended
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan
 from orchestrator.search.search import replay
@@ -109,7 +109,7 @@ class Pen(Protocol):
 def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
     """Write the event that makes a run longer, and then all that follows from it; again after an interruption."""
     records = resumed.records
-    if records is None or not records.extensions:
+    if records is None or not records.state.extensions:
         return
     if resumed.extension is not None:
         pen.event("extended", **resumed.extension.event)
@@ -120,7 +120,7 @@ def write_down(resumed: Resumed, folder: RunFolder, pen: Pen) -> None:
     folder.write_experiment(moved.document)
     further, states = going_on(prepared.plan, records), StateStore.of(folder)
     for trial in records.trials:
-        if trial.group < records.group:
+        if trial.group < records.state.group:
             states.forget_last(trial.trial)
         elif trial.trial in further:
             epoch, plan = last_epoch(records, trial.trial), prepared.plan
@@ -147,7 +147,7 @@ def _new_group(
 ) -> tuple[dict[str, Any], tuple[TrialEnd, ...]]:
     """Return what the event says of a new group, and the endings of the trials in training: none goes on."""
     fate = {
-        "group": records.group + 1,
+        "group": records.state.group + 1,
         "going_on": [],
         "now": {name: facts[name] for name in OF_THE_RUN if name in facts},
     }
@@ -164,7 +164,7 @@ def _same_group(
 
     The old end may be one of its rungs now: it is decided with the whole rung known, whoever came to it first.
     """
-    current = [trial for trial in records.trials if trial.group == records.group]
+    current = [trial for trial in records.trials if trial.group == records.state.group]
     further = sorted(going_on(before, records))
     if plan.nursery is not None:
         longer = before.nursery is not None and plan.nursery.days > before.nursery.days
@@ -183,7 +183,7 @@ def _same_group(
             continue
         decision = decided.get(trial.trial)
         if decision is not None and decision.stop:
-            row = records.own_epochs_of(trial.trial)[-1]
+            row = records.of(trial.trial).own_epochs[-1]
             held_back.append(stopped(records, trial, scheduler.name, row, decision))
         elif trial.ending == "finished":
             further.append(trial.trial)
@@ -191,14 +191,16 @@ def _same_group(
 
 
 def _going_on(records: RunRecords, further: list[str]) -> dict[str, Any]:
-    return {"group": records.group, "going_on": further}
+    return {"group": records.state.group, "going_on": further}
 
 
 def _extended(records: RunRecords, event: Mapping[str, Any]) -> RunRecords:
     """Return the records as they are once the event is written."""
     extended = cast(RunEvent, {"event": "extended", **event})
     events = (*records.events, extended)
-    return replace(records, events=events, experiment=caught_up(records.experiment, events))
+    return replace(
+        records, events=events, experiment=with_latest_extension(records.experiment, events)
+    )
 
 
 def _manifest(
@@ -207,7 +209,7 @@ def _manifest(
     """Return the manifest with how the run was extended, and what its data and model were before a forced one."""
     about = {name: facts[name] for name in OF_THIS_TIME}
     now = event.get("now") or {}
-    before = surroundings(records.manifest, records.events)
+    before = effective_manifest(records)
     about |= {f"{name}_before": before.get(name) for name in now}
     earlier = records.manifest.get("extensions", [])
     return {**records.manifest, **now, "extensions": [*earlier, about]}
@@ -240,7 +242,7 @@ def _nothing_changed(records: RunRecords) -> ExperimentFileError:
 
 def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFileError:
     """Return why there would be nothing to train, and what would be."""
-    if event["group"] > records.group:
+    if event["group"] > records.state.group:
         why = "a new group without trials of its own: add --num-samples +64, say"
     elif ended := [why for trial in records.trials if (why := why_ended(records, trial))]:
         raise ExperimentFileError(

@@ -134,7 +134,7 @@ def _trained(
     """Run what is left of the plan, every event of it recorded and shown, to the tables."""
     # Imported here: each takes a second that ``--help`` and a refused file need not wait for.
     from orchestrator.report import NullView
-    from orchestrator.tuning.job import Outcome
+    from orchestrator.tuning.protocol import Outcome
 
     plan = resumed.prepared.plan
     shown = _view(plan, resumed.trials_in_all, executor) if progress else NullView()
@@ -164,7 +164,7 @@ def _trained(
             recorder.close()
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)
-        recorder.write(lambda: _write_tables(folder))
+        recorder.disk.write(lambda: _write_tables(folder))
     if outcome.trouble is not None:
         raise folder.unusable(outcome.trouble)
 

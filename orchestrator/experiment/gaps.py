@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.journal import stretch_of
+from orchestrator.records.lineage import stretch_of
 from orchestrator.search import Plan
 from orchestrator.trials import StateStore
 
@@ -21,7 +21,7 @@ def incomplete_trials(records: RunRecords, plan: Plan) -> set[str]:
     if plan.nursery is not None:
         return {trial.trial for trial in records.trials if _end_is_lost(trial.trial, records)}
     lengths = _full_lengths(records, plan)
-    newest = (trial for trial in records.trials if trial.group == records.group)
+    newest = (trial for trial in records.trials if trial.group == records.state.group)
     return {trial.trial for trial in newest if _lacks_epochs(trial, records, lengths)}
 
 
@@ -47,19 +47,19 @@ def states_ahead(records: RunRecords) -> Iterator[str]:
     numbers.
     """
     for trial, about in StateStore.of(records.folder).last_states():
-        known = [*records.own_epochs_of(trial), *about["rows"]]
+        known = [*records.of(trial).own_epochs, *about["rows"]]
         if len({int(row["epoch"]) for row in known}) < int(about["epoch"]):
             yield trial
 
 
 def _full_lengths(records: RunRecords, plan: Plan) -> list[int]:
     """Return how many epochs a finished trial may have: today's, and those before each extension."""
-    extended = [event.get("changes", {}).get("epochs") for event in records.extensions]
+    extended = [event.get("changes", {}).get("epochs") for event in records.state.extensions]
     return sorted({plan.epochs} | {int(change[0]) for change in extended if change})
 
 
 def _lacks_epochs(trial: TrialRecord, records: RunRecords, lengths: list[int]) -> bool:
-    there = {int(row["epoch"]) for row in records.epochs_of(trial.trial)}
+    there = {int(row["epoch"]) for row in records.of(trial.trial).epochs}
     last = max(there, default=0)
     if trial.ending == "finished":
         last = next((length for length in lengths if length >= last), last)

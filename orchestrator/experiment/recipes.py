@@ -11,7 +11,7 @@ from orchestrator.config import Duration, parse_experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RunExistsError, explain
 from orchestrator.experiment.ancestor import find_trial
 from orchestrator.records import RunRecords
-from orchestrator.records.journal import changed_to, is_rollback
+from orchestrator.records.lineage import changed_to, is_rollback
 
 
 def promoted(reference: str, storage: str) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def replayed(reference: str, storage: str) -> dict[str, Any]:
             f"{records.name}: expected a babysat run (strategy: panda). Received: a caviar."
         )
     changes = living_changes(records, trial.trial)
-    days = max([1, *(int(day["day"]) for day in records.days_of(trial.trial))])
+    days = max([1, *(int(day["day"]) for day in records.of(trial.trial).days)])
     day = Duration.parse(options["day"])
     if day.unit == "epoch":  # what was set after the last day changes nothing
         changes = [change for change in changes if change["epoch"] < days * day.amount]
@@ -52,7 +52,7 @@ def living_changes(
     """
     born, fork = _born_with(records, trial)
     living: list[dict[str, Any]] = []
-    for entry in records.journal_of(trial):
+    for entry in records.of(trial).journal:
         if entry["kind"] != "applied":
             continue
         if until_branch is not None and entry.get("branch") == until_branch:
@@ -99,7 +99,7 @@ def _born_with(records: RunRecords, trial: str) -> tuple[list[dict[str, Any]], i
     origin, fork = found.origin, int(found.origin["epoch"])
     parents = living_changes(records, origin["trial"], until_branch=trial)
     born = [change for change in parents if change["epoch"] < fork]
-    for entry in records.journal_of(origin["trial"]):
+    for entry in records.of(origin["trial"]).journal:
         made = entry["kind"] == "applied" and entry.get("branch") == trial
         if made and entry.get("changes"):
             born.append({"epoch": fork, "set": changed_to(entry)})

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.config import Experiment, parse_experiment
 from orchestrator.records import RunRecords
-from orchestrator.records.extensions import with_changes
+from orchestrator.records.run import with_changes
 
 
 def recorded_experiment(records: RunRecords) -> Experiment:
@@ -21,7 +21,7 @@ def begun_experiment(records: RunRecords) -> Experiment | None:
     begun = records.manifest.get("experiment")
     if not isinstance(begun, dict):
         return None
-    return _here(with_changes(begun, records.extensions), records)
+    return _here(with_changes(begun, records.state.extensions), records)
 
 
 def _here(content: Mapping[str, Any], records: RunRecords) -> Experiment:

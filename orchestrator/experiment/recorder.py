@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.experiment.checkpoint_retention import CheckpointRetention
 from orchestrator.experiment.disk import DiskWait, LowDisk
@@ -15,10 +15,10 @@ from orchestrator.experiment.spending import seconds_of_trials
 from orchestrator.records import (
     Pen,
     RunFolder,
+    RunProgress,
     RunRecords,
     RunState,
     RunWriter,
-    Tally,
     TrialEnd,
     read_run,
 )
@@ -28,28 +28,17 @@ from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
     from orchestrator.experiment.driving import Driving
+    from orchestrator.report import View
     from orchestrator.tuning.failures import Failure
+    from orchestrator.tuning.protocol import Verdict
 
 _NONE_LEFT = "no trial's state is left in"
-
-
-class View(Protocol):
-    """What a recorder shows things on."""
-
-    def take_up(self, events: Iterable[Event]) -> None:
-        """Take in what happened before."""
-
-    def show(self, events: Sequence[Event]) -> None:
-        """Show what has just happened."""
-
-    def note(self, text: str) -> None:
-        """Show a line."""
 
 
 class Recorder:
     """The listener of a run: records first, then shows. A context manager, which holds the run's records open.
 
-    On a full disk it waits, until the run is asked to stop.
+    On a full disk it waits, until the run is asked to stop; ``disk`` has others who write into the run's folder wait.
     """
 
     def __init__(
@@ -64,11 +53,12 @@ class Recorder:
         self._states = StateStore.of(folder)
         self._plan = plan
         self._view = view
-        self._disk = DiskWait(folder.path, self, stopping)
+        self.disk = DiskWait(folder.path, _DiskPauses(self, view), stopping)
         self._low_disk = LowDisk(folder.path)
-        self._tally = driven.tally if driven else Tally()
+        self.progress = driven.progress if driven else RunProgress()
+        # A babysat trial can be rolled back to any of its epochs, so they are all kept.
         self.state = RunState(plan.metric, plan.mode, thin=plan.nursery is None)
-        pen = Pen(driven.check if driven else Pen.may_write, self._disk.wait)
+        pen = Pen(driven.check if driven else Pen.may_write, self.disk.wait)
         self._writer = RunWriter(folder, pen, self._apply)
         self._retention = CheckpointRetention(folder, self.state, plan.keep_checkpoints)
         self._running: dict[str, float] = {}
@@ -87,7 +77,7 @@ class Recorder:
         """Take in what has just been written down."""
         for event in events:
             self.state.apply(event)
-        self._tally.refresh()
+        self.progress.refresh()
         self._view.show(events)
 
     def begin(self, trials: int, before: Sequence[Event] = ()) -> None:
@@ -95,18 +85,14 @@ class Recorder:
         for event in before:
             self.state.apply(event)
         self._view.take_up(before)
-        self._tally.begin(self.state, trials)
+        self.progress.begin(self.state, trials)
 
     def event(self, event: str, **facts: Any) -> None:
         """Record what happened to the run as a whole."""
         self._writer.event(event, **facts)
 
-    def write(self, action: Callable[[], None]) -> None:
-        """Do what writes files of the run beside its records; on a full disk it waits."""
-        self._disk.write(action)
-
     def remember(self, before: RunRecords) -> None:
-        """Take up what an earlier driver left: kept checkpoints, and what workers may tell again.
+        """Take up what an earlier driver left: kept checkpoints, and what workers may report again.
 
         How a trial ended stays as it is recorded, whatever it is trained again for, unless it was to train further.
         """
@@ -148,7 +134,7 @@ class Recorder:
         )
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Note finished epochs; return how many were not told before."""
+        """Note finished epochs; return how many are new."""
         self._warn_of_low_disk()
         rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
         if rows:
@@ -164,7 +150,7 @@ class Recorder:
         """Note how a trial ended, its whole error in a file of its own."""
         if traceback is not None:
             log = f"{self._folder.logs.name}/{end.trial}.txt"
-            self._disk.write(lambda: self._folder.write_log(end.trial, traceback))
+            self.disk.write(lambda: self._folder.write_log(end.trial, traceback))
             end = end.with_error_file(log)
         self._running.pop(end.trial, None)
         if end.trial not in self._trained_again:
@@ -173,7 +159,7 @@ class Recorder:
             self.event("not_restored", trial=end.trial, error=end.error, error_file=end.error_file)
         self._trained_again.discard(end.trial)
         over = end.status != "interrupted"
-        if over:
+        if over:  # its last state goes after the records say so: a killed driver's trial can go on
             self._states.forget_last(end.trial)
             self._told.pop(end.trial, None)
         self._retention.ended(end.trial, for_good=over)
@@ -181,7 +167,7 @@ class Recorder:
     @property
     def paused_seconds(self) -> float:
         """Return how long the run has waited for room on a disk."""
-        return self._disk.seconds
+        return self.disk.seconds
 
     def tried_again(self, trial: str, failure: Failure, attempt: int, wait: float) -> None:
         """Note that a lost trial goes on."""
@@ -196,22 +182,11 @@ class Recorder:
 
     def wait_for_disk(self, needed: int) -> bool:
         """Wait until ``needed`` bytes fit into the run's folder; return whether they did not, now or just before."""
-        return self._disk.is_or_was_full(needed)
+        return self.disk.is_or_was_full(needed)
 
-    def paused(self, reason: str) -> None:
-        """Tell that the run waits for room on the disk; it cannot be written down yet."""
-        self._tally.pause(reason)
-        self._view.note(f"paused, {reason}. It goes on by itself when there is room")
-
-    def went_on(self, reason: str, seconds: float) -> None:
-        """Write down that the run waited."""
-        self._tally.go_on()
-        self.event("paused", reason=reason, seconds=round(seconds, 3))
-        self._view.note(f"went on after {seconds:.0f} s")
-
-    def verdict(self) -> Any:
+    def verdict(self) -> Verdict | None:
         """Return which checkpoint to examine: the best trial's; None where there is no best, or its state is gone."""
-        from orchestrator.tuning.job import Verdict
+        from orchestrator.tuning.protocol import Verdict
 
         best = self.state.leader
         if best is None:
@@ -220,7 +195,7 @@ class Recorder:
         if not first.exists():
             self._tell_of_lost(best)
             return None
-        self._tally.examines(f"trial {best}")
+        self.progress.examines(f"trial {best}")
         self._view.note(f"examining trial {best}: validating, testing")
         slowest = self.state.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
@@ -236,13 +211,13 @@ class Recorder:
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's scores."""
-        self._tally.examines(None)
+        self.progress.examines(None)
         score = self.state.score_of(str(metrics["trial"]))
         self._writer.event("winner", metric=score.value if score else None, **metrics)
 
     def not_judged(self, reason: str) -> None:
         """Note that the winner could not be examined; its trial stays the best."""
-        self._tally.examines(None)
+        self.progress.examines(None)
         self.event("not_examined", reason=reason)
         self._view.note(f"the winner could not be examined: {reason}; resume tries again")
 
@@ -256,7 +231,7 @@ class Recorder:
         return time.monotonic() - self.paused_seconds
 
     def _is_new(self, trial: str, name: object) -> bool:
-        """Return whether the records lack what a worker tells: one that took a trial up again may tell it twice."""
+        """Return whether the records lack what a worker reports: one that took a trial up again may report it twice."""
         told = self._told.setdefault(trial, set())
         new = name not in told
         told.add(name)
@@ -266,6 +241,25 @@ class Recorder:
         warning = self._low_disk.warning()
         if warning is not None:
             self._view.note(warning)
+
+
+class _DiskPauses:
+    """Tells that a run waits for room on the disk, and that it goes on."""
+
+    def __init__(self, recorder: Recorder, view: View) -> None:
+        self._recorder = recorder
+        self._view = view
+
+    def paused(self, reason: str) -> None:
+        """Tell that the run waits; it cannot be written down yet."""
+        self._recorder.progress.pause(reason)
+        self._view.note(f"paused, {reason}. It goes on by itself when there is room")
+
+    def went_on(self, reason: str, seconds: float) -> None:
+        """Write down that the run waited."""
+        self._recorder.progress.go_on()
+        self._recorder.event("paused", reason=reason, seconds=round(seconds, 3))
+        self._view.note(f"went on after {seconds:.0f} s")
 
 
 def _name(row: Mapping[str, Any]) -> object:

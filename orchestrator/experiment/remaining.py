@@ -10,13 +10,13 @@ from orchestrator.experiment.gaps import incomplete_trials
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.spending import spent
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
-from orchestrator.records.journal import stretch_of
+from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
 from orchestrator.search import Plan, Round, Search, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
-    from orchestrator.tuning.job import Sitting
+    from orchestrator.tuning.protocol import Sitting
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Resumed:
 
     def sitting(self, stopping: Callable[[], bool]) -> Sitting:
         """Return what this stretch of the run is given; ``stopping`` says when it is asked to end."""
-        from orchestrator.tuning.job import Sitting
+        from orchestrator.tuning.protocol import Sitting
 
         if self.records is None or self.search is None:
             return Sitting(self.prepared.cores, stopping=stopping)
@@ -113,13 +113,13 @@ def remaining(
     over = {
         trial.trial
         for trial in records.trials
-        if trial.group < records.group or not (_is_open(trial) or trial.trial in further)
+        if trial.group < records.state.group or not (_is_open(trial) or trial.trial in further)
     }
     over |= {end.trial for end in endings}
-    search.take_up(_known(plan, records), over, records.group)
+    search.take_up(_known(plan, records), over, records.state.group)
     for branch in _branches(records):
         if branch.trial not in over:
-            search.add(replace(branch, group=records.group))
+            search.add(replace(branch, group=records.state.group))
     if again:
         search.scheduler = PassedBefore(search.scheduler, reached(records), stops(records, decided))
     return Resumed(prepared, records, search, endings)
@@ -132,7 +132,7 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, 
     that was the scheduler's of then.
     """
     search = Search(plan)
-    current = {trial.trial: trial for trial in records.trials if trial.group == records.group}
+    current = {trial.trial: trial for trial in records.trials if trial.group == records.state.group}
     for event in records.events:
         if event["event"] == "round_began":
             search.recall_round(Round.from_plain(event))
@@ -178,18 +178,20 @@ def stopped(
 
 def trained_seconds(records: RunRecords, trial: str) -> float:
     """Return how long a trial has trained."""
-    return sum(float(row["seconds"]) for row in records.epochs_of(trial))
+    return sum(float(row["seconds"]) for row in records.of(trial).epochs)
 
 
 def last_epoch(records: RunRecords, trial: str) -> int:
     """Return how many epochs a trial has trained."""
-    rows = records.own_epochs_of(trial)
+    rows = records.of(trial).own_epochs
     return int(rows[-1]["epoch"]) if rows else 0
 
 
 def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
     """Return the finished trials that were to train further when the run was last extended, and have not yet."""
-    chosen = set(records.extensions[-1].get("going_on", ()) if records.extensions else ())
+    chosen = set(
+        records.state.extensions[-1].get("going_on", ()) if records.state.extensions else ()
+    )
     return frozenset(
         trial.trial
         for trial in records.trials
@@ -201,13 +203,15 @@ def _is_short(trial: TrialRecord, plan: Plan, records: RunRecords) -> bool:
     """Return whether a trial lacks epochs or days of the plan's."""
     if plan.nursery is None:
         return last_epoch(records, trial.trial) < plan.epochs
-    days = records.days_of(trial.trial)
+    days = records.of(trial.trial).days
     return int(days[-1]["day"] if days else 0) < plan.nursery.days
 
 
 def epochs_before_extension(records: RunRecords) -> int:
     """Return how many epochs were recorded when the run was last extended."""
-    return int(records.extensions[-1].get("epochs_before", 0)) if records.extensions else 0
+    return (
+        int(records.state.extensions[-1].get("epochs_before", 0)) if records.state.extensions else 0
+    )
 
 
 def reached(records: RunRecords) -> dict[str, int]:

@@ -57,7 +57,7 @@ def is_repeatable(trial: TrialRecord, records: RunRecords) -> bool:
         return True
     by_the_clock = "epoch" not in str(panda.get("day")) and "step" not in str(panda.get("day"))
     was_asked = any(entry["kind"] == "asked" for entry in records.journal) or records.requests
-    return not (trial.origin or records.extensions or was_asked or by_the_clock)
+    return not (trial.origin or records.state.extensions or was_asked or by_the_clock)
 
 
 def way_back(trial: TrialRecord, records: RunRecords) -> str:
@@ -76,7 +76,7 @@ def _check_pandas(resumed: Resumed, records: RunRecords) -> None:
     states = StateStore.of(records.folder)
     for name in sorted(resumed.search.pending if resumed.search else ()):
         trial = records.trial(name)
-        if trial is None or not records.own_epochs_of(name):
+        if trial is None or not records.of(name).own_epochs:
             continue
         last = states.days(name).last
         if is_repeatable(trial, records) and not last.exists():

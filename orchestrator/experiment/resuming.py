@@ -14,7 +14,7 @@ from orchestrator.experiment.prepared import prepare_again
 from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.experiment.remaining import Resumed, remaining
 from orchestrator.experiment.restoring import is_repeatable, lost_winner
-from orchestrator.records import RunFolder, RunRecords, read_run
+from orchestrator.records import RunFolder, RunRecords, model_is_as_saved, read_run
 
 
 def prepare_to_resume(
@@ -47,7 +47,7 @@ def is_over(records: RunRecords) -> bool:
         return False
     lost = lost_winner(records)
     to_examine = bool(records.contenders) and (lost is None or is_repeatable(lost, records))
-    return (records.winner is not None and records.model_is_as_saved) or not to_examine
+    return (records.winner is not None and model_is_as_saved(records)) or not to_examine
 
 
 def driver() -> dict[str, str | int]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.catalog import CallableReference
 from orchestrator.errors import RecordError
 from orchestrator.experiment.asking import Asking
-from orchestrator.records import GIVEN_UP, RunFolder, RunRecords, read_run
+from orchestrator.records import GIVEN_UP, RunFolder, RunRecords, model_is_as_saved, read_run
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
@@ -102,14 +102,15 @@ class Run(Asking):
     def best(self) -> Best | None:
         """The best trial, None where no trial has a finite value."""
         for trial in self.records.contenders[:1]:
-            found = self.records.best_of(trial.trial)
+            found = self.records.of(trial.trial).best
             if found is None:
                 return None
             winner = self.records.winner or {}
             judged = winner if winner.get("trial") == trial.trial else {}
             return Best(
                 trial.trial,
-                *found,
+                found.epoch,
+                found.value,
                 dict(judged.get("hyperparameters") or trial.hyperparameters),
                 judged.get("validation"),
                 judged.get("test"),
@@ -120,7 +121,7 @@ class Run(Asking):
     def model_file(self) -> Path:
         """The winner's model. Raises RecordError where no winner was examined, or its model is not as it was saved."""
         file = self.folder.best / "model.keras"
-        if not self.records.model_is_as_saved:
+        if not model_is_as_saved(self.records):
             found = "another content" if file.exists() else "no file"
             raise RecordError(
                 f"{file}: expected the winner's model as it was saved. Received: {found}."

@@ -11,7 +11,7 @@ from orchestrator.search import Plan
 
 if TYPE_CHECKING:
     from orchestrator.tuning.failures import Failure
-    from orchestrator.tuning.job import Spent
+    from orchestrator.tuning.protocol import Spent
 
 
 def spent(
@@ -24,7 +24,7 @@ def spent(
 
     Nothing was spent on those of them that are ``restored``: trained again for their states alone.
     """
-    from orchestrator.tuning.job import Spent, SpentOnTrial
+    from orchestrator.tuning.protocol import Spent, SpentOnTrial
 
     over = [trial for trial in records.trials if trial.trial not in pending]
     seconds = seconds_of_trials(records, incomplete_trials(records, plan) | restored)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder, RunRecords, RunState, Standing, read_run, see_driver
-from orchestrator.records.follower import Follower
-from orchestrator.records.standing import standing
+from orchestrator.records.heartbeat import standing
+from orchestrator.records.reader import Follower
 
 if TYPE_CHECKING:
     from orchestrator.report import View

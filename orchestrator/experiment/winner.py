@@ -10,7 +10,7 @@ from orchestrator.errors import DataError, OrchestratorError, RecordError
 from orchestrator.experiment.answers import Learnt, answers
 from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.records import RunRecords
-from orchestrator.records.extensions import surroundings
+from orchestrator.records.run import effective_manifest
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
@@ -112,4 +112,4 @@ def learnt_of(records: RunRecords) -> Learnt:
 
 
 def _data(records: RunRecords) -> dict[str, Any]:
-    return dict(surroundings(records.manifest, records.events).get("data") or {})
+    return dict(effective_manifest(records).get("data") or {})

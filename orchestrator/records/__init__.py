@@ -4,8 +4,7 @@ One writer (the driver) appends JSON lines; any number of readers rebuild values
 This room imports neither Ray, TensorFlow nor pandas.
 """
 
-from orchestrator.records.alike import shared_error
-from orchestrator.records.best import Mode, Score, best_score, score_of
+from orchestrator.records.atomic_write import DiskFull, is_full, lies_below, made, write_atomically
 from orchestrator.records.events import (
     EpochRow,
     Event,
@@ -15,16 +14,17 @@ from orchestrator.records.events import (
     TrialStarted,
 )
 from orchestrator.records.folder import RunFolder, run_names
-from orchestrator.records.lines import (
+from orchestrator.records.heartbeat import GIVEN_UP, RunProgress, SeenDriver, Standing, see_driver
+from orchestrator.records.jsonl import (
     DamagedLineWarning,
     JsonLines,
     Pen,
     TornLineWarning,
     read_lines,
 )
-from orchestrator.records.lock.acquire import Patience, acquire
-from orchestrator.records.lock.driver import Driver, Pulse
-from orchestrator.records.lock.held import DriverLock
+from orchestrator.records.lineage import TrialLines
+from orchestrator.records.lock.driver import Driver, Heartbeat
+from orchestrator.records.lock.driver_lock import DriverLock, Patience, acquire
 from orchestrator.records.reader import read_run
 from orchestrator.records.requests import (
     Request,
@@ -33,14 +33,11 @@ from orchestrator.records.requests import (
     user_at_host,
     write_request,
 )
-from orchestrator.records.run import RunRecords
-from orchestrator.records.standing import GIVEN_UP, SeenDriver, Standing, see_driver
-from orchestrator.records.state import RunState, TrialHistory
+from orchestrator.records.run import RecordedTrial, RunRecords, model_is_as_saved
+from orchestrator.records.score import Mode, Score, best_score, score_of
+from orchestrator.records.state import RunState
 from orchestrator.records.status import RunStatus, run_status, status_or_damage
-from orchestrator.records.stretches import TrialLines
-from orchestrator.records.tally import Tally
-from orchestrator.records.trial import TrialRecord
-from orchestrator.records.whole import DiskFull, is_full, lies_below, made, write_atomically
+from orchestrator.records.trial import TrialHistory, TrialRecord, shared_error
 from orchestrator.records.writer import RunWriter, trial_name
 
 __all__ = [
@@ -52,14 +49,16 @@ __all__ = [
     "EpochRow",
     "Event",
     "FailureKind",
+    "Heartbeat",
     "JournalEntry",
     "JsonLines",
     "Mode",
     "Patience",
     "Pen",
-    "Pulse",
+    "RecordedTrial",
     "Request",
     "RunFolder",
+    "RunProgress",
     "RunRecords",
     "RunState",
     "RunStatus",
@@ -67,7 +66,6 @@ __all__ = [
     "Score",
     "SeenDriver",
     "Standing",
-    "Tally",
     "TornLineWarning",
     "TrialEnd",
     "TrialHistory",
@@ -80,6 +78,7 @@ __all__ = [
     "is_full",
     "lies_below",
     "made",
+    "model_is_as_saved",
     "read_lines",
     "read_run",
     "requests_of",

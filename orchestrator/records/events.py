@@ -33,12 +33,14 @@ def is_name(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
+    # Up to 2**53 every reader of JSON holds a whole number exactly.
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, float):
         return True
+    # A larger whole number does not fit into a float.
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000
 
 
@@ -262,8 +264,8 @@ class Winner(RunEvent):
 class JournalEntry(TypedDict):
     """What was asked of a babysat model, done to it, or seen in it: a line of ``journal.jsonl``.
 
-    ``epoch`` and ``day`` are those finished by then; ``stretch`` as in a row; an entry told again has the ``id`` of
-    the first. Besides, by ``kind``:
+    ``epoch`` and ``day`` are those finished by then; ``stretch`` as in a row; an entry that is reported again has
+    the ``id`` of the first. Besides, by ``kind``:
 
     - asked: request (its id), action, arguments, who, why, expect, force
     - applied: request (id or None), by (who asked, "schedule" or "sitter:<rule>"), action, changes
@@ -359,7 +361,7 @@ _LINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
         ),
     ),
 }
-"""What tells the lines of a file apart, and what they are."""
+"""For each file, the field that tells its lines apart, and what a line is."""
 
 
 class NotARecord(ValueError):
@@ -367,7 +369,7 @@ class NotARecord(ValueError):
 
 
 def parse(file: str, record: dict[str, Any]) -> Event:
-    """Return a line of the file named ``file`` as what it tells. Raises NotARecord where it is not one."""
+    """Return a line of the file named ``file`` as an event. Raises NotARecord where it is not one."""
     first, adapter = _LINES[file]
     if first not in record:
         raise NotARecord(_missing(first, record))

@@ -21,12 +21,22 @@ from orchestrator.errors import (
     UnknownNameError,
     explain,
 )
+from orchestrator.records.atomic_write import lies_below, made, write_atomically
 from orchestrator.records.events import SAFE_NAME
-from orchestrator.records.whole import lies_below, made, write_atomically
 from orchestrator.redaction import redact, redacted
 
 FORMAT = 2
 """What the files of a run's folder look like, by number: one of another number is refused, never guessed at."""
+
+
+class _Entry:
+    """A file or a folder of that name in a run's folder, as an attribute of that."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __get__(self, folder: RunFolder, owner: type[RunFolder]) -> Path:
+        return folder.path / self._name
 
 
 @dataclass(frozen=True)
@@ -35,65 +45,33 @@ class RunFolder:
 
     path: Path
 
+    experiment_file = _Entry("experiment.yaml")
+    """The complete experiment as run, its search space written inline."""
+    manifest_file = _Entry("manifest.json")
+    """Versions, commit, seed, machine, data fingerprint, command."""
+    trials_file = _Entry("trials.jsonl")
+    """Trials started and ended, as JSON lines."""
+    epochs_file = _Entry("epochs.jsonl")
+    """One JSON line an epoch of a trial."""
+    events_file = _Entry("events.jsonl")
+    """What happened to the run as a whole, as JSON lines."""
+    driver_file = _Entry("driver.json")
+    """Who drives the run, beaten every few seconds: the lock."""
+    journal_file = _Entry("journal.jsonl")
+    """What was asked of a babysat model, what was done and what it did, as JSON lines."""
+    requests = _Entry("requests")
+    """The folder into which requests to a model in training are put, one file each."""
+    best = _Entry("best")
+    """The winner: model.keras, hyperparameters.yaml, metrics.json."""
+    logs = _Entry("logs")
+    """Full errors of failed trials, and the run's own log."""
+    checkpoints = _Entry("checkpoints")
+    """The checkpoints kept: the best few over all trials."""
+
     @property
     def name(self) -> str:
         """The run's name, which is its folder's."""
         return self.path.name
-
-    @property
-    def experiment_file(self) -> Path:
-        """The complete experiment as run, its search space written inline."""
-        return self.path / "experiment.yaml"
-
-    @property
-    def manifest_file(self) -> Path:
-        """Versions, commit, seed, machine, data fingerprint, command."""
-        return self.path / "manifest.json"
-
-    @property
-    def trials_file(self) -> Path:
-        """Trials started and ended, as JSON lines."""
-        return self.path / "trials.jsonl"
-
-    @property
-    def epochs_file(self) -> Path:
-        """One JSON line an epoch of a trial."""
-        return self.path / "epochs.jsonl"
-
-    @property
-    def events_file(self) -> Path:
-        """What happened to the run as a whole, as JSON lines."""
-        return self.path / "events.jsonl"
-
-    @property
-    def driver_file(self) -> Path:
-        """Who drives the run, beaten every few seconds: the lock."""
-        return self.path / "driver.json"
-
-    @property
-    def journal_file(self) -> Path:
-        """What was asked of a babysat model, what was done and what it did, as JSON lines."""
-        return self.path / "journal.jsonl"
-
-    @property
-    def requests(self) -> Path:
-        """The folder into which requests to a model in training are put, one file each."""
-        return self.path / "requests"
-
-    @property
-    def best(self) -> Path:
-        """The winner: model.keras, hyperparameters.yaml, metrics.json."""
-        return self.path / "best"
-
-    @property
-    def logs(self) -> Path:
-        """Full errors of failed trials, and the run's own log."""
-        return self.path / "logs"
-
-    @property
-    def checkpoints(self) -> Path:
-        """The checkpoints kept: the best few over all trials."""
-        return self.path / "checkpoints"
 
     @classmethod
     def create(
@@ -130,6 +108,7 @@ class RunFolder:
             fill(aside)
             aside.path.rename(folder.path)
         except OSError as error:
+            # What rename answers where a folder, or a file, has been made there meanwhile.
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise folder.taken() from None
             raise _no_place(folder.path, error) from None
@@ -240,6 +219,7 @@ def first_that_is_no_file(folder: str) -> str | None:
     try:
         with os.scandir(folder) as entries:
             found = (_in_entry(entry) for entry in entries)
+            # lexists: a run in progress may have deleted it since it was listed.
             return next((each for each in found if each and os.path.lexists(each)), None)
     except FileNotFoundError:  # a run that goes on replaces and deletes files of its own
         return None

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from orchestrator.errors import OrchestratorError
+from orchestrator.records.atomic_write import write_atomically
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.whole import write_atomically
 from orchestrator.redaction import conceal_those_in, redact
 
 LARGEST = 20 * 2**20

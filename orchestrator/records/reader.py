@@ -1,24 +1,80 @@
-"""From a run's folder back to values."""
+"""From a run's folder back to values: the whole of it, or what is new since the last look."""
 
 from __future__ import annotations
 
 import json
+import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import ExperimentFileError, RecordError, explain
-from orchestrator.records.events import TrialEnd, TrialStarted
-from orchestrator.records.extensions import caught_up
+from orchestrator.records.events import Event, NotARecord, TrialEnd, TrialStarted, parse
 from orchestrator.records.folder import FORMAT, RunFolder
-from orchestrator.records.journal import told_once
-from orchestrator.records.lines import DamagedLineWarning, warn_of_torn_line, way_out
+from orchestrator.records.heartbeat import see_driver
+from orchestrator.records.jsonl import (
+    DamagedLineWarning,
+    damage_of,
+    from_line,
+    split_lines,
+    warn_of_torn_line,
+    way_out,
+)
+from orchestrator.records.lineage import dedupe_by_id
 from orchestrator.records.requests import requests_of
-from orchestrator.records.run import RunRecords
-from orchestrator.records.sorting import Sorting
-from orchestrator.records.standing import see_driver
+from orchestrator.records.run import RunRecords, with_latest_extension
+
+
+@dataclass
+class ParsedLog:
+    """A file's raw lines, the records on them, and what is wrong with the lines that hold none, by number.
+
+    ``torn`` is the number of a last line that an interruption cut short, which has a fault too; else None.
+    """
+
+    file: Path
+    raw: list[bytes] = field(default_factory=list)
+    records: dict[int, Event] = field(default_factory=dict)
+    faults: dict[int, str] = field(default_factory=dict)
+    torn: int | None = None
+
+    @classmethod
+    def of(cls, file: Path) -> ParsedLog:
+        """Return a file, parsed; an absent one has no lines."""
+        log = cls(file)
+        lines, torn = split_lines(file.read_bytes()) if file.exists() else ([], b"")
+        for number, line in enumerate(lines, start=1):
+            record = from_line(line)
+            if record is None:
+                log.faults[number] = damage_of(line)
+                continue
+            try:
+                log.records[number] = parse(file.name, record)
+            except NotARecord as error:
+                log.faults[number] = str(error)
+        log.raw = lines
+        if torn:
+            log.raw = [*lines, torn.rstrip(b"\n")]
+            log.torn = len(log.raw)
+            log.faults[log.torn] = damage_of(log.raw[-1])
+        if file.name == "trials.jsonl":
+            log._set_aside_endings_alone()
+        return log
+
+    def _set_aside_endings_alone(self) -> None:
+        """Also set aside 'ended' lines whose 'started' line is damaged."""
+        started = set()
+        for number, line in list(self.records.items()):
+            if isinstance(line, TrialStarted):
+                started.add(line.trial)
+            elif isinstance(line, TrialEnd) and line.trial not in started:
+                expected = "the end of a trial that was started before"
+                self.faults[number] = explain("trial", expected, line.trial)
+                del self.records[number]
+        self.faults = dict(sorted(self.faults.items()))
+
 
 NAMED = 5
 """How many damaged lines of a file are named."""
@@ -33,15 +89,15 @@ class _Reader:
 
     def lines(self, file: Path) -> tuple[Any, ...]:
         """Return a file's whole records. Raises RecordError where it is to be exact and a line is damaged."""
-        sorting = Sorting.of(file)
-        if sorting.torn is not None:
-            warn_of_torn_line(file, sorting.torn)
-            del sorting.faults[sorting.torn]
-        for number, fault in sorting.faults.items():
+        log = ParsedLog.of(file)
+        if log.torn is not None:
+            warn_of_torn_line(file, log.torn)
+            del log.faults[log.torn]
+        for number, fault in log.faults.items():
             if self.exact:
                 raise RecordError(f"{file}, line {number}: {fault} {way_out(file)}")
             self.left_out.setdefault(file, []).append(number)
-        return tuple(sorting.whole.values())
+        return tuple(log.records.values())
 
     @property
     def damage(self) -> tuple[str, ...]:
@@ -49,7 +105,7 @@ class _Reader:
         return tuple(f"{file.name}, {_numbered(lines)}" for file, lines in self.left_out.items())
 
     def warn(self) -> None:
-        """Tell whoever asked a room of ours what was left out."""
+        """Warn of what was left out."""
         for file, lines in self.left_out.items():
             message = f"{file}, {_numbered(lines)}: damaged and left out. {way_out(file)}"
             warnings.warn(message, DamagedLineWarning, stacklevel=3)
@@ -66,7 +122,7 @@ def read_run(path: str | Path, storage: str | Path = "./runs", exact: bool = Fal
     """Return everything recorded about a run, found by its name below ``storage`` or by path.
 
     Damaged lines are left out with a DamagedLineWarning that names file and lines, and are the records' ``damage``;
-    for whoever goes on from them, they are a RecordError where it is to be ``exact``. Raises UnknownNameError where
+    with ``exact``, for callers that go on from the records, they are a RecordError. Raises UnknownNameError where
     there is no such run, and RecordError where its experiment or its manifest is damaged.
     """
     folder = RunFolder.open(path, storage)
@@ -77,12 +133,12 @@ def read_run(path: str | Path, storage: str | Path = "./runs", exact: bool = Fal
     _check_ancestry(trial_lines, folder.trials_file)
     records = RunRecords(
         folder=folder,
-        experiment=caught_up(_read_experiment(folder.experiment_file), events),
+        experiment=with_latest_extension(_read_experiment(folder.experiment_file), events),
         manifest=read_manifest(folder.manifest_file),
         trial_lines=trial_lines,
         epochs=reader.lines(folder.epochs_file),
         events=events,
-        journal=told_once(reader.lines(folder.journal_file)),
+        journal=dedupe_by_id(reader.lines(folder.journal_file)),
         requests=tuple(requests_of(folder)),
         driver=driver,
         damage=reader.damage,
@@ -106,7 +162,7 @@ def read_experiment_of(folder: RunFolder) -> dict[str, Any]:
 
 
 def _read_experiment(file: Path) -> dict[str, Any]:
-    # Imported here: whoever only writes records need not load what checks experiments.
+    # Imported here: a process that only writes records need not load what checks experiments.
     from orchestrator.config import read_document
 
     try:
@@ -141,6 +197,7 @@ def _check_ancestry(lines: Iterable[TrialStarted | TrialEnd], file: Path) -> Non
         for line in lines
         if isinstance(line, TrialStarted)
     }
+    # Following shared epochs up a circle of branches would never end.
     for trial, parent in parents.items():
         seen = [trial]
         while parent and parent not in seen:
@@ -149,3 +206,76 @@ def _check_ancestry(lines: Iterable[TrialStarted | TrialEnd], file: Path) -> Non
         if parent:
             expected = "expected branches of trials that were there before"
             raise RecordError(explain(f"{file}, trial {trial}", expected, [*seen, parent]))
+
+
+@dataclass
+class _Place:
+    """How far a file has been read: ``offset`` bytes of the file with that ``inode``."""
+
+    file: Path
+    offset: int = 0
+    inode: int | None = None
+    damaged: int = 0
+
+    def read(self) -> Iterator[Event]:
+        """Yield what was written since, whole lines alone: a line may be in the middle of being written."""
+        content = self._new_content()
+        lines = content[: content.rfind(b"\n") + 1].splitlines(keepends=True)
+        for number, line in enumerate(lines, start=1):
+            event = self._event(line.rstrip(b"\n"))
+            if event is None and number == len(lines):
+                return  # what an interruption left; the driver that resumes the run cuts it off
+            self.offset += len(line)
+            if event is not None:
+                yield event
+            else:
+                self.damaged += 1
+
+    def _new_content(self) -> bytes:
+        try:
+            with self.file.open("rb") as file:
+                found = os.fstat(file.fileno())
+                if self.inode not in (None, found.st_ino) or found.st_size < self.offset:
+                    raise RecordError(
+                        f"{self.file}: expected a file that only grows. Received: another one of that name: the run"
+                        " was repaired. Look at it again."
+                    )
+                self.inode = found.st_ino
+                file.seek(self.offset)
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    def _event(self, line: bytes) -> Event | None:
+        record = from_line(line)
+        try:
+            return None if record is None else parse(self.file.name, record)
+        except NotARecord:
+            return None
+
+
+@dataclass
+class Follower:
+    """Reads on in one run's records. Damaged lines are left out and counted."""
+
+    folder: RunFolder
+    _places: tuple[_Place, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        folder = self.folder
+        files = (folder.trials_file, folder.epochs_file, folder.journal_file, folder.events_file)
+        self._places = tuple(_Place(file) for file in files)
+
+    def read(self) -> list[Event]:
+        """Return the events that were recorded since the last call, at first all of them.
+
+        A trial's end comes after its epochs. Raises RecordError where a file was replaced by another.
+        """
+        # The trials are read first: of one that ended, every epoch had been written by then.
+        trials, epochs, journal, events = (list(place.read()) for place in self._places)
+        return [*epochs, *journal, *trials, *events]
+
+    @property
+    def damaged(self) -> int:
+        """How many damaged lines were left out."""
+        return sum(place.damaged for place in self._places)

@@ -1,7 +1,7 @@
 """What people ask of a model in training: one file a request, written whole, never changed.
 
 Anyone who can write to the run's folder can ask, from any machine: two writers never share a file,
-so none is lost, and the names sort by the time of asking. Whoever trains the model answers in the
+so none is lost, and the names sort by the time of asking. The model's trainer answers in the
 journal; a request's file stays as it was.
 """
 
@@ -21,10 +21,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from orchestrator.errors import RecordWarning
+from orchestrator.records.atomic_write import made, write_atomically
 from orchestrator.records.events import SAFE_NAME
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.line import as_plain, revived
-from orchestrator.records.whole import made, write_atomically
+from orchestrator.records.jsonl import as_plain, revived
 from orchestrator.redaction import redacted, restored
 
 Action = Literal["set", "pause", "continue", "rollback", "branch", "note", "stop"]
@@ -79,6 +79,7 @@ class Request:
 def write_request(folder: RunFolder, request: Request) -> Request:
     """Put a request where the run's trainer looks for it; return it with its id."""
     host = "".join(sign if sign.isalnum() else "_" for sign in socket.gethostname())[:60]
+    # Padded, so that names sort as numbers; the last part tells requests of one clock tick apart.
     name = f"{time.time_ns():020d}-{host}-{os.getpid()}-{secrets.token_hex(4)}"
     written = replace(request, id=name)
     content = {key: value for key, value in asdict(written).items() if key != "id"}

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
-from orchestrator.records.best import Mode, Score
 from orchestrator.records.events import (
     EpochRow,
     JournalEntry,
@@ -18,11 +17,11 @@ from orchestrator.records.events import (
     TrialStarted,
 )
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.journal import in_force_after, stretch_of
+from orchestrator.records.heartbeat import SeenDriver, Standing, seconds_worked, standing
+from orchestrator.records.lineage import Line, TrialLines, hyperparameters_after, stretch_of
 from orchestrator.records.requests import Request
-from orchestrator.records.standing import SeenDriver, Standing, seconds_worked, standing
+from orchestrator.records.score import Mode, Score
 from orchestrator.records.state import RunState
-from orchestrator.records.stretches import Line, TrialLines
 from orchestrator.records.trial import TrialRecord
 from orchestrator.redaction import restored
 
@@ -58,7 +57,7 @@ class RunRecords:
     @property
     def mode(self) -> Mode:
         """Whether more or less of the metric is better: max or min."""
-        # Imported here: whoever only writes records need not load what checks experiments.
+        # Imported here: a process that only writes records need not load what checks experiments.
         from orchestrator.config.metrics import direction_of
 
         return cast(Mode, self.experiment.get("mode") or direction_of(self.metric) or "max")
@@ -98,11 +97,6 @@ class RunRecords:
         return tuple(self.state.trials.values())
 
     @property
-    def trials_done(self) -> int:
-        """How many trials have ended for good."""
-        return self.state.done
-
-    @property
     def planned_trials(self) -> int:
         """How many trials the run was to have: a caviar's samples, else those there are."""
         caviar = self.experiment.get("caviar")
@@ -116,87 +110,13 @@ class RunRecords:
         return self.state.winner
 
     @property
-    def model_is_as_saved(self) -> bool:
-        """Whether the winner's model lies there as it was saved; True too where a record does not tell how that was."""
-        saved = (self.winner or {}).get("sha256")
-        file = self.folder.best / "model.keras"
-        if saved is None:
-            return True
-        return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == saved
-
-    @cached_property
-    def extensions(self) -> tuple[Mapping[str, Any], ...]:
-        """The ``extended`` events, oldest first."""
-        return self.state.extensions
-
-    @cached_property
-    def groups(self) -> dict[int, tuple[str, ...]]:
-        """What sets each group of trials apart from the one before it; empty where all compare."""
-        return self.state.group_differences
-
-    @property
-    def group(self) -> int:
-        """The newest group, to which trials that start now belong."""
-        return self.state.group
-
-    @property
     def seconds(self) -> float:
         """Wall-clock seconds the run was worked on, without the pauses before it was resumed."""
         return seconds_worked(self.events, self._last_time)
 
-    def epochs_of(self, trial: str) -> tuple[Line, ...]:
-        """Return the epochs that a trial's model went through, in order.
-
-        A branch's begin with its parent's up to the fork. What was rolled back is left out.
-        """
-        return (*self._shared(trial, "epochs"), *self._lines(trial).epochs)
-
-    def own_epochs_of(self, trial: str) -> tuple[Line, ...]:
-        """Return the living epochs that a trial trained itself."""
-        return self._lines(trial).epochs
-
-    def abandoned_of(self, trial: str) -> tuple[Line, ...]:
-        """Return a trial's epochs that were rolled back, in the order they were recorded."""
-        return self._lines(trial).abandoned_epochs
-
-    def days_of(self, trial: str) -> tuple[Line, ...]:
-        """Return the journal's ``day`` entries that the model went through, as ``epochs_of``."""
-        return (*self._shared(trial, "days"), *self._lines(trial).days)
-
-    def abandoned_days_of(self, trial: str) -> tuple[Line, ...]:
-        """Return a trial's ``day`` entries that were rolled back, in the order recorded."""
-        return self._lines(trial).abandoned_days
-
-    def journal_of(self, trial: str) -> tuple[Line, ...]:
-        """Return a trial's journal, oldest entry first."""
-        return self._lines(trial).journal
-
-    def in_force(self, trial: str) -> dict[str, Any]:
-        """Return the hyperparameters that a trial trains with now; none for an unknown one."""
-        found = self.trial(trial)
-        if found is None:
-            return {}
-        shared = self._shared(trial, "days")
-        return in_force_after(found.hyperparameters, self._lines(trial).journal, shared)
-
-    def unanswered(self, trial: str) -> tuple[Request, ...]:
-        """Return the requests that are neither applied nor refused yet."""
-        kinds = ("applied", "refused")
-        answered = {line.get("request") for line in self.journal if line["kind"] in kinds}
-        mine = (request for request in self.requests if request.trial == trial)
-        return tuple(request for request in mine if request.id not in answered)
-
-    def best_of(self, trial: str) -> tuple[int, float] | None:
-        """Return (epoch, value) of the best living epoch a trial trained itself, or None.
-
-        None where it has no finite one. What a branch shares is its parent's.
-        """
-        score = self.score_of(trial)
-        return None if score is None else (score.epoch, score.value)
-
-    def score_of(self, trial: str) -> Score | None:
-        """Return the score of the epoch that ``best_of`` names, by which trials are ranked."""
-        return self.state.score_of(trial)
+    def of(self, trial: str) -> RecordedTrial:
+        """Return what is recorded of one trial; nothing, where there is none of that name."""
+        return RecordedTrial(trial, self)
 
     def trial(self, name: str) -> TrialRecord | None:
         """Return the trial of that name, or None."""
@@ -210,8 +130,8 @@ class RunRecords:
     @property
     def contenders(self) -> tuple[TrialRecord, ...]:
         """The trials of the newest group that have a finite value, best first."""
-        newest = (trial for trial in self.ranked if trial.group == self.group)
-        return tuple(trial for trial in newest if self.score_of(trial.trial))
+        newest = (trial for trial in self.ranked if trial.group == self.state.group)
+        return tuple(trial for trial in newest if self.of(trial.trial).best)
 
     @property
     def _last_time(self) -> str | None:
@@ -220,22 +140,131 @@ class RunRecords:
         times = [str(line["time"]) for line in lines if "time" in line]
         return max([*times, *(trial.ended or trial.started for trial in self.trials)], default=None)
 
-    def _lines(self, trial: str) -> TrialLines:
-        return self.state.history(trial).lines
 
-    def _shared(self, trial: str, what: Literal["epochs", "days"]) -> list[Line]:
+@dataclass(frozen=True)
+class RecordedTrial:
+    """What a run's records say of one trial: what it trained itself, and what it shares with those it branched from."""
+
+    trial: str
+    _records: RunRecords
+
+    @property
+    def epochs(self) -> tuple[Line, ...]:
+        """The epochs that the trial's model went through, in order.
+
+        A branch's begin with its parent's up to the fork. What was rolled back is left out.
+        """
+        return (*self._shared("epochs"), *self._lines.epochs)
+
+    @property
+    def own_epochs(self) -> tuple[Line, ...]:
+        """The epochs that the trial trained itself, without those that were rolled back."""
+        return self._lines.epochs
+
+    @property
+    def abandoned_epochs(self) -> tuple[Line, ...]:
+        """The trial's epochs that were rolled back, in the order they were recorded."""
+        return self._lines.abandoned_epochs
+
+    @property
+    def days(self) -> tuple[Line, ...]:
+        """The journal's ``day`` entries that the model went through, as ``epochs``."""
+        return (*self._shared("days"), *self._lines.days)
+
+    @property
+    def abandoned_days(self) -> tuple[Line, ...]:
+        """The trial's ``day`` entries that were rolled back, in the order they were recorded."""
+        return self._lines.abandoned_days
+
+    @property
+    def journal(self) -> tuple[Line, ...]:
+        """The trial's journal, oldest entry first."""
+        return self._lines.journal
+
+    @property
+    def current_hyperparameters(self) -> dict[str, Any]:
+        """The hyperparameters that the trial trains with now; none for an unknown one."""
+        found = self._records.trial(self.trial)
+        if found is None:
+            return {}
+        return hyperparameters_after(found.hyperparameters, self.journal, self._shared("days"))
+
+    @property
+    def unanswered(self) -> tuple[Request, ...]:
+        """The requests to the trial that are neither applied nor refused yet."""
+        kinds = ("applied", "refused")
+        lines = self._records.journal
+        answered = {line.get("request") for line in lines if line["kind"] in kinds}
+        mine = (request for request in self._records.requests if request.trial == self.trial)
+        return tuple(request for request in mine if request.id not in answered)
+
+    @property
+    def best(self) -> Score | None:
+        """The score of the best epoch that it trained itself and that was not rolled back, by which trials are ranked.
+
+        None where no value is finite. What a branch shares is its parent's.
+        """
+        return self._records.state.score_of(self.trial)
+
+    @property
+    def _lines(self) -> TrialLines:
+        return self._records.state.history(self.trial).lines
+
+    def _shared(self, what: Literal["epochs", "days"]) -> list[Line]:
         """Return what a branch has from its parent and has not rolled back."""
-        return self._lines(trial).shared_at(None, self._shared_at_birth(trial, what))
+        return self._lines.shared_at(None, self._shared_at_birth(what))
 
-    def _shared_at_birth(self, trial: str, what: Literal["epochs", "days"]) -> list[Line]:
+    def _shared_at_birth(self, what: Literal["epochs", "days"]) -> list[Line]:
         """Return what a branch has from its parent, and that from its own: living at the fork."""
-        found = self.trial(trial)
+        found = self._records.trial(self.trial)
         origin = found.origin if found else None
-        if not found or not origin or not found.is_branch or origin["trial"] == trial:
+        if not found or not origin or not found.is_branch or origin["trial"] == self.trial:
             return []
-        parent = self._lines(origin["trial"])
-        forked = [e for e in parent.journal if e["kind"] == "applied" and e.get("branch") == trial]
-        stretch = origin.get("stretch", stretch_of(forked[0]) if forked else None)
-        before = parent.shared_at(stretch, self._shared_at_birth(origin["trial"], what))
-        shared = [*before, *parent.living_at(stretch, what)]
+        parent = self._records.of(origin["trial"])
+        forks = (
+            e for e in parent.journal if e["kind"] == "applied" and e.get("branch") == self.trial
+        )
+        forked = next(forks, None)
+        stretch = origin.get("stretch", stretch_of(forked) if forked else None)
+        before = parent._lines.shared_at(stretch, parent._shared_at_birth(what))
+        shared = [*before, *parent._lines.living_at(stretch, what)]
         return [line for line in shared if line["epoch"] <= origin["epoch"]]
+
+
+def model_is_as_saved(records: RunRecords) -> bool:
+    """Return whether the winner's model file is as it was saved; True too where the record does not tell."""
+    saved = (records.winner or {}).get("sha256")
+    file = records.folder.best / "model.keras"
+    if saved is None:
+        return True
+    return file.is_file() and hashlib.sha256(file.read_bytes()).hexdigest() == saved
+
+
+def with_latest_extension(
+    experiment: Mapping[str, Any], events: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the experiment with the last extension in it: its file is rewritten after the event."""
+    extensions = [event for event in events if event["event"] == "extended"]
+    return with_changes(experiment, extensions[-1:])
+
+
+def with_changes(
+    experiment: Mapping[str, Any], extensions: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the experiment as these extensions made it, one after another."""
+    content = dict(experiment)
+    for extension in extensions:
+        for key, (_, new) in extension["changes"].items():
+            section, _, name = key.partition(".")
+            inside = content.get(section)
+            inside = inside if isinstance(inside, dict) else {}
+            content[section] = {**inside, name: new} if name else new
+    return content
+
+
+def effective_manifest(records: RunRecords) -> dict[str, Any]:
+    """Return the manifest with the data and the model that the newest group of trials has."""
+    now = dict(records.manifest)
+    for extension in records.state.extensions:
+        now |= extension.get("now") or {}
+    return now

@@ -1,93 +1,32 @@
 """What a run's events mean: the one place that knows what is best, ranked, open, paused or rolled back.
 
-Whoever records, reads or shows a run folds the same events into a ``RunState``: the driver as they happen, a reader
-file by file. The order within one file counts, the order between files does not.
+Everything that records, reads or shows a run folds the same events into a ``RunState``: the driver as they happen, a
+reader file by file. The order within one file counts, the order between files does not.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 
-from orchestrator.records.best import Mode, Score, best_score, score_of
-from orchestrator.records.events import EpochRow, Event, JournalEntry, TrialEnd, TrialStarted
-from orchestrator.records.extensions import extensions_in, group_differences, last_winner
-from orchestrator.records.journal import is_rollback, stretch_of
-from orchestrator.records.stretches import TrialLines
-from orchestrator.records.trial import TrialRecord
+from orchestrator.records.events import EpochRow, Event, TrialEnd, TrialStarted
+from orchestrator.records.lineage import is_rollback
+from orchestrator.records.score import Mode, Score, score_of
+from orchestrator.records.trial import TrialHistory, TrialRecord
 
 _OF_AN_ENDING = [f.name for f in fields(TrialEnd) if f.name not in ("trial", "status", "time")]
-
-
-@dataclass
-class TrialHistory:
-    """One trial's own epochs and journal as they were recorded, and what follows from them.
-
-    ``last_epoch`` is the last one that was not rolled back. ``thin`` says that the epochs were let go of: only the best
-    and the last are known.
-    """
-
-    rows: list[EpochRow] = field(default_factory=list)
-    journal: list[JournalEntry] = field(default_factory=list)
-    last_epoch: int = 0
-    thin: bool = False
-    _stretch: int = 0
-    _best: Score | None = None
-    _best_is_known: bool = True
-    _lines: TrialLines | None = None
-
-    def add_epoch(self, row: EpochRow, score: Score | None) -> None:
-        """Take in a finished epoch."""
-        epoch, self._lines = int(row["epoch"]), None
-        follows = stretch_of(row) == self._stretch and epoch > self.last_epoch
-        if not self.thin:
-            self.rows.append(row)
-        if not (self.thin or (follows and self._best_is_known)):
-            self._best_is_known = False
-            return
-        self.last_epoch = max(self.last_epoch, epoch)
-        if score is not None and score.beats(self._best):
-            self._best = score
-
-    def add_entry(self, entry: JournalEntry) -> None:
-        """Take in an entry of the journal."""
-        self.journal.append(entry)
-        self._lines = None
-        if is_rollback(entry):
-            self._best_is_known = False
-
-    def let_go_of_epochs(self) -> None:
-        """Forget the epochs, where nothing can be rolled back any more."""
-        if self._best_is_known and not self.journal:
-            self.rows, self._lines, self.thin = [], None, True
-
-    @property
-    def lines(self) -> TrialLines:
-        """Its epochs and days, those rolled back apart."""
-        if self._lines is None:
-            self._lines = TrialLines.sorted_out(self.rows, self.journal)
-        return self._lines
-
-    def best(self, metric: str, mode: Mode) -> Score | None:
-        """Return the score of the best epoch that was not rolled back."""
-        if not self._best_is_known:
-            lived = self.lines.epochs
-            self._best, self._best_is_known = best_score(lived, metric, mode), True
-            self.last_epoch = int(lived[-1]["epoch"]) if lived else 0
-            self._stretch = max(
-                (stretch_of(line) for line in (*self.rows, *self.journal)), default=0
-            )
-        return self._best
 
 
 class RunState:
     """What is known of a run; ``apply`` takes in what happened next.
 
     ``metric`` and ``mode`` are what its trials are judged by; ``endings`` counts how they ended, ``epochs`` those
-    recorded, ``group`` is the newest group of trials. ``thin`` lets go of the
-    epochs of trials that are over, so that a driver's memory does not grow with the run.
+    recorded. ``extensions`` are the ``extended`` events and ``winner`` is the ``winner`` event since the last of them.
+    ``group`` is the newest group of trials, and ``groups`` says what sets each one apart from the one before it; it is
+    empty where all trials compare. ``thin`` lets go of the epochs of trials that are over, so that a driver's memory
+    does not grow with the run.
     """
 
     def __init__(self, metric: str, mode: Mode, thin: bool = False) -> None:
@@ -95,6 +34,9 @@ class RunState:
         self.mode = mode
         self.trials: dict[str, TrialRecord] = {}
         self.events: list[Mapping[str, Any]] = []
+        self.extensions: list[Mapping[str, Any]] = []
+        self.groups: dict[int, tuple[str, ...]] = {}
+        self.winner: dict[str, Any] | None = None
         self.endings: Counter[str] = Counter()
         self.epochs = 0
         self.slowest_epoch = 0.0
@@ -159,30 +101,15 @@ class RunState:
             self._leader_is_known = True
         return self._leader
 
-    @property
-    def extensions(self) -> tuple[Mapping[str, Any], ...]:
-        """The ``extended`` events, oldest first."""
-        return extensions_in(self.events)
-
     def round_of(self, trial: str) -> int:
         """Return the round that a trial belongs to; the first is 1."""
         found = self.trials.get(trial)
         began = (event for event in self.events if event["event"] == "round_began")
         return 1 + sum(found is not None and found.index >= int(event["first"]) for event in began)
 
-    @property
-    def group_differences(self) -> dict[int, tuple[str, ...]]:
-        """What sets each group of trials apart from the one before it; empty where all compare."""
-        return group_differences(self.events)
-
-    @property
-    def winner(self) -> dict[str, Any] | None:
-        """The ``winner`` event since the last extension; or None."""
-        return last_winner(self.events)
-
     def _started(self, event: TrialStarted) -> None:
         before = self.trials.get(event.trial)
-        if before and before.ending:
+        if before and before.ending:  # begun again: its earlier ending is void
             self.endings[before.ending] -= 1
         self.trials[event.trial] = TrialRecord(
             event.trial,
@@ -232,8 +159,15 @@ class RunState:
 
     def _happened(self, event: Any) -> None:
         self.events.append(event)
-        if event["event"] == "extended":
-            self._begin_group(int(event.get("group") or 1))
+        if event["event"] == "winner":
+            self.winner = dict(event)
+        elif event["event"] == "extended":
+            self.winner = None
+            self.extensions.append(event)
+            group = int(event.get("group") or 1)
+            if group > 1:
+                self.groups.setdefault(group, tuple(event.get("forced") or ()))
+            self._begin_group(group)
 
     def _begin_group(self, group: int) -> None:
         if group > self.group:

@@ -1,4 +1,4 @@
-"""How a run stands at this moment, from its folder alone: no Ray is asked, and little is read."""
+"""A run's status at this moment, from its folder alone: Ray is not asked, and little is read."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 from orchestrator.errors import RecordError
 from orchestrator.records.folder import RunFolder
+from orchestrator.records.heartbeat import SeenDriver, seconds_worked, see_driver, standing
 from orchestrator.records.reader import read_events, read_experiment_of, read_run
-from orchestrator.records.standing import SeenDriver, seconds_worked, see_driver, standing
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class RunStatus:
 def run_status(folder: RunFolder) -> RunStatus:
     """Return how a run stands, as far as its lines are whole. Raises RecordError where its experiment is damaged.
 
-    While a caviar is driven its driver's heartbeat tells how far it is; else the records do.
+    While a caviar is driven, its driver's heartbeat says how far it is; otherwise the records do.
     """
     seen = see_driver(folder)
     experiment = read_experiment_of(folder)
@@ -66,7 +66,7 @@ def run_status(folder: RunFolder) -> RunStatus:
 
 
 def status_or_damage(folder: RunFolder) -> RunStatus:
-    """Return how a run stands, be its experiment damaged."""
+    """Return a run's status, even if its experiment file is damaged."""
     try:
         return run_status(folder)
     except RecordError as error:
@@ -74,18 +74,18 @@ def status_or_damage(folder: RunFolder) -> RunStatus:
 
 
 def _told(folder: RunFolder, experiment: Mapping[str, Any], seen: SeenDriver) -> dict[str, Any]:
-    pulse, events = seen.driver.pulse, read_events(folder)
+    heartbeat, events = seen.driver.heartbeat, read_events(folder)
     stands = standing(events, seen)
     return {
         "state": stands.state,
         "since": stands.since,
         "reason": stands.reason,
-        "trials_done": pulse.trials_done,
-        "trials": pulse.trials,
-        "epochs": pulse.epochs,
+        "trials_done": heartbeat.trials_done,
+        "trials": heartbeat.trials,
+        "epochs": heartbeat.epochs,
         "metric": experiment.get("metric"),
-        "best": pulse.best,
-        "best_trial": pulse.best_trial,
+        "best": heartbeat.best,
+        "best_trial": heartbeat.best_trial,
         "worked_seconds": round(seconds_worked(events, seen.driver.beat), 1),
     }
 
@@ -93,16 +93,16 @@ def _told(folder: RunFolder, experiment: Mapping[str, Any], seen: SeenDriver) ->
 def _read(folder: RunFolder) -> dict[str, Any]:
     records = read_run(folder.path)
     leader = records.ranked[0].trial if records.ranked else ""
-    best = records.best_of(leader)
+    best = records.of(leader).best
     return {
         "state": records.status,
         "since": records.standing.since,
         "reason": records.standing.reason,
-        "trials_done": records.trials_done,
+        "trials_done": records.state.done,
         "trials": records.planned_trials,
         "epochs": len(records.epochs),
         "metric": records.metric,
-        "best": best[1] if best else None,
+        "best": best.value if best else None,
         "best_trial": leader if best else None,
         "worked_seconds": round(records.seconds, 1),
         "damage": "; ".join(records.damage) or None,

@@ -1,10 +1,15 @@
-"""One trial as a value."""
+"""One trial as a value, and what was recorded of it: its epochs, its journal, its best score."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
+
+from orchestrator.records.events import EpochRow, JournalEntry
+from orchestrator.records.lineage import TrialLines, is_rollback, stretch_of
+from orchestrator.records.score import Mode, Score, best_score
 
 
 @dataclass(frozen=True)
@@ -50,3 +55,75 @@ class TrialRecord:
     def is_branch(self) -> bool:
         """Whether the trial forked from another one of the same run."""
         return self.origin is not None and self.origin.get("run") is None
+
+
+@dataclass
+class TrialHistory:
+    """One trial's own epochs and journal as they were recorded, and what follows from them.
+
+    ``last_epoch`` is the last one that was not rolled back. ``thin`` says that the epochs were let go of: only the best
+    and the last are known.
+    """
+
+    rows: list[EpochRow] = field(default_factory=list)
+    journal: list[JournalEntry] = field(default_factory=list)
+    last_epoch: int = 0
+    thin: bool = False
+    _stretch: int = 0
+    _best: Score | None = None
+    _best_is_known: bool = True
+    _lines: TrialLines | None = None
+
+    def add_epoch(self, row: EpochRow, score: Score | None) -> None:
+        """Take in a finished epoch."""
+        epoch, self._lines = int(row["epoch"]), None
+        follows = stretch_of(row) == self._stretch and epoch > self.last_epoch
+        if not self.thin:
+            self.rows.append(row)
+        # After a rollback, or out of order, the best is worked out again when it is asked for.
+        if not (self.thin or (follows and self._best_is_known)):
+            self._best_is_known = False
+            return
+        self.last_epoch = max(self.last_epoch, epoch)
+        if score is not None and score.beats(self._best):
+            self._best = score
+
+    def add_entry(self, entry: JournalEntry) -> None:
+        """Take in an entry of the journal."""
+        self.journal.append(entry)
+        self._lines = None
+        if is_rollback(entry):
+            self._best_is_known = False
+
+    def let_go_of_epochs(self) -> None:
+        """Forget the epochs, where nothing can be rolled back any more."""
+        if self._best_is_known and not self.journal:
+            self.rows, self._lines, self.thin = [], None, True
+
+    @property
+    def lines(self) -> TrialLines:
+        """Its epochs and days, those rolled back apart."""
+        if self._lines is None:
+            self._lines = TrialLines.sorted_out(self.rows, self.journal)
+        return self._lines
+
+    def best(self, metric: str, mode: Mode) -> Score | None:
+        """Return the score of the best epoch that was not rolled back."""
+        if not self._best_is_known:
+            lived = self.lines.epochs
+            self._best, self._best_is_known = best_score(lived, metric, mode), True
+            self.last_epoch = int(lived[-1]["epoch"]) if lived else 0
+            self._stretch = max(
+                (stretch_of(line) for line in (*self.rows, *self.journal)), default=0
+            )
+        return self._best
+
+
+_CHANGING = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+def shared_error(errors: Iterable[str | None]) -> str | None:
+    """Return the first of the errors where all are alike; None where they differ, or one is none."""
+    found = list(errors)
+    kinds = {_CHANGING.sub("#", error) if error else None for error in found}
+    return found[0] if len(kinds) == 1 else None

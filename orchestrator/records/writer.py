@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 
 from orchestrator.records.events import Event, RunEvent, TrialEnd, TrialStarted, parse
 from orchestrator.records.folder import RunFolder
-from orchestrator.records.lines import JsonLines, Pen
+from orchestrator.records.jsonl import JsonLines, Pen
 from orchestrator.records.lock.driver import now as _now
 
 FLUSH_SECONDS = 5.0
@@ -25,7 +25,7 @@ def trial_name(index: int) -> str:
 class RunWriter:
     """Appends to one run's records; use it as a context manager. Every line gets its time (UTC).
 
-    ``pen`` is asked before each write, and when the disk is full; ``written`` is told the events that were.
+    ``pen`` is asked before each write, and when the disk is full; ``written`` is called with the events afterwards.
     """
 
     def __init__(
@@ -113,7 +113,7 @@ class RunWriter:
 
     @property
     def _others(self) -> list[JsonLines]:
-        """The records beside the events; what tells of epochs comes after them."""
+        """The records besides the events; a trial's end must not reach the disk before its epochs."""
         return [*([self._journal] if self._journal else []), self._epochs, self._trials]
 
     def _flush_what_is_due(self) -> None:

@@ -3,26 +3,30 @@
 pandas is imported when the first table is made, so that this room itself loads at once.
 """
 
+from orchestrator.report.boundary_check import edge_hints
 from orchestrator.report.columns import legend
-from orchestrator.report.comparing import compare_lines, compare_table
-from orchestrator.report.days import checkpoints_line, days_table
-from orchestrator.report.edges import edge_hints
-from orchestrator.report.files import write_csvs
-from orchestrator.report.jobs_table import jobs_table
-from orchestrator.report.journal_table import journal_lines, journal_table
+from orchestrator.report.comparison import compare_lines, compare_table
+from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
 from orchestrator.report.live.caviar import LiveView, PlainView
 from orchestrator.report.live.panda import PandaView, PlainPandaView
-from orchestrator.report.narrator import deed, request_words
-from orchestrator.report.predictions import predictions_table
+from orchestrator.report.panda_tables import (
+    checkpoints_line,
+    days_table,
+    journal_lines,
+    journal_table,
+)
 from orchestrator.report.render import FORMATS, render
+from orchestrator.report.summary import show_lines, winner_lines
 from orchestrator.report.tables import (
     draws_table,
     epochs_table,
+    jobs_table,
+    predictions_table,
     runs_table,
     trials_table,
+    write_csvs,
 )
-from orchestrator.report.words import show_lines, winner_lines
 
 __all__ = [
     "FORMATS",
@@ -36,7 +40,8 @@ __all__ = [
     "compare_lines",
     "compare_table",
     "days_table",
-    "deed",
+    "describe_action",
+    "describe_request",
     "draws_table",
     "edge_hints",
     "epochs_table",
@@ -48,7 +53,6 @@ __all__ = [
     "open_view",
     "predictions_table",
     "render",
-    "request_words",
     "runs_table",
     "show_lines",
     "trials_table",

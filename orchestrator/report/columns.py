@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.ending import why_ended
-from orchestrator.report.cells import COMPLEMENT, number, shown_name
+from orchestrator.records import RecordedTrial, RunRecords, TrialRecord
+from orchestrator.report.formatting import COMPLEMENT, number, shown_name
+from orchestrator.report.journal_text import why_ended
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Row:
     records: RunRecords
     trial: TrialRecord
     edges: Mapping[str, str]
+
+    @property
+    def recorded(self) -> RecordedTrial:
+        """What the run's records say of the trial."""
+        return self.records.of(self.trial.trial)
 
 
 def trial(row: Row) -> str:
@@ -41,25 +46,25 @@ def status(row: Row) -> str:
 
 def best(row: Row) -> float | None:
     """Best finite value of the metric over the trial's epochs; the table is sorted by it."""
-    found = row.records.best_of(row.trial.trial)
-    return found[1] if found else None
+    found = row.recorded.best
+    return found.value if found else None
 
 
 def best_epoch(row: Row) -> int | None:
     """Epoch of the best value; on ties the one of the lower validation loss, then the first."""
-    found = row.records.best_of(row.trial.trial)
-    return found[0] if found else None
+    found = row.recorded.best
+    return found.epoch if found else None
 
 
 def last(row: Row) -> float | None:
     """Metric after the last epoch."""
-    rows = row.records.epochs_of(row.trial.trial)
+    rows = row.recorded.epochs
     return rows[-1]["metrics"].get(row.records.metric) if rows else None
 
 
 def epochs(row: Row) -> int:
     """Epochs trained."""
-    return len(row.records.epochs_of(row.trial.trial))
+    return len(row.recorded.epochs)
 
 
 def seconds(row: Row) -> float | None:

@@ -5,19 +5,33 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import sys
+import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len, set_cell_size
+
 from orchestrator.errors import OrchestratorError, PlaceError, UnknownNameError, explain
 from orchestrator.records import write_atomically
-from orchestrator.report.cells import cell, printable
-from orchestrator.report.escaping import in_markdown, mapped, unformulaic, without_secrets
-from orchestrator.report.terminal import text_table
+from orchestrator.redaction import redacted
+from orchestrator.report.formatting import cell, printable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+_GAP = "  "
+_WIDEST = 32
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?(inf|nan)")
+_MARKUP = re.compile(r"[\\|`*\[\]<>~$]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)")
 
 
 def render(
@@ -47,6 +61,7 @@ def to_csv(frame: pd.DataFrame, width: int = 0) -> str:
 
     A text that a spreadsheet would take for a formula is written behind an apostrophe.
     """
+    # The line end is given, since pandas' own is the platform's.
     return str(mapped(without_secrets(frame), unformulaic).to_csv(index=False, lineterminator="\n"))
 
 
@@ -63,7 +78,7 @@ def to_markdown(frame: pd.DataFrame, width: int = 0) -> str:
     """Return a pipe table, numbers to four digits, with whatever Markdown or HTML would read escaped."""
     texts = mapped(_texts(frame), in_markdown)
     alignment = ["right" if right else "left" for right in _right_aligned(frame)]
-    if not len(texts):
+    if not len(texts):  # tabulate takes no alignment for a table without rows
         alignment = []
     table = texts.to_markdown(index=False, disable_numparse=True, colalign=alignment)
     return f"{table}\n"
@@ -78,23 +93,13 @@ def to_latex(frame: pd.DataFrame, width: int = 0) -> str:
 def to_parquet(frame: pd.DataFrame, width: int = 0) -> bytes:
     """Return a Parquet file; a column of mixed kinds (say, 64 and "none") is kept as JSON text."""
     plain = without_secrets(frame).copy()
-    plain.attrs = {}
+    plain.attrs = {}  # pandas would write them into the file: pandas-dev/pandas#54346
     for name in plain.columns:
         if plain[name].dtype == object:
             plain[name] = [_as_json(value) for value in plain[name]]
     buffer = io.BytesIO()
     plain.to_parquet(buffer, index=False)
     return buffer.getvalue()
-
-
-FORMATS: dict[str, Callable[[pd.DataFrame, int], str | bytes]] = {
-    "table": text_table,
-    "csv": to_csv,
-    "json": to_json,
-    "markdown": to_markdown,
-    "latex": to_latex,
-    "parquet": to_parquet,
-}
 
 
 def _keep(content: str | bytes, output: Path) -> None:
@@ -134,3 +139,128 @@ def _right_aligned(frame: pd.DataFrame) -> list[bool]:
 
     kinds = [frame[name].dtype for name in frame.columns]
     return [is_numeric_dtype(kind) and not is_bool_dtype(kind) for kind in kinds]
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    name: str
+    header: tuple[str, str]
+    cells: tuple[str, ...]
+    right: bool
+
+    @cached_property
+    def width(self) -> int:
+        widest = max((cell_len(text) for text in (*self.header, *self.cells)), default=0)
+        return min(widest, _WIDEST)
+
+    def padded(self, text: str) -> str:
+        size = cell_len(text)
+        if size > self.width:
+            return set_cell_size(text, self.width - 1) + "…"
+        filler = " " * (self.width - size)
+        return filler + text if self.right else text + filler
+
+
+def text_table(frame: pd.DataFrame, width: int = 80) -> str:
+    """Return the rows as aligned text no wider than ``width``.
+
+    ``frame.attrs["importance"]`` names the columns to keep first; empty columns are left out.
+    """
+    # Laid out here: rich's tables take seconds for ten thousand rows (Textualize/rich#1069).
+    columns = [_column(frame, name) for name in frame.columns]
+    told = [column for column in columns if any(column.cells)] or columns
+    shown = _fitting(told, frame.attrs.get("importance", []), width)
+    lines = [
+        *(_line(shown, [column.header[row] for column in shown]) for row in (0, 1)),
+        _GAP.join("─" * column.width for column in shown),
+        *(_line(shown, list(cells)) for cells in zip(*(c.cells for c in shown), strict=True)),
+    ]
+    text = "\n".join(line for line in lines if line) + "\n"
+    hidden = [printable(str(column.name)) for column in told if column not in shown]
+    return text + (_hidden_note(hidden, width) if hidden else "")
+
+
+def _column(frame: pd.DataFrame, name: str) -> _Column:
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    kind = frame[name].dtype
+    return _Column(
+        name=name,
+        header=_folded(printable(str(name))),
+        cells=tuple(cell(value) for value in frame[name]),
+        right=is_numeric_dtype(kind) and not is_bool_dtype(kind),
+    )
+
+
+def _folded(name: str) -> tuple[str, str]:
+    """Return a header on two lines, cut where both become shortest; a short one on the lower."""
+    cuts = [place + 1 for place, sign in enumerate(name) if sign in "_-" and place > 1]
+    if len(name) <= 8 or not cuts:
+        return "", name
+    cut = min(cuts, key=lambda place: max(place, len(name) - place))
+    return name[:cut], name[cut:]
+
+
+def _fitting(columns: list[_Column], importance: list[str], width: int) -> list[_Column]:
+    """Return the columns that fit, chosen by importance and kept in their own order."""
+    ranks = {name: rank for rank, name in enumerate(importance)}
+    by_weight = sorted(columns, key=lambda column: ranks.get(column.name, len(ranks)))
+    chosen: list[_Column] = []
+    room = width
+    for column in by_weight:
+        if column.width <= room or not chosen:
+            chosen.append(column)
+            room -= column.width + len(_GAP)
+    return [column for column in columns if column in chosen]
+
+
+def _line(columns: list[_Column], texts: list[str]) -> str:
+    cells = (column.padded(text) for column, text in zip(columns, texts, strict=True))
+    return _GAP.join(cells).rstrip()
+
+
+def _hidden_note(hidden: list[str], width: int) -> str:
+    plural = "column" if len(hidden) == 1 else "columns"
+    text = f"{len(hidden)} more {plural} (--format csv shows all): {', '.join(hidden)}"
+    return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False) + "\n"
+
+
+def without_secrets(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a table in whose texts and names no known secret stands."""
+    return mapped(frame, redacted)
+
+
+def mapped(frame: pd.DataFrame, change: Callable[[Any], Any]) -> pd.DataFrame:
+    """Return a table with ``change`` made to each text in it and to its columns' names."""
+    texts = [name for name in frame.columns if frame[name].dtype in ("object", "str")]
+    new = frame.assign(
+        **{str(name): [_changed(value, change) for value in frame[name]] for name in texts}
+    )
+    new.columns = [change(str(name)) for name in frame.columns]
+    new.attrs = frame.attrs
+    return new
+
+
+def unformulaic(value: str) -> str:
+    """Return a text behind an apostrophe where a spreadsheet would compute it; a number stays."""
+    risky = value.startswith(_FORMULA) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if risky else value
+
+
+def in_markdown(text: str) -> str:
+    """Return a text that Markdown shows as it is: no markup, no HTML, no end of its cell."""
+    return _MARKUP.sub(lambda sign: f"\\{sign[0]}", text)
+
+
+def _changed(value: Any, change: Callable[[Any], Any]) -> Any:
+    return change(value) if isinstance(value, str) else value
+
+
+FORMATS: dict[str, Callable[[pd.DataFrame, int], str | bytes]] = {
+    "table": text_table,
+    "csv": to_csv,
+    "json": to_json,
+    "markdown": to_markdown,
+    "latex": to_latex,
+    "parquet": to_parquet,
+}

@@ -9,28 +9,31 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError
-from orchestrator.records import RunRecords, read_run, run_names, trial_name
-from orchestrator.report.cells import minute, shown_name
+from orchestrator.records import RunRecords, read_run, run_names, trial_name, write_atomically
+from orchestrator.report.boundary_check import edges
 from orchestrator.report.columns import HEAD, TAIL, Row, hyperparameter_columns
-from orchestrator.report.edges import edges
-from orchestrator.report.frames import to_frame
+from orchestrator.report.formatting import minute, shown_name
+from orchestrator.report.render import to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+JOB_COLUMNS = ("job", "state", "run", "trials_done", "trials", "best", "submitted", "results")
 
 
 def trials_table(records: RunRecords) -> pd.DataFrame:
     """Return one row a trial, best first; failed ones keep their row and say why."""
     hyperparameters = list(hyperparameter_columns(records))
     at_edge = edges(records)
-    head = [(name, read) for name, read in HEAD if records.groups or name != "group"]
+    head = [(name, read) for name, read in HEAD if records.state.groups or name != "group"]
     columns = [(name.format(metric=records.metric), read) for name, read in head]
     columns += [*hyperparameters, *TAIL]
     rows = [Row(records, trial, at_edge.get(trial.trial, {})) for trial in records.ranked]
     frame = to_frame({name: [read(row) for row in rows] for name, read in columns})
     first = [name for name, _ in hyperparameters if not name.startswith("1-")]
     frame.attrs["importance"] = [
-        *("trial", *(["group"] if records.groups else []), "status"),
+        *("trial", *(["group"] if records.state.groups else []), "status"),
         *(f"best_{records.metric}", "best_epoch"),
         *first[:4],
         *("error", "at_edge", "epochs", "stopped_by"),
@@ -50,7 +53,7 @@ def epochs_table(records: RunRecords) -> pd.DataFrame:
         columns[name] = [row["metrics"].get(name) for row in rows]
     for name in ("seconds", "time"):
         columns[name] = [row.get(name) for row in rows]
-    if records.groups:
+    if records.state.groups:
         groups = {trial.trial: trial.group for trial in records.trials}
         columns["group"] = [groups.get(row["trial"]) for row in rows]
     return to_frame(columns | _stretches(records, rows))
@@ -58,7 +61,7 @@ def epochs_table(records: RunRecords) -> pd.DataFrame:
 
 def _stretches(records: RunRecords, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return the columns that a run in which something was rolled back has besides."""
-    gone = [records.abandoned_of(trial.trial) for trial in records.trials]
+    gone = [records.of(trial.trial).abandoned_epochs for trial in records.trials]
     abandoned = {id(row) for epochs in gone for row in epochs}
     if not abandoned:
         return {}
@@ -115,15 +118,68 @@ def _listed(path: Path) -> dict[str, Any]:
         records = read_run(path)
     except RecordError:
         return {"run": path.name, "status": "damaged"}
-    best = [records.best_of(trial.trial) for trial in records.contenders[:1]]
+    best = next((records.of(trial.trial).best for trial in records.contenders), None)
     started = [event["time"] for event in records.events if event["event"] == "run_started"]
     return {
         "run": records.name,
         "status": records.status,
         "strategy": records.experiment.get("strategy"),
-        "trials_done": records.trials_done,
+        "trials_done": records.state.done,
         "trials": records.planned_trials,
         "metric": records.metric,
-        "best": best[0][1] if best and best[0] else None,
+        "best": best.value if best else None,
         "started": minute(started[0]) if started else None,
     }
+
+
+def by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return rows turned into columns, in the order in which names first appear."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: [row.get(name) for row in rows] for name in names}
+
+
+def to_frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """Return a DataFrame; None is missing in it."""
+    import pandas as pd
+
+    return pd.DataFrame({name: _series(values) for name, values in columns.items()})
+
+
+def _series(values: list[Any]) -> Any:
+    """Return a column whose whole numbers stay whole although some are missing."""
+    import pandas as pd
+
+    # By default pandas makes floats of whole numbers among which some are missing.
+    kinds = {type(value) for value in values if value is not None}
+    if int in kinds and any(isinstance(value, int) and abs(value) >= 2**63 for value in values):
+        return pd.Series(values, dtype="object")
+    if kinds == {int}:
+        return pd.Series(values, dtype="Int64" if None in values else "int64")
+    if kinds == {bool}:
+        return pd.Series(values, dtype="boolean" if None in values else "bool")
+    if kinds and kinds <= {int, float}:
+        return pd.Series(values, dtype="float64")
+    return pd.Series(values, dtype="str" if kinds == {str} else "object")
+
+
+def jobs_table(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one row a job; what is not known of one is empty."""
+    import pandas as pd
+
+    frame = pd.DataFrame(list(rows), columns=list(JOB_COLUMNS))
+    frame.attrs["importance"] = list(JOB_COLUMNS)
+    return frame
+
+
+def predictions_table(columns: Mapping[str, Any], files: Sequence[str] = ()) -> pd.DataFrame:
+    """Return one row for each row that was predicted, in their order; ``files`` names the picture of each."""
+    import pandas as pd
+
+    named = {"file": list(files)} if files else {}
+    return pd.DataFrame({**named, **columns})
+
+
+def write_csvs(records: RunRecords, folder: Path) -> None:
+    """Write ``trials.csv`` (best first) and ``epochs.csv`` into ``folder``."""
+    write_atomically(folder / "trials.csv", to_csv(trials_table(records)))
+    write_atomically(folder / "epochs.csv", to_csv(epochs_table(records)))

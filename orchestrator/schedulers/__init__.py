@@ -5,11 +5,17 @@ writes it, ``--set``, the JSON Schema, what is refused and ``preview`` follow fr
 """
 
 from orchestrator.schedulers.asha import AshaOptions
-from orchestrator.schedulers.decision import Decision, Scheduler
 from orchestrator.schedulers.median import MedianOptions
-from orchestrator.schedulers.none import NoSchedulerOptions
-from orchestrator.schedulers.options import Forecast, Rung, SchedulerMaker, SchedulerOptions
-from orchestrator.schedulers.passed import PassedBefore
+from orchestrator.schedulers.scheduler import (
+    Decision,
+    Forecast,
+    NoSchedulerOptions,
+    PassedBefore,
+    Rung,
+    Scheduler,
+    SchedulerMaker,
+    SchedulerOptions,
+)
 
 __all__ = [
     "SCHEDULERS",

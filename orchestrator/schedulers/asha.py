@@ -10,16 +10,19 @@ from typing import Any
 from pydantic import Field
 
 from orchestrator.fields import Count
-from orchestrator.schedulers.decision import (
+from orchestrator.schedulers.scheduler import (
     CONTINUE,
     UNKNOWN,
     Decision,
+    Forecast,
+    Rung,
     Scheduler,
+    SchedulerOptions,
     Ties,
+    grace_fault,
     reported,
     score,
 )
-from orchestrator.schedulers.options import Forecast, Rung, SchedulerOptions, grace_fault
 
 
 class AshaOptions(SchedulerOptions):

@@ -9,16 +9,18 @@ from typing import Any
 from pydantic import Field
 
 from orchestrator.fields import Count
-from orchestrator.schedulers.decision import (
+from orchestrator.schedulers.scheduler import (
     CONTINUE,
     UNKNOWN,
     Decision,
+    Forecast,
     Scheduler,
+    SchedulerOptions,
     Ties,
+    grace_fault,
     reported,
     score,
 )
-from orchestrator.schedulers.options import Forecast, SchedulerOptions, grace_fault
 
 NONE = float("-inf")
 """The score of what is no finite number."""

@@ -10,7 +10,6 @@ import numpy as np
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
 from orchestrator.config.limits import Duration
-from orchestrator.config.panda_options import SitterOptions
 from orchestrator.domains import Space
 from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
@@ -22,6 +21,7 @@ from orchestrator.searchers import (
     SearcherMaker,
     complete,
 )
+from orchestrator.sitter import SitterOptions
 
 
 @dataclass(frozen=True)

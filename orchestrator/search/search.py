@@ -13,7 +13,7 @@ from typing import Any
 
 from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
-from orchestrator.schedulers.decision import promoted
+from orchestrator.schedulers.scheduler import promoted
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
 

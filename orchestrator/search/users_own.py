@@ -16,8 +16,7 @@ from orchestrator.errors import ExperimentFileError, OrchestratorError, explain
 from orchestrator.fields import Referenced
 from orchestrator.redaction import redacted
 from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
-from orchestrator.schedulers.decision import CONTINUE, UNKNOWN, Ties
-from orchestrator.schedulers.options import unknown_forecast
+from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
 from orchestrator.searchers import Observation, Searcher, SearcherMaker, misfit
 
 _SCHEDULER = "caviar.scheduler"

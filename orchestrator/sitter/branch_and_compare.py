@@ -5,13 +5,78 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
-from orchestrator.config import BranchAndCompareOptions
-from orchestrator.sitter.finding import Finding
-from orchestrator.sitter.memory import Memory
+from pydantic import Field
+
+from orchestrator.fields import AS_LIST, Count, Real
+from orchestrator.sitter import plateau
+from orchestrator.sitter.rule import Finding, Looked, Memory, RuleOptions, Watched
 
 RULE = "branch_and_compare"
+Factors = Annotated[
+    tuple[Annotated[Real, Field(gt=0)], ...], Field(strict=False, min_length=2), AS_LIST
+]
+
+
+class BranchAndCompareOptions(RuleOptions):
+    """On a plateau, try a few learning rates for a short stretch and keep the best."""
+
+    ON: ClassVar[bool] = False
+
+    factors: Factors = Field(
+        default=(0.3, 1.0, 3.0), description="The learning rates tried, as multiples of α."
+    )
+    epochs: Count = Field(default=1, description="How long each is tried.")
+    budget_share: Real = Field(
+        default=0.2, gt=0, le=1, description="Share of the panda's epochs that the trying may take."
+    )
+
+    def instead_of(self, memory: Memory, found: Finding, watched: Watched) -> Looked:
+        """Ask for branches on a plateau, where they may be tried.
+
+        They may if that costs, with what earlier ones did, at most ``budget_share`` of the epochs
+        that the model is to train, and once between two gains: a second try from the same weights
+        would say the same. Exploiting the best of a few perturbed copies is one step of Population Based Training
+        (Jaderberg et al. 2017, arXiv:1711.09846) with α alone.
+        """
+        if found.rule != plateau.RULE or memory.branched or memory.learning_rate is None:
+            return memory, None
+        budget = watched.budget_epochs
+        allowed = self.budget_share * (memory.days[-1].epoch if budget is None else budget)
+        if memory.branched_epochs + self._cost > allowed:
+            return memory, None
+        return replace(memory, branched=True), self._offer(memory, found, allowed)
+
+    def done(self, memory: Memory, found: Finding) -> Memory:
+        """Pay for the branches."""
+        return replace(memory, branched_epochs=memory.branched_epochs + self._cost)
+
+    @property
+    def _cost(self) -> int:
+        return len(self.factors) * self.epochs
+
+    def _offer(self, memory: Memory, found: Finding, allowed: float) -> Finding:
+        seen, now = found.evidence, memory.learning_rate or 0.0
+        rates = tuple(now * factor for factor in self.factors)
+        return Finding(
+            RULE,
+            f"No gain for {seen['days_without_gain']} days: from day {seen['best_day']} on, try"
+            f" learning rates {', '.join(f'{rate:.4g}' for rate in rates)},"
+            f" {self.epochs} epoch{'' if self.epochs == 1 else 's'} each.",
+            {
+                **seen,
+                "factors": list(self.factors),
+                "cost_epochs": self._cost,
+                "spent_epochs": memory.branched_epochs,
+                "allowed_epochs": allowed,
+            },
+            action="branch_and_compare",
+            to="best",
+            to_day=seen["best_day"],
+            candidates=rates,
+            epochs=self.epochs,
+        )
 
 
 @dataclass(frozen=True)
@@ -20,47 +85,6 @@ class Kept:
 
     factor: float
     evidence: Mapping[str, Any]
-
-
-def offer(
-    memory: Memory, plateau: Mapping[str, Any], options: BranchAndCompareOptions, budget_epochs: int
-) -> Finding | None:
-    """Return the finding that asks for branches on a plateau, None where they may not be tried.
-
-    They may if that costs, with what earlier ones did, at most ``budget_share`` of
-    ``budget_epochs``, and once between two gains: a second try from the same weights would say the
-    same. Exploiting the best of a few perturbed copies is one step of Population Based Training
-    (Jaderberg et al. 2017, arXiv:1711.09846) with α alone.
-    """
-    cost = len(options.factors) * options.epochs
-    allowed = options.budget_share * budget_epochs
-    if memory.branched or memory.learning_rate is None or memory.branched_epochs + cost > allowed:
-        return None
-    rates = tuple(memory.learning_rate * factor for factor in options.factors)
-    return Finding(
-        RULE,
-        f"No gain for {plateau['days_without_gain']} days: from day {plateau['best_day']} on, try"
-        f" learning rates {', '.join(f'{rate:.4g}' for rate in rates)},"
-        f" {options.epochs} epoch{'' if options.epochs == 1 else 's'} each.",
-        {
-            **plateau,
-            "factors": list(options.factors),
-            "cost_epochs": cost,
-            "spent_epochs": memory.branched_epochs,
-            "allowed_epochs": allowed,
-        },
-        action="branch_and_compare",
-        to="best",
-        to_day=plateau["best_day"],
-        candidates=rates,
-        epochs=options.epochs,
-    )
-
-
-def spent(memory: Memory, finding: Finding) -> Memory:
-    """Return the memory with a finding's branches paid for."""
-    cost = len(finding.candidates) * finding.epochs
-    return replace(memory, branched_epochs=memory.branched_epochs + cost)
 
 
 def keep_best(losses: Mapping[float, Sequence[float]], standard_errors: float = 1.0) -> Kept:

@@ -2,44 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Annotated, Any
 
-from orchestrator.config import DivergenceOptions
-from orchestrator.sitter.finding import Finding
-from orchestrator.sitter.memory import Memory, number
-from orchestrator.sitter.noise import deviation_around_trend
+from pydantic import Field
+
+from orchestrator.fields import Count, Real, Shrinking, Whole
+from orchestrator.sitter.rule import Finding, Looked, Memory, RuleOptions, Watched, number
 
 RULE = "divergence"
 
 
-def look(
-    memory: Memory, metrics: Mapping[str, Any], options: DivergenceOptions
-) -> tuple[Memory, Finding | None]:
-    """Return what is remembered after an epoch, and a finding if its loss has diverged.
+class DivergenceOptions(RuleOptions):
+    """When a loss has run away, and what is done about it."""
 
-    It has if ``loss`` or ``val_loss`` is NaN or infinite, or if ``loss`` is above its best by more
-    than the largest of: (``loss_factor`` - 1) times the best, ``sigmas`` standard deviations of the
-    last ``window`` losses around their line, and ``smallest_rise`` times the first loss. The first
-    is Keras's TerminateOnNaN made to see trouble before it is NaN; the second is the three-sigma
-    limit of Shewhart's control chart (1931), so that a noisy loss may be noisy; the third is ours,
-    since a loss of 0.002 after one of 0.001 is no reason to go back a day.
+    loss_factor: Real = Field(
+        default=2.0, gt=1, description="A loss has diverged if it is this many times its best"
+    )
+    sigmas: Real = Field(
+        default=3.0,
+        ge=0,
+        description="and above its best by this many standard deviations of the recent losses"
+        " around their trend.",
+    )
+    window: Annotated[Count, Field(ge=3)] = Field(
+        default=8, description="How many of the recent epochs that trend is drawn through."
+    )
+    smallest_rise: Real = Field(
+        default=0.05,
+        ge=0,
+        description="A rise below this share of the very first loss is none: near zero, twice the"
+        " best is still next to nothing.",
+    )
+    learning_rate_factor: Shrinking = Field(
+        default=0.5, description="By which α is multiplied, from the last good day on."
+    )
+    most_rollbacks: Whole = Field(
+        default=3, description="How often that is done before the panda stops with a verdict."
+    )
 
-    What is done about it, a smaller α from an earlier checkpoint on, is what Zhang et al. 2022
-    (OPT, arXiv:2205.01068, section 2.5) did by hand when their loss diverged.
-    """
-    limit, evidence = _limit(memory, options)
-    loss = number(metrics.get("loss"))
-    broken = [
-        name for name in ("loss", "val_loss") if name in metrics and _broken(metrics.get(name))
-    ]
-    shown = loss if loss is not None else _text(metrics.get("loss"))
-    evidence = {"loss": shown, **evidence, "not_finite": broken}
-    if broken or (loss is not None and limit is not None and loss > limit):
-        memory = replace(memory, diverged=True)
-        return memory, _finding(memory, evidence, options)
-    return _remembered(memory, loss, options.window), None
+    def after_epoch(self, memory: Memory, metrics: Mapping[str, Any], watched: Watched) -> Looked:
+        """Return what is remembered, and a finding if the loss has diverged; one that only advises says so once.
+
+        It has if ``loss`` or ``val_loss`` is NaN or infinite, or if ``loss`` is above its best by more
+        than the largest of: (``loss_factor`` - 1) times the best, ``sigmas`` standard deviations of the
+        last ``window`` losses around their line, and ``smallest_rise`` times the first loss. The first
+        is Keras's TerminateOnNaN made to see trouble before it is NaN; the second is the three-sigma
+        limit of Shewhart's control chart (1931), so that a noisy loss may be noisy; the third is ours,
+        since a loss of 0.002 after one of 0.001 is no reason to go back a day.
+
+        What is done about it, a smaller α from an earlier checkpoint on, is what Zhang et al. 2022
+        (OPT, arXiv:2205.01068, section 2.5) did by hand when their loss diverged.
+        """
+        limit, evidence = _limit(memory, self)
+        loss = number(metrics.get("loss"))
+        broken = [
+            name for name in ("loss", "val_loss") if name in metrics and _broken(metrics.get(name))
+        ]
+        shown = loss if loss is not None else _text(metrics.get("loss"))
+        evidence = {"loss": shown, **evidence, "not_finite": broken}
+        if broken or (loss is not None and limit is not None and loss > limit):
+            said, memory = memory.diverged, replace(memory, diverged=True)
+            if said and not watched.acts:
+                return memory, None
+            return memory, _finding(memory, evidence, self)
+        return _remembered(memory, loss, self.window), None
+
+    def done(self, memory: Memory, found: Finding) -> Memory:
+        """Count the rollback, and remember where it went."""
+        return replace(memory, rollbacks=memory.rollbacks + 1, returned_to=found.to_day)
+
+    def needed_days(self, memory: Memory) -> frozenset[int]:
+        """Return the last good days, one more than there may be rollbacks."""
+        good = [day.day for day in memory.days if day.good]
+        return frozenset(good[-1 - self.most_rollbacks :])
 
 
 def _broken(value: Any) -> bool:
@@ -106,3 +144,20 @@ def _finding(memory: Memory, evidence: dict[str, Any], options: DivergenceOption
 
 def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
+
+
+def deviation_around_trend(values: Sequence[float]) -> float:
+    """Return the standard deviation of ``values`` around their least-squares line; 0 below three.
+
+    The residual sum of squares is divided by n - 2, since the line takes two degrees of freedom
+    (Draper and Smith, Applied Regression Analysis, 1998).
+    """
+    n = len(values)
+    if n < 3:
+        return 0.0
+    middle, mean = (n - 1) / 2, sum(values) / n
+    spread = sum((i - middle) * (i - middle) for i in range(n))
+    slope = sum((i - middle) * (value - mean) for i, value in enumerate(values)) / spread
+    residuals = [value - mean - slope * (i - middle) for i, value in enumerate(values)]
+    squares = sum(residual * residual for residual in residuals)
+    return math.sqrt(squares / (n - 2))

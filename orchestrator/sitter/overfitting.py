@@ -7,41 +7,61 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from orchestrator.config import OverfittingOptions
-from orchestrator.sitter.finding import DayRecord, Finding
-from orchestrator.sitter.memory import DaySeen, Memory, number
+from pydantic import Field
+
+from orchestrator.fields import Count, Real
+from orchestrator.sitter.rule import (
+    DayRecord,
+    DaySeen,
+    Finding,
+    Looked,
+    Memory,
+    RuleOptions,
+    Watched,
+    number,
+)
 
 RULE = "overfitting"
 MOST_DROPOUT = 0.5
 FIRST_WEIGHT_DECAY = 1e-4
 
 
-def look(
-    memory: Memory, record: DayRecord, options: OverfittingOptions
-) -> tuple[Memory, Finding | None]:
-    """Return the memory, and a finding if the last ``patience`` days overfit.
+class OverfittingOptions(RuleOptions):
+    """When validation worsens while training improves; the sitter only ever advises on it."""
 
-    They do if on each of them the validation loss rose and the training loss fell (the criterion
-    UP of Prechelt 1998, "Early Stopping - But When?", which is less easily misled than one rise),
-    and the validation loss is above its best by more than ``smallest_rise`` of it (his criterion
-    GL, against rises within the noise). It is said once, and again after it has passed.
-
-    Nothing is ever done about it: how much dropout or weight decay is a matter of taste and
-    dropout rebuilds the model. The suggested values are a step, not an optimum.
-    """
-    days = memory.days[-options.patience - 1 :]
-    evidence = _evidence(days, memory, options)
-    if evidence is None:
-        return replace(memory, overfitting=False), None
-    if memory.overfitting:
-        return memory, None
-    changes = _more_regularisation(record.hyperparameters)
-    names = " and ".join(f"{name} {value:.3g}" for name, value in changes.items())
-    text = (
-        f"The validation loss has risen for {options.patience} days while the training loss fell:"
-        f" it overfits. Try {names}."
+    patience: Count = Field(
+        default=2, description="Days in a row on which the one rises and the other falls."
     )
-    return replace(memory, overfitting=True), Finding(RULE, text, evidence, changes=changes)
+    smallest_rise: Real = Field(
+        default=0.02,
+        ge=0,
+        description="Share by which the validation loss has to be above its best.",
+    )
+
+    def after_day(self, memory: Memory, day: DayRecord, watched: Watched) -> Looked:
+        """Return the memory, and a finding if the last ``patience`` days overfit.
+
+        They do if on each of them the validation loss rose and the training loss fell (the criterion
+        UP of Prechelt 1998, "Early Stopping - But When?", which is less easily misled than one rise),
+        and the validation loss is above its best by more than ``smallest_rise`` of it (his criterion
+        GL, against rises within the noise). It is said once, and again after it has passed.
+
+        Nothing is ever done about it: how much dropout or weight decay is a matter of taste and
+        dropout rebuilds the model. The suggested values are a step, not an optimum.
+        """
+        days = memory.days[-self.patience - 1 :]
+        evidence = _evidence(days, memory, self)
+        if evidence is None:
+            return replace(memory, overfitting=False), None
+        if memory.overfitting:
+            return memory, None
+        changes = _more_regularisation(day.hyperparameters)
+        names = " and ".join(f"{name} {value:.3g}" for name, value in changes.items())
+        text = (
+            f"The validation loss has risen for {self.patience} days while the training loss fell:"
+            f" it overfits. Try {names}."
+        )
+        return replace(memory, overfitting=True), Finding(RULE, text, evidence, changes=changes)
 
 
 def _evidence(

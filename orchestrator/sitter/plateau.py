@@ -2,43 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import statistics
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from orchestrator.config import PlateauOptions
-from orchestrator.sitter.finding import Finding
-from orchestrator.sitter.memory import DaySeen, Memory
-from orchestrator.sitter.noise import deviation_of_differences, standard_error_of_share
+from pydantic import Field
+
+from orchestrator.fields import Real, Shrinking, Whole
+from orchestrator.sitter.rule import (
+    DayRecord,
+    DaySeen,
+    Finding,
+    Looked,
+    Memory,
+    RuleOptions,
+    Watched,
+)
 
 RULE = "plateau"
-Noise = Callable[[Memory], float]
+_MAD_TO_SIGMA = 1.4826  # for a normal distribution: 1 / Φ⁻¹(3/4)
 
 
-def noise_of(metric: str, mode: str, validation_rows: int) -> Noise:
-    """Return how the standard error of ``metric`` is estimated from what is remembered.
+class PlateauOptions(RuleOptions):
+    """When nothing is gained any more (for the sitter's ``patience``), and what is done then."""
 
-    For an accuracy p: √(p(1-p)/rows) at the reference, with ``validation_rows`` rows. For anything
-    else: the deviation of its day-to-day differences over the last eight days.
-    """
+    standard_errors: Real = Field(
+        default=1.0, ge=0, description="A gain of the metric counts if it is larger than this many."
+    )
+    learning_rate_factor: Shrinking = Field(
+        default=0.3, description="By which α is multiplied, from the best day on."
+    )
+    learnt_standard_errors: Real = Field(
+        default=3.0,
+        ge=0,
+        description="A best day that is no further than this many above the untrained model learnt"
+        " nothing: day 0 is gone back to instead.",
+    )
+    most_reductions: Whole = Field(
+        default=2, description="How often that is done before the panda stops with a verdict."
+    )
 
-    def share(memory: Memory) -> float:
-        value = memory.reference if mode == "max" else -(memory.reference or 0.0)
-        if value is None or not 0 <= value <= 1:
-            return differences(memory)
-        return standard_error_of_share(value, validation_rows)
+    def after_day(self, memory: Memory, day: DayRecord, watched: Watched) -> Looked:
+        """Return what is remembered after a day, and what is to be done on a plateau."""
+        memory, evidence = _reached(memory, watched, self)
+        return memory, None if evidence is None else _finding(memory, evidence, self)
 
-    def differences(memory: Memory) -> float:
-        scores = [day.score for day in memory.days if day.score is not None]
-        return deviation_of_differences(scores[-9:])
-
-    counted = "acc" in metric.rpartition("_")[2] and validation_rows > 0
-    return share if counted else differences
+    def done(self, memory: Memory, found: Finding) -> Memory:
+        """Count the reduction of the learning rate."""
+        return replace(memory, reductions=memory.reductions + 1)
 
 
-def reached(
-    memory: Memory, noise: Noise, patience: int, options: PlateauOptions
+def _reached(
+    memory: Memory, watched: Watched, options: PlateauOptions
 ) -> tuple[Memory, dict[str, Any] | None]:
     """Return what is remembered after a day, and the evidence of a plateau if there is one.
 
@@ -52,13 +70,13 @@ def reached(
         return replace(memory, reference=today.score, since=today.day), None
     if memory.reference is None:
         return memory, None
-    one = noise(memory)
+    one = _noise_of(watched)(memory)
     error = options.standard_errors * one
     gain = None if today.score is None else today.score - memory.reference
     if gain is not None and gain > error:
         gained = replace(memory, reference=today.score, since=today.day, branched=False)
         return gained, None
-    if memory.days_waited < patience or _still_learns(memory, patience):
+    if memory.days_waited < watched.patience or _still_learns(memory, watched.patience):
         return memory, None
     best = _starting_point(memory, options.learnt_standard_errors * one)
     evidence = {
@@ -71,7 +89,7 @@ def reached(
     return replace(memory, since=today.day), evidence
 
 
-def finding(memory: Memory, evidence: dict[str, Any], options: PlateauOptions) -> Finding:
+def _finding(memory: Memory, evidence: dict[str, Any], options: PlateauOptions) -> Finding:
     """Return what is done on a plateau: α x 0.3 from the best day on, a few times, then stop.
 
     He et al. 2016 (arXiv:1512.03385, section 3.4) divide α when the error plateaus; going back to
@@ -128,3 +146,47 @@ def _starting_point(memory: Memory, least: float) -> DaySeen | None:
         return best
     within_noise = first.score is not None and best.score - first.score <= least
     return first if within_noise or not best.good else best
+
+
+Noise = Callable[[Memory], float]
+
+
+def _noise_of(watched: Watched) -> Noise:
+    """Return how the standard error of the metric is estimated from what is remembered.
+
+    For an accuracy p: √(p(1-p)/rows) at the reference, with ``validation_rows`` rows. For anything
+    else: the deviation of its day-to-day differences over the last eight days.
+    """
+
+    def share(memory: Memory) -> float:
+        value = memory.reference if watched.metric_mode == "max" else -(memory.reference or 0.0)
+        if value is None or not 0 <= value <= 1:
+            return differences(memory)
+        return standard_error_of_share(value, watched.validation_rows)
+
+    def differences(memory: Memory) -> float:
+        scores = [day.score for day in memory.days if day.score is not None]
+        return deviation_of_differences(scores[-9:])
+
+    counted = "acc" in watched.metric.rpartition("_")[2] and watched.validation_rows > 0
+    return share if counted else differences
+
+
+def standard_error_of_share(share: float, rows: int) -> float:
+    """Return √(p(1-p)/n): of an accuracy p over n independent rows (the binomial's, after Wald)."""
+    return math.sqrt(share * (1 - share) / rows)
+
+
+def deviation_of_differences(values: Sequence[float]) -> float:
+    """Return the standard deviation of the differences between neighbours; 0 below three values.
+
+    A gain is itself a difference of two days, so this is its noise, with no factor of √2. It is
+    estimated by the median absolute deviation from the median, times 1.4826 (Rousseeuw and Croux
+    1993, JASA 88): the great steps of the first days would otherwise pass for noise and turn a
+    model that still learns into a plateau.
+    """
+    if len(values) < 3:
+        return 0.0
+    differences = [after - before for before, after in pairwise(values)]
+    middle = statistics.median(differences)
+    return _MAD_TO_SIGMA * statistics.median([abs(each - middle) for each in differences])

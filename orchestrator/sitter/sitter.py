@@ -1,16 +1,39 @@
-"""The sitter itself: shows each rule what happened, and returns what they found and what is to be remembered."""
+"""The sitter: the table of its rules, the options that follow from it, and what shows each rule what happened."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from orchestrator.config import SitterOptions
-from orchestrator.sitter import branch_and_compare, divergence, overfitting, plateau
-from orchestrator.sitter.finding import DayRecord, Finding
-from orchestrator.sitter.memory import DaySeen, Memory, number
+from pydantic import BeforeValidator, Field, WrapSerializer, create_model
+from pydantic_core import PydanticCustomError
 
+from orchestrator.fields import Count, Options, Real
+from orchestrator.sitter.branch_and_compare import BranchAndCompareOptions
+from orchestrator.sitter.divergence import DivergenceOptions
+from orchestrator.sitter.overfitting import OverfittingOptions
+from orchestrator.sitter.plateau import PlateauOptions
+from orchestrator.sitter.rule import (
+    DayRecord,
+    DaySeen,
+    Finding,
+    Looked,
+    Memory,
+    RuleOptions,
+    Watched,
+    number,
+)
+
+RULES: dict[str, type[RuleOptions]] = {
+    "divergence": DivergenceOptions,
+    "plateau": PlateauOptions,
+    "overfitting": OverfittingOptions,
+    "branch_and_compare": BranchAndCompareOptions,
+}
+"""Each is a key of ``panda.sitter``, shown what happens in this order."""
+
+MODES = ("off", "advise", "act")
 # What can change without changing what the training loss measures.
 _SAME_LOSS = {
     *("learning_rate", "learning_rate_decay", "decay_schedule", "momentum", "one_minus_momentum"),
@@ -19,6 +42,98 @@ _SAME_LOSS = {
 
 Seen = tuple[Memory, list[Finding]]
 """What is remembered from now on, and what was found."""
+
+
+class _Settings(Options):
+    """What the sitter does with what it sees, and from when on it sees something."""
+
+    mode: Literal["off", "advise", "act"] = Field(
+        default="advise", description="off; advise: says what it would do; act: does it."
+    )
+    patience: Count = Field(default=3, description="Days without a gain that make a plateau.")
+    smallest_fall: Real = Field(
+        default=0.1,
+        ge=0,
+        lt=1,
+        description="Share by which a day's training loss has to be below the untrained model's;"
+        " otherwise it learnt nothing, and day 0 is gone back to instead.",
+    )
+
+    @property
+    def rules(self) -> dict[str, RuleOptions]:
+        """The rules that look, by name."""
+        found = {name: getattr(self, name) for name in RULES}
+        return {name: rule for name, rule in found.items() if rule is not None}
+
+
+def _field_of(kind: type[RuleOptions]) -> tuple[Any, Any]:
+    """Return the type and the default of a rule's options among the sitter's."""
+    about = (kind.__doc__ or "").partition("\n")[0]
+    if kind.ON:
+        return kind, Field(default_factory=kind, description=about)
+
+    def read(written: Any) -> Any:
+        if written is None or written == "off":
+            return None
+        if written == "on":
+            return {}
+        if not isinstance(written, dict | kind):
+            expected = f"expected off, on, or options such as {_example(kind)}"
+            raise PydanticCustomError("rule_form", expected)  # type: ignore[arg-type]
+        return written
+
+    switched = Annotated[
+        kind | None,  # type: ignore[valid-type]
+        BeforeValidator(read, json_schema_input_type=Literal["off", "on"] | kind),
+        WrapSerializer(lambda options, write: "off" if options is None else write(options)),
+    ]
+    return switched, Field(default=None, description=f"off, on, or its options. {about}")
+
+
+def _example(kind: type[RuleOptions]) -> str:
+    """Return the first of a rule's options as a file writes it."""
+    name, field = next(iter(kind.model_fields.items()))
+    default = field.get_default(call_default_factory=True)
+    if isinstance(default, tuple):
+        default = f"[{', '.join(f'{each:g}' for each in default)}]"
+    return f"{{{name}: {default}}}"
+
+
+if TYPE_CHECKING:
+    SitterOptions = _Settings
+else:
+    SitterOptions = create_model(
+        "SitterOptions",
+        __base__=_Settings,
+        __module__=__name__,
+        __doc__=_Settings.__doc__,
+        **{name: _field_of(kind) for name, kind in RULES.items()},
+    )
+
+
+def _sitter_form(written: Any) -> Any:
+    """Turn ``sitter: act`` into ``sitter: {mode: act}``."""
+    if isinstance(written, str):
+        if written not in MODES:
+            raise PydanticCustomError(
+                "unknown_name", "unknown mode of the sitter", {"known": MODES, "name": written}
+            )
+        return {"mode": written}
+    if not isinstance(written, dict | SitterOptions):
+        raise PydanticCustomError(
+            "sitter_form",
+            "expected off, advise, act, or options such as {mode: act, patience: 3}",
+        )
+    return written
+
+
+WrittenSitter = Annotated[
+    SitterOptions,
+    BeforeValidator(
+        _sitter_form, json_schema_input_type=Literal["off", "advise", "act"] | SitterOptions
+    ),
+]
+"""The sitter's options as an experiment file writes them: a mode, or a mapping."""
 
 
 @dataclass(frozen=True)
@@ -38,41 +153,52 @@ class Sitter:
     budget_epochs: int | None = None
 
     def needed_days(self, memory: Memory) -> frozenset[int]:
-        """Return the days that a rule may still go back to, day 0 aside: their checkpoints have to stay.
-
-        They are the best day and the last good ones, one more than there may be rollbacks.
-        """
-        good = [day.day for day in memory.days if day.good]
+        """Return the days that a rule may still go back to, day 0 aside: their checkpoints have to stay."""
         best = memory.best_day
-        last = good[-1 - self.options.divergence.most_rollbacks :]
-        return frozenset({*last, *([best.day] if best else ())})
+        needed = [rule.needed_days(memory) for rule in self.options.rules.values()]
+        return frozenset([best.day] if best else []).union(*needed)
 
     def after_epoch(
         self, memory: Memory, metrics: Mapping[str, Any], learning_rate: float | None
     ) -> Seen:
         """Return what an epoch's metrics show; ``learning_rate`` is the one in force (α itself)."""
-        said = memory.diverged
         rate = number(learning_rate)
         memory = memory if rate is None else replace(memory, learning_rate=rate)
-        memory, found = divergence.look(memory, metrics, self.options.divergence)
-        if found is None or self.options.mode == "off":
-            return memory, []
-        if self.options.mode == "advise":
-            return memory, [] if said else [found]
-        if found.action == "rollback":
-            memory = replace(memory, rollbacks=memory.rollbacks + 1, returned_to=found.to_day)
-        return memory, [found]
+        return self._shown(memory, lambda rule, now: rule.after_epoch(now, metrics, self._watched))
 
     def after_day(self, memory: Memory, day: DayRecord) -> Seen:
         """Return what the days up to this one show."""
         memory = self._with(memory, day)
-        if day.day == 0:
-            return self._plateau_reached(memory)[0], []
-        memory, plateaued = self._plateau(memory, day)
-        memory, overfits = overfitting.look(memory, day, self.options.overfitting)
+        return self._shown(memory, lambda rule, now: rule.after_day(now, day, self._watched))
+
+    @property
+    def _watched(self) -> Watched:
+        acts, patience = self.options.mode == "act", self.options.patience
+        about = (self.metric, self.metric_mode, self.validation_rows)
+        return Watched(*about, patience, acts, self.budget_epochs)
+
+    def _shown(self, memory: Memory, look: Callable[[RuleOptions, Memory], Looked]) -> Seen:
+        """Have each rule look; count what is done against its limits."""
+        findings: list[Finding] = []
+        for rule in self.options.rules.values():
+            memory, found = look(rule, memory)
+            if found is not None:
+                memory, found = self._first_tried(memory, found)
+                findings.append(found)
         if self.options.mode == "off":
             return memory, []
-        return memory, [each for each in (plateaued, overfits) if each is not None]
+        moving = next((each for each in findings if each.action != "none"), None)
+        if self.options.mode == "act" and moving is not None and moving.action != "stop":
+            memory = self.options.rules[moving.rule].done(memory, moving)
+        return memory, findings
+
+    def _first_tried(self, memory: Memory, found: Finding) -> tuple[Memory, Finding]:
+        """Return what another rule has tried instead of a finding, where there is such a rule."""
+        for rule in self.options.rules.values():
+            memory, other = rule.instead_of(memory, found, self._watched)
+            if other is not None:
+                return memory, other
+        return memory, found
 
     def _with(self, memory: Memory, record: DayRecord) -> Memory:
         """Return the memory with one more day; a day that is lived again replaces its old self."""
@@ -105,26 +231,6 @@ class Sitter:
         first = days[0].loss
         return first - loss >= self.options.smallest_fall * abs(first)
 
-    def _plateau_reached(self, memory: Memory) -> tuple[Memory, dict[str, Any] | None]:
-        noise = plateau.noise_of(self.metric, self.metric_mode, self.validation_rows)
-        return plateau.reached(memory, noise, self.options.patience, self.options.plateau)
-
-    def _plateau(self, memory: Memory, day: DayRecord) -> tuple[Memory, Finding | None]:
-        options, acts = self.options, self.options.mode == "act"
-        memory, evidence = self._plateau_reached(memory)
-        if evidence is None:
-            return memory, None
-        if options.branch_and_compare is not None:
-            budget = day.epoch if self.budget_epochs is None else self.budget_epochs
-            offered = branch_and_compare.offer(memory, evidence, options.branch_and_compare, budget)
-            if offered is not None:
-                paid = branch_and_compare.spent(memory, offered) if acts else memory
-                return replace(paid, branched=True), offered
-        found = plateau.finding(memory, evidence, options.plateau)
-        if acts and found.action == "rollback":
-            memory = replace(memory, reductions=memory.reductions + 1)
-        return memory, found
-
 
 def after_change(memory: Memory, names: Iterable[str]) -> Memory:
     """Return the memory after somebody changed hyperparameters: patience begins anew.
@@ -153,5 +259,6 @@ def after_own_rollback(now: Memory, then: Memory) -> Memory:
         returned_to=now.returned_to,
         rollbacks=max(now.rollbacks, then.rollbacks),
         reductions=max(now.reductions, then.reductions),
+        counts={**then.counts, **now.counts},
         branched_epochs=max(now.branched_epochs, then.branched_epochs),
     )

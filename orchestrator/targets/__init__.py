@@ -6,12 +6,16 @@ This room knows nothing of tuning. What a place is told is rendered as text firs
 
 from orchestrator.config.targets import TARGETS
 from orchestrator.targets.fetching import fetch_run, reachable_run
-from orchestrator.targets.job import Job, parse_handle
-from orchestrator.targets.registry import find_job, known_jobs, remember
-from orchestrator.targets.states import JobState, State
-from orchestrator.targets.submission import EXPERIMENT_FILE, SentFile, Submission
-from orchestrator.targets.table import find_target
-from orchestrator.targets.target import Target
+from orchestrator.targets.job import (
+    Job,
+    JobState,
+    State,
+    find_job,
+    known_jobs,
+    parse_handle,
+    remember,
+)
+from orchestrator.targets.target import EXPERIMENT_FILE, SentFile, Submission, Target, find_target
 
 __all__ = [
     "EXPERIMENT_FILE",

@@ -14,9 +14,8 @@ from typing import Any, cast
 from orchestrator.config.targets import DockerOptions
 from orchestrator.errors import PlaceError, UnknownNameError
 from orchestrator.targets.commands import Answer, ask, demand, stream
-from orchestrator.targets.job import Job
-from orchestrator.targets.states import LOST, JobState, State, exited
-from orchestrator.targets.submission import EXPERIMENT_FILE, Submission, lay_down
+from orchestrator.targets.job import LOST, Job, JobState, State, exited
+from orchestrator.targets.target import EXPERIMENT_FILE, Submission, lay_down
 
 SEES_OUR_FILES = False
 POLITE_SECONDS = 60

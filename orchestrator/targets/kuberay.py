@@ -11,11 +11,10 @@ import yaml
 
 from orchestrator.config.targets import KubeRayOptions
 from orchestrator.errors import PlaceError, RunExistsError, UnknownNameError
-from orchestrator.targets.job import Job
+from orchestrator.targets.job import LOST, Job, JobState, State
 from orchestrator.targets.kubernetes_client import Cluster
 from orchestrator.targets.rayjob import KUEUE, manifests
-from orchestrator.targets.states import LOST, JobState, State
-from orchestrator.targets.submission import Submission
+from orchestrator.targets.target import Submission
 
 SEES_OUR_FILES = False
 POLITE_SECONDS = 180

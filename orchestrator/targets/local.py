@@ -15,10 +15,8 @@ import psutil
 
 from orchestrator.errors import UnknownNameError
 from orchestrator.records import write_atomically
-from orchestrator.targets.job import Job
-from orchestrator.targets.log_file import read_log
-from orchestrator.targets.states import LOST, JobState, exited
-from orchestrator.targets.submission import EXPERIMENT_FILE, Submission, lay_down
+from orchestrator.targets.job import LOST, Job, JobState, exited, read_log
+from orchestrator.targets.target import EXPERIMENT_FILE, Submission, lay_down
 
 SEES_OUR_FILES = True
 POLITE_SECONDS = 60

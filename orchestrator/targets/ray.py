@@ -19,9 +19,8 @@ from urllib.parse import urlsplit
 
 from orchestrator.config.targets import RayOptions
 from orchestrator.errors import PlaceError, UnknownNameError, explain
-from orchestrator.targets.job import Job
-from orchestrator.targets.states import LOST, JobState, State
-from orchestrator.targets.submission import (
+from orchestrator.targets.job import LOST, Job, JobState, State
+from orchestrator.targets.target import (
     EXPERIMENT_FILE,
     Submission,
     check_size,

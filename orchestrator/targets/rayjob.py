@@ -14,7 +14,7 @@ import yaml
 from orchestrator.catalog import bundled_folder
 from orchestrator.config.targets import KubeRayOptions, WorkerGroupOptions
 from orchestrator.errors import ExperimentFileError
-from orchestrator.targets.submission import EXPERIMENT_FILE, Submission, check_size
+from orchestrator.targets.target import EXPERIMENT_FILE, Submission, check_size
 
 KUEUE = "kueue.x-k8s.io/queue-name"
 LONGEST_NAME = 47

@@ -18,10 +18,8 @@ from orchestrator.config.targets import SlurmOptions
 from orchestrator.errors import PlaceError, UnknownNameError
 from orchestrator.records import write_atomically
 from orchestrator.targets.commands import ask, demand
-from orchestrator.targets.job import Job
-from orchestrator.targets.log_file import read_log
-from orchestrator.targets.states import EXITS, LOST, JobState, State, exited
-from orchestrator.targets.submission import Submission, lay_down
+from orchestrator.targets.job import EXITS, LOST, Job, JobState, State, exited, read_log
+from orchestrator.targets.target import Submission, lay_down
 
 SEES_OUR_FILES = True
 POLITE_SECONDS = 60

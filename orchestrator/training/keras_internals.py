@@ -88,18 +88,16 @@ def _of_compile(compiled: Any) -> Iterator[tuple[str, Any]]:
     """Yield the metrics of ``compile``, named as ``CompileMetrics.result`` does."""
     if not compiled.built:
         return
+    plain = [(output, False) for output in compiled._flat_metrics if output]
+    weighted = [(output, True) for output in compiled._flat_weighted_metrics if output]
     seen: Counter[str] = Counter()
-    for weighted, outputs in (
-        (False, compiled._flat_metrics),
-        (True, compiled._flat_weighted_metrics),
-    ):
-        for of_output in outputs:
-            for metric in of_output.metrics if of_output else ():
-                name = _prefixed(of_output, metric.name)
-                if weighted and seen[name]:
-                    name = _prefixed(of_output, f"weighted_{metric.name}")
-                yield f"{name}_{seen[name]}" if seen[name] else name, metric
-                seen[name] += 1
+    for output, is_weighted in (*plain, *weighted):
+        for metric in output.metrics:
+            name = _prefixed(output, metric.name)
+            if is_weighted and seen[name]:
+                name = _prefixed(output, f"weighted_{metric.name}")
+            yield f"{name}_{seen[name]}" if seen[name] else name, metric
+            seen[name] += 1
 
 
 def _prefixed(of_output: Any, name: str) -> str:

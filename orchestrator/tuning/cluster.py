@@ -1,25 +1,25 @@
-"""Ray, started for this run alone or joined where the user says."""
+"""Ray, started for this run alone or joined where the user says, and undisturbed by signals meanwhile."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
+import multiprocessing
 import os
-import secrets
+import signal
+import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-import ray
-from ray._private import ray_constants
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
-
 from orchestrator.errors import PlaceError
-from orchestrator.tuning.apart import groups_of_their_own
 from orchestrator.tuning.scratch import end_processes_in, scratch_folder
-from orchestrator.tuning.undisturbed import undisturbed
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -38,7 +38,7 @@ QUIET = {
 """Tune's own loggers and snapshots are off: our records hold what they would. Ray's logs stay small, however long."""
 
 TOO_SLOW = "timed out during startup"
-"""What Ray says of a node that did not start in time."""
+"""What Ray says of a node that did not start in time, in a bare Exception (ray-project/ray#50474)."""
 
 STARTS = 3
 """How many starts of Ray are tried."""
@@ -47,7 +47,6 @@ LONGEST_PLACE = 27
 """Bytes of a path below which Ray's sockets still have names that Linux takes: 107 bytes, most of them Ray's own."""
 OPEN_BY_RAY = "r"
 """Ray opens the folder that it is given, and those that it makes there, to everybody: it is given one in ours."""
-_TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
 @contextlib.contextmanager
@@ -57,6 +56,10 @@ def running_ray(cores: int) -> Iterator[None]:
     A process that is connected already keeps its connection; ``RAY_ADDRESS`` is joined; otherwise a cluster of
     ``cores`` starts on this machine, whatever other cluster runs here, and ends with the block.
     """
+    import ray
+
+    from orchestrator.tuning.ray_internals import closed_to_others, groups_of_their_own
+
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     for name in ("ray", "ray.tune", "ray.data", "ray.train"):
         logging.getLogger(name).setLevel(logging.ERROR)
@@ -108,31 +111,101 @@ def start(ray_init: Callable[[], object], folder: str | None) -> None:
     )
 
 
-@contextlib.contextmanager
-def closed_to_others() -> Iterator[None]:
-    """Have a cluster that starts in the block listen on the loopback interface alone, and ask for a token there.
-
-    Ray listens on every interface under Linux, and on loopback under macOS; this is its switch between the two. Its
-    token would go into a file in the home directory that turns later clusters' tokens on; this one is in memory.
-    """
-    shared, asked = ray_constants.ENABLE_RAY_CLUSTER, set(os.environ) & set(_TOKEN)
-    if ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR not in os.environ:
-        ray_constants.ENABLE_RAY_CLUSTER = False
-    if not asked:
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
-        AuthenticationTokenLoader.instance().reset_cache()
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = shared
-        if not asked:
-            for name in _TOKEN:
-                os.environ.pop(name, None)
-            AuthenticationTokenLoader.instance().reset_cache()
-            Config.initialize("")  # it remembers the mode
-
-
 def _short_temporary_folder() -> str:
     """Return where Ray's files go: its sockets' paths, below it, may not exceed some hundred characters."""
     asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
     return asked if len(os.fsencode(asked)) <= LONGEST_PLACE else "/tmp"  # noqa: S108
+
+
+def ray_resources(cores: int, seconds: float = 60.0) -> dict[str, float]:
+    """Return what the cluster at ``RAY_ADDRESS`` offers, or one of ``cores`` started to be asked.
+
+    Raises PlaceError where Ray fails or has not answered after ``seconds``. Nothing is left running
+    or on disk.
+    """
+    here, there = multiprocessing.Pipe(duplex=False)
+    with tempfile.TemporaryDirectory(prefix="ray-", ignore_cleanup_errors=True) as scratch:
+        asking = multiprocessing.get_context("spawn").Process(
+            target=_ask, args=(there, cores, scratch), daemon=True
+        )
+        asking.start()
+        there.close()
+        try:
+            answer = _answer(here, seconds)
+            asking.join(10 if isinstance(answer, dict) else 0)
+        finally:
+            asking.kill()  # the daemons it started end with it
+            asking.join()
+    if isinstance(answer, str):
+        raise PlaceError(f"expected an answer of Ray. Received: {answer}")
+    return dict(answer)
+
+
+def _answer(here: Connection, seconds: float) -> dict[str, float] | str:
+    """Return the resources, or a sentence of why there are none."""
+    try:
+        return here.recv() if here.poll(seconds) else f"nothing in {seconds:g} s."  # type: ignore[no-any-return]
+    except EOFError:
+        return "the end of the process that asked."
+
+
+def _ask(there: Connection, cores: int, scratch: str) -> None:
+    """Send the cluster's resources, or a sentence of why there are none."""
+    os.environ["RAY_TMPDIR"] = scratch
+    sys.stdout = sys.stderr = io.StringIO()
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    import ray
+
+    try:
+        with running_ray(cores):
+            there.send({str(name): float(many) for name, many in ray.cluster_resources().items()})
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        there.send(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
+
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_DONE = signal.SIGURG
+"""Wakes the thread that waits: ignored by default, and nothing else here sends it."""
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[Callable[[Callable[[], object]], object]]:
+    """Yield what does an action; a signal that comes meanwhile is delivered right after it.
+
+    All actions of a block happen in one thread, which lives as long as the block (a Ray whose first thread has ended
+    takes 15 s to shut down). The main thread waits for signals meanwhile: the system hands a process's signals to its
+    main thread wherever that waits for them, so none gets to a handler that an action installs. The handlers are
+    afterwards what they were. Outside the main thread signals are not ours, and actions are simply called.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda action: action()
+        return
+    # What Ray starts inherits the thread's mask, and must hear of signals.
+    usual = (signal.SIG_SETMASK, signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+    with ThreadPoolExecutor(1, initializer=signal.pthread_sigmask, initargs=usual) as beside:
+        yield lambda action: _do(action, beside)
+
+
+def _do(action: Callable[[], object], beside: ThreadPoolExecutor) -> None:
+    """Do ``action`` beside this thread, and raise what it raises, signals first."""
+    handlers = {number: signal.getsignal(number) for number in ENDING}
+    handlers[_DONE] = signal.signal(_DONE, _nothing)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, handlers)
+    try:
+        waiting, arrived = threading.get_ident(), []
+        doing = beside.submit(action)
+        doing.add_done_callback(lambda _: signal.pthread_kill(waiting, _DONE))
+        while (number := signal.sigwait(handlers)) != _DONE:
+            arrived.append(number)
+    finally:
+        for number, handler in handlers.items():
+            if handler is not None:  # one that was not installed from Python
+                signal.signal(number, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    for number in arrived:
+        signal.raise_signal(number)
+    doing.result()
+
+
+def _nothing(number: int, frame: Any) -> None:
+    """Take a signal that has done its work by arriving."""

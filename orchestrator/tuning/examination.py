@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Listener, Verdict
+from orchestrator.tuning.protocol import Listener, Verdict
 
 LEAST_SECONDS = 600.0
 EPOCHS = 20

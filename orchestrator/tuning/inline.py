@@ -19,7 +19,7 @@ from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Trainable
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Listener, Outcome, Sitting, Verdict
+from orchestrator.tuning.protocol import Listener, Outcome, Sitting, Verdict
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
 

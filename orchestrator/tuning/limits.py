@@ -1,17 +1,19 @@
-"""The limits of a run and of its trials, held against what was spent."""
+"""The limits of a run and of its trials, and the first failures that end a run early."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from orchestrator.config import LimitOptions
-from orchestrator.records import GIVEN_UP
-from orchestrator.tuning.job import Spent
+from orchestrator.records import GIVEN_UP, TrialEnd, shared_error
+from orchestrator.tuning.protocol import Spent
 
 GRACE_SECONDS = 10.0
 """How long a trial may overstay beyond its longest report before it counts as hung."""
 START_SECONDS = 120.0
-"""How long one that was taken up again, and has not reported since, may: its worker may have to start."""
+"""The same for a resumed trial that has not reported yet: its worker may still be starting."""
+FIRST_TRIALS = 10
+"""How many trials have to fail alike, before any has ended otherwise, for the run to be given up."""
 
 
 @dataclass
@@ -84,7 +86,7 @@ class Limits:
         return most is not None and clock.seconds(now) >= (most.seconds or 0.0)
 
     def hung(self, clock: Clock, now: float, closed_at: float | None) -> bool:
-        """Return whether a trial should have reported long ago: its time is up, or the run's, and it stays away."""
+        """Return whether a trial is past its own or the run's time limit and has stopped reporting."""
         if clock.since is None:
             return False
         over = [] if closed_at is None else [now - closed_at]
@@ -93,3 +95,26 @@ class Limits:
         starts = clock.before > 0.0 and clock.heard == clock.since
         grace = START_SECONDS if starts else GRACE_SECONDS
         return max(over, default=0.0) > max(grace, 2 * clock.longest)
+
+
+class FirstFailures:
+    """Gives a run up whose first trials all fail with the same error: the others would, too."""
+
+    def __init__(self, watching: bool) -> None:
+        self._watching = watching
+        self._errors: list[str] = []
+
+    def ended(self, end: TrialEnd) -> None:
+        """Note how a trial ended; one that was cut off says nothing."""
+        if end.status == "interrupted" or not self._watching:
+            return
+        if end.status == "failed" and end.error and len(self._errors) < FIRST_TRIALS:
+            self._errors.append(end.error)
+        self._watching = end.status == "failed" and shared_error(self._errors) is not None
+
+    @property
+    def reason(self) -> str | None:
+        """Return why the run is given up, in words; None where it is not."""
+        if not self._watching or len(self._errors) < FIRST_TRIALS:
+            return None
+        return f"{GIVEN_UP}: the first {FIRST_TRIALS} trials failed with the same error: {self._errors[0]}"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from orchestrator.records.lock.process import ProcessIdentity, lives, this_process
+from orchestrator.records.lock.driver import ProcessIdentity, lives, this_process
 
 OWNER = "owner.json"
 ROUNDS = 3

@@ -13,7 +13,7 @@ import psutil
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Progress, Trainable
 from orchestrator.tuning.failures import Failure, raised
-from orchestrator.tuning.job import Report, Verdict
+from orchestrator.tuning.protocol import Report, Verdict
 
 if TYPE_CHECKING:
     from orchestrator.trials import Session, Workbench

@@ -1,17 +1,25 @@
-"""A warm worker: a Ray Tune trainable that takes trial after trial in one process."""
+"""A warm worker: a Ray Tune trainable that takes trial after trial; what it prints, and why it is gone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import ray
 from ray import tune
 
+from orchestrator.catalog import flush_printed
+from orchestrator.redaction import redact
 from orchestrator.trials import Trainable
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Verdict
-from orchestrator.tuning.printed import printed_to
+from orchestrator.tuning.protocol import Verdict
 from orchestrator.tuning.trial_runner import TrialRunner
 
 
@@ -60,3 +68,81 @@ class _Runner(TrialRunner):
         if trial is None:
             return nullcontext()
         return printed_to(self.job.home / "logs" / f"{trial}.printed.txt")
+
+
+MOST_BYTES = 1_000_000
+"""What is kept of one trial's: its beginning."""
+
+
+@contextlib.contextmanager
+def printed_to(file: Path) -> Iterator[None]:
+    """Append what is printed in the block to a file, made once there is any; a full disk loses it, never the trial."""
+    flush_printed()
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            caught = stack.enter_context(tempfile.TemporaryFile())
+            stack.callback(_append, file, caught.fileno())
+            for stream in (1, 2):
+                stack.callback(_put_back, stream, os.dup(stream))
+                os.dup2(caught.fileno(), stream)
+            stack.callback(flush_printed)
+        yield
+
+
+def _put_back(stream: int, copy: int) -> None:
+    os.dup2(copy, stream)
+    os.close(copy)
+
+
+def _append(file: Path, caught: int) -> None:
+    with contextlib.suppress(OSError):
+        room = MOST_BYTES - (file.stat().st_size if file.exists() else 0)
+        printed = os.pread(caught, max(room, 0), 0)
+        if printed:
+            file.parent.mkdir(exist_ok=True)
+            with file.open("a", encoding="utf-8") as log:
+                log.write(redact(printed.decode("utf-8", errors="replace")))
+
+
+_OUT_OF_MEMORY = re.compile(r"memory pressure|NODE_OUT_OF_MEMORY|running low on memory")
+_NODE_LOST = re.compile(r"node (was|has|is) (dead|died|terminated|preempted)|its node has died")
+_FACT = re.compile(r"(class_name|actor_id|pid|name|namespace|ip): ")
+
+
+@dataclass(frozen=True)
+class RayExaminer:
+    """What was ``asked`` of it, and how to ``end`` it, whatever it is stuck in."""
+
+    asked: Any
+    end: Callable[[], object]
+
+    def answer(self, seconds: float) -> Mapping[str, Any] | Failure | None:
+        """Return the scores, or what befell the process; None where neither is known after ``seconds``."""
+        if not ray.wait([self.asked], timeout=seconds)[0]:
+            return None
+        try:
+            found: Mapping[str, Any] | Failure = ray.get(self.asked)
+        except ray.exceptions.RayError as error:
+            return lost(error)
+        return found
+
+
+def lost(error: BaseException | None) -> Failure:
+    """Return the failure of a trial whose worker is gone."""
+    said = redact(str(error or "the process ended")).strip()
+    first = _telling_line(said)
+    if isinstance(error, ray.exceptions.OutOfMemoryError) or _OUT_OF_MEMORY.search(said):
+        return Failure("out_of_memory", f"out of memory: {first}", said)
+    preempted = bool(getattr(error, "preempted", False))
+    if isinstance(error, ray.exceptions.NodeDiedError) or preempted or _NODE_LOST.search(said):
+        return Failure("node_lost", f"node lost: {first}", said)
+    return Failure("worker_died", f"worker died: {first}", said)
+
+
+def _telling_line(said: str) -> str:
+    """Return the line in which Ray says why: not its first, that an actor died, nor the facts below that."""
+    lines = [line.strip() for line in said.splitlines()]
+    reasons = [line for line in lines[1:] if line and not _FACT.match(line)]
+    return (
+        reasons[0] if lines[0].startswith("The actor died unexpectedly") and reasons else lines[0]
+    )

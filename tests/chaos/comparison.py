@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.config import parse_experiment
 from orchestrator.records import RunRecords
-from orchestrator.records.lines import read_lines
+from orchestrator.records.jsonl import read_lines
 from orchestrator.report.tables import trials_table
 from orchestrator.schedulers import make_scheduler
 
@@ -80,7 +80,7 @@ def _of_epochs(survivor: RunRecords) -> Iterator[str]:
         if times > 1:
             yield f"epoch {name} is recorded {times} times"
     for trial in survivor.trials:
-        epochs = [row["epoch"] for row in survivor.epochs_of(trial.trial)]
+        epochs = [row["epoch"] for row in survivor.of(trial.trial).epochs]
         if sorted(epochs) != list(range(1, len(epochs) + 1)):
             yield f"trial {trial.trial} has the epochs {epochs}"
 
@@ -89,7 +89,7 @@ def _of_curves(reference: RunRecords, survivor: RunRecords, deterministic: bool)
     """Every figure is the same to its last bit; under ASHA a trial may have gone further."""
     for trial in reference.trials:
         expected, received = (
-            {row["epoch"]: row["metrics"] for row in records.epochs_of(trial.trial)}
+            {row["epoch"]: row["metrics"] for row in records.of(trial.trial).epochs}
             for records in (reference, survivor)
         )
         if deterministic and expected.keys() != received.keys():
@@ -124,7 +124,7 @@ def _of_decisions(survivor: RunRecords) -> Iterator[str]:
             stops.setdefault(row["trial"], row["epoch"])
     for trial in survivor.trials:
         recorded = (trial.stopped_by or {}).get("epoch")
-        last = len(survivor.epochs_of(trial.trial))
+        last = len(survivor.of(trial.trial).epochs)
         if recorded != stops.get(trial.trial) or last != (recorded or experiment.epochs):
             yield (
                 f"trial {trial.trial} {trial.status} after {last} epochs, stopped at {recorded};"

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from orchestrator.records import RunFolder, read_run
-from orchestrator.records.lines import read_lines
+from orchestrator.records.jsonl import read_lines
 from tests.chaos.comparison import differences
 from tests.chaos.damage import flip, tear
 

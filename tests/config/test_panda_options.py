@@ -4,14 +4,13 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.config import (
-    BranchAndCompareOptions,
-    DivergenceOptions,
     Duration,
     ScheduledChange,
     SitterOptions,
     to_yaml,
 )
 from orchestrator.errors import ExperimentFileError
+from orchestrator.sitter import BranchAndCompareOptions, DivergenceOptions
 
 BASE = "model: mlp\ndata: digits\nstrategy: panda\n"
 START = BASE + "panda: {start: {units: 3}}"

@@ -14,6 +14,7 @@ from orchestrator.experiment.extending import prepare_to_extend, write_down
 from orchestrator.experiment.growth import Growth
 from orchestrator.experiment.resuming import prepare_to_resume
 from orchestrator.records import RunWriter, read_run
+from tests.depth import in_depth
 
 NONE = {"scheduler": "none", "num_samples": 3}
 CUT_OFF = [(0, [0.1, 0.2, 0.3], "finished"), (1, [0.1], "interrupted")]
@@ -80,7 +81,7 @@ def of_files(written, tmp_path):
         (lambda e: e.update(storage_path="/elsewhere"), None),
     ],
 )
-@pytest.mark.parametrize("way", ["resume", "extend"])
+@pytest.mark.parametrize("way", in_depth(["resume", "extend"], "resume"))
 def test_an_edited_experiment_is_refused_with_both_values(cut_off, change, said, way):
     edit(cut_off, change)
     before = cut_off.files
@@ -154,7 +155,7 @@ def test_an_extension_names_the_changed_file_and_forced_it_is_a_group_that_resum
     forced = prepare_to_extend(of_files.folder, Growth({"num_samples": "+1"}), force=True)
     with RunWriter(of_files.folder) as writer:
         write_down(forced, of_files.folder, writer)
-    assert prepare_to_resume(of_files.folder).records.group == 2
+    assert prepare_to_resume(of_files.folder).records.state.group == 2
 
 
 def test_data_in_a_file_are_known_by_their_content(written, tmp_path):

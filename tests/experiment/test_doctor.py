@@ -5,7 +5,7 @@ import pytest
 
 from orchestrator.errors import PlaceError
 from orchestrator.experiment.doctor import disk, gpus, memory, packages, ray_answers, shared_memory
-from orchestrator.tuning.probe import ray_resources
+from orchestrator.tuning.cluster import ray_resources
 
 ALL = dict.fromkeys(("ray", "keras", "numpy", "pandas", "scikit-learn", "tensorflow-cpu"), "1")
 

@@ -40,23 +40,23 @@ def rob(folder):
 def test_the_heart_beats_and_tells_what_is_recorded(folder):
     with driving(folder) as driven:
         state = RunState("val_accuracy", "max")
-        driven.tally.begin(state, 1)
+        driven.progress.begin(state, 1)
 
         def written(events):
             for event in events:
                 state.apply(event)
-            driven.tally.refresh()
+            driven.progress.refresh()
 
         with RunWriter(folder, Pen(driven.check), written) as writer:
             writer.trial_started("00000", 0, 1, {})
             row = {"trial": "00000", "epoch": 1, "metrics": {"val_accuracy": 0.5}, "seconds": 1}
             writer.epochs([row])
-            until(lambda: look(folder.driver_file).driver.pulse.epochs == 1)
+            until(lambda: look(folder.driver_file).driver.heartbeat.epochs == 1)
         count = look(folder.driver_file).driver.count
         until(lambda: look(folder.driver_file).driver.count > count + 2)
         assert read_run(folder.path).status == "running"
     assert read_run(folder.path).status == "interrupted"
-    assert look(folder.driver_file).driver.pulse.state == "ended"
+    assert look(folder.driver_file).driver.heartbeat.state == "ended"
 
 
 def test_whatever_ends_a_driver_lets_go_of_the_run(folder):
@@ -71,7 +71,7 @@ def test_two_drivers_cannot_drive_one_run(folder):
     with driving(folder):
         with pytest.raises(RunExistsError, match="nobody drives"), driving(folder):
             pass
-        assert look(folder.driver_file).driver.pulse.state == "running"
+        assert look(folder.driver_file).driver.heartbeat.state == "running"
 
 
 def test_a_dead_driver_is_named_by_the_one_that_takes_over(folder):
@@ -131,6 +131,6 @@ def test_a_driver_that_slept_looks_before_it_writes(folder, monkeypatch):
         writer.event("run_started")
         rob(folder)
         clocks = [clock + 3600 for clock in room.DriverLock.__init__.__globals__["_clocks"]()]
-        monkeypatch.setattr("orchestrator.records.lock.held._clocks", lambda: clocks)
+        monkeypatch.setattr("orchestrator.records.lock.driver_lock._clocks", lambda: clocks)
         writer.event("winner")
     assert [event["event"] for event in read_run(folder.path).events] == ["run_started"]

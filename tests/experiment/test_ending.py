@@ -8,7 +8,7 @@ import pytest
 
 import orchestrator
 from orchestrator.records import DamagedLineWarning, read_run, run_status
-from orchestrator.tuning.job import Outcome
+from orchestrator.tuning.protocol import Outcome
 
 FILE = {
     "name": "one", "model": "mlp", "data": "digits", "epochs": 1,

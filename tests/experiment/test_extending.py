@@ -144,7 +144,7 @@ def test_the_experiment_is_rewritten_whole_and_reads_back(written):
     assert after == before | {"caviar": before["caviar"] | {"num_samples": 5, "scheduler": asha}}
     records = read_run(run.folder.path)
     assert records.status == "interrupted"
-    [event] = records.extensions
+    [event] = records.state.extensions
     assert event["changes"] == {
         "caviar.num_samples": [4, 5],
         "caviar.scheduler": ["none", asha],

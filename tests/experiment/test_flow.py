@@ -10,7 +10,7 @@ from orchestrator.errors import RunExistsError
 from orchestrator.experiment import changed_since, resume, run
 from orchestrator.records import TrialEnd
 from orchestrator.search import Search
-from orchestrator.tuning.job import Outcome
+from orchestrator.tuning.protocol import Outcome
 from tests.experiment.coming import coming
 
 TRIALS, EPOCHS = 3, 2

@@ -94,7 +94,7 @@ def test_it_is_made_longer(here):
     longer = extend("fn", num_samples="+2", epochs="+3", **QUIETLY)
     assert len(longer.records.trials) == 5
     lengths = {
-        trial.trial: len(longer.records.epochs_of(trial.trial)) for trial in longer.records.trials
+        trial.trial: len(longer.records.of(trial.trial).epochs) for trial in longer.records.trials
     }
     assert set(lengths.values()) == {9}, "the function reports no more"
 

@@ -142,7 +142,7 @@ def test_older_groups_neither_go_on_nor_are_compared_with(written):
     commit(run, forced)
     assert not list(run.folder.checkpoints.iterdir())
     records = read_run(run.folder.path)
-    assert (records.metric, records.group, records.contenders) == ("val_loss", 2, ())
+    assert (records.metric, records.state.group, records.contenders) == ("val_loss", 2, ())
     assert records.manifest["extensions"][0]["data_before"] == records.manifest["data"]
 
 

@@ -50,7 +50,7 @@ def test_everyone_has_the_same_best_and_so_has_the_next_driver(mode, trials, tmp
     told.recorder.__exit__()
     records = read_run(told.folder.path)
     best = records.ranked[0].trial
-    score = records.score_of(best)
+    score = records.of(best).best
     assert told.recorder.verdict().checkpoint.stem == best == trials_table(records)["trial"][0]
     for state in (told.recorder.state, records.state):
         assert (state.leader, state.score_of(best)) == (best, score)

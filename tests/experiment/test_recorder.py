@@ -86,7 +86,8 @@ def test_the_records_hold_what_was_told(tell):
     assert [trial.status for trial in records.trials] == ["finished", "failed"]
     assert records.trials[0].hyperparameters == next(told.plan.draws()).hyperparameters
     assert records.trials[0].seed == next(told.plan.draws()).seed
-    assert records.best_of("00000") == (2, 0.6)
+    best = records.of("00000").best
+    assert (best.epoch, best.value) == (2, 0.6)
     assert (told.folder.path / records.trials[1].error_file).read_text().endswith("ValueError: no")
     assert records.winner["metric"] == 0.6
     assert records.winner["test"] == {"accuracy": 0.5}
@@ -172,8 +173,9 @@ def test_epochs_that_a_worker_tells_again_are_written_once(tell):
     row = {"trial": "00000", "metrics": {"loss": 1.0, "val_accuracy": 0.9}, "seconds": 0.1}
     assert told.recorder.epochs([row | {"epoch": 2}, row | {"epoch": 3}]) == 1
     records = read_run(told.folder.path)
-    assert [line["epoch"] for line in records.epochs_of("00000")] == [1, 2, 3]
-    assert records.best_of("00000") == (3, 0.9)
+    assert [line["epoch"] for line in records.of("00000").epochs] == [1, 2, 3]
+    best = records.of("00000").best
+    assert (best.epoch, best.value) == (3, 0.9)
 
 
 def test_a_panda_ends_whose_records_were_damaged_meanwhile(tell):

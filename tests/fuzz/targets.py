@@ -39,10 +39,10 @@ def ask_everything(folder: Path) -> None:
     assert len(run.ranked) == len(run.trials)
     assert run.winner is None or run.winner["trial"]
     for trial in run.trials:
-        name = trial.trial
-        run.epochs_of(name), run.own_epochs_of(name), run.abandoned_of(name)
-        run.days_of(name), run.abandoned_days_of(name), run.journal_of(name)
-        run.in_force(name), run.unanswered(name), run.best_of(name)
+        told = run.of(trial.trial)
+        _ = told.epochs, told.own_epochs, told.abandoned_epochs
+        _ = told.days, told.abandoned_days, told.journal
+        _ = told.current_hyperparameters, told.unanswered, told.best
     assert run.space is None or run.space.names is not None
     assert run.metric and run.mode and run.name
     show_lines(run), trials_table(run), journal_lines(run, None, 80)

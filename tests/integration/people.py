@@ -57,7 +57,7 @@ def paused(run, epoch):
     """Wait until a run waits after that many epochs."""
 
     def is_so():
-        entries = run.reload().records.journal_of(MAIN)
+        entries = run.reload().records.of(MAIN).journal
         pauses = [e for e in entries if e["kind"] == "applied" and e["action"] == "pause"]
         return any(entry["epoch"] == epoch for entry in pauses)
 
@@ -87,7 +87,7 @@ def cpu_seconds(seconds: float) -> float:
 
 
 def entries(run, trial=MAIN, **facts):
-    found = run.records.journal_of(trial)
+    found = run.records.of(trial).journal
     return [e for e in found if all(e.get(name) == value for name, value in facts.items())]
 
 

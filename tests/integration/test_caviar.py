@@ -42,7 +42,7 @@ def test_every_trial_has_its_start_its_epochs_and_its_end(digits):
     assert digits.status == "finished"
     assert sorted(trial.trial for trial in records.trials) == [f"0000{index}" for index in range(6)]
     for trial in records.trials:
-        epochs = [row["epoch"] for row in records.epochs_of(trial.trial)]
+        epochs = [row["epoch"] for row in records.of(trial.trial).epochs]
         assert epochs == list(range(1, len(epochs) + 1))
         assert len(epochs) == {"finished": 3, "stopped": 1}[trial.status]
         assert (trial.path, trial.path_reason) == ("compiled", None)

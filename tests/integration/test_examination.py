@@ -11,8 +11,8 @@ from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.search import make_plan
 from orchestrator.tuning import examination
-from orchestrator.tuning.job import Sitting, Verdict
-from orchestrator.tuning.run import run_plan
+from orchestrator.tuning.protocol import Sitting, Verdict
+from orchestrator.tuning.tune import run_plan
 from tests.integration.pretending import Pretence
 from tests.tuning.play import Heard
 

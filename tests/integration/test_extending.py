@@ -50,10 +50,10 @@ def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
 
 def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
     short = tune(3, name="short", epochs=2, caviar=ONE_BY_ONE)
-    whole = tune(4, name="whole", epochs=200, caviar=ONE_BY_ONE)
-    driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "200")
+    whole = tune(4, name="whole", epochs=120, caviar=ONE_BY_ONE)
+    driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "120")
     try:
-        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 150, 280)
+        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 90, 280)
     finally:
         driver.kill()
         driver.wait()
@@ -68,8 +68,8 @@ def test_asha_lets_the_best_of_the_old_end_go_on_and_no_one_else(tune):
     run = tune(6, caviar={"scheduler": {"asha": {"grace_period": 3}}})
     assert {trial.status for trial in run.records.trials} == {"finished"}
     longer = orchestrator.extend(run, epochs=9, progress=False)
-    far = [t.trial for t in longer.records.trials if len(longer.records.epochs_of(t.trial)) == 9]
-    at_the_old_end = {t.trial: longer.records.epochs_of(t.trial)[2] for t in run.records.trials}
+    far = [t.trial for t in longer.records.trials if len(longer.records.of(t.trial).epochs) == 9]
+    at_the_old_end = {t.trial: longer.records.of(t.trial).epochs[2] for t in run.records.trials}
     best = sorted(at_the_old_end, key=lambda t: -at_the_old_end[t]["metrics"]["val_accuracy"])
     assert sorted(far) == sorted(best[:2])
     assert longer.table()["status"].value_counts().to_dict() == {"stopped": 4, "finished": 2}
@@ -100,5 +100,5 @@ def test_more_days_of_a_panda_are_those_it_would_have_had(tune):
     grown = orchestrator.extend(short, days="+2", progress=False)
     whole = tune(name="whole", **keys, panda=panda | {"days": 4})
     assert curves(grown).equals(curves(whole))
-    assert [day["day"] for day in grown.records.days_of("00000")] == [1, 2, 3, 4]
+    assert [day["day"] for day in grown.records.of("00000").days] == [1, 2, 3, 4]
     assert grown.best == whole.best

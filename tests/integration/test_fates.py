@@ -68,10 +68,10 @@ def test_trials_whose_build_raises_are_failed_rows_with_their_whole_error_in_a_f
 
 def test_a_loss_that_is_no_number_is_a_diverged_trial_whose_curve_is_kept(fates):
     for trial in with_fate(fates, "diverges"):
-        [row] = fates.records.epochs_of(trial.trial)
+        [row] = fates.records.of(trial.trial).epochs
         assert trial.status == "diverged"
         assert math.isnan(row["metrics"]["loss"])
-        assert fates.records.best_of(trial.trial) is not None  # its accuracy is a number
+        assert fates.records.of(trial.trial).best is not None  # its accuracy is a number
 
 
 def test_a_trial_whose_process_dies_is_a_failed_row(fates):

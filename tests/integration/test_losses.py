@@ -73,7 +73,7 @@ def test_what_is_worth_trying_again_gets_through(survived, what):
     assert {trial.status for trial in trials} == {"finished"}
     assert sorted(trial.attempts for trial in trials)[-1] == 2
     for trial in trials:
-        assert [row["epoch"] for row in survived.records.epochs_of(trial.trial)] == [1, 2]
+        assert [row["epoch"] for row in survived.records.of(trial.trial).epochs] == [1, 2]
 
 
 def test_a_trial_stuck_in_native_code_is_ended_as_a_timeout(survived):
@@ -140,7 +140,7 @@ def test_a_run_on_a_full_disk_pauses_and_goes_on_when_there_is_room(tune, small_
     other.join()
     assert {trial.status for trial in run.records.trials} == {"finished"}
     for trial in run.records.trials:
-        epochs = [row["epoch"] for row in run.records.epochs_of(trial.trial)]
+        epochs = [row["epoch"] for row in run.records.of(trial.trial).epochs]
         assert epochs == list(range(1, 31))
     paused = [event for event in run.records.events if event["event"] == "paused"]
     assert paused and "disk full" in paused[0]["reason"]

@@ -27,7 +27,7 @@ def fortnight(cluster, tmp_path_factory):
         run.branch("gentle", {"learning_rate": 0.02}, at_day=2)
         ask = [sys.executable, "-m", "orchestrator", "note", str(run.path), "from a terminal"]
         subprocess.run(ask, check=True, capture_output=True)
-        until(lambda: run.reload().records.own_epochs_of("gentle"))
+        until(lambda: run.reload().records.of("gentle").own_epochs)
         run.pause(at_day=5)
         run.continue_()
         paused(run, 8)
@@ -57,7 +57,7 @@ def test_what_people_asked_is_applied_before_the_next_epoch(fortnight):
     run, _ = fortnight
     human = [e for e in entries(run, kind="applied", action="set") if "@" in e["by"]]
     assert [(e["epoch"], e["how"]) for e in human] == [(4, "live"), (6, "live")]
-    rates = [row["metrics"]["learning_rate"] for row in run.records.epochs_of(MAIN)]
+    rates = [row["metrics"]["learning_rate"] for row in run.records.of(MAIN).epochs]
     assert rates[4:6] == [0.1] * 2 and rates[6:] == [0.05] * 6
     [refused] = entries(run, kind="refused")
     assert "z1/kernel (64, 32) instead of (64, 16)" in refused["reason"]
@@ -71,10 +71,12 @@ def test_what_people_asked_is_applied_before_the_next_epoch(fortnight):
 def test_what_was_rolled_back_is_kept_apart(fortnight):
     run, _ = fortnight
     records = run.records
-    assert [row["epoch"] for row in records.epochs_of(MAIN)] == list(range(1, 13))
-    stretches = sorted({row.get("stretch", 0) for row in records.epochs_of(MAIN)})
+    assert [row["epoch"] for row in records.of(MAIN).epochs] == list(range(1, 13))
+    stretches = sorted({row.get("stretch", 0) for row in records.of(MAIN).epochs})
     assert len(stretches) == 2
-    abandoned = [row for row in records.abandoned_of(MAIN) if row.get("stretch") == stretches[0]]
+    abandoned = [
+        row for row in records.of(MAIN).abandoned_epochs if row.get("stretch") == stretches[0]
+    ]
     assert [row["epoch"] for row in abandoned] == [7, 8]
     [rollback] = [e for e in entries(run, kind="applied", action="rollback") if "@" in e["by"]]
     assert (rollback["to_day"], rollback["to_epoch"], rollback["from_day"]) == (3, 6, 4)
@@ -89,22 +91,22 @@ def test_what_was_rolled_back_is_kept_apart(fortnight):
 def test_a_branch_runs_beside_the_panda_from_its_fork(fortnight):
     run, _ = fortnight
     records = run.records
-    assert [row["epoch"] for row in records.epochs_of("gentle")] == list(range(1, 13))
-    assert len(records.own_epochs_of("gentle")) == 8
-    assert records.epochs_of("gentle")[:4] == records.epochs_of(MAIN)[:4]
-    rates = [row["metrics"]["learning_rate"] for row in records.own_epochs_of("gentle")]
+    assert [row["epoch"] for row in records.of("gentle").epochs] == list(range(1, 13))
+    assert len(records.of("gentle").own_epochs) == 8
+    assert records.of("gentle").epochs[:4] == records.of(MAIN).epochs[:4]
+    rates = [row["metrics"]["learning_rate"] for row in records.of("gentle").own_epochs]
     assert rates == [0.02] * 8
-    first = records.own_epochs_of("gentle")[0]["time"]
-    assert first < records.epochs_of(MAIN)[4]["time"], "it trained while the panda was paused"
+    first = records.of("gentle").own_epochs[0]["time"]
+    assert first < records.of(MAIN).epochs[4]["time"], "it trained while the panda was paused"
     assert [trial.status for trial in records.trials] == ["finished", "finished"]
 
 
 def test_the_best_of_panda_and_branches_is_examined(fortnight):
     run, _ = fortnight
-    bests = {trial: run.records.best_of(trial) for trial in (MAIN, "gentle")}
+    bests = {trial: run.records.of(trial).best for trial in (MAIN, "gentle")}
     winner = run.records.winner
-    assert winner["trial"] == max(bests, key=lambda trial: bests[trial][1])
-    assert winner["epoch"] == bests[winner["trial"]][0]
+    assert winner["trial"] == max(bests, key=lambda trial: bests[trial].value)
+    assert winner["epoch"] == bests[winner["trial"]].epoch
     assert winner["test"]["accuracy"] > 0.85
     assert winner["hyperparameters"]["learning_rate"] == run.best.hyperparameters["learning_rate"]
     assert run.load_model().predict is not None

@@ -6,7 +6,7 @@ import yaml
 
 import orchestrator
 from orchestrator.experiment import flow, open_run
-from orchestrator.records.lines import read_lines
+from orchestrator.records.jsonl import read_lines
 from tests.integration.people import (
     MAIN,
     Person,
@@ -39,10 +39,10 @@ def test_where_there_is_no_room_branches_run_in_turn_and_a_stop_is_one(cluster, 
     assert panda.ended <= branch.started
     assert (panda.status, branch.status) == ("stopped", "finished")
     assert panda.stopped_by == {"scheduler": "panda"}
-    assert len(run.records.epochs_of(MAIN)) == 4
-    assert len(run.records.epochs_of("later")) == 6
-    fork = [row["metrics"] for row in run.records.epochs_of("later")[:2]]
-    assert fork == [row["metrics"] for row in run.records.abandoned_of(MAIN)]
+    assert len(run.records.of(MAIN).epochs) == 4
+    assert len(run.records.of("later").epochs) == 6
+    fork = [row["metrics"] for row in run.records.of("later").epochs[:2]]
+    assert fork == [row["metrics"] for row in run.records.of(MAIN).abandoned_epochs]
 
 
 def test_a_panda_whose_worker_died_is_taken_up_by_another(cluster, tmp_path):
@@ -96,8 +96,8 @@ def test_a_run_that_was_interrupted_and_killed_goes_on_as_if_it_had_not_been(clu
 
     run = flow.resume(path, progress=False)
     assert run.status == "finished"
-    curve = [row["metrics"] for row in run.records.epochs_of(MAIN)]
-    assert curve == [row["metrics"] for row in whole.records.epochs_of(MAIN)]
+    curve = [row["metrics"] for row in run.records.of(MAIN).epochs]
+    assert curve == [row["metrics"] for row in whole.records.of(MAIN).epochs]
     assert [row["epoch"] for row in run.records.epochs] == list(range(1, 9))
     ids = [entry["id"] for entry in run.records.journal]
     assert len(ids) == len(set(ids))

@@ -66,7 +66,7 @@ MINE = {"./mine.py:Halving": {"trials": 4}}
 
 
 def curve(run, trial):
-    return [row["metrics"] for row in run.records.epochs_of(trial)]
+    return [row["metrics"] for row in run.records.of(trial).epochs]
 
 
 def check(run, whole, by_this_driver=True):

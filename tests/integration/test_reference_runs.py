@@ -63,12 +63,12 @@ def told(run):
             "seed": trial.seed,
             "hyperparameters": plain(dict(trial.hyperparameters)),
             "ending": [trial.ending, plain(trial.stopped_by), trial.group, plain(trial.origin)],
-            "epochs": [[row["epoch"], plain(row["metrics"])] for row in records.epochs_of(name)],
+            "epochs": [[row["epoch"], plain(row["metrics"])] for row in records.of(name).epochs],
             "abandoned": [
-                [row["epoch"], plain(row["metrics"])] for row in records.abandoned_of(name)
+                [row["epoch"], plain(row["metrics"])] for row in records.of(name).abandoned_epochs
             ],
-            "journal": [plain(entry) for entry in records.journal_of(name)],
-            "in_force": plain(records.in_force(name)),
+            "journal": [plain(entry) for entry in records.of(name).journal],
+            "in_force": plain(records.of(name).current_hyperparameters),
         }
     winner = plain(records.winner)
     return {
@@ -167,7 +167,7 @@ def test_a_panda_that_is_changed_taken_back_and_branched(cluster, tmp_path):
     run = orchestrator.run(experiment(tmp_path, "panda", options), progress=False)
     person.join(10)
     assert person.done
-    kinds = {(entry["kind"], entry.get("action")) for entry in run.records.journal_of(MAIN)}
+    kinds = {(entry["kind"], entry.get("action")) for entry in run.records.of(MAIN).journal}
     assert {
         ("applied", "set"),
         ("applied", "rollback"),

@@ -11,8 +11,8 @@ from orchestrator.records import RunFolder, read_run
 from orchestrator.report import NullView
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import make_plan
-from orchestrator.tuning import run as room
-from orchestrator.tuning.job import Sitting
+from orchestrator.tuning import tune as room
+from orchestrator.tuning.protocol import Sitting
 from tests.integration.pretending import Pretence
 
 TRIALS, EPOCHS = 8, 4

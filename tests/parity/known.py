@@ -26,6 +26,9 @@ SLOW = frozenset(
         "scaled", "cosine", "augmented", "segmenting", "causal", "transformer", "spectral normalisation",
         "noise of Keras", "noise of TensorFlow", "drawn constant", "variational", "adversarial", "counted",
         "swapped averages", "callbacks", "shared optimizer", "one-hot-labels, focal", "mixed-precision",
+        "other layers", "double precision", "names", "splits given", "one sigmoid, column", "quantity",
+        "one-hot", "flags", "accumulating", "bytes", "frozen", "simple rnn", "scheduled", "patient",
+        "two inputs by name", "token-ids", "builder-defaults",
     }
 )  # fmt: skip
 """Models much like others in the exam, or slow to trace: they have their turn with ``-m slow``."""

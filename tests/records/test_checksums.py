@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestrator.errors import RecordError
 from orchestrator.records import JsonLines, TornLineWarning, read_lines
-from orchestrator.records.line import from_line, to_line
+from orchestrator.records.jsonl import from_line, to_line
 
 RECORDS = [
     {"event": "started", "trial": "00000", "hyperparameters": {"units": 8, "name": "naïve"}},

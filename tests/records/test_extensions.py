@@ -63,7 +63,7 @@ def test_the_newest_group_comes_first_and_alone_contends(folder):
     records = read_run(folder.path)
     assert [trial.trial for trial in records.ranked] == ["00002", "00003", "00000", "00001"]
     assert [trial.trial for trial in records.contenders] == ["00002"]
-    assert (records.group, records.groups) == (2, {2: ("metric: a -> b",)})
+    assert (records.state.group, records.state.groups) == (2, {2: ("metric: a -> b",)})
 
 
 def test_a_plain_extension_begins_no_group(folder):
@@ -71,4 +71,4 @@ def test_a_plain_extension_begins_no_group(folder):
         tell(writer, 0, 0.9)
         extended(writer)
     records = read_run(folder.path)
-    assert (records.group, records.groups, records.trials[0].group) == (1, {}, 1)
+    assert (records.state.group, records.state.groups, records.trials[0].group) == (1, {}, 1)

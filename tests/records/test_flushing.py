@@ -15,7 +15,7 @@ from orchestrator.records import (
     RunFolder,
     RunWriter,
     TrialEnd,
-    lines,
+    jsonl,
     read_lines,
 )
 
@@ -42,7 +42,7 @@ def flushed(monkeypatch):
 def later(monkeypatch):
     """`later(5)`: so many seconds pass; none do by themselves."""
     now = [1000.0]
-    monkeypatch.setattr(lines.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(jsonl.time, "monotonic", lambda: now[0])
     return lambda seconds: now.__setitem__(0, now[0] + seconds)
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import RecordError
+from orchestrator.experiment.repairing import repair_run
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
-from orchestrator.records.follower import Follower
-from orchestrator.records.repair import repair_records
+from orchestrator.records.reader import Follower
 
 
 @pytest.fixture
@@ -72,6 +72,6 @@ def test_a_file_that_was_replaced_is_said_to_be(folder):
     follower.read()
     with folder.epochs_file.open("ab") as file:
         file.write(b"x\n{}\n")
-    repair_records(folder)
+    repair_run(folder.path)
     with pytest.raises(RecordError, match="the run was repaired"):
         follower.read()

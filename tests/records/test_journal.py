@@ -94,7 +94,7 @@ def test_an_entry_told_again_after_an_interruption_counts_once(write):
 
 def test_an_abandoned_epoch_told_again_counts_once(write):
     records = write(row(1), row(2), row(2), rolled_back(0, 1))
-    assert len(records.abandoned_of("00000")) == 2
+    assert len(records.of("00000").abandoned_epochs) == 2
 
 
 def test_a_line_without_what_every_entry_has_is_a_damaged_record(folder, write):
@@ -105,56 +105,57 @@ def test_a_line_without_what_every_entry_has_is_a_damaged_record(folder, write):
 
 def test_what_a_rollback_left_behind_is_abandoned_as_soon_as_it_is_applied(write):
     records = write(*(row(e) for e in range(1, 7)), rolled_back(1, stretch=1))
-    assert epochs(records.epochs_of("00000")) == [(1, 0), (2, 0), (3, 0)]
-    assert epochs(records.abandoned_of("00000")) == [(4, 0), (5, 0), (6, 0)]
+    assert epochs(records.of("00000").epochs) == [(1, 0), (2, 0), (3, 0)]
+    assert epochs(records.of("00000").abandoned_epochs) == [(4, 0), (5, 0), (6, 0)]
 
 
 def test_after_a_rollback_the_new_stretch_takes_the_abandoned_ones_place(write):
     rows = [row(e) for e in range(1, 7)]
     records = write(*rows, rolled_back(1, stretch=1), row(4, 1), row(5, 1))
-    assert epochs(records.epochs_of("00000")) == [(1, 0), (2, 0), (3, 0), (4, 1), (5, 1)]
-    assert len(records.abandoned_of("00000")) == 3
+    assert epochs(records.of("00000").epochs) == [(1, 0), (2, 0), (3, 0), (4, 1), (5, 1)]
+    assert len(records.of("00000").abandoned_epochs) == 3
 
 
 def test_a_rollback_past_a_rollback_abandons_both_stretches(write):
     first = [*(row(e) for e in range(1, 7)), rolled_back(1, 1), row(4, 1)]
     records = write(*first, rolled_back(0, 2), row(1, 2))
-    assert epochs(records.epochs_of("00000")) == [(1, 2)]
-    assert len(records.abandoned_of("00000")) == 7
+    assert epochs(records.of("00000").epochs) == [(1, 2)]
+    assert len(records.of("00000").abandoned_epochs) == 7
 
 
 def test_a_stretch_is_seen_by_its_first_row_where_the_journal_is_lost(write):
     records = write(row(1), row(2), row(3), row(2, 1))
-    assert epochs(records.epochs_of("00000")) == [(1, 0), (2, 1)]
+    assert epochs(records.of("00000").epochs) == [(1, 0), (2, 1)]
 
 
 def test_a_rollback_told_by_its_day_alone_goes_back_to_that_days_end(write):
     back = applied(6, "rollback", stretch=1, to_day=1)
     records = write(row(1), row(2), row(3), day(1), row(4), row(5), row(6), day(2), back)
-    assert epochs(records.epochs_of("00000")) == [(1, 0), (2, 0), (3, 0)]
+    assert epochs(records.of("00000").epochs) == [(1, 0), (2, 0), (3, 0)]
 
 
 def test_an_epoch_trained_again_after_an_interruption_counts_once(write):
     records = write(row(1), row(2, value=0.5), row(2, value=0.6))
-    values = [line["metrics"]["val_accuracy"] for line in records.epochs_of("00000")]
+    values = [line["metrics"]["val_accuracy"] for line in records.of("00000").epochs]
     assert values == [0.01, 0.6]
-    assert records.abandoned_of("00000") == ()
+    assert records.of("00000").abandoned_epochs == ()
 
 
 def test_the_best_of_a_trial_is_among_its_living_epochs(write):
     records = write(row(1), row(2, value=0.99), row(3, value=math.nan), row(2, 1), row(3, 1))
-    assert records.best_of("00000") == (3, 0.03)
+    best = records.of("00000").best
+    assert (best.epoch, best.value) == (3, 0.03)
 
 
 def test_days_are_abandoned_as_epochs_are(write):
     records = write(day(1), day(2), day(3), rolled_back(2, 1), day(3, 1))
-    assert [(d["day"], d["stretch"]) for d in records.days_of("00000")] == [(1, 0), (2, 0), (3, 1)]
-    assert [d["day"] for d in records.abandoned_days_of("00000")] == [3]
+    assert [(d["day"], d["stretch"]) for d in records.of("00000").days] == [(1, 0), (2, 0), (3, 1)]
+    assert [d["day"] for d in records.of("00000").abandoned_days] == [3]
 
 
 def test_two_days_within_one_epoch_are_two_days(write):
     twice = [entry("day", 1, day=number, metrics={}, hyperparameters=START) for number in (1, 2)]
-    assert [d["day"] for d in write(*twice).days_of("00000")] == [1, 2]
+    assert [d["day"] for d in write(*twice).of("00000").days] == [1, 2]
 
 
 @pytest.fixture
@@ -171,20 +172,21 @@ def branched(folder, write):
 
 
 def test_a_branch_keeps_the_history_it_had_when_its_parent_forgets_it(branched):
-    assert epochs(branched.epochs_of("gentle")) == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)]
-    assert epochs(branched.epochs_of("00000")) == [(1, 1)]
+    assert epochs(branched.of("gentle").epochs) == [(1, 0), (2, 0), (3, 0), (4, 0), (5, 0)]
+    assert epochs(branched.of("00000").epochs) == [(1, 1)]
 
 
 def test_a_branchs_days_begin_with_its_parents(branched):
-    assert [(d["trial"], d["day"]) for d in branched.days_of("gentle")] == [
+    assert [(d["trial"], d["day"]) for d in branched.of("gentle").days] == [
         ("00000", 1),
         ("gentle", 2),
     ]
 
 
 def test_a_branch_is_judged_by_what_it_trained_itself(branched):
-    assert branched.best_of("gentle") == (5, 0.05)
-    assert epochs(branched.own_epochs_of("gentle")) == [(4, 0), (5, 0)]
+    best = branched.of("gentle").best
+    assert (best.epoch, best.value) == (5, 0.05)
+    assert epochs(branched.of("gentle").own_epochs) == [(4, 0), (5, 0)]
 
 
 def test_a_trial_remembers_where_it_came_from(branched):
@@ -193,15 +195,19 @@ def test_a_trial_remembers_where_it_came_from(branched):
 
 
 def test_a_branchs_changes_are_not_in_force_for_its_parent(branched):
-    assert branched.in_force("00000")["learning_rate"] == 0.1
-    assert branched.in_force("gentle")["learning_rate"] == 0.03
+    assert branched.of("00000").current_hyperparameters["learning_rate"] == 0.1
+    assert branched.of("gentle").current_hyperparameters["learning_rate"] == 0.03
 
 
 def test_what_is_in_force_follows_the_changes_applied(write):
     records = write(
         applied(1, changes={"learning_rate": 0.05}), applied(2, changes={"dropout": 0.2})
     )
-    assert records.in_force("00000") == {"learning_rate": 0.05, "momentum": 0.9, "dropout": 0.2}
+    assert records.of("00000").current_hyperparameters == {
+        "learning_rate": 0.05,
+        "momentum": 0.9,
+        "dropout": 0.2,
+    }
 
 
 def test_a_rollback_brings_back_what_was_in_force_then(write):
@@ -209,16 +215,16 @@ def test_a_rollback_brings_back_what_was_in_force_then(write):
         day(1), applied(3, changes={"learning_rate": 1.0}), day(2, learning_rate=1.0),
         rolled_back(1, 1, changes={"momentum": 0.5}),
     )  # fmt: skip
-    assert records.in_force("00000") == {"learning_rate": 0.1, "momentum": 0.5}
+    assert records.of("00000").current_hyperparameters == {"learning_rate": 0.1, "momentum": 0.5}
 
 
 def test_a_rollback_to_day_0_brings_back_the_start(write):
     records = write(day(1, learning_rate=1.0), rolled_back(0, 1))
-    assert records.in_force("00000") == START
+    assert records.of("00000").current_hyperparameters == START
 
 
 def test_nothing_is_in_force_for_an_unknown_trial(write):
-    assert write().in_force("gentle") == {}
+    assert write().of("gentle").current_hyperparameters == {}
 
 
 def test_a_request_is_unanswered_until_it_is_applied_or_refused(folder, write):
@@ -226,4 +232,4 @@ def test_a_request_is_unanswered_until_it_is_applied_or_refused(folder, write):
     seen = entry("asked", 1, request=asked[0].id, action="pause", arguments={})
     refused = entry("refused", 1, request=asked[2].id, reason="no")
     records = write(seen, applied(1, "pause", request=asked[1].id), refused)
-    assert records.unanswered("00000") == (asked[0], asked[3])
+    assert records.of("00000").unanswered == (asked[0], asked[3])

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.errors import LockLostError
 from orchestrator.records import acquire
-from orchestrator.records.lock import held as driver_lock
+from orchestrator.records.lock import driver_lock
 from orchestrator.records.lock.driver import look
 from tests.drivers import FAR, silent
 

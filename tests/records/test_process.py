@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.records.lock.process import ProcessIdentity, lives, this_process
+from orchestrator.records.lock.driver import ProcessIdentity, lives, this_process
 
 LINUX = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="elsewhere only a heartbeat tells"
 )
 WHO = """
 import dataclasses, json
-from orchestrator.records.lock.process import this_process
+from orchestrator.records.lock.driver import this_process
 print(json.dumps(dataclasses.asdict(this_process())), flush=True)
 input()
 """

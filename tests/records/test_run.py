@@ -52,7 +52,7 @@ def test_a_run_is_read_back_as_it_was_written(folder):
         "cutoff": 0.8,
     }
     assert records.trials[3].error == "ValueError: no"
-    assert [row["epoch"] for row in records.epochs_of("00000")] == [1, 2]
+    assert [row["epoch"] for row in records.of("00000").epochs] == [1, 2]
     assert records.manifest == {"seed": 0, "format": 2}
     assert records.epochs[0]["time"].endswith("+00:00")
 
@@ -61,8 +61,9 @@ def test_ranking_is_by_best_epoch_and_trials_without_one_come_last(folder):
     write_small_run(folder)
     records = read_run(folder.path)
     assert [trial.trial for trial in records.ranked] == ["00000", "00001", "00002", "00003"]
-    assert records.best_of("00001") == (1, 0.5)
-    assert records.best_of("00003") is None
+    best = records.of("00001").best
+    assert (best.epoch, best.value) == (1, 0.5)
+    assert records.of("00003").best is None
 
 
 def test_a_trial_started_again_is_running_again(folder):

@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.records import Pulse, RunFolder, RunWriter, acquire, read_run, run_status
-from orchestrator.records.lock.driver import Driver
-from orchestrator.records.lock.process import this_process
-from orchestrator.records.standing import SeenDriver, seconds_worked, standing
+from orchestrator.records import Heartbeat, RunFolder, RunWriter, acquire, read_run, run_status
+from orchestrator.records.heartbeat import SeenDriver, seconds_worked, standing
+from orchestrator.records.lock.driver import Driver, this_process
 from tests.drivers import dead
 
 STARTED = [{"event": "run_started", "time": "2026-11-22T08:00:00.000+00:00"}]
@@ -19,9 +18,9 @@ def at(minute, second=0):
     return f"2026-11-22T08:{minute:02}:{second:02}.000+00:00"
 
 
-def seen(drives=True, age=1.0, beat=None, **pulse):
-    facts = {"since": at(0), "progressed": at(29)} | pulse
-    driver = Driver("a" * 32, this_process(), at(0), beat or at(30), 9, Pulse(**facts))
+def seen(drives=True, age=1.0, beat=None, **heartbeat):
+    facts = {"since": at(0), "progressed": at(29)} | heartbeat
+    driver = Driver("a" * 32, this_process(), at(0), beat or at(30), 9, Heartbeat(**facts))
     return SeenDriver(driver, drives, age)
 
 
@@ -149,7 +148,7 @@ def test_a_run_whose_driver_was_killed_is_interrupted(folder):
 def test_the_status_of_a_driven_run_is_what_its_heartbeat_tells(folder):
     lock = acquire(folder.driver_file)
     told = {"trials_done": 3, "trials": 9, "epochs": 70, "best": 0.75, "best_trial": "00002"}
-    lock.beat(replace(lock.driver.pulse, **told))
+    lock.beat(replace(lock.driver.heartbeat, **told))
     status = run_status(folder)
     assert {name: getattr(status, name) for name in told} == told
     assert (status.state, status.pid) == ("running", this_process().pid)

@@ -11,8 +11,7 @@ import pytest
 
 from orchestrator.errors import LockLostError, PlaceError, RunExistsError
 from orchestrator.records import Patience, acquire
-from orchestrator.records.lock.driver import file_aside, from_block, look
-from orchestrator.records.lock.process import this_process
+from orchestrator.records.lock.driver import file_aside, from_block, look, this_process
 from tests.drivers import FAR, dead, only_the_lock, silent
 
 QUICK = Patience(stale_after=0.3, between_looks=0.02)
@@ -110,7 +109,7 @@ def test_a_check_costs_nothing_while_the_heart_beats_and_looks_after_a_silence(f
     silent(file)
     acquire(file)
     far.check()
-    monkeypatch.setattr("orchestrator.records.lock.held.FRESH_SECONDS", -1.0)
+    monkeypatch.setattr("orchestrator.records.lock.driver_lock.FRESH_SECONDS", -1.0)
     with pytest.raises(LockLostError):
         far.check()
 

@@ -10,8 +10,7 @@ import pandas as pd
 import pytest
 
 from orchestrator import redaction
-from orchestrator.report.render import FORMATS, render, to_csv, to_latex, to_markdown
-from orchestrator.report.terminal import text_table
+from orchestrator.report.render import FORMATS, render, text_table, to_csv, to_latex, to_markdown
 
 NASTY = [
     "=HYPERLINK(\"http://x\")", "+1+2", "-2+3", "@SUM(A1)", "\tx", "<script>alert(1)</script>", "a|b",

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.report.frames import to_frame
+from orchestrator.report.tables import to_frame
 
 
 @pytest.mark.parametrize("values", [[2**64, 1], [2**63], [10**400, 0.5], [-(2**63) - 1, None]])

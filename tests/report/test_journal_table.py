@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.records import Request, RunRecords, read_run, write_request
 from orchestrator.report import journal_lines, journal_table
-from orchestrator.report.narrator import Narrator
+from orchestrator.report.journal_text import JournalFormatter
 from tests.fortnight import ADA, MAIN, make_folder, write_fortnight
 
 
@@ -36,7 +36,7 @@ def test_an_effect_on_the_first_day_is_told_without_a_comparison():
     first = {"kind": "effect", "trial": MAIN, "day": 1, "epoch": 2, "by": "schedule"}
     first |= {"of_day": 1, "metric": "val_accuracy", "before": None, "after": 0.7, "expected": None}
     said = "effect of the schedule's change on day 1: val_accuracy 0.7"
-    told = Narrator("val_accuracy").hear(first)
+    told = JournalFormatter("val_accuracy").format_entry(first)
     assert told == f"{said}, with no day before it to compare with"
 
 
@@ -49,26 +49,33 @@ def advice(done, **facts):
 
 def test_advice_reads_as_advice_and_never_as_a_change():
     said = "Diverged: back to day 5 with learning rate 0.25"
-    hear = Narrator("val_accuracy").hear
-    assert hear(advice(False)) == f"sitter, divergence, advises: {said}; nothing was changed"
-    assert hear(advice(True)) == f"sitter, divergence, acts: {said}"
-    assert hear(advice(None)) == f"sitter, divergence, advises: {said}"
-    assert not any("->" in hear(advice(done)) for done in (True, False, None))
+    format_entry = JournalFormatter("val_accuracy").format_entry
+    assert (
+        format_entry(advice(False)) == f"sitter, divergence, advises: {said}; nothing was changed"
+    )
+    assert format_entry(advice(True)) == f"sitter, divergence, acts: {said}"
+    assert format_entry(advice(None)) == f"sitter, divergence, advises: {said}"
+    assert not any("->" in format_entry(advice(done)) for done in (True, False, None))
 
 
 def test_a_learning_rate_test_that_found_nothing_advises_nothing():
     found = advice(False, rule="learning_rate_test", changes={}, suggests="found no rate")
-    assert Narrator("val_accuracy").hear(found) == "learning-rate test: found no rate"
+    assert (
+        JournalFormatter("val_accuracy").format_entry(found) == "learning-rate test: found no rate"
+    )
 
 
 def test_a_value_that_is_none_is_no_empty_place():
     back = {"kind": "applied", "trial": MAIN, "day": 1, "epoch": 2, "action": "rollback"}
     back |= {"to_day": 1, "to_epoch": 2, "by": ADA, "changes": {"weight_decay": [1e-4, None]}}
-    told = Narrator("val_accuracy").hear(back)
+    told = JournalFormatter("val_accuracy").format_entry(back)
     assert told.startswith("rolled back to day 1, epoch 2: weight_decay 0.0001 -> none")
     asked = {"kind": "asked", "trial": MAIN, "day": 1, "epoch": 2, "action": "set", "who": ADA}
     asked |= {"arguments": {"changes": {"weight_decay": None}}}
-    assert Narrator("val_accuracy").hear(asked) == f"{ADA} asked: set weight_decay none"
+    assert (
+        JournalFormatter("val_accuracy").format_entry(asked)
+        == f"{ADA} asked: set weight_decay none"
+    )
 
 
 def test_a_refusal_is_told_with_its_reason(records):

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from orchestrator.errors import OrchestratorError, PlaceError, UnknownNameError
 from orchestrator.report import FORMATS, render, trials_table
-from orchestrator.report.terminal import text_table
+from orchestrator.report.render import text_table
 
 
 @pytest.fixture

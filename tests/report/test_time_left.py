@@ -7,8 +7,7 @@ import random
 import pytest
 
 from orchestrator.records import TrialEnd
-from orchestrator.report.live.progress import Progress
-from orchestrator.report.live.time_left import InTraining, Seen, seconds_left
+from orchestrator.report.live.progress import InTraining, Progress, Seen, seconds_left
 from tests.report.driven import Driven
 
 

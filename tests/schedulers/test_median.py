@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.schedulers.decision import CONTINUE, Decision, reported, score
 from orchestrator.schedulers.median import MedianStopping
+from orchestrator.schedulers.scheduler import CONTINUE, Decision, reported, score
 
 
 def fed(rule, curves):

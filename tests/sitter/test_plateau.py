@@ -4,11 +4,8 @@ import math
 
 import pytest
 
-from orchestrator.sitter.noise import (
-    deviation_around_trend,
-    deviation_of_differences,
-    standard_error_of_share,
-)
+from orchestrator.sitter.divergence import deviation_around_trend
+from orchestrator.sitter.plateau import deviation_of_differences, standard_error_of_share
 
 
 def lived(sitter, day, values, first=1):

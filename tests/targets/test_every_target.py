@@ -12,7 +12,7 @@ from orchestrator.errors import PlaceError, RunExistsError, UnknownNameError
 from orchestrator.experiment import submitted
 from orchestrator.experiment.submitting import submit
 from orchestrator.targets import TARGETS, find_job, find_target, known_jobs, parse_handle
-from orchestrator.targets.states import STATES
+from orchestrator.targets.job import STATES
 from tests.targets.places import PLACES
 
 PATIENCE_SECONDS = 30

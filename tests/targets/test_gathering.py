@@ -10,7 +10,7 @@ import yaml
 
 from orchestrator.errors import ExperimentFileError, PlaceError, UnknownNameError
 from orchestrator.experiment.submitting import make_submission
-from orchestrator.targets.submission import check_size
+from orchestrator.targets.target import check_size
 
 RAY = "target.ray.address=http://head:8265"
 

@@ -10,9 +10,8 @@ import pytest
 from orchestrator.errors import PlaceError, RequestError, RunExistsError, UnknownNameError
 from orchestrator.experiment.place import available_cores
 from orchestrator.targets import Job, fetch_run, find_job, known_jobs, parse_handle, remember
-from orchestrator.targets.log_file import read_log
+from orchestrator.targets.job import JobState, read_log
 from orchestrator.targets.slurm import NATIVE, _reason, _state
-from orchestrator.targets.states import JobState
 
 
 def job(results: str, run: str = "digits", number: str = "421") -> Job:

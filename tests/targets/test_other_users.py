@@ -13,7 +13,7 @@ import pytest
 from ray._private.utils import validate_socket_filepath
 
 from orchestrator.catalog import bundled_file
-from orchestrator.targets.submission import lay_down
+from orchestrator.targets.target import lay_down
 from tests.another_user import as_nobody, did, needs_another_user, open_place
 from tests.targets.test_slurm_script import PATIENCE_SECONDS, Node, left, wait_for
 
@@ -82,7 +82,7 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from orchestrator.errors import PlaceError
 from orchestrator.targets import Submission
-from orchestrator.targets.submission import lay_down
+from orchestrator.targets.target import lay_down
 made = Submission("digits", "name: digits", (), None, {str(place)!r}, {str(place)!r})
 try:
     lay_down(made, made.folder)

@@ -15,7 +15,7 @@ import pytest
 
 from orchestrator.catalog import bundled_file
 from orchestrator.targets import slurm
-from orchestrator.targets.submission import Submission
+from orchestrator.targets.target import Submission
 from tests.targets.places import Place
 
 PATIENCE_SECONDS = 30

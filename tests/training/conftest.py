@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import textwrap
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -40,42 +42,43 @@ def mlp(data: Dataset) -> TrainingTask:
     return TrainingTask(MLP, data, epochs=3)
 
 
+def net_in(folder: Path, data: Dataset, source: str, **changes: Any) -> TrainingTask:
+    """A user's own file as a task."""
+    file = folder / "net.py"
+    file.write_text("import keras\nfrom keras import layers\n" + textwrap.dedent(source))
+    reference = CallableReference("file", str(file), "build", "./net.py")
+    return TrainingTask(**{"model": reference, "dataset": data, "epochs": 3} | changes)
+
+
+def curve_of(
+    trainer: Trainer, hyperparameters: dict[str, Any], seed: int = 1, epochs: int = 2
+) -> list[dict[str, float]]:
+    """A trial's curve."""
+    trainer.begin(hyperparameters, seed)
+    return [trainer.train_epoch() for _ in range(epochs)]
+
+
+def state_of(trainer: Trainer) -> tuple[np.ndarray, ...]:
+    """All that a trial's future depends on: the model's variables and the optimizer's."""
+    checkpoint = trainer.checkpoint({})
+    return (*checkpoint.model, *checkpoint.optimizer)
+
+
 @pytest.fixture
-def net(tmp_path, data: Dataset) -> Callable[..., TrainingTask]:
+def net(tmp_path: Path, data: Dataset) -> Callable[..., TrainingTask]:
     """`net("def build(hp, input_shape, num_classes): ...")`: a user's own file as a task."""
-
-    def task(source: str, **changes: Any) -> TrainingTask:
-        file = tmp_path / "net.py"
-        header = "import keras\nfrom keras import layers\n"
-        file.write_text(header + textwrap.dedent(source))
-        reference = CallableReference("file", str(file), "build", "./net.py")
-        return TrainingTask(**{"model": reference, "dataset": data, "epochs": 3} | changes)
-
-    return task
+    return functools.partial(net_in, tmp_path, data)
 
 
 @pytest.fixture
 def train() -> Callable[..., list[dict[str, float]]]:
     """`train(trainer, hp, seed, epochs)`: the trial's curve."""
-
-    def curve(
-        trainer: Trainer, hyperparameters: dict[str, Any], seed: int = 1, epochs: int = 2
-    ) -> list[dict[str, float]]:
-        trainer.begin(hyperparameters, seed)
-        return [trainer.train_epoch() for _ in range(epochs)]
-
-    return curve
+    return curve_of
 
 
 @pytest.fixture
 def state() -> Callable[[Trainer], tuple[np.ndarray, ...]]:
-    """All that a trial's future depends on: the model's variables and the optimizer's."""
-
-    def of(trainer: Trainer) -> tuple[np.ndarray, ...]:
-        checkpoint = trainer.checkpoint({})
-        return (*checkpoint.model, *checkpoint.optimizer)
-
-    return of
+    return state_of
 
 
 @pytest.fixture

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from orchestrator.training import backend
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
+from tests.depth import in_depth
+from tests.training.conftest import curve_of, net_in, state_of
 from tests.training.streams import streamed_from
 
 HP = {"learning_rate": 0.05, "batch_size": 32, "units": 8}
@@ -61,14 +67,41 @@ MODELS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def of(mlp, net):
-    """`of(model)`: its task and hyperparameters."""
+@dataclass(frozen=True)
+class Trained:
+    """A model trained epoch by epoch, and again step by step with a checkpoint after each."""
 
-    def made(model):
-        return (mlp, HP | model) if isinstance(model, dict) else (net(model), HP)
+    task: Any
+    hp: dict[str, Any]
+    curve: list[dict[str, float]]
+    end: tuple[Any, ...]
+    in_parts: list[dict[str, float]]
+    end_in_parts: tuple[Any, ...]
+    traces: tuple[int, int]
+    checkpoints: dict[int, Path]
 
-    return made
+
+@pytest.fixture(
+    scope="module",
+    params=in_depth(MODELS, "adam and smoothed labels", "a step with figures of its own"),
+)
+def trained(request, mlp, data, tmp_path_factory):
+    """What the tests of one model read: training it is what takes the time."""
+    model, folder = MODELS[request.param], tmp_path_factory.mktemp("trained")
+    task, hp = (mlp, HP | model) if isinstance(model, dict) else (net_in(folder, data, model), HP)
+    whole, parts = Trainer(task), Trainer(task)
+    curve, end = curve_of(whole, hp), state_of(whole)
+    files = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backend, "CHUNK_SECONDS", 0.0)
+        in_parts = curve_of(parts, hp, epochs=1)
+        for step in range(1, STEPS):
+            assert parts.train_chunk() is None
+            files[step] = folder / f"{step}.npz"
+            save_checkpoint(files[step], parts.checkpoint({}))
+        in_parts.append(parts.train_epoch())
+    counts = traces(whole), traces(parts)
+    return Trained(task, hp, curve, end, in_parts, state_of(parts), counts, files)
 
 
 @pytest.fixture
@@ -77,15 +110,10 @@ def step_by_step(monkeypatch):
     return lambda: monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
 
 
-@pytest.mark.parametrize("name", MODELS)
-def test_an_epoch_in_parts_is_the_epoch_at_once(name, of, train, state, same, step_by_step):
-    task, hp = of(MODELS[name])
-    whole, parts = Trainer(task), Trainer(task)
-    curve, end = train(whole, hp), state(whole)
-    step_by_step()
-    assert train(parts, hp) == curve
-    same(state(parts), end)
-    assert traces(parts) == traces(whole)
+def test_an_epoch_in_parts_is_the_epoch_at_once(trained, same):
+    assert trained.in_parts == trained.curve
+    same(trained.end_in_parts, trained.end)
+    assert trained.traces[0] == trained.traces[1]
 
 
 BY_FIT = """
@@ -116,7 +144,7 @@ FITTED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", in_depth(FITTED, "a stream"))
 def test_by_fit_too_parts_and_an_interruption_change_nothing(
     name, net, data, train, state, same, step_by_step, tmp_path
 ):
@@ -163,7 +191,8 @@ def traces(trainer):
     return trainer.backend.program._train.experimental_get_tracing_count()
 
 
-def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp):
+def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp, monkeypatch):
+    monkeypatch.setattr(backend, "CHUNK_SECONDS", 1e9)  # cheap by any clock
     trainer = Trainer(mlp)
     trainer.begin(HP, 1)
     assert trainer.train_chunk() is None
@@ -174,25 +203,14 @@ def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp):
     assert trainer.train_chunk() is not None
 
 
-@pytest.mark.parametrize("name", MODELS)
 def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(
-    name, of, train, state, same, step_by_step, tmp_path
+    trained, train, state, same, step_by_step
 ):
-    task, hp = of(MODELS[name])
-    whole = Trainer(task)
-    curve, end = train(whole, hp), state(whole)
     step_by_step()
-    cut = Trainer(task)
-    cut.begin(hp, 1)
-    cut.train_epoch()
-    for step in range(1, STEPS):
-        assert cut.train_chunk() is None
-        file = tmp_path / f"{step}.npz"
-        save_checkpoint(file, cut.checkpoint({}))
+    resumed = Trainer(trained.task)
     for step in (1, STEPS - 1):
-        resumed = Trainer(task)
-        train(resumed, hp | {"learning_rate": 0.5}, seed=9)
-        resumed.resume(load_checkpoint(tmp_path / f"{step}.npz"))
+        train(resumed, trained.hp | {"learning_rate": 0.5}, seed=9)
+        resumed.resume(load_checkpoint(trained.checkpoints[step]))
         assert resumed.position.steps == step
-        assert resumed.train_epoch() == curve[1]
-        same(state(resumed), end)
+        assert resumed.train_epoch() == trained.curve[1]
+        same(state(resumed), trained.end)

@@ -14,6 +14,7 @@ from orchestrator.catalog.user_code import load_file
 from orchestrator.errors import TrialError
 from orchestrator.training.keras_internals import rows_in
 from orchestrator.training.trainer import Trainer
+from tests.depth import in_depth
 
 EPOCHS = 4
 HP = {"batch_size": 32}
@@ -89,13 +90,11 @@ def source_of(name):
     return OWN.replace("{fit}", FITS[name]).replace("{optimizer}", optimizer)
 
 
-@pytest.mark.parametrize("name", FITS)
+@pytest.mark.parametrize("name", in_depth(FITS, "a schedule", "two phases"))
 def test_an_own_fit_is_one_fit(name, net, train, data, tmp_path):
     source = source_of(name)
     trainer = Trainer(net(source, epochs=EPOCHS))
     curve = train(trainer, HP, epochs=EPOCHS)
-    assert train(trainer, HP | {"learning_rate": 1e9}, epochs=1) != curve[:1]
-    assert train(trainer, HP, epochs=EPOCHS) == curve
     assert trainer.backend.path == "fit"
     expected, model = by_plain_keras(source, tmp_path, data)
     for row, plain in zip(curve, expected, strict=True):
@@ -106,6 +105,14 @@ def test_an_own_fit_is_one_fit(name, net, train, data, tmp_path):
     trainer.backend.close()
     for ours, theirs in zip(trainer.backend.compiled.model.weights, model.weights, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", in_depth(["two phases", "averages of weights"], "two phases"))
+def test_a_trial_after_another_is_the_trial_alone(name, net, train):
+    trainer = Trainer(net(source_of(name), epochs=3))
+    curve = train(trainer, HP, epochs=3)
+    assert train(trainer, HP | {"learning_rate": 1e9}, epochs=1) != curve[:1]
+    assert train(trainer, HP, epochs=3) == curve
 
 
 def test_what_is_done_once_a_fit_is_done_once_and_an_abandoned_fit_stops(net, train):
@@ -169,9 +176,9 @@ def test_what_a_fit_raises_is_raised_where_it_is_driven(net, train):
 
 def test_a_trial_that_was_cut_off_starts_again_since_callbacks_remember(net, train):
     trainer = Trainer(net(source_of("a reduction on a plateau"), epochs=EPOCHS))
-    curve = train(trainer, HP, epochs=EPOCHS)
-    train(trainer, HP, epochs=2)
+    curve = train(trainer, HP, epochs=2)
     kept = trainer.checkpoint({})
+    curve += [trainer.train_epoch() for _ in range(2, EPOCHS)]
     again = Trainer(trainer.task)
     assert not again.take_up(kept)
     assert [again.train_epoch() for _ in range(EPOCHS)] == curve
@@ -230,7 +237,7 @@ def test_metrics_by_name_are_reported_beside_callbacks(net, train):
     assert "val_macro_f1" in curve[1]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adamw"])
+@pytest.mark.parametrize("optimizer", in_depth(["sgd", "rmsprop", "adamw"], "adamw"))
 def test_what_a_callback_saves_amid_training_is_loaded_by_plain_keras(
     net, train, tmp_path, optimizer
 ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.training.trainer import Trainer
+from tests.depth import in_depth
+from tests.training.conftest import curve_of, net_in
 
 HP = {"batch_size": 32}
 TWO = """
@@ -40,15 +42,22 @@ PLACES = {
 }
 
 
-@pytest.fixture(params=PLACES)
-def two(request, net):
+@pytest.fixture(scope="module", params=in_depth(PLACES, "an object"))
+def two(request, data, tmp_path_factory):
     kept, used = PLACES[request.param]
-    return net(TWO.replace("KEPT", kept).replace("RULE", used))
+    source = TWO.replace("KEPT", kept).replace("RULE", used)
+    return net_in(tmp_path_factory.mktemp("two"), data, source)
 
 
-def test_a_warm_trial_and_one_that_goes_on_have_them_as_they_were(two, train):
+@pytest.fixture(scope="module")
+def worker(two):
+    """A trainer and the curve of its first trial."""
     trainer = Trainer(two)
-    curve = train(trainer, HP, epochs=3)
+    return trainer, curve_of(trainer, HP, epochs=3)
+
+
+def test_a_warm_trial_and_one_that_goes_on_have_them_as_they_were(two, worker, train):
+    trainer, curve = worker
     traced = trainer.programs.traced
     train(trainer, HP, seed=2, epochs=1)
     for other in trainer.backend.compiled.others:
@@ -71,9 +80,8 @@ def test_one_that_goes_back_before_its_first_step_has_none_behind_it(two, train)
     assert [trainer.train_epoch() for _ in range(2)] == curve
 
 
-def test_a_change_that_builds_the_model_anew_keeps_their_slots(two, train):
-    trainer = Trainer(two)
-    curve = train(trainer, HP, epochs=3)
+def test_a_change_that_builds_the_model_anew_keeps_their_slots(worker, train):
+    trainer, curve = worker
     train(trainer, HP, epochs=1)
     assert trainer.change({"rate": 0.05}) == "rebuilt"
     assert [trainer.train_epoch()["loss"] for _ in range(2)] == pytest.approx(

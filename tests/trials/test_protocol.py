@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestrator.trials import Trainable
 from orchestrator.tuning.inline import run_plan
-from orchestrator.tuning.job import Sitting
+from orchestrator.tuning.protocol import Sitting
 from tests.tuning.play import Heard, Play
 
 

@@ -7,7 +7,7 @@ from orchestrator.domains import Space
 from orchestrator.search import make_plan
 from orchestrator.trials import Progress
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Report, Sitting, Spent
+from orchestrator.tuning.protocol import Report, Sitting, Spent
 from orchestrator.tuning.stage import Stage
 
 DIED = Failure("worker_died", "worker died: x", "x")

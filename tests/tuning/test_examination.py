@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Verdict
+from orchestrator.tuning.protocol import Verdict
 
 SCORES = {"trial": "00000", "epoch": 3}
 DIED = Failure("worker_died", "worker died: x", "x")

@@ -13,7 +13,7 @@ from orchestrator.config import Duration, RetryOptions
 from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull
 from orchestrator.tuning.failures import Attempts, Failure, raised
-from orchestrator.tuning.ray_workers import lost
+from orchestrator.tuning.worker import lost
 
 
 def caught(error, cause=None):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.tuning.failures import Failure
-from orchestrator.tuning.job import Spent
+from orchestrator.tuning.protocol import Spent
 from tests.tuning.play import Play
 
 

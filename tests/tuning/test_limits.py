@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.tuning.job import Spent, SpentOnTrial
+from orchestrator.tuning.protocol import Spent, SpentOnTrial
 from tests.tuning.play import BUG, DIED, Play
 
 

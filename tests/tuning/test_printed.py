@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from orchestrator import redaction
-from orchestrator.tuning import printed
-from orchestrator.tuning.printed import printed_to
+from orchestrator.tuning import worker
+from orchestrator.tuning.worker import printed_to
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_it_holds_no_secret(advance, monkeypatch):
 
 
 def test_of_much_of_it_the_beginning_is_kept(advance, monkeypatch):
-    monkeypatch.setattr(printed, "MOST_BYTES", 10)
+    monkeypatch.setattr(worker, "MOST_BYTES", 10)
     advance(lambda: os.write(1, b"0123456"))
     assert advance(lambda: os.write(1, b"789abc")) == "0123456789"
     assert advance(lambda: os.write(1, b"more")) == "0123456789"

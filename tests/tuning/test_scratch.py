@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.records.lock.process import this_process
+from orchestrator.records.lock.driver import this_process
 from orchestrator.tuning.scratch import OWNER, scratch_folder
 
 if not this_process().boot_id:

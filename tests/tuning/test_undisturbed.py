@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from orchestrator.tuning.undisturbed import undisturbed
+from orchestrator.tuning.cluster import undisturbed
 
 
 @pytest.fixture

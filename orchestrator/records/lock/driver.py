@@ -1,13 +1,14 @@
-"""``driver.json``: who drives a run, whether it lives, and how far the run has come.
+"""``driver.json``: who drives a run, whether that process lives, and how far the run has come.
 
-The file has one size for ever and ends in a checksum, so that it can be written in place: on a full
-disk too, and a reader knows a half-written one.
+The file has a fixed size and ends in a checksum, so that it can be written in place, on a full
+disk too, and a reader recognizes a half-written one.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import platform
 import re
 import secrets
 import time
@@ -16,16 +17,94 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from orchestrator.records.line import from_line, to_line
-from orchestrator.records.lock.process import ProcessIdentity, lives
+import psutil
+
+from orchestrator.records.jsonl import from_line, to_line
+
+_DEAD = ("Z", "X")
+
+
+@dataclass(frozen=True)
+class ProcessIdentity:
+    """One process of one boot of one machine.
+
+    ``process_started`` tells it from a later process of the same number: seconds since the boot under
+    Linux, where no change of the clock moves them, else since 1970. ``boot_id`` and ``pid_namespace``
+    are empty where a system has none.
+    """
+
+    host: str
+    pid: int
+    process_started: float
+    boot_id: str = ""
+    pid_namespace: str = ""
+
+
+def this_process() -> ProcessIdentity:
+    """Return who this process is."""
+    return ProcessIdentity(
+        host=platform.node(),
+        pid=os.getpid(),
+        process_started=_started(os.getpid()) or 0.0,
+        boot_id=_boot_id(),
+        pid_namespace=_pid_namespace(),
+    )
+
+
+def lives(process: ProcessIdentity) -> bool | None:
+    """Return whether a process lives; None where that cannot be seen from here: another machine, say."""
+    here = (_boot_id(), _pid_namespace())
+    if not all(here) or (process.boot_id, process.pid_namespace) != here:
+        return None
+    try:
+        os.kill(process.pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # it is there, and another user's
+        pass
+    started = _started(process.pid)
+    if started is None:
+        return None if psutil.pid_exists(process.pid) else False
+    return started == process.process_started
+
+
+def _started(pid: int) -> float | None:
+    """Return when a process began; 0 for one that has ended, None where that cannot be seen."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        # The name, in parentheses, may hold anything: proc_pid_stat(5). Field 3 follows it.
+        fields = stat.read_text(errors="replace").rpartition(")")[2].split()
+        return 0.0 if fields[0] in _DEAD else int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    except (OSError, IndexError, ValueError):
+        pass
+    try:
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return None
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _pid_namespace() -> str:
+    try:
+        return str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return ""
+
 
 BLOCK_BYTES = 4096
 BEAT_SECONDS = 2.0
 STALE_SECONDS = 60.0
-"""A driver that cannot be looked up from here and has not beaten for so long is dead."""
+"""A driver that cannot be looked up from here is dead after so many seconds without a heartbeat."""
 _LONGEST_REASON = 300
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _READS = 5
+# What file systems without hard links answer: FAT, some of FUSE.
 _NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK)
 _OWN = ("token", "started", "beat", "count")
 
@@ -36,8 +115,8 @@ def now() -> str:
 
 
 @dataclass(frozen=True)
-class Pulse:
-    """What a heartbeat tells of the run: how far it has come, and whether it waits.
+class Heartbeat:
+    """What a heartbeat reports of the run: how far it has come, and whether it waits.
 
     ``state`` is running (``reason``: what is examined after the last trial), paused (``reason`` says for what) or ended
     (its driver let go of it), ``since`` when it became so; ``progressed`` is when a trial last began, finished an epoch
@@ -58,7 +137,7 @@ class Pulse:
 
 @dataclass(frozen=True)
 class Driver:
-    """One driver of a run: its process, its latest heartbeat, and what that told.
+    """One driver of a run: its process, its latest heartbeat, and what that reported.
 
     ``token`` is its own and nobody else's; ``beat`` is when it last wrote, by its own clock, and ``count`` how often.
     """
@@ -68,12 +147,12 @@ class Driver:
     started: str
     beat: str
     count: int
-    pulse: Pulse
+    heartbeat: Heartbeat
 
     def facts(self) -> dict[str, Any]:
         """Return everything as one flat mapping, as it stands in the file."""
         own = {name: getattr(self, name) for name in _OWN}
-        return own | asdict(self.process) | asdict(self.pulse)
+        return own | asdict(self.process) | asdict(self.heartbeat)
 
 
 @dataclass(frozen=True)
@@ -106,7 +185,7 @@ def to_block(driver: Driver) -> bytes:
 
 
 def from_block(content: bytes) -> Driver | None:
-    """Return the driver that a file's content tells of, None where it is torn or damaged."""
+    """Return the driver that a file's content describes, None where it is torn or damaged."""
     facts = from_line(content.rstrip(b" \n\x00"))
     if facts is None or not _TOKEN.fullmatch(str(facts.get("token"))):
         return None
@@ -114,10 +193,10 @@ def from_block(content: bytes) -> Driver | None:
     process: dict[str, Any] = {
         field.name: facts.get(field.name) for field in fields(ProcessIdentity)
     }
-    pulse: dict[str, Any] = {field.name: facts.get(field.name) for field in fields(Pulse)}
-    if not all(_holds(name, value) for name, value in (own | process | pulse).items()):
+    heartbeat: dict[str, Any] = {field.name: facts.get(field.name) for field in fields(Heartbeat)}
+    if not all(_holds(name, value) for name, value in (own | process | heartbeat).items()):
         return None
-    return Driver(process=ProcessIdentity(**process), pulse=Pulse(**pulse), **own)
+    return Driver(process=ProcessIdentity(**process), heartbeat=Heartbeat(**heartbeat), **own)
 
 
 def _holds(name: str, value: Any) -> bool:
@@ -143,7 +222,7 @@ def _is_time(value: Any) -> bool:
 def look(file: Path) -> Sighting | None:
     """Return what a lock file says, None where there is none.
 
-    The file is opened anew each time: on NFS that is when another machine's writing is seen.
+    The file is opened again each time: on NFS that is when another machine's writing is seen.
     """
     for read in range(_READS):
         try:
@@ -166,10 +245,10 @@ def is_driving(
 ) -> bool:
     """Return whether the driver of a lock holds it still: its process decides where it can be seen.
 
-    Else its heartbeat does, whose ``age`` is best told by the file server's own clock.
+    Otherwise its heartbeat does, whose ``age`` is best taken by the file server's own clock.
     """
     if seen.driver is not None:
-        if seen.driver.pulse.state == "ended":
+        if seen.driver.heartbeat.state == "ended":
             return False
         alive = lives(seen.driver.process)
         if alive is not None:

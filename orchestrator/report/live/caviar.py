@@ -1,7 +1,7 @@
 """A caviar while it runs, redrawn in place on a terminal or as plain lines, for logs and pipes.
 
 The live view shows progress, the best so far, and the curves in training. Drawing happens in rich's own thread, four
-times a second at most, whatever the driver tells it in between; a frame is a few lines of text laid out here (rich's
+times a second at most, however often the driver reports; a frame is a few lines of text laid out here (rich's
 tables would cost ten times more).
 """
 
@@ -15,10 +15,15 @@ from typing import Self, TextIO
 from rich.text import Text
 
 from orchestrator.records import Event, Mode
-from orchestrator.report.cells import brief, clock, number, printable
+from orchestrator.report.formatting import brief, clock, number, printable
 from orchestrator.report.live.progress import Progress, RunningTrial
-from orchestrator.report.live.redrawn import STATUS_STYLES, Redrawn, failure_line, failures
-from orchestrator.report.live.sparkline import sparkline
+from orchestrator.report.live.terminal_view import (
+    STATUS_STYLES,
+    Redrawn,
+    failure_line,
+    failures,
+    sparkline,
+)
 
 _FRAMES_PER_SECOND = 4
 _MOST_CURVES = 12
@@ -81,7 +86,7 @@ class LiveView(Redrawn):
         if shown <= 0:
             return []
         sign = -1.0 if self.progress.mode == "max" else 1.0
-        ranked = sorted(running.items(), key=lambda pair: _standing(pair[1], sign))[:shown]
+        ranked = sorted(running.items(), key=lambda pair: _rank(pair[1], sign))[:shown]
         finite = [value for _, trial in ranked for value in trial.curve if math.isfinite(value)]
         low, high = min(finite, default=0.0), max(finite, default=0.0)
         lines = [self._curve(name, trial, low, high) for name, trial in ranked]
@@ -99,7 +104,7 @@ class LiveView(Redrawn):
         )
 
 
-def _standing(trial: RunningTrial, sign: float) -> float:
+def _rank(trial: RunningTrial, sign: float) -> float:
     """Return a trial's place among the running ones; those without a finite value come last."""
     value = trial.curve[-1] if trial.curve else math.nan
     return sign * value if math.isfinite(value) else math.inf
@@ -129,7 +134,7 @@ class PlainView:
     def show(self, events: Sequence[Event]) -> None:
         """Take in what has just happened; say so where a trial failed or another one is the best now.
 
-        A trial that goes on improving on itself is told with the progress, not epoch by epoch.
+        A leading trial that improves on itself is shown with the progress, not epoch by epoch.
         """
         for event in events:
             self.progress.apply(event)

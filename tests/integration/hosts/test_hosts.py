@@ -16,7 +16,7 @@ from tests.integration.hosts.hosts import PATIENCE_SECONDS, connected, why_not
 from tests.integration.people import until
 from tests.pages import FAIR
 
-TRIALS, EPOCHS = 8, 30
+TRIALS, EPOCHS = 8, 20
 SPACE = {
     "learning_rate": "loguniform(0.01, 0.3)", "momentum": "one_minus_loguniform(0.9, 0.99)",
     "units": "choice([128, 192])", "batch_size": 8,

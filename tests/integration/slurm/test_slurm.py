@@ -134,7 +134,7 @@ def check_complete(slurm: Slurm) -> None:
     records = read_run(slurm.work / "runs" / "two-nodes")
     assert (records.status, len(records.trials)) == ("finished", TRIALS)
     for trial in records.trials:
-        counted = Counter(row["epoch"] for row in records.epochs_of(trial.trial))
+        counted = Counter(row["epoch"] for row in records.of(trial.trial).epochs)
         wrong = {epoch: counted[epoch] for epoch in range(1, EPOCHS + 1) if counted[epoch] != 1}
         assert (trial.trial, trial.status, wrong) == (trial.trial, "finished", {})
     assert records.winner is not None, records.events

@@ -121,7 +121,7 @@ class Life:
         return self.trainer.hyperparameters
 
     def metrics(self) -> list[dict[str, float]]:
-        return [row["metrics"] for row in self.records.epochs_of(self.trial)]
+        return [row["metrics"] for row in self.records.of(self.trial).epochs]
 
     def state(self) -> tuple[Any, ...]:
         """All that the future depends on: weights, averages, generators, slots (α is set every epoch)."""
@@ -130,7 +130,7 @@ class Life:
         return (*arrays_of(variables), *generator_state())
 
     def entries(self, kind: str, **facts: Any) -> list[dict[str, Any]]:
-        found = (entry for entry in self.records.journal_of(self.trial) if entry["kind"] == kind)
+        found = (entry for entry in self.records.of(self.trial).journal if entry["kind"] == kind)
         return [e for e in found if all(e.get(name) == value for name, value in facts.items())]
 
     def answer(self, request: str) -> dict[str, Any]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ import tensorflow as tf
 
 from orchestrator.experiment.recipes import promoted
 from orchestrator.trials import load_checkpoint
+from tests import preloaded
 from tests.training.panda.life import Life
 
 RECORDED = Path(__file__).parent / "recorded_lives.json"
@@ -172,16 +171,12 @@ def compare(name: str, found: dict[str, Any]) -> None:
 
 if not LIVES:
 
-    def test_lives_are_as_they_were_recorded():
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", __file__]
-        done = subprocess.run(
-            command,
-            env={**os.environ, "LIVES": "compare"},
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stdout[-4000:]
+    def test_lives_are_as_they_were_recorded(monkeypatch):
+        monkeypatch.setenv("LIVES", "compare")
+        monkeypatch.chdir(ROOT)
+        words = ["-p", "no:cacheprovider", "-q", __file__]
+        code, said = preloaded.python(f"import pytest, sys; sys.exit(pytest.main({words}))")
+        assert code == 0, said[-4000:]
 
 
 @pytest.mark.skipif(not LIVES, reason="in a process of their own")

@@ -41,7 +41,7 @@ def test_the_learning_rate_test_leaves_no_trace_in_the_model(panda, same, mode):
     assert [e["changes"] for e in life.entries("applied", by="sitter:learning_rate_test")] == (
         [{"learning_rate": [old, new]}] if mode == "act" else []
     )
-    assert life.records.in_force(life.trial)["learning_rate"] == in_force
+    assert life.records.of(life.trial).current_hyperparameters["learning_rate"] == in_force
 
 
 @pytest.mark.parametrize("mode", ["off", "advise"])
@@ -105,7 +105,7 @@ def test_the_tests_change_is_taken_back_by_a_rollback_to_day_0(panda):
     life.ask("pause")
     life.advance()
     assert life.hyperparameters["learning_rate"] == 0.05
-    assert life.records.in_force(life.trial)["learning_rate"] == 0.05
+    assert life.records.of(life.trial).current_hyperparameters["learning_rate"] == 0.05
 
 
 def test_a_learning_rate_that_diverges_is_halved_until_it_trains(panda):
@@ -117,7 +117,7 @@ def test_a_learning_rate_that_diverges_is_halved_until_it_trains(panda):
     assert [entry["stretch"] for entry in rollbacks] == list(range(1, len(halved) + 1))
     assert life.ended == "finished"
     assert life.metrics()[-1]["val_accuracy"] > 0.8
-    assert life.records.abandoned_of(life.trial)[0]["metrics"]["loss"] > 5
+    assert life.records.of(life.trial).abandoned_epochs[0]["metrics"]["loss"] > 5
 
 
 def test_after_three_rollbacks_it_stops_with_a_verdict(panda):
@@ -153,7 +153,7 @@ def test_a_plateau_goes_on_from_the_best_weights_with_a_smaller_rate(panda, same
     while not life.entries("applied", by="sitter:plateau") and not life.ended:
         life.advance()
     back, lowered = life.entries("applied", by="sitter:plateau")
-    lived = [*life.records.days_of(life.trial), *life.records.abandoned_days_of(life.trial)]
+    lived = [*life.records.of(life.trial).days, *life.records.of(life.trial).abandoned_days]
     scores = {day["day"]: day["metrics"]["val_accuracy"] for day in lived}
     assert back["to_day"] == max(scores, key=lambda day: scores[day])
     assert lowered["changes"]["learning_rate"] == [0.3, pytest.approx(0.09)]
@@ -172,7 +172,7 @@ def test_branches_are_compared_on_the_same_rows_and_the_best_goes_on(panda, digi
     assert len(kept["evidence"]["branches"]) == 3
     losses = {name: seen["mean_loss"] for name, seen in kept["evidence"]["branches"].items()}
     assert min(losses, key=lambda name: losses[name]) == "1000"
-    rows = [row for row in life.records.epochs_of(life.trial) if row["epoch"] > kept["epoch"]]
+    rows = [row for row in life.records.of(life.trial).epochs if row["epoch"] > kept["epoch"]]
     assert [row["epoch"] for row in rows] == [kept["epoch"] + 1, kept["epoch"] + 2]
     assert rows[-1]["metrics"]["learning_rate"] == pytest.approx(
         0.01 / (1 + 0.1 * (rows[-1]["epoch"] - 1))
@@ -182,11 +182,12 @@ def test_branches_are_compared_on_the_same_rows_and_the_best_goes_on(panda, digi
 
 def test_the_epochs_of_the_branch_that_was_kept_are_days_like_any_other(panda):
     life = panda(start={"learning_rate": 1e-5}, sitter=TRIES, days=14, day="1 epoch").to_end()
-    days = [day["day"] for day in life.records.days_of(life.trial)]
+    days = [day["day"] for day in life.records.of(life.trial).days]
     assert days == list(range(1, 15))
-    assert len(life.records.epochs_of(life.trial)) == 14
+    assert len(life.records.of(life.trial).epochs) == 14
     kept = load_checkpoint(life.folder.checkpoints / f"{life.trial}.npz").about
-    assert (kept["epoch"], kept["metrics"]["val_accuracy"]) == life.records.best_of(life.trial)
+    best = life.records.of(life.trial).best
+    assert (kept["epoch"], kept["metrics"]["val_accuracy"]) == (best.epoch, best.value)
     # three branches of two epochs are within 0.45 of 14 epochs once, not twice
     assert len(life.entries("applied", action="branch_and_compare")) == 1
 

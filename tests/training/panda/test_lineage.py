@@ -94,8 +94,8 @@ def test_a_branch_shares_the_days_up_to_its_fork_and_starts_from_its_weights(pan
     gentle = life.branch("gentle").to_end()
     assert gentle.metrics()[:4] == whole[:4] and gentle.metrics() != whole
     assert gentle.hyperparameters["dropout"] == 0.0
-    assert [day["day"] for day in gentle.records.days_of("gentle")] == [1, 2, 3, 4]
-    assert len(gentle.records.own_epochs_of("gentle")) == 4
+    assert [day["day"] for day in gentle.records.of("gentle").days] == [1, 2, 3, 4]
+    assert len(gentle.records.of("gentle").own_epochs) == 4
     applied = life.entries("applied", branch="gentle")[0]
     assert applied["changes"] == {"learning_rate": [0.05, 0.001], "dropout": [0.2, 0.0]}
 
@@ -127,15 +127,15 @@ def test_a_branch_can_be_rolled_back_beyond_its_fork(panda):
     branch.advance()
     assert branch.answer(fork)["to_day"] == 3
     assert branch.hyperparameters["momentum"] == 0.5
-    assert branch.records.in_force("gentle") == branch.chosen
+    assert branch.records.of("gentle").current_hyperparameters == branch.chosen
     beyond = branch.ask("rollback", to_day=1)
     branch.ask("continue")
     branch.to_end()
     assert branch.answer(beyond)["to_epoch"] == 2
-    rows = branch.records.epochs_of("gentle")
+    rows = branch.records.of("gentle").epochs
     assert [row["epoch"] for row in rows] == list(range(1, 11))
     assert branch.hyperparameters["momentum"] == 0.9
-    assert branch.records.in_force("gentle") == branch.chosen
+    assert branch.records.of("gentle").current_hyperparameters == branch.chosen
     curve = branch.metrics()
     assert again(branch, "gentle").metrics() == curve
 
@@ -198,7 +198,7 @@ def test_a_promoted_trial_starts_at_day_0_from_its_best_weights(panda, same):
     life.set(at_day=2, learning_rate=0.01)
     life.set(at_day=3, learning_rate=0.0, momentum=0.1)
     life.to_end()
-    epoch, _ = life.records.best_of(life.trial)
+    epoch = life.records.of(life.trial).best.epoch
     kept = load_checkpoint(life.folder.checkpoints / f"{life.trial}.npz")
     recipe = promoted(str(life.folder.path), str(life.folder.path.parent))
     recipe["panda"] |= {"day": "2 epochs", "days": 1, "sitter": "off"}
@@ -214,10 +214,10 @@ def test_a_promoted_trial_starts_at_day_0_from_its_best_weights(panda, same):
     assert second.session.panda.days.kept(0) == [0]
     second.ask("continue")
     second.to_end()
-    assert [row["epoch"] for row in second.records.epochs_of(second.trial)] == [1, 2]
+    assert [row["epoch"] for row in second.records.of(second.trial).epochs] == [1, 2]
     trial = second.records.trial(second.trial)
     assert (trial.origin["trial"], trial.origin["epoch"]) == (life.trial, epoch)
-    assert second.records.in_force(second.trial) == second.chosen
+    assert second.records.of(second.trial).current_hyperparameters == second.chosen
 
 
 def test_the_recipe_of_a_promoted_panda_starts_from_the_same_weights(panda):

@@ -141,7 +141,7 @@ def test_a_rollback_asked_during_the_last_epoch_is_still_done(panda):
     assert life.ended is None
     life.to_end()
     assert life.answer(life.asked)["to_day"] == 1
-    assert [row["stretch"] for row in life.records.epochs_of(life.trial)] == [0, 0, 1, 1]
+    assert [row["stretch"] for row in life.records.of(life.trial).epochs] == [0, 0, 1, 1]
 
 
 def test_the_effect_is_told_after_the_next_day(panda):

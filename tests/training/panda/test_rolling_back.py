@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.records.stretches import stretch_starts
+from orchestrator.records.lineage import stretch_starts
 from orchestrator.trials import load_checkpoint
 
 GLOBAL_NOISE = """
@@ -30,9 +30,9 @@ def test_days_lived_again_unchanged_are_the_same_days(panda, same):
     same(life.state(), end)
     applied = life.answer(asked)
     assert (applied["to_day"], applied["to_epoch"], applied["stretch"]) == (5, 10, 1)
-    rows = life.records.epochs_of(life.trial)
+    rows = life.records.of(life.trial).epochs
     assert [row.get("stretch") for row in rows] == [0] * 10 + [1] * 4
-    assert len(life.records.abandoned_of(life.trial)) == 4
+    assert len(life.records.of(life.trial).abandoned_epochs) == 4
 
 
 def test_what_was_set_meanwhile_is_taken_back_and_not_applied_again(panda, same):
@@ -72,7 +72,7 @@ def test_day_0_is_the_untrained_model(panda, same):
     life.ask("rollback", to_day=0)
     life.to_day(2)
     assert life.metrics() == first
-    assert life.records.epochs_of(life.trial)[0]["stretch"] == 1
+    assert life.records.of(life.trial).epochs[0]["stretch"] == 1
 
 
 def test_a_rollback_to_an_epoch_goes_to_the_day_that_ends_there(panda):
@@ -97,24 +97,26 @@ def test_a_day_that_is_not_kept_or_was_abandoned_is_refused_and_training_goes_on
     life.advance()
     for asked in (beyond, abandoned, by_epoch):
         assert "expected" in life.answer(asked)["reason"]
-    assert [row["epoch"] for row in life.records.epochs_of(life.trial)] == [1, 2, 3, 4, 5, 6]
+    assert [row["epoch"] for row in life.records.of(life.trial).epochs] == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_best_is_that_of_the_living_epochs(panda):
     life = panda(start={"learning_rate": 0.002}, days=5)
     life.to_day(3)
-    at_3 = life.records.best_of(life.trial)
+    at_3 = life.records.of(life.trial).best
     life.set(learning_rate=0.1)
     life.to_day(5 - 1)
-    assert life.records.best_of(life.trial)[1] > at_3[1]
+    assert life.records.of(life.trial).best.value > at_3.value
     life.ask("rollback", to_day=3)
     life.set(learning_rate=0.0)
     life.to_end()
-    epoch, value = life.records.best_of(life.trial)
+    best = life.records.of(life.trial).best
     about = load_checkpoint(life.recorder.verdict().checkpoint).about
-    assert (about["epoch"], about["metrics"]["val_accuracy"]) == (epoch, value)
-    abandoned = [row["metrics"]["val_accuracy"] for row in life.records.abandoned_of(life.trial)]
-    assert max(abandoned) > value
+    assert (about["epoch"], about["metrics"]["val_accuracy"]) == (best.epoch, best.value)
+    abandoned = [
+        row["metrics"]["val_accuracy"] for row in life.records.of(life.trial).abandoned_epochs
+    ]
+    assert max(abandoned) > best.value
 
 
 def test_a_model_that_draws_from_keras_own_generator_repeats_itself(panda_of, same):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.experiment.gaps import incomplete_trials
-from orchestrator.records.lines import TornLineWarning, read_lines
+from orchestrator.records.jsonl import TornLineWarning, read_lines
 from orchestrator.training import backend, trial_session
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
@@ -24,7 +24,7 @@ def told(life):
     left_out = ("time", "request", "seconds", "bytes")
     return [
         {name: value for name, value in entry.items() if name not in left_out}
-        for entry in life.records.journal_of(life.trial)
+        for entry in life.records.of(life.trial).journal
     ]
 
 
@@ -35,8 +35,17 @@ def whole(panda):
     return life.metrics(), life.state(), told(life)
 
 
-@pytest.mark.parametrize("heard", [True, False])
-@pytest.mark.parametrize("at", [1, 3, 6])
+@pytest.mark.parametrize(
+    ("at", "heard"),
+    [
+        (1, True),
+        (3, False),
+        (6, True),
+        pytest.param(1, False, marks=pytest.mark.cluster),
+        pytest.param(3, True, marks=pytest.mark.cluster),
+        pytest.param(6, False, marks=pytest.mark.cluster),
+    ],
+)
 def test_a_killed_panda_goes_on_as_if_it_had_not_been(panda, same, whole, at, heard):
     life = eventful(panda("cut", sitter="advise", days=5, learning_rate_test=True))
     life.advance(at)
@@ -96,7 +105,7 @@ def test_a_panda_killed_after_a_rollback_is_in_its_new_stretch(panda):
     life.advance(heard=False)
     life.killed().to_day(3)
     assert life.metrics() == before
-    rows = life.records.epochs_of(life.trial)
+    rows = life.records.of(life.trial).epochs
     assert [row["stretch"] for row in rows] == [0, 0, 1, 1, 1, 1]
 
 
@@ -181,7 +190,7 @@ def long_epochs(monkeypatch):
     return begin
 
 
-@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize("heard", [pytest.param(True, marks=pytest.mark.cluster), False])
 def test_a_panda_killed_amid_an_epoch_goes_on_in_its_middle(panda, same, whole, long_epochs, heard):
     long_epochs()
     life = eventful(panda("parts", sitter="advise", days=5, learning_rate_test=True))

@@ -1,0 +1,205 @@
+"""What a scheduler is asked and answers, the options that make one, and what a resumed run replays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from orchestrator.fields import Options
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a trial goes on, and the cutoff its value was held against (None: nothing to compare with).
+
+    One that is to ``pause`` leaves its place to another trial until its scheduler promotes it.
+    """
+
+    stop: bool
+    cutoff: float | None = None
+    pause: bool = False
+
+
+CONTINUE = Decision(stop=False)
+
+Ties = tuple[float, float]
+"""What decides between equal values of a metric, as ``Score.ties`` has it."""
+UNKNOWN: Ties = (math.inf, math.inf)
+
+
+class Scheduler(Protocol):
+    """Decides after an epoch whether a trial goes on.
+
+    One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, each once,
+    and is asked whenever there is room for a trial. What it never promotes ends, stopped, when nothing else is left.
+    """
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in the experiment's file."""
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Return the epochs at which a decision is made, ascending; a trial must report at each of them."""
+
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
+        """Take one trial's metric after one epoch and decide; ``ties`` decide between equal values, less is better."""
+
+    def review(self, epoch: int) -> Mapping[str, Decision]:
+        """Decide about every trial that reported ``epoch``, in whatever order, with all that is known by now."""
+
+
+def promoted(scheduler: Scheduler) -> Iterable[str]:
+    """Return the trials that a scheduler lets go on; of one that pauses none, none."""
+    promote = getattr(scheduler, "promote", None)
+    return promote() if promote else ()
+
+
+def score(value: Any, mode: str) -> float:
+    """Return ``value`` as a number of which larger is better; whatever is not finite is the worst there is."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return -math.inf
+    if not math.isfinite(number):
+        return -math.inf
+    return number if mode == "max" else -number
+
+
+def reported(cutoff: float, mode: str) -> float | None:
+    """Return a score as the metric it was made from, None for one that stands for no number."""
+    if not math.isfinite(cutoff):
+        return None
+    return cutoff if mode == "max" else -cutoff
+
+
+@dataclass(frozen=True)
+class Rung:
+    """An epoch at which trials are judged; how many are expected to reach it, and to go on."""
+
+    epoch: int
+    reaching: float
+    going_on: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What trials cost in epochs; ``epochs_expected`` is None where only the curves could tell.
+
+    ``remark`` says why it is fewer than ``epochs_at_most``; empty where it is not.
+    """
+
+    rungs: tuple[Rung, ...]
+    epochs_at_most: int
+    epochs_expected: float | None
+    remark: str = ""
+
+
+class SchedulerMaker(Protocol):
+    """What a plan knows of its scheduler before a run."""
+
+    def make(self, epochs: int, mode: str) -> Scheduler:
+        """Return a new scheduler for trials of ``epochs`` epochs, a metric of which ``max`` or ``min`` is good."""
+
+    def forecast(self, trials: int, epochs: int) -> Forecast:
+        """Return what so many trials of so many epochs are expected to cost."""
+
+
+class SchedulerOptions(Options):
+    """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``."""
+
+    def make(self, epochs: int, mode: str) -> Scheduler:
+        """Return the scheduler for trials of ``epochs`` epochs; ``mode`` says which metric is good: max or min."""
+        raise NotImplementedError
+
+    def forecast(self, trials: int, epochs: int) -> Forecast:
+        """Return what so many trials are expected to cost; without more to go by, at most all of their epochs."""
+        return unknown_forecast(trials, epochs)
+
+    def fault(self, epochs: int) -> tuple[str, str, object] | None:
+        """Return (option, what was expected, what was received) where the options do not suit trials so long."""
+        return None
+
+
+def unknown_forecast(trials: int, epochs: int) -> Forecast:
+    """Return the forecast of a scheduler of which only the curves could tell what it stops."""
+    return Forecast((), trials * epochs, None, "what the scheduler stops depends on the curves")
+
+
+def grace_fault(grace_period: int, epochs: int) -> tuple[str, str, object] | None:
+    """Return the fault of a grace period in which each trial is over, so that none is ever stopped."""
+    if grace_period <= epochs:
+        return None
+    expected = f"expected at most the {epochs} epochs that a trial trains, else scheduler: none"
+    return "grace_period", expected, grace_period
+
+
+class NoSchedulerOptions(SchedulerOptions):
+    """Every trial trains for all of its epochs."""
+
+    def make(self, epochs: int, mode: str) -> Scheduler:
+        """Return the scheduler that stops nothing."""
+        return _EveryTrialFinishes()
+
+    def forecast(self, trials: int, epochs: int) -> Forecast:
+        """Return all epochs of all trials."""
+        return Forecast((), trials * epochs, float(trials * epochs))
+
+
+class _EveryTrialFinishes:
+    """Stops nothing."""
+
+    name = "none"
+    milestones: tuple[int, ...] = ()
+
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
+        """Let the trial go on."""
+        return CONTINUE
+
+    def review(self, epoch: int) -> dict[str, Decision]:
+        """Let every trial go on."""
+        return {}
+
+
+class PassedBefore:
+    """A scheduler that stops no trial before the epoch its records reach, and stops it where it was stopped.
+
+    Where a damaged record was taken out and its epoch trained again, the value comes later than it did and ranks
+    among more of them: the decision made then, one of ``stops`` {trial: (epoch, decision)}, holds.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        reached: Mapping[str, int],
+        stops: Mapping[str, tuple[int, Decision]] | None = None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._reached = dict(reached)
+        self._stops = dict(stops or {})
+        self.name = scheduler.name
+
+    @property
+    def milestones(self) -> tuple[int, ...]:
+        """Return the scheduler's."""
+        return self._scheduler.milestones
+
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
+        """Tell the scheduler; pass its decision on where it is news."""
+        decision = self._scheduler.report(trial, epoch, value, ties)
+        stopped_at, stop = self._stops.get(trial, (None, decision))
+        if epoch == stopped_at:
+            return stop
+        if decision.stop and epoch < self._reached.get(trial, 0):
+            return replace(decision, stop=False)
+        return decision
+
+    def promote(self) -> Iterable[str]:
+        """Return the scheduler's."""
+        return promoted(self._scheduler)
+
+    def review(self, epoch: int) -> Mapping[str, Decision]:
+        """Return the scheduler's."""
+        return self._scheduler.review(epoch)

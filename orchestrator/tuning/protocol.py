@@ -1,0 +1,124 @@
+"""What passes between the driver and its workers, and who listens on the driver's side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from orchestrator.records import TrialEnd
+from orchestrator.search import Round, Search, TrialSpec
+from orchestrator.trials import Progress
+from orchestrator.tuning.failures import Failure
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a worker tells after a step: the trial's progress since its last report and how it stands.
+
+    ``failure`` is what the trial's code raised; ``about`` holds the fields of its record that a worker knows.
+    """
+
+    trial: str
+    progress: Progress
+    failure: Failure | None
+    about: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Which checkpoint the last examination takes, and where the model goes.
+
+    ``slowest_epoch`` is the longest that an epoch of the run took, in seconds: how long to wait goes by it.
+    """
+
+    checkpoint: Path
+    best: Path
+    slowest_epoch: float = 0.0
+
+
+@dataclass(frozen=True)
+class SpentOnTrial:
+    """What earlier sittings spent on a trial: its seconds in training, and the failures it was tried again after."""
+
+    seconds: float = 0.0
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What earlier sittings of a run have spent of its limits, ``on`` each trial that goes on too."""
+
+    seconds: float = 0.0
+    trials: int = 0
+    epochs: int = 0
+    failed: int = 0
+    on: Mapping[str, SpentOnTrial] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sitting:
+    """What one uninterrupted stretch of a run is given.
+
+    ``cores`` is how many CPUs a cluster started for it offers. ``search`` is one that knows what earlier
+    sittings did; None: the plan's, new. ``stopping`` says that the run is asked to stop.
+    """
+
+    cores: int
+    search: Search | None = None
+    spent: Spent = field(default_factory=Spent)
+    stopping: Callable[[], bool] = bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sitting went: whether the run is over, by which limit it ended early, and why it could not go on."""
+
+    ended: bool
+    reason: str | None = None
+    trouble: str | None = None
+
+
+class Listener(Protocol):
+    """Is told of everything, in the driver, in the order it happened."""
+
+    @property
+    def paused_seconds(self) -> float:
+        """Return how long the run has waited for room on a disk."""
+
+    def round_began(self, begun: Round) -> None:
+        """Note that the trials of a round are over, and those of this one come."""
+
+    def started(self, spec: TrialSpec) -> None:
+        """Note that a trial began."""
+
+    def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Note finished epochs: {trial, epoch, metrics, seconds}; return how many were not told before."""
+
+    def journal(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """Note what was asked of babysat trials, what was done and what it did."""
+
+    def ended(self, end: TrialEnd, traceback: str | None) -> None:
+        """Note how a trial ended; ``traceback`` is the whole error of a failed one."""
+
+    def tried_again(self, trial: str, failure: Failure, attempt: int, wait: float) -> None:
+        """Note that a lost trial goes on, as the ``attempt``-th try, in ``wait`` seconds."""
+
+    def fewer_at_once(self, trials: int) -> None:
+        """Note that only so many trials train at once from here on."""
+
+    def wait_for_disk(self, needed: int) -> bool:
+        """Wait until ``needed`` bytes (0: nobody knows) fit into the run's folder.
+
+        Return whether they did not, now or just before: the disk's fault, not the trial's.
+        """
+
+    def verdict(self) -> Verdict | None:
+        """Return what to examine once every trial has ended; None where no trial can be, which it then tells."""
+
+    def judged(self, metrics: Mapping[str, Any]) -> None:
+        """Note the winner's examination."""
+
+    def not_judged(self, why: str) -> None:
+        """Note that the winner could not be examined."""

@@ -1,0 +1,84 @@
+"""What Ray keeps to itself and we use, each with its reason; tests/tuning/test_ray_internals.py says when it breaks."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray._private import ray_constants, services
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+
+_TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
+
+
+class _GroupLeader(subprocess.Popen[bytes]):
+    def __init__(self, *words: Any, **options: Any) -> None:
+        super().__init__(*words, **options, process_group=0)
+
+
+@contextlib.contextmanager
+def groups_of_their_own() -> Iterator[None]:
+    """Have Ray start each process in the block as the leader of a new process group.
+
+    ``timeout``, a shell's ``kill %1`` and many CI runners signal a whole process group. Ray's GCS would end first, and
+    a driver without it waits for a minute and is aborted before any trial's state is kept. Only under Linux: there
+    Ray's processes end with their driver; elsewhere Ray ends them by the driver's group.
+    """
+    usual = services.ConsolePopen
+    if sys.platform == "linux":
+        services.ConsolePopen = _GroupLeader
+    try:
+        yield
+    finally:
+        services.ConsolePopen = usual
+
+
+@contextlib.contextmanager
+def closed_to_others() -> Iterator[None]:
+    """Have a cluster that starts in the block listen on the loopback interface alone, and ask for a token there.
+
+    Ray listens on every interface under Linux, and on loopback under macOS. Its switch between the two
+    (ray-project/ray#32409) is a variable that is read when Ray is imported. Its token would go into a file
+    in the home directory that turns later clusters' tokens on (ray-project/ray#57835); this one is in memory, and Ray
+    is made to forget it after the block.
+    """
+    shared, asked = ray_constants.ENABLE_RAY_CLUSTER, set(os.environ) & set(_TOKEN)
+    if ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR not in os.environ:
+        ray_constants.ENABLE_RAY_CLUSTER = False
+    if not asked:
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+        AuthenticationTokenLoader.instance().reset_cache()
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = shared
+        if not asked:
+            for name in _TOKEN:
+                os.environ.pop(name, None)
+            AuthenticationTokenLoader.instance().reset_cache()
+            Config.initialize("")  # it remembers the mode
+
+
+def worker_of(trial: Any) -> Any:
+    """Return the actor that trains one of Tune's trials, None before it starts; Tune tells its schedulers none."""
+    return trial.temporary_state.ray_actor
+
+
+def error_of(trial: Any) -> BaseException | None:
+    """Return what Ray said of a trial's worker, None where it said nothing.
+
+    Tune has just written it into the driver's own scratch, below a line of the time; its ``get_error`` looks where
+    that is copied later.
+    """
+    file = trial.error_file
+    if file is None or not Path(file).is_file():
+        return None
+    said = Path(file).read_text(encoding="utf-8", errors="replace").partition("\n")[2]
+    return ray.exceptions.RayError(said)  # type: ignore[no-any-return]

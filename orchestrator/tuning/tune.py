@@ -1,0 +1,249 @@
+"""Runs a plan on Ray Tune: gives it the stage's trials, passes their reports on, and ends what the stage ends.
+
+Tune's own ASHA never stops a NaN, ends the whole run over a missing metric and forgets its rungs; ours is asked by the
+stage. An exception in a Tune scheduler ends the run, so nothing here may raise over what a trial reports.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+from orchestrator.search import Plan
+from orchestrator.trials import Trainable
+from orchestrator.tuning.cluster import running_ray
+from orchestrator.tuning.examination import Examination
+from orchestrator.tuning.failures import Failure
+from orchestrator.tuning.protocol import Listener, Outcome, Report, Sitting, Verdict
+from orchestrator.tuning.ray_internals import error_of, worker_of
+from orchestrator.tuning.scratch import scratch_folder
+from orchestrator.tuning.stage import Stage
+from orchestrator.tuning.trial_runner import TrialRunner
+from orchestrator.tuning.worker import RayExaminer, Worker, lost
+
+KEEP_SECONDS = 30.0
+"""How long a run that is asked to stop waits for its workers to write their trials' states down."""
+TRIALS_A_ROUND = 1000
+"""Tune's bookkeeping, and what each of its steps costs, grow with the trials it has seen: a round begins with none."""
+
+
+class PlannedTrials(Searcher):  # type: ignore[misc]
+    """Gives Ray Tune the stage's trials, one after another, at most ``most`` of them in one round."""
+
+    def __init__(self, stage: Stage, stopping: Callable[[], bool], most: int) -> None:
+        super().__init__()
+        self._stage = stage
+        self._stopping = stopping
+        self._left = most
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave all behind: Tune pickles its parts into a file nobody reads, and a view cannot be."""
+        return {}
+
+    def set_search_properties(
+        self, metric: Any, mode: Any, config: dict[str, Any], **spec: Any
+    ) -> bool:
+        """Accept Tune's settings; the plan has decided already."""
+        return True
+
+    def suggest(self, trial_id: str) -> Any:
+        """Return the next trial's configuration, None while one may still come, or that there is none."""
+        if self._stopping() or self._left == 0 or self._stage.over:
+            return Searcher.FINISHED
+        spec = self._stage.next_trial()
+        if spec is None:
+            return Searcher.FINISHED if self._stage.over else None
+        self._left -= 1
+        # Tune writes it into files of its own.
+        return {"trial": spec.trial, "spec": spec.redacted()}
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        """Learn nothing: the stage has heard it already."""
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write nothing: the records hold all there is."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Read nothing."""
+
+
+class Conductor(FIFOScheduler):  # type: ignore[misc]
+    """Hears every report in the driver and passes it on; has the winner examined when the last trial has ended."""
+
+    _supports_buffered_results = False  # private; Tune may be told to hand results over in batches
+
+    def __init__(self, stage: Stage, examination: Examination) -> None:
+        super().__init__()
+        self._stage = stage
+        self._examination = examination
+        self._trials: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave all behind, as PlannedTrials does."""
+        return {}
+
+    def start(self, trial: Any) -> None:
+        """Note that a worker has taken a trial."""
+        name = trial.config["trial"]
+        self._trials[name] = trial
+        self._stage.started(name)
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
+        """Pass a report on; have the winner examined after the last trial."""
+        report: Report = result["report"]
+        if self._stage.heard(report):
+            return str(TrialScheduler.CONTINUE)
+        self._trials.pop(report.trial, None)
+        worker = worker_of(trial)
+        if self._stage.is_paused(report.trial) and worker is not None:
+            ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
+        if self._stage.over and worker is not None:  # the last one, and still warm
+            self._examination.by_the_last(partial(_asked, worker))
+        return str(TrialScheduler.STOP)
+
+    def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
+        """Pass on that a trial's worker is gone."""
+        name = trial.config["trial"]
+        self._trials.pop(name, None)
+        self._stage.lost(name, lost(error_of(trial)))
+
+    def kill_the_hung(self) -> None:
+        """End the workers of trials that do not come back: their process, whatever it is stuck in."""
+        for name in self._stage.hung():
+            ray.kill(worker_of(self._trials[name]))
+
+    def keep_states(self) -> None:
+        """Have the trials in training write their states down, since the run is about to stop."""
+        actors = [worker_of(trial) for trial in self._trials.values()]
+        asked = [actor.keep.remote() for actor in actors if actor is not None]
+        ray.wait(asked, num_returns=len(asked), timeout=KEEP_SECONDS) if asked else None
+
+
+def _asked(worker: Any, verdict: Verdict) -> RayExaminer:
+    """Have a trial's worker examine the winner; to end it is to kill it, since no actor's work can be cancelled."""
+    return RayExaminer(worker.examine.remote(verdict), partial(ray.kill, worker))
+
+
+class Watch(tune.Callback):  # type: ignore[misc]
+    """Tells the conductor what Ray Tune does not tell schedulers: that a trial starts, and that time passes."""
+
+    def __init__(self, conductor: Conductor) -> None:
+        self._conductor = conductor
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+        """Look for hung trials, some ten times a second."""
+        self._conductor.kill_the_hung()
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Pass it on."""
+        self._conductor.start(trial)
+
+
+class StopWhenAsked(tune.Stopper):  # type: ignore[misc]
+    """Ends Ray Tune's loop when the run is asked to stop, once the trials' states are kept."""
+
+    def __init__(self, conductor: Conductor, stopping: Callable[[], bool]) -> None:
+        self._conductor = conductor
+        self._stopping = stopping
+        self._stopped = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave all behind, as PlannedTrials does."""
+        return {}
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        """Stop no trial by itself."""
+        return False
+
+    def stop_all(self) -> bool:
+        """Return whether to stop."""
+        if not self._stopped and self._stopping():
+            self._stopped = True
+            self._conductor.keep_states()
+        return self._stopped
+
+
+def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+    """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
+    asked_to_stop = sitting.stopping
+    stage = Stage(plan, listener, sitting)
+    sitting = replace(sitting, stopping=lambda: bool(stage.trouble) or asked_to_stop())
+    at_once = plan.max_concurrent_trials or max(1, int(sitting.cores / plan.cpus_per_trial))
+    os.environ.setdefault("TUNE_MAX_PENDING_TRIALS_PG", str(at_once))
+    # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
+    with (
+        contextlib.redirect_stdout(sys.stderr),
+        running_ray(sitting.cores),
+        scratch_folder("orchestrator-tune-") as scratch,
+    ):
+        rounds = _Rounds(plan, job, stage, scratch)
+        examination = Examination(listener, sitting.stopping)
+        while not stage.over and not sitting.stopping():
+            rounds.run_one(Conductor(stage, examination), sitting)
+        over = stage.over and not stage.trouble
+        if over and not examination.settled:
+            examination.by_a_new_one(partial(_asked_of_a_new_worker, job))
+        stage.cut_off()
+    return Outcome(over and examination.settled, stage.reason, stage.trouble)
+
+
+@dataclass(frozen=True)
+class _Rounds:
+    """Ray Tune drivers, one after another: the records make the seam invisible."""
+
+    plan: Plan
+    job: Trainable
+    stage: Stage
+    scratch: str
+
+    def run_one(self, conductor: Conductor, sitting: Sitting) -> None:
+        """Run the next trials, to the last one's end."""
+        plan = self.plan
+        resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
+        trainable = tune.with_resources(tune.with_parameters(Worker, job=self.job), resources)
+        with tempfile.TemporaryDirectory(dir=self.scratch) as own:
+            tune.Tuner(
+                trainable,
+                tune_config=tune.TuneConfig(
+                    num_samples=-1,
+                    search_alg=PlannedTrials(self.stage, sitting.stopping, TRIALS_A_ROUND),
+                    scheduler=conductor,
+                    reuse_actors=True,
+                ),
+                run_config=self._run_config(conductor, sitting, own),
+            ).fit()
+
+    def _run_config(self, conductor: Conductor, sitting: Sitting, own: str) -> Any:
+        return tune.RunConfig(
+            name="round",
+            storage_path=own,
+            verbose=0,
+            callbacks=[Watch(conductor)],
+            stop=StopWhenAsked(conductor, sitting.stopping),
+            checkpoint_config=tune.CheckpointConfig(
+                checkpoint_frequency=0, checkpoint_at_end=False
+            ),
+            failure_config=tune.FailureConfig(max_failures=0),
+        )
+
+
+def _asked_of_a_new_worker(job: Trainable, verdict: Verdict) -> RayExaminer:
+    """Have a new worker examine the winner: the last trial's is gone, or could not."""
+
+    @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
+    def examine() -> Mapping[str, Any] | Failure:
+        return TrialRunner(job).examine(verdict)
+
+    asked = examine.remote()
+    return RayExaminer(asked, partial(ray.cancel, asked, force=True))
