@@ -27,7 +27,7 @@ import psutil
 
 import orchestrator
 from orchestrator.config import Experiment, parse_experiment
-from orchestrator.experiment.resuming import prepare_to_resume
+from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunFolder, read_run
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan, TrialSpec

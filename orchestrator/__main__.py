@@ -6,7 +6,7 @@ import sys
 import traceback
 
 from orchestrator.cli import app
-from orchestrator.cli.say import redacted_streams
+from orchestrator.cli.output import redacted_streams
 
 BUG = 70
 """Exit code of a bug (sysexits' EX_SOFTWARE): 1 and 2 have meanings of their own."""

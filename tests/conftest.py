@@ -24,7 +24,7 @@ os.environ |= FAIR
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")
 CLUSTER_FILES = (
-    "experiment/test_missing_folders.py", "experiment/test_recipes.py",
+    "experiment/test_missing_folders.py", "experiment/test_warm_start.py",
     "parity/test_exam.py", "parity/test_fuzz.py", "parity/test_reported.py",
     "training/test_memory.py", "training/test_raw_rows.py",
 )  # fmt: skip

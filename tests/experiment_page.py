@@ -56,7 +56,7 @@ def default(key: str, field: FieldInfo) -> str:
     """Return what a file would say to get a key's default; empty for a key that has none."""
     if key == "name":
         return "the file's own name"
-    if field.is_required() or key in OF_KERAS:
+    if field.is_required() or key in OF_KERAS:  # left out beside trial alone
         return ""
     value = field.get_default(call_default_factory=True)
     if any(isinstance(form, Named) for form in field.metadata) and value is not None:

@@ -8,19 +8,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import (
-    babysitting,
-    continuing,
-    extending,
-    files,
-    looking,
-    place,
-    running,
-    standing,
-    submitting,
-)
-from orchestrator.cli.faults import INTERRUPTED, error_block, exit_code
-from orchestrator.cli.say import say, warned
+from orchestrator.cli import author, control, inspect, run, submit
+from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
 
@@ -52,44 +41,44 @@ app = typer.Typer(
 )
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Before a run": (files.init, files.preview, files.schema),
+    "Before a run": (author.init, author.preview, author.schema),
     "A run": (
-        running.run,
-        continuing.resume,
-        extending.extend,
-        standing.status,
-        standing.watch,
-        standing.repair,
+        run.run,
+        run.resume,
+        run.extend,
+        inspect.status,
+        inspect.watch,
+        inspect.repair,
     ),
     "A run elsewhere": (
-        submitting.submit,
-        submitting.logs,
-        submitting.fetch,
-        submitting.jobs,
+        submit.submit,
+        submit.logs,
+        submit.fetch,
+        submit.jobs,
     ),
     "A model in training": (
-        babysitting.set_,
-        babysitting.pause,
-        babysitting.continue_,
-        babysitting.rollback,
-        babysitting.branch,
-        babysitting.note,
-        babysitting.stop,
-        babysitting.journal,
-        babysitting.days,
+        control.set_,
+        control.pause,
+        control.continue_,
+        control.rollback,
+        control.branch,
+        control.note,
+        control.stop,
+        control.journal,
+        control.days,
     ),
     "After a run": (
-        continuing.promote,
-        continuing.replay,
-        looking.ls,
-        looking.show,
-        looking.table,
-        looking.best,
-        looking.compare,
-        looking.export,
-        looking.predict,
+        run.promote,
+        run.replay,
+        inspect.ls,
+        inspect.show,
+        inspect.table,
+        inspect.best,
+        inspect.compare,
+        inspect.export,
+        inspect.predict,
     ),
-    "This machine": (place.doctor, place.version),
+    "This machine": (author.doctor, author.version),
 }
 
 for _panel, _commands in PANELS.items():
@@ -100,7 +89,7 @@ for _panel, _commands in PANELS.items():
 
 def _print_version(asked: bool) -> None:
     if asked:
-        place.version()
+        author.version()
         raise typer.Exit
 
 

@@ -30,7 +30,7 @@ def run_named(reference: str) -> str:
     """Return a run's reference, a job's handle (slurm://421) as the folder of its run."""
     if "://" not in reference:
         return reference
-    from orchestrator.experiment.submitted import run_of
+    from orchestrator.experiment.submission import run_of
 
     return run_of(reference)
 

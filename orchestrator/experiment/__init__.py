@@ -1,7 +1,5 @@
 """An experiment from its file to its table."""
 
-from orchestrator.experiment.babysitting import Panda, open_panda
-from orchestrator.experiment.export import export_model
 from orchestrator.experiment.flow import extend, resume, run
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
@@ -9,13 +7,10 @@ from orchestrator.experiment.repeating import changed_since
 from orchestrator.experiment.run import Run, open_run
 
 __all__ = [
-    "Panda",
     "Prepared",
     "Run",
     "changed_since",
-    "export_model",
     "extend",
-    "open_panda",
     "open_run",
     "prepare",
     "preview",

@@ -7,11 +7,14 @@ from typing import Any
 
 from orchestrator.catalog import find_space
 from orchestrator.errors import ExperimentFileError
-from orchestrator.experiment.comparable import unlike_surroundings
-from orchestrator.experiment.growth import changes_between
+from orchestrator.experiment.compatibility import (
+    begun_experiment,
+    changes_between,
+    recorded_experiment,
+    unlike_surroundings,
+)
 from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of, versions
 from orchestrator.experiment.prepared import Prepared
-from orchestrator.experiment.recorded import begun_experiment, recorded_experiment
 from orchestrator.records import RunRecords
 from orchestrator.redaction import restored
 

@@ -14,8 +14,8 @@ from typing import Literal
 import psutil
 
 from orchestrator.errors import PlaceError
+from orchestrator.experiment.executors import available_cores, check_ray_address, visible_gpus
 from orchestrator.experiment.manifest import versions
-from orchestrator.experiment.place import available_cores, check_ray_address, visible_gpus
 
 GIB = 2**30
 WORKER_GIB = 1.0

@@ -9,21 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from orchestrator.errors import RecordWarning
-from orchestrator.experiment.asked import Keys, Source, asked_for
 from orchestrator.experiment.begun import check_as_begun, other_versions
-from orchestrator.experiment.driving import Driving, driving
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
-from orchestrator.experiment.extending import prepare_to_extend, write_down
-from orchestrator.experiment.given import KEYS, Given, Objects, check_needed, given_again
-from orchestrator.experiment.growth import Growth, More
-from orchestrator.experiment.interrupts import asked_to_stop
+from orchestrator.experiment.extension import Growth, More, prepare_to_extend, write_down
+from orchestrator.experiment.given import (
+    KEYS,
+    Given,
+    Keys,
+    Objects,
+    Source,
+    asked_for,
+    check_needed,
+    given_again,
+)
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
-from orchestrator.experiment.restoring import with_lost_states
-from orchestrator.experiment.resuming import driver, is_over, prepare_to_resume
+from orchestrator.experiment.resume import driver, is_over, prepare_to_resume, with_lost_states
 from orchestrator.experiment.run import Run
+from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
 from orchestrator.records import RunFolder, RunRecords
 from orchestrator.search import Plan
 

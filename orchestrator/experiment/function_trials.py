@@ -9,10 +9,10 @@ from typing import Any
 from orchestrator.catalog import CallableReference, find_trial
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
+from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
 from orchestrator.experiment.judged import settled
 from orchestrator.experiment.keras_trials import code_facts
-from orchestrator.experiment.place import PlaceCheck
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler

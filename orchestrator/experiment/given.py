@@ -1,12 +1,12 @@
-"""Objects given in Python in place of a file's names: a model's builder, data, callbacks."""
+"""What is asked for in Python: a file, a mapping or an experiment, with keys and objects put over it."""
 
 from __future__ import annotations
 
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -20,6 +20,14 @@ from orchestrator.catalog import (
     is_mark,
     mark,
     refuse_another_tuners,
+)
+from orchestrator.config import (
+    Document,
+    Experiment,
+    check,
+    parse_experiment,
+    read_document,
+    with_overrides,
 )
 from orchestrator.data.given import described, is_frame, is_stream
 from orchestrator.errors import ExperimentFileError, explain
@@ -252,3 +260,73 @@ def _name_of(function: Any) -> str:
         return _name_of(inner)
     name = getattr(function, "__name__", type(function).__name__)
     return "lambda" if name == "<lambda>" else str(name)
+
+
+Source = str | Path | Mapping[str, Any] | Experiment | None
+
+
+class Keys(TypedDict, total=False):
+    """The keys of an experiment, as in its file; ``trial``, ``model``, ``data`` and ``callbacks`` may be objects."""
+
+    name: str
+    trial: Any
+    model: Any
+    callbacks: Any
+    data: Any
+    search_space: str | Path | Mapping[str, Any]
+    strategy: str
+    task: str
+    metric: str
+    metrics: str | Sequence[str]
+    mode: str
+    epochs: int
+    seed: int
+    caviar: Mapping[str, Any]
+    panda: Mapping[str, Any]
+    resources: Mapping[str, Any]
+    limits: Mapping[str, Any]
+    retries: Mapping[str, Any]
+    storage_path: str | Path
+    keep_checkpoints: int
+    checkpoint_every: str
+    recalibrate_batch_norm: str
+    target: str | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A checked experiment, and the objects that were given with it."""
+
+    experiment: Experiment
+    given: Given = field(default_factory=Given)
+
+
+def asked_for(experiment: Source, overrides: Sequence[str], keys: Mapping[str, Any]) -> Asked:
+    """Return what is asked for: ``keys`` go over the experiment's own, ``overrides`` over both."""
+    if isinstance(experiment, Experiment):
+        if not keys and not overrides:
+            return Asked(experiment)
+        return _over_an_experiment(experiment, overrides, keys)
+    if isinstance(experiment, str | Path):
+        document = read_document(experiment)
+    elif experiment is None or isinstance(experiment, Mapping):
+        document = Document(Path("experiment"), dict(experiment or {}))
+    else:
+        expected = "expected a file's path, a mapping of its keys or an Experiment"
+        hint = " Write model=... before an object." if callable(experiment) else ""
+        received = type(experiment).__name__
+        raise ExperimentFileError(explain("experiment", expected, received) + hint)
+    content, given = taken_out({**document.content, **keys})
+    if experiment is None or (given.keys and not isinstance(experiment, str | Path)):
+        content = {"name": name_for(content), **content}
+    said: dict[tuple[str | int, ...], str] = {(key,): f"{key}=..." for key in keys}
+    document = replace(document, content=content, origins={**document.origins, **said})
+    return Asked(check(with_overrides(document, overrides)), given)
+
+
+def _over_an_experiment(
+    experiment: Experiment, overrides: Sequence[str], keys: Mapping[str, Any]
+) -> Asked:
+    content, given = taken_out({**experiment.model_dump(exclude_unset=True), **keys})
+    new = parse_experiment(content, overrides)
+    return Asked(new.at(experiment.folder, experiment.references), given)

@@ -19,18 +19,20 @@ from orchestrator.config import Experiment
 from orchestrator.domains import Choice, Fixed, Space
 from orchestrator.domains.space import without_companions
 from orchestrator.errors import PlaceError, explain
-from orchestrator.experiment.ancestor import find_ancestor
+from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
-from orchestrator.experiment.judged import judged_by, settled
-from orchestrator.experiment.place import PlaceCheck
-from orchestrator.experiment.possible_values import check_values, owned_by_builder, values_of
-from orchestrator.experiment.reads import (
+from orchestrator.experiment.hyperparameter_checks import (
     check_every_hyperparameter_is_read,
     check_schedule_is_read,
+    check_values,
+    owned_by_builder,
     unread,
+    values_of,
 )
+from orchestrator.experiment.judged import judged_by, settled
 from orchestrator.experiment.task_facts import task_facts, task_sentences
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
+from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler

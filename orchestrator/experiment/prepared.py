@@ -12,10 +12,10 @@ from orchestrator.catalog import find_space
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import OrchestratorError, RunExistsError
+from orchestrator.experiment.executors import PlaceCheck, available_cores, check_place
 from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.keras_trials import prepare_keras
-from orchestrator.experiment.place import PlaceCheck, available_cores, check_place
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 

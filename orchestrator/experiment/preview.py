@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
-from orchestrator.experiment.asked import Keys, Source, asked_for
+from orchestrator.experiment.given import Keys, Source, asked_for
 from orchestrator.experiment.keras_trials import read_space
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare_new
 from orchestrator.redaction import redact

@@ -6,12 +6,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from orchestrator.experiment.budget_used import incomplete_trials, seconds_of_trials, states_ahead
 from orchestrator.experiment.checkpoint_retention import CheckpointRetention
 from orchestrator.experiment.disk import DiskWait, LowDisk
-from orchestrator.experiment.gaps import incomplete_trials, states_ahead
 from orchestrator.experiment.remaining import going_on
-from orchestrator.experiment.restoring import way_back
-from orchestrator.experiment.spending import seconds_of_trials
+from orchestrator.experiment.resume import way_back
 from orchestrator.records import (
     Pen,
     RunFolder,
@@ -27,7 +26,7 @@ from orchestrator.search import Plan, Round, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
-    from orchestrator.experiment.driving import Driving
+    from orchestrator.experiment.run_lease import Driving
     from orchestrator.report import View
     from orchestrator.tuning.failures import Failure
     from orchestrator.tuning.protocol import Verdict

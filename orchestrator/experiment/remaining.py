@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.experiment.gaps import incomplete_trials
+from orchestrator.experiment.budget_used import incomplete_trials, spent
 from orchestrator.experiment.prepared import Prepared
-from orchestrator.experiment.spending import spent
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore

@@ -11,9 +11,8 @@ from orchestrator.catalog import find_space
 from orchestrator.config import Experiment
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.begun import ELSEWHERE
-from orchestrator.experiment.growth import changes_between
+from orchestrator.experiment.compatibility import changes_between, recorded_experiment
 from orchestrator.experiment.prepared import folder_of, read_experiment
-from orchestrator.experiment.recorded import recorded_experiment
 from orchestrator.records import read_run
 
 

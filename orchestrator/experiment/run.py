@@ -1,19 +1,32 @@
-"""A run that can be asked for its table, its epochs and its model."""
+"""A run that can be asked for its table, its epochs and its model, and watched while another process drives it."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference
-from orchestrator.errors import RecordError
-from orchestrator.experiment.asking import Asking
-from orchestrator.records import GIVEN_UP, RunFolder, RunRecords, model_is_as_saved, read_run
+from orchestrator.control import RunControl
+from orchestrator.records import (
+    GIVEN_UP,
+    RunFolder,
+    RunRecords,
+    RunState,
+    Standing,
+    read_run,
+    see_driver,
+)
+from orchestrator.records.heartbeat import standing
+from orchestrator.records.reader import Follower
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
+
+    from orchestrator.report import View
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class Best:
     test: dict[str, float] | None
 
 
-class Run(Asking):
+class Run(RunControl):
     """A run's folder, read when asked; ``reload`` after it went on.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
@@ -73,7 +86,9 @@ class Run(Asking):
     @property
     def succeeded(self) -> bool:
         """Whether a trial of the newest group got through: finished or stopped in time, with a finite value."""
-        return any(trial.status in ("finished", "stopped") for trial in self.records.contenders)
+        from orchestrator.experiment.winner import succeeded
+
+        return succeeded(self.records)
 
     @property
     def given_up(self) -> bool:
@@ -120,26 +135,9 @@ class Run(Asking):
     @property
     def model_file(self) -> Path:
         """The winner's model. Raises RecordError where no winner was examined, or its model is not as it was saved."""
-        file = self.folder.best / "model.keras"
-        if not model_is_as_saved(self.records):
-            found = "another content" if file.exists() else "no file"
-            raise RecordError(
-                f"{file}: expected the winner's model as it was saved. Received: {found}."
-                f" 'orchestrator resume {self.path}' saves it again from its checkpoint."
-            )
-        if not file.exists():
-            why = (self.records.winner or {}).get("not_saved") or self._no_winner()
-            raise RecordError(f"{file}: expected the winner's model. Received: {why}")
-        return file
+        from orchestrator.experiment.winner import model_file
 
-    def _no_winner(self) -> str:
-        function = self.records.experiment.get("trial")
-        if function:
-            return f"a run whose trials call {function}, which keeps its model itself."
-        failed = sum(trial.status == "failed" for trial in self.records.trials)
-        if self.status == "finished" and failed and not self.succeeded:
-            return f"a run without one: {failed} of its trials failed. 'orchestrator show {self.path}' says why."
-        return f"a run that is {self.status}, without one."
+        return model_file(self.records)
 
     def load_model(self, model: Any = None) -> Any:
         """Return the winner as a keras.Model that takes raw rows; loaded in Keras's safe mode.
@@ -152,7 +150,7 @@ class Run(Asking):
         from orchestrator.experiment.winner import load_winner
 
         builder = self.builder if model is None else given_objects(model=model).model
-        return load_winner(self, builder)
+        return load_winner(self.records, builder)
 
     def predict(self, x: Any) -> pd.DataFrame:
         """Return what the winner says of rows: one row each, a class and its probabilities, flags, or quantities.
@@ -163,9 +161,57 @@ class Run(Asking):
         """
         from orchestrator.experiment.winner import predict
 
-        return predict(self, x)
+        return predict(self.records, self.builder, x)
 
 
 def open_run(path: str | Path, storage: str | Path = "./runs") -> Run:
     """Return a run from its folder, or by its name below ``storage``."""
     return Run(RunFolder.open(path, storage))
+
+
+LOOK_AGAIN_SECONDS = 1.0
+_DRIVEN = ("running", "paused", "stuck")
+
+
+def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
+    """Show a run on stderr, as the process that drives it does, until nobody drives it any more; return it.
+
+    Ctrl-C ends the looking, not the run. Raises UnknownNameError where there is no such run.
+    """
+    folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
+    records = read_run(folder.path)
+    if records.status not in _DRIVEN:
+        return Run(folder)
+    follower, state = Follower(folder), RunState(records.metric, records.mode, thin=True)
+    with _view(records) as view:
+        first = follower.read()
+        view.take_up(first)
+        said = None
+        while True:
+            for event in first:
+                state.apply(event)
+            stands = standing(state.events, see_driver(folder), None)
+            if (stands.state, stands.reason) != said:
+                said = stands.state, stands.reason
+                view.note(_words(stands))
+            if stands.state not in _DRIVEN:
+                return Run(folder)
+            time.sleep(LOOK_AGAIN_SECONDS)
+            first = follower.read()
+            view.show(first)
+
+
+def _view(records: RunRecords) -> View:
+    """Return what shows a run on this terminal."""
+    from orchestrator.report import open_panda_view, open_view
+
+    experiment: Mapping[str, Any] = records.experiment
+    panda = experiment.get("panda")
+    if experiment.get("strategy") == "panda" and isinstance(panda, Mapping):
+        return open_panda_view(int(panda.get("days") or 1), records.metric, records.mode)
+    epochs = int(experiment.get("epochs") or 1)
+    return open_view(records.planned_trials, epochs, records.metric, records.mode)
+
+
+def _words(stands: Standing) -> str:
+    return f"{stands.state}: {stands.reason}" if stands.reason else stands.state

@@ -1,39 +1,71 @@
-"""A run's winner at work: loaded, and asked about further rows."""
+"""A run's winner: loaded, asked about further rows, exported."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from orchestrator.catalog import CallableReference, find_model
-from orchestrator.errors import DataError, OrchestratorError, RecordError
-from orchestrator.experiment.answers import Learnt, answers
-from orchestrator.experiment.recorded import recorded_experiment
-from orchestrator.records import RunRecords
+from orchestrator.errors import DataError, OrchestratorError, PlaceError, RecordError, explain
+from orchestrator.experiment.compatibility import recorded_experiment
+from orchestrator.records import RunRecords, model_is_as_saved, write_atomically
 from orchestrator.records.run import effective_manifest
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
     from orchestrator.data.new_rows import TrainingForm
-    from orchestrator.experiment.run import Run
 
 
-def load_winner(run: Run, given: CallableReference | None = None) -> Any:
+def succeeded(records: RunRecords) -> bool:
+    """Return whether a trial of the newest group got through: finished or stopped in time, with a finite value."""
+    return any(trial.status in ("finished", "stopped") for trial in records.contenders)
+
+
+def model_file(records: RunRecords) -> Path:
+    """Return the winner's model. Raises RecordError where none was examined, or it is not as it was saved."""
+    file = records.folder.best / "model.keras"
+    if not model_is_as_saved(records):
+        found = "another content" if file.exists() else "no file"
+        raise RecordError(
+            f"{file}: expected the winner's model as it was saved. Received: {found}."
+            f" 'orchestrator resume {records.folder.path}' saves it again from its checkpoint."
+        )
+    if not file.exists():
+        why = not_saved(records) or _no_winner(records)
+        raise RecordError(f"{file}: expected the winner's model. Received: {why}")
+    return file
+
+
+def _no_winner(records: RunRecords) -> str:
+    function = records.experiment.get("trial")
+    if function:
+        return f"a run whose trials call {function}, which keeps its model itself."
+    failed = sum(trial.status == "failed" for trial in records.trials)
+    if records.status == "finished" and failed and not succeeded(records):
+        return f"a run without one: {failed} of its trials failed. 'orchestrator show {records.folder.path}' says why."
+    return f"a run that is {records.status}, without one."
+
+
+def load_winner(records: RunRecords, given: CallableReference | None = None) -> Any:
     """Return a run's winner as a keras.Model that takes raw rows; ``given`` is its builder where no file has it."""
     from orchestrator.training.keras_setup import quiet_tensorflow
     from orchestrator.training.saved_model import are_kept, load_model
 
-    best = run.folder.best
-    if run.records.experiment.get("trial"):
-        _ = run.model_file  # raises
-    builder = given or builder_of(run.records)
-    if isinstance(builder, CallableReference) and are_kept(best) and not_saved(run.records):
+    best = records.folder.best
+    if records.experiment.get("trial"):
+        model_file(records)  # raises
+    builder = given or builder_of(records)
+    if isinstance(builder, CallableReference) and are_kept(best) and not_saved(records):
         quiet_tensorflow()
         from orchestrator.training import saving
 
         return saving.load_winner(best, builder)
-    file = run.model_file
+    file = model_file(records)
     reference = builder if isinstance(builder, CallableReference) else None
     try:
         return load_model(file, reference)
@@ -61,20 +93,20 @@ def builder_of(records: RunRecords) -> CallableReference | OrchestratorError:
         return error
 
 
-def predict(run: Run, x: Any) -> pd.DataFrame:
+def predict(records: RunRecords, builder: CallableReference | None, x: Any) -> pd.DataFrame:
     """Return what a run's winner says of rows in any form that training takes. See Run.predict."""
     from orchestrator.data.new_rows import new_rows
     from orchestrator.report import predictions_table
 
-    if not_saved(run.records) is None:
-        _ = run.model_file  # raises where there is none, before anything is read
-    form = form_of(run.records)
+    if not_saved(records) is None:
+        model_file(records)  # raises where there is none, before anything is read
+    form = form_of(records)
     rows = new_rows(x, form)
-    model = load_winner(run, run.builder)
+    model = load_winner(records, builder)
     from orchestrator.training.portable import predicted
 
     outputs = predicted(model, rows.batches, form.table)
-    learnt = learnt_of(run.records)
+    learnt = learnt_of(records)
     if not outputs.probabilities and learnt.own:
         learnt = replace(learnt, kind="regression" if learnt.kind == "regression" else None)
     return predictions_table(answers(outputs.by_name, learnt), rows.files)
@@ -113,3 +145,174 @@ def learnt_of(records: RunRecords) -> Learnt:
 
 def _data(records: RunRecords) -> dict[str, Any]:
     return dict(effective_manifest(records).get("data") or {})
+
+
+MOST_COLUMNS = 10_000
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What a model learned: ``kind`` as a Task has it, None where its loss does not tell.
+
+    ``own``: its builder compiled it. ``type``: what the labels of classes were: whole, flag or text.
+    """
+
+    kind: str | None
+    own: bool
+    classes: tuple[str, ...]
+    type: str | None
+
+    @property
+    def labels(self) -> Any:
+        """The classes as the user's labels have them."""
+        if self.type == "whole":
+            return np.array([int(name) for name in self.classes])
+        if self.type == "flag":
+            return np.array([name == "True" for name in self.classes])
+        return np.array(self.classes, dtype=object)
+
+
+def answers(outputs: Mapping[str, Any], learnt: Learnt) -> dict[str, Any]:
+    """Return columns by name: ``class`` and ``p(…)``, ``flag_0`` and ``p(flag_0)``, ``prediction``, or plain outputs.
+
+    Raises DataError where that would be more columns than a table can have.
+    """
+    columns: dict[str, Any] = {}
+    for name, output in outputs.items():
+        if output.size > MOST_COLUMNS * len(output):
+            raise DataError(
+                f"predict: expected outputs of at most {MOST_COLUMNS:,} numbers a row."
+                f" Received: {output.shape[1:]}. run.load_model().predict(...) returns them as an array."
+            )
+        rows = output.reshape(len(output), -1)
+        if len(outputs) > 1 or output.ndim > 2:
+            columns |= _numbered(name, output)
+        else:
+            columns |= _of_one(rows, learnt)
+    return columns
+
+
+def _of_one(rows: Any, learnt: Learnt) -> dict[str, Any]:
+    """Return the columns of a model with one output (rows, units)."""
+    units, classes = rows.shape[1], learnt.classes
+    match learnt.kind:
+        case "binary" if units == 1 and len(classes) == 2 and _stand_for_0_and_1(learnt):
+            both = np.hstack([1 - rows, rows])
+            return _classes(both, (rows[:, 0] > 0.5).astype(int), learnt, "p")
+        case "multilabel":
+            flags = {f"flag_{at}": (rows[:, at] > 0.5).astype(int) for at in range(units)}
+            return flags | {f"p(flag_{at})": rows[:, at] for at in range(units)}
+        case "regression" if units == 1:
+            return {"prediction": rows[:, 0]}
+        case "regression" if units != len(classes):
+            return _numbered("prediction", rows)
+    if units > 1 and units == len(classes):
+        word = "p" if learnt.kind == "classification" else "output"
+        return _classes(rows, rows.argmax(axis=1), learnt, word)
+    return _numbered("output", rows)
+
+
+def _stand_for_0_and_1(learnt: Learnt) -> bool:
+    """Return whether a sigmoid's 0 and 1 are the two classes: numbers reach the loss of a compiled model as given."""
+    return not learnt.own or learnt.type != "whole" or learnt.classes == ("0", "1")
+
+
+def _classes(rows: Any, chosen: Any, learnt: Learnt, word: str) -> dict[str, Any]:
+    values = {f"{word}({name})": rows[:, at] for at, name in enumerate(learnt.classes)}
+    return {"class": learnt.labels[chosen], **values}
+
+
+def _numbered(name: str, output: Any) -> dict[str, Any]:
+    """Return a column for each number of a row: ``output``, ``output_0``, ``output_2_7``."""
+    if output.ndim == 1 or output.size == len(output):
+        return {name: output.reshape(len(output))}
+    places = np.ndindex(*output.shape[1:])
+    return {f"{name}_{'_'.join(map(str, at))}": output[(slice(None), *at)] for at in places}
+
+
+SHOWN = 8
+
+
+def export_model(records: RunRecords, to: Path, overwrite: bool = False) -> None:
+    """Copy the run's winner, a Keras model, to ``to``, which ends in ``.keras``.
+
+    A winner that Keras could not save is copied as weights, to a file that ends in ``.weights.h5``.
+    Raises RecordError where the run has no winner, PlaceError where ``to`` cannot be written or is
+    there already.
+    """
+    from orchestrator.training.saved_model import WEIGHTS, are_kept
+
+    weights_alone = not_saved(records) is not None and are_kept(records.folder.best)
+    ending = ".weights.h5" if weights_alone else ".keras"
+    if weights_alone and to.suffix == ".keras":
+        raise RecordError(
+            f"export: expected a file ending in .weights.h5, since Keras could not save the winner as a whole."
+            f" Received: {str(to)!r}. {not_saved(records)}"
+        )
+    if not to.name.endswith(ending):
+        raise PlaceError(explain("export", f"expected a file ending in {ending}", str(to)))
+    model = records.folder.best / WEIGHTS if weights_alone else model_file(records)
+    if to.exists() and not overwrite:
+        expected = "expected a file that does not exist (--force overwrites it)"
+        raise PlaceError(explain("export", expected, str(to)))
+    try:
+        write_atomically(to, model.read_bytes())
+    except OSError as error:
+        received = f"{to}: {error.strerror}"
+        raise PlaceError(
+            explain("export", "expected a file that can be written", received)
+        ) from None
+
+
+def export_lines(records: RunRecords, to: Path) -> list[str]:
+    """Return how an exported file is loaded, what it takes, and the order of its classes."""
+    from orchestrator.training.saved_model import RECIPE, custom_objects_in
+
+    if to.name.endswith(".weights.h5"):
+        folder = records.folder.best
+        return [
+            "These are weights alone: run.load_model() builds the model around them; elsewhere build it with the"
+            f" hyperparameters in {folder / RECIPE} and call load_weights({str(to)!r})."
+        ]
+    own = custom_objects_in(to)
+    classes = (
+        f", custom_objects={{{', '.join(f'{name!r}: {name}' for name in own)}}}" if own else ""
+    )
+    lines = [f"Load it with keras.saving.load_model({str(to)!r}{classes})."]
+    return [*lines, *_takes(records), *_gives(records)]
+
+
+def _takes(records: RunRecords) -> list[str]:
+    from orchestrator.training.saved_model import takes_named_columns
+
+    if "input_shape" not in (records.manifest.get("data") or {}):
+        return []
+    form = form_of(records)
+    if form.table is None:
+        shape = form.shape
+        if isinstance(shape, dict):
+            shape = ", ".join(f"{name!r} {one}" for name, one in shape.items())
+        return [f"It takes rows of shape {shape} as they are before any scaling."]
+    names = [column.name for column in form.table.columns]
+    if not takes_named_columns(form.table):
+        features = len(form.table.features)
+        return [
+            f"It takes the {features:,} features of a row side by side, unscaled; 'orchestrator predict' makes them"
+            " of a table's columns."
+        ]
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return [
+        f"It takes a dict of the columns {', '.join(names[:SHOWN])}{more}, each of shape (rows, 1): numbers as float32"
+        " with NaN for a gap, texts as strings with '' for one."
+    ]
+
+
+def _gives(records: RunRecords) -> list[str]:
+
+    classes = learnt_of(records).classes
+    if not classes:
+        return []
+    more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
+    return [
+        f"Its classes, in order: {', '.join(classes[:SHOWN])}{more} (all are in its metadata.json)."
+    ]

@@ -87,13 +87,8 @@ class RunFolder:
         is not one plain folder name, PlaceError where the folder cannot be made.
         """
         if not SAFE_NAME.fullmatch(name):
-            raise ExperimentFileError(
-                explain(
-                    "name",
-                    "a folder name of letters, digits, '.', '_' and '-', not starting with '.'",
-                    name,
-                )
-            )
+            expected = "a folder name of letters, digits, '.', '_' and '-', not starting with '.'"
+            raise ExperimentFileError(explain("name", expected, name))
         folder = cls(Path(storage) / name)
         try:
             folder.path.parent.mkdir(parents=True, exist_ok=True)

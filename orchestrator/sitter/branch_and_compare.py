@@ -25,11 +25,14 @@ class BranchAndCompareOptions(RuleOptions):
     ON: ClassVar[bool] = False
 
     factors: Factors = Field(
-        default=(0.3, 1.0, 3.0), description="The learning rates tried, as multiples of α."
+        default=(0.3, 1.0, 3.0), description="The learning rates to try, as multiples of α."
     )
-    epochs: Count = Field(default=1, description="How long each is tried.")
+    epochs: Count = Field(default=1, description="How many epochs each is tried for.")
     budget_share: Real = Field(
-        default=0.2, gt=0, le=1, description="Share of the panda's epochs that the trying may take."
+        default=0.2,
+        gt=0,
+        le=1,
+        description="The largest share of the panda's epochs that all such trials together may take.",
     )
 
     def instead_of(self, memory: Memory, found: Finding, watched: Watched) -> Looked:

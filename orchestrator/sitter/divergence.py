@@ -19,28 +19,31 @@ class DivergenceOptions(RuleOptions):
     """When a loss has run away, and what is done about it."""
 
     loss_factor: Real = Field(
-        default=2.0, gt=1, description="A loss has diverged if it is this many times its best"
+        default=2.0,
+        gt=1,
+        description="The training loss has diverged if it exceeds its best by all of three margins. The first: "
+        "(`loss_factor` - 1) times the best.",
     )
     sigmas: Real = Field(
         default=3.0,
         ge=0,
-        description="and above its best by this many standard deviations of the recent losses"
-        " around their trend.",
+        description="The second margin: this many standard deviations of the recent losses around their trend.",
     )
     window: Annotated[Count, Field(ge=3)] = Field(
-        default=8, description="How many of the recent epochs that trend is drawn through."
+        default=8, description="How many recent epochs that trend is fitted to."
     )
     smallest_rise: Real = Field(
         default=0.05,
         ge=0,
-        description="A rise below this share of the very first loss is none: near zero, twice the"
-        " best is still next to nothing.",
+        description="The third margin: this share of the very first loss.",
     )
     learning_rate_factor: Shrinking = Field(
-        default=0.5, description="By which α is multiplied, from the last good day on."
+        default=0.5,
+        description="Factor on α after a divergence, when training continues from the last good day.",
     )
     most_rollbacks: Whole = Field(
-        default=3, description="How often that is done before the panda stops with a verdict."
+        default=3,
+        description="How many such rollbacks there may be; at the next divergence the panda stops.",
     )
 
     def after_epoch(self, memory: Memory, metrics: Mapping[str, Any], watched: Watched) -> Looked:

@@ -30,12 +30,14 @@ class OverfittingOptions(RuleOptions):
     """When validation worsens while training improves; the sitter only ever advises on it."""
 
     patience: Count = Field(
-        default=2, description="Days in a row on which the one rises and the other falls."
+        default=2,
+        description="Days in a row on which the validation loss rises while the training loss falls. This only "
+        "leads to advice, never to an action.",
     )
     smallest_rise: Real = Field(
         default=0.02,
         ge=0,
-        description="Share by which the validation loss has to be above its best.",
+        description="The validation loss must be above its best by more than this share.",
     )
 
     def after_day(self, memory: Memory, day: DayRecord, watched: Watched) -> Looked:

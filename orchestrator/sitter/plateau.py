@@ -30,19 +30,23 @@ class PlateauOptions(RuleOptions):
     """When nothing is gained any more (for the sitter's ``patience``), and what is done then."""
 
     standard_errors: Real = Field(
-        default=1.0, ge=0, description="A gain of the metric counts if it is larger than this many."
+        default=1.0,
+        ge=0,
+        description="A day gains if the metric improves by more than this many standard errors.",
     )
     learning_rate_factor: Shrinking = Field(
-        default=0.3, description="By which α is multiplied, from the best day on."
+        default=0.3,
+        description="Factor on α at a plateau, when training continues from the best day.",
     )
     learnt_standard_errors: Real = Field(
         default=3.0,
         ge=0,
-        description="A best day that is no further than this many above the untrained model learnt"
-        " nothing: day 0 is gone back to instead.",
+        description="The best day must beat the untrained model by more than this many standard errors. "
+        "Otherwise the model learned nothing, and the rollback goes to day 0.",
     )
     most_reductions: Whole = Field(
-        default=2, description="How often that is done before the panda stops with a verdict."
+        default=2,
+        description="How many such reductions there may be; at the next plateau the panda stops.",
     )
 
     def after_day(self, memory: Memory, day: DayRecord, watched: Watched) -> Looked:

@@ -48,15 +48,17 @@ class _Settings(Options):
     """What the sitter does with what it sees, and from when on it sees something."""
 
     mode: Literal["off", "advise", "act"] = Field(
-        default="advise", description="off; advise: says what it would do; act: does it."
+        default="advise", description="`advise`: say what to do. `act`: do it. `off`: neither."
     )
-    patience: Count = Field(default=3, description="Days without a gain that make a plateau.")
+    patience: Count = Field(
+        default=3, description="After this many days without a gain there is a plateau."
+    )
     smallest_fall: Real = Field(
         default=0.1,
         ge=0,
         lt=1,
-        description="Share by which a day's training loss has to be below the untrained model's;"
-        " otherwise it learnt nothing, and day 0 is gone back to instead.",
+        description="A day's training loss must be below the untrained model's by this share. Otherwise the "
+        "model learned nothing, and a rollback goes to day 0.",
     )
 
     @property

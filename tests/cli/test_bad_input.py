@@ -127,7 +127,7 @@ def test_a_storage_that_is_a_file_is_refused(cli, files):
 
 
 def test_a_bug_shows_its_traceback_and_has_a_code_of_its_own(process, files):
-    program = "import orchestrator.cli.place as p; p.version.__code__ = (lambda: 1 / 0).__code__"
+    program = "import orchestrator.cli.author as p; p.version.__code__ = (lambda: 1 / 0).__code__"
     Path("sitecustomize.py").write_text(program)
     result = process("version", PYTHONPATH=f"{files}:{Path(__file__).parents[2]}")
     assert result.returncode == 70

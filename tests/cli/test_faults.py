@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from orchestrator.cli.faults import error_block
+from orchestrator.cli.output import error_block
 
 
 def test_a_message_is_one_block_of_80_columns():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from orchestrator.cli.place import _line
+from orchestrator.cli.author import _line
 from orchestrator.experiment.doctor import Check
 
 

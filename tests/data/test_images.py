@@ -13,7 +13,7 @@ from orchestrator.config.targets import TARGETS
 from orchestrator.data import trees
 from orchestrator.data.pictures import read_header
 from orchestrator.errors import DataError
-from orchestrator.experiment.gathering import gather
+from orchestrator.experiment.packaging import gather
 
 ENCODERS = {"png": tf.io.encode_png, "jpg": tf.io.encode_jpeg}
 

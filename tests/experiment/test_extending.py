@@ -10,9 +10,8 @@ import yaml
 
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError
-from orchestrator.experiment.extending import prepare_to_extend, write_down
-from orchestrator.experiment.growth import Growth
-from orchestrator.experiment.resuming import prepare_to_resume
+from orchestrator.experiment.extension import Growth, prepare_to_extend, write_down
+from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunWriter, Score, TrialEnd, read_run
 from orchestrator.trials import Checkpoint, load_checkpoint, save_checkpoint
 from tests.experiment.coming import coming

@@ -18,7 +18,7 @@ from orchestrator.experiment import (
     resume,
     run,
 )
-from orchestrator.experiment.submitting import make_submission
+from orchestrator.experiment.submission import make_submission
 from orchestrator.records import read_run
 from orchestrator.search import Round, make_plan
 

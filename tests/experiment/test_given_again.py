@@ -9,7 +9,7 @@ import yaml
 import orchestrator
 from orchestrator.errors import ExperimentFileError
 from orchestrator.experiment.given import given_objects
-from orchestrator.experiment.resuming import prepare_to_resume
+from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunFolder
 from tests.experiment.inline import InlineTuner
 

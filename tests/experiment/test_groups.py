@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import ExperimentFileError
-from orchestrator.experiment.extending import prepare_to_extend, write_down
-from orchestrator.experiment.growth import Growth
-from orchestrator.experiment.resuming import prepare_to_resume
+from orchestrator.experiment.extension import Growth, prepare_to_extend, write_down
+from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunWriter, read_run
 from tests.experiment.coming import coming
 

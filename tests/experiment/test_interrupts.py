@@ -6,11 +6,11 @@ import signal
 
 import pytest
 
-from orchestrator.experiment import interrupts
+from orchestrator.experiment import run_lease
 
 
 def test_the_first_is_heard_and_a_second_ctrl_c_ends_at_once():
-    with interrupts.asked_to_stop() as asked:
+    with run_lease.asked_to_stop() as asked:
         signal.raise_signal(signal.SIGTERM)
         assert asked.is_set()
         with pytest.raises(KeyboardInterrupt):
@@ -18,9 +18,9 @@ def test_the_first_is_heard_and_a_second_ctrl_c_ends_at_once():
 
 
 def test_a_second_sigterm_is_the_same_request_for_a_while(monkeypatch):
-    with interrupts.asked_to_stop():
+    with run_lease.asked_to_stop():
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGTERM)
-        monkeypatch.setattr(interrupts, "SAME_SECONDS", 0)
+        monkeypatch.setattr(run_lease, "SAME_SECONDS", 0)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)

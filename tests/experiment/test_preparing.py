@@ -20,8 +20,8 @@ from orchestrator.errors import (
     UnknownNameError,
 )
 from orchestrator.experiment import prepare
+from orchestrator.experiment.executors import available_cores
 from orchestrator.experiment.manifest import manifest_of
-from orchestrator.experiment.place import available_cores
 from orchestrator.experiment.prepared import read_experiment
 
 EXPERIMENT = {
@@ -211,7 +211,7 @@ def test_a_name_that_is_taken_is_refused_beside_what_else_is_wrong(written, tmp_
 
 
 def test_a_cluster_elsewhere_is_not_judged_by_this_machines_cores(written, monkeypatch):
-    from orchestrator.experiment.place import check_resources
+    from orchestrator.experiment.executors import check_resources
 
     plan = prepare(read_experiment(written(resources={"cpu": available_cores()}))).plan
     large = type(plan)(**(vars(plan) | {"cpus_per_trial": 4096.0}))

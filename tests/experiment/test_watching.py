@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
+from importlib import import_module
 
 import pytest
 
 from orchestrator.errors import RecordError, UnknownNameError
-from orchestrator.experiment import watching
-from orchestrator.experiment.driving import driving
-from orchestrator.experiment.watching import watch
+from orchestrator.experiment.run import watch
+from orchestrator.experiment.run_lease import driving
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
+
+room = import_module("orchestrator.experiment.run")  # the package has a function of that name
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    monkeypatch.setattr(watching, "LOOK_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(room, "LOOK_AGAIN_SECONDS", 0.01)
     folder = RunFolder.create(tmp_path, "one")
     folder.write_experiment(
         "name: one\nstrategy: caviar\nmetric: val_accuracy\nmode: max\nepochs: 2\n"
@@ -51,11 +53,11 @@ def test_what_another_drives_is_shown_as_it_happens_until_it_ends(folder, capsys
     assert begun.wait(30)
     looked = iter([go_on.set])
 
-    def sleep(seconds, real=watching.time.sleep):
+    def sleep(seconds, real=room.time.sleep):
         next(looked, lambda: None)()
         real(seconds)
 
-    monkeypatch.setattr(watching.time, "sleep", sleep)
+    monkeypatch.setattr(room.time, "sleep", sleep)
     ended = watch(folder.path)
     driver.join(30)
     assert ended.status == "finished"

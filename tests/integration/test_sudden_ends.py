@@ -31,7 +31,7 @@ EXPERIMENT = {
 }  # fmt: skip
 ASKED = """
 import pathlib, sys
-from orchestrator.experiment.interrupts import asked_to_stop
+from orchestrator.experiment.run_lease import asked_to_stop
 with asked_to_stop() as asked:
     print("here", flush=True)
     asked.wait(60)

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orchestrator import redaction
-from orchestrator.cli.faults import error_block
+from orchestrator.cli.output import error_block
 from orchestrator.cli.preview_text import preview_text
 from orchestrator.config import load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space

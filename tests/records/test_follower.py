@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.errors import RecordError
-from orchestrator.experiment.repairing import repair_run
+from orchestrator.experiment.resume import repair_run
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, read_run
 from orchestrator.records.reader import Follower
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.experiment.submitting import make_submission
+from orchestrator.experiment.submission import make_submission
 from orchestrator.targets import TARGETS, Submission, Target, find_target
 from tests.targets.places import PLACES, Place
 

@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from orchestrator.errors import PlaceError, RunExistsError, UnknownNameError
-from orchestrator.experiment import submitted
-from orchestrator.experiment.submitting import submit
+from orchestrator.experiment import submission as jobs
+from orchestrator.experiment.submission import submit
 from orchestrator.targets import TARGETS, find_job, find_target, known_jobs, parse_handle
 from orchestrator.targets.job import STATES
 from tests.targets.places import PLACES
@@ -46,9 +46,9 @@ def test_a_job_is_submitted_seen_running_and_stopped(place, target, submission):
     assert find_job(job.handle) == job
     assert wait_for(target, job, "running")
     assert "hello" in wait_for_output(target, job)
-    assert submitted.stop(job.handle).word == "stopped"
+    assert jobs.stop(job.handle).word == "stopped"
     assert target.state(job).state == "stopped"
-    assert [one.word for one in submitted.job_statuses()] == ["stopped"]
+    assert [one.word for one in jobs.job_statuses()] == ["stopped"]
 
 
 def test_a_run_that_a_job_works_on_is_not_submitted_again(place, target, submission):
@@ -59,11 +59,11 @@ def test_a_run_that_a_job_works_on_is_not_submitted_again(place, target, submiss
         submit(place.name, made)
     target.stop(job)
     assert submit(place.name, made).run == job.run
-    submitted.stop(known_jobs()[-1].handle)
+    jobs.stop(known_jobs()[-1].handle)
 
 
 def test_an_unknown_handle_is_one_sentence(place, target):
-    for ask in (submitted.status, submitted.logs, submitted.stop):
+    for ask in (jobs.status, jobs.logs, jobs.stop):
         with pytest.raises(UnknownNameError, match=place.unknown):
             ask(place.unknown)
 

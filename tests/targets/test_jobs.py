@@ -8,7 +8,7 @@ from threading import Timer
 import pytest
 
 from orchestrator.errors import PlaceError, RequestError, RunExistsError, UnknownNameError
-from orchestrator.experiment.place import available_cores
+from orchestrator.experiment.executors import available_cores
 from orchestrator.targets import Job, fetch_run, find_job, known_jobs, parse_handle, remember
 from orchestrator.targets.job import JobState, read_log
 from orchestrator.targets.slurm import NATIVE, _reason, _state
@@ -138,7 +138,7 @@ def test_a_job_of_slurm_uses_the_cores_it_was_given(monkeypatch):
 
 
 def test_stopping_a_job_takes_no_options_of_a_panda(here):
-    from orchestrator.cli.submitting import stop_job
+    from orchestrator.cli.submit import stop_job
 
     with pytest.raises(RequestError, match="--why"):
         stop_job("slurm://421", {"--why": "enough"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 
-from orchestrator.experiment.submitting import submit
+from orchestrator.experiment.submission import submit
 from tests.targets.places import Ray
 
 

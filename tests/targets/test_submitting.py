@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from orchestrator.cli.submitting import status_lines
+from orchestrator.cli.submit import status_lines
 from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownNameError
-from orchestrator.experiment import submitted
-from orchestrator.experiment.submitting import submit
+from orchestrator.experiment import submission as jobs
+from orchestrator.experiment.submission import submit
 from orchestrator.records import RunFolder, acquire
 from orchestrator.targets import Job, remember
 from tests.cli.conftest import write_run
@@ -34,11 +34,11 @@ def away(request, tmp_path, monkeypatch):
 def test_a_run_of_that_name_done_here_is_not_taken_for_the_one_elsewhere(away, submission, here):
     write_run("digits")
     job = submit(away.name, submission(away.name, *away.overrides))
-    found = submitted.status(job.handle)
+    found = jobs.status(job.handle)
     assert (found.word, found.run) == ("running", None)
     assert "results not seen from here" in "\n".join(status_lines(found))
     with pytest.raises(UnknownNameError, match=rf"without target\.{away.name}\.results"):
-        submitted.fetch(job.handle, here / "copies")
+        jobs.fetch(job.handle, here / "copies")
 
 
 def test_results_that_are_given_are_looked_at_wherever_storage_is(away, submission, here):

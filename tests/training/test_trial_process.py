@@ -78,7 +78,7 @@ def test_a_builder_that_ends_the_process_fails_and_the_next_one_is_built(build):
 def test_what_the_first_build_prints_is_on_stderr_without_secrets_and_once(
     tmp_path, capfd, monkeypatch
 ):
-    from orchestrator.cli.say import redacted_streams
+    from orchestrator.cli.output import redacted_streams
     from orchestrator.redaction import conceal
 
     monkeypatch.setenv("DB_PASSWORD", "opensesame-hunter2")

@@ -8,8 +8,8 @@ from typing import Any
 
 from orchestrator.config import parse_experiment, to_yaml
 from orchestrator.domains import Space
-from orchestrator.experiment.ancestor import find_ancestor
 from orchestrator.experiment.recorder import Recorder
+from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.records import (
     Request,
     RunFolder,

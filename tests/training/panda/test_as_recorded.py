@@ -17,7 +17,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from orchestrator.experiment.recipes import promoted
+from orchestrator.experiment.warm_start import promoted
 from orchestrator.trials import load_checkpoint
 from tests import preloaded
 from tests.training.panda.life import Life

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from orchestrator.config import parse_experiment
-from orchestrator.experiment.ancestor import find_ancestor
-from orchestrator.experiment.recipes import living_changes, promoted, replayed
+from orchestrator.experiment.warm_start import find_ancestor, living_changes, promoted, replayed
 from orchestrator.trials import load_checkpoint
 from tests.training.panda.life import Life
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.experiment.gaps import incomplete_trials
+from orchestrator.experiment.budget_used import incomplete_trials
 from orchestrator.records.jsonl import TornLineWarning, read_lines
 from orchestrator.training import backend, trial_session
 

@@ -1,0 +1,108 @@
+"""The commands before a run: write an experiment file, preview it, describe its keys, check this machine."""
+
+from __future__ import annotations
+
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.options import RUNS, ExperimentFile, Format, Output, Overrides, Storage
+from orchestrator.cli.output import destination, say, terminal_width
+
+if TYPE_CHECKING:
+    from orchestrator.experiment.doctor import Check
+
+
+def init(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path(
+        "experiment.yaml"
+    ),
+) -> None:
+    """Write a commented experiment file to start from."""
+    from orchestrator.config import write_template
+
+    write_template(file)
+    say(f"wrote {file}\n  orchestrator preview {file}\n  orchestrator run {file}")
+
+
+def preview(
+    file: ExperimentFile,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", show_default=False, help="Print N draws as a table, nothing else."
+        ),
+    ] = None,
+    overrides: Overrides = None,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Show what a run would do and cost (space, draws, rungs; a panda's days), running nothing."""
+    from orchestrator.cli.preview_text import preview_text
+    from orchestrator.experiment.preview import preview_experiment
+    from orchestrator.report import draws_table
+
+    where = destination(format, output)
+    seen = preview_experiment(file, overrides or ())
+    if samples is None and format is None and output is None:
+        say(preview_text(seen, terminal_width()))
+    else:
+        where.write(draws_table(seen.drawn_from, seen.draws(samples or 10)))
+
+
+def schema() -> None:
+    """Print the JSON Schema of experiment files, for editors that complete and check them."""
+    import json
+
+    from orchestrator.config import experiment_schema
+
+    say(json.dumps(experiment_schema(), indent=2, ensure_ascii=False))
+
+
+SOMETHING_FAILS = 1
+
+
+def doctor(
+    storage: Storage = RUNS,
+    no_ray: Annotated[bool, typer.Option("--no-ray", help="Do not start or join Ray.")] = False,
+) -> None:
+    """Check this machine: versions, cores, memory, GPUs, disk, Ray."""
+    from orchestrator.experiment.doctor import examine
+
+    failed = False
+    for check in examine(storage, with_ray=not no_ray):
+        say(_line(check))
+        failed = failed or check.status == "fail"
+    if failed:
+        raise typer.Exit(SOMETHING_FAILS)
+
+
+def version() -> None:
+    """Print the version."""
+    from importlib import metadata
+
+    try:
+        number = metadata.version("orchestrator")
+    except metadata.PackageNotFoundError:
+        number = "(not installed: run from its sources)"
+    say(f"orchestrator {number}")
+
+
+def _line(check: Check) -> str:
+    margin = " " * 18
+    lines = textwrap.wrap(
+        check.finding,
+        terminal_width(),
+        initial_indent=f"{check.status:<4}  {check.what:<10}  ",
+        subsequent_indent=margin,
+    )
+    if check.advice:
+        lines += textwrap.wrap(
+            f"-> {check.advice}",
+            terminal_width(),
+            initial_indent=margin,
+            subsequent_indent=f"{margin}   ",
+        )
+    return "\n".join(lines)

@@ -1,0 +1,230 @@
+"""The commands that look at runs, and repair one's records."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage
+from orchestrator.cli.output import destination, say, terminal_width
+from orchestrator.errors import UnknownNameError, explain
+
+
+def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
+    """List the runs: status, trials done, best value."""
+    from orchestrator.report import runs_table
+
+    where = destination(format, output)
+    frame = runs_table(storage)
+    if len(frame) or not where.for_people or where.output:
+        where.write(frame)
+    else:
+        say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
+
+
+def show(run: RunName, storage: Storage = RUNS) -> None:
+    """Show a run at a glance: how far it came, what failed, who won."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import show_lines
+
+    say("\n".join(show_lines(open_run(run, storage).records, terminal_width())))
+
+
+def table(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Print a run's table: one row a trial, best first."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import winner_lines
+
+    where = destination(format, output)
+    opened = open_run(run, storage)
+    where.write(opened.table())
+    if where.format == "table" and where.output is None:
+        say("\n".join(["", *winner_lines(opened.records, terminal_width())]))
+
+
+def best(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Show a run's winner: scores, hyperparameters, model. With --format, its row of the table."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import winner_lines
+
+    where = destination(format, output)
+    opened = open_run(run, storage)
+    if format is not None or output is not None:
+        where.write(opened.table().head(1 if opened.best else 0))
+        return
+    say("\n".join(winner_lines(opened.records, terminal_width())))
+
+
+def compare(
+    runs: RunNames, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Compare runs, a panda's branches too: effort, best, test score, and by how much one leads."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import compare_lines, compare_table
+
+    where = destination(format, output)
+    opened = [open_run(run, storage).records for run in runs]
+    where.write(compare_table(opened))
+    lines = compare_lines(opened, terminal_width())
+    if lines and where.format == "table" and where.output is None:
+        say("\n".join(["", *lines]))
+
+
+def export(
+    run: RunName,
+    to: Annotated[
+        Path, typer.Option("--to", metavar="FILE.keras", show_default=False, help="Where to.")
+    ],
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
+    storage: Storage = RUNS,
+) -> None:
+    """Copy a run's winner, a Keras model that takes raw rows, to a file, and say what it takes.
+
+    A model that Keras could not save is copied as weights, to FILE.weights.h5.
+    """
+    from orchestrator.experiment import open_run
+    from orchestrator.experiment.winner import export_lines, export_model
+
+    opened = open_run(run, storage).records
+    export_model(opened, to, overwrite=force)
+    said = [f"wrote {to}", *export_lines(opened, to)]
+    say(
+        "\n".join(
+            line
+            for text in said
+            for line in textwrap.wrap(text, terminal_width(), break_long_words=False)
+        )
+    )
+
+
+def predict(
+    run: RunName,
+    rows: Annotated[
+        str,
+        typer.Argument(
+            metavar="ROWS",
+            show_default=False,
+            help="A .csv, .parquet, .npz or .npy file, a picture, a folder of pictures, or a"
+            " function (./load.py:new), as the run was trained on.",
+        ),
+    ],
+    storage: Storage = RUNS,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Ask a run's winner about rows: class and probabilities, flags or quantities, one row each."""
+    from orchestrator.experiment import open_run
+
+    where = destination(format, output)
+    where.write(open_run(run, storage).predict(rows))
+
+
+FORMATS = ("table", "json")
+
+
+def _known_format(format: str) -> str:
+    if format not in FORMATS:
+        raise UnknownNameError(explain("--format", "expected a format", format, FORMATS))
+    return format
+
+
+def status(
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="Runs' names, the paths of their folders, or jobs' handles; all runs if left out.",
+            show_default=False,
+        ),
+    ] = None,
+    storage: Storage = RUNS,
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format", "-f", metavar="FORMAT", callback=_known_format, help="table or json."
+        ),
+    ] = "table",
+) -> None:
+    """Tell whether a run is running, paused, interrupted, finished or stuck, since when, and how far.
+
+    Of a job (slurm://421) it tells what its place says as well.
+    """
+    from orchestrator.records import run_names
+
+    handles = [run for run in runs or () if "://" in run]
+    if handles:
+        _tell_jobs(handles, format)
+    named = [run for run in runs or () if "://" not in run]
+    if named or not handles:
+        _tell_runs(named or run_names(storage), storage, format, alone=len(named) == 1)
+
+
+def _tell_jobs(handles: list[str], format: str) -> None:
+    from orchestrator.cli.submit import job_facts, status_lines
+    from orchestrator.experiment import submission
+
+    for found in map(submission.status, handles):
+        if format == "json":
+            say(json.dumps(job_facts(found), indent=2, ensure_ascii=False))
+        else:
+            say("\n".join(status_lines(found)))
+
+
+def _tell_runs(runs: list[str], storage: Path, format: str, alone: bool) -> None:
+    from orchestrator.records import RunFolder, status_or_damage
+    from orchestrator.report.status_text import next_step, said_name, status_lines, status_table
+
+    found = [status_or_damage(RunFolder.open(run, storage)) for run in runs]
+    names = [said_name(each.folder, str(storage)) for each in found]
+    if format == "json":
+        facts = [
+            asdict(each) | {"next": next_step(each, name)}
+            for each, name in zip(found, names, strict=True)
+        ]
+        say(json.dumps(facts[0] if alone else facts, indent=2, ensure_ascii=False))
+    elif alone:
+        say("\n".join(status_lines(found[0], names[0], terminal_width())))
+    elif found:
+        say("\n".join(status_table(found)))
+    else:
+        say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
+
+
+def watch(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Look on while a run goes on elsewhere: another terminal, a job, a shared disk.
+
+    Ctrl-C ends the looking, not the run. Once nobody drives it any more, its table and winner are printed.
+    """
+    from orchestrator.cli.run import conclude
+    from orchestrator.experiment.run import watch as look_on
+
+    where = destination(format, output)
+    conclude(look_on(run, storage), where)
+
+
+def repair(run: RunName, storage: Storage = RUNS) -> None:
+    """Set damaged lines of a run's records aside, so that the others can be read and resume goes on."""
+    from orchestrator.experiment.resume import repair_run
+    from orchestrator.report.status_text import said_name
+
+    repaired = repair_run(run, storage)
+    name = said_name(str(repaired.folder.path), str(storage))
+    for file, moved in repaired.moved.items():
+        say(f"{file}: {len(moved)} of {repaired.lines[file]} lines moved to {file}.damaged")
+        for number, why in moved.items():
+            say(f"  line {number}: {why}")
+    if repaired.moved:
+        say(f"next: orchestrator resume {name} trains what is gone")
+    else:
+        say(f"{name}: every line of its records is whole; nothing was changed")

@@ -1,0 +1,246 @@
+"""The commands that train: run, resume, extend; and those that write a file for a further run: promote, replay."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.options import (
+    RUNS,
+    Address,
+    ExperimentFile,
+    Format,
+    Inline,
+    Output,
+    Overrides,
+    RunName,
+    Storage,
+    run_by,
+)
+from orchestrator.cli.output import (
+    INTERRUPTED,
+    NO_TRIAL_SUCCEEDED,
+    Destination,
+    destination,
+    say,
+    terminal_width,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.experiment import Run
+
+
+OrResume = Annotated[
+    bool,
+    typer.Option(
+        "--or-resume",
+        help="If the run exists, go on where it was cut off; nothing if it is finished.",
+    ),
+]
+TOP = 10
+
+
+def run(  # noqa: PLR0913 (a command's parameters are its flags)
+    file: ExperimentFile,
+    overrides: Overrides = None,
+    or_resume: OrResume = False,
+    inline: Inline = False,
+    address: Address = None,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Run an experiment to its table and winner. Ctrl-C stops it and keeps what was done."""
+    from orchestrator.catalog import printed_aside
+    from orchestrator.experiment import run as run_experiment
+
+    where = destination(format, output)
+    executor = run_by(inline, address)
+    if or_resume:
+        _note_changes(file, overrides or ())
+    with printed_aside():
+        ended = run_experiment(file, overrides or (), or_resume=or_resume, executor=executor)
+    conclude(ended, where)
+
+
+def _note_changes(file: Path, overrides: Sequence[str]) -> None:
+    """Say on stderr in what the file differs from the run it goes on with, which is no reason to fail."""
+    from orchestrator.experiment import changed_since
+
+    changed = changed_since(file, overrides)
+    if changed:
+        keys = ", ".join(changed)
+        say(
+            f"the run goes by its record, from which {file} differs in: {keys}. To change a run:"
+            " orchestrator extend",
+            err=True,
+        )
+
+
+def conclude(ended: Run, where: Destination) -> None:
+    """Print what came of a run and exit with its code."""
+    print_outcome(ended, where)
+    if ended.status != "finished":
+        raise typer.Exit(INTERRUPTED)
+    if ended.given_up or not ended.succeeded:
+        raise typer.Exit(NO_TRIAL_SUCCEEDED)
+
+
+def print_outcome(ended: Run, where: Destination) -> None:
+    """Print the table (its best rows where a person reads it), the winner, how it ended."""
+    from orchestrator.report import winner_lines
+
+    frame = ended.table()
+    on_screen = where.format == "table" and where.output is None
+    if len(frame) or not on_screen:
+        where.write(frame.head(TOP) if on_screen else frame)
+    lines = [f"{len(frame) - TOP} more trials: orchestrator table {ended.path}"]
+    lines = lines if on_screen and len(frame) > TOP else []
+    lines += ["", *winner_lines(ended.records, terminal_width())]
+    say("\n".join(lines), err=not where.for_people)
+    standing = ended.records.standing
+    if standing.state != "finished":
+        say(_kept(ended), err=True)
+    elif standing.reason:
+        say(f"ended early, {standing.reason}", err=True)
+    elif not ended.succeeded:
+        say(f"no trial succeeded{_why_none(ended)}: orchestrator show {ended.path}", err=True)
+
+
+def _why_none(ended: Run) -> str:
+    """Return the error that all trials failed with, where it is one and the same."""
+    from orchestrator.records import shared_error
+
+    trials = ended.records.trials
+    error = shared_error(trial.error for trial in trials)
+    return f"; each of the {len(trials)} failed with {error}" if error and len(trials) > 1 else ""
+
+
+def _kept(ended: Run) -> str:
+    trials = ended.records.trials
+    if not trials:
+        return f"interrupted before the first trial; {ended.path} holds no more than the experiment"
+    cut_short = sum(trial.status == "interrupted" for trial in trials)
+    return (
+        f"interrupted; kept in {ended.path}: {len(ended.records.epochs)} epochs of"
+        f" {len(trials)} trials, {cut_short} of them cut short"
+    )
+
+
+Recipe = Annotated[
+    Path | None, typer.Option("--to", help="The file to write; named after the run if left out.")
+]
+
+
+def resume(  # noqa: PLR0913 (a command's parameters are its flags)
+    run: RunName,
+    storage: Storage = RUNS,
+    inline: Inline = False,
+    address: Address = None,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Go on with a run that was cut off: Ctrl-C, a kill, a reboot."""
+    from orchestrator.catalog import printed_aside
+    from orchestrator.experiment import resume as resume_run
+
+    where = destination(format, output)
+    executor = run_by(inline, address)
+    with printed_aside():
+        ended = resume_run(run, storage=storage, executor=executor)
+    conclude(ended, where)
+
+
+def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
+    """Write the file of a panda that goes on from a trial's weights (RUN or RUN/TRIAL; the best)."""
+    from orchestrator.experiment.warm_start import promoted, write_recipe
+
+    content = promoted(run, str(storage))
+    file = write_recipe(content, to or Path(f"{content['name']}.yaml"))
+    say(f"wrote {file}. Run it with: orchestrator run {file}")
+
+
+def replay(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
+    """Write the file that trains anew, unattended, through a babysat run's changes."""
+    from orchestrator.experiment.warm_start import replayed, write_recipe
+
+    content = replayed(run, str(storage))
+    file = write_recipe(content, to or Path(f"{content['name']}.yaml"))
+    say(f"wrote {file}. Run it with: orchestrator run {file}")
+
+
+NumSamples = Annotated[
+    str | None,
+    typer.Option(
+        "--num-samples",
+        metavar="+N|N",
+        show_default=False,
+        help="Trials on top of those there are (+64), or in all (128): the seed's next draws.",
+    ),
+]
+Epochs = Annotated[
+    str | None,
+    typer.Option(
+        "--epochs",
+        metavar="+N|N",
+        show_default=False,
+        help="Epochs on top, or in all: trials that came to the last epoch go on.",
+    ),
+]
+SchedulerForm = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="FORM",
+        show_default=False,
+        help="Who decides from now on: asha, ./mine.py:Mine, or with options '{asha: {reduction_factor: 4}}'.",
+    ),
+]
+Days = Annotated[
+    str | None,
+    typer.Option(
+        "--days", metavar="+N|N", show_default=False, help="A panda's days, on top or in all."
+    ),
+]
+Force = Annotated[
+    bool,
+    typer.Option(
+        "--force",
+        help="Train also what cannot be compared with the trials there are: as a group apart.",
+    ),
+]
+
+
+def extend(  # noqa: PLR0913 (a command's parameters are its flags)
+    run: RunName,
+    num_samples: NumSamples = None,
+    epochs: Epochs = None,
+    scheduler: SchedulerForm = None,
+    days: Days = None,
+    overrides: Overrides = None,
+    force: Force = False,
+    storage: Storage = RUNS,
+    inline: Inline = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Make a finished run longer: more trials, epochs or days, with all of its history."""
+    from orchestrator.catalog import printed_aside
+    from orchestrator.experiment import extend as extend_run
+
+    where = destination(format, output)
+    with printed_aside():
+        ended = extend_run(
+            run,
+            overrides or (),
+            force=force,
+            storage=storage,
+            executor=run_by(inline),
+            num_samples=num_samples,
+            epochs=epochs,
+            scheduler=scheduler,
+            days=days,
+        )
+    conclude(ended, where)
