@@ -22,7 +22,7 @@ from orchestrator.records import (
     read_run,
 )
 from orchestrator.records.events import Event
-from orchestrator.search import Plan, Round, TrialSpec
+from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
@@ -114,11 +114,6 @@ class Recorder:
         for entry in before.journal:
             if "id" in entry:
                 self._is_new(entry["trial"], entry["id"])
-
-    def round_began(self, begun: Round) -> None:
-        """Note that the trials of a round are over, and those of this one come."""
-        self.event("round_began", **begun.to_plain())
-        self._view.note(f"round {begun.number} begins: {begun.trials} trials")
 
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from orchestrator.records import TrialEnd
-from orchestrator.search import Round, Search, TrialSpec
+from orchestrator.search import Search, TrialSpec
 from orchestrator.trials import Progress
 from orchestrator.tuning.failures import Failure
 
@@ -87,8 +87,8 @@ class Listener(Protocol):
     def paused_seconds(self) -> float:
         """Return how long the run has waited for room on a disk."""
 
-    def round_began(self, begun: Round) -> None:
-        """Note that the trials of a round are over, and those of this one come."""
+    def event(self, event: str, **facts: Any) -> None:
+        """Note what happened to the run as a whole: that a round began."""
 
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""

@@ -96,7 +96,7 @@ class Stage:
         self._listener = listener
         self._clock = now
         self._search = sitting.search or Search(plan)
-        self._queue = TrialQueue(self._search, plan.max_concurrent_trials, listener.round_began)
+        self._queue = TrialQueue(self._search, plan.max_concurrent_trials, self._round_began)
         self._specs: dict[str, TrialSpec] = {}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
         self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
@@ -116,6 +116,9 @@ class Stage:
     def _now(self) -> float:
         """Return the time on a clock that stands still while the run waits for a disk."""
         return self._clock() - self._listener.paused_seconds
+
+    def _round_began(self, begun: Round) -> None:
+        self._listener.event("round_began", **begun.to_plain())
 
     @property
     def over(self) -> bool:

@@ -20,7 +20,7 @@ class Heard:
     """A listener that keeps what it hears."""
 
     def __init__(self):
-        self.ends, self.begun, self.again, self.at_once, self.rows, self.rounds = (
+        self.ends, self.begun, self.again, self.at_once, self.rows, self.events = (
             {},
             [],
             [],
@@ -31,8 +31,8 @@ class Heard:
         self.paused_seconds = 0.0
         self.disk_needs_waiting = True
 
-    def round_began(self, begun):
-        self.rounds.append(begun)
+    def event(self, event, **facts):
+        self.events.append((event, facts))
 
     def started(self, spec):
         self.begun.append(spec.trial)
