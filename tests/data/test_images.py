@@ -189,6 +189,6 @@ def test_a_folder_is_sent_file_by_file_to_a_place_that_does_not_see_it(pets, tmp
         {"model": "mlp", "search_space": "mlp", "name": "n", "data": {"source": "./photos/"}}
     ).at(tmp_path)
     gathered = gather(experiment, TARGETS["kuberay"](), in_place=False)
-    assert gathered.data == "./photos/"
+    assert gathered.references["data"] == "./photos/"
     assert len(gathered.sent) == 20
     assert "photos/cat/0.png" in gathered.sent
