@@ -26,17 +26,20 @@ CLUSTER_FOLDERS = ("chaos", "integration")
 CLUSTER_FILES = (
     "experiment/test_missing_folders.py", "experiment/test_warm_start.py",
     "parity/test_exam.py", "parity/test_fuzz.py", "parity/test_reported.py",
-    "training/test_memory.py", "training/test_raw_rows.py",
+    "training/test_memory.py", "training/test_raw_rows.py", "training/test_trial_process.py",
 )  # fmt: skip
 """Minutes, as is whatever starts Ray."""
-IN_EVERY_TEST = ("test_caviar.py", "test_rounds.py")
-"""On a real Ray, and in `make test` all the same: one run that trains, and those that train nothing."""
+IN_EVERY_TEST = ("test_caviar.py",)
+"""On a real Ray, and in `make test` all the same: one Ray, and runs that train."""
 
 SHARED_BY_A_FOLDER = ("tests/integration/docker/",)
 """Folders whose files share one costly thing, such as an engine: they stay together."""
 
 SPREAD = ("tests/parity/test_exam.py", "tests/parity/test_fuzz.py")
 """Files of many long tests that share nothing: both processes take some, so that neither waits at the end."""
+
+LONGEST = ("test_readme.py",)
+"""Begun before all others, so that no process waits for it at the end."""
 
 SHOWN_FROM_SECONDS = 5.0
 
@@ -51,7 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         minutes = file.parts[0] in CLUSTER_FOLDERS or item.get_closest_marker("integration")
         if (minutes or file.as_posix() in CLUSTER_FILES) and file.name not in IN_EVERY_TEST:
             item.add_marker(pytest.mark.cluster)
-    items.sort(key=lambda item: item.get_closest_marker("integration") is None)
+    items.sort(
+        key=lambda item: (
+            item.get_closest_marker("integration") is None,
+            item.path.name not in LONGEST,
+        )
+    )
 
 
 @pytest.fixture(autouse=True, scope="session")

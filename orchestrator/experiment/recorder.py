@@ -194,11 +194,6 @@ class Recorder:
             self._told.pop(end.trial, None)
         self._retention.ended(end.trial, for_good=over)
 
-    @property
-    def paused_seconds(self) -> float:
-        """Return how long the run has waited for room on a disk."""
-        return self.disk.seconds
-
     def tried_again(self, trial: str, failure: Failure, attempt: int, wait: float) -> None:
         """Note that a lost trial goes on."""
         facts = {"trial": trial, "failure": failure.kind, "error": failure.message}
@@ -209,10 +204,6 @@ class Recorder:
         """Note that only so many trials train at once from here on."""
         self.event("fewer_at_once", trials=trials)
         self._view.note(f"out of memory: {trials} at once from here on")
-
-    def wait_for_disk(self, needed: int) -> bool:
-        """Wait until ``needed`` bytes fit into the run's folder; return whether they did not, now or just before."""
-        return self.disk.is_or_was_full(needed)
 
     def verdict(self) -> Verdict | None:
         """Return which checkpoint to examine: the best trial's; None where there is no best, or its state is gone."""
@@ -258,7 +249,7 @@ class Recorder:
 
     def _clock(self) -> float:
         """Return seconds that stand still while the run waits for a disk."""
-        return time.monotonic() - self.paused_seconds
+        return time.monotonic() - self.disk.seconds
 
     def _is_new(self, trial: str, name: object) -> bool:
         """Return whether the records lack what a worker reports: one that took a trial up again may report it twice."""

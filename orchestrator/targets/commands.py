@@ -21,7 +21,7 @@ class Answer:
     error: str
 
 
-def ask(
+def run(
     command: Sequence[str],
     how_to_get_it: str,
     standard_input: str | None = None,
@@ -51,14 +51,14 @@ def ask(
     return Answer(done.returncode, done.stdout, done.stderr)
 
 
-def demand(
+def run_checked(
     command: Sequence[str],
     how_to_get_it: str,
     standard_input: str | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> str:
     """Return what a command printed. Raises PlaceError with its own words where it failed."""
-    answer = ask(command, how_to_get_it, standard_input, variables)
+    answer = run(command, how_to_get_it, standard_input, variables)
     if answer.code != 0:
         said = " ".join((answer.error or answer.output).split()) or f"exit code {answer.code}"
         raise PlaceError(f"{command[0]} refused: {said}")

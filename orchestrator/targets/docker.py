@@ -13,9 +13,9 @@ from typing import Any, cast
 
 from orchestrator.config.targets import DockerOptions
 from orchestrator.errors import PlaceError, UnknownNameError
-from orchestrator.targets.commands import Answer, ask, demand, stream
+from orchestrator.targets.commands import Answer, run, run_checked, stream
 from orchestrator.targets.job import LOST, Job, JobState, State, exited
-from orchestrator.targets.target import EXPERIMENT_FILE, Submission, lay_down
+from orchestrator.targets.target import EXPERIMENT_FILE, Submission, write_submission
 
 SEES_OUR_FILES = False
 POLITE_SECONDS = 60
@@ -42,17 +42,17 @@ def prepare(submission: Submission) -> str:
 def submit(submission: Submission) -> Job:
     """Lay down the experiment beside the runs, start the container and return its id."""
     variables = _secrets(_options(submission))
-    ask(["docker", "--version"], _CLIENT)  # nothing is written where there is no client
-    lay_down(submission, submission.folder)
-    _hand_over(submission.folder, _options(submission).user)
-    number = demand(_command(submission), _CLIENT, variables=variables).strip()[:SHORT_ID]
+    run(["docker", "--version"], _CLIENT)  # nothing is written where there is no client
+    write_submission(submission, submission.folder)
+    _chown_submission(submission.folder, _options(submission).user)
+    number = run_checked(_command(submission), _CLIENT, variables=variables).strip()[:SHORT_ID]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Job("docker", number, submission.run, now, submission.results)
 
 
 def state(job: Job) -> JobState:
     """Return how the container stands."""
-    answer = ask(["docker", "container", "inspect", "--format", "{{json .State}}", job.id], _CLIENT)
+    answer = run(["docker", "container", "inspect", "--format", "{{json .State}}", job.id], _CLIENT)
     if answer.code != 0:
         return _absent(job, answer)
     found: dict[str, Any] = json.loads(answer.output)
@@ -77,7 +77,7 @@ def logs(job: Job, follow: bool) -> Iterator[str]:
 
 def stop(job: Job) -> None:
     """Interrupt the run as Ctrl-C does; a container that does not end within a minute is killed."""
-    demand(["docker", "stop", "--time", str(POLITE_SECONDS), job.id], _CLIENT)
+    run_checked(["docker", "stop", "--time", str(POLITE_SECONDS), job.id], _CLIENT)
 
 
 def _options(submission: Submission) -> DockerOptions:
@@ -133,7 +133,7 @@ def _secrets(options: DockerOptions) -> dict[str, str]:
     return variables
 
 
-def _hand_over(folder: Path, user: str | None) -> None:
+def _chown_submission(folder: Path, user: str | None) -> None:
     """Give what was laid down to another user who is to read it; only root can."""
     if user is None or user == f"{os.getuid()}:{os.getgid()}":
         return

@@ -70,7 +70,7 @@ def _bring(job: Job, aside: Path) -> None:
 
 
 def _copy_folder(source: Path, aside: Path) -> None:
-    """Copy a folder that may be written into meanwhile: again, for what is new, where a file went under our hands.
+    """Copy a folder that may be written into meanwhile: again, for what is new, where a file disappeared meanwhile.
 
     Raises PlaceError where that goes on, or a file cannot be read.
     """

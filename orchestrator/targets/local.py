@@ -16,7 +16,7 @@ import psutil
 from orchestrator.errors import UnknownNameError
 from orchestrator.records import write_atomically
 from orchestrator.targets.job import LOST, Job, JobState, exited, read_log
-from orchestrator.targets.target import EXPERIMENT_FILE, Submission, lay_down
+from orchestrator.targets.target import EXPERIMENT_FILE, Submission, write_submission
 
 SEES_OUR_FILES = True
 POLITE_SECONDS = 60
@@ -44,7 +44,7 @@ def prepare(submission: Submission) -> str:
 
 def submit(submission: Submission) -> Job:
     """Start it and return its process."""
-    lay_down(submission, submission.folder)
+    write_submission(submission, submission.folder)
     script = submission.folder / "local.sh"
     write_atomically(script, prepare(submission))
     process = subprocess.Popen(

@@ -24,7 +24,7 @@ from orchestrator.targets.target import (
     EXPERIMENT_FILE,
     Submission,
     check_size,
-    lay_down,
+    write_submission,
 )
 
 SEES_OUR_FILES = False
@@ -74,7 +74,7 @@ def submit(submission: Submission) -> Job:
     address = options.address or _address_here()
     client = _client(address, options.token)
     with tempfile.TemporaryDirectory(prefix="orchestrator-") as folder, _said_by_ray(address):
-        lay_down(submission, Path(folder))
+        write_submission(submission, Path(folder))
         request["runtime_env"]["working_dir"] = folder
         name = client.submit_job(**request)
     now = datetime.now(UTC).isoformat(timespec="seconds")

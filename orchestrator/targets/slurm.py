@@ -17,9 +17,9 @@ from orchestrator.catalog import bundled_file
 from orchestrator.config.targets import SlurmOptions
 from orchestrator.errors import PlaceError, UnknownNameError
 from orchestrator.records import write_atomically
-from orchestrator.targets.commands import ask, demand
+from orchestrator.targets.commands import run, run_checked
 from orchestrator.targets.job import EXITS, LOST, Job, JobState, State, exited, read_log
-from orchestrator.targets.target import Submission, lay_down
+from orchestrator.targets.target import Submission, write_submission
 
 SEES_OUR_FILES = True
 POLITE_SECONDS = 60
@@ -86,11 +86,11 @@ def _lines(lines: Sequence[str]) -> str:
 
 def submit(submission: Submission) -> Job:
     """Hand the script to sbatch."""
-    demand(["sbatch", "--version"], _CLIENT)  # before anything is written
-    lay_down(submission, submission.folder)
+    run_checked(["sbatch", "--version"], _CLIENT)  # before anything is written
+    write_submission(submission, submission.folder)
     script = submission.folder / "slurm.sh"
     write_atomically(script, prepare(submission))
-    number = demand(["sbatch", "--parsable", str(script)], _CLIENT).strip().partition(";")[0]
+    number = run_checked(["sbatch", "--parsable", str(script)], _CLIENT).strip().partition(";")[0]
     now = datetime.now(UTC).isoformat(timespec="seconds")
     return Job("slurm", number, submission.run, now, submission.results)
 
@@ -114,10 +114,10 @@ def logs(job: Job, follow: bool) -> Iterator[str]:
 def stop(job: Job) -> None:
     """Interrupt the run as Ctrl-C does and wait for it; cancel what waits, or takes more than a minute."""
     if state(job).state == "running":
-        demand(["scancel", "--batch", "--signal=TERM", job.id], _CLIENT)
+        run_checked(["scancel", "--batch", "--signal=TERM", job.id], _CLIENT)
         _wait(job, POLITE_SECONDS)
     if state(job).active:
-        demand(["scancel", job.id], _CLIENT)
+        run_checked(["scancel", job.id], _CLIENT)
         _wait(job, POLITE_SECONDS)
 
 
@@ -161,7 +161,7 @@ def _python(submission: Submission, options: SlurmOptions) -> Iterator[str]:
 
 def _from_controller(job: Job) -> JobState | None:
     """Return the state of a job that the controller remembers: for some minutes after its end."""
-    answer = ask(["scontrol", "--oneliner", "show", "job", job.id], _CLIENT)
+    answer = run(["scontrol", "--oneliner", "show", "job", job.id], _CLIENT)
     if answer.code != 0:
         if "Invalid job id" in answer.error:
             return None
@@ -174,7 +174,7 @@ def _from_accounts(job: Job) -> JobState | None:
     """Return what the accounts say, where the cluster keeps any."""
     fields = "--format=State,ExitCode"
     command = ["sacct", "--noheader", "--parsable2", "--allocations", f"--jobs={job.id}", fields]
-    answer = ask(command, _CLIENT)
+    answer = run(command, _CLIENT)
     words = answer.output.split("\n")[0].split("|")
     return _state(words[0].split()[0], words[1], None) if len(words) == 2 and words[0] else None
 
@@ -208,7 +208,7 @@ def _reason(fields: Mapping[str, str]) -> str | None:
 def _log(job: Job) -> Path:
     if job.folder is not None:
         return job.folder / f"slurm-{job.id}.log"
-    shown = ask(["scontrol", "--oneliner", "show", "job", job.id], _CLIENT).output
+    shown = run(["scontrol", "--oneliner", "show", "job", job.id], _CLIENT).output
     found = re.search(r"StdOut=(\S+)", shown)
     return Path(found[1] if found else f"slurm-{job.id}.log")
 

@@ -60,7 +60,7 @@ class Submission:
         return PurePosixPath(job_folder(self.storage, self.run))
 
 
-def lay_down(submission: Submission, folder: Path) -> None:
+def write_submission(submission: Submission, folder: Path) -> None:
     """Put the experiment and its files into a folder, readable by their owner alone.
 
     Raises PlaceError where that cannot be.

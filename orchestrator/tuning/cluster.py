@@ -74,7 +74,7 @@ def running_ray(cores: int) -> Iterator[None]:
         if not address:
             stack.enter_context(closed_to_others())
             own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
-            # A worker that was about to start would make its folders anew.
+            # A worker that was about to start would make its folders again.
             stack.callback(end_processes_in, own)
             how = {
                 "address": "local",
@@ -82,7 +82,7 @@ def running_ray(cores: int) -> Iterator[None]:
                 "include_dashboard": False,
                 "_temp_dir": str(Path(own, OPEN_BY_RAY)),
             }
-        do = stack.enter_context(undisturbed())
+        do = stack.enter_context(deferred_signals())
         stack.callback(do, ray.shutdown)
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)
         with groups_of_their_own():
@@ -120,6 +120,8 @@ def _short_temporary_folder() -> str:
 def ray_resources(cores: int, seconds: float = 60.0) -> dict[str, float]:
     """Return what the cluster at ``RAY_ADDRESS`` offers, or one of ``cores`` started to be asked.
 
+    A process of its own asks: it can be ended where Ray does not answer.
+
     Raises PlaceError where Ray fails or has not answered after ``seconds``. Nothing is left running
     or on disk.
     """
@@ -137,7 +139,7 @@ def ray_resources(cores: int, seconds: float = 60.0) -> dict[str, float]:
             asking.kill()  # the daemons it started end with it
             asking.join()
     if isinstance(answer, str):
-        raise PlaceError(f"expected an answer of Ray. Received: {answer}")
+        raise PlaceError(f"expected a response from Ray. Received: {answer}")
     return dict(answer)
 
 
@@ -169,8 +171,11 @@ _DONE = signal.SIGURG
 
 
 @contextlib.contextmanager
-def undisturbed() -> Iterator[Callable[[Callable[[], object]], object]]:
+def deferred_signals() -> Iterator[Callable[[Callable[[], object]], object]]:
     """Yield what does an action; a signal that comes meanwhile is delivered right after it.
+
+    Ray takes SIGTERM over: from the middle of ``ray.init`` on it would end the process with SIGABRT
+    (ray-project/ray#37288), and after ``ray.shutdown`` at once.
 
     All actions of a block happen in one thread, which lives as long as the block (a Ray whose first thread has ended
     takes 15 s to shut down). The main thread waits for signals meanwhile: the system hands a process's signals to its
@@ -208,4 +213,4 @@ def _do(action: Callable[[], object], beside: ThreadPoolExecutor) -> None:
 
 
 def _nothing(number: int, frame: Any) -> None:
-    """Take a signal that has done its work by arriving."""
+    """Do nothing: the signal only ends ``sigwait``."""

@@ -1,4 +1,4 @@
-"""The winner's examination, after the last trial: by the last worker, else by a new one; it may not last for ever.
+"""The winner's examination after the last trial: by the last worker, else by a new one, and within a time limit.
 
 Pure: who examines is handed in.
 """
@@ -14,7 +14,7 @@ from orchestrator.tuning.protocol import Listener, Verdict
 
 LEAST_SECONDS = 600.0
 EPOCHS = 20
-"""An examination is given up after as long as so many of the run's slowest epoch, but not before ten minutes."""
+"""An examination is given up after the time of so many of the run's slowest epochs, but not before ten minutes."""
 LOOK_SECONDS = 0.5
 """How often a waiting driver looks whether it is asked to stop."""
 
@@ -47,17 +47,17 @@ class Examination:
         self._now = now
         self.settled = False
 
-    def by_the_last(self, ask: Callable[[Verdict], Examiner]) -> None:
+    def on_last_worker(self, ask: Callable[[Verdict], Examiner]) -> None:
         """Have the last worker examine the winner; where it fails a new one is to try."""
         verdict = self._verdict()
         if verdict is not None:
             self._heard(ask(verdict), verdict)
 
-    def by_a_new_one(self, ask: Callable[[Verdict], Examiner]) -> None:
+    def on_new_worker(self, ask: Callable[[Verdict], Examiner]) -> None:
         """Have a new worker examine the winner, again after a wait for room on the disk."""
         verdict = self._verdict()
         while verdict is not None and (failure := self._heard(ask(verdict), verdict)) is not None:
-            if failure.kind == "disk" and self._listener.wait_for_disk(failure.bytes_needed):
+            if failure.kind == "disk" and self._listener.disk.is_or_was_full(failure.bytes_needed):
                 continue
             self._listener.not_judged(failure.message)
             self.settled = True

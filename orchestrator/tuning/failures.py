@@ -1,4 +1,4 @@
-"""What befell a trial, and whether it is worth another try."""
+"""Why trials fail, and which failures are worth another try."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from orchestrator.records import DiskFull, FailureKind, lies_below
 from orchestrator.redaction import redact
 
 LONGEST_WAIT_SECONDS = 300.0
-_PASSING = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
-_PASSING_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH)
+_TRANSIENT = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
+_TRANSIENT_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH)
 
 
 @dataclass(frozen=True)
 class Failure:
     """What befell a trial.
 
-    ``message`` is its first line, ``whole`` all that is known. ``passing`` says that the same code may well get
-    through another time; ``bytes_needed`` is what did not fit on a full disk. ``of_run`` says that the run's own folder
+    ``message`` is its first line, ``whole`` all that is known. ``transient`` says that the same code may well
+    succeed another time; ``bytes_needed`` is what did not fit on a full disk. ``of_run`` says that the run's own folder
     cannot be read or written, which is no fault of the trial's.
     """
 
     kind: FailureKind
     message: str
     whole: str
-    passing: bool = True
+    transient: bool = True
     bytes_needed: int = 0
     of_run: bool = False
 
 
-def raised(error: Exception, home: Path | None = None) -> Failure:
+def from_exception(error: Exception, home: Path | None = None) -> Failure:
     """Return the failure of a trial whose own code, or whose training, raised; called while it is handled.
 
     ``home`` is the run's own folder.
@@ -49,13 +49,13 @@ def raised(error: Exception, home: Path | None = None) -> Failure:
         return Failure("disk", first_line(error), whole, bytes_needed=needed)
     if isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError":
         return Failure("out_of_memory", first_line(error), whole)
-    passing = isinstance(cause, _PASSING) or (
-        isinstance(cause, OSError) and cause.errno in _PASSING_NUMBERS
+    transient = isinstance(cause, _TRANSIENT) or (
+        isinstance(cause, OSError) and cause.errno in _TRANSIENT_NUMBERS
     )
     of_run = isinstance(error, RecordError) or (
         home is not None and isinstance(cause, OSError) and lies_below(cause, home)
     )
-    return Failure("error", first_line(error), whole, passing=passing, of_run=of_run)
+    return Failure("error", first_line(error), whole, transient=transient, of_run=of_run)
 
 
 class Attempts:
@@ -71,7 +71,7 @@ class Attempts:
     def wait_after(self, trial: str, failure: Failure) -> float | None:
         """Return the seconds until a trial is tried again; None where that would be no use.
 
-        No use are an error that was not passing, or that came twice in the same words, a trial that ran out of its
+        No use are an error that was not transient, or that came twice in the same words, a trial that ran out of its
         time, and more than ``retries.times``.
         """
         before = self._before.setdefault(trial, [])
@@ -79,7 +79,7 @@ class Attempts:
             each.message == failure.message for each in before if each.kind == "error"
         )
         before.append(failure)
-        if not failure.passing or again or len(before) > self._times:
+        if not failure.transient or again or len(before) > self._times:
             return None
         return min(LONGEST_WAIT_SECONDS, self._wait * 2.0 ** (len(before) - 1))
 

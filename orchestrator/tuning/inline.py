@@ -43,7 +43,7 @@ def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -
                 time.sleep(LOOK_SECONDS)
         over = stage.over and not stage.trouble
         if over:
-            examination.by_a_new_one(lambda verdict: _Examiner(runner, verdict))
+            examination.on_new_worker(lambda verdict: _Examiner(runner, verdict))
     stage.cut_off()
     return Outcome(over and examination.settled, stage.reason, stage.trouble)
 

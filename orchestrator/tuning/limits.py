@@ -17,7 +17,7 @@ FIRST_TRIALS = 10
 
 
 @dataclass
-class Clock:
+class TrialTimer:
     """How long a trial has been in training: ``since`` its worker took it (None: it waits for one), and ``before``.
 
     ``heard`` is when it last reported, ``longest`` the longest it took between two reports.
@@ -80,12 +80,12 @@ class Limits:
         """Return whether another trial may be started."""
         return self.options.max_trials is None or self.trials < self.options.max_trials
 
-    def out_of_time(self, clock: Clock, now: float) -> bool:
+    def out_of_time(self, clock: TrialTimer, now: float) -> bool:
         """Return whether a trial that reports now has used up its time."""
         most = self.options.max_trial_time
         return most is not None and clock.seconds(now) >= (most.seconds or 0.0)
 
-    def hung(self, clock: Clock, now: float, closed_at: float | None) -> bool:
+    def hung(self, clock: TrialTimer, now: float, closed_at: float | None) -> bool:
         """Return whether a trial is past its own or the run's time limit and has stopped reporting."""
         if clock.since is None:
             return False

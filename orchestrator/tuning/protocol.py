@@ -59,7 +59,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Sitting:
-    """What one uninterrupted stretch of a run is given.
+    """What one driver session of a run is given.
 
     ``cores`` is how many CPUs a cluster started for it offers. ``search`` is one that knows what earlier
     sittings did; None: the plan's, new. ``stopping`` says that the run is asked to stop.
@@ -80,12 +80,26 @@ class Outcome:
     trouble: str | None = None
 
 
+class Disk(Protocol):
+    """The disk that a run's folder is on."""
+
+    @property
+    def seconds(self) -> float:
+        """Return how long the run has waited for room on it."""
+
+    def is_or_was_full(self, needed: int) -> bool:
+        """Wait until ``needed`` bytes (0: nobody knows) fit; return whether they did not, now or just before.
+
+        Then a trial that failed for want of room is not to blame.
+        """
+
+
 class Listener(Protocol):
     """Is told of everything, in the driver, in the order it happened."""
 
     @property
-    def paused_seconds(self) -> float:
-        """Return how long the run has waited for room on a disk."""
+    def disk(self) -> Disk:
+        """Return the disk that the run waits for when it is full."""
 
     def event(self, event: str, **facts: Any) -> None:
         """Note what happened to the run as a whole: that a round began."""
@@ -108,14 +122,8 @@ class Listener(Protocol):
     def fewer_at_once(self, trials: int) -> None:
         """Note that only so many trials train at once from here on."""
 
-    def wait_for_disk(self, needed: int) -> bool:
-        """Wait until ``needed`` bytes (0: nobody knows) fit into the run's folder.
-
-        Return whether they did not, now or just before: the disk's fault, not the trial's.
-        """
-
     def verdict(self) -> Verdict | None:
-        """Return what to examine once every trial has ended; None where no trial can be, which it then tells."""
+        """Return what to examine once every trial has ended; None if there is nothing, which it then reports."""
 
     def judged(self, metrics: Mapping[str, Any]) -> None:
         """Note the winner's examination."""

@@ -16,7 +16,7 @@ from orchestrator.records import TrialEnd
 from orchestrator.search import Plan, Round, Search, TrialSpec
 from orchestrator.search.search import NextRound, Resume, Start
 from orchestrator.tuning.failures import Attempts, Failure
-from orchestrator.tuning.limits import Clock, FirstFailures, Limits
+from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
 
 
@@ -103,7 +103,7 @@ class Stage:
         self._before = sitting.spent.on
         failures = {trial: spent.failures for trial, spent in self._before.items()}
         self._attempts = Attempts(plan.retries, failures)
-        self._clocks: dict[str, Clock] = {}
+        self._timers: dict[str, TrialTimer] = {}
         self._handed_out: set[str] = set()
         self._awaited: set[str] = set()
         self._branches: set[str] = set()
@@ -115,7 +115,7 @@ class Stage:
 
     def _now(self) -> float:
         """Return the time on a clock that stands still while the run waits for a disk."""
-        return self._clock() - self._listener.paused_seconds
+        return self._clock() - self._listener.disk.seconds
 
     def _round_began(self, begun: Round) -> None:
         self._listener.event("round_began", **begun.to_plain())
@@ -150,17 +150,17 @@ class Stage:
         """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
         now = self._now()
         self._awaited.discard(trial)
-        if trial not in self._clocks:
+        if trial not in self._timers:
             if self._queue.closed:
                 return
-            self._clocks[trial] = Clock(before=self._before.get(trial, SpentOnTrial()).seconds)
+            self._timers[trial] = TrialTimer(before=self._before.get(trial, SpentOnTrial()).seconds)
             self._listener.started(self._specs[trial])
-        self._clocks[trial].start(now)
+        self._timers[trial].start(now)
 
     def heard(self, report: Report) -> bool:
         """Take a worker's report; return whether the trial goes on."""
         trial, progress = report.trial, report.progress
-        if trial not in self._clocks:
+        if trial not in self._timers:
             self._queue.leave(trial)
             return False
         if progress.rows:
@@ -169,7 +169,7 @@ class Stage:
             self._listener.journal(progress.journal)
         for branch in progress.branches:
             self._branch(branch)
-        clock, now = self._clocks[trial], self._now()
+        clock, now = self._timers[trial], self._now()
         clock.report(now)
         stopped_by = self._decide(report)
         if report.failure:
@@ -196,9 +196,9 @@ class Stage:
 
     def lost(self, trial: str, failure: Failure) -> None:
         """Take in that a trial's worker is gone."""
-        if trial not in self._clocks:
+        if trial not in self._timers:
             self.started(trial)
-        if trial not in self._clocks:
+        if trial not in self._timers:
             self._queue.leave(trial)
             return
         if trial in self._killed:
@@ -208,7 +208,7 @@ class Stage:
                 return
             allowed = self._plan.limits.max_trial_time
             said = f"timeout: no report, and limits.max_trial_time of {allowed} is used up"
-            failure = Failure("timeout", said, failure.whole, passing=False)
+            failure = Failure("timeout", said, failure.whole, transient=False)
         self._fail(trial, failure, {})
 
     def hung(self) -> list[str]:
@@ -217,7 +217,7 @@ class Stage:
         now = self._now()
         found = [
             trial
-            for trial, clock in self._clocks.items()
+            for trial, clock in self._timers.items()
             if trial not in self._killed and self._limits.hung(clock, now, self._closed_at)
         ]
         self._killed.update(found)
@@ -225,13 +225,13 @@ class Stage:
 
     def cut_off(self) -> None:
         """End the trials in training, since the run was asked to stop."""
-        for trial in list(self._clocks):
+        for trial in list(self._timers):
             attempts = self._attempts.made(trial)
             self._end(TrialEnd(trial, "interrupted", self._trained(trial), attempts=attempts), None)
 
     def _trained(self, trial: str) -> float:
         """Return the seconds that a trial has been in training, in all sittings."""
-        return self._clocks[trial].seconds(self._now())
+        return self._timers[trial].seconds(self._now())
 
     def _branch(self, branch: dict[str, Any]) -> None:
         """Have a branch of a babysat trial run beside it."""
@@ -276,20 +276,22 @@ class Stage:
     def _end_what_stays_paused(self) -> None:
         """End the trials that nothing is left to promote for."""
         for trial, row in list(self._search.paused.items()):
-            if trial not in self._clocks:  # paused by an earlier driver
-                self._clocks[trial] = Clock(before=self._before.get(trial, SpentOnTrial()).seconds)
+            if trial not in self._timers:  # paused by an earlier driver
+                self._timers[trial] = TrialTimer(
+                    before=self._before.get(trial, SpentOnTrial()).seconds
+                )
             end = TrialEnd(trial, "stopped", self._trained(trial), self._stopped_by(row, None))
             self._end(replace(end, **self._about.get(trial, {})), None)
 
     def _fail(self, trial: str, failure: Failure, about: Mapping[str, Any]) -> None:
         """Have a trial tried again where that may help; else it has failed."""
-        self._clocks[trial].stop(self._now())
+        self._timers[trial].stop(self._now())
         self._search.lost(trial)
-        if failure.kind == "disk" and self._listener.wait_for_disk(failure.bytes_needed):
+        if failure.kind == "disk" and self._listener.disk.is_or_was_full(failure.bytes_needed):
             self._queue.try_again(self._specs[trial], self._now())
             return
         if failure.kind == "out_of_memory":
-            in_training = 1 + sum(clock.since is not None for clock in self._clocks.values())
+            in_training = 1 + sum(clock.since is not None for clock in self._timers.values())
             self._listener.fewer_at_once(self._queue.fewer_than(in_training))
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:
@@ -312,8 +314,8 @@ class Stage:
         self._end(TrialEnd(status="failed", attempts=attempts, **facts), failure.whole)
 
     def _end(self, end: TrialEnd, traceback: str | None) -> None:
-        if end.trial in self._clocks:
-            del self._clocks[end.trial]
+        if end.trial in self._timers:
+            del self._timers[end.trial]
             self._killed.discard(end.trial)
             self._attempts.forget(end.trial)
             self._queue.leave(end.trial)
@@ -334,7 +336,7 @@ class Stage:
         self._queue.closed = True
         self._closed_at = self._now()
         self.reason = reason
-        for trial in [name for name in self._search.paused if name in self._clocks]:
+        for trial in [name for name in self._search.paused if name in self._timers]:
             self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
 
 

@@ -12,7 +12,7 @@ import psutil
 
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Progress, Trainable
-from orchestrator.tuning.failures import Failure, raised
+from orchestrator.tuning.failures import Failure, from_exception
 from orchestrator.tuning.protocol import Report, Verdict
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class TrialRunner:
         try:
             return action(), None
         except Exception as error:  # noqa: BLE001 (the trial boundary)
-            return None, raised(error, self.job.home)
+            return None, from_exception(error, self.job.home)
 
     def _about(self) -> dict[str, Any]:
         """Return what the trial's record holds besides its epochs."""

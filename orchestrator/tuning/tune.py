@@ -30,7 +30,7 @@ from orchestrator.tuning.ray_internals import error_of, worker_of
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
-from orchestrator.tuning.worker import RayExaminer, Worker, lost
+from orchestrator.tuning.worker import RayExaminer, Worker, from_worker_loss
 
 KEEP_SECONDS = 30.0
 """How long a run that is asked to stop waits for its workers to write their trials' states down."""
@@ -109,14 +109,14 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         if self._stage.is_paused(report.trial) and worker is not None:
             ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
         if self._stage.over and worker is not None:  # the last one, and still warm
-            self._examination.by_the_last(partial(_asked, worker))
+            self._examination.on_last_worker(partial(_asked, worker))
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Pass on that a trial's worker is gone."""
         name = trial.config["trial"]
         self._trials.pop(name, None)
-        self._stage.lost(name, lost(error_of(trial)))
+        self._stage.lost(name, from_worker_loss(error_of(trial)))
 
     def kill_the_hung(self) -> None:
         """End the workers of trials that do not come back: their process, whatever it is stuck in."""
@@ -193,7 +193,7 @@ def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -
             rounds.run_one(Conductor(stage, examination), sitting)
         over = stage.over and not stage.trouble
         if over and not examination.settled:
-            examination.by_a_new_one(partial(_asked_of_a_new_worker, job))
+            examination.on_new_worker(partial(_asked_of_a_new_worker, job))
         stage.cut_off()
     return Outcome(over and examination.settled, stage.reason, stage.trouble)
 

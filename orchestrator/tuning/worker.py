@@ -76,7 +76,10 @@ MOST_BYTES = 1_000_000
 
 @contextlib.contextmanager
 def printed_to(file: Path) -> Iterator[None]:
-    """Append what is printed in the block to a file, made once there is any; a full disk loses it, never the trial."""
+    """Append what is printed in the block to a file, made once there is any; a full disk loses it, never the trial.
+
+    What C code and child processes print is caught too, since the file descriptors are replaced.
+    """
     flush_printed()
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
@@ -123,11 +126,11 @@ class RayExaminer:
         try:
             found: Mapping[str, Any] | Failure = ray.get(self.asked)
         except ray.exceptions.RayError as error:
-            return lost(error)
+            return from_worker_loss(error)
         return found
 
 
-def lost(error: BaseException | None) -> Failure:
+def from_worker_loss(error: BaseException | None) -> Failure:
     """Return the failure of a trial whose worker is gone."""
     said = redact(str(error or "the process ended")).strip()
     first = _telling_line(said)

@@ -126,6 +126,7 @@ def test_arrays_are_asked_as_values_archives_tables_and_functions(arrays, place)
         run.predict(x.astype(str))
 
 
+@pytest.mark.cluster
 def test_pictures_are_asked_by_file_and_folder_at_the_size_of_training(place, trained):
     from keras.utils import save_img
 
@@ -146,6 +147,7 @@ def test_pictures_are_asked_by_file_and_folder_at_the_size_of_training(place, tr
         run.predict(place / "large.png")
 
 
+@pytest.mark.cluster
 def test_a_model_that_keras_cannot_save_is_built_around_its_weights(place, trained, capsys):
     (place / "net.py").write_text(SUBCLASS)
     x, codes = blobs()
@@ -163,7 +165,10 @@ def test_a_model_that_keras_cannot_save_is_built_around_its_weights(place, train
 
 @pytest.mark.parametrize(
     ("pieces", "columns"),
-    [((0, 1), ["class", "p(False)", "p(True)"]), ("flags", ["flag_0", "flag_1"])],
+    [
+        pytest.param((0, 1), ["class", "p(False)", "p(True)"], marks=pytest.mark.cluster),
+        ("flags", ["flag_0", "flag_1"]),
+    ],
 )
 def test_binary_and_several_labels_are_answered_in_their_terms(place, trained, pieces, columns):
     x, codes = blobs()

@@ -13,7 +13,7 @@ import pytest
 from ray._private.utils import validate_socket_filepath
 
 from orchestrator.catalog import bundled_file
-from orchestrator.targets.target import lay_down
+from orchestrator.targets.target import write_submission
 from tests.another_user import as_nobody, did, needs_another_user, open_place
 from tests.targets.test_slurm_script import PATIENCE_SECONDS, Node, left, wait_for
 
@@ -33,7 +33,10 @@ for folder in (logs, logs.parent, logs.parent.parent):
 pathlib.Path(place, "session_latest").symlink_to("session_1")
 (logs / "worker-1.out").write_text("logged in with {SECRET}")
 (logs / "raylet.out").write_text("node up")
-pathlib.Path(os.environ["UP"]).write_text(place)
+up = pathlib.Path(os.environ["UP"])
+part = up.with_suffix(".part")
+part.write_text(place)
+part.replace(up)  # there, it is whole
 time.sleep(600)
 """
 
@@ -61,7 +64,7 @@ def test_what_is_submitted_is_readable_by_its_owner_alone(submission, place, bef
     if before is not None:  # a folder that somebody made
         made.folder.mkdir(parents=True)
         made.folder.chmod(before)
-    lay_down(made, made.folder)
+    write_submission(made, made.folder)
     assert len(everything(made.folder)) == 3
     assert did(everything(made.folder)) == set()
 
@@ -82,10 +85,10 @@ import sys
 sys.path.insert(0, {str(ROOT)!r})
 from orchestrator.errors import PlaceError
 from orchestrator.targets import Submission
-from orchestrator.targets.target import lay_down
+from orchestrator.targets.target import write_submission
 made = Submission("digits", "name: digits", (), None, {str(place)!r}, {str(place)!r})
 try:
-    lay_down(made, made.folder)
+    write_submission(made, made.folder)
 except PlaceError as error:
     print(error)
 """
@@ -106,7 +109,7 @@ def test_a_jobs_token_and_folder_are_closed(node, submission, place):
         [token] = made.folder.glob("*.token")
         assert len(token.read_text()) == 64
         own = TEMPORARY / f"orch-{node.number}"
-        made.folder.chmod(0o700)  # as lay_down makes it: the script alone was started here
+        made.folder.chmod(0o700)  # as write_submission makes it: the script alone was started here
         assert did([*everything(made.folder), own]) == set()
         made.folder.chmod(0o755)
         assert did([token]) == set()

@@ -48,6 +48,7 @@ def judged(train, tmp_path):
     return examine
 
 
+@pytest.mark.cluster
 def test_the_saved_model_loads_in_plain_keras_and_predicts_the_same(mlp, judged, data, tmp_path):
     verdict = judged(Trainer(mlp), HP | {"label_smoothing": 0.1})
     np.savez(tmp_path / "rows.npz", x=data.test.x, y=np.eye(3)[data.test.y])

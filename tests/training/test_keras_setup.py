@@ -35,6 +35,7 @@ def test_a_file_that_is_no_json_says_nothing_as_it_does_to_keras(told):
     assert keras_settings() == KerasSettings()
 
 
+@pytest.mark.cluster
 def test_keras_reads_the_same_file_to_the_same_values(told, tmp_path):
     told(epsilon=1e-4, image_data_format="channels_first", backend="tensorflow")
     code = "import keras; c = keras.config; print(c.epsilon(), c.image_data_format(), c.floatx())"
@@ -87,6 +88,7 @@ def test_a_bundled_model_has_its_images_channels_last(told, tmp_path):
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.cluster
 def test_a_worker_computes_as_the_run_was_told_not_as_its_machine_is():
     code = (
         "from orchestrator.training.keras_setup import KerasSettings, prepare_tensorflow\n"

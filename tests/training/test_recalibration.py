@@ -13,6 +13,7 @@ from orchestrator.training.final_evaluation import is_better, judge
 from orchestrator.training.saved_model import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
+from tests.depth import in_depth
 
 HP = {"units": 8, "hidden_layers": 2, "batch_size": 32, "learning_rate": 0.05}
 SGD = {"learning_rate": 0.5, "batch_size": 32}
@@ -113,7 +114,7 @@ def test_a_trial_s_own_word_comes_before_the_experiment_s(mlp, examined, asked, 
 
 
 @pytest.mark.parametrize("kind", ["without", "frozen"])
-@pytest.mark.parametrize("asked", ["auto", "final", "every_validation"])
+@pytest.mark.parametrize("asked", in_depth(["auto", "final", "every_validation"], "auto"))
 def test_without_averages_that_training_moves_there_is_no_word_of_it(
     mlp, net, examined, kind, asked
 ):

@@ -11,9 +11,19 @@ from orchestrator.tuning.protocol import Report, Sitting, Spent
 from orchestrator.tuning.stage import Stage
 
 DIED = Failure("worker_died", "worker died: x", "x")
-BUG = Failure("error", "ValueError: units", "Traceback", passing=False)
+BUG = Failure("error", "ValueError: units", "Traceback", transient=False)
 FULL = Failure("disk", "OSError: full", "Traceback", bytes_needed=99)
 OOM = Failure("out_of_memory", "MemoryError", "Traceback")
+
+
+class Disk:
+    """A disk that was full, unless it is said not to have been."""
+
+    def __init__(self):
+        self.seconds, self.was_full = 0.0, True
+
+    def is_or_was_full(self, needed):
+        return self.was_full
 
 
 class Heard:
@@ -28,8 +38,7 @@ class Heard:
             [],
             [],
         )
-        self.paused_seconds = 0.0
-        self.disk_needs_waiting = True
+        self.disk = Disk()
 
     def event(self, event, **facts):
         self.events.append((event, facts))
@@ -52,9 +61,6 @@ class Heard:
 
     def fewer_at_once(self, trials):
         self.at_once.append(trials)
-
-    def wait_for_disk(self, needed):
-        return self.disk_needs_waiting
 
 
 class Play:

@@ -46,14 +46,18 @@ class Scene:
     def not_judged(self, why):
         self.reasons.append(why)
 
-    def wait_for_disk(self, needed):
+    @property
+    def disk(self):
+        return self
+
+    def is_or_was_full(self, needed):
         self.waits.append(needed)
         return len(self.waits) < 3
 
     def play(self):
-        self.examination.by_the_last(self.ask)
+        self.examination.on_last_worker(self.ask)
         if not self.examination.settled and self.time < self.stop_at:
-            self.examination.by_a_new_one(self.ask)
+            self.examination.on_new_worker(self.ask)
         return self.examination.settled
 
 

@@ -12,15 +12,15 @@ import ray
 from orchestrator.config import Duration, RetryOptions
 from orchestrator.errors import TrialError
 from orchestrator.records import DiskFull
-from orchestrator.tuning.failures import Attempts, Failure, raised
-from orchestrator.tuning.worker import lost
+from orchestrator.tuning.failures import Attempts, Failure, from_exception
+from orchestrator.tuning.worker import from_worker_loss
 
 
 def caught(error, cause=None):
     try:
         raise error from cause
     except Exception as found:  # noqa: BLE001
-        return raised(found)
+        return from_exception(found)
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def caught(error, cause=None):
 )
 def test_what_a_trial_raised_is_of_a_kind_and_may_pass_or_not(error, kind, passing):
     failure = caught(error)
-    assert (failure.kind, failure.passing) == (kind, passing)
+    assert (failure.kind, failure.transient) == (kind, passing)
     assert failure.whole.startswith("Traceback")
     assert pickle.loads(pickle.dumps(failure)) == failure  # noqa: S301
 
@@ -64,7 +64,7 @@ def test_an_error_wrapped_by_ours_is_of_its_causes_kind():
     ],
 )
 def test_a_worker_is_lost_with_its_node_for_lack_of_memory_or_by_itself(error, kind):
-    assert lost(error).kind == kind
+    assert from_worker_loss(error).kind == kind
 
 
 CUT_OFF = """\
@@ -93,7 +93,7 @@ KILLED = (
 )
 def test_what_is_told_of_a_lost_worker_is_the_line_that_says_why(said, kind, line):
     error = ray.exceptions.RayActorError(error_msg=said)
-    failure = lost(pickle.loads(pickle.dumps(error)))  # noqa: S301
+    failure = from_worker_loss(pickle.loads(pickle.dumps(error)))  # noqa: S301
     assert (failure.kind, failure.whole) == (kind, said)
     assert failure.message.startswith(f"{kind.replace('_', ' ')}: {line}")
 
@@ -104,7 +104,7 @@ def attempts(times=3, wait=5):
 
 DIED = Failure("worker_died", "worker died: x", "x")
 NETWORK = Failure("error", "ConnectionResetError: peer", "x")
-BUG = Failure("error", "ValueError: units", "x", passing=False)
+BUG = Failure("error", "ValueError: units", "x", transient=False)
 
 
 def test_the_wait_doubles_until_the_tries_are_used_up():
@@ -134,6 +134,6 @@ def test_the_first_try_counts_among_those_made():
 @pytest.mark.parametrize("place", ["checkpoints/00000.npz", "logs", ""])
 def test_what_fails_below_the_runs_own_folder_is_the_runs_trouble(tmp_path, place):
     error = PermissionError(13, "Permission denied", str(tmp_path / place))
-    assert raised(error, tmp_path).of_run
-    assert not raised(error, tmp_path / "checkpoints" / "other").of_run
-    assert not raised(ValueError("units"), tmp_path).of_run
+    assert from_exception(error, tmp_path).of_run
+    assert not from_exception(error, tmp_path / "checkpoints" / "other").of_run
+    assert not from_exception(ValueError("units"), tmp_path).of_run

@@ -10,7 +10,7 @@ from tests.tuning.play import Play
 
 
 def bug(said):
-    return Failure("error", said, "Traceback", passing=False)
+    return Failure("error", said, "Traceback", transient=False)
 
 
 def fail(play, many, said="ValueError: units"):

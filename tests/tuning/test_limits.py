@@ -56,7 +56,7 @@ def test_a_trial_of_long_epochs_may_overstay_by_two_of_them():
 def test_time_spent_waiting_for_a_disk_does_not_count():
     play = Play(1, limits={"max_trial_time": "1 minute", "max_run_time": "2 minutes"})
     play.begin()
-    play.time, play.heard.paused_seconds = 1000.0, 990.0
+    play.time, play.heard.disk.seconds = 1000.0, 990.0
     assert play.stage.hung() == []
     assert play.report("00000", 1)
 

@@ -91,7 +91,7 @@ def test_a_full_disk_is_waited_for_and_costs_no_try():
 
 def test_a_disk_that_is_full_for_the_trial_alone_is_tried_again_like_anything():
     play = Play(1, retries={"times": 0})
-    play.heard.disk_needs_waiting = False
+    play.heard.disk.was_full = False
     play.begin()
     play.report("00000", failure=FULL)
     assert play.heard.ends["00000"].failure == "disk"

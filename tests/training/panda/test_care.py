@@ -7,6 +7,7 @@ import math
 import pytest
 
 from orchestrator.trials import load_checkpoint
+from tests.depth import in_depth
 
 FAR_OFF = {
     "learning_rate": 40.0,
@@ -54,7 +55,7 @@ def test_a_rate_that_the_file_names_stays_and_the_journal_says_so(panda, mode):
     assert life.hyperparameters["learning_rate"] == 0.05
 
 
-@pytest.mark.parametrize("mode", ["off", "advise", "act"])
+@pytest.mark.parametrize("mode", in_depth(["off", "advise", "act"], "act"))
 def test_the_rate_found_is_used_where_the_file_names_none(panda_of, mode):
     source = """
     def build(hp, input_shape, num_classes):

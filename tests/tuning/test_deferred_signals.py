@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from orchestrator.tuning.cluster import undisturbed
+from orchestrator.tuning.cluster import deferred_signals
 
 
 @pytest.fixture
@@ -38,13 +38,13 @@ def test_a_signal_that_comes_during_an_action_is_delivered_after_it(heard):
         send(signal.SIGTERM)
         during.extend(heard)
 
-    with undisturbed() as do:
+    with deferred_signals() as do:
         do(action)
     assert (during, heard) == ([], [signal.SIGTERM])
 
 
 def test_two_signals_are_both_delivered_in_their_order(heard):
-    with undisturbed() as do:
+    with deferred_signals() as do:
         do(lambda: (send(signal.SIGINT), send(signal.SIGTERM)))
     assert heard == [signal.SIGINT, signal.SIGTERM]
 
@@ -54,7 +54,7 @@ def test_a_handler_that_an_action_installs_below_python_gets_none_and_is_gone_af
         ctypes.CDLL(None).signal(int(signal.SIGTERM), None)  # SIG_DFL: ends the process
         send(signal.SIGTERM)
 
-    with undisturbed() as do:
+    with deferred_signals() as do:
         do(action)
     send(signal.SIGTERM)
     assert heard == [signal.SIGTERM] * 2
@@ -62,7 +62,7 @@ def test_a_handler_that_an_action_installs_below_python_gets_none_and_is_gone_af
 
 def test_all_actions_of_a_block_happen_in_one_thread_that_lives_until_its_end():
     threads = []
-    with undisturbed() as do:
+    with deferred_signals() as do:
         do(lambda: threads.append(threading.current_thread()))
         assert threads[0].is_alive()
         do(lambda: threads.append(threading.current_thread()))
@@ -72,7 +72,7 @@ def test_all_actions_of_a_block_happen_in_one_thread_that_lives_until_its_end():
 
 def test_what_an_action_starts_hears_of_signals(heard):
     started = []
-    with undisturbed() as do:
+    with deferred_signals() as do:
         do(lambda: started.append(subprocess.Popen(["sleep", "60"])))
     started[0].terminate()
     assert started[0].wait(10) == -signal.SIGTERM
@@ -80,7 +80,7 @@ def test_what_an_action_starts_hears_of_signals(heard):
 
 def test_what_an_action_raises_is_raised_and_signals_and_mask_are_as_before(heard):
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGURG)]
-    with pytest.raises(ZeroDivisionError), undisturbed() as do:
+    with pytest.raises(ZeroDivisionError), deferred_signals() as do:
         do(lambda: 1 / 0)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGURG)] == handlers
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == set()
@@ -94,7 +94,7 @@ def test_what_a_handler_raises_comes_after_the_action():
 
     before = signal.signal(signal.SIGINT, take)
     try:
-        with pytest.raises(KeyboardInterrupt), undisturbed() as do:
+        with pytest.raises(KeyboardInterrupt), deferred_signals() as do:
             do(lambda: (send(signal.SIGINT), done.append(True)))
     finally:
         signal.signal(signal.SIGINT, before)
@@ -105,7 +105,7 @@ def test_outside_the_main_thread_an_action_is_simply_done():
     threads = []
 
     def elsewhere():
-        with undisturbed() as do:
+        with deferred_signals() as do:
             do(lambda: threads.append(threading.current_thread()))
 
     thread = threading.Thread(target=elsewhere)
