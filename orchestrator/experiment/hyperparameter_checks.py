@@ -56,8 +56,7 @@ def values_of(plan: Plan, space: Space) -> tuple[Values, ...]:
         return (Values("search_space.", space.domains),)
     start = dict(plan.points[0].hyperparameters)
     schedule = [
-        _given(f"panda.schedule, epoch {epoch}, ", changes)
-        for epoch, changes in plan.nursery.schedule
+        _given(f"panda.schedule, epoch {epoch}, ", changes) for epoch, changes in plan.schedule
     ]
     return (_given("panda.start.", start), *schedule)
 

@@ -13,8 +13,7 @@ from orchestrator.catalog import (
     read_names,
 )
 from orchestrator.config import Experiment
-from orchestrator.domains import Choice, Fixed, Space
-from orchestrator.domains.space import without_companions
+from orchestrator.domains import Choice, Space
 from orchestrator.errors import PlaceError, explain
 from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
@@ -67,7 +66,7 @@ def prepare_keras(
             process.start()  # it imports Keras while the data are read
         options = data.for_model(model.kind == "bundled")
         dataset = load_dataset(reference, options, experiment.seed, experiment.task)
-        read = read_space(plan, space, callbacks)
+        read = read_space(plan, callbacks)
         learned = _learn(process, (experiment, read, model, plan), dataset)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, read, model, learned)
@@ -146,26 +145,20 @@ def check_plan(
     """Refuse what no trial could train with, as far as it is known without the data and without building a model."""
     check_values(values_of(plan, space), model, owned_by_builder(model, None))
     if model.kind == "bundled":
-        check_reads(plan, read_space(plan, space, callbacks), model, None)
+        check_reads(plan, read_space(plan, callbacks), model, None)
 
 
 def check_reads(plan: Plan, read: Space, model: CallableReference, learned: Learned | None) -> None:
     """Refuse a hyperparameter that nothing reads, in what must be ``read`` or in a panda's schedule."""
-    where = "search_space" if plan.nursery is None else "panda.start"
-    check_every_hyperparameter_is_read(read, model, learned, where)
-    if plan.nursery is not None and (learned is not None or model.kind == "bundled"):
+    check_every_hyperparameter_is_read(read, model, learned, plan.where)
+    if plan.schedule and (learned is not None or model.kind == "bundled"):
         start = plan.points[0].hyperparameters
-        check_schedule_is_read(start, plan.nursery.schedule, model, learned)
+        check_schedule_is_read(start, plan.schedule, model, learned)
 
 
-def read_space(plan: Plan, space: Space, callbacks: CallableReference | None = None) -> Space:
-    """Return the space whose names must be read: a babysat trial's start, or what trials are drawn from.
-
-    What a function of callbacks reads is left out.
-    """
-    if plan.nursery is not None:
-        start = without_companions(plan.points[0].hyperparameters)
-        space = Space({name: Fixed(value) for name, value in start.items()})
+def read_space(plan: Plan, callbacks: CallableReference | None = None) -> Space:
+    """Return the space whose names must be read: what trials begin with, less what a function of callbacks reads."""
+    space = plan.drawn_from
     read = read_names(callbacks) if callbacks is not None else set()
     left = {name: domain for name, domain in space.domains.items() if name not in read}
     return Space(left) if read else space

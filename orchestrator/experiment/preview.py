@@ -10,7 +10,6 @@ from typing import Any, Unpack
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.given import Keys, Source, asked_for
-from orchestrator.experiment.prepare_keras import read_space
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare_new
 from orchestrator.redaction import redact
 from orchestrator.schedulers import Forecast
@@ -57,7 +56,7 @@ class Preview:
     @property
     def drawn_from(self) -> Space:
         """The space of a caviar's draws; for a panda, its start."""
-        return read_space(self.plan, self.space)
+        return self.plan.drawn_from
 
     def draws(self, count: int) -> list[dict[str, Any]]:
         """Return the first ``count`` draws: those of the plan's trials, and on beyond them; a panda's start is one."""

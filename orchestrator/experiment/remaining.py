@@ -200,10 +200,8 @@ def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
 
 def _is_short(trial: TrialRecord, plan: Plan, records: RunRecords) -> bool:
     """Return whether a trial lacks epochs or days of the plan's."""
-    if plan.nursery is None:
-        return last_epoch(records, trial.trial) < plan.epochs
     days = records.of(trial.trial).days
-    return int(days[-1]["day"] if days else 0) < plan.nursery.days
+    return plan.is_short(last_epoch(records, trial.trial), int(days[-1]["day"] if days else 0))
 
 
 def epochs_before_extension(records: RunRecords) -> int:

@@ -126,11 +126,9 @@ def try_builds(
     tries = _Tries(process, setup)
     try:
         _try_draws(tries, plan, enough)
-        if plan.nursery is None:
-            _try_absent_ranges(tries, plan)
-            _try_ends(tries, plan, seed)
-        elif tries.built:
-            _try_schedule(tries, plan)
+        _try_absent_ranges(tries, plan)
+        _try_ends(tries, plan, seed)
+        _try_schedule(tries, plan)
     except NoAnswer:
         pass
     return tries.learned if tries.built else None
@@ -185,7 +183,7 @@ def _try_ends(tries: _Tries, plan: Plan, seed: int) -> None:
 
 def _ends(plan: Plan) -> Iterator[tuple[str, Extreme]]:
     """Yield the ends of the ranges that trials are drawn from; what lies between two ends goes with them."""
-    for name, domain in plan.space.domains.items() if plan.nursery is None else ():
+    for name, domain in plan.drawn_from.domains.items():
         if not isinstance(domain, Fixed | Choice):
             yield from ((name, extreme) for extreme in list(extremes(domain))[:2])
 
@@ -216,9 +214,11 @@ def _errors_beside(
 
 def _try_schedule(tries: _Tries, plan: Plan) -> None:
     """Build a panda's model as each of its planned changes leaves it."""
+    if not (tries.built and plan.schedule):
+        return
     spec, reads = tries.built[0]
     in_force = dict(spec.hyperparameters)
-    for epoch, changes in plan.nursery.schedule if plan.nursery else ():
+    for epoch, changes in plan.schedule:
         in_force |= changes
         if not reads & changes.keys():
             continue

@@ -10,7 +10,8 @@ import numpy as np
 
 from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
 from orchestrator.config.limits import Duration
-from orchestrator.domains import Space
+from orchestrator.domains import Fixed, Space
+from orchestrator.domains.space import without_companions
 from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
@@ -169,6 +170,28 @@ class Plan:
     def trials_in_all(self) -> int:
         """How many trials all rounds have at most."""
         return self.rounds.trials if self.rounds else self.num_trials
+
+    @property
+    def where(self) -> str:
+        """The key of the experiment's file that says what trials begin with."""
+        return "search_space" if self.nursery is None else "panda.start"
+
+    @property
+    def drawn_from(self) -> Space:
+        """What trials begin with: the space, or the one value of each hyperparameter where one model is babysat."""
+        if self.nursery is None:
+            return self.space
+        start = without_companions(self.points[0].hyperparameters)
+        return Space({name: Fixed(value) for name, value in start.items()})
+
+    @property
+    def schedule(self) -> tuple[tuple[int, Mapping[str, Any]], ...]:
+        """The changes that are planned: (finished epochs, changes), ascending."""
+        return self.nursery.schedule if self.nursery else ()
+
+    def is_short(self, epochs: int, days: int) -> bool:
+        """Return whether a trial that has finished so many epochs and days lacks some of the plan's."""
+        return epochs < self.epochs if self.nursery is None else days < self.nursery.days
 
     @property
     def first_round(self) -> Round:
