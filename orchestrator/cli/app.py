@@ -33,7 +33,8 @@ app = typer.Typer(
     name="orchestrator",
     cls=Commands,
     help="Tune Keras models on Ray Tune: one file, many trials in parallel, one table.",
-    epilog="Exit codes: 0 done, 1 no trial succeeded or given up, 2 you can fix it, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 no trial succeeded or the run was given up, 2 an error that you can fix,"
+    " 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

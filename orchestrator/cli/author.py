@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="Where to write it.")] = Path(
+    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.")] = Path(
         "experiment.yaml"
     ),
 ) -> None:
@@ -32,14 +32,14 @@ def preview(
     samples: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", show_default=False, help="Print N draws as a table, nothing else."
+            min=1, metavar="N", show_default=False, help="Print only a table of N draws."
         ),
     ] = None,
     overrides: Overrides = None,
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Show what a run would do and cost (space, draws, rungs; a panda's days), running nothing."""
+    """Show what a run would do and cost (space, draws, rungs; a panda's days) without running it."""
     from orchestrator.cli.preview_text import preview_text
     from orchestrator.experiment.preview import preview_experiment
     from orchestrator.report import draws_table
@@ -53,7 +53,7 @@ def preview(
 
 
 def schema() -> None:
-    """Print the JSON Schema of experiment files, for editors that complete and check them."""
+    """Print the JSON Schema of experiment files, for completion and checks in an editor."""
     import json
 
     from orchestrator.config import experiment_schema

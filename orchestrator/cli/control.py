@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 SHORT_SECONDS = 2.0
-"""So long a wait needs no words."""
+"""A wait of at most this long is not announced."""
 PandaName = Annotated[
     str,
     typer.Argument(
@@ -35,25 +35,25 @@ PandaOrJob = Annotated[
     str,
     typer.Argument(
         metavar="RUN[/TRIAL]|HANDLE",
-        help="A panda, or a job that submit printed (slurm://421).",
+        help="A panda, or a job's handle (slurm://421).",
         show_default=False,
     ),
 ]
 Values = Annotated[
-    list[str], typer.Argument(metavar="NAME=VALUE...", help="New values.", show_default=False)
+    list[str], typer.Argument(metavar="NAME=VALUE...", help="The new values.", show_default=False)
 ]
 Why = Annotated[
-    str | None, typer.Option("--why", metavar="TEXT", show_default=False, help="For the journal.")
+    str | None, typer.Option("--why", metavar="TEXT", show_default=False, help="A reason, kept in the journal.")
 ]
 AtDay = Annotated[
     int | None,
     typer.Option(
-        "--at-day", metavar="N", show_default=False, help="Not now, but when day N begins."
+        "--at-day", metavar="N", show_default=False, help="Apply it when day N begins."
     ),
 ]
 NoWait = Annotated[
     bool,
-    typer.Option("--no-wait", help="Do not wait, up to an epoch, for what becomes of it."),
+    typer.Option("--no-wait", help="Return at once instead of waiting (up to an epoch) for the outcome."),
 ]
 Force = Annotated[
     bool, typer.Option("--force", help="Allow values outside the search space, with a warning.")
@@ -71,7 +71,7 @@ def set_(  # noqa: PLR0913 (a command's parameters are its flags)
             "--expect",
             metavar="NAME=VALUE",
             show_default=False,
-            help="Refuse where another value is in force, now or then.",
+            help="Refuse if the current value differs, now or when the change is applied.",
         ),
     ] = None,
     force: Force = False,
@@ -91,14 +91,14 @@ def pause(
     no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
-    """Wait after the current epoch, until told to continue."""
+    """Pause after the current epoch until `continue`."""
     _ask((run, storage, no_wait), lambda panda: panda.pause(why, at_day))
 
 
 def continue_(
     run: PandaName, why: Why = None, no_wait: NoWait = False, storage: Storage = RUNS
 ) -> None:
-    """Go on after a pause."""
+    """Continue after a pause."""
     _ask((run, storage, no_wait), lambda panda: panda.continue_(why))
 
 
@@ -106,18 +106,18 @@ def rollback(  # noqa: PLR0913
     run: PandaName,
     to_day: Annotated[
         int | None,
-        typer.Option("--to-day", metavar="N", show_default=False, help="Its end; 0: the start."),
+        typer.Option("--to-day", metavar="N", show_default=False, help="Return to the end of this day; 0 is the start."),
     ] = None,
     to_epoch: Annotated[
         int | None,
-        typer.Option("--to-epoch", metavar="N", show_default=False, help="One at a day's end."),
+        typer.Option("--to-epoch", metavar="N", show_default=False, help="Return to this epoch; it must end a day."),
     ] = None,
     why: Why = None,
     at_day: AtDay = None,
     no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
-    """Return to an earlier day: weights, optimizer, averages, generators, hyperparameters."""
+    """Return to the end of an earlier day: weights, optimizer, random state, hyperparameters."""
     _ask((run, storage, no_wait), lambda panda: panda.rollback(to_day, to_epoch, why, at_day))
 
 
@@ -128,12 +128,12 @@ def branch(  # noqa: PLR0913
     ],
     values: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", show_default=False, help="A new value in it."),
+        typer.Option("--set", metavar="NAME=VALUE", show_default=False, help="A new value for the branch."),
     ] = None,
     at_day: Annotated[
         int | None,
         typer.Option(
-            "--at-day", metavar="N", show_default=False, help="Fork at day N's end, not the latest."
+            "--at-day", metavar="N", show_default=False, help="Branch from the end of day N, not of the latest day."
         ),
     ] = None,
     why: Why = None,
@@ -141,18 +141,18 @@ def branch(  # noqa: PLR0913
     no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
-    """Let a second model go on from a day's end, with other values, beside the first."""
+    """Train a second model from a day's end, with other values, beside the first."""
     changes = _assignments(values or (), "--set")
     _ask((run, storage, no_wait), lambda panda: panda.branch(name, changes, at_day, why, force))
 
 
 def note(
     run: PandaName,
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to remember.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="The sentence.")],
     no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
-    """Put a sentence into the journal."""
+    """Add a sentence to the journal."""
     _ask((run, storage, no_wait), lambda panda: panda.note(text))
 
 
@@ -163,7 +163,7 @@ def stop(
     no_wait: NoWait = False,
     storage: Storage = RUNS,
 ) -> None:
-    """End a panda as though its days were over, its model kept; or interrupt a job, to go on later."""
+    """End a panda now and keep its model; or interrupt a job, which can be continued."""
     if "://" in run:
         stop_job(run, {"--why": why, "--at-day": at_day})
         return
@@ -173,7 +173,7 @@ def stop(
 def journal(
     run: PandaName, storage: Storage = RUNS, format: Format = None, output: Output = None
 ) -> None:
-    """Tell what was asked, what was done, and what it did; --format and --output give a table."""
+    """Show requests, actions and their effects; --format and --output give a table."""
     from orchestrator.control import open_panda
     from orchestrator.experiment import Run
     from orchestrator.report import journal_lines
@@ -191,7 +191,7 @@ def journal(
 def days(
     run: PandaName, storage: Storage = RUNS, format: Format = None, output: Output = None
 ) -> None:
-    """Show one row a day: metrics, change since yesterday, what was in force, what was done."""
+    """Show one row per day: metrics, change since the day before, hyperparameters, actions."""
     from orchestrator.control import open_panda
     from orchestrator.control.requests import babysat_trial
     from orchestrator.experiment import Run
@@ -218,7 +218,7 @@ def _ask(where: tuple[str, Path, bool], request: Callable[[Panda], Request]) -> 
         warnings.simplefilter("always", OutOfRangeWarning)
         asked = request(panda)
     for warning in caught:
-        if issubclass(warning.category, OutOfRangeWarning):  # others were told when it was opened
+        if issubclass(warning.category, OutOfRangeWarning):  # others were shown when it was opened
             say(f"warning: {warning.message}", err=True)
     entry = {"action": asked.action, "arguments": asked.arguments}
     when = f" at day {asked.at_day}" if asked.at_day is not None else ""
@@ -236,16 +236,16 @@ def _tell_answer(panda: Panda, asked: Request, run: str, no_wait: bool) -> None:
 
     records = read_run(panda.folder.path)
     if records.status == "interrupted":
-        say(f"the run is interrupted; 'orchestrator resume {run}' takes it up", err=True)
+        say(f"the run is interrupted; 'orchestrator resume {run}' continues it", err=True)
         return
     seconds = 0.0 if no_wait else due_seconds(records, asked)
     answer = panda.answer(asked, min(seconds, SHORT_SECONDS)) if seconds else None
     if answer is None and seconds > SHORT_SECONDS:
         up_to = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-        say(f"waiting for the epoch to end, up to {up_to} (Ctrl-C: it stays asked)", err=True)
+        say(f"waiting for the epoch to end, up to {up_to} (after Ctrl-C the request still stands)", err=True)
         answer = panda.answer(asked, seconds - SHORT_SECONDS)
     if answer is None:
-        say(f"what becomes of it: orchestrator journal {run}")
+        say(f"to see the outcome: orchestrator journal {run}")
     else:
         say(f"done after epoch {answer['epoch']}: {describe_action(answer)}")
 

@@ -1,4 +1,4 @@
-"""The commands that look at runs, and repair one's records."""
+"""The commands that show runs, and the one that repairs a run's records."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) ->
     if len(frame) or not where.for_people or where.output:
         where.write(frame)
     else:
-        say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
+        say(f"no runs in {storage}; orchestrator run FILE starts one", err=True)
 
 
 def show(run: RunName, storage: Storage = RUNS) -> None:
-    """Show a run at a glance: how far it came, what failed, who won."""
+    """Summarize a run: its progress, failures and winner."""
     from orchestrator.experiment import open_run
     from orchestrator.report import show_lines
 
@@ -38,7 +38,7 @@ def show(run: RunName, storage: Storage = RUNS) -> None:
 def table(
     run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
 ) -> None:
-    """Print a run's table: one row a trial, best first."""
+    """Print a run's table: one row per trial, best first."""
     from orchestrator.experiment import open_run
     from orchestrator.report import winner_lines
 
@@ -67,7 +67,7 @@ def best(
 def compare(
     runs: RunNames, storage: Storage = RUNS, format: Format = None, output: Output = None
 ) -> None:
-    """Compare runs, a panda's branches too: effort, best, test score, and by how much one leads."""
+    """Compare runs, and the branches of a panda: effort, best value, test score, the leader's margin."""
     from orchestrator.experiment import open_run
     from orchestrator.report import compare_lines, compare_table
 
@@ -82,14 +82,14 @@ def compare(
 def export(
     run: RunName,
     to: Annotated[
-        Path, typer.Option("--to", metavar="FILE.keras", show_default=False, help="Where to.")
+        Path, typer.Option("--to", metavar="FILE.keras", show_default=False, help="The file to write.")
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
     storage: Storage = RUNS,
 ) -> None:
-    """Copy a run's winner, a Keras model that takes raw rows, to a file, and say what it takes.
+    """Copy a run's winner, a Keras model that takes raw rows, to a file, and describe its inputs.
 
-    A model that Keras could not save is copied as weights, to FILE.weights.h5.
+    If Keras cannot save the model, its weights are copied to FILE.weights.h5.
     """
     from orchestrator.experiment import open_run
     from orchestrator.experiment.winner import export_lines, export_model
@@ -113,15 +113,15 @@ def predict(
         typer.Argument(
             metavar="ROWS",
             show_default=False,
-            help="A .csv, .parquet, .npz or .npy file, a picture, a folder of pictures, or a"
-            " function (./load.py:new), as the run was trained on.",
+            help="A .csv, .parquet, .npz or .npy file, an image, a folder of images, or a function"
+            " (./load.py:new), in the form that the run was trained on.",
         ),
     ],
     storage: Storage = RUNS,
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Ask a run's winner about rows: class and probabilities, flags or quantities, one row each."""
+    """Predict with a run's winner: a class with probabilities, labels or quantities for each row."""
     from orchestrator.experiment import open_run
 
     where = destination(format, output)
@@ -142,7 +142,7 @@ def status(
         list[str] | None,
         typer.Argument(
             metavar="[RUN]...",
-            help="Runs' names, the paths of their folders, or jobs' handles; all runs if left out.",
+            help="Names of runs, paths of their folders, or handles of jobs. Default: all runs.",
             show_default=False,
         ),
     ] = None,
@@ -154,9 +154,9 @@ def status(
         ),
     ] = "table",
 ) -> None:
-    """Tell whether a run is running, paused, interrupted, finished or stuck, since when, and how far.
+    """Show whether a run is running, paused, interrupted, finished or stuck, since when, and its progress.
 
-    Of a job (slurm://421) it tells what its place says as well.
+    For a job (slurm://421), also show its target's state.
     """
     from orchestrator.records import run_names
 
@@ -196,15 +196,15 @@ def _tell_runs(runs: list[str], storage: Path, format: str, alone: bool) -> None
     elif found:
         say("\n".join(status_table(found)))
     else:
-        say(f"no runs in {storage}; orchestrator run FILE makes one", err=True)
+        say(f"no runs in {storage}; orchestrator run FILE starts one", err=True)
 
 
 def watch(
     run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
 ) -> None:
-    """Look on while a run goes on elsewhere: another terminal, a job, a shared disk.
+    """Watch a run that another process drives: another terminal, a Slurm job, a shared disk.
 
-    Ctrl-C ends the looking, not the run. Once nobody drives it any more, its table and winner are printed.
+    Ctrl-C stops watching, not the run. When no driver is left, prints table and winner.
     """
     from orchestrator.cli.run import conclude
     from orchestrator.experiment.run import watch as look_on
@@ -214,7 +214,7 @@ def watch(
 
 
 def repair(run: RunName, storage: Storage = RUNS) -> None:
-    """Set damaged lines of a run's records aside, so that the others can be read and resume goes on."""
+    """Move damaged lines of a run's records aside, so that the rest can be read and resume can continue."""
     from orchestrator.experiment.resume import repair_run
     from orchestrator.report.status_text import said_name
 
@@ -225,6 +225,6 @@ def repair(run: RunName, storage: Storage = RUNS) -> None:
         for number, why in moved.items():
             say(f"  line {number}: {why}")
     if repaired.moved:
-        say(f"next: orchestrator resume {name} trains what is gone")
+        say(f"next: orchestrator resume {name} trains what is missing")
     else:
-        say(f"{name}: every line of its records is whole; nothing was changed")
+        say(f"{name}: no line of its records is damaged; nothing was changed")

@@ -49,7 +49,7 @@ RunNames = Annotated[
     typer.Argument(
         metavar="RUN...",
         callback=lambda runs: [run_named(run) for run in runs],
-        help="Runs' names, the paths of their folders, or their jobs' handles.",
+        help="Names of runs, paths of their folders, or handles of their jobs.",
         show_default=False,
     ),
 ]
@@ -61,8 +61,8 @@ Format = Annotated[
         metavar="FORMAT",
         callback=_known_format,
         show_default=False,
-        help="table, csv, json, markdown, latex or parquet. By default what the ending of --output"
-        " says, else table.",
+        help="table, csv, json, markdown, latex or parquet. Default: from the ending of --output,"
+        " otherwise table.",
     ),
 ]
 Output = Annotated[
@@ -72,7 +72,7 @@ Output = Annotated[
         "-o",
         metavar="FILE",
         show_default=False,
-        help="Write the table to FILE, not to stdout.",
+        help="Write the table to FILE instead of stdout.",
     ),
 ]
 Overrides = Annotated[
@@ -81,7 +81,7 @@ Overrides = Annotated[
         "--set",
         metavar="KEY=VALUE",
         show_default=False,
-        help="Override a key of the file: --set epochs=9 --set caviar.num_samples=8.",
+        help="Override a key of the experiment: --set epochs=9 --set caviar.num_samples=8.",
     ),
 ]
 
@@ -100,7 +100,7 @@ Address = Annotated[
         metavar="HOST:PORT",
         callback=_joined,
         show_default=False,
-        help="Join this Ray cluster, as RAY_ADDRESS says, instead of starting one here.",
+        help="Join this Ray cluster instead of starting one here; the same as RAY_ADDRESS.",
     ),
 ]
 
@@ -117,10 +117,10 @@ Inline = Annotated[
     bool,
     typer.Option(
         "--inline",
-        help="One trial after another in this process, without Ray: print() and breakpoint() in"
-        " your model reach this terminal.",
+        help="Run one trial after another in this process, without Ray: print() and breakpoint()"
+        " in your model reach this terminal.",
     ),
 ]
 Storage = Annotated[
-    Path, typer.Option("--storage", metavar="FOLDER", help="Where the runs are looked up.")
+    Path, typer.Option("--storage", metavar="FOLDER", help="The folder that contains the runs.")
 ]

@@ -28,7 +28,7 @@ def say(text: str, err: bool = False, nl: bool = True) -> None:
 
 
 def visible(line: str) -> str:
-    """Return a line with a sign in place of whatever could move a terminal's cursor or hide other signs."""
+    """Return a line, with a replacement for each character that could move a terminal's cursor or hide others."""
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
 
 
@@ -96,7 +96,7 @@ def exit_code(error: OrchestratorError) -> int:
 def error_block(message: str) -> str:
     """Return a message as ``error: ...`` in 80 columns; each further fault begins a line.
 
-    What could move a terminal's cursor (a file's content may be quoted) is shown as a sign.
+    What could move a terminal's cursor (a file's content may be quoted) is shown as a replacement character.
     """
     faults = [visible(line) for line in redact(message).split("\n") if line.strip()]
     lines: list[str] = []

@@ -94,8 +94,8 @@ def _at_once(seen: Preview) -> str:
 
 _SITTER = {
     "off": "off; it says nothing",
-    "advise": "advise; it says what it would do, and changes nothing",
-    "act": "act; it goes back and lowers the learning rate by itself",
+    "advise": "advise; it says what it would do, but changes nothing",
+    "act": "act; it rolls back and lowers the learning rate by itself",
 }
 
 
@@ -103,7 +103,7 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
     """Yield a panda's figures in at most ``width`` columns."""
     yield from _start(seen, width)
     if seen.space.names:
-        yield "\nRanges: what it may be set to without --force"
+        yield "\nRanges: values that can be set without --force"
         yield from space_lines(seen.space, width)
     yield from _days(nursery, width)
     yield from _schedule(nursery, width)
@@ -138,7 +138,7 @@ def _days(nursery: Nursery, width: int) -> Iterator[str]:
 def _schedule(nursery: Nursery, width: int) -> Iterator[str]:
     if not nursery.schedule:
         return
-    yield f"\nSchedule: {count(len(nursery.schedule), 'change')}, by the epochs finished by then"
+    yield f"\nSchedule: {count(len(nursery.schedule), 'change')}, each after that many finished epochs"
     for epoch, changes in nursery.schedule:
         never = nursery.epochs is not None and epoch >= nursery.epochs
         note = f" (never: it ends with epoch {nursery.epochs})" if never else ""
@@ -159,13 +159,13 @@ def _watched(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
             then = "day 1 starts with the rate that it finds"
         else:
             rate = seen.plan.points[0].hyperparameters["learning_rate"]
-            then = f"day 1 starts with {rate}, as start says; what it finds is said"
+            then = f"day 1 starts with {rate}, as start says; the rate found is only reported"
         yield from _wrapped(f"Learning-rate test: before day 1; {then}", width)
 
 
 def _cost(seen: Preview, nursery: Nursery) -> str:
     what = count(nursery.epochs, "epoch") if nursery.epochs else f"{nursery.days} x {nursery.day}"
-    again = ", and what is trained anew after going back" if nursery.sitter.mode == "act" else ""
+    again = ", plus whatever is trained again after rollbacks" if nursery.sitter.mode == "act" else ""
     return f"\nCost: one model, {what}{again}"
 
 

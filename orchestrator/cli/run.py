@@ -37,7 +37,7 @@ OrResume = Annotated[
     bool,
     typer.Option(
         "--or-resume",
-        help="If the run exists, go on where it was cut off; nothing if it is finished.",
+        help="If the run exists, continue it where it was cut off; if it is finished, do nothing.",
     ),
 ]
 TOP = 10
@@ -52,7 +52,7 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Run an experiment to its table and winner. Ctrl-C stops it and keeps what was done."""
+    """Run an experiment to its table and winner. Ctrl-C stops it; what was done is kept."""
     from orchestrator.catalog import printed_aside
     from orchestrator.experiment import run as run_experiment
 
@@ -66,21 +66,21 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
 
 
 def _note_changes(file: Path, overrides: Sequence[str]) -> None:
-    """Say on stderr in what the file differs from the run it goes on with, which is no reason to fail."""
+    """Say on stderr in which keys the file differs from the run that it continues; that is no error."""
     from orchestrator.experiment import changed_since
 
     changed = changed_since(file, overrides)
     if changed:
         keys = ", ".join(changed)
         say(
-            f"the run goes by its record, from which {file} differs in: {keys}. To change a run:"
+            f"{file} differs from the run's record in: {keys}. The record applies; change a run with:"
             " orchestrator extend",
             err=True,
         )
 
 
 def conclude(ended: Run, where: Destination) -> None:
-    """Print what came of a run and exit with its code."""
+    """Print the outcome of a run and exit with its code."""
     print_outcome(ended, where)
     if ended.status != "finished":
         raise typer.Exit(INTERRUPTED)
@@ -121,7 +121,7 @@ def _why_none(ended: Run) -> str:
 def _kept(ended: Run) -> str:
     trials = ended.records.trials
     if not trials:
-        return f"interrupted before the first trial; {ended.path} holds no more than the experiment"
+        return f"interrupted before the first trial; {ended.path} contains only the experiment"
     cut_short = sum(trial.status == "interrupted" for trial in trials)
     return (
         f"interrupted; kept in {ended.path}: {len(ended.records.epochs)} epochs of"
@@ -130,7 +130,7 @@ def _kept(ended: Run) -> str:
 
 
 Recipe = Annotated[
-    Path | None, typer.Option("--to", help="The file to write; named after the run if left out.")
+    Path | None, typer.Option("--to", help="The file to write. Default: named after the run.")
 ]
 
 
@@ -142,7 +142,7 @@ def resume(  # noqa: PLR0913 (a command's parameters are its flags)
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Go on with a run that was cut off: Ctrl-C, a kill, a reboot."""
+    """Continue a run that was cut off: Ctrl-C, a kill, a reboot."""
     from orchestrator.catalog import printed_aside
     from orchestrator.experiment import resume as resume_run
 
@@ -154,7 +154,7 @@ def resume(  # noqa: PLR0913 (a command's parameters are its flags)
 
 
 def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
-    """Write the file of a panda that goes on from a trial's weights (RUN or RUN/TRIAL; the best)."""
+    """Write a file for a panda that starts from a trial's weights: RUN/TRIAL, or RUN for its best."""
     from orchestrator.experiment.warm_start import promoted, write_recipe
 
     content = promoted(run, str(storage))
@@ -163,7 +163,7 @@ def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
 
 
 def replay(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
-    """Write the file that trains anew, unattended, through a babysat run's changes."""
+    """Write a file that trains again from scratch, unattended, through a babysat run's changes."""
     from orchestrator.experiment.warm_start import replayed, write_recipe
 
     content = replayed(run, str(storage))
@@ -177,7 +177,7 @@ NumSamples = Annotated[
         "--num-samples",
         metavar="+N|N",
         show_default=False,
-        help="Trials on top of those there are (+64), or in all (128): the seed's next draws.",
+        help="Trials to add (+64), or the new total (128). They are the seed's next draws.",
     ),
 ]
 Epochs = Annotated[
@@ -186,7 +186,7 @@ Epochs = Annotated[
         "--epochs",
         metavar="+N|N",
         show_default=False,
-        help="Epochs on top, or in all: trials that came to the last epoch go on.",
+        help="Epochs to add, or the new total. Trials that reached the last epoch continue.",
     ),
 ]
 SchedulerForm = Annotated[
@@ -195,20 +195,20 @@ SchedulerForm = Annotated[
         "--scheduler",
         metavar="FORM",
         show_default=False,
-        help="Who decides from now on: asha, ./mine.py:Mine, or with options '{asha: {reduction_factor: 4}}'.",
+        help="The scheduler from now on: asha, ./mine.py:Mine, or with options '{asha: {reduction_factor: 4}}'.",
     ),
 ]
 Days = Annotated[
     str | None,
     typer.Option(
-        "--days", metavar="+N|N", show_default=False, help="A panda's days, on top or in all."
+        "--days", metavar="+N|N", show_default=False, help="Days of a panda to add, or the new total."
     ),
 ]
 Force = Annotated[
     bool,
     typer.Option(
         "--force",
-        help="Train also what cannot be compared with the trials there are: as a group apart.",
+        help="Train even if the new trials cannot be compared with the old ones, as a separate group.",
     ),
 ]
 
@@ -226,7 +226,7 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Make a finished run longer: more trials, epochs or days, with all of its history."""
+    """Make a run longer: more trials, epochs or days, with all of its history."""
     from orchestrator.catalog import printed_aside
     from orchestrator.experiment import extend as extend_run
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Handle = Annotated[
     str,
-    typer.Argument(metavar="HANDLE", help="What submit printed: slurm://421.", show_default=False),
+    typer.Argument(metavar="HANDLE", help="The handle that submit printed, such as slurm://421.", show_default=False),
 ]
 FAILED = 1
 
@@ -33,18 +33,18 @@ def submit(
             "--target",
             metavar="NAME",
             show_default=False,
-            help="local, slurm, ray, kuberay or docker; left out, the file's one target.",
+            help="local, slurm, ray, kuberay or docker. Default: the file's only target.",
         ),
     ] = None,
     overrides: Overrides = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")
+        bool, typer.Option("--dry-run", help="Print what would be sent, but send nothing.")
     ] = False,
     follow: Annotated[
         bool, typer.Option("--follow", help="Show the job's output until it has ended.")
     ] = False,
 ) -> None:
-    """Run an experiment elsewhere, as a job of Slurm, Ray, Kubernetes or Docker, or detached here."""
+    """Run an experiment as a job of Slurm, Ray, Kubernetes or Docker, or detached on this machine."""
     from orchestrator.experiment import submission
     from orchestrator.targets import find_target
 
@@ -63,7 +63,7 @@ def submit(
 def logs(
     handle: Handle,
     follow: Annotated[
-        bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")
+        bool, typer.Option("--follow", "-f", help="Keep printing until the job has ended.")
     ] = False,
 ) -> None:
     """Print a job's output."""
@@ -76,17 +76,17 @@ def logs(
 def fetch(
     handle: Handle,
     to: Annotated[
-        Path, typer.Option("--to", metavar="DIR", help="The folder that gets the run's folder.")
+        Path, typer.Option("--to", metavar="DIR", help="Copy the run's folder into this folder.")
     ] = Path("runs"),
 ) -> None:
-    """Copy a job's run here, whole, from wherever its results are."""
+    """Copy the whole folder of a job's run to this machine, from wherever it is."""
     from orchestrator.experiment import submission
 
     say(f"fetched {submission.fetch(handle, to)}")
 
 
 def jobs(format: Format = None, output: Output = None) -> None:
-    """List the jobs submitted from here, and how they stand."""
+    """List the jobs submitted from this machine, and their states."""
     from orchestrator.experiment import submission
     from orchestrator.report import jobs_table
 
@@ -95,7 +95,7 @@ def jobs(format: Format = None, output: Output = None) -> None:
     if statuses or not where.for_people or where.output:
         where.write(jobs_table([_row(one) for one in statuses]))
     else:
-        say("no jobs; orchestrator submit FILE --target NAME makes one", err=True)
+        say("no jobs; orchestrator submit FILE --target NAME starts one", err=True)
     for one in statuses:
         if one.unasked:
             say(f"{one.job.handle}: {one.unasked}", err=True)
@@ -124,7 +124,7 @@ def follow_to_the_end(handle: str) -> None:
 
 
 def status_lines(found: JobStatus) -> list[str]:
-    """Return what is known of a job: its place's words, then its run's."""
+    """Return what is known of a job: its target's state, then its run's."""
     from orchestrator.report.status_text import said_name
     from orchestrator.report.status_text import status_lines as run_lines
 
@@ -140,16 +140,16 @@ def status_lines(found: JobStatus) -> list[str]:
         name = said_name(found.run.folder, job.results)
         return [*lines, *run_lines(found.run, name, terminal_width())]
     if "://" in job.results:
-        lines.append(f"  what it has recorded, 'orchestrator fetch {job.handle}' brings here")
+        lines.append(f"  to copy its records here: orchestrator fetch {job.handle}")
     elif job.known:
-        lines.append("  nothing recorded yet, or nothing that this machine sees")
+        lines.append("  nothing is recorded yet, or this machine cannot see it")
     return lines
 
 
 def _where(job: Job) -> str:
     if job.results:
         return f"results in {job.results}/{job.run}"
-    return f"results not seen from here: no target.{job.target}.results was given"
+    return f"results not visible from here: target.{job.target}.results is not set"
 
 
 def job_facts(found: JobStatus) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def check_unchanged(prepared: Prepared, records: RunRecords) -> None:
         raise ExperimentFileError(
             f"{records.name}: expected the {what} the run began with. Received: {what} that has changed since, so that"
             f" its trials could not be compared: {'; '.join(said for _, said in unlike)}. Put it back, run it under"
-            " another name, or keep further trials apart in a group of their own:"
+            " another name, or train further trials as a separate group:"
             f" 'orchestrator extend {records.folder.path} --force'."
         )
 
@@ -69,7 +69,7 @@ def check_unchanged(prepared: Prepared, records: RunRecords) -> None:
 def other_versions(records: RunRecords) -> dict[str, tuple[str | None, str | None]]:
     """Return {package or variable: (before, now)} of what may change numbers a little and is no reason to refuse.
 
-    Before is when the run began, or went on for the last time.
+    Before is when the run began, or was last continued.
     """
     before: dict[str, Any] = {
         **(records.manifest.get("versions") or {}),
@@ -109,7 +109,7 @@ def changed_since(
 ) -> tuple[str, ...]:
     """Return the keys in which an experiment differs from the record of its run; none where there is no run.
 
-    None too where the two cannot be compared: whoever goes on with the run then says why.
+    None too where the two cannot be compared: what continues the run then says why.
     """
     with contextlib.suppress(OrchestratorError):
         asked = read_experiment(experiment, overrides)

@@ -221,21 +221,19 @@ def _manifest(
 
 def _incomparable(records: RunRecords, unlike: Sequence[str], advice: str) -> ExperimentFileError:
     return ExperimentFileError(
-        f"{records.name}: expected what its trials were trained with, so that further ones can be compared with"
-        f" them. Received: {'; '.join(unlike)}. {advice}"
+        f"{records.name}: the new trials could not be compared with the existing ones, since these differ:"
+        f" {'; '.join(unlike)}. {advice}"
     )
 
 
 def _advice(records: RunRecords, babysat: bool, conditions: Sequence[str]) -> str:
     """Return what one can do instead: one model cannot be in two groups."""
     if not babysat:
-        return (
-            "--force keeps them apart in a group of their own; under another name they are a run."
-        )
+        return "Train them as a separate group with --force, or as a run of another name."
     if conditions:
         promote = f"'orchestrator promote {records.folder.path}'"
-        return f"{promote} writes a panda of another name that goes on from its weights."
-    return "With --force it trains on all the same."
+        return f"{promote} writes a file for a panda of another name that starts from its weights."
+    return "--force trains it anyway."
 
 
 def _nothing_changed(records: RunRecords) -> ExperimentFileError:
@@ -247,18 +245,19 @@ def _nothing_changed(records: RunRecords) -> ExperimentFileError:
 def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFileError:
     """Return why there would be nothing to train, and what would be."""
     if event["group"] > records.state.group:
-        why = "a new group without trials of its own: add --num-samples +64, say"
+        why = "a new group without trials of its own: add --num-samples +64, for example"
     elif ended := [why for trial in records.trials if (why := why_ended(records, trial))]:
         raise ExperimentFileError(
-            f"{records.name}: expected a panda that lived its days. Received: one that was {ended[0].rstrip('.')}."
-            f" It stays so; 'orchestrator promote {records.folder.path}' writes a panda that goes on from its weights."
+            f"{records.name}: expected a panda that completed its days. Received: one that was {ended[0].rstrip('.')}."
+            f" It stays so; 'orchestrator promote {records.folder.path}' writes a file for a panda that starts from its"
+            " weights."
         )
     elif records.experiment.get("strategy") == "panda":
-        why = "a panda that lived its days: add --days +5, say, or promote it"
+        why = "a panda that completed its days: add --days +5, for example, or promote it"
     else:
-        why = "nothing to train: add --num-samples +64, say, or --epochs"
+        why = "nothing to train: add --num-samples +64, for example, or --epochs"
     return ExperimentFileError(
-        f"{records.name}: expected trials to start or to go on. Received: {why}."
+        f"{records.name}: expected trials to start or to continue. Received: {why}."
     )
 
 
@@ -325,7 +324,7 @@ class Growth:
             if name not in OF_STRATEGY[old.strategy]:
                 known = ", ".join(_option(known) for known in OF_STRATEGY[old.strategy])
                 raise ExperimentFileError(
-                    f"{_option(name, value)}: expected what a {old.strategy} can have more of. Known: {known}."
+                    f"{_option(name, value)}: expected an option that extends a {old.strategy}. Known: {known}."
                 )
 
 
@@ -336,7 +335,7 @@ def _check_growth(old: Experiment, new: Experiment) -> None:
     for key in fixed:
         if before.get(key) != after.get(key):
             expected = (
-                f"expected what the run began with, {before.get(key)!r}, which no extension changes"
+                f"expected what the run began with, {before.get(key)!r}, which an extension cannot change"
             )
             raise ExperimentFileError(explain(key, expected, after.get(key)))
     for key in GROWING:
@@ -351,7 +350,7 @@ def _new(name: str, asked: Any, old: Experiment, said: str) -> str:
     before = int(flat_values(old)[OPTIONS[name]])
     text = str(asked).strip()
     if not text.removeprefix("+").isdecimal():
-        expected = "expected a whole number, or one to add to what there is, such as +64"
+        expected = "expected a new total, or a number to add, such as +64"
         raise ExperimentFileError(explain(said, expected, asked))
     new = int(text) + (before if text.startswith("+") else 0)
     if new <= before:

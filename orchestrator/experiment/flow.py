@@ -43,7 +43,7 @@ class MoreOrObjects(More, Objects, total=False):
 
 
 class OtherVersionsWarning(RecordWarning):
-    """A run goes on with other versions of packages than it had."""
+    """A run continues with other package versions than it had."""
 
 
 def run(
@@ -187,12 +187,12 @@ def _take_up(resumed: Resumed, recorder: Recorder, view: View) -> None:
 
 
 def _tell_other_versions(records: RunRecords, recorder: Recorder) -> None:
-    """Say and write down with what versions a run goes on that are not those it has had."""
+    """Warn of, and record, the package versions that changed since the run last had a driver."""
     changes = other_versions(records)
     if changes:
         recorder.event("other_versions", changes=changes)
         said = "; ".join(f"{name}: {old} -> {new}" for name, (old, new) in changes.items())
-        message = f"{records.name}: goes on with other versions, which may change numbers a little: {said}."
+        message = f"{records.name}: continues with other package versions, which may change numbers slightly: {said}."
         warnings.warn(message, OtherVersionsWarning, stacklevel=2)
 
 

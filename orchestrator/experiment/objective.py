@@ -65,8 +65,7 @@ def settled(experiment: Experiment, task: Task | None, reported: Reported | None
         known = experiment.mode or by_class or known
     if known is None:
         raise ExperimentFileError(
-            f"mode: expected max or min, since it is not known of {metric} which of them is good. Received: nothing."
-            " Write mode: max or mode: min."
+            f"mode: max or min is needed, since the direction of {metric} is unknown. Write mode: max or mode: min."
         )
     return experiment.model_copy(update={"mode": known})
 

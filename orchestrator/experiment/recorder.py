@@ -274,13 +274,13 @@ class _DiskPauses:
     def paused(self, reason: str) -> None:
         """Tell that the run waits; it cannot be written down yet."""
         self._recorder.progress.pause(reason)
-        self._view.note(f"paused, {reason}. It goes on by itself when there is room")
+        self._view.note(f"paused, {reason}. It continues by itself when there is room")
 
     def went_on(self, reason: str, seconds: float) -> None:
         """Write down that the run waited."""
         self._recorder.progress.go_on()
         self._recorder.event("paused", reason=reason, seconds=round(seconds, 3))
-        self._view.note(f"went on after {seconds:.0f} s")
+        self._view.note(f"continued after {seconds:.0f} s")
 
 
 def _name(row: Mapping[str, Any]) -> object:

@@ -117,8 +117,13 @@ def is_repeatable(trial: TrialRecord, records: RunRecords) -> bool:
     if records.experiment.get("strategy") != "panda" or not isinstance(panda, dict):
         return True
     by_the_clock = "epoch" not in str(panda.get("day")) and "step" not in str(panda.get("day"))
-    was_asked = any(entry["kind"] == "asked" for entry in records.journal) or records.requests
-    return not (trial.origin or records.state.extensions or was_asked or by_the_clock)
+    extended = records.state.extensions
+    return not (trial.origin or extended or had_requests(records) or by_the_clock)
+
+
+def had_requests(records: RunRecords) -> bool:
+    """Return whether anyone has asked anything of a run's models."""
+    return bool(records.requests) or any(entry["kind"] == "asked" for entry in records.journal)
 
 
 def way_back(trial: TrialRecord, records: RunRecords) -> str:
@@ -127,13 +132,13 @@ def way_back(trial: TrialRecord, records: RunRecords) -> str:
     if is_repeatable(trial, records):
         return f"put it back, or let 'orchestrator resume {path}' train the trial again"
     return (
-        f"put it back, then 'orchestrator resume {path}'; or 'orchestrator replay {path}' writes the file that trains"
-        " anew through the same changes"
+        f"put it back, then 'orchestrator resume {path}'; or write a file with 'orchestrator replay {path}', to train"
+        " again through the same changes"
     )
 
 
 def _check_pandas(resumed: Resumed, records: RunRecords) -> None:
-    """Refuse to begin a babysat model anew that has trained already: it would become another one."""
+    """Refuse to restart a babysat model that has trained already: it would become another one."""
     states = StateStore.of(records.folder)
     for name in sorted(resumed.search.pending if resumed.search else ()):
         trial = records.trial(name)
@@ -146,8 +151,9 @@ def _check_pandas(resumed: Resumed, records: RunRecords) -> None:
             states.about(last)
         except RecordError as error:
             raise RecordError(
-                f"{records.name}: expected the last state of {name}, from which it goes on. {error} It cannot be"
-                f" begun anew, with what was asked of it: {way_back(trial, records)}."
+                f"{records.name}: expected the last state of {name}, from which it continues. {error}"
+                f" {'It had requests, so it' if had_requests(records) else 'It'} cannot be restarted:"
+                f" {way_back(trial, records)}."
             ) from None
 
 
@@ -178,7 +184,7 @@ def repair_run(run: str | Path, storage: str | Path = "./runs") -> Repaired:
 
 
 def _open_again(folder: RunFolder, dead: dict[str, object] | None) -> None:
-    """Let the records say that a run is not over, so that resume trains what is gone and examines the winner."""
+    """Let the records say that a run is not over, so that resume trains what is missing and examines the winner."""
     with JsonLines(folder.events_file) as events:
         if dead:
             events.append({"event": "taken_over", "time": now(), "from": dead})
@@ -220,7 +226,7 @@ def _write(log: ParsedLog) -> None:
 def _may_be_ahead(trials: ParsedLog, rows: ParsedLog) -> set[str]:
     """Return the trials in flight whose checkpoint may be ahead of their last whole epoch: they begin again.
 
-    Going on from there would leave a gap that is seen only later.
+    Continuing from there would leave a gap that is seen only later.
     """
     of_trials: list[TrialStarted | TrialEnd] = [
         line

@@ -77,7 +77,7 @@ def promoted(reference: str, storage: str) -> dict[str, Any]:
 
 
 def replayed(reference: str, storage: str) -> dict[str, Any]:
-    """Return the experiment that trains anew, unattended, through a babysat run's living changes.
+    """Return the experiment that trains again from scratch, unattended, through a babysat run's living changes.
 
     Raises ExperimentFileError for a run that was not babysat.
     """

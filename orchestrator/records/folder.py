@@ -133,15 +133,15 @@ class RunFolder:
         """Return the refusal of this folder's name for a new run."""
         return RunExistsError(
             f"{self.path}: a run of that name exists and is never overwritten. See it with "
-            f"'orchestrator show {self.path}', go on with 'orchestrator resume {self.path}' if it "
-            f"was cut off, or choose another name with '--set name=...'."
+            f"'orchestrator show {self.path}', continue it with 'orchestrator resume {self.path}' if "
+            f"it was cut off, or choose another name with '--set name=...'."
         )
 
     def unusable(self, said: str) -> PlaceError:
-        """Return why a run cannot go on whose own folder fails it."""
+        """Return why a run cannot continue whose own folder fails."""
         return PlaceError(
-            f"{self.path}: expected a run's folder in which everything can be read and written. Received: {said}. Its"
-            f" trials stay open: once that is mended, 'orchestrator resume {self.path}' goes on."
+            f"{self.path}: cannot read or write the run's folder: {said}. Its trials stay open; fix that, then"
+            f" 'orchestrator resume {self.path}'."
         )
 
     @contextmanager

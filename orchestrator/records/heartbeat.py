@@ -23,7 +23,7 @@ from orchestrator.records.lock.driver import (
 )
 from orchestrator.records.state import RunState
 
-_ASKED = "asked to, at "
+_ASKED = "asked to pause: "
 
 
 class RunProgress:
@@ -146,7 +146,7 @@ def standing(
 def _driven(seen: SeenDriver) -> Standing:
     heartbeat = seen.driver.heartbeat
     if seen.age > STALE_SECONDS:
-        silent = f"its driver has not been heard of for {seen.age:.0f} seconds"
+        silent = f"no heartbeat from its driver for {seen.age:.0f} seconds"
         return Standing("stuck", seen.driver.beat, silent)
     if heartbeat.state == "paused":
         return Standing("paused", heartbeat.since, heartbeat.reason)

@@ -132,7 +132,7 @@ def describe_action(entry: Entry) -> str:
         case "set":
             how = f" ({entry['how']})" if entry.get("how") else ""
             return f"{_changes_after('', entry) or 'nothing changed'}{how}"
-    done = {"pause": "paused", "continue": "went on", "stop": "stopped", "note": "noted"}
+    done = {"pause": "paused", "continue": "continued", "stop": "stopped", "note": "noted"}
     done["branch_and_compare"] = "tried branches and kept the best"
     action = str(entry.get("action"))
     return done.get(action, action) + _changes_after(": ", entry)

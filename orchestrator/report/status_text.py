@@ -38,13 +38,13 @@ def next_step(status: RunStatus, name: str) -> str:
         case "interrupted" | "finished" if status.damage:
             return f"orchestrator repair {name}"
         case "interrupted":
-            return f"{resume} goes on with it"
+            return f"{resume} continues it"
         case "stuck":
-            return f"see whether process {status.pid} on {status.host} does anything; else end it, then {resume}"
+            return f"see whether process {status.pid} on {status.host} is doing anything; if not, end it, then {resume}"
         case "paused" if (status.reason or "").startswith("asked to"):
             return f"orchestrator continue {name}"
         case "paused":
-            return "it goes on by itself when that is over"
+            return "it continues by itself when that is over"
         case "damaged":
             return f"orchestrator repair {name}"
         case "finished":

@@ -103,7 +103,7 @@ def test_what_is_asked_for_a_later_day_is_not_waited_for(cli, folder, monkeypatc
     monkeypatch.setattr("orchestrator.control.Panda.answer", None)
     result = cli("set", "digits", "learning_rate=0.01", "--at-day", 5)
     assert (result.exit_code, result.stderr) == (0, "")
-    assert "what becomes of it: orchestrator journal digits" in result.stdout
+    assert "to see the outcome: orchestrator journal digits" in result.stdout
 
 
 def test_values_are_read_as_yaml_and_put_down_with_their_terms(cli, folder):

@@ -10,7 +10,7 @@ from orchestrator.records import RunFolder, RunWriter
     [
         (["--num-samples", "3"], "--num-samples 3: expected more than the 3 there are"),
         (["--epochs", "two"], "--epochs two: expected a whole number"),
-        (["--days", "+2"], "--days +2: expected what a caviar can have more of"),
+        (["--days", "+2"], "--days +2: expected an option that extends a caviar"),
         (["--scheduler", "ahsa"], "Did you mean 'asha'?"),
         (["--set", "seed=3"], "seed: expected what the run began with, 0"),
         ([], "expected something to change, such as --num-samples +64"),

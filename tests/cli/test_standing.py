@@ -29,7 +29,7 @@ def test_status_tells_state_driver_progress_and_what_to_type_next(cli, killed):
         lines[3] == "  progress: 3 of 3 trials done, 4 epochs; best val_accuracy 0.9, trial 00000"
     )
     assert lines[4].startswith("  worked: ") and lines[4].endswith(" GiB free")
-    assert lines[5] == "  next: orchestrator resume killed goes on with it"
+    assert lines[5] == "  next: orchestrator resume killed continues it"
 
 
 def test_ls_and_show_tell_a_killed_run_from_a_running_one(cli, killed, a_run):

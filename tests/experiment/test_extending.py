@@ -172,10 +172,10 @@ def test_a_kept_checkpoint_of_the_last_epoch_is_gone_on_from_and_no_other(writte
         ({}, [], "expected something to change"),
         ({"num_samples": 4}, [], "--num-samples 4: expected more than the 4 there are"),
         ({"num_samples": "+0"}, [], "expected more than the 4"),
-        ({"num_samples": "many"}, [], "expected a whole number, or one to add"),
+        ({"num_samples": "many"}, [], "expected a new total, or a number to add"),
         ({"epochs": 2}, [], "--epochs 2: expected more than the 3"),
         ({}, ["epochs=2"], "epochs: expected more than the 3"),
-        ({"days": "+5"}, [], "--days .*a caviar can have more of. Known: --num-samples, --epochs"),
+        ({"days": "+5"}, [], "--days .*that extends a caviar. Known: --num-samples, --epochs"),
         ({"num_samples": 8}, ["seed=5"], "seed: expected what the run began with, 4"),
         ({"num_samples": 8}, ["name=two"], "name: expected what the run began with"),
         ({"num_samples": 8}, ["storage_path=/tmp"], "storage_path: expected what"),
@@ -183,8 +183,8 @@ def test_a_kept_checkpoint_of_the_last_epoch_is_gone_on_from_and_no_other(writte
         ({"num_samples": 8}, ["epochz=9"], "--set epochz=9.*Did you mean 'epochs'"),
         ({"scheduler": "ahsa"}, [], "--scheduler ahsa.*Did you mean 'asha'"),
         ({"num_samples": 8}, ["search_space.unit=3"], "unit.*Did you mean 'units'"),
-        ({"scheduler": "asha"}, [], "expected trials to start or to go on"),
-        ({}, ["keep_checkpoints=3"], "expected trials to start or to go on"),
+        ({"scheduler": "asha"}, [], "expected trials to start or to continue"),
+        ({}, ["keep_checkpoints=3"], "expected trials to start or to continue"),
     ],
 )
 def test_what_is_no_extension_is_refused_and_nothing_is_written(written, more, overrides, said):

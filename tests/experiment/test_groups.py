@@ -158,7 +158,7 @@ def test_a_finished_panda_is_given_more_days(written):
     ("overrides", "more", "said"),
     [
         ([], {"days": 3}, "--days 3: expected more than the 3"),
-        ([], {"num_samples": 3}, "--num-samples 3: expected what a panda can have more of"),
+        ([], {"num_samples": 3}, "--num-samples 3: expected an option that extends a panda"),
         (["epochs=50"], {}, "epochs: expected what the run began with"),
         (["panda.start.learning_rate=0.2"], {"days": 5}, "panda.start: expected what"),
         (["metric=val_loss", "mode=min"], {"days": 5}, "orchestrator promote"),

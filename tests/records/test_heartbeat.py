@@ -102,7 +102,7 @@ def test_a_run_is_paused_while_all_of_its_trials_wait(told):
     told(asked("a", "pause"))
     assert told.heartbeat.state == "running"
     told(asked("b", "pause"))
-    assert (told.heartbeat.state, told.heartbeat.reason) == ("paused", "asked to, at a, b")
+    assert (told.heartbeat.state, told.heartbeat.reason) == ("paused", "asked to pause: a, b")
     told(asked("a", "continue"))
     assert told.heartbeat.state == "running"
     told(TrialEnd("a", "finished", 1.0, time=TIME))

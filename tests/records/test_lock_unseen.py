@@ -86,7 +86,7 @@ def test_a_driver_whose_server_stays_away_gives_up(mount, later, monkeypatch):
     far = acquire(mount.file, me=FAR)
     mount.leave()
     later(70)
-    with pytest.raises(LockLostError, match=r"driver\.json cannot be looked at"):
+    with pytest.raises(LockLostError, match=r"driver\.json cannot be read"):
         far.check()
 
 

@@ -36,7 +36,7 @@ def test_a_run_of_that_name_done_here_is_not_taken_for_the_one_elsewhere(away, s
     job = submit(away.name, submission(away.name, *away.overrides))
     found = jobs.status(job.handle)
     assert (found.word, found.run) == ("running", None)
-    assert "results not seen from here" in "\n".join(status_lines(found))
+    assert "results not visible from here" in "\n".join(status_lines(found))
     with pytest.raises(UnknownNameError, match=rf"without target\.{away.name}\.results"):
         jobs.fetch(job.handle, here / "copies")
 

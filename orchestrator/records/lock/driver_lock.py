@@ -168,13 +168,13 @@ class DriverLock:
 
     def _unseen(self) -> LockLostError:
         return self._gone(
-            f"since {self.file} cannot be looked at; another may have taken the run over."
+            f"since {self.file} cannot be read; another may have taken the run over."
         )
 
     def _gone(self, why: str) -> LockLostError:
         return LockLostError(
             f"{self.file.parent.name}: this driver, process {self._driver.process.pid} on"
-            f" {self._driver.process.host}, was not heard of for a while, {why}"
+            f" {self._driver.process.host}, sent no heartbeat for a while, {why}"
             " It stops here and has written nothing since."
         )
 
