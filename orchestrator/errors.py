@@ -100,7 +100,7 @@ def near_miss(name: str, known: Iterable[str]) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """Return a text whose line breaks and other control signs are spelt out."""
+    """Return a text with line breaks and other control characters spelt out."""
     if text.isprintable():
         return text
     return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)

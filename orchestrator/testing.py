@@ -90,7 +90,9 @@ def _check_repeats(factory: SchedulerFactory, mode: str, reports: list[Report]) 
     """Check that a new scheduler, told the records again, decides the same."""
     live, recorded = _run(factory(epochs=EPOCHS, mode=mode), reports)
     again, _ = _run(factory(epochs=EPOCHS, mode=mode), recorded)
-    _expect(live == again, f"told the same epochs again: expected the stops {live}, got {again}")
+    _expect(
+        live == again, f"the same epochs reported again: expected the stops {live}, got {again}"
+    )
 
 
 def _check_told_twice(factory: SchedulerFactory, mode: str, reports: list[Report]) -> None:
@@ -102,7 +104,7 @@ def _check_told_twice(factory: SchedulerFactory, mode: str, reports: list[Report
         twice.report(*report)
         _expect(
             first == second,
-            f"report({report}): decided {second}, not {first}, where all was told twice",
+            f"report({report}): decided {second}, not {first}, when every epoch was reported twice",
         )
 
 

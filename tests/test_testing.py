@@ -86,8 +86,8 @@ def test_a_right_one_passes_and_its_options_are_given_by_a_partial():
         (NoDecision, "expected a Decision, got False"),
         (EndlessCutoff, "expected a finite cutoff or None"),
         (StopsBetween, "stopped between milestones"),
-        (Remembers, "told the same epochs again"),
-        (CountsTwice, "where all was told twice"),
+        (Remembers, "the same epochs reported again"),
+        (CountsTwice, "when every epoch was reported twice"),
         (ReviewsAll, "decided about ['99999']"),
     ],
 )

@@ -31,9 +31,7 @@ def preview(
     file: ExperimentFile,
     samples: Annotated[
         int | None,
-        typer.Option(
-            min=1, metavar="N", show_default=False, help="Print only a table of N draws."
-        ),
+        typer.Option(min=1, metavar="N", show_default=False, help="Print only a table of N draws."),
     ] = None,
     overrides: Overrides = None,
     format: Format = None,

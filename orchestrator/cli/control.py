@@ -43,17 +43,20 @@ Values = Annotated[
     list[str], typer.Argument(metavar="NAME=VALUE...", help="The new values.", show_default=False)
 ]
 Why = Annotated[
-    str | None, typer.Option("--why", metavar="TEXT", show_default=False, help="A reason, kept in the journal.")
+    str | None,
+    typer.Option(
+        "--why", metavar="TEXT", show_default=False, help="A reason, kept in the journal."
+    ),
 ]
 AtDay = Annotated[
     int | None,
-    typer.Option(
-        "--at-day", metavar="N", show_default=False, help="Apply it when day N begins."
-    ),
+    typer.Option("--at-day", metavar="N", show_default=False, help="Apply it when day N begins."),
 ]
 NoWait = Annotated[
     bool,
-    typer.Option("--no-wait", help="Return at once instead of waiting (up to an epoch) for the outcome."),
+    typer.Option(
+        "--no-wait", help="Return at once instead of waiting (up to an epoch) for the outcome."
+    ),
 ]
 Force = Annotated[
     bool, typer.Option("--force", help="Allow values outside the search space, with a warning.")
@@ -106,11 +109,21 @@ def rollback(  # noqa: PLR0913
     run: PandaName,
     to_day: Annotated[
         int | None,
-        typer.Option("--to-day", metavar="N", show_default=False, help="Return to the end of this day; 0 is the start."),
+        typer.Option(
+            "--to-day",
+            metavar="N",
+            show_default=False,
+            help="Return to the end of this day; 0 is the start.",
+        ),
     ] = None,
     to_epoch: Annotated[
         int | None,
-        typer.Option("--to-epoch", metavar="N", show_default=False, help="Return to this epoch; it must end a day."),
+        typer.Option(
+            "--to-epoch",
+            metavar="N",
+            show_default=False,
+            help="Return to this epoch; it must end a day.",
+        ),
     ] = None,
     why: Why = None,
     at_day: AtDay = None,
@@ -128,12 +141,17 @@ def branch(  # noqa: PLR0913
     ],
     values: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", show_default=False, help="A new value for the branch."),
+        typer.Option(
+            "--set", metavar="NAME=VALUE", show_default=False, help="A new value for the branch."
+        ),
     ] = None,
     at_day: Annotated[
         int | None,
         typer.Option(
-            "--at-day", metavar="N", show_default=False, help="Branch from the end of day N, not of the latest day."
+            "--at-day",
+            metavar="N",
+            show_default=False,
+            help="Branch from the end of day N, not of the latest day.",
         ),
     ] = None,
     why: Why = None,
@@ -242,7 +260,10 @@ def _tell_answer(panda: Panda, asked: Request, run: str, no_wait: bool) -> None:
     answer = panda.answer(asked, min(seconds, SHORT_SECONDS)) if seconds else None
     if answer is None and seconds > SHORT_SECONDS:
         up_to = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
-        say(f"waiting for the epoch to end, up to {up_to} (after Ctrl-C the request still stands)", err=True)
+        say(
+            f"waiting for the epoch to end, up to {up_to} (after Ctrl-C the request still stands)",
+            err=True,
+        )
         answer = panda.answer(asked, seconds - SHORT_SECONDS)
     if answer is None:
         say(f"to see the outcome: orchestrator journal {run}")

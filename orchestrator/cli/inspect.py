@@ -82,7 +82,8 @@ def compare(
 def export(
     run: RunName,
     to: Annotated[
-        Path, typer.Option("--to", metavar="FILE.keras", show_default=False, help="The file to write.")
+        Path,
+        typer.Option("--to", metavar="FILE.keras", show_default=False, help="The file to write."),
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
     storage: Storage = RUNS,

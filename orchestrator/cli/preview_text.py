@@ -61,7 +61,7 @@ def _draws(seen: Preview, width: int) -> Iterator[str]:
 def _costs(seen: Preview) -> Iterator[str]:
     plan, forecast = seen.plan, seen.forecast
     if forecast.rungs:
-        yield "\nRungs: about how many trials reach each, and go on as the best there"
+        yield "\nRungs: about how many trials reach each, and how many of them go on"
         yield "  epoch    reach    go on"
         for rung in forecast.rungs:
             yield f"  {rung.epoch:>5}  {rung.reaching:>7.0f}  {rung.going_on:>7.0f}"
@@ -108,7 +108,7 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
     yield from _days(nursery, width)
     yield from _schedule(nursery, width)
     yield from _watched(seen, nursery, width)
-    yield _cost(seen, nursery)
+    yield from _wrapped(_cost(seen, nursery), width)
 
 
 def _start(seen: Preview, width: int) -> Iterator[str]:
@@ -165,7 +165,9 @@ def _watched(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
 
 def _cost(seen: Preview, nursery: Nursery) -> str:
     what = count(nursery.epochs, "epoch") if nursery.epochs else f"{nursery.days} x {nursery.day}"
-    again = ", plus whatever is trained again after rollbacks" if nursery.sitter.mode == "act" else ""
+    again = (
+        ", plus whatever is trained again after rollbacks" if nursery.sitter.mode == "act" else ""
+    )
     return f"\nCost: one model, {what}{again}"
 
 

@@ -201,7 +201,10 @@ SchedulerForm = Annotated[
 Days = Annotated[
     str | None,
     typer.Option(
-        "--days", metavar="+N|N", show_default=False, help="Days of a panda to add, or the new total."
+        "--days",
+        metavar="+N|N",
+        show_default=False,
+        help="Days of a panda to add, or the new total.",
     ),
 ]
 Force = Annotated[

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 Handle = Annotated[
     str,
-    typer.Argument(metavar="HANDLE", help="The handle that submit printed, such as slurm://421.", show_default=False),
+    typer.Argument(
+        metavar="HANDLE",
+        help="The handle that submit printed, such as slurm://421.",
+        show_default=False,
+    ),
 ]
 FAILED = 1
 

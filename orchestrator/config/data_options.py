@@ -36,8 +36,8 @@ class DataOptions(Options):
     """Which data, and how it is split and scaled."""
 
     source: Text = Field(
-        description="Bundled name, ./file.npz, ./table.csv, ./table.parquet, ./load.py:load or"
-        " package.module:function."
+        description="`digits`, `mnist5k`, or your own: `./file.npz`, `./table.csv`, `./table.parquet`,"
+        " `./load.py:load` or `package.module:function`. The same as `data: source` by itself."
     )
     label: Text | None = Field(
         default=None, description="The label column of a table (CSV, Parquet, a frame)."

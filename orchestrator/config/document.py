@@ -255,7 +255,7 @@ class _Reading:
         if isinstance(node, yaml.ScalarNode) and node.tag == PREFIX + "str":
             return str(node.value)
         written = node.value if isinstance(node, yaml.ScalarNode) else "a list or a mapping"
-        raise self._error(node, path, "expected a text as a key, in quotes if need be", written)
+        raise self._error(node, path, "expected a text as a key, in quotes if needed", written)
 
     def _error(
         self, node: yaml.Node, path: KeyPath, expected: str, received: Any

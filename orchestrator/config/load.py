@@ -40,7 +40,7 @@ data: digits                # digits, mnist5k | ./data.npz | ./table.csv | ./t.p
 # data:                     # the same with its options:
 #   source: ./table.csv
 #   label: species          # the column that holds the label
-#   validation: 0.2         # share of the rows, where the data has no split of its own
+#   validation: 0.2         # share of the rows, if the data has no split of its own
 #   test: 0.2
 #   scale: auto             # standard, minmax or none; auto: none for a model of your own
 #   class_weight: balanced  # or {class: weight}: what a training row counts in the loss
@@ -57,12 +57,12 @@ search_space: mlp           # mlp, cnn, resnet | ./space.yaml | a mapping:
 #   optimizer: choice([sgd, adam])
 #   beta_1: {when: {optimizer: adam}, domain: "uniform(0.8, 0.99)"}   # inside {…} with quotes
 
-strategy: caviar            # many trials in parallel; panda: one model, watched and nudged
-# task: auto                # classification, binary, multilabel or regression; auto: as labels and model say
-metric: val_accuracy        # decides which trial is better; mode: max or min, where its name does not tell
-# metrics: [auc, macro_f1]  # further ones of each validation, by name
+strategy: caviar            # many trials in parallel; panda: one model, watched and adjusted
+# task: auto                # classification, binary, multilabel or regression; auto: inferred from labels and model
+metric: val_accuracy        # decides which trial is better; add mode: max or min if its direction is unknown
+# metrics: [auc, macro_f1]  # additional validation metrics, by name
 epochs: 27                  # the most that a trial trains
-seed: 0                     # decides the draws, the splits and the weights at the start
+seed: 0                     # determines the draws, the splits and the initial weights
 
 caviar:
   num_samples: 64                # trials drawn from the space
@@ -72,7 +72,7 @@ caviar:
 resources: {cpu: 1, gpu: 0}      # of one trial
 storage_path: ./runs             # each run gets a folder in it
 # keep_checkpoints: 1            # how many of the best trials keep their weights
-# recalibrate_batch_norm: auto   # or final, off, every_validation: whether averages are computed anew
+# recalibrate_batch_norm: auto   # or final, off, every_validation: when averages are recomputed
 """
 
 

@@ -43,28 +43,31 @@ def _names(value: Any) -> Any:
 
 
 class CaviarOptions(Options):
-    """Many trials in parallel: how many, how many at once, and what stops the hopeless ones."""
+    """Many trials in parallel: how many, how many at once, and what stops poor ones early."""
 
     num_samples: Count = Field(default=64, description="How many trials are drawn from the space.")
     max_concurrent_trials: Count | Literal["auto"] = Field(
-        default="auto", description="Trials at one time; auto: as many as the resources allow."
+        default="auto",
+        description="How many trials train at a time. `auto`: as many as the resources allow.",
     )
     searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
         default_factory=RandomOptions,
-        description="What proposes each trial's hyperparameters: random, or a class of your own as ./mine.py:Mine.",
+        description="What proposes the hyperparameters of each trial: `random` draws, or your own searcher,"
+        " `./mine.py:Mine` or `{./mine.py:Mine: {first: 8}}`.",
     )
     scheduler: Annotated[SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")] = Field(
         default_factory=AshaOptions,
-        description="none, asha, median, a class of your own as ./mine.py:Mine, or one of them with its options:"
-        " {asha: {grace_period: 1, reduction_factor: 3}}.",
+        description="What stops poor trials early: `none`, `asha`, `median`, or one of them with options, such as"
+        " `{asha: {reduction_factor: 4}}`; or your own scheduler, `./mine.py:Mine` or `{./mine.py:Mine: {patience:"
+        " 3}}`.",
     )
 
 
 class ResourceOptions(Options):
-    """What one trial takes."""
+    """The resources of one trial."""
 
-    cpu: Real = Field(default=1, gt=0, description="CPU cores of one trial.")
-    gpu: Real = Field(default=0, ge=0, description="GPUs of one trial; a fraction shares one.")
+    cpu: Real = Field(default=1, gt=0, description="CPU cores per trial.")
+    gpu: Real = Field(default=0, ge=0, description="GPUs per trial; a fraction shares one.")
 
     @field_validator("cpu", "gpu")
     @classmethod
@@ -79,42 +82,48 @@ class Experiment(Options):
 
     name: str = Field(
         max_length=200,
-        description="The run's folder under storage_path; the file's own name if left out.",
+        description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
+        " `-`. It is never overwritten.",
     )
     trial: Text | None = Field(
         default=None,
-        description="A function train(hp, report) of your own that a trial calls, as ./train.py:train, in place of"
-        " model and data.",
+        description="A function `train(hp, report)` of your own that each trial calls, such as `./train.py:train`, in"
+        " place of `model` and `data`.",
     )
     model: Annotated[Text | None, BeforeValidator(there, json_schema_input_type=Text)] = Field(
         default=None,
-        description="Bundled name (mlp, cnn, resnet), ./net.py, ./net.py:build_wide or"
-        " package.module:function.",
+        description="`mlp`, `cnn`, `resnet`, or your own: `./net.py`, `./net.py:build_wide` or"
+        " `package.module:function`.",
     )
     callbacks: Text | None = Field(
         default=None,
-        description="A function callbacks(hp) that returns a trial's Keras callbacks, as"
-        " ./net.py:callbacks; trials then train by Keras's fit.",
+        description="A function `callbacks(hp)` that returns a trial's Keras callbacks, such as `./net.py:callbacks`."
+        " Trials then train by Keras's `fit`.",
     )
     data: Annotated[
         DataOptions | None, BeforeValidator(source_form, json_schema_input_type=str | DataOptions)
-    ] = Field(default=None, description="A source by itself, or a mapping with its options.")
+    ] = Field(
+        default=None,
+        description="`digits`, `mnist5k`, or your own source, such as `./table.csv`; or a mapping with its options.",
+    )
     search_space: Text | dict[str, Any] = Field(
         default_factory=dict,
-        description="Bundled name, ./space.yaml, or a mapping of hyperparameter to domain.",
+        description="`mlp`, `cnn`, `resnet`, `./space.yaml`, or a mapping of hyperparameter to domain.",
     )
     strategy: Literal["caviar", "panda"] = Field(
         default="caviar",
-        description="caviar: many trials in parallel. panda: one model, watched and nudged.",
+        description="`caviar`: many trials in parallel. `panda`: one model that you watch and adjust.",
     )
     task: Literal["auto", "classification", "binary", "multilabel", "regression"] = Field(
         default="auto",
-        description="What the labels are for; auto: as the labels and the model's outputs say.",
+        description="What is learned: `classification`, `binary`, `multilabel` or `regression`. `auto`: inferred from"
+        " the labels and from your model's outputs.",
     )
     metric: Text = Field(
         default="auto",
-        description="The figure that decides which trial is better; auto: val_accuracy, val_mae for a regression, or"
-        " val_loss of a model that its builder compiled without an accuracy.",
+        description="The metric that decides which trial is better: `val_loss`, `val_` with one of `metrics`, or one"
+        " that your model reports. `auto`: `val_accuracy`; `val_mae` for a regression; `val_loss` for a model that its"
+        " builder compiled without an accuracy.",
     )
     metrics: Annotated[
         tuple[Text, ...],
@@ -123,23 +132,24 @@ class Experiment(Options):
         BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
     ] = Field(
         default=(),
-        description="Further metrics of each validation, by name, such as [auc, macro_f1]; metric: val_macro_f1 judges"
-        " by one.",
+        description="Additional validation metrics by name, such as `[auc, macro_f1]`. Use one to choose the winner"
+        " with `metric: val_macro_f1`.",
     )
     mode: Literal["max", "min"] | None = Field(
         default=None,
-        description="Whether a high metric is good, or a low one; left out: as is known of the metric.",
+        description="`max` or `min`: whether a high or a low value of the metric is good. Needed only if neither"
+        " its name nor its class tells.",
     )
     epochs: Count = Field(default=27, description="The most epochs that a trial trains.")
     seed: Whole = Field(
-        default=0, description="Decides the draws, the splits and the weights at the start."
+        default=0, description="Determines the draws, the splits and the initial weights."
     )
     caviar: CaviarOptions = Field(
         default_factory=CaviarOptions, description="Options of the strategy caviar."
     )
     panda: PandaOptions | None = Field(default=None, description="Options of the strategy panda.")
     resources: ResourceOptions = Field(
-        default_factory=ResourceOptions, description="What one trial takes."
+        default_factory=ResourceOptions, description="The resources of one trial."
     )
     limits: LimitOptions = Field(
         default_factory=LimitOptions, description="Where a trial or the run ends early."
@@ -148,26 +158,31 @@ class Experiment(Options):
         default_factory=RetryOptions, description="What is tried again, and how often."
     )
     storage_path: Text = Field(
-        default="./runs", description="The folder in which each run gets a folder."
+        default="./runs", description="The folder in which each run gets a folder of its own."
     )
     keep_checkpoints: Count = Field(
-        default=1, description="How many of the best trials keep their weights."
+        default=1,
+        description="How many of the best trials, over the whole run, keep their weights.",
     )
     checkpoint_every: Length | Literal["auto"] = Field(
         default="auto",
-        description="How often a trial in training keeps its state, to go on from after a kill; auto: every second,"
-        " epoch, or ten seconds of a long epoch, less often where that would take more than a twentieth of the time,"
-        " at least every 3 minutes.",
+        description="How often a trial saves its state, from which it continues after a kill: `5 epochs`, `2 minutes`,"
+        " `500 steps`. With a time or steps, also within a long epoch. `auto`: after each epoch, but at most once a"
+        " second; every ten seconds within a long epoch; less often if saving would take more than 5 % of the time,"
+        " but at least every 3 minutes.",
     )
     recalibrate_batch_norm: Recalibration = Field(
         default="auto",
-        description="When BatchNormalization's averages are computed anew over training rows; auto: for the final"
-        " model, which keeps those of training where they are better on the validation rows.",
+        description="When BatchNormalization's moving averages are recomputed, over up to 10,000 training rows."
+        " `auto`: for the final model, which keeps whichever averages give the better `metric` on the validation rows,"
+        " or at a tie the better loss; test rows decide nothing. `final`: for the final model, always. `off`: never."
+        " `every_validation`: before each validation, so that a trial's metrics differ from those of Keras's `fit`,"
+        " and for the final model. A hyperparameter of this name takes precedence.",
     )
     target: Target = Field(
         default=None,
-        description="Where submit takes it: a name, or options such as {slurm: {nodes: 2}}."
-        " run does not look at it.",
+        description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
+        " one or several. `run` ignores it.",
     )
     _folder: Path = PrivateAttr(default_factory=Path)
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)

@@ -23,7 +23,7 @@ class ScheduledChange(Options):
     """What is set between two epochs, unattended."""
 
     epoch: Whole = Field(
-        description="How many epochs are finished by then; 0: before the first one."
+        description="After how many finished epochs the change applies; 0: before the first one."
     )
     set: dict[str, Any] = Field(
         min_length=1, description="The hyperparameters that change, and their new values."
@@ -55,7 +55,7 @@ class PandaOptions(Options):
     days: Count = Field(default=14, description="How many days to train.")
     sitter: WrittenSitter = Field(
         default_factory=SitterOptions,
-        description="off, advise or act; or a mapping with that as its mode, and thresholds.",
+        description="`off`, `advise` or `act`; or a mapping with that as `mode`, and thresholds.",
     )
     learning_rate_test: Flag = Field(
         default=False,

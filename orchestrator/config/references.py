@@ -92,7 +92,7 @@ def _texts(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
 def _faults(document: Document, path: KeyPath, text: str) -> Iterator[str]:
     where = document.where(path)
     if path[0] in PLAIN:
-        expected = "expected a plain text, which whoever reads the run's records can read"
+        expected = "expected a plain text, not a reference, since the run's records show it"
         yield explain(where, expected, shown(text))
         return
     if len(_BEGUN.findall(text)) != len(REFERENCE.findall(text)):

@@ -22,7 +22,7 @@ _DOMAIN: dict[str, Any] = {
         {
             "type": "string",
             "description": "uniform(a, b), loguniform(a, b), one_minus_loguniform(0.9, 0.999),"
-            " integer(a, b), log_integer(a, b), each with step= if need be;"
+            " integer(a, b), log_integer(a, b), each with step= if needed;"
             " choice([a, b, c]); or a fixed text.",
         },
         {"type": ["number", "boolean", "null"], "description": "A fixed value."},
@@ -44,12 +44,12 @@ _DOMAIN: dict[str, Any] = {
                     "description": "The values of a choice.",
                 },
                 "value": {**_PLAIN, "description": "The value of a fixed hyperparameter."},
-                "domain": {**_PLAIN, "description": "A short form, beside when."},
+                "domain": {**_PLAIN, "description": "A short form, used together with when."},
                 "when": {
                     "type": "object",
                     "minProperties": 1,
                     "additionalProperties": {"anyOf": [_PLAIN, {"type": "array", "items": _PLAIN}]},
-                    "description": "There only if these others have one of these values.",
+                    "description": "Exists only if these other hyperparameters have one of these values.",
                 },
             },
         },

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class Panda:
     """One babysat trial of a run; ``trial`` None means the first one, which is no branch.
 
-    Each call reads the records anew, so that it judges by what is in force now. All raise
+    Each call reads the records again, so that it judges by what is in force now. All raise
     UnknownNameError for a trial that is not there and RequestError for what cannot be asked: of a
     caviar, of a run or trial that is over, of a day that does not exist or is not kept.
     """
@@ -155,7 +155,7 @@ class Panda:
             state = "finished" if records.status == "finished" else found.status
             raise RequestError(
                 f"{what}: expected a model in training. Received: one that is {state}."
-                f" Go on from its weights with 'orchestrator promote {records.name}/{found.trial}'."
+                f" Continue from its weights with 'orchestrator promote {records.name}/{found.trial}'."
             )
         return records, found.trial
 

@@ -19,7 +19,7 @@ def babysat_trial(records: RunRecords, name: str | None = None) -> TrialRecord:
     if records.experiment.get("strategy") != "panda":
         raise RequestError(
             f"{records.name}: expected a babysat run (strategy: panda). Received: a caviar, whose trials"
-            " are left alone. 'orchestrator promote' makes a panda of one."
+            " are left alone. 'orchestrator promote' makes a panda from one."
         )
     if not records.trials:
         raise RequestError(
@@ -86,12 +86,14 @@ def check_kept(records: RunRecords, trial: str, day: int, where: str) -> None:
 
 
 def check_branch_name(records: RunRecords, name: str) -> None:
-    """Raise RequestError where a name cannot be a trial's, or is taken, be it by a request."""
+    """Raise RequestError where a name cannot be a trial's, or is taken by a trial or a request."""
     if not SAFE_NAME.fullmatch(name):
         expected = "expected letters, digits, '.', '_' and '-', not starting with '.'"
         raise RequestError(explain("--name", expected, name))
     if redact(name) != name:
-        raise RequestError("--name: expected a name without a secret, since files are named so.")
+        raise RequestError(
+            "--name: expected a name without a secret, since files are named after it."
+        )
     taken = {trial.trial for trial in records.trials}
     taken |= {str(entry.get("branch")) for entry in records.journal if entry.get("branch")}
     for trial in records.trials:

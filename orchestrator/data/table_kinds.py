@@ -119,7 +119,7 @@ class Judge:
             raise self._doubt(name, "numbers or words were expected", what, f"{advice} {drop}")
         if tally.forms["money"] and tally.forms["money"] + numbers >= most:
             what = "numbers with currency or percent signs"
-            advice = "Take the signs out of the file, or"
+            advice = "Remove the signs from the file, or"
             words = f"{drop}, or write data.columns: {{{name}: text}} for categories"
             raise self._doubt(name, "bare numbers were expected", what, f"{advice} {words}", tally)
         both = self.decimal == "auto" and len(tally.sure()) == 2

@@ -47,9 +47,9 @@ def check_as_begun(records: RunRecords) -> None:
         path, manifest = records.folder.path, records.folder.manifest_file.name
         raise ExperimentFileError(
             f"{records.folder.experiment_file}: expected the experiment that the run began with, or was extended to."
-            f" Received: {'; '.join(changed)}. Put the first values back ({manifest} holds them all, under"
-            f" experiment). What can be changed is changed by 'orchestrator extend {path} --set KEY=VALUE'; anything"
-            " else is a run of another name."
+            f" Received: {'; '.join(changed)}. Restore the first values ({manifest} has all of them, under"
+            f" experiment). Change what can be changed with 'orchestrator extend {path} --set KEY=VALUE'; for anything"
+            " else start a run of another name."
         )
 
 

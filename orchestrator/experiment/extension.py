@@ -334,9 +334,7 @@ def _check_growth(old: Experiment, new: Experiment) -> None:
     fixed = (*FIXED, *(FIXED_FOR_PANDA if old.strategy == "panda" else ()))
     for key in fixed:
         if before.get(key) != after.get(key):
-            expected = (
-                f"expected what the run began with, {before.get(key)!r}, which an extension cannot change"
-            )
+            expected = f"expected what the run began with, {before.get(key)!r}, which an extension cannot change"
             raise ExperimentFileError(explain(key, expected, after.get(key)))
     for key in GROWING:
         if before.get(key) is not None and (after.get(key) or 0) < before[key]:

@@ -136,8 +136,8 @@ def check_needed(records: RunRecords, content: Mapping[str, Any], given: Given) 
         what = " and ".join(f"{key} {written[key]}" for key in absent)
         raise ExperimentFileError(
             f"{records.name}: expected {what} again, given in Python when the run began and not kept in its folder."
-            f" Received: nothing for it. Call orchestrator.resume({str(records.folder.path)!r}, {listed}) from Python"
-            " with the same objects; extend takes them alike."
+            f" Received: nothing. Call orchestrator.resume({str(records.folder.path)!r}, {listed}) from Python"
+            " with the same objects; extend takes them in the same way."
         )
     for key in given.keys:
         if key not in needed:

@@ -272,7 +272,7 @@ class _DiskPauses:
         self._view = view
 
     def paused(self, reason: str) -> None:
-        """Tell that the run waits; it cannot be written down yet."""
+        """Say that the run waits; it cannot be written down yet."""
         self._recorder.progress.pause(reason)
         self._view.note(f"paused, {reason}. It continues by itself when there is room")
 

@@ -274,7 +274,9 @@ def damage_of(line: bytes) -> str:
 
 def way_out(path: Path) -> str:
     """Return the sentence that says what to do about a damaged line of a run's record."""
-    return f"'orchestrator repair {path.parent}' sets the damaged lines aside and keeps the others."
+    return (
+        f"'orchestrator repair {path.parent}' moves the damaged lines aside and keeps the others."
+    )
 
 
 def split_lines(content: bytes) -> tuple[list[bytes], bytes]:

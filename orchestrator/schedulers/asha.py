@@ -30,12 +30,13 @@ class AshaOptions(SchedulerOptions):
 
     grace_period: Count = Field(
         default=1,
-        description="The first rung: no trial is stopped before it has trained this many epochs.",
+        description="The first rung: no trial is stopped before it has trained this many epochs. At most `epochs`.",
     )
     reduction_factor: int = Field(
         default=3,
         ge=2,
-        description="The best 1/reduction_factor of the trials at a rung go on to the next rung.",
+        description="The best 1/`reduction_factor` of the trials at a rung continue to the next rung, at"
+        " `reduction_factor` times as many epochs.",
     )
 
     def make(self, epochs: int, mode: str) -> Scheduler:

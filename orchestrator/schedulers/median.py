@@ -30,7 +30,8 @@ class MedianOptions(SchedulerOptions):
     """A trial is stopped when its best value is worse than the median of the others' averages."""
 
     grace_period: Count = Field(
-        default=1, description="No trial is stopped before it has trained this many epochs."
+        default=1,
+        description="No trial is stopped before it has trained this many epochs. At most `epochs`.",
     )
     min_trials: Count = Field(
         default=3,

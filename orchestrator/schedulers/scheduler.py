@@ -132,7 +132,7 @@ def grace_fault(grace_period: int, epochs: int) -> tuple[str, str, object] | Non
     """Return the fault of a grace period in which each trial is over, so that none is ever stopped."""
     if grace_period <= epochs:
         return None
-    expected = f"expected at most the {epochs} epochs that a trial trains, else scheduler: none"
+    expected = f"expected at most the {epochs} epochs that a trial trains, or scheduler: none"
     return "grace_period", expected, grace_period
 
 

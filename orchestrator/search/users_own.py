@@ -125,7 +125,7 @@ class UsersScheduler:
 class _AskedScheduler(_Asked):
     """Asks a user's scheduler; where its code raises, or answers no Decision, the trial goes on."""
 
-    otherwise = "Where this scheduler fails, trials go on."
+    otherwise = "If this scheduler fails, trials continue."
 
     def __init__(self, made: Any, where: str, file: str | None) -> None:
         super().__init__(made, where, file)
@@ -182,7 +182,7 @@ class UsersSearcher:
 class _AskedSearcher(_Asked):
     """Asks a user's searcher; where its code raises, or proposes what is not in the space, the trial is drawn."""
 
-    otherwise = "Where this searcher fails, trials are drawn at random."
+    otherwise = "If this searcher fails, trials are drawn at random."
 
     def __init__(self, made: Any, where: str, file: str | None, space: Space) -> None:
         super().__init__(made, where, file)

@@ -12,7 +12,7 @@ from orchestrator.targets.job import Job
 
 _PASSES = 6
 _PAUSE_SECONDS = 0.2
-_EXTRA = "Is the place reachable, and are its credentials in the environment?"
+_EXTRA = "Is it reachable, and are its credentials in the environment?"
 
 
 def reachable_run(job: Job) -> Path | None:

@@ -47,7 +47,7 @@ def exited(code: int) -> JobState:
     return JobState(EXITS.get(code, "failed"), f"exit code {code}")
 
 
-LOST = JobState("lost", "unknown there", "the place no longer knows it")
+LOST = JobState("lost", "unknown there", "the target no longer knows it")
 
 
 _HANDLE = re.compile(r"(?P<target>[a-z]+)://(?P<id>[A-Za-z0-9][A-Za-z0-9._/-]*)")

@@ -81,7 +81,7 @@ def keras_settings() -> KerasSettings:
     for name in CUT_SHORT:
         if os.environ.get(name):
             expected = (
-                "expected not to be set, since Keras's fit alone would cut trials short by it"
+                "expected not to be set, since it would cut trials short, but only in Keras's fit"
             )
             raise PlaceError(explain(name, expected, os.environ[name]))
     return replace(settings, backend=BACKEND)  # which a variable may have chosen over the file

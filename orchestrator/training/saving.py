@@ -141,7 +141,7 @@ def why_not_saved(model: Any, task: TrainingTask, goal: LearningGoal) -> str:
             _try(model, task, goal)
     except TrialError as error:
         return (
-            f"{unsaved(model, reference.text, error)} The run goes on: the winner's weights are kept"
+            f"{unsaved(model, reference.text, error)} The run continues: the winner's weights are kept"
             " (best/model.weights.h5), and run.load_model() builds the model around them."
         )
     return ""

@@ -9,7 +9,7 @@ from orchestrator.records import RunFolder, RunWriter
     ("options", "said"),
     [
         (["--num-samples", "3"], "--num-samples 3: expected more than the 3 there are"),
-        (["--epochs", "two"], "--epochs two: expected a whole number"),
+        (["--epochs", "two"], "--epochs two: expected a new total, or a number to add"),
         (["--days", "+2"], "--days +2: expected an option that extends a caviar"),
         (["--scheduler", "ahsa"], "Did you mean 'asha'?"),
         (["--set", "seed=3"], "seed: expected what the run began with, 0"),

@@ -114,7 +114,8 @@ def test_a_changed_file_is_noted_when_its_finished_run_is_returned(cli, a_run):
     Path("done.yaml").write_text(file.format(9))
     result = cli("run", "done.yaml", "--or-resume", "--format", "csv")
     assert result.exit_code == 0
-    assert "done.yaml differs in: epochs. To change a run: orchestrator extend" in result.stderr
+    noted = "done.yaml differs from the run's record in: epochs. The record applies"
+    assert noted in result.stderr and "orchestrator extend" in result.stderr
     assert "differs" not in result.stdout
 
 

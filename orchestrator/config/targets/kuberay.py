@@ -14,7 +14,7 @@ MOST_QUEUED_GROUPS = 6
 
 
 class TolerationOptions(Options):
-    """A taint that the pods put up with."""
+    """A taint that the pods tolerate."""
 
     key: Text | None = Field(default=None, description="The taint's key. Default: every key.")
     operator: Literal["Exists", "Equal"] = Field(
@@ -82,7 +82,7 @@ class KubeRayOptions(PlaceOptions):
         default=False,
         description="Let Ray start and remove workers between min_replicas and max_replicas.",
     )
-    tolerations: Tolerations = Field(default=(), description="Taints that the pods put up with.")
+    tolerations: Tolerations = Field(default=(), description="Taints that the pods tolerate.")
     environment: dict[str, Text] = Field(
         default_factory=dict, description="Environment variables of the run; no secrets."
     )

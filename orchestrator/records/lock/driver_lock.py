@@ -167,9 +167,7 @@ class DriverLock:
         return self._gone(f"and the run was taken over by {by}.")
 
     def _unseen(self) -> LockLostError:
-        return self._gone(
-            f"since {self.file} cannot be read; another may have taken the run over."
-        )
+        return self._gone(f"since {self.file} cannot be read; another may have taken the run over.")
 
     def _gone(self, why: str) -> LockLostError:
         return LockLostError(
