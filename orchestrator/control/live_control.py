@@ -77,15 +77,15 @@ class Panda:
         return self._plainly("pause", why, at_day)
 
     def continue_(self, why: str | None = None) -> Request:
-        """Ask a paused model to go on."""
+        """Ask a paused model to continue."""
         return self._plainly("continue", why, None)
 
     def stop(self, why: str | None = None, at_day: int | None = None) -> Request:
-        """Ask to end the training, as though its days were over."""
+        """Ask to end the training early and keep the model."""
         return self._plainly("stop", why, at_day)
 
     def note(self, text: str) -> Request:
-        """Put a sentence into the journal."""
+        """Add a sentence to the journal."""
         _, trial = self._in_training()
         if not text.strip():
             raise RequestError("note: expected some text. Received: none.")
@@ -132,7 +132,7 @@ class Panda:
         return self._ask(Request("branch", trial, arguments, why=why, force=force))
 
     def answer(self, request: Request, seconds: float | None = None) -> Mapping[str, Any] | None:
-        """Wait for what becomes of a request, so long (None: as an epoch takes); return the journal's entry, or None.
+        """Wait up to ``seconds`` (None: an epoch) for the outcome of a request; return its journal entry, or None.
 
         Raises RequestError where it is refused.
         """
@@ -179,8 +179,8 @@ def open_panda(reference: str | Path, storage: str | Path = "./runs") -> Panda:
 class RunControl:
     """The part of a run that listens: its first trial, or ``panda("gentle")`` for a branch.
 
-    Every request is checked first (RequestError, UnknownNameError) and then put down; what became
-    of it stands in the journal, and ``answer`` waits for that. See Panda for each of them.
+    Every request is checked first (RequestError, UnknownNameError) and then written down; its outcome
+    is in the journal, and ``answer`` waits for it. See Panda for each of them.
     """
 
     folder: RunFolder
@@ -208,7 +208,7 @@ class RunControl:
         return self.panda().pause(why, at_day)
 
     def continue_(self, why: str | None = None) -> Request:
-        """Ask a paused model to go on."""
+        """Ask a paused model to continue."""
         return self.panda().continue_(why)
 
     def rollback(
@@ -229,17 +229,17 @@ class RunControl:
         return self.panda().branch(name, changes, at_day, why, force)
 
     def note(self, text: str) -> Request:
-        """Put a sentence into the journal."""
+        """Add a sentence to the journal."""
         return self.panda().note(text)
 
     def stop(self, why: str | None = None, at_day: int | None = None) -> Request:
-        """Ask to end the training, as though its days were over."""
+        """Ask to end the training early and keep the model."""
         return self.panda().stop(why, at_day)
 
     def answer(self, request: Request, seconds: float | None = None) -> Mapping[str, Any] | None:
-        """Wait for what becomes of a request: ``run.answer(run.set(learning_rate=0.01))`` is the journal's entry.
+        """Wait for the outcome of a request: ``run.answer(run.set(learning_rate=0.01))`` is its journal entry.
 
-        It waits so long (None: as an epoch takes), and returns None where there is no answer by then. Raises
+        It waits up to ``seconds`` (None: an epoch), and returns None if there is no answer by then. Raises
         RequestError where it is refused.
         """
         return self.panda(request.trial).answer(request, seconds)

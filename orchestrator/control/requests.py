@@ -1,4 +1,4 @@
-"""What a babysat run can be asked, and what becomes of a request."""
+"""What a babysat run can be asked, and the outcome of a request."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def check_branch_name(records: RunRecords, name: str) -> None:
 
 LOOK_AGAIN_SECONDS = 0.25
 LOOK_AT_RUN_SECONDS = 2.0
-"""How often it is looked at whether the run still goes on, where its journal says nothing new."""
+"""How often to check that the run still continues, if its journal has nothing new."""
 ON_THE_WAY_SECONDS = 4.0
 """From the worker, which tells about once a second, through the driver to the journal."""
 FIRST_EPOCH_SECONDS = 30.0
@@ -142,7 +142,7 @@ def due_seconds(records: RunRecords, request: Request) -> float:
 def wait_for_answer(
     folder: RunFolder, request: Request, seconds: float | None = None
 ) -> Mapping[str, Any] | None:
-    """Return the answer to a request once it is there, None after so long (None: as long as an epoch takes).
+    """Return the answer to a request once it is there, or None after ``seconds`` (None: an epoch).
 
     Raises RequestError where it was refused, or the run ended before.
     """

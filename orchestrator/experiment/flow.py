@@ -62,7 +62,7 @@ def run(
     ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
-    to repeat: a run of that name that was cut off goes on, one that is finished is returned. ``executor="inline"``
+    to repeat: a run of that name that was cut off continues, one that is finished is returned. ``executor="inline"``
     trains one trial after another in this process, without Ray: a ``breakpoint()`` in the model has the terminal.
     """
     by = find_executor(executor)
@@ -84,7 +84,7 @@ def resume(
     executor: ExecutorName | RunPlan = "tune",
     **objects: Unpack[Objects],
 ) -> Run:
-    """Take a cut-off run up again where its records and checkpoints end, and return it.
+    """Continue a cut-off run where its records and checkpoints end, and return it.
 
     A finished one is returned as it is, or has its winner examined where that could not be done. One that was given
     ``model``, ``data`` or ``callbacks`` as objects needs the same ones: what differs is refused. ``executor`` is as for
@@ -118,10 +118,9 @@ def extend(
 ) -> Run:
     """Make a run longer and train what it has then left to do, with its history; return it.
 
-    ``num_samples``, ``epochs`` and ``days`` are new totals, or as ``"+64"`` on top of what there is; ``scheduler``
-    decides from now on; ``overrides`` are ``key.path=value``. What would make further trials incomparable with those
-    there are is refused, unless ``force`` keeps them apart in a group of their own. Objects are given again as to
-    ``resume``.
+    ``num_samples``, ``epochs`` and ``days`` are new totals, or numbers to add such as ``"+64"``; ``scheduler`` is the
+    scheduler from now on; ``overrides`` are ``key.path=value``. If the new trials could not be compared with the
+    existing ones, it is refused, unless ``force`` makes them a separate group. Objects: as for ``resume``.
     """
     by = find_executor(more.get("executor", "tune"))
     given = given_again({key: more[key] for key in KEYS if key in more})  # type: ignore[literal-required]

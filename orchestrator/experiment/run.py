@@ -42,7 +42,7 @@ class Best:
 
 
 class Run(RunControl):
-    """A run's folder, read when asked; ``reload`` after it went on.
+    """A run's folder, read when asked; ``reload`` after it continued.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
     ``builder`` is the model's, where it was given in Python.
@@ -80,12 +80,12 @@ class Run(RunControl):
 
     @property
     def since(self) -> str | None:
-        """When the run came to be as its status says (UTC); None where that is not known."""
+        """Since when the run has had this status (UTC); None where that is not known."""
         return self.records.standing.since
 
     @property
     def succeeded(self) -> bool:
-        """Whether a trial of the newest group got through: finished or stopped in time, with a finite value."""
+        """Whether a trial of the newest group succeeded: finished or stopped early, with a finite value."""
         from orchestrator.experiment.winner import succeeded
 
         return succeeded(self.records)
@@ -143,7 +143,7 @@ class Run(RunControl):
         """Return the winner as a keras.Model that takes raw rows; loaded in Keras's safe mode.
 
         Classes that Keras does not know are those of the model's own file. Where Keras could not save the model it is
-        built anew around the weights that were kept; ``model`` is the function that built it, of a run that was given
+        built again around the weights that were kept; ``model`` is the function that built it, of a run that was given
         one in Python. Raises RecordError where neither can be.
         """
         from orchestrator.experiment.given import given_objects
@@ -174,9 +174,9 @@ _DRIVEN = ("running", "paused", "stuck")
 
 
 def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
-    """Show a run on stderr, as the process that drives it does, until nobody drives it any more; return it.
+    """Show a run on stderr, as the process that drives it does, until no driver is left; return it.
 
-    Ctrl-C ends the looking, not the run. Raises UnknownNameError where there is no such run.
+    Ctrl-C stops watching, not the run. Raises UnknownNameError where there is no such run.
     """
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     records = read_run(folder.path)
