@@ -189,7 +189,7 @@ def _nearly(key: str, known: Iterable[str]) -> list[str]:
 def _description(path: KeyPath) -> str:
     section = _section(path[:-1])
     described = section.model_fields[str(path[-1])].description if section else None
-    text = (described or "a value").rstrip(".")
+    text = (described or "a value").partition(". ")[0].rstrip(".").replace("`", "")
     return text[0].lower() + text[1:]
 
 

@@ -138,7 +138,7 @@ class Experiment(Options):
     mode: Literal["max", "min"] | None = Field(
         default=None,
         description="`max` or `min`: whether a high or a low value of the metric is good. Needed only if neither"
-        " its name nor its class tells.",
+        " its name nor its class tells which.",
     )
     epochs: Count = Field(default=27, description="The most epochs that a trial trains.")
     seed: Whole = Field(

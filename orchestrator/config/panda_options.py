@@ -23,7 +23,7 @@ class ScheduledChange(Options):
     """What is set between two epochs, unattended."""
 
     epoch: Whole = Field(
-        description="After how many finished epochs the change applies; 0: before the first one."
+        description="How many epochs are finished when it applies; 0: before the first one."
     )
     set: dict[str, Any] = Field(
         min_length=1, description="The hyperparameters that change, and their new values."

@@ -72,7 +72,9 @@ def test_a_mistake_is_one_sentence_with_its_place(load, more, overrides, sentenc
 
 def test_a_missing_key_says_what_it_is_for(load):
     message = refusal(load, "data: digits\nsearch_space: mlp")
-    assert message.startswith("digits.yaml, model: expected bundled name (mlp, cnn, resnet)")
+    assert message.startswith(
+        "digits.yaml, model: expected mlp, cnn, resnet, or your own: ./net.py"
+    )
 
 
 def test_caviar_without_a_space_is_refused(load):
