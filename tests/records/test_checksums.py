@@ -96,7 +96,7 @@ def test_writing_after_any_cut_goes_on_with_whole_lines(tmp_path):
 def test_a_damaged_last_line_is_no_torn_one(tmp_path):
     file = tmp_path / "a.jsonl"
     file.write_bytes(BLOCK.replace(b"ended", b"enbed"))
-    with pytest.raises(RecordError, match=r"line 3: .*checksum.*orchestrator repair \S+ sets"):
+    with pytest.raises(RecordError, match=r"line 3: .*checksum.*orchestrator repair \S+ moves"):
         read_lines(file)
     with JsonLines(file) as lines:
         lines.append({"new": True})
