@@ -150,7 +150,7 @@ def test_what_the_runs_own_folder_refuses_is_one_sentence_and_leaves_trials_open
     expected = (curves(whole), winner(whole))
     shutil.rmtree(whole.path)
     tuner.before["00001", 0] = in_its_place
-    with pytest.raises(PlaceError, match="expected a run's folder in which everything can") as said:
+    with pytest.raises(PlaceError, match="cannot read or write the run's folder") as said:
         begin()
     assert "checkpoints" in str(said.value)
     assert f"orchestrator resume {checkpoints.parent}" in str(said.value)

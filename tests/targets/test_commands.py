@@ -133,7 +133,10 @@ def test_a_place_that_does_not_answer_is_said_where_nothing_is_recorded(here):
 def test_records_behind_a_uri_are_said_to_be_fetched(here, slurm):
     (here / "slurm-job").write_text("JobState=RUNNING Reason=None ExitCode=0:0 NodeList=n1")
     remember(Job("slurm", "421", "digits", "2026", "s3://bucket/runs"))
-    assert "'orchestrator fetch slurm://421' brings here" in call("status", "slurm://421").stdout
+    assert (
+        "to copy its records here: orchestrator fetch slurm://421"
+        in call("status", "slurm://421").stdout
+    )
 
 
 def test_no_jobs_is_said_and_is_no_error(here):
