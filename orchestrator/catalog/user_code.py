@@ -15,10 +15,20 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.machinery import (
+    BYTECODE_SUFFIXES,
+    EXTENSION_SUFFIXES,
+    SOURCE_SUFFIXES,
+    ExtensionFileLoader,
+    FileFinder,
+    SourceFileLoader,
+    SourcelessFileLoader,
+)
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import CodeType, ModuleType, TracebackType
+from typing import Any
 
 from orchestrator.errors import OrchestratorError, TrialError
 
@@ -26,6 +36,7 @@ _OURS = __name__.partition(".")[0]
 FILES_ARE_LOADED_AS = f"_{_OURS}_file_"
 """What the module name of a user's file begins with."""
 _INSTALLED = {"site-packages", "dist-packages"}
+_PYTHONS_OWN = Path(os.__file__).parent
 _siblings: dict[Path, dict[str, ModuleType]] = {}
 _stamps: dict[Path, dict[Path, tuple[int, int]]] = {}
 _brought_in: dict[Path, set[str]] = {}
@@ -120,7 +131,8 @@ def load_file(path: Path, fresh: bool = False) -> ModuleType:
         _forget_neighbours(path.parent)
     if name in sys.modules:
         return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, path)
+    loader = _SourceAlone(name, str(path))
+    spec = importlib.util.spec_from_file_location(name, path, loader=loader)
     if spec is None or spec.loader is None:
         raise ImportError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
@@ -133,6 +145,49 @@ def load_file(path: Path, fresh: bool = False) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+class _SourceAlone(SourceFileLoader):
+    """Compiles a file whenever it is loaded.
+
+    Python takes the bytecode that it finds for a file's where size and second of the last change are the same, so that
+    two contents of one second are one to it.
+    """
+
+    def get_code(self, fullname: str) -> CodeType | None:
+        """Return the code of the file as it is now."""
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)  # type: ignore[no-any-return]
+
+
+def _finder_within(folder: Path) -> Callable[[str], Any]:
+    """Return a hook of ``sys.path_hooks`` by which what lies in a folder is compiled whenever it is loaded."""
+    find = FileFinder.path_hook(
+        (ExtensionFileLoader, EXTENSION_SUFFIXES),
+        (_SourceAlone, SOURCE_SUFFIXES),
+        (SourcelessFileLoader, BYTECODE_SUFFIXES),
+    )
+
+    def finder(place: str) -> Any:
+        if not _is_users(place, folder):
+            raise ImportError(place)
+        return find(place)
+
+    return finder
+
+
+def _is_users(place: str, folder: Path) -> bool:
+    """Tell whether a place on the path is a user's, in a folder that may also hold an installed Python."""
+    if not place.startswith(str(folder)):
+        return False
+    path = Path(place)
+    installed = _INSTALLED & set(path.parts) or path.is_relative_to(_PYTHONS_OWN)
+    return path.is_relative_to(folder) and not installed
+
+
+def _forget_finders(folder: Path) -> None:
+    for place in [place for place in sys.path_importer_cache if _is_users(place, folder)]:
+        del sys.path_importer_cache[place]
 
 
 @contextmanager
@@ -150,11 +205,16 @@ def beside(folder: Path) -> Iterator[None]:
     sys.modules.update(_siblings.get(folder, {}))
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
+    finder = _finder_within(folder)
+    sys.path_hooks.insert(0, finder)
+    _forget_finders(folder)
     try:
         yield
     finally:
         if str(folder) in sys.path:
             sys.path.remove(str(folder))
+        sys.path_hooks.remove(finder)
+        _forget_finders(folder)
         _siblings[folder] = {
             name: module
             for name, module in list(sys.modules.items())

@@ -75,8 +75,9 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
         gathered.references["data"] = _sent_data(
             gathered, experiment.data.source, experiment, in_place
         )
-        named.append(find_data(experiment.data.source, experiment.folder).place)
     if in_place:
+        if experiment.data is not None:
+            named.append(find_data(experiment.data.source, experiment.folder).place)
         named = [str(Path(place).parent) for place in named if "/" in place]
         gathered.reads = tuple(dict.fromkeys([folder, *map(Path, named)]))
     skipped = (*options.excludes, *_SKIPPED, Path(experiment.storage_path).name)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
-from orchestrator.catalog import find_data, find_model
+from orchestrator.catalog import CallableReference, find_data, find_model
 from orchestrator.catalog.user_code import load_file
 from orchestrator.errors import TrialError, UnknownNameError
 
@@ -120,3 +121,25 @@ def test_a_changed_helper_is_imported_anew_in_one_process_too(tmp_path):
     assert load_file(tmp_path / "net.py").build() == 1
     (tmp_path / "part.py").write_text("x = 1 + 1\n")
     assert load_file(tmp_path / "net.py").build() == 2
+
+
+@pytest.mark.parametrize("changed", ["net.py", "helper.py", "parts/inner.py"])
+def test_a_file_that_was_changed_within_a_second_is_loaded_as_it_is(tmp_path, monkeypatch, changed):
+    """Bytecode on disk stands for a file by its size and second: it would be the one before."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    (tmp_path / "parts").mkdir()
+    files = {
+        "net.py": "import helper\nfrom parts import inner\ndef build(): return (1, helper.units, inner.units)\n",
+        "helper.py": "units = 1\n",
+        "parts/inner.py": "units = 1\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+        os.utime(tmp_path / name, (1e9, 1e9))
+    reference = CallableReference("file", str(tmp_path / "net.py"), "build", "./net.py")
+    assert reference.load()() == (1, 1, 1)
+    (tmp_path / changed).write_text(
+        files[changed].replace("(1,", "(2,").replace("units = 1", "units = 2")
+    )
+    os.utime(tmp_path / changed, (1e9 + 0.5, 1e9 + 0.5))
+    assert sorted(reference.load()()) == [1, 1, 2]

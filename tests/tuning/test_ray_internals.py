@@ -43,6 +43,7 @@ def test_what_ray_starts_leads_a_process_group_only_within_the_block():
 def test_rays_address_is_loopback_only_within_the_block(monkeypatch):
     monkeypatch.delenv(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, raising=False)
     monkeypatch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", True)
+    monkeypatch.setattr(ray._private.worker, "_global_node", None)  # an earlier test's Ray
     with closed_to_others():
         assert services.get_node_ip_address() == "127.0.0.1"
     assert ray_constants.ENABLE_RAY_CLUSTER
