@@ -16,7 +16,7 @@ import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib.machinery import (
     BYTECODE_SUFFIXES,
     EXTENSION_SUFFIXES,
@@ -80,19 +80,24 @@ class UsersCode:
     """A block in which a user's code runs: its exceptions become ours, with file and line; it prints on stderr.
 
     ``with UsersCode("model ./net.py:build", path): ...`` raises TrialError (or the class given)
-    from the user's own exception. Errors of this project, and Ctrl-C, pass as they are.
+    from the user's own exception. Errors of this project, and Ctrl-C, pass as they are. Where the caller sees to what
+    is printed, it is left alone (``aside`` False).
     """
 
     def __init__(
-        self, where: str, file: str | None = None, error: type[OrchestratorError] = TrialError
+        self,
+        where: str,
+        file: str | None = None,
+        error: type[OrchestratorError] = TrialError,
+        aside: bool = True,
     ) -> None:
         self._where = where
         self._file = file
         self._error = error
+        self._aside: AbstractContextManager[None] = printed_aside() if aside else nullcontext()
 
     def __enter__(self) -> None:
         """Enter the user's code."""
-        self._aside = printed_aside()
         self._aside.__enter__()
 
     def __exit__(

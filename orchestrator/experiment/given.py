@@ -190,7 +190,10 @@ def _check_function(key: str, function: Any, way_out: str) -> None:
     except (TypeError, ValueError):
         return
     try:
-        signature.bind(*call.strip("()").split(", ") if call != "()" else ())
+        if not (key == "trial" and inspect.isgeneratorfunction(function)):
+            signature.bind(*call.strip("()").split(", ") if call != "()" else ())
+        elif len(signature.parameters) < 1:
+            raise TypeError
     except TypeError:
         if key == "model":
             refuse_another_tuners(function, key)

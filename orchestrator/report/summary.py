@@ -82,6 +82,13 @@ def group_lines(records: RunRecords, width: int = 80) -> list[str]:
     return lines
 
 
+def _trained(experiment: Mapping[str, Any]) -> str:
+    """Return what trials are made of, in a few words."""
+    if experiment.get("trial"):
+        return str(experiment["trial"])
+    return f"{_source(experiment.get('model'))} on {_source(experiment.get('data'))}"
+
+
 def show_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return a run at a glance: what it was, how far it came, what failed, who won."""
     experiment = records.experiment
@@ -89,8 +96,8 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
     lines = [
         f"{records.name}: {records.status}, {effort} in {clock(records.seconds)}",
         *_wrapped(
-            f"{experiment.get('strategy', 'caviar')} of {_source(experiment.get('model'))} on "
-            f"{_source(experiment.get('data'))}; {records.metric}, {records.mode}; "
+            f"{experiment.get('strategy', 'caviar')} of {_trained(experiment)};"
+            f" {records.metric}, {records.mode}; "
             f"{_length(experiment)}",
             width,
         ),

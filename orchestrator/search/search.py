@@ -204,7 +204,7 @@ class Search:
         if spec is None or spec.branch:
             return
         epoch, value = self._last_epochs.get(trial, (0, None))
-        seen = Observation(trial, spec.hyperparameters, epoch, value, ending)
+        seen = Observation(trial, dict(spec.hyperparameters), epoch, value, ending)
         if spec.index >= self._round.first:
             self._searcher.tell(seen)
         if self._rounds is not None:

@@ -90,13 +90,20 @@ class _Asked:
     def _ask(self, method: str, *told: Any) -> Any:
         try:
             with UsersCode(self._where, self._file):
-                answer = self._checked(method, getattr(self._made, method)(*told))
+                answer = getattr(self._made, method)(*told)
+            return self._checked(method, answer)
         except OrchestratorError as error:
-            if not self.fault:
-                sys.stderr.write(f"{redacted(str(error))} {self.otherwise}\n")
-            self.fault = self.fault or str(error)
-            return None
-        return answer
+            self._say(str(error))
+        except (TypeError, ValueError) as error:
+            self._say(f"{self._where}: {error}.")
+        except SystemExit:
+            self._say(f"{self._where}: its code ended the process in {method}.")
+        return None
+
+    def _say(self, fault: str) -> None:
+        if not self.fault:
+            sys.stderr.write(f"{redacted(fault)} {self.otherwise}\n")
+        self.fault = self.fault or fault
 
     def _checked(self, method: str, answer: Any) -> Any:
         """Return an answer as it is used. Raises TypeError for one that breaks the contract."""

@@ -79,6 +79,12 @@ def misfit(asked: Any, space: Space) -> str | None:
         return f"expected a mapping of hyperparameter to value, or None, got {asked!r}"
     known = {*space.domains, *map(companion, space.domains)}
     for name, value in asked.items():
+        if (
+            name not in space.domains
+            and name in known
+            and name.removeprefix(companion("")) not in asked
+        ):
+            return f"expected {name.removeprefix(companion(''))} itself, got {name!r} alone"
         if name not in known:
             return f"expected hyperparameters of the space, got {name!r}"
         if name in space.domains and not space.domains[name].contains(value):

@@ -11,6 +11,7 @@ import contextlib
 import inspect
 import json
 import math
+import os
 import queue
 import random
 import sys
@@ -24,9 +25,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from orchestrator.catalog import CallableReference, UsersCode
+from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
-from orchestrator.errors import TrialError, explain
+from orchestrator.errors import RecordError, TrialError, explain
 from orchestrator.records import Mode, Score, made, score_of, write_atomically
 from orchestrator.redaction import conceal, redacted
 from orchestrator.search import TrialSpec
@@ -35,6 +36,8 @@ from orchestrator.trials.protocol import Progress
 from orchestrator.trials.state_store import StateStore
 
 Metrics = dict[str, float]
+NOT_METRICS = ("trial", "epoch", "seconds", "time", "group", "stretch")
+"""Names that a table of epochs has for itself."""
 ENDED_TIMES = 9
 """How often ``Stopped`` is raised in a function that catches it and reports on; then it is left where it waits."""
 
@@ -95,11 +98,7 @@ class FunctionWorkbench:
             "trial": about["trial"],
             "epoch": about["epoch"],
             "hyperparameters": about["chosen"],
-            "validation": {
-                name.removeprefix("val_"): value
-                for name, value in about["metrics"].items()
-                if name.startswith("val_")
-            },
+            "validation": _by_plain_name(about["metrics"]),
         }
         metrics = dict(redacted(metrics))
         made(best)
@@ -115,35 +114,62 @@ class FunctionWorkbench:
         self._session = None
 
 
+def _by_plain_name(metrics: Metrics) -> Metrics:
+    """Return metrics without their ``val_``, but where both were reported."""
+    plain = {name: name.removeprefix("val_") for name in metrics}
+    return {name if plain[name] in metrics else plain[name]: metrics[name] for name in metrics}
+
+
 class FunctionSession:
     """One trial's call of the function.
 
-    It keeps no state to go on from: one that was cut off is called again, and what it reports again is known already.
+    What the function holds cannot be kept. One that was cut off is called again: what it reports once more up to where
+    it was is not heard, so that what was recorded stays as it is, whatever it reports now.
     """
 
     def __init__(self, job: FunctionJob, function: Callable[..., Any], spec: TrialSpec) -> None:
         self._job = job
         self._spec = spec
+        self._states = job.states
         self._reports = _Reports(function, job.function, spec)
+        self._begun = False
         self._epoch = 0
+        self._heard_before = 0
         self._best: Score | None = None
         self._improved: Mapping[str, Any] | None = None
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train to the next milestone or for about ``seconds``, whichever comes first."""
+        if not self._begun:
+            self._begun = True
+            self._take_up(progress)
+            if progress.rows and self._is_to_report(progress):
+                return  # it was cut off before the driver heard this, and decided
         until = time.monotonic() + seconds
         try:
             while not self._comes_to_report(progress) and time.monotonic() < until:
                 pass
         finally:
-            self._save_improved()
+            self._save(progress)
 
     def keep(self) -> None:
-        """Keep nothing: a function that is called again begins anew."""
+        """Keep nothing more: how far it is was kept with its last report."""
 
     def end(self) -> None:
         """Have the function return, wherever it is."""
         self._reports.end()
+
+    def _take_up(self, progress: Progress) -> None:
+        """Tell the last report again of a trial that was cut off; one that kept none begins anew."""
+        try:
+            about = load_checkpoint(self._states.last(self._spec.trial)).about
+        except RecordError:
+            return
+        if about["best"] is not None and not self._states.best(self._spec.trial).exists():
+            return
+        self._best = Score.from_plain(about["best"])
+        self._heard_before = self._epoch = progress.epoch = int(about["epoch"])
+        progress.rows.extend(about["rows"])
 
     def _comes_to_report(self, progress: Progress) -> bool:
         """Wait for an epoch; return whether the trial is over with it, or the driver decides after it."""
@@ -152,9 +178,11 @@ class FunctionSession:
         if metrics is None:
             self._check_reported()
             progress.done = True
-        else:
-            self._take_in(metrics, time.monotonic() - began, progress)
-        return progress.done or progress.diverged or self._epoch in self._job.milestones
+            return True
+        if self._reports.epoch <= self._heard_before:
+            return False
+        self._take_in(metrics, time.monotonic() - began, progress)
+        return self._is_to_report(progress)
 
     def _take_in(self, metrics: Metrics, seconds: float, progress: Progress) -> None:
         metric = self._job.metric
@@ -170,17 +198,27 @@ class FunctionSession:
         }
         progress.rows.append(row)
         progress.epoch = self._epoch
-        progress.diverged = not math.isfinite(metrics.get("loss", 0.0))
-        progress.done = self._epoch >= self._job.epochs
         score = score_of(row, metric, self._job.mode)
         if score is not None and score.beats(self._best):
             self._best, self._improved = score, row
 
-    def _save_improved(self) -> None:
+    def _is_to_report(self, progress: Progress) -> bool:
+        """Return whether the trial is over with its last epoch, or the driver decides after it."""
+        progress.diverged = not math.isfinite(progress.rows[-1]["metrics"].get("loss", 0.0))
+        progress.done = self._epoch >= self._job.epochs
+        return progress.done or progress.diverged or self._epoch in self._job.milestones
+
+    def _save(self, progress: Progress) -> None:
+        """Keep the best report, and how far the trial is before the driver hears of it."""
         if self._improved is not None:
             about = {**self._improved, "chosen": dict(self._spec.hyperparameters)}
-            save_checkpoint(self._job.states.best(self._spec.trial), Checkpoint((), (), about))
+            save_checkpoint(self._states.best(self._spec.trial), Checkpoint((), (), about))
             self._improved = None
+        if progress.rows:
+            best = self._best.to_plain() if self._best else None
+            about = {"trial": self._spec.trial, "epoch": self._epoch, "best": best}
+            last = Checkpoint((), (), {**about, "rows": progress.rows})
+            save_checkpoint(self._states.last(self._spec.trial), last)
 
     def _check_reported(self) -> None:
         if self._epoch == 0:
@@ -191,7 +229,10 @@ class FunctionSession:
 
 
 class _Reports:
-    """What a function reports, one epoch after another; it runs while the next report is waited for."""
+    """What a function reports, one epoch after another; it runs while the next report is waited for.
+
+    Meanwhile what it prints goes to stderr, and the current directory is the function's.
+    """
 
     def __init__(
         self, function: Callable[..., Any], reference: CallableReference, spec: TrialSpec
@@ -202,31 +243,38 @@ class _Reports:
         self._asked: queue.Queue[bool] = queue.Queue()
         self._told: queue.Queue[Metrics | BaseException | None] = queue.Queue()
         self._thread: threading.Thread | None = None
-        self._epoch = 0
+        self._folder = Path.cwd()
         self._over = False
+        self.epoch = 0
 
     def next(self) -> Metrics | None:
         """Return the next epoch's metrics, None once the function has returned. Raises what it raises."""
         if self._over:
             return None
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, daemon=True)
-            self._thread.start()
-        else:
-            self._asked.put(True)
-        return self._heard()
+        if self._thread is not None:
+            return self._turn(lambda: self._asked.put(True))
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        return self._turn(self._thread.start)
 
     def end(self) -> None:
         """Have the function end at its report, where it waits."""
         for _ in range(ENDED_TIMES):
             if self._thread is None or self._over:
                 return
-            self._asked.put(False)
             with contextlib.suppress(Exception):  # what it raises now is of a trial that is over
-                self._heard()
+                self._turn(lambda: self._asked.put(False))
 
-    def _heard(self) -> Metrics | None:
-        told = self._told.get()
+    def _turn(self, begin: Callable[[], None]) -> Metrics | None:
+        """Let the function run until it reports or returns."""
+        ours = Path.cwd()
+        with printed_aside():
+            try:
+                os.chdir(self._folder)
+                begin()
+                told = self._told.get()
+                self._folder = Path.cwd()
+            finally:
+                os.chdir(ours)
         self._over = not isinstance(told, dict)
         if isinstance(told, BaseException):
             raise told
@@ -234,49 +282,80 @@ class _Reports:
 
     def _run(self) -> None:
         raised: BaseException | None = None
+        where = self._reference.text
         try:
             seed_everything(self._spec.seed)
-            with UsersCode(self._reference.text, self._reference.runs_in):
+            with UsersCode(where, self._reference.runs_in, aside=False):
                 for yielded in self._called():
                     self._report(yielded)
         except Stopped:
             pass
+        except (
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # raised by the function: Ctrl-C is its driver's
+            said = f" (exit code {error.code})" if isinstance(error, SystemExit) else ""
+            raised = TrialError(f"{where}: its code ended the process{said}.")
         except BaseException as error:  # noqa: BLE001 (raised on in the thread of whoever asks for the next epoch)
             raised = error
         self._told.put(raised)
 
     def _called(self) -> Iterator[Mapping[str, Any]]:
         """Call the function; yield what it yields."""
-        hyperparameters = dict(self._spec.hyperparameters)
-        takes = len(inspect.signature(self._function).parameters)
-        answer = self._function(*(hyperparameters, self._report)[: max(1, min(takes, 2))])
+        given: tuple[Any, ...] = (dict(self._spec.hyperparameters), self._report)
+        answer = self._function(*given[: 2 if takes_report(self._function) else 1])
+        if inspect.iscoroutine(answer):
+            answer.close()
+            expected = "expected a function that trains when it is called"
+            raise TrialError(explain(self._reference.text, expected, "an async one"))
         if inspect.isgenerator(answer):
             folder = self._reference.file.parent if self._reference.file else None
             with beside(folder) if folder else contextlib.nullcontext():
                 yield from answer
 
-    def _report(self, epoch: int | Mapping[str, Any] | None = None, **metrics: Any) -> None:
+    def _report(self, epoch: Any = None, **metrics: Any) -> None:
         """Take in the metrics of an epoch, the first is 1, and wait until the next one is asked for."""
         where = self._reference.text
         if isinstance(epoch, Mapping):
-            metrics, epoch = {**epoch, **metrics}, None
-        if epoch is not None and int(epoch) != self._epoch + 1:
-            expected = f"expected a report of epoch {self._epoch + 1}, the next one"
+            metrics = {**epoch, **metrics}
+            epoch = metrics.pop("epoch", None)
+        if epoch is not None and epoch != self.epoch + 1:
+            expected = f"expected a report of epoch {self.epoch + 1}, the next one"
             raise TrialError(explain(where, expected, epoch))
-        self._epoch += 1
-        self._told.put({name: _number(where, name, value) for name, value in metrics.items()})
+        told = {_metric(where, name): _number(where, name, metrics[name]) for name in metrics}
+        self.epoch += 1
+        self._told.put(told)
         if not self._asked.get():
             raise Stopped
+
+
+def takes_report(function: Callable[..., Any]) -> bool:
+    """Return whether a function is called as ``train(hp, report)``, and not as a generator ``train(hp)``."""
+    places = list(inspect.signature(function).parameters.values())
+    if any(each.kind is each.VAR_POSITIONAL for each in places):
+        return True
+    second = [
+        each for each in places if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
+    ][1:2]
+    return bool(second) and (second[0].default is second[0].empty or second[0].name == "report")
+
+
+def _metric(where: str, name: Any) -> str:
+    """Return a metric's name; tables have columns of their own under some."""
+    if isinstance(name, str) and name and name not in NOT_METRICS:
+        return name
+    expected = f"expected a metric's name, none of {', '.join(NOT_METRICS)}"
+    raise TrialError(explain(where, expected, name))
 
 
 def _number(where: str, name: str, value: Any) -> float:
     """Return a metric as a float: a number, or an array or tensor of one."""
     try:
-        return float(value.item() if hasattr(value, "item") else value)
+        if not isinstance(value, str):
+            return float(value.item() if hasattr(value, "item") else value)
     except (TypeError, ValueError):
-        raise TrialError(
-            explain(where, f"expected a number as {name}", type(value).__name__)
-        ) from None
+        pass
+    raise TrialError(explain(where, f"expected a number as {name}", type(value).__name__))
 
 
 def seed_everything(seed: int) -> None:

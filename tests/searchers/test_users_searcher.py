@@ -40,6 +40,16 @@ class Fails(Mine):
         return {"learning_rate": 7.0} if index == 2 else super().ask(index)
 
 
+class Meddles(Mine):
+    def tell(self, seen):
+        seen.hyperparameters["momentum"] = 0.0
+
+    def ask(self, index):
+        if index == 2:
+            raise SystemExit(3)
+        return {"one_minus_momentum": 0.05} if index == 1 else {}
+
+
 class Lacks:
     def __init__(self, **about):
         pass
@@ -117,6 +127,17 @@ def test_where_it_fails_the_trial_is_drawn_and_that_is_said_once(plan, capsys):
         == 1
     )
     assert said.count("trials are drawn at random") == 1
+
+
+def test_what_it_does_to_what_it_is_told_changes_no_trial(plan, capsys):
+    search = Search(plan("./mine.py:Meddles"))
+    specs = [search.next().spec for _ in range(3)]
+    drawn = [Space.parse(SPACE).draw(0, index) for index in range(3)]
+    assert [spec.hyperparameters for spec in specs] == drawn
+    said = capsys.readouterr().err
+    assert (
+        "./mine.py:Meddles: ask: expected momentum itself, got 'one_minus_momentum' alone." in said
+    )
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,6 +70,44 @@ def skips(hp, report):
 def words(hp, report):
     report(1, val_loss="low")
 
+def digits(hp, report):
+    report(1, val_loss="0.5")
+
+def ends(hp, report):
+    report(1, val_loss=1.0)
+    raise SystemExit(3)
+
+def interrupts(hp, report):
+    report(1, val_loss=1.0)
+    raise KeyboardInterrupt
+
+def named(hp, report):
+    report(1, val_loss=1.0, trial=7)
+
+async def later(hp, report):
+    report(1, val_loss=1.0)
+
+calls = []
+
+def falls(hp, report):
+    """Is better at first, and worse the next time that it is called."""
+    calls.append(1)
+    for epoch in range(1, 6):
+        report(epoch, val_loss=float(len(calls)) if epoch < 4 else 5.0)
+
+def moves(hp, report):
+    import os
+    os.chdir("/")
+    for epoch in (1, 2):
+        report(epoch, val_loss=len(os.getcwd()))
+
+def quiet(hp, n=3):
+    for epoch in range(n):
+        yield {"val_loss": 1.0}
+
+def simulated(hp, *given):
+    given[0]({"epoch": 1, "profit": 3.0})
+
 def another(hp, report):
     report(1, accuracy=0.5)
 
@@ -90,8 +129,8 @@ def opened(tmp_path):
     return of
 
 
-def session(workbench, seed=1):
-    return workbench.session(TrialSpec("00000", 0, seed, {"rate": 0.5}))
+def session(workbench, seed=1, trial="00000"):
+    return workbench.session(TrialSpec(trial, 0, seed, {"rate": 0.5}))
 
 
 def advance(trial, seconds=60.0):
@@ -122,6 +161,40 @@ def test_it_may_yield_or_report_in_any_form(opened, name, expected):
     assert values(progress) == expected and progress.done
 
 
+def test_what_was_recorded_stays_as_it_is_whatever_the_function_reports_when_it_is_called_again(
+    opened, tmp_path
+):
+    workbench = opened("falls", milestones=frozenset({2, 4}))
+    first = advance(session(workbench))
+    again = session(workbench)
+    told_again, further, last = advance(again), advance(again), advance(again)
+    assert values(first) == values(told_again) == [(1, 1.0), (2, 1.0)]
+    assert values(further) == [(3, 2.0), (4, 5.0)] and values(last) == [(5, 5.0)]
+    best = load_checkpoint(tmp_path / "checkpoints" / "00000.npz").about
+    assert (best["epoch"], best["metrics"]) == (1, {"val_loss": 1.0})
+
+
+def test_a_function_has_a_current_directory_of_its_own(opened, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    trial = session(opened("moves", milestones=frozenset({1})))
+    assert values(advance(trial)) == [(1, 1.0)]
+    assert Path.cwd() == tmp_path
+    assert values(advance(trial)) == [(2, 1.0)]
+
+
+def test_a_generator_keeps_its_defaults_and_any_arguments_are_given_both(opened):
+    assert len(advance(session(opened("quiet"))).rows) == 3
+    rows = advance(session(opened("simulated", metric="profit", mode="max"), 1, "00001")).rows
+    assert [(row["epoch"], row["metrics"]) for row in rows] == [(1, {"profit": 3.0})]
+
+
+def test_a_winner_has_every_metric_that_was_reported(opened, tmp_path):
+    workbench = opened("simulated", metric="profit", mode="max")
+    advance(session(workbench))
+    judged = workbench.judge(tmp_path / "checkpoints" / "00000.npz", tmp_path / "best")
+    assert judged["validation"] == {"profit": 3.0}
+
+
 def test_it_waits_after_each_milestone_for_the_next_epoch_to_be_asked_for(opened):
     workbench = opened("train", milestones=frozenset({2, 3}))
     trial = session(workbench)
@@ -137,7 +210,7 @@ def test_one_that_is_stopped_leaves_its_function_and_the_next_one_begins(opened)
     workbench = opened("train", milestones=frozenset({2}))
     before = threading.active_count()
     advance(session(workbench))
-    progress = advance(session(workbench))
+    progress = advance(session(workbench, trial="00001"))
     assert [row["epoch"] for row in progress.rows] == [1, 2]
     workbench.leave()
     assert workbench._function.__wrapped__.__globals__["seen"] == [1, "left", 1, "left"]
@@ -160,7 +233,8 @@ def test_the_epochs_of_the_plan_are_the_most(opened):
 
 def test_it_is_seeded(opened):
     one, same, other = (
-        advance(session(opened("draws"), seed)).rows[0]["metrics"] for seed in (1, 1, 2)
+        advance(session(opened("draws"), seed, trial)).rows[0]["metrics"]
+        for seed, trial in ((1, "00000"), (1, "00001"), (2, "00002"))
     )
     assert one == same != other
 
@@ -176,6 +250,11 @@ def test_a_loss_that_is_no_number_has_diverged(opened):
         ("raises", 1, "./mine.py:raises: its code raised ValueError: no gradient (mine.py line"),
         ("nothing", 0, "expected at least one report of its metrics"),
         ("skips", 1, "expected a report of epoch 2, the next one. Received: 3"),
+        ("ends", 1, "its code ended the process (exit code 3)"),
+        ("interrupts", 1, "its code ended the process"),
+        ("named", 0, "expected a metric's name, none of trial, epoch, seconds"),
+        ("later", 0, "expected a function that trains when it is called. Received: 'an async one'"),
+        ("digits", 0, "expected a number as val_loss. Received: 'str'"),
         ("words", 0, "expected a number as val_loss. Received: 'str'"),
         ("another", 0, "expected val_loss, by which trials are judged, in every report"),
     ],
