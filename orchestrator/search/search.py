@@ -55,7 +55,8 @@ Step = Start | Resume | Wait | NextRound | Done
 class Search:
     """The trials of a plan, one after another, and which of them go on.
 
-    ``scheduler`` is one that knows earlier epochs; None: the plan's, new.
+    ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
+    round's trials its searcher had nothing.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
@@ -73,6 +74,7 @@ class Search:
         self._ready: deque[str] = deque()
         self._last_epochs: dict[str, tuple[int, float | None]] = {}
         self._begun_rounds: list[Round] = []
+        self.unproposed = 0
         self._begin_round(plan.first_round)
 
     def recall(self, spec: TrialSpec) -> None:
@@ -193,6 +195,8 @@ class Search:
         """Begin the next round; where there is none, nothing comes any more, whatever the searcher has left."""
         following = self._rounds.after(self._round) if self._rounds else None
         if following is None:
+            left = self._next_index()
+            self.unproposed = 0 if left is None else self._round.end - left
             self.close()
             return Done()
         self._begin_round(following)

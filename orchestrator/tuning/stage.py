@@ -133,6 +133,8 @@ class Stage:
         spec = self._queue.next(self._now())
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
+        if spec is None and self._search.unproposed:
+            self.reason = f"the searcher proposed no more: {self._search.unproposed} of {self._plan.described} are left"
         if spec is None or spec.trial in self._handed_out:
             return spec
         self._specs[spec.trial] = spec

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from orchestrator.searchers import RandomOptions
+from orchestrator.searchers.random import RandomSearcher
 from tests.tuning.play import BUG, DIED, FULL, OOM, Play
 
 
@@ -152,3 +153,16 @@ def test_a_searcher_that_learns_is_asked_for_one_trial_ahead_at_most(monkeypatch
     play.stage.started("00002")
     assert play.stage.next_trial().trial == "00003"
     assert play.stage.next_trial() is None
+
+
+def test_a_searcher_that_has_nothing_more_ends_the_run_which_says_so(monkeypatch):
+    monkeypatch.setattr(RandomSearcher, "ask", lambda self, index: {} if index < 2 else None)
+    play = Play(5)
+    assert play.begin() == ["00000", "00001"] and not play.stage.over
+    for trial in ("00000", "00001"):
+        play.report(trial, 9, done=True)
+    assert play.stage.next_trial() is None and play.stage.over
+    assert (
+        play.stage.reason
+        == "the searcher proposed no more: 3 of 5 trials of up to 9 epochs are left"
+    )
