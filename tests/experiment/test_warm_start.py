@@ -87,8 +87,8 @@ def test_a_users_own_files_are_found_from_wherever_the_recipe_lies(written, tmp_
     run = written(search_space=space, **files).writes((0, [0.5], "finished"))
     kept(run)
     prepared = prepare(load_experiment(recipe(run, promoted, "elsewhere/deep/recipe.yaml")))
-    assert prepared.model.place == str(tmp_path / "net.py")
-    assert prepared.dataset.train.rows == 36
+    assert prepared.trials.model.place == str(tmp_path / "net.py")
+    assert prepared.trials.dataset.train.rows == 36
 
 
 def test_a_home_folders_file_stays_one(written, tmp_path, monkeypatch):

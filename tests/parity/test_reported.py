@@ -90,8 +90,8 @@ def test_the_smallest_accuracy_is_refused(prepared):
 
 
 def test_decimal_commas_are_read_as_points_are(prepared):
-    comma = prepared("decimal-comma", "decimal_comma.yaml").dataset
-    point = prepared("decimal-comma", "decimal_point.yaml").dataset
+    comma = prepared("decimal-comma", "decimal_comma.yaml").trials.dataset
+    point = prepared("decimal-comma", "decimal_point.yaml").trials.dataset
     assert comma.columns == point.columns == ("temperature", "pressure")
     np.testing.assert_array_equal(comma.train.x, point.train.x)
 
@@ -110,7 +110,7 @@ def test_a_sparse_matrix_is_read_or_its_way_out_is_named(prepared):
     except OrchestratorError as error:
         assert ".toarray()" in str(error)
     else:
-        assert ready.dataset.input_shape == (9,)
+        assert ready.trials.dataset.input_shape == (9,)
 
 
 def test_two_inputs_for_a_model_of_one_are_refused_in_words(prepared):
