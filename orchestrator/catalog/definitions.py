@@ -57,6 +57,9 @@ def check_function(path: Path, function: str, arguments: int, where: str) -> Non
     instead = written_for_another(node, path.name) if node is not None and arguments == 3 else None
     if instead is not None:
         raise ExperimentFileError(f"{where}: {instead}")
+    if isinstance(node, ast.AsyncFunctionDef):
+        expected = f"a function that can be called without await was expected. Received: async def {function}"
+        raise ExperimentFileError(f"{where}: {expected} in {path.name} line {node.lineno}.")
     yields = arguments == 2 and node is not None and _takes(node, 1)  # a generator needs no report
     if node is not None and not (yields or _takes(node, arguments)):
         wanted = {3: "(hp, input_shape, num_classes)", 2: "(hp, report)", 1: "(hp)"}.get(

@@ -217,7 +217,7 @@ class Recorder:
             self._tell_of_lost(best)
             return None
         self.progress.examines(f"trial {best}")
-        self._view.note(f"examining trial {best}: validating, testing")
+        self._view.note(f"examining trial {best}, the best")
         slowest = self.state.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
 

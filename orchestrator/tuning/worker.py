@@ -108,6 +108,7 @@ def _append(file: Path, caught: int) -> None:
 
 
 _OUT_OF_MEMORY = re.compile(r"memory pressure|NODE_OUT_OF_MEMORY|running low on memory")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _NODE_LOST = re.compile(r"node (was|has|is) (dead|died|terminated|preempted)|its node has died")
 _FACT = re.compile(r"(class_name|actor_id|pid|name|namespace|ip): ")
 
@@ -132,7 +133,7 @@ class RayExaminer:
 
 def from_worker_loss(error: BaseException | None) -> Failure:
     """Return the failure of a trial whose worker is gone."""
-    said = redact(str(error or "the process ended")).strip()
+    said = redact(_COLOUR.sub("", str(error or "the process ended"))).strip()
     first = _telling_line(said)
     if isinstance(error, ray.exceptions.OutOfMemoryError) or _OUT_OF_MEMORY.search(said):
         return Failure("out_of_memory", f"out of memory: {first}", said)

@@ -87,6 +87,9 @@ def named(hp, report):
 async def later(hp, report):
     report(1, val_loss=1.0)
 
+def through(hp, report):
+    return later(hp, report)
+
 calls = []
 
 def falls(hp, report):
@@ -253,7 +256,11 @@ def test_a_loss_that_is_no_number_has_diverged(opened):
         ("ends", 1, "its code ended the process (exit code 3)"),
         ("interrupts", 1, "its code ended the process"),
         ("named", 0, "expected a metric's name, none of trial, epoch, seconds"),
-        ("later", 0, "expected a function that trains when it is called. Received: 'an async one'"),
+        (
+            "through",
+            0,
+            "expected a function that trains when it is called. Received: 'an async one'",
+        ),
         ("digits", 0, "expected a number as val_loss. Received: 'str'"),
         ("words", 0, "expected a number as val_loss. Received: 'str'"),
         ("another", 0, "expected val_loss, by which trials are judged, in every report"),
@@ -271,6 +278,10 @@ def test_a_function_that_cannot_be_called_so_is_refused_without_running_its_file
     (tmp_path / "mine.py").write_text(MINE + "\nraise SystemExit\n")
     with pytest.raises(ExperimentFileError, match=r"can be called as three\(hp, report\)"):
         find_trial("./mine.py:three", tmp_path)
+    with pytest.raises(
+        ExperimentFileError, match=r"without await was expected\. Received: async def"
+    ):
+        find_trial("./mine.py:later", tmp_path)
     with pytest.raises(UnknownNameError, match="Did you mean 'train'"):
         find_trial("./mine.py:trian", tmp_path)
     with pytest.raises(UnknownNameError, match=r"write \./digits\.py:train"):

@@ -137,3 +137,8 @@ def test_what_fails_below_the_runs_own_folder_is_the_runs_trouble(tmp_path, plac
     assert from_exception(error, tmp_path).of_run
     assert not from_exception(error, tmp_path / "checkpoints" / "other").of_run
     assert not from_exception(ValueError("units"), tmp_path).of_run
+
+
+def test_the_colours_of_a_terminal_are_no_part_of_what_ray_said():
+    failure = from_worker_loss(RuntimeError("\x1b[36mray::Worker.train()\x1b[39m ended"))
+    assert failure.message == "worker died: ray::Worker.train() ended"
