@@ -245,6 +245,7 @@ class RoundBegan(RunEvent):
     first: Count
     trials: Count
     space: Values
+    constraints: NotRequired[Texts]
 
 
 class Winner(RunEvent):

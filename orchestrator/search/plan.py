@@ -99,12 +99,14 @@ class Round:
     def to_plain(self) -> dict[str, Any]:
         """Return it as the fields of its event in a run's records."""
         space = self.space.to_document()
-        return {"round": self.number, "space": space, "first": self.first, "trials": self.trials}
+        plain = {"round": self.number, "space": space, "first": self.first, "trials": self.trials}
+        texts = self.space.constraint_texts
+        return {**plain, "constraints": texts} if texts else plain
 
     @classmethod
     def from_plain(cls, event: Mapping[str, Any]) -> Round:
         """Return the round that an event of a run's records tells of."""
-        space = Space.parse(event["space"], "space")
+        space = Space.parse(event["space"], "space", event.get("constraints") or ())
         return cls(int(event["round"]), space, int(event["first"]), int(event["trials"]))
 
 
