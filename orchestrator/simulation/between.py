@@ -110,11 +110,15 @@ class Rows:
     """Each trial becomes the nearest configuration of the table that no trial has had yet, and the search is told so.
 
     What a searcher leaves to chance altogether is any of them that lies in the space it is drawn from, each equally
-    likely: the nearest one would favour configurations that stand apart. Once all are used they begin anew.
+    likely: the nearest one would favour configurations that stand apart. A trial that is its ``own`` row's, having
+    the same hyperparameters, stays so. Once all are used they begin anew.
     """
 
-    def __init__(self, table: CurveTable, space: Space) -> None:
+    def __init__(
+        self, table: CurveTable, space: Space, own: Mapping[str, int] | None = None
+    ) -> None:
         self._table = table
+        self._own = own or {}
         self._scale = Scale(space)
         self._points = np.stack([self._scale.point(each.hyperparameters) for each in table.curves])
         self._free = np.ones(len(table), dtype=bool)
@@ -136,14 +140,20 @@ class Rows:
         if not self._free.any():
             self._free[:] = True
         self.repeated += len(self._rows) >= len(self._table)
-        row = None
-        if drawn_from is not None:
+        row = self._own.get(proposed.trial)
+        if row is not None and not self._is_own(proposed, row):
+            row = None
+        elif row is None and drawn_from is not None:
             row = self._any(drawn_from, np.random.default_rng([proposed.seed, _OF_ROWS]))
         if row is None:
             apart = self._scale.distances(self._scale.point(proposed.hyperparameters), self._points)
             row = int(np.argmin(np.where(self._free, apart, np.inf)))
         self._free[row] = False
         return row
+
+    def _is_own(self, proposed: TrialSpec, row: int) -> bool:
+        known = self._table.curves[row].hyperparameters
+        return bool(self._free[row]) and dict(known) == dict(proposed.hyperparameters)
 
     def _any(self, space: Space, generator: np.random.Generator) -> int | None:
         """Return a free row in ``space`` at random; None where there is none."""
@@ -171,7 +181,6 @@ class Interpolated:
 
     table: CurveTable
     space: Space
-    metric: str
     repeated: int = 0
     _known: dict[str, Curve] = field(default_factory=dict)
 
@@ -180,7 +189,7 @@ class Interpolated:
         self._points = np.stack(
             [self._scale.point(each.hyperparameters) for each in self.table.curves]
         )
-        self._diverges = np.array([each.diverges(self.metric) for each in self.table.curves])
+        self._diverges = np.array([each.ending is not None for each in self.table.curves])
 
     def spec(self, proposed: TrialSpec, drawn_from: Space | None) -> TrialSpec:
         """Return a trial as it was proposed."""
@@ -213,6 +222,6 @@ class Interpolated:
         return Curve(spec.trial, spec.hyperparameters, metrics, np.asarray(seconds))
 
 
-def curves_between(between: Between, table: CurveTable, space: Space, metric: str) -> Curves:
+def curves_between(between: Between, table: CurveTable, space: Space) -> Curves:
     """Return what a simulation's trials train by."""
-    return Rows(table, space) if between == "rows" else Interpolated(table, space, metric)
+    return Rows(table, space) if between == "rows" else Interpolated(table, space)

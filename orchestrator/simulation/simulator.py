@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from orchestrator.records import Mode, TrialEnd
 from orchestrator.records.score import score_of
 from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.search.search import NextRound, Resume, Start
-from orchestrator.simulation.between import Between, curves_between, over_curves
+from orchestrator.simulation.between import Between, Curves, curves_between, over_curves
 from orchestrator.simulation.table import Curve, CurveTable
 
 
@@ -128,12 +128,12 @@ class _Clock:
 
 
 class Simulator:
-    """Runs one search over curves; ``until`` seconds or ``most`` epochs, where one of them is given."""
+    """Runs one search over curves."""
 
-    def __init__(self, plan: Plan, table: CurveTable, costs: Costs, between: Between) -> None:
+    def __init__(self, plan: Plan, curves: Curves, costs: Costs) -> None:
         self._plan = plan
         self._costs = costs
-        self._curves = curves_between(between, table, plan.space, plan.metric)
+        self._curves = curves
         self._search = Search(over_curves(plan, self._curves))
         at_once = plan.max_concurrent_trials
         workers = costs.workers if at_once is None else min(costs.workers, at_once)
@@ -181,7 +181,8 @@ class Simulator:
     def _begin(self, training: _Training, cost: float) -> None:
         training.stint = cost
         if training.epoch >= training.curve.epochs:  # promoted beyond what was recorded
-            self._end(training, "interrupted", unknown=True)
+            ending = training.curve.ending
+            self._end(training, ending or "interrupted", unknown=ending is None)
             return
         self._clock.begin(training.spec.trial, cost + float(training.curve.seconds[training.epoch]))
 
@@ -196,8 +197,8 @@ class Simulator:
         self._note(training, row)
         decision = self._search.tell(row)
         # The order is a run's: what diverged or is complete has ended so, whatever the scheduler says of it.
-        if training.epoch == training.curve.epochs and training.curve.diverges(self._plan.metric):
-            self._end(training, "diverged")
+        if training.epoch == training.curve.epochs and training.curve.ending is not None:
+            self._end(training, training.curve.ending)
         elif training.epoch >= self._plan.epochs:
             self._end(training, "finished")
         elif decision is not None and decision.stop:
@@ -258,8 +259,9 @@ def _ending(training: _Training, status: str, unknown: bool) -> SimulatedTrial:
 
 
 def simulate_seeds(
-    plan: Plan, table: CurveTable, costs: Costs, seeds: range, between: Between = "rows"
+    plan: Plan, table: CurveTable, costs: Costs, seeds: Iterable[int], between: Between = "rows"
 ) -> Iterator[Simulated]:
-    """Yield one simulated run a seed: the plan's own is the first of ``seeds``."""
+    """Yield one simulated run a seed."""
     for seed in seeds:
-        yield Simulator(replace(plan, seed=seed), table, costs, between).run()
+        curves = curves_between(between, table, plan.space)
+        yield Simulator(replace(plan, seed=seed), curves, costs).run()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,8 +26,8 @@ _SHOWN = 3
 class Curve:
     """One configuration's epochs: the metrics and the seconds of each, the first being epoch 1.
 
-    One that ``diverges`` has a metric that is not finite in its last epoch. Any other that is shorter than a trial
-    was cut off there: what would have come is not known.
+    ``ending`` is diverged or failed where no epoch could follow. Where it is None and a trial is longer, what would
+    have come is not known.
     """
 
     config: str
@@ -35,16 +35,12 @@ class Curve:
     metrics: Mapping[str, np.ndarray]
     seconds: np.ndarray
     parameters: int | None = None
+    ending: Literal["diverged", "failed"] | None = None
 
     @property
     def epochs(self) -> int:
         """How many epochs are known."""
         return len(self.seconds)
-
-    def diverges(self, metric: str) -> bool:
-        """Return whether the curve ends in a value that is not finite, of ``metric`` or of a loss."""
-        names = [name for name in (metric, "loss", "val_loss") if name in self.metrics]
-        return any(not np.isfinite(self.metrics[name][-1]) for name in names)
 
     def row(self, trial: str, epoch: int) -> dict[str, Any]:
         """Return an epoch as a line of ``epochs.jsonl`` has it."""
@@ -99,11 +95,9 @@ class CurveTable:
         within = max(1, int(np.floor((1 - share) * len(self) + 1e-9)))
         return float(bests[min(within, len(bests)) - 1])
 
-    def check_epochs(self, epochs: int, metric: str) -> None:
+    def check_epochs(self, epochs: int) -> None:
         """Raise DataError where a curve is neither ``epochs`` long nor diverges before."""
-        short = [
-            curve for curve in self.curves if curve.epochs < epochs and not curve.diverges(metric)
-        ]
+        short = [each for each in self.curves if each.epochs < epochs and each.ending is None]
         if short:
             named = ", ".join(f"{curve.config} ({curve.epochs})" for curve in short[:_SHOWN])
             expected = f"expected {epochs} epochs of each configuration, as the experiment trains"
@@ -158,7 +152,7 @@ def curves_of(
     if not rows:
         raise DataError(explain(name, "expected at least one row", "none"))
     numbers = _metrics(columns, space, name, metric)
-    reader = _Reader(name, columns, space, numbers)
+    reader = _Reader(name, columns, space, numbers, metric)
     return CurveTable(name, tuple(reader.curve(config, rows[config]) for config in rows))
 
 
@@ -201,6 +195,7 @@ class _Reader:
     columns: Mapping[str, Sequence[Any]]
     space: Space
     metrics: Mapping[str, np.ndarray]
+    metric: str
 
     def curve(self, config: str, rows: list[int]) -> Curve:
         """Return the curve in these rows, in whatever order they stand."""
@@ -214,12 +209,17 @@ class _Reader:
             raise DataError(
                 explain(where, expected, f"epoch {odd} as number {epochs.index(odd) + 1}")
             )
+        metrics = {name: values[ordered] for name, values in self.metrics.items()}
+        judged = [
+            metrics[name][-1] for name in (self.metric, "loss", "val_loss") if name in metrics
+        ]
         return Curve(
             config,
             self._hyperparameters(where, ordered),
-            {name: values[ordered] for name, values in self.metrics.items()},
+            metrics,
             self._seconds(where, ordered),
             self._parameters(ordered[0]),
+            None if np.isfinite(judged).all() else "diverged",
         )
 
     def _epoch(self, where: str, row: int) -> int:

@@ -11,7 +11,7 @@ import pytest
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.search import make_plan
-from orchestrator.simulation import Costs, Simulator, curves_of
+from orchestrator.simulation import Costs, Simulator, curves_between, curves_of
 
 SPACE = {"learning_rate": "loguniform(1e-3, 1)", "units": "choice([8, 16])"}
 
@@ -52,7 +52,7 @@ def some_curves(count=40, epochs=9, seed=0):
 
 
 def simulate(plan, table, between="rows", **costs):
-    return Simulator(plan, table, Costs(**costs), between).run()
+    return Simulator(plan, curves_between(between, table, plan.space), Costs(**costs)).run()
 
 
 def test_two_workers_take_turns_and_the_costs_add_up():
