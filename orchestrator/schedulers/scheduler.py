@@ -32,8 +32,10 @@ UNKNOWN: Ties = (math.inf, math.inf)
 class Scheduler(Protocol):
     """Decides after an epoch whether a trial goes on.
 
-    One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, each once,
-    and is asked whenever there is room for a trial. What it never promotes ends, stopped, when nothing else is left.
+    One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, in that
+    order, and is asked whenever there is room for a trial; what it returns again stays promoted. It may have
+    ``promote_last()``, which is asked once nothing else is left: the first that is paused goes on. What is never
+    promoted ends, stopped.
     """
 
     @property
@@ -54,6 +56,12 @@ class Scheduler(Protocol):
 def promoted(scheduler: Scheduler) -> Iterable[str]:
     """Return the trials that a scheduler lets go on; of one that pauses none, none."""
     promote = getattr(scheduler, "promote", None)
+    return promote() if promote else ()
+
+
+def promoted_last(scheduler: Scheduler) -> Iterable[str]:
+    """Return the trials of which a scheduler lets the first one go on now that nothing else is left."""
+    promote = getattr(scheduler, "promote_last", None)
     return promote() if promote else ()
 
 
@@ -199,6 +207,10 @@ class PassedBefore:
     def promote(self) -> Iterable[str]:
         """Return the scheduler's."""
         return promoted(self._scheduler)
+
+    def promote_last(self) -> Iterable[str]:
+        """Return the scheduler's."""
+        return promoted_last(self._scheduler)
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the scheduler's."""
