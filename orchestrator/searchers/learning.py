@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from orchestrator.domains import Choice, Domain, Integer, Space, Uniform
+from orchestrator.domains import Choice, Domain, Fixed, Integer, Space, Uniform
 from orchestrator.fields import Count, Real
 from orchestrator.searchers.searcher import Observation, SearcherOptions
 from orchestrator.searchers.told import Told
@@ -76,15 +76,15 @@ def cells(domain: Domain) -> int | None:
     """Return how many values a domain has, each with the same share of its scale; None where it is no such."""
     if isinstance(domain, Choice):
         return len(domain.values)
-    if not hasattr(domain, "ends"):
+    if isinstance(domain, Fixed):
         return 1
     low, high = domain.ends
     if low == high:
         return 1
-    step = 1 if isinstance(domain, Integer) else None
-    step = getattr(domain, "step", None) or step
-    even = isinstance(domain, Integer | Uniform) and step
-    return round((high - low) / step) + 1 if even else None
+    step = domain.step if isinstance(domain, Integer | Uniform) else None
+    if step is None and not isinstance(domain, Integer):
+        return None
+    return round((high - low) / (step or 1)) + 1
 
 
 def exists(domain: Domain, values: Mapping[str, Any]) -> bool:

@@ -8,7 +8,7 @@ it proposes follows from what was told, and what a proposal costs does not grow 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.domains import Choice, Domain, Space
