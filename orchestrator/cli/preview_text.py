@@ -6,7 +6,7 @@ import os
 import textwrap
 from collections.abc import Iterator
 
-from orchestrator.domains import Space
+from orchestrator.domains import Prior, Space
 from orchestrator.domains.space import without_companions
 from orchestrator.domains.values import Condition
 from orchestrator.experiment.executors import available_cores, visible_gpus
@@ -185,12 +185,16 @@ def space_lines(space: Space, width: int) -> Iterator[str]:
     for name, domain in space.domains.items():
         when = f"  when {_conditions(domain.when)}" if domain.when else ""
         yield from textwrap.wrap(
-            redact(f"{name:<{margin}}  {domain}{when}"),
+            redact(f"{name:<{margin}}  {domain}{_belief(domain.prior)}{when}"),
             width,
             initial_indent="  ",
             subsequent_indent=" " * (margin + 6),
             break_on_hyphens=False,
         )
+
+
+def _belief(prior: Prior | None) -> str:
+    return f"  prior {chosen(prior.value)}, confidence {prior.confidence}" if prior else ""
 
 
 def _conditions(conditions: tuple[Condition, ...]) -> str:

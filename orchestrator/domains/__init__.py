@@ -11,6 +11,7 @@ from orchestrator.domains.numeric import (
     Uniform,
 )
 from orchestrator.domains.parse import Domain, parse_domain
+from orchestrator.domains.prior import Prior
 from orchestrator.domains.space import Extreme, Space, extremes
 from orchestrator.domains.values import Condition, InvalidDomain
 
@@ -25,6 +26,7 @@ __all__ = [
     "LogInteger",
     "LogUniform",
     "OneMinusLogUniform",
+    "Prior",
     "Space",
     "Uniform",
     "extremes",

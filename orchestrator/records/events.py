@@ -155,10 +155,10 @@ class TrialStarted:
 class TrialEnd:
     """How a trial ended. A line of ``trials.jsonl``.
 
-    ``stopped_by`` is {scheduler, epoch, value, cutoff}; ``error`` the first line of what was raised
-    and ``error_file`` where the whole of it lies, relative to the run; ``path`` is how it trained
-    ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid
-    of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
+    ``stopped_by`` is {scheduler, epoch, value, cutoff}, with ``paused`` where it waited there to be promoted;
+    ``error`` the first line of what was raised and ``error_file`` where the whole of it lies, relative to the run;
+    ``path`` is how it trained ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is
+    host:pid of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
     befell a failed one and ``attempts`` how often it was begun.
     """
 

@@ -32,9 +32,10 @@ UNKNOWN: Ties = (math.inf, math.inf)
 class Scheduler(Protocol):
     """Decides after an epoch whether a trial goes on.
 
-    One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, each once,
-    and is asked whenever there is room for a trial. What it never promotes ends, stopped, when nothing else is left. It
-    may have ``drop()``, which returns those that end, stopped, before that.
+    One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, in that
+    order, and is asked whenever there is room for a trial; what it returns again stays promoted. It may have
+    ``promote_last()``, which is asked once nothing else is left: the first that is paused goes on; and ``drop()``,
+    which returns those that end, stopped, meanwhile. What is never promoted ends, stopped.
 
     Whichever has ``ended(trial)`` hears of each trial that comes to no further epoch, whatever ended it; and by
     ``passed(trial)`` of one that goes on beyond its last epoch, whatever is decided there.
@@ -79,6 +80,11 @@ def _asked(scheduler: Scheduler, method: str, *told: str) -> Any:
     """Call a method that a scheduler may have; None where it has none."""
     found = getattr(scheduler, method, None)
     return found(*told) if found else None
+
+
+def promoted_last(scheduler: Scheduler) -> Iterable[str]:
+    """Return the trials of which a scheduler lets the first one go on now that nothing else is left."""
+    return _asked(scheduler, "promote_last") or ()
 
 
 def score(value: Any, mode: str) -> float:
@@ -233,6 +239,10 @@ class PassedBefore:
     def promote(self) -> Iterable[str]:
         """Return the scheduler's."""
         return promoted(self._scheduler)
+
+    def promote_last(self) -> Iterable[str]:
+        """Return the scheduler's."""
+        return promoted_last(self._scheduler)
 
     def drop(self) -> Mapping[str, Decision]:
         """Return the scheduler's."""

@@ -13,7 +13,13 @@ from typing import Any
 
 from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
-from orchestrator.schedulers.scheduler import dropped, promoted, tell_ended, tell_passed
+from orchestrator.schedulers.scheduler import (
+    dropped,
+    promoted,
+    promoted_last,
+    tell_ended,
+    tell_passed,
+)
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
 
@@ -123,17 +129,15 @@ class Search:
     def next(self) -> Step:
         """Return what to do now that there is room for a trial."""
         self._promote()
-        while self._ready:
-            trial = self._ready.popleft()
-            self._paused.pop(trial)
-            return Resume(self._begun(self._specs.get(trial) or self._known[trial]))
+        if self._ready:
+            return self._resume(self._ready.popleft())
         spec = self._draw()
         if spec is not None:
             return Start(self._begun(spec))
         if self._further:
             return Start(self._begun(self._further.popleft()))
         if self._live or self._paused:
-            return Wait()
+            return self._promote_last() or Wait()
         return self._end_round()
 
     def tell(self, event: Mapping[str, Any] | TrialEnd) -> Decision | None:
@@ -233,16 +237,25 @@ class Search:
             self._rounds.tell(seen)
 
     def _promote(self) -> None:
-        for trial in promoted(self.scheduler):
-            if trial not in self._ready:
-                self._ready.append(trial)
-        self._ready = deque(trial for trial in self._ready if trial in self._paused)
+        """Have those that may go on be ready: as the scheduler orders them, after those it names no more."""
+        names = dict.fromkeys(promoted(self.scheduler))
+        ready = [*(trial for trial in self._ready if trial not in names), *names]
+        self._ready = deque(trial for trial in ready if trial in self._paused)
+
+    def _promote_last(self) -> Resume | None:
+        """Return what goes on now that nothing is in training, or ready, or left to begin."""
+        last = () if self._live else promoted_last(self.scheduler)
+        return next((self._resume(trial) for trial in last if trial in self._paused), None)
+
+    def _resume(self, trial: str) -> Resume:
+        self._paused.pop(trial)
+        return Resume(self._begun(self._specs.get(trial) or self._known[trial]))
 
     def _next_index(self) -> int | None:
-        """Return the index of the round's next trial that is neither over nor paused, nor was given before."""
+        """Return the index of the round's next trial that is neither over nor paused, nor was given out before."""
         while self._index < self._round.end:
             trial = trial_name(self._index)
-            if not (trial in self._over or trial in self._paused or trial in self._given):
+            if not any(trial in those for those in (self._over, self._paused, self._given)):
                 return self._index
             self._index += 1
         return None

@@ -152,16 +152,23 @@ class _AskedScheduler(_Asked):
 
     def promote(self) -> Iterable[str]:
         """Return the trials that the user's scheduler lets go on."""
-        if not callable(getattr(self._made, "promote", None)):
+        return self._ask_if_there("promote")
+
+    def promote_last(self) -> Iterable[str]:
+        """Return those of which the first goes on when nothing else is left."""
+        return self._ask_if_there("promote_last")
+
+    def _ask_if_there(self, method: str) -> Iterable[str]:
+        if not callable(getattr(self._made, method, None)):
             return ()
-        return self._ask("promote") or ()
+        return self._ask(method) or ()
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the user's decisions."""
         return self._ask("review", epoch) or {}
 
     def _checked(self, method: str, answer: Any) -> Any:
-        if method == "promote":
+        if method in ("promote", "promote_last"):
             return [str(trial) for trial in answer]
         decisions = [answer] if method == "report" else list(dict(answer).values())
         if not all(isinstance(each, Decision) for each in decisions):

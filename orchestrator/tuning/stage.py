@@ -19,6 +19,9 @@ from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
 
+NOT_PROMOTED = {"paused": True}
+"""What the record of a trial that its scheduler had paused, and never promoted, says of its end besides."""
+
 
 class TrialQueue:
     """The trials that a search gives, those waiting to be tried again, and those in training.
@@ -287,8 +290,12 @@ class Stage:
 
     def _end_what_stays_paused(self) -> None:
         """End the trials that nothing is left to promote for."""
-        for trial in list(self._search.paused):
-            self._end_paused(trial, None)
+        paused = dict(self._search.paused)
+        epochs = {int(row["epoch"]) for row in paused.values()}
+        rungs = {epoch: self._search.scheduler.review(epoch) for epoch in epochs}
+        for trial, row in paused.items():
+            held = rungs[int(row["epoch"])].get(trial)
+            self._end_paused(trial, held.cutoff if held else None, NOT_PROMOTED)
 
     def _end_what_is_dropped(self) -> None:
         """End the paused trials that their scheduler has stopped meanwhile."""
@@ -296,11 +303,14 @@ class Stage:
             for trial, decision in dropped.items():
                 self._end_paused(trial, decision.cutoff)
 
-    def _end_paused(self, trial: str, cutoff: float | None) -> None:
+    def _end_paused(
+        self, trial: str, cutoff: float | None, why: Mapping[str, Any] | None = None
+    ) -> None:
         row = self._search.paused[trial]
         if trial not in self._timers:  # paused by an earlier driver
             self._timers[trial] = TrialTimer(before=self._before.get(trial, SpentOnTrial()).seconds)
-        end = TrialEnd(trial, "stopped", self._trained(trial), self._stopped_by(row, cutoff))
+        stopped_by = {**self._stopped_by(row, cutoff), **(why or {})}
+        end = TrialEnd(trial, "stopped", self._trained(trial), stopped_by)
         self._end(replace(end, **self._about.get(trial, {})), None)
 
     def _fail(self, trial: str, failure: Failure, about: Mapping[str, Any]) -> None:
