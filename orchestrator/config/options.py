@@ -19,6 +19,7 @@ from orchestrator.config.targets import Target
 from orchestrator.fields import (
     AS_LIST,
     Count,
+    Flag,
     Named,
     Options,
     Real,
@@ -66,6 +67,12 @@ class CaviarOptions(Options):
         default_factory=RoundsOptions,
         description="From coarse to fine: `3` or `auto` rounds, each with a space that follows from the trials before"
         " it; or a mapping with that as `number`, and options.",
+    )
+    reproducible: Flag = Field(
+        default=False,
+        description="`true`: the scheduler decides as if trials came in the order of their numbers, so that the same"
+        " file gives the same table on any number of workers. A trial that comes to a decision too early waits for"
+        " those before it, and its worker takes another one.",
     )
 
 
@@ -287,6 +294,8 @@ class Experiment(Options):
             raise field_error(("mode",), expected, self.mode)
         self._check_scheduler()
         self._check_rounds()
+        if self.strategy == "caviar" and self.caviar.reproducible:
+            self._check_reproducible()
         return self
 
     def _check_function(self) -> None:
@@ -325,3 +334,21 @@ class Experiment(Options):
                 " or fewer rounds"
             )
             raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)
+
+    def _check_reproducible(self) -> None:
+        """Refuse what depends on which trials came first in a way that waiting does not settle."""
+        searcher, scheduler = self.caviar.searcher, self.caviar.scheduler
+        written = self.model_dump()["caviar"]
+        if isinstance(searcher, Referenced) or searcher.learns:
+            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
+            expected = f"expected {able} beside reproducible: true, since others learn from whoever came first"
+            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
+        if isinstance(scheduler, Referenced) or not scheduler.decides_within_epochs:
+            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().decides_within_epochs)
+            expected = f"expected {able} beside reproducible: true, since others depend on whoever came first"
+            raise field_error(("caviar", "scheduler"), expected, written["scheduler"])
+
+
+def _name_of(written: Any) -> Any:
+    """Return the name in a written form of a searcher or scheduler."""
+    return next(iter(written)) if isinstance(written, Mapping) else written

@@ -1,4 +1,4 @@
-"""The effective step of SGD with momentum, α/(1-β) or α/((1-β)·batch): where it explains a ranking better than its parts.
+"""The effective step of SGD with momentum, α/(1-β) or α/((1-β)·batch), where it explains more than its parts.
 
 Good points of α and β then lie in a band along the diagonal of their logarithms, which a box around them would cut.
 """
@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from orchestrator.domains import Choice, Fixed, Space
-from orchestrator.domains.numeric import LogUniform, OneMinusLogUniform, number_text, one_minus
+from orchestrator.domains.numeric import LogUniform, OneMinusLogUniform, one_minus
+from orchestrator.domains.values import number_text
 from orchestrator.search.evidence import Ranking, Rule, hull_chance
 
 RATE, BETA, BATCH = "learning_rate", "momentum", "batch_size"

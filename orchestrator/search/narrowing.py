@@ -60,7 +60,7 @@ def derive(
     if ranking is None:
         why = "too few trials to compare"
         return Derived(current, tuple(_kept(name, d, why) for name, d in current.domains.items()))
-    along = diagonal(original, ranking, rule)
+    along = diagonal(original, ranking, rule) if hasattr(original, "constraints") else None
     needed = {condition.name for d in original.domains.values() for condition in d.when}
     domains: dict[str, Domain] = {}
     findings: list[Finding] = []
@@ -69,8 +69,10 @@ def derive(
         now = now if type(now) is type(whole) else whole
         if along is not None and name in along.parts:
             domains[name], found = now, _kept(name, now, f"held by {along.name} below")
+        elif name in needed:
+            domains[name], found = now, _kept(name, now, "another hyperparameter depends on it")
         elif isinstance(whole, Choice) and isinstance(now, Choice):
-            domains[name], found = _choice(name, whole, now, ranking, rule, name in needed)
+            domains[name], found = _choice(name, whole, now, ranking, rule)
         else:
             domains[name], found = _range(name, whole, now, ranking, rule)
         findings.append(found)
@@ -221,12 +223,11 @@ def _no_less(low: float, high: float, current: Range, least: float) -> tuple[flo
 
 
 def _choice(
-    name: str, whole: Choice, now: Choice, ranking: Ranking, rule: Rule, is_needed: bool
+    name: str, whole: Choice, now: Choice, ranking: Ranking, rule: Rule
 ) -> tuple[Domain, Finding]:
     """Return a choice without the values that the best avoid, and with those that one of them has from outside."""
-    if len(whole.values) < FEWEST_VALUES or is_needed:
-        why = "another hyperparameter depends on it" if is_needed else "too few values to drop one"
-        return now, _kept(name, now, why)
+    if len(whole.values) < FEWEST_VALUES:
+        return now, _kept(name, now, "too few values to drop one")
     best = [each.hyperparameters[name] for each in ranking.best if name in each.hyperparameters]
     judged = [each.hyperparameters[name] for each in ranking.judged if name in each.hyperparameters]
     back = [v for v in whole.values if not now.contains(v) and any(same(v, b) for b in best)]

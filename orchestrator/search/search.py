@@ -13,7 +13,13 @@ from typing import Any
 
 from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
-from orchestrator.schedulers.scheduler import promoted, promoted_last
+from orchestrator.schedulers.scheduler import (
+    dropped,
+    promoted,
+    promoted_last,
+    tell_ended,
+    tell_passed,
+)
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
 
@@ -88,9 +94,16 @@ class Search:
         """Take in a round that an earlier driver began, before its trials."""
         self._begin_round(begun)
 
-    def recall_ending(self, trial: str, status: str) -> None:
-        """Take in how a recorded trial ended."""
+    def recall_ending(self, trial: str, status: str, for_good: bool = True) -> None:
+        """Take in how a recorded trial ended; one that did not end ``for_good`` is yet to train further."""
         self._observe(trial, ending=status)
+        if for_good and status != "interrupted":
+            tell_ended(self.scheduler, trial)
+
+    def recall_going_on(self, trial: str) -> None:
+        """Take in that a recorded trial that had finished goes on, whatever its scheduler says of its last epoch."""
+        self._paused.pop(trial, None)
+        tell_passed(self.scheduler, trial)
 
     def take_up(
         self, known: Mapping[str, TrialSpec], over: Collection[str], group: int = 1
@@ -101,6 +114,7 @@ class Search:
         """
         self._known, self._over, self._group = dict(known), set(over), group
         self._index = 0
+        self._given.clear()
         for trial in self._over:
             self._paused.pop(trial, None)
 
@@ -133,6 +147,8 @@ class Search:
             self._live.discard(event.trial)
             self._paused.pop(event.trial, None)
             self._observe(event.trial, ending=event.status)
+            if event.status != "interrupted":
+                tell_ended(self.scheduler, event.trial)
             return None
         trial, epoch = event["trial"], int(event["epoch"])
         again = epoch <= self._paused_at.get(trial, 0)  # told by the worker that went on with it
@@ -169,6 +185,12 @@ class Search:
     def paused(self) -> Mapping[str, Mapping[str, Any]]:
         """The trials that wait to be promoted, and the epoch after which each was paused."""
         return self._paused
+
+    @property
+    def dropped(self) -> Mapping[str, Decision]:
+        """The paused trials that their scheduler has stopped meanwhile."""
+        found = dropped(self.scheduler)
+        return {trial: found[trial] for trial in found if trial in self._paused}
 
     @property
     def pending(self) -> frozenset[str]:
