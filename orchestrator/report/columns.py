@@ -79,7 +79,8 @@ def stopped_by(row: Row) -> str | None:
         return None
     if stop.get("scheduler") == "panda":
         return why_ended(row.records, row.trial).removeprefix("stopped ")
-    text = f"{stop.get('scheduler', 'scheduler')} at epoch {stop.get('epoch', '?')}"
+    did = " did not promote it" if stop.get("paused") else ""
+    text = f"{stop.get('scheduler', 'scheduler')}{did} at epoch {stop.get('epoch', '?')}"
     value, cutoff = stop.get("value"), stop.get("cutoff")
     if value is None or cutoff is None:
         return text

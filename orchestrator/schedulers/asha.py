@@ -1,4 +1,4 @@
-"""ASHA in epochs: the asynchronous successive halving of Li et al. 2020 (MLSys), stopping variant."""
+"""ASHA in epochs: the asynchronous successive halving of Li et al. 2020 (MLSys); here its stopping variant."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 from pydantic import Field
 
-from orchestrator.fields import Count
+from orchestrator.fields import Count, Flag
+from orchestrator.schedulers.promotion import PromotingAsha
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
     UNKNOWN,
@@ -26,7 +27,7 @@ from orchestrator.schedulers.scheduler import (
 
 
 class AshaOptions(SchedulerOptions):
-    """Asynchronous successive halving, in epochs (Li et al. 2020), stopping variant."""
+    """Asynchronous successive halving, in epochs (Li et al. 2020)."""
 
     grace_period: Count = Field(
         default=1,
@@ -38,10 +39,22 @@ class AshaOptions(SchedulerOptions):
         description="The best 1/`reduction_factor` of the trials at a rung continue to the next rung, at"
         " `reduction_factor` times as many epochs.",
     )
+    promote: Flag = Field(
+        default=False,
+        description="`true`: each trial pauses at each rung, and the best of a rung continue whenever there is room,"
+        " those of the highest rung first. `false`: each trial is stopped or continues as soon as it comes to a rung.",
+    )
+
+    @property
+    def decides_within_epochs(self) -> bool:
+        """A trial is held against those that came to its rung."""
+        return True
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return ASHA with the rungs below ``epochs``."""
         rungs = rung_epochs(self.grace_period, self.reduction_factor, epochs)
+        if self.promote:
+            return PromotingAsha(rungs, self.reduction_factor, epochs, mode)
         return Asha(rungs, self.reduction_factor, mode)
 
     def forecast(self, trials: int, epochs: int) -> Forecast:

@@ -12,6 +12,7 @@ from orchestrator.domains import Space
 from orchestrator.domains.acceptance import check_satisfiable
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.search.plan import Nursery, Plan, TrialSpec, plan_of, trial_seed
+from orchestrator.search.rounds import rounds_of
 from orchestrator.search.users_own import scheduler_of, searcher_of
 
 
@@ -37,10 +38,12 @@ def caviar(experiment: Experiment, space: Space) -> Plan:
     options = experiment.caviar
     check_satisfiable(space, experiment.seed)
     concurrent = options.max_concurrent_trials
+    rounds = rounds_of(options.rounds, options.num_samples, space)
     return plan_of(
         experiment,
         space,
-        num_trials=options.num_samples,
+        num_trials=rounds.first if rounds else options.num_samples,
+        rounds=rounds,
         searcher=searcher_of(experiment, space),
         scheduler=scheduler_of(experiment),
         max_concurrent_trials=None if concurrent == "auto" else concurrent,

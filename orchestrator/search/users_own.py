@@ -17,6 +17,7 @@ from orchestrator.fields import Referenced
 from orchestrator.redaction import redacted
 from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
+from orchestrator.search.logical_time import InLogicalTime
 from orchestrator.searchers import Observation, Searcher, SearcherMaker, misfit
 
 _SCHEDULER = "caviar.scheduler"
@@ -28,8 +29,13 @@ _MILESTONES = "milestones (whole numbers, ascending, from 1 to below epochs)"
 def scheduler_of(experiment: Experiment) -> SchedulerMaker:
     """Return what makes the experiment's scheduler; one of the user's own has been made once, so that it works."""
     written = experiment.caviar.scheduler
-    if not isinstance(written, Referenced):
-        return written
+    found: SchedulerMaker = (
+        written if not isinstance(written, Referenced) else _users(experiment, written)
+    )
+    return InLogicalTime(found) if experiment.caviar.reproducible else found
+
+
+def _users(experiment: Experiment, written: Referenced) -> UsersScheduler:
     code = find_class(written.reference, experiment.folder, _SCHEDULER)
     found = UsersScheduler(code, written.options)
     found.make(experiment.epochs, experiment.direction or "max")
@@ -146,16 +152,23 @@ class _AskedScheduler(_Asked):
 
     def promote(self) -> Iterable[str]:
         """Return the trials that the user's scheduler lets go on."""
-        if not callable(getattr(self._made, "promote", None)):
+        return self._ask_if_there("promote")
+
+    def promote_last(self) -> Iterable[str]:
+        """Return those of which the first goes on when nothing else is left."""
+        return self._ask_if_there("promote_last")
+
+    def _ask_if_there(self, method: str) -> Iterable[str]:
+        if not callable(getattr(self._made, method, None)):
             return ()
-        return self._ask("promote") or ()
+        return self._ask(method) or ()
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the user's decisions."""
         return self._ask("review", epoch) or {}
 
     def _checked(self, method: str, answer: Any) -> Any:
-        if method == "promote":
+        if method in ("promote", "promote_last"):
             return [str(trial) for trial in answer]
         decisions = [answer] if method == "report" else list(dict(answer).values())
         if not all(isinstance(each, Decision) for each in decisions):
