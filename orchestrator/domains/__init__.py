@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.domains.finite import Choice, Fixed
+from orchestrator.domains.normal import LogNormal, Normal
 from orchestrator.domains.numeric import (
     Integer,
     LogInteger,
@@ -24,7 +25,9 @@ __all__ = [
     "Integer",
     "InvalidDomain",
     "LogInteger",
+    "LogNormal",
     "LogUniform",
+    "Normal",
     "OneMinusLogUniform",
     "Prior",
     "Space",
