@@ -106,6 +106,8 @@ def remaining(
     """Return the trials that neither ended nor are ended by ``endings``, and the search as the records left it."""
     plan = prepared.plan
     search, decided = decisions(plan, records)
+    if _has_chosen(records):
+        search.remarks.clear()
     again = incomplete_trials(records, plan)
     endings = tuple(end for end in endings + decided if end.trial not in again)
     further = going_on(plan, records) | again
@@ -155,6 +157,13 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, 
         if trial.ending is not None:
             search.recall_ending(trial.trial, trial.ending)
     return search, tuple(endings.values())
+
+
+def _has_chosen(records: RunRecords) -> bool:
+    """Return whether what the scheduler has chosen by itself was written down since the last extension."""
+    names = [event["event"] for event in records.events]
+    since = len(names) - names[::-1].index("extended") if "extended" in names else 0
+    return "scheduler_chose" in names[since:]
 
 
 def stopped(

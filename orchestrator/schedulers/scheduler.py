@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from orchestrator.fields import Options
+from orchestrator.schedulers.start_cost import Remark
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class Scheduler(Protocol):
     order, and is asked whenever there is room for a trial; what it returns again stays promoted. It may have
     ``promote_last()``, which is asked once nothing else is left: the first that is paused goes on. What is never
     promoted ends, stopped.
+
+    One with ``hear(row)`` is shown each row of ``epochs.jsonl`` before it is reported: what an epoch and a start took.
+    A ``Remark`` that it returns is written down and said.
     """
 
     @property
@@ -63,6 +67,12 @@ def promoted_last(scheduler: Scheduler) -> Iterable[str]:
     """Return the trials of which a scheduler lets the first one go on now that nothing else is left."""
     promote = getattr(scheduler, "promote_last", None)
     return promote() if promote else ()
+
+
+def heard(scheduler: Scheduler, row: Mapping[str, Any]) -> Remark | None:
+    """Show a scheduler a row, if it cares; return what it has chosen by that."""
+    hear = getattr(scheduler, "hear", None)
+    return hear(row) if hear else None
 
 
 def score(value: Any, mode: str) -> float:
@@ -211,6 +221,10 @@ class PassedBefore:
     def promote_last(self) -> Iterable[str]:
         """Return the scheduler's."""
         return promoted_last(self._scheduler)
+
+    def hear(self, row: Mapping[str, Any]) -> Remark | None:
+        """Show the scheduler a row."""
+        return heard(self._scheduler, row)
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the scheduler's."""
