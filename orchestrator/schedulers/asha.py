@@ -47,7 +47,7 @@ class AshaOptions(SchedulerOptions):
 
     @property
     def decides_within_epochs(self) -> bool:
-        """A trial is held against those that came to its rung."""
+        """Who goes on from a rung follows from those that came to it."""
         return True
 
     def make(self, epochs: int, mode: str) -> Scheduler:

@@ -142,7 +142,7 @@ class SchedulerOptions(Options):
 
     @property
     def decides_within_epochs(self) -> bool:
-        """Whether it pauses no trial, and decides after an epoch by what others had at that epoch or before alone."""
+        """Whether who goes on from an epoch follows from the trials that came there, and their order, alone."""
         return False
 
     def make(self, epochs: int, mode: str) -> Scheduler:
