@@ -14,6 +14,7 @@ from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form
 from orchestrator.config.limits import Length, LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
+from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.config.targets import Target
 from orchestrator.fields import (
     AS_LIST,
@@ -61,6 +62,11 @@ class CaviarOptions(Options):
         description="What stops poor trials early: `none`, `asha`, `median`, or one of them with options, such as"
         " `{asha: {reduction_factor: 4}}`; or your own scheduler, `./mine.py:Mine` or `{./mine.py:Mine: {patience:"
         " 3}}`.",
+    )
+    rounds: WrittenRounds = Field(
+        default_factory=RoundsOptions,
+        description="From coarse to fine: `3` or `auto` rounds, each with a space that follows from the trials before"
+        " it; or a mapping with that as `number`, and options.",
     )
     reproducible: Flag = Field(
         default=False,
@@ -287,6 +293,7 @@ class Experiment(Options):
             expected = f"expected {right}, since a {good} {self.metric} is good"
             raise field_error(("mode",), expected, self.mode)
         self._check_scheduler()
+        self._check_rounds()
         if self.strategy == "caviar" and self.caviar.reproducible:
             self._check_reproducible()
         return self
@@ -317,6 +324,16 @@ class Experiment(Options):
             [name] = self.model_dump()["caviar"]["scheduler"]
             key, expected, received = fault
             raise field_error(("caviar", "scheduler", name, key), expected, received)
+
+    def _check_rounds(self) -> None:
+        """Refuse more rounds than the trials suffice for."""
+        needed = self.caviar.rounds.fewest_trials()
+        if self.strategy == "caviar" and self.caviar.num_samples < needed:
+            expected = (
+                f"expected at least {needed} trials for {self.caviar.rounds.number} rounds,"
+                " or fewer rounds"
+            )
+            raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)
 
     def _check_reproducible(self) -> None:
         """Refuse what depends on which trials came first in a way that waiting does not settle."""
