@@ -45,10 +45,9 @@ class AshaOptions(SchedulerOptions):
         " those of the highest rung first. `false`: each trial is stopped or continues as soon as it comes to a rung.",
     )
 
-    @property
-    def decides_within_epochs(self) -> bool:
-        """Who goes on from a rung follows from those that came to it."""
-        return True
+    def in_logical_time(self) -> AshaOptions:
+        """Return the same; a choice that goes by measured times is made beforehand."""
+        return self if isinstance(self.promote, bool) else self.model_copy(update={"promote": True})
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return ASHA with the rungs below ``epochs``."""

@@ -17,7 +17,7 @@ from orchestrator.records import TrialEnd, trial_index
 from orchestrator.schedulers import AshaOptions, Decision, MedianOptions
 from orchestrator.search import Search, make_plan
 from orchestrator.search.logical_time import LogicalTime
-from orchestrator.search.search import Done, Resume, Start
+from orchestrator.search.search import Done, NextRound, Resume, Start
 
 EPOCHS = 9
 FEW = settings(max_examples=30, deadline=None)
@@ -49,12 +49,13 @@ def stopping_scheduler(request):
 
 
 @functools.cache
-def plan_of(trials, scheduler, reproducible=True):
+def plan_of(trials, scheduler, reproducible=True, rounds=1):
     experiment = parse_experiment(
         {
             "name": "one", "model": "mlp", "data": "digits", "metric": "val_accuracy", "mode": "max",
             "search_space": {"units": "integer(1, 99)"}, "epochs": EPOCHS,
-            "caviar": {"num_samples": trials, "scheduler": scheduler, "reproducible": reproducible},
+            "caviar": {"num_samples": trials, "scheduler": scheduler, "reproducible": reproducible,
+                       "rounds": rounds},
         }
     )  # fmt: skip
     return make_plan(experiment, Space.parse(experiment.search_space))
@@ -72,15 +73,13 @@ class Sitting:
 
     def __init__(self, search, curves, rows, endings):
         self.search, self.curves, self.rows, self.endings = search, curves, rows, endings
-        self.busy = []
+        self.busy, self.rounds = [], []
 
     def run(self, workers, seconds, until=math.inf):
         self.now = 0.0
         while True:
             self.drop()
-            while len(self.busy) < workers and isinstance(
-                step := self.search.next(), Start | Resume
-            ):
+            while len(self.busy) < workers and isinstance(step := self.next(), Start | Resume):
                 trial = step.spec.trial
                 heapq.heappush(self.busy, (self.now + seconds(trial), trial))
             if len(self.rows) >= until or isinstance(step, Done):
@@ -91,6 +90,13 @@ class Sitting:
             self.now, trial = heapq.heappop(self.busy)
             if self.train(trial):
                 heapq.heappush(self.busy, (self.now + seconds(trial), trial))
+
+    def next(self):
+        step = self.search.next()
+        if isinstance(step, NextRound):
+            self.rounds.append(step.round)
+            step = self.search.next()
+        return step
 
     def train(self, trial):
         curve = self.curves[trial_index(trial)]
@@ -205,6 +211,22 @@ def test_a_run_that_gets_more_trials_later_is_one_that_had_them(
         search = told_again(plan_of(trials, scheduler), rows, endings)
         Sitting(search, curves, rows, endings).run(3, speeds(order + 1))
     assert table(rows, endings) == whole
+
+
+def test_rounds_have_the_same_spaces_and_trials(scheduler):
+    def drawn(workers, order):
+        plan = plan_of(32, scheduler, rounds=2)
+        curves = [[math.sin(7 * index)] * EPOCHS for index in range(32)]
+        sitting = Sitting(Search(plan), curves, [], {})
+        sitting.run(workers, speeds(order))
+        specs = sitting.search._specs
+        return {
+            trial: dict(specs[trial].hyperparameters) for trial in sorted(specs)
+        }, sitting.rounds
+
+    alone, rounds = drawn(1, 0)
+    assert len(alone) == 32 and len(rounds) == 1
+    assert drawn(3, 1) == drawn(2, 2) == (alone, rounds)
 
 
 def logical(values=()):
