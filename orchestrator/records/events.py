@@ -215,7 +215,8 @@ class RunEvent(TypedDict):
     Besides ``extended``, ``round_began`` and ``winner``: run_started (host, pid), run_finished and run_interrupted
     (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error,
     attempt, wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error,
-    error_file), not_examined (reason), other_versions (changes) and repaired.
+    error_file), not_examined (reason), searcher_failed (index of the trial that was drawn instead, reason),
+    other_versions (changes) and repaired.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
@@ -260,6 +261,7 @@ class RoundBegan(RunEvent):
     first: Count
     trials: Count
     space: Values
+    constraints: NotRequired[Texts]
     share_of_whole: NotRequired[MaybeShare]
     findings: NotRequired[Findings]
 

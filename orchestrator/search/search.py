@@ -62,7 +62,8 @@ class Search:
     """The trials of a plan, one after another, and which of them go on.
 
     ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
-    round's trials its searcher had nothing.
+    round's trials its searcher had nothing; ``searcher_failures`` says for which trials it failed, and why: they are
+    drawn at random. Whoever records them takes them out.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
@@ -82,6 +83,7 @@ class Search:
         self._last_epochs: dict[str, tuple[int, float | None]] = {}
         self._begun_rounds: list[Round] = []
         self._told: list[Observation] = []
+        self.searcher_failures: deque[tuple[int, str]] = deque()
         self.unproposed = 0
         self._begin_round(plan.first_round)
 
@@ -282,13 +284,21 @@ class Search:
             begun = [each for each in self._begun_rounds if each.first <= index][-1]
             is_whole = begun.is_whole(self._plan.seed, index)
             known = index < len(self._plan.points) or index < self._round.first
-            asked = {} if known or is_whole else self._searcher.ask(index)
+            asked = {} if known or is_whole else self._asked(index)
             if asked is None:
                 return None
             space = self._plan.space if is_whole else begun.space
             spec = self._plan.spec(index, asked, space)
         self._index += 1
         return replace(spec, group=self._group)
+
+    def _asked(self, index: int) -> Mapping[str, Any] | None:
+        """Return what the searcher proposes for a trial, and keep in mind where it failed."""
+        asked = self._searcher.ask(index)
+        failure = getattr(self._searcher, "failure", "")
+        if failure:
+            self.searcher_failures.append((index, failure))
+        return asked
 
 
 def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:

@@ -135,6 +135,9 @@ class Stage:
         if self._search.is_learning and self._awaited:
             return None
         spec = self._queue.next(self._now())
+        while self._search.searcher_failures:
+            index, reason = self._search.searcher_failures.popleft()
+            self._listener.event("searcher_failed", index=index, reason=reason)
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
         if spec is None and self._search.unproposed:
