@@ -150,10 +150,12 @@ class SchedulerMaker(Protocol):
 class SchedulerOptions(Options):
     """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``."""
 
-    @property
-    def decides_within_epochs(self) -> bool:
-        """Whether it pauses no trial, and decides after an epoch by what others had at that epoch or before alone."""
-        return False
+    def in_logical_time(self) -> SchedulerOptions | None:
+        """Return the options by which who goes on from an epoch follows from who came there, in which order, alone.
+
+        None where there are none: it depends on what was heard first of other epochs, or on the time.
+        """
+        return None
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the scheduler for trials of ``epochs`` epochs; ``mode`` says which metric is good: max or min."""
@@ -184,10 +186,9 @@ def grace_fault(grace_period: int, epochs: int) -> tuple[str, str, object] | Non
 class NoSchedulerOptions(SchedulerOptions):
     """Every trial trains for all of its epochs."""
 
-    @property
-    def decides_within_epochs(self) -> bool:
-        """It decides nothing."""
-        return True
+    def in_logical_time(self) -> SchedulerOptions:
+        """Return the same: it decides nothing."""
+        return self
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the scheduler that stops nothing."""

@@ -26,10 +26,10 @@ _MILESTONES = "milestones (whole numbers, ascending, from 1 to below epochs)"
 def scheduler_of(experiment: Experiment) -> SchedulerMaker:
     """Return what makes the experiment's scheduler; one of the user's own has been made once, so that it works."""
     written = experiment.caviar.scheduler
-    found: SchedulerMaker = (
-        written if not isinstance(written, Referenced) else _users(experiment, written)
-    )
-    return InLogicalTime(found) if experiment.caviar.reproducible else found
+    if isinstance(written, Referenced):
+        return _users(experiment, written)
+    in_logical_time = written.in_logical_time() if experiment.caviar.reproducible else None
+    return InLogicalTime(in_logical_time) if in_logical_time else written
 
 
 def _users(experiment: Experiment, written: Referenced) -> UsersScheduler:
