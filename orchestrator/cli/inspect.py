@@ -36,14 +36,26 @@ def show(run: RunName, storage: Storage = RUNS) -> None:
 
 
 def table(
-    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+    run: RunName,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves", help="One row per trial and epoch instead: what simulate reads as --table."
+        ),
+    ] = False,
+    storage: Storage = RUNS,
+    format: Format = None,
+    output: Output = None,
 ) -> None:
-    """Print a run's table: one row per trial, best first."""
+    """Print a run's table: one row per trial, best first; or its learning curves."""
     from orchestrator.experiment import open_run
     from orchestrator.report import winner_lines
 
     where = destination(format, output)
     opened = open_run(run, storage)
+    if curves:
+        where.write(opened.curves())
+        return
     where.write(opened.table())
     if where.format == "table" and where.output is None:
         say("\n".join(["", *winner_lines(opened.records, terminal_width())]))

@@ -129,6 +129,13 @@ class Run(RunControl):
 
         return narrowed(self.records)
 
+    def curves(self) -> pd.DataFrame:
+        """Return the trials' learning curves, one row a trial and epoch, as ``simulate`` reads them."""
+        from orchestrator.report.tables import to_frame
+        from orchestrator.simulation import curve_columns
+
+        return to_frame(curve_columns(self.records))
+
     @property
     def best(self) -> Best | None:
         """The best trial, None where no trial has a finite value."""
