@@ -14,10 +14,12 @@ from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form
 from orchestrator.config.limits import Length, LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
+from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.config.targets import Target
 from orchestrator.fields import (
     AS_LIST,
     Count,
+    Flag,
     Named,
     Options,
     Real,
@@ -60,6 +62,17 @@ class CaviarOptions(Options):
         description="What stops poor trials early: `none`, `asha`, `median`, or one of them with options, such as"
         " `{asha: {reduction_factor: 4}}`; or your own scheduler, `./mine.py:Mine` or `{./mine.py:Mine: {patience:"
         " 3}}`.",
+    )
+    rounds: WrittenRounds = Field(
+        default_factory=RoundsOptions,
+        description="From coarse to fine: `3` or `auto` rounds, each with a space that follows from the trials before"
+        " it; or a mapping with that as `number`, and options.",
+    )
+    reproducible: Flag = Field(
+        default=False,
+        description="`true`: the scheduler decides as if trials came in the order of their numbers, so that the same"
+        " file gives the same table on any number of workers. A trial that comes to a decision too early waits for"
+        " those before it, and its worker takes another one.",
     )
 
 
@@ -280,6 +293,9 @@ class Experiment(Options):
             expected = f"expected {right}, since a {good} {self.metric} is good"
             raise field_error(("mode",), expected, self.mode)
         self._check_scheduler()
+        self._check_rounds()
+        if self.strategy == "caviar" and self.caviar.reproducible:
+            self._check_reproducible()
         return self
 
     def _check_function(self) -> None:
@@ -308,3 +324,31 @@ class Experiment(Options):
             [name] = self.model_dump()["caviar"]["scheduler"]
             key, expected, received = fault
             raise field_error(("caviar", "scheduler", name, key), expected, received)
+
+    def _check_rounds(self) -> None:
+        """Refuse more rounds than the trials suffice for."""
+        needed = self.caviar.rounds.fewest_trials()
+        if self.strategy == "caviar" and self.caviar.num_samples < needed:
+            expected = (
+                f"expected at least {needed} trials for {self.caviar.rounds.number} rounds,"
+                " or fewer rounds"
+            )
+            raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)
+
+    def _check_reproducible(self) -> None:
+        """Refuse what depends on which trials came first in a way that waiting does not settle."""
+        searcher, scheduler = self.caviar.searcher, self.caviar.scheduler
+        written = self.model_dump()["caviar"]
+        if isinstance(searcher, Referenced) or searcher.learns:
+            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
+            expected = f"expected {able} beside reproducible: true, since others learn from whoever came first"
+            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
+        if isinstance(scheduler, Referenced) or not scheduler.decides_within_epochs:
+            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().decides_within_epochs)
+            expected = f"expected {able} beside reproducible: true, since others depend on whoever came first"
+            raise field_error(("caviar", "scheduler"), expected, written["scheduler"])
+
+
+def _name_of(written: Any) -> Any:
+    """Return the name in a written form of a searcher or scheduler."""
+    return next(iter(written)) if isinstance(written, Mapping) else written

@@ -88,6 +88,12 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
 
 
+def _are_findings(value: Any) -> bool:
+    keys = ("hyperparameter", "move", "before", "now", "why")
+    each = value if isinstance(value, list | tuple) else [None]
+    return all(isinstance(f, Mapping) and all(_is_text(f.get(key)) for key in keys) for f in each)
+
+
 def _checked(holds: Callable[[Any], bool], expected: str, optional: bool = False) -> Any:
     def validate(value: Any) -> Any:
         if holds(value) or (optional and value is None):
@@ -112,6 +118,9 @@ _moment, _maybe_moment = _both(_is_moment, "a time such as 2026-11-05T10:00:00.0
 _seconds, _maybe_seconds = _both(_is_duration, "a number of seconds")
 _changes, _maybe_changes = _both(_are_changes, "[old, new] by name")
 _maybe_texts = _both(_are_texts, "a list of texts")[1]
+_maybe_findings = _both(
+    _are_findings, "findings of a round: hyperparameter, move, before, now, why"
+)[1]
 _maybe_origin = _both(_is_origin, "a trial's origin: run, trial, day, epoch")[1]
 _maybe_reason = _both(_is_reason, "what stopped the trial: scheduler, epoch, value, cutoff")[1]
 
@@ -127,10 +136,12 @@ MaybeText = Annotated[str | None, _maybe_text]
 MaybeValues = Annotated[Mapping[str, Any] | None, _maybe_mapping]
 MaybeMetrics = Annotated[Mapping[str, float | None] | None, _maybe_metrics]
 MaybeSeconds = Annotated[float | None, _maybe_seconds]
+MaybeShare = Annotated[float | None, _checked(_is_duration, "a number", optional=True)]
 Origin = Annotated[Mapping[str, Any] | None, _maybe_origin]
 StoppedBy = Annotated[Mapping[str, Any] | None, _maybe_reason]
 Changes = Annotated[Mapping[str, Any] | None, _maybe_changes]
 Texts = Annotated[tuple[str, ...] | None, _maybe_texts]
+Findings = Annotated[tuple[Mapping[str, Any], ...] | None, _maybe_findings]
 _FURTHER_KEYS = ConfigDict(extra="allow")
 
 
@@ -239,12 +250,18 @@ class Extended(RunEvent):
 
 
 class RoundBegan(RunEvent):
-    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``."""
+    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``.
+
+    ``share_of_whole`` of them are drawn from the experiment's space still. ``findings`` say of each hyperparameter how
+    its range moved and why: {hyperparameter, move, before, now, why}.
+    """
 
     round: Count
     first: Count
     trials: Count
     space: Values
+    share_of_whole: NotRequired[MaybeShare]
+    findings: NotRequired[Findings]
 
 
 class Winner(RunEvent):

@@ -45,6 +45,11 @@ class AshaOptions(SchedulerOptions):
         " those of the highest rung first. `false`: each trial is stopped or continues as soon as it comes to a rung.",
     )
 
+    @property
+    def decides_within_epochs(self) -> bool:
+        """A trial is held against those that came to its rung."""
+        return True
+
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return ASHA with the rungs below ``epochs``."""
         rungs = rung_epochs(self.grace_period, self.reduction_factor, epochs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
@@ -23,6 +24,9 @@ from orchestrator.searchers import (
     complete,
 )
 from orchestrator.sitter import SitterOptions
+
+_OF_WHOLE = 3
+"""What tells the stream that decides which trials are drawn from the whole space from a seed's others."""
 
 
 @dataclass(frozen=True)
@@ -83,29 +87,58 @@ class Nursery:
 class Round:
     """A stretch of a search: from which space its trials are drawn, which is its first, and how many they are.
 
-    A run begins with round 1, its experiment's space.
+    A run begins with round 1, its experiment's space. ``share_of_whole`` of a later one's trials are drawn from that
+    still; ``findings`` say how its space came from the last one's, a mapping for each hyperparameter.
     """
 
     number: int
     space: Space
     first: int
     trials: int
+    share_of_whole: float = 0.0
+    findings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def end(self) -> int:
         """The index of the first trial after it."""
         return self.first + self.trials
 
+    def is_whole(self, seed: int, index: int) -> bool:
+        """Return whether trial ``index`` is drawn from the experiment's space: so many of any stretch of trials are."""
+        before = np.random.default_rng([seed, _OF_WHOLE]).random()
+        share = self.share_of_whole
+        return math.floor((index + 1) * share + before) > math.floor(index * share + before)
+
+    def holds(self, hyperparameters: Mapping[str, Any]) -> bool:
+        """Return whether a trial could have been drawn from its space."""
+        return all(
+            domain.contains(hyperparameters[name])
+            for name, domain in self.space.domains.items()
+            if name in hyperparameters
+        )
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as the fields of its event in a run's records."""
-        space = self.space.to_document()
-        return {"round": self.number, "space": space, "first": self.first, "trials": self.trials}
+        plain: dict[str, Any] = {"round": self.number, "space": self.space.to_document()}
+        plain |= {"first": self.first, "trials": self.trials}
+        if self.share_of_whole:
+            plain["share_of_whole"] = self.share_of_whole
+        if self.findings:
+            plain["findings"] = [dict(finding) for finding in self.findings]
+        return plain
 
     @classmethod
     def from_plain(cls, event: Mapping[str, Any]) -> Round:
         """Return the round that an event of a run's records tells of."""
         space = Space.parse(event["space"], "space")
-        return cls(int(event["round"]), space, int(event["first"]), int(event["trials"]))
+        return cls(
+            int(event["round"]),
+            space,
+            int(event["first"]),
+            int(event["trials"]),
+            float(event.get("share_of_whole") or 0.0),
+            tuple(event.get("findings") or ()),
+        )
 
 
 class Rounds(Protocol):

@@ -10,6 +10,7 @@ from orchestrator.config import Experiment
 from orchestrator.config.panda_options import ScheduledChange
 from orchestrator.domains import Space
 from orchestrator.search.plan import Nursery, Plan, TrialSpec, plan_of, trial_seed
+from orchestrator.search.rounds import rounds_of
 from orchestrator.search.users_own import scheduler_of, searcher_of
 
 
@@ -34,10 +35,12 @@ def caviar(experiment: Experiment, space: Space) -> Plan:
     """Plan ``num_samples`` trials that its searcher takes from the space, under the experiment's scheduler."""
     options = experiment.caviar
     concurrent = options.max_concurrent_trials
+    rounds = rounds_of(options.rounds, options.num_samples, space)
     return plan_of(
         experiment,
         space,
-        num_trials=options.num_samples,
+        num_trials=rounds.first if rounds else options.num_samples,
+        rounds=rounds,
         searcher=searcher_of(experiment, space),
         scheduler=scheduler_of(experiment),
         max_concurrent_trials=None if concurrent == "auto" else concurrent,

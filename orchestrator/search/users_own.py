@@ -17,6 +17,7 @@ from orchestrator.fields import Referenced
 from orchestrator.redaction import redacted
 from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
+from orchestrator.search.logical_time import InLogicalTime
 from orchestrator.searchers import Observation, Searcher, SearcherMaker, misfit
 
 _SCHEDULER = "caviar.scheduler"
@@ -28,8 +29,13 @@ _MILESTONES = "milestones (whole numbers, ascending, from 1 to below epochs)"
 def scheduler_of(experiment: Experiment) -> SchedulerMaker:
     """Return what makes the experiment's scheduler; one of the user's own has been made once, so that it works."""
     written = experiment.caviar.scheduler
-    if not isinstance(written, Referenced):
-        return written
+    found: SchedulerMaker = (
+        written if not isinstance(written, Referenced) else _users(experiment, written)
+    )
+    return InLogicalTime(found) if experiment.caviar.reproducible else found
+
+
+def _users(experiment: Experiment, written: Referenced) -> UsersScheduler:
     code = find_class(written.reference, experiment.folder, _SCHEDULER)
     found = UsersScheduler(code, written.options)
     found.make(experiment.epochs, experiment.direction or "max")

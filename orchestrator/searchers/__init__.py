@@ -13,6 +13,7 @@ from orchestrator.searchers.searcher import (
     complete,
     misfit,
 )
+from orchestrator.searchers.tpe import TpeOptions
 
 __all__ = [
     "SEARCHERS",
@@ -25,4 +26,4 @@ __all__ = [
     "misfit",
 ]
 
-SEARCHERS: dict[str, type[SearcherOptions]] = {"random": RandomOptions}
+SEARCHERS: dict[str, type[SearcherOptions]] = {"random": RandomOptions, "tpe": TpeOptions}
