@@ -1,4 +1,4 @@
-"""Rounds against one round of the same budget, on response surfaces whose optimum is known: ``python -m benchmarks.rounds``.
+"""Rounds against one round of the same budget, on surfaces whose optimum is known: ``python -m benchmarks.rounds``.
 
 Each surface gives the share of the best possible accuracy for a point of the space; a trial's curve rises to it with
 noise from epoch to epoch. Reported is the median and mean regret of the best trial, over seeds.
@@ -56,35 +56,35 @@ INNER = {"learning_rate": 0.6, "momentum": 0.5, "units": 0.6, "dropout": 0.4}
 
 
 def inside(point: Point) -> float:
-    """The optimum lies inside."""
+    """Have the optimum inside."""
     return 0.95 * hill(point, INNER, ONE)
 
 
 def at_an_edge(point: Point) -> float:
-    """The optimum lies at the upper end of the learning rate."""
+    """Have the optimum at the upper end of the learning rate."""
     return 0.95 * hill(point, {**INNER, "learning_rate": 1.0}, ONE)
 
 
 def beyond(point: Point) -> float:
-    """The optimum lies below the lower end of the learning rate, by half a decade."""
+    """Have the optimum below the lower end of the learning rate, by half a decade."""
     return 0.95 * hill(point, {**INNER, "learning_rate": -0.125}, ONE)
 
 
 def in_a_corner(point: Point) -> float:
-    """The optimum lies in a corner."""
+    """Have the optimum in a corner."""
     corner = {"learning_rate": 0.0, "momentum": 1.0, "units": 1.0, "dropout": 0.0}
     return 0.95 * hill(point, corner, ONE)
 
 
 def diagonal(point: Point) -> float:
-    """The optimum lies on the diagonal of α/(1-β): decades of α, those of 1/(1-β), and their sum."""
+    """Have the optimum on the diagonal of α/(1-β): decades of α, those of 1/(1-β), and their sum."""
     along = 4 * point["learning_rate"] + 2 * point["momentum"]
     wide = hill(point, {"units": 0.6, "dropout": 0.4}, ONE)
     return 0.95 * wide * math.exp(-(((along - 3.2) / 0.6) ** 2))
 
 
 def two_modes(point: Point) -> float:
-    """The better mode is narrow, a tenth as wide as the other."""
+    """Have two optima, the better one narrow."""
     wide = 0.85 * hill(
         point, {"learning_rate": 0.3, "momentum": 0.5}, {**ONE, "learning_rate": 0.3}
     )
@@ -95,7 +95,7 @@ def two_modes(point: Point) -> float:
 
 
 def no_signal(point: Point) -> float:
-    """Nothing matters: the noise alone decides."""
+    """Have the noise alone decide."""
     return 0.5
 
 

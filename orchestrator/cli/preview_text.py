@@ -17,6 +17,7 @@ from orchestrator.report import draws_table
 from orchestrator.report.formatting import assignments, chosen, printable
 from orchestrator.report.render import text_table
 from orchestrator.search import Nursery
+from orchestrator.search.rounds import CoarseToFine
 
 DRAWS = 10
 
@@ -26,12 +27,15 @@ def preview_text(seen: Preview, width: int) -> str:
     if seen.plan.nursery is not None:
         return "\n".join([*_head(seen, width), *panda_lines(seen, seen.plan.nursery, width)])
     space = f"\nSpace: {count(len(seen.space.names), 'hyperparameter')}"
-    parts = [
+    parts = (
         _head(seen, width),
         [space, *space_lines(seen.space, width)],
         _constraints(seen, width),
-    ]
-    return "\n".join(line for part in [*parts, _draws(seen, width), _costs(seen)] for line in part)
+        _rounds(seen, width),
+        _draws(seen, width),
+        _costs(seen),
+    )
+    return "\n".join(line for part in parts for line in part)
 
 
 def _head(seen: Preview, width: int) -> Iterator[str]:
@@ -65,9 +69,21 @@ def _constraints(seen: Preview, width: int) -> Iterator[str]:
         yield from _wrapped(f"  {constraint}", width)
 
 
+def _rounds(seen: Preview, width: int) -> Iterator[str]:
+    rounds = seen.plan.rounds
+    if not isinstance(rounds, CoarseToFine):
+        return
+    sizes = ", ".join(map(str, rounds.sizes))
+    text = (
+        f"\nRounds: {rounds.number}, of {sizes} trials; each later space follows from the trials before,"
+        f" and {rounds.share_of_whole:.0%} of its trials come from the whole space"
+    )
+    yield from _wrapped(text, width)
+
+
 def _draws(seen: Preview, width: int) -> Iterator[str]:
     planned = seen.plan.trials_in_all
-    shown = min(DRAWS, planned)
+    shown = min(DRAWS, seen.plan.num_trials)
     yield f"\nDraws: the first {shown} of {planned}, seed {seen.experiment.seed}"
     yield text_table(draws_table(seen.space, seen.draws(shown)), width).rstrip("\n")
 

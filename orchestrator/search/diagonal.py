@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -55,10 +55,10 @@ class Diagonal:
 
     def constrain(self, space: Space) -> Space:
         """Return a space whose draws lie in the band."""
-        from orchestrator.domains.constraint import Constraint
-
-        others = tuple(each for each in space.constraints if not _is_a_band(each.text))
-        return replace(space, constraints=(*others, *map(Constraint, self.texts)))
+        parse: Any = Space.parse
+        others = [text for text in space.constraint_texts if not _is_a_band(text)]  # type: ignore[attr-defined]
+        held: Space = parse(space.to_document(), "space", [*others, *self.texts])
+        return held
 
 
 def _is_a_band(text: str) -> bool:

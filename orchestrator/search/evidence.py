@@ -93,3 +93,8 @@ def hull_chance(best: Sequence[float], among: Sequence[float]) -> float:
         return 1.0  # the best are not among them
     fewer = sum((n - s) * math.comb(s - 1, k - 2) for s in range(k - 1, span + 1))
     return min(1.0, fewer / math.comb(n, k))
+
+
+def binomial_chance(count: int, of: int, share: float) -> float:
+    """Return the chance that at least ``count`` of so many lie in a ``share`` of a range."""
+    return sum(math.comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(count, of + 1))

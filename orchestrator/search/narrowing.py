@@ -16,12 +16,20 @@ from orchestrator.domains import Choice, Space
 from orchestrator.domains.parse import Domain
 from orchestrator.domains.values import same, write_word
 from orchestrator.search.diagonal import Diagonal, diagonal
-from orchestrator.search.evidence import FEWEST_BEST, Ranking, Rule, Seen, hull_chance, ranked
+from orchestrator.search.evidence import (
+    FEWEST_BEST,
+    Ranking,
+    Rule,
+    Seen,
+    binomial_chance,
+    hull_chance,
+    ranked,
+)
 from orchestrator.search.scales import Range, Side, rounded, scale_of, widened
 
 FEWEST_VALUES = 3
 """A hyperparameter with fewer values is left alone."""
-AT_AN_END = 0.1
+AT_AN_END = 0.15
 """A trial sits at an end of a round's range where it lies within this share of it."""
 
 
@@ -166,11 +174,11 @@ class _Evidence:
         high = min(self.now.high, max(self.best) + margin)
         return _no_less(low, high, self.now, rule.least)
 
-    def at_end(self, side: Side) -> int:
-        """Return how many of the best lie at an end of the range, 0 where they are fewer than half of them."""
+    def at_end(self, side: Side, level: float) -> int:
+        """Return how many of the best lie at an end of the range, 0 where they may be so many by chance."""
         end = self.now.low if side == "lower" else self.now.high
         count = sum(abs(place - end) <= AT_AN_END * self.now.width for place in self.best)
-        return count if count >= 2 and 2 * count >= len(self.best) else 0
+        return count if binomial_chance(count, len(self.best), AT_AN_END) <= level else 0
 
 
 def _moved(evidence: _Evidence, rule: Rule) -> tuple[Domain, Finding]:
@@ -185,7 +193,7 @@ def _moved(evidence: _Evidence, rule: Rule) -> tuple[Domain, Finding]:
         reasons.append(f"as spread as any {len(evidence.best)} of them ({_percent(chance)})")
     sides: tuple[Side, ...] = ("lower", "upper")
     for side in sides:
-        if at_end := evidence.at_end(side):
+        if at_end := evidence.at_end(side, rule.level):
             new, said = widened(evidence.whole, now, side, rule.is_hard(evidence.name))
             reasons.append(f"{at_end} sit at the {side} end{said}")
             if new is not None:

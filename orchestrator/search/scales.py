@@ -59,6 +59,10 @@ class Range:
         step = _step(self.domain)
         return step is None or (self.domain.max - self.domain.min) / step >= values - 1 - _ALMOST
 
+    def is_hard(self, side: Side) -> bool:
+        """Return whether a side is one of the domain's hard ends."""
+        return self.domain.hard in (True, "min" if side == "lower" else "max")
+
 
 def scale_of(domain: Domain) -> Range | None:
     """Return a range on its scale; None for what is no range."""
@@ -142,7 +146,7 @@ def widened(there: Range, current: Range, side: Side, is_hard: bool) -> tuple[fl
     if (last - end) * outwards > _ALMOST:
         new = end + outwards * current.width / 2
         return (max(new, last) if side == "lower" else min(new, last)), ""
-    if is_hard:
+    if is_hard or there.is_hard(side):
         return None, ", which is hard"
     if isinstance(there.domain, Integer | LogInteger):
         return None, ", and whole numbers stay within the space"
