@@ -128,6 +128,7 @@ class Space:
             broken = self.broken(hyperparameters)
             if broken is None:
                 return hyperparameters
+            # Further attempts would change nothing of it.
             if self._is_settled(broken, given):
                 break
         return None
