@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,6 +16,8 @@ from orchestrator.searchers.told import Told
 
 ENOUGH = 8
 """So many trials at least have to reach an epoch at which trials are compared."""
+ATTEMPTS = 10
+"""So many proposals are made for a trial whose first ones break a constraint."""
 Share = Annotated[Real, Field(ge=0, le=1)]
 
 
@@ -37,9 +39,24 @@ class SeededSearcher:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._attempt = 0
 
     def _random(self, purpose: str, index: int) -> np.random.Generator:
-        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode())])
+        of = [self._seed, index, zlib.crc32(purpose.encode()), self._attempt]
+        return np.random.default_rng(of)
+
+    def _fitting(
+        self, space: Space, propose: Callable[[int], Mapping[str, Any]], index: int
+    ) -> Mapping[str, Any]:
+        """Return the first of a few proposals that breaks no constraint; nothing where each of them does."""
+        try:
+            for self._attempt in range(ATTEMPTS):
+                proposed = propose(index)
+                if space.broken_by(proposed) is None:
+                    return proposed
+            return {}
+        finally:
+            self._attempt = 0
 
 
 class LearningSearcher(SeededSearcher):
@@ -63,7 +80,7 @@ class LearningSearcher(SeededSearcher):
         random = self._random("share", index)
         if random.random() < self._options.random_share:
             return {}
-        return self._proposed(index)
+        return self._fitting(self._space, self._proposed, index)
 
     def _proposed(self, index: int) -> Mapping[str, Any]:
         """Return what the model proposes for trial ``index``."""

@@ -60,7 +60,7 @@ class PriorBandSearcher(SeededSearcher):
 
     def __init__(self, reduction_factor: int, space: Space, seed: int, mode: str) -> None:
         super().__init__(seed)
-        self._eta = reduction_factor
+        self._eta, self._space = reduction_factor, space
         self._free = varied(space)
         self._believed = {name: each for name, each in self._free.items() if each.prior is not None}
         self._told = Told(mode, max(ENOUGH, len(self._free) + 1))
@@ -71,6 +71,9 @@ class PriorBandSearcher(SeededSearcher):
 
     def ask(self, index: int) -> Mapping[str, Any] | None:
         """Return values for trial ``index``: of the prior's for what has one, of all near the best trial, or none."""
+        return self._fitting(self._space, self._drawn, index)
+
+    def _drawn(self, index: int) -> Mapping[str, Any]:
         random = self._random("priorband", index)
         if index == 0:
             return {name: each.prior.value for name, each in self._believed.items() if each.prior}
