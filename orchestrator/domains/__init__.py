@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.domains.combinations import Combinations, Shuffle, values_of
 from orchestrator.domains.finite import Choice, Fixed
 from orchestrator.domains.numeric import (
     Integer,
@@ -16,6 +17,7 @@ from orchestrator.domains.values import Condition, InvalidDomain
 
 __all__ = [
     "Choice",
+    "Combinations",
     "Condition",
     "Domain",
     "Extreme",
@@ -25,8 +27,10 @@ __all__ = [
     "LogInteger",
     "LogUniform",
     "OneMinusLogUniform",
+    "Shuffle",
     "Space",
     "Uniform",
     "extremes",
     "parse_domain",
+    "values_of",
 ]

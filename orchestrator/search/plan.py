@@ -22,6 +22,7 @@ from orchestrator.searchers import (
     SearcherMaker,
     complete,
 )
+from orchestrator.searchers.without_repeats import WithoutRepeats
 from orchestrator.sitter import SitterOptions
 
 
@@ -172,6 +173,14 @@ class Plan:
         return self.rounds.trials if self.rounds else self.num_trials
 
     @property
+    def most_trials(self) -> int:
+        """How many trials there are at most: fewer than planned where the searcher has no more."""
+        if self.rounds or self.nursery:
+            return self.trials_in_all
+        has = self.searcher.at_most(self.space, len(self.points))
+        return self.num_trials if has is None else min(self.num_trials, has)
+
+    @property
     def where(self) -> str:
         """The key of the experiment's file that says what trials begin with."""
         return "search_space" if self.nursery is None else "panda.start"
@@ -198,9 +207,12 @@ class Plan:
         """The round that a run begins with."""
         return Round(1, self.space, 0, self.num_trials)
 
-    def searcher_of(self, space: Space) -> Searcher:
-        """Return a new searcher of a round's space, to which nothing was told."""
-        return self.searcher.make(space, self.seed, self.epochs, self.mode)
+    def searcher_of(self, space: Space, first: int = 0) -> Searcher:
+        """Return a new searcher of a round's space, to which nothing was told; ``first`` is the round's first trial."""
+        made = self.searcher.make(space, self.seed, self.epochs, self.mode)
+        if isinstance(made, WithoutRepeats):
+            made.begin_at(first)
+        return made
 
     def spec(self, index: int, asked: Mapping[str, Any], space: Space | None = None) -> TrialSpec:
         """Return trial ``index`` with what a searcher ``asked`` for, the rest of it drawn from ``space``."""
@@ -216,7 +228,10 @@ class Plan:
             asked = {} if index < len(self.points) else searcher.ask(index)
             if asked is None:
                 return
-            yield self.spec(index, asked)
+            spec = self.spec(index, asked)
+            if index < len(self.points):
+                searcher.tell(Observation(spec.trial, dict(spec.hyperparameters)))
+            yield spec
 
 
 def trial_seed(seed: int, index: int) -> int:

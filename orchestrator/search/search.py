@@ -160,6 +160,11 @@ class Search:
         return self._plan.searcher.learns and bool(self._last_epochs)
 
     @property
+    def exhausted(self) -> str:
+        """What the searcher says of having tried all that there is; empty where there is more."""
+        return str(getattr(self._searcher, "exhausted", ""))
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing is left to begin, and nothing paused."""
         is_left = self._next_index() is not None or self._further or self._paused
@@ -189,7 +194,7 @@ class Search:
     def _begin_round(self, begun: Round) -> None:
         self._begun_rounds.append(begun)
         self._index = begun.first
-        self._searcher = self._plan.searcher_of(begun.space)
+        self._searcher = self._plan.searcher_of(begun.space, begun.first)
 
     def _end_round(self) -> NextRound | Done:
         """Begin the next round; where there is none, nothing comes any more, whatever the searcher has left."""

@@ -17,7 +17,14 @@ from orchestrator.fields import Referenced
 from orchestrator.redaction import redacted
 from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
-from orchestrator.searchers import Observation, Searcher, SearcherMaker, misfit
+from orchestrator.searchers import (
+    SEARCHERS,
+    Observation,
+    Searcher,
+    SearcherMaker,
+    SearcherOptions,
+    misfit,
+)
 
 _SCHEDULER = "caviar.scheduler"
 _SEARCHER = "caviar.searcher"
@@ -40,11 +47,22 @@ def searcher_of(experiment: Experiment, space: Space) -> SearcherMaker:
     """Return what makes the experiment's searcher; one of the user's own has been made once, so that it works."""
     written = experiment.caviar.searcher
     if not isinstance(written, Referenced):
+        _check_suits(written, experiment, space)
         return written
     code = find_class(written.reference, experiment.folder, _SEARCHER)
     found = UsersSearcher(code, written.options)
     found.make(space, experiment.seed, experiment.epochs, experiment.direction or "max")
     return found
+
+
+def _check_suits(searcher: SearcherOptions, experiment: Experiment, space: Space) -> None:
+    """Raise ExperimentFileError for a searcher of ours that cannot search a space with the experiment's trials."""
+    fault = searcher.fault(space, experiment.caviar.num_samples)
+    if fault is not None:
+        name = next(name for name, kind in SEARCHERS.items() if type(searcher) is kind)
+        option, expected, received = fault
+        place = ".".join(filter(None, (_SEARCHER, name, option)))
+        raise ExperimentFileError(explain(place, expected, received))
 
 
 def scheduler_code(experiment: Experiment) -> CallableReference | None:
@@ -170,6 +188,10 @@ class UsersSearcher:
     learns: ClassVar[bool] = True
     code: CallableReference
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return None: it alone knows."""
+        return None
 
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return a new one; ExperimentFileError where it does not keep the contract."""

@@ -4,6 +4,7 @@ To add one: a module here with its options, a class of ``SearcherOptions``, and 
 writes it, ``--set``, the JSON Schema and what is refused follow from its options.
 """
 
+from orchestrator.searchers.grid import GridOptions
 from orchestrator.searchers.random import RandomOptions
 from orchestrator.searchers.searcher import (
     Observation,
@@ -13,16 +14,23 @@ from orchestrator.searchers.searcher import (
     complete,
     misfit,
 )
+from orchestrator.searchers.sobol import SobolOptions
 
 __all__ = [
     "SEARCHERS",
+    "GridOptions",
     "Observation",
     "RandomOptions",
     "Searcher",
     "SearcherMaker",
     "SearcherOptions",
+    "SobolOptions",
     "complete",
     "misfit",
 ]
 
-SEARCHERS: dict[str, type[SearcherOptions]] = {"random": RandomOptions}
+SEARCHERS: dict[str, type[SearcherOptions]] = {
+    "random": RandomOptions,
+    "sobol": SobolOptions,
+    "grid": GridOptions,
+}
