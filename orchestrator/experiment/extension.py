@@ -81,6 +81,8 @@ def prepare_to_extend(
     event = {**_asked(records, changes, forced), **fate}
     endings = _first_of_each((*decisions(before, records)[1], *endings))
     left = remaining(prepared, _extended(records, event), endings)
+    if left.search is not None and left.search.has_tried_all:
+        raise _all_tried(records, left.search.exhausted)
     if left.search is None or left.search.is_done:
         raise _nothing_left(records, event)
     return replace(left, extension=Extension(event, _manifest(records, event, facts)))
@@ -239,6 +241,13 @@ def _advice(records: RunRecords, babysat: bool, conditions: Sequence[str]) -> st
 def _nothing_changed(records: RunRecords) -> ExperimentFileError:
     return ExperimentFileError(
         f"{records.name}: expected something to change, such as --num-samples +64. Received: nothing."
+    )
+
+
+def _all_tried(records: RunRecords, said: str) -> ExperimentFileError:
+    return ExperimentFileError(
+        f"{records.name}: expected trials to start or to continue. Received: nothing to train: {said}. A larger"
+        " search_space has more."
     )
 
 

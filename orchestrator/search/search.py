@@ -165,6 +165,15 @@ class Search:
         return str(getattr(self._searcher, "exhausted", ""))
 
     @property
+    def has_tried_all(self) -> bool:
+        """Whether nothing is left but trials that its searcher does not have, whatever it is told."""
+        index = self._next_index()
+        if index is None or self.pending or self._paused or self._rounds:
+            return False
+        learns = self._plan.searcher.learns or trial_name(index) in self._known
+        return not learns and self._searcher.ask(index) is None and bool(self.exhausted)
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing is left to begin, and nothing paused."""
         is_left = self._next_index() is not None or self._further or self._paused
