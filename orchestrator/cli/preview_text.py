@@ -6,7 +6,8 @@ import os
 import textwrap
 from collections.abc import Iterator
 
-from orchestrator.domains import Space
+from orchestrator.domains import Prior, Space
+from orchestrator.domains.acceptance import acceptance
 from orchestrator.domains.space import without_companions
 from orchestrator.domains.values import Condition
 from orchestrator.experiment.executors import available_cores, visible_gpus
@@ -16,6 +17,7 @@ from orchestrator.report import draws_table
 from orchestrator.report.formatting import assignments, chosen, printable
 from orchestrator.report.render import text_table
 from orchestrator.search import Nursery
+from orchestrator.search.rounds import CoarseToFine
 
 DRAWS = 10
 
@@ -25,8 +27,15 @@ def preview_text(seen: Preview, width: int) -> str:
     if seen.plan.nursery is not None:
         return "\n".join([*_head(seen, width), *panda_lines(seen, seen.plan.nursery, width)])
     space = f"\nSpace: {count(len(seen.space.names), 'hyperparameter')}{_combinations(seen)}"
-    parts = [_head(seen, width), [space, *space_lines(seen.space, width)]]
-    return "\n".join(line for part in [*parts, _draws(seen, width), _costs(seen)] for line in part)
+    parts = (
+        _head(seen, width),
+        [space, *space_lines(seen.space, width)],
+        _constraints(seen, width),
+        _rounds(seen, width),
+        _draws(seen, width),
+        _costs(seen),
+    )
+    return "\n".join(line for part in parts for line in part)
 
 
 def _head(seen: Preview, width: int) -> Iterator[str]:
@@ -56,13 +65,36 @@ def _combinations(seen: Preview) -> str:
     has = seen.plan.searcher.at_most(seen.space, 0)
     if has is None:
         return ""
+    most = "at most " if seen.space.constraints else ""
     trials = seen.plan.most_trials
-    return f"; {count(has, 'combination')}{f', {trials:,} of them tried' if trials < has else ''}"
+    tried = f", {trials:,} of them tried" if trials < has else ""
+    return f"; {most}{count(has, 'combination')}{tried}"
+
+
+def _constraints(seen: Preview, width: int) -> Iterator[str]:
+    if not seen.space.constraints:
+        return
+    share = acceptance(seen.space, seen.experiment.seed).share
+    yield f"\nConstraints: {share:.1%} of all draws fulfil them; the others are drawn again"
+    for constraint in seen.space.constraints:
+        yield from _wrapped(f"  {constraint}", width)
+
+
+def _rounds(seen: Preview, width: int) -> Iterator[str]:
+    rounds = seen.plan.rounds
+    if not isinstance(rounds, CoarseToFine):
+        return
+    sizes = ", ".join(map(str, rounds.sizes))
+    text = (
+        f"\nRounds: {rounds.number}, of {sizes} trials; each later space follows from the trials before,"
+        f" and {rounds.share_of_whole:.0%} of its trials come from the whole space"
+    )
+    yield from _wrapped(text, width)
 
 
 def _draws(seen: Preview, width: int) -> Iterator[str]:
     planned = seen.plan.most_trials
-    shown = min(DRAWS, planned)
+    shown = min(DRAWS, seen.plan.num_trials, planned)
     yield f"\nDraws: the first {shown} of {planned}, seed {seen.experiment.seed}"
     yield text_table(draws_table(seen.space, seen.draws(shown)), width).rstrip("\n")
 
@@ -114,6 +146,9 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
     if seen.space.names:
         yield "\nRanges: values that can be set without --force"
         yield from space_lines(seen.space, width)
+        yield from (
+            line for each in seen.space.constraints for line in _wrapped(f"  {each}", width)
+        )
     yield from _days(nursery, width)
     yield from _schedule(nursery, width)
     yield from _watched(seen, nursery, width)
@@ -194,12 +229,16 @@ def space_lines(space: Space, width: int) -> Iterator[str]:
     for name, domain in space.domains.items():
         when = f"  when {_conditions(domain.when)}" if domain.when else ""
         yield from textwrap.wrap(
-            redact(f"{name:<{margin}}  {domain}{when}"),
+            redact(f"{name:<{margin}}  {domain}{_belief(domain.prior)}{when}"),
             width,
             initial_indent="  ",
             subsequent_indent=" " * (margin + 6),
             break_on_hyphens=False,
         )
+
+
+def _belief(prior: Prior | None) -> str:
+    return f"  prior {chosen(prior.value)}, confidence {prior.confidence}" if prior else ""
 
 
 def _conditions(conditions: tuple[Condition, ...]) -> str:

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from orchestrator.config.document import KeyPath
 from orchestrator.config.options import OF_KERAS, Experiment
 from orchestrator.domains.parse import DISTRIBUTIONS
+from orchestrator.domains.prior import CONFIDENCES
 from orchestrator.fields import Named, Options
 
 _NUMBER = {"type": "number"}
@@ -23,7 +24,7 @@ _DOMAIN: dict[str, Any] = {
             "type": "string",
             "description": "uniform(a, b), loguniform(a, b), one_minus_loguniform(0.9, 0.999),"
             " integer(a, b), log_integer(a, b), each with step= if needed;"
-            " choice([a, b, c]); or a fixed text.",
+            " choice([a, b, c]), and prior= and confidence= if wanted; or a fixed text.",
         },
         {"type": ["number", "boolean", "null"], "description": "A fixed value."},
         {
@@ -45,6 +46,11 @@ _DOMAIN: dict[str, Any] = {
                 },
                 "value": {**_PLAIN, "description": "The value of a fixed hyperparameter."},
                 "domain": {**_PLAIN, "description": "A short form, used together with when."},
+                "prior": {**_PLAIN, "description": "A value that you believe to be good."},
+                "confidence": {
+                    "enum": list(CONFIDENCES),
+                    "description": "How sure you are of it, by default medium.",
+                },
                 "when": {
                     "type": "object",
                     "minProperties": 1,

@@ -12,6 +12,7 @@ from orchestrator.domains.numeric import (
     Uniform,
 )
 from orchestrator.domains.parse import Domain, parse_domain
+from orchestrator.domains.prior import Prior
 from orchestrator.domains.space import Extreme, Space, extremes
 from orchestrator.domains.values import Condition, InvalidDomain
 
@@ -27,6 +28,7 @@ __all__ = [
     "LogInteger",
     "LogUniform",
     "OneMinusLogUniform",
+    "Prior",
     "Shuffle",
     "Space",
     "Uniform",

@@ -5,6 +5,7 @@ writes it, ``--set``, the JSON Schema and what is refused follow from its option
 """
 
 from orchestrator.searchers.grid import GridOptions
+from orchestrator.searchers.priorband import PriorBandOptions
 from orchestrator.searchers.random import RandomOptions
 from orchestrator.searchers.searcher import (
     Observation,
@@ -15,6 +16,7 @@ from orchestrator.searchers.searcher import (
     misfit,
 )
 from orchestrator.searchers.sobol import SobolOptions
+from orchestrator.searchers.tpe import TpeOptions
 
 __all__ = [
     "SEARCHERS",
@@ -27,10 +29,19 @@ __all__ = [
     "SobolOptions",
     "complete",
     "misfit",
+    "name_of",
 ]
 
 SEARCHERS: dict[str, type[SearcherOptions]] = {
     "random": RandomOptions,
     "sobol": SobolOptions,
     "grid": GridOptions,
+    "tpe": TpeOptions,
+    "priorband": PriorBandOptions,
 }
+
+
+def name_of(searcher: SearcherMaker) -> str:
+    """Return the name of a searcher of ours; its class's for another one."""
+    kind = type(searcher)
+    return next((name for name, ours in SEARCHERS.items() if ours is kind), kind.__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -47,7 +48,7 @@ class GridOptions(SearcherOptions):
         """Return how large the grid is, with the points that may lie beside it."""
         return self._grid(space).count + points
 
-    def fault(self, space: Space, trials: int) -> Fault | None:
+    def option_fault(self, space: Space, trials: int) -> Fault | None:
         """Refuse numbers of values for what is no range, and a grid of which hardly anything would be tried."""
         for name in self.points_of:
             if name not in space.domains:
@@ -101,6 +102,10 @@ def _evenly(domain: Domain, points: int) -> Sequence[Any] | None:
         return tuple(values)
     if points == 1:
         return (domain.from_unit(0.5),)
-    shares = [place / (points - 1) for place in range(points)]
+    ends = getattr(domain, "ends", (-math.inf, math.inf))
+    if all(map(math.isfinite, ends)):
+        shares = [place / (points - 1) for place in range(points)]
+    else:  # a scale without ends: the middles of equally likely parts
+        shares = [(place + 0.5) / points for place in range(points)]
     found = list(dict.fromkeys(domain.from_unit(share) for share in shares))
     return tuple(found)

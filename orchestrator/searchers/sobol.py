@@ -57,7 +57,7 @@ class SobolOptions(SearcherOptions):
         """Return the searcher."""
         return SobolSearcher(space, seed)
 
-    def fault(self, space: Space, trials: int) -> Fault | None:
+    def option_fault(self, space: Space, trials: int) -> Fault | None:
         """Refuse more hyperparameters, and more trials, than the sequence is known for."""
         if len(varying(space)) > MOST_DIMENSIONS:
             expected = f"expected at most {MOST_DIMENSIONS:,} hyperparameters that vary, use random"

@@ -78,7 +78,9 @@ class WithoutRepeats:
         while self._passed < self._of.count:
             values = self._of.at(self._order(self._passed))
             self._passed += 1
-            if self._key(values) not in self._seen:
+            if self._space.broken(self._space.with_companions(values)) is not None:
+                self._refused += 1
+            elif self._key(values) not in self._seen:
                 return values, values
         return None, None
 

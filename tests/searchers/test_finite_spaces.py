@@ -124,3 +124,14 @@ def test_a_later_round_begins_anew():
 
 def test_it_passes_the_searchers_exam():
     check_searcher(lambda **about: RandomOptions().make(**about))
+
+
+def test_combinations_that_break_a_constraint_are_never_tried_and_do_not_count():
+    bound = SMALL.constrained(["units * layers <= 32"])
+    found = trials(bound, COMBINATIONS)
+    tried = [each for each in found if each is not None]
+    fulfilling = 4 * (4 + 2 + 1)  # layers 1 to 4 with 8 units, 1 and 2 with 16, 1 with 32
+    assert len({tuple(each.items()) for each in tried}) == len(tried) == fulfilling
+    made = searcher(bound)
+    made.ask(fulfilling)
+    assert made.exhausted == f"all {fulfilling} combinations tried"
