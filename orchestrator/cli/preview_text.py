@@ -95,6 +95,13 @@ def _rounds(seen: Preview, width: int) -> Iterator[str]:
 def _draws(seen: Preview, width: int) -> Iterator[str]:
     planned = seen.plan.most_trials
     shown = min(DRAWS, seen.plan.num_trials, planned)
+    points = min(len(seen.plan.points), seen.plan.num_trials)
+    if points:
+        source = seen.prepared.points_from
+        text = (
+            f"\nPoints: the first {count(points, 'trial')}, {source}; what they leave out is drawn"
+        )
+        yield from _wrapped(text, width)
     yield f"\nDraws: the first {shown} of {planned}, seed {seen.experiment.seed}"
     yield text_table(draws_table(seen.space, seen.draws(shown)), width).rstrip("\n")
 

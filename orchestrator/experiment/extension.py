@@ -345,6 +345,10 @@ def _check_growth(old: Experiment, new: Experiment) -> None:
         if before.get(key) != after.get(key):
             expected = f"expected what the run began with, {before.get(key)!r}, which an extension cannot change"
             raise ExperimentFileError(explain(key, expected, after.get(key)))
+    key = "caviar.points"
+    if before.get(key) != after.get(key) and after.get(key) != "none":
+        expected = "expected the points that the run began with, since they come first, or none"
+        raise ExperimentFileError(explain(key, expected, after.get(key)))
     for key in GROWING:
         if before.get(key) is not None and (after.get(key) or 0) < before[key]:
             raise ExperimentFileError(_no_growth(key, before[key], after.get(key)))
