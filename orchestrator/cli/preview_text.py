@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.domains import Prior, Space
+from orchestrator.domains.acceptance import acceptance
 from orchestrator.domains.space import without_companions
 from orchestrator.domains.values import Condition
 from orchestrator.experiment.executors import available_cores, visible_gpus
@@ -26,7 +27,11 @@ def preview_text(seen: Preview, width: int) -> str:
     if seen.plan.nursery is not None:
         return "\n".join([*_head(seen, width), *panda_lines(seen, seen.plan.nursery, width)])
     space = f"\nSpace: {count(len(seen.space.names), 'hyperparameter')}"
-    parts = [_head(seen, width), [space, *space_lines(seen.space, width)]]
+    parts = [
+        _head(seen, width),
+        [space, *space_lines(seen.space, width)],
+        _constraints(seen, width),
+    ]
     return "\n".join(
         line
         for part in [*parts, _rounds(seen, width), _draws(seen, width), _costs(seen)]
@@ -66,6 +71,15 @@ def _rounds(seen: Preview, width: int) -> Iterator[str]:
         f" and {rounds.share_of_whole:.0%} of its trials come from the whole space"
     )
     yield from _wrapped(text, width)
+
+
+def _constraints(seen: Preview, width: int) -> Iterator[str]:
+    if not seen.space.constraints:
+        return
+    share = acceptance(seen.space, seen.experiment.seed).share
+    yield f"\nConstraints: {share:.1%} of all draws fulfil them; the others are drawn again"
+    for constraint in seen.space.constraints:
+        yield from _wrapped(f"  {constraint}", width)
 
 
 def _draws(seen: Preview, width: int) -> Iterator[str]:
@@ -122,6 +136,9 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
     if seen.space.names:
         yield "\nRanges: values that can be set without --force"
         yield from space_lines(seen.space, width)
+        yield from (
+            line for each in seen.space.constraints for line in _wrapped(f"  {each}", width)
+        )
     yield from _days(nursery, width)
     yield from _schedule(nursery, width)
     yield from _watched(seen, nursery, width)

@@ -16,6 +16,8 @@ from orchestrator.config.metrics import Direction, all_names, contradicts, direc
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.config.targets import Target
+from orchestrator.domains.constraint import Constraint
+from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
     Count,
@@ -122,6 +124,16 @@ class Experiment(Options):
     search_space: Text | dict[str, Any] = Field(
         default_factory=dict,
         description="`mlp`, `cnn`, `resnet`, `./space.yaml`, or a mapping of hyperparameter to domain.",
+    )
+    constraints: Annotated[
+        tuple[Text, ...],
+        Field(strict=False),
+        AS_LIST,
+        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
+    ] = Field(
+        default=(),
+        description="What must hold of a trial's hyperparameters together, such as `[units * hidden_layers <= 512]`;"
+        " trials are drawn from what is left.",
     )
     strategy: Literal["caviar", "panda"] = Field(
         default="caviar",
@@ -259,6 +271,16 @@ class Experiment(Options):
         if redact(name) != name:
             raise PydanticCustomError("name", "expected a name without a secret, since it is shown")
         return name
+
+    @field_validator("constraints")
+    @classmethod
+    def _expressions(cls, constraints: tuple[str, ...]) -> tuple[str, ...]:
+        for text in constraints:
+            try:
+                Constraint(text)
+            except InvalidDomain as refusal:
+                raise field_error(("constraints",), refusal.expected, refusal.received) from None
+        return constraints
 
     @field_validator("metrics")
     @classmethod

@@ -62,6 +62,15 @@ class _Between(Believed):
         return self._on_grid(0), self._on_grid(self._last)
 
     @property
+    def size(self) -> int:
+        """How many values a range has whose values can be counted."""
+        return self._last + 1
+
+    def at(self, index: int) -> Any:
+        """Return the value at a place in the order of a range whose values can be counted."""
+        return self._on_grid(index)
+
+    @property
     def _grid(self) -> float | None:
         return self.step
 

@@ -260,6 +260,7 @@ class RoundBegan(RunEvent):
     first: Count
     trials: Count
     space: Values
+    constraints: NotRequired[Texts]
     share_of_whole: NotRequired[MaybeShare]
     findings: NotRequired[Findings]
 

@@ -111,16 +111,19 @@ class Round:
 
     def holds(self, hyperparameters: Mapping[str, Any]) -> bool:
         """Return whether a trial could have been drawn from its space."""
-        return all(
+        within = all(
             domain.contains(hyperparameters[name])
             for name, domain in self.space.domains.items()
             if name in hyperparameters
         )
+        return within and self.space.broken(self.space.with_companions(hyperparameters)) is None
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as the fields of its event in a run's records."""
         plain: dict[str, Any] = {"round": self.number, "space": self.space.to_document()}
         plain |= {"first": self.first, "trials": self.trials}
+        if self.space.constraints:
+            plain["constraints"] = self.space.constraint_texts
         if self.share_of_whole:
             plain["share_of_whole"] = self.share_of_whole
         if self.findings:
@@ -130,7 +133,7 @@ class Round:
     @classmethod
     def from_plain(cls, event: Mapping[str, Any]) -> Round:
         """Return the round that an event of a run's records tells of."""
-        space = Space.parse(event["space"], "space")
+        space = Space.parse(event["space"], "space", event.get("constraints") or ())
         return cls(
             int(event["round"]),
             space,
