@@ -27,16 +27,15 @@ def preview_text(seen: Preview, width: int) -> str:
     if seen.plan.nursery is not None:
         return "\n".join([*_head(seen, width), *panda_lines(seen, seen.plan.nursery, width)])
     space = f"\nSpace: {count(len(seen.space.names), 'hyperparameter')}"
-    parts = [
+    parts = (
         _head(seen, width),
         [space, *space_lines(seen.space, width)],
         _constraints(seen, width),
-    ]
-    return "\n".join(
-        line
-        for part in [*parts, _rounds(seen, width), _draws(seen, width), _costs(seen)]
-        for line in part
+        _rounds(seen, width),
+        _draws(seen, width),
+        _costs(seen),
     )
+    return "\n".join(line for part in parts for line in part)
 
 
 def _head(seen: Preview, width: int) -> Iterator[str]:
@@ -61,6 +60,15 @@ def _head(seen: Preview, width: int) -> Iterator[str]:
         )
 
 
+def _constraints(seen: Preview, width: int) -> Iterator[str]:
+    if not seen.space.constraints:
+        return
+    share = acceptance(seen.space, seen.experiment.seed).share
+    yield f"\nConstraints: {share:.1%} of all draws fulfil them; the others are drawn again"
+    for constraint in seen.space.constraints:
+        yield from _wrapped(f"  {constraint}", width)
+
+
 def _rounds(seen: Preview, width: int) -> Iterator[str]:
     rounds = seen.plan.rounds
     if not isinstance(rounds, CoarseToFine):
@@ -71,15 +79,6 @@ def _rounds(seen: Preview, width: int) -> Iterator[str]:
         f" and {rounds.share_of_whole:.0%} of its trials come from the whole space"
     )
     yield from _wrapped(text, width)
-
-
-def _constraints(seen: Preview, width: int) -> Iterator[str]:
-    if not seen.space.constraints:
-        return
-    share = acceptance(seen.space, seen.experiment.seed).share
-    yield f"\nConstraints: {share:.1%} of all draws fulfil them; the others are drawn again"
-    for constraint in seen.space.constraints:
-        yield from _wrapped(f"  {constraint}", width)
 
 
 def _draws(seen: Preview, width: int) -> Iterator[str]:

@@ -363,12 +363,16 @@ class Experiment(Options):
         written = self.model_dump()["caviar"]
         if isinstance(searcher, Referenced) or searcher.learns:
             able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
-            expected = f"expected {able} beside reproducible: true, since others learn from whoever came first"
+            expected = (
+                f"expected {able} beside reproducible: true, since others learn from who came first"
+            )
             raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
-        if isinstance(scheduler, Referenced) or not scheduler.decides_within_epochs:
-            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().decides_within_epochs)
-            expected = f"expected {able} beside reproducible: true, since others depend on whoever came first"
-            raise field_error(("caviar", "scheduler"), expected, written["scheduler"])
+        if isinstance(scheduler, Referenced) or scheduler.in_logical_time() is None:
+            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().in_logical_time())
+            expected = (
+                f"expected {able} beside reproducible: true, since others depend on who came first"
+            )
+            raise field_error(("caviar", "scheduler"), expected, _name_of(written["scheduler"]))
 
 
 def _name_of(written: Any) -> Any:

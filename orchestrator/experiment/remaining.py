@@ -109,6 +109,8 @@ def remaining(
     plan = prepared.plan
     again = incomplete_trials(records, plan)
     search, decided = decisions(plan, records, again)
+    if _has_chosen(records):
+        search.remarks.clear()
     endings = tuple(end for end in endings + decided if end.trial not in again)
     for end in endings:
         search.recall_ending(end.trial, end.status)
@@ -176,6 +178,13 @@ def _begun(plan: Plan, records: RunRecords, current: Mapping[str, TrialRecord]) 
         if trial.trial not in current:
             tell_ended(search.scheduler, trial.trial)
     return search
+
+
+def _has_chosen(records: RunRecords) -> bool:
+    """Return whether what the scheduler has chosen by itself was written down since the last extension."""
+    names = [event["event"] for event in records.events]
+    since = len(names) - names[::-1].index("extended") if "extended" in names else 0
+    return "scheduler_chose" in names[since:]
 
 
 def stopped(

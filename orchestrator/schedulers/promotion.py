@@ -15,6 +15,7 @@ from orchestrator.schedulers.scheduler import (
     reported,
     score,
 )
+from orchestrator.schedulers.start_cost import Remark, StartCost
 
 
 class Place(NamedTuple):
@@ -67,6 +68,11 @@ class PromotionRung:
     def passing(self) -> int:
         """How many are the best ``1/reduction_factor`` of those that have come."""
         return math.floor(len(self.places) / self._reduction_factor)
+
+    def is_among_the_best(self, place: Place) -> bool:
+        """Return whether a trial is among the best by now, where one always is."""
+        rank = bisect_left(self.best_first, place)
+        return place.is_finite and rank < max(1, self.passing)
 
     @property
     def cutoff(self) -> float:
@@ -138,3 +144,41 @@ class PromotingAsha:
             place.trial: Decision(rank >= passing or not place.is_finite, cutoff)
             for rank, place in enumerate(rung.best_first)
         }
+
+
+class AutoAsha(PromotingAsha):
+    """Pauses and promotes until it is known what a resume costs; where that is too much, stops from then on."""
+
+    def __init__(
+        self, rungs: tuple[int, ...], reduction_factor: float, epochs: int, mode: str
+    ) -> None:
+        super().__init__(rungs, reduction_factor, epochs, mode)
+        self.cost = StartCost(epochs)
+        self.promotes: bool | None = None
+
+    def hear(self, row: Mapping[str, Any]) -> Remark | None:
+        """Take in what a row tells of costs; return what is chosen, once it is."""
+        if self.promotes is not None:
+            return None
+        self.cost.add(row)
+        self.promotes = self.cost.affordable
+        return None if self.promotes is None else _chosen(self.promotes, self.cost.measured)
+
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
+        """Pause a trial that comes to a rung; or decide at once, as the stopping variant does."""
+        decision = super().report(trial, epoch, value, ties)
+        if self.promotes is not False or not decision.pause:
+            return decision
+        rung = self.rungs[epoch]
+        if rung.is_among_the_best(rung.places[trial]):
+            rung.went_on(trial)
+            del self.waiting[trial]
+            return Decision(stop=False, cutoff=decision.cutoff)
+        return Decision(stop=True, cutoff=decision.cutoff)
+
+
+def _chosen(promotes: bool, measured: Mapping[str, Any]) -> Remark:
+    share = f"{measured['share']:.0%} of a full training"
+    cost = f"to resume a trial costs {measured['start_seconds']:.2g} s, {share}"
+    how = "pauses and promotes trials" if promotes else "stops trials, and pauses none from here on"
+    return Remark(f"asha {how}: {cost}", {"scheduler": "asha", "promotes": promotes, **measured})

@@ -16,12 +16,14 @@ from orchestrator.domains.space import without_companions
 from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
+from orchestrator.search.asked import AskedSearcher
 from orchestrator.searchers import (
     Observation,
     RandomOptions,
     Searcher,
     SearcherMaker,
     complete,
+    name_of,
 )
 from orchestrator.sitter import SitterOptions
 
@@ -235,8 +237,11 @@ class Plan:
         return Round(1, self.space, 0, self.num_trials)
 
     def searcher_of(self, space: Space) -> Searcher:
-        """Return a new searcher of a round's space, to which nothing was told."""
-        return self.searcher.make(space, self.seed, self.epochs, self.mode)
+        """Return a new searcher of a round's space, to which nothing was told; where it fails, trials are drawn."""
+        made = self.searcher.make(space, self.seed, self.epochs, self.mode)
+        if isinstance(made, AskedSearcher) or not self.searcher.learns:
+            return made
+        return AskedSearcher.ours(made, name_of(self.searcher), space)
 
     def spec(self, index: int, asked: Mapping[str, Any], space: Space | None = None) -> TrialSpec:
         """Return trial ``index`` with what a searcher ``asked`` for, the rest of it drawn from ``space``."""

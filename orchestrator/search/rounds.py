@@ -72,7 +72,8 @@ class _Deriving:
         left = maker.trials - first
         if left <= 0:
             return None
-        derived = derive(maker.space, last.space, self._seen.values(), self._mode, maker.rule)
+        seen = [self._seen[name] for name in sorted(self._seen)]  # whoever came first
+        derived = derive(maker.space, last.space, seen, self._mode, maker.rule)
         return Round(
             last.number + 1,
             derived.space,

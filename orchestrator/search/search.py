@@ -15,11 +15,13 @@ from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.scheduler import (
     dropped,
+    heard,
     promoted,
     promoted_last,
     tell_ended,
     tell_passed,
 )
+from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
 
@@ -62,7 +64,8 @@ class Search:
     """The trials of a plan, one after another, and which of them go on.
 
     ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
-    round's trials its searcher had nothing.
+    round's trials its searcher had nothing; ``searcher_failures`` says for which trials it failed, and why: they are
+    drawn at random. ``remarks`` are what the scheduler has chosen by itself. Whoever records either takes them out.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
@@ -82,7 +85,9 @@ class Search:
         self._last_epochs: dict[str, tuple[int, float | None]] = {}
         self._begun_rounds: list[Round] = []
         self._told: list[Observation] = []
+        self.searcher_failures: deque[tuple[int, str]] = deque()
         self.unproposed = 0
+        self.remarks: list[Remark] = []
         self._begin_round(plan.first_round)
 
     def recall(self, spec: TrialSpec) -> None:
@@ -158,12 +163,18 @@ class Search:
             self._ready = deque(name for name in self._ready if name != trial)
         self._last_epochs[trial] = epoch, event["metrics"].get(self._plan.metric)
         self._observe(trial)
+        remark = heard(self.scheduler, event)
+        self.remarks += [remark] if remark else []
         decision = report_row(self.scheduler, event, self._plan.metric)
         if decision.pause and not (decision.stop or again) and epoch < self._plan.epochs:
             self._paused[trial] = event
             self._paused_at[trial] = epoch
             self._live.discard(trial)
         return decision
+
+    def is_new(self, row: Mapping[str, Any]) -> bool:
+        """Return whether an epoch was not told before."""
+        return int(row["epoch"]) > self._last_epochs.get(row["trial"], (0, None))[0]
 
     def lost(self, trial: str) -> None:
         """Take in that a trial fell back to an earlier state: it comes to the epoch of its pause again."""
@@ -282,13 +293,21 @@ class Search:
             begun = [each for each in self._begun_rounds if each.first <= index][-1]
             is_whole = begun.is_whole(self._plan.seed, index)
             known = index < len(self._plan.points) or index < self._round.first
-            asked = {} if known or is_whole else self._searcher.ask(index)
+            asked = {} if known or is_whole else self._asked(index)
             if asked is None:
                 return None
             space = self._plan.space if is_whole else begun.space
             spec = self._plan.spec(index, asked, space)
         self._index += 1
         return replace(spec, group=self._group)
+
+    def _asked(self, index: int) -> Mapping[str, Any] | None:
+        """Return what the searcher proposes for a trial, and keep in mind where it failed."""
+        asked = self._searcher.ask(index)
+        failure = getattr(self._searcher, "failure", "")
+        if failure:
+            self.searcher_failures.append((index, failure))
+        return asked
 
 
 def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:
@@ -302,5 +321,6 @@ def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Dec
 def replay(scheduler: Scheduler, rows: Iterable[Mapping[str, Any]], metric: str) -> Scheduler:
     """Feed recorded epochs to a new scheduler in their order."""
     for row in rows:
+        heard(scheduler, row)
         report_row(scheduler, row, metric)
     return scheduler

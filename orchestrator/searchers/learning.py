@@ -32,13 +32,23 @@ class LearningOptions(SearcherOptions):
     )
 
 
-class LearningSearcher:
+class SeededSearcher:
+    """Has a stream of random numbers for each trial, whatever was drawn before."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def _random(self, purpose: str, index: int) -> np.random.Generator:
+        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode())])
+
+
+class LearningSearcher(SeededSearcher):
     """Draws at random until enough is known; then each proposal is a function of the seed and of what was told."""
 
     def __init__(self, options: LearningOptions, space: Space, seed: int, mode: str) -> None:
+        super().__init__(seed)
         self._options = options
         self._space = space
-        self._seed = seed
         self._free = varied(space)
         self._told = Told(mode, max(ENOUGH, len(self._free) + 1))
 
@@ -54,9 +64,6 @@ class LearningSearcher:
         if random.random() < self._options.random_share:
             return {}
         return self._proposed(index)
-
-    def _random(self, purpose: str, index: int) -> np.random.Generator:
-        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode())])
 
     def _proposed(self, index: int) -> Mapping[str, Any]:
         """Return what the model proposes for trial ``index``."""

@@ -36,10 +36,11 @@ class Standing:
         return len(self.trial), self.trial
 
     def epoch(self, level: int) -> int:
-        """Return the last epoch with a value up to ``level``; 0 where there is none."""
-        if level in self.values:
-            return level
-        return max((epoch for epoch in self.values if epoch <= level), default=0)
+        """Return the last epoch with a value up to ``level``, else the first one after it; 0 where there is none."""
+        if level in self.values or not self.values:
+            return level if self.values else 0
+        before = [epoch for epoch in self.values if epoch < level]
+        return max(before) if before else min(self.values)
 
 
 @dataclass(frozen=True)
@@ -140,4 +141,9 @@ class Told:
             return (True, 0, 0.0, *standing.order)
         if not epoch:
             return None
-        return (False, -epoch, self._sign * standing.values[epoch], *standing.order)
+        return (
+            False,
+            -min(epoch, self.level or epoch),
+            self._sign * standing.values[epoch],
+            *standing.order,
+        )
