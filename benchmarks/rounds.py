@@ -7,6 +7,7 @@ noise from epoch to epoch. Reported is the median and mean regret of the best tr
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -157,10 +158,13 @@ def regrets(name: str, plan: Plan, seeds: Sequence[int], workers: int) -> Iterat
         if name in SURFACES:
             yield _on_surface(SURFACES[name], seeded, workers)
             continue
-        table = tables.table(name)
+        table = _table(name)
         best = max(each.best(plan.metric, plan.mode, EPOCHS) or 0.0 for each in table.curves)
         run = Simulator(seeded, curves_between("rows", table, plan.space), Costs(workers)).run()
         yield best - run.best[-1]
+
+
+_table = functools.cache(tables.table)
 
 
 def _on_surface(surface: Surface, plan: Plan, workers: int) -> float:
