@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from orchestrator.domains.combinations import Combinations, Shuffle, values_of
 from orchestrator.domains.finite import Choice, Fixed
 from orchestrator.domains.normal import LogNormal, Normal
 from orchestrator.domains.numeric import (
@@ -18,6 +19,7 @@ from orchestrator.domains.values import Condition, InvalidDomain
 
 __all__ = [
     "Choice",
+    "Combinations",
     "Condition",
     "Domain",
     "Extreme",
@@ -30,8 +32,10 @@ __all__ = [
     "Normal",
     "OneMinusLogUniform",
     "Prior",
+    "Shuffle",
     "Space",
     "Uniform",
     "extremes",
     "parse_domain",
+    "values_of",
 ]

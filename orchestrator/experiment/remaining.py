@@ -267,7 +267,7 @@ def _is_open(trial: TrialRecord) -> bool:
 def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     """Return the plan's trials that have begun, as they were drawn then, since the space may have changed."""
     began = (t for t in records.trials if not t.is_branch and t.index < plan.trials_in_all)
-    if plan.points:
+    if plan.nursery is not None:
         points = {point.trial: point for point in plan.points}
         return {trial.trial: points[trial.trial] for trial in began}
     return {t.trial: TrialSpec(t.trial, t.index, t.seed, dict(t.hyperparameters)) for t in began}

@@ -143,7 +143,8 @@ class Stage:
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
         if spec is None and self._search.unproposed:
-            self.reason = f"the searcher proposed no more: {self._search.unproposed} of {self._plan.described} are left"
+            left = f"{self._search.unproposed} of {self._plan.described} are left"
+            self.reason = self._search.exhausted or f"the searcher proposed no more: {left}"
         if spec is None or spec.trial in self._handed_out:
             return spec
         self._specs[spec.trial] = spec
