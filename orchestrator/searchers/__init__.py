@@ -4,6 +4,8 @@ To add one: a module here with its options, a class of ``SearcherOptions``, and 
 writes it, ``--set``, the JSON Schema and what is refused follow from its options.
 """
 
+from orchestrator.searchers.cqr import CqrOptions
+from orchestrator.searchers.gp import GpOptions
 from orchestrator.searchers.priorband import PriorBandOptions
 from orchestrator.searchers.random import RandomOptions
 from orchestrator.searchers.searcher import (
@@ -31,6 +33,8 @@ __all__ = [
 SEARCHERS: dict[str, type[SearcherOptions]] = {
     "random": RandomOptions,
     "tpe": TpeOptions,
+    "gp": GpOptions,
+    "cqr": CqrOptions,
     "priorband": PriorBandOptions,
 }
 

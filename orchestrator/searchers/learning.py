@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -16,6 +17,7 @@ from orchestrator.searchers.told import Told
 
 ENOUGH = 8
 """So many trials at least have to reach an epoch at which trials are compared."""
+GROWTH = 8 / 7
 Share = Annotated[Real, Field(ge=0, le=1)]
 
 
@@ -68,6 +70,14 @@ class LearningSearcher(SeededSearcher):
     def _proposed(self, index: int) -> Mapping[str, Any]:
         """Return what the model proposes for trial ``index``."""
         raise NotImplementedError
+
+
+def stretch(known: int) -> int:
+    """Return a number of trials that grows by a seventh at a time and stays a seventh or more below ``known``.
+
+    Those that are drawn first have mostly reported by then, so that a model of them stands for a while.
+    """
+    return int(GROWTH ** (math.floor(math.log(max(known, 2), GROWTH) + 1e-9) - 1))
 
 
 def varied(space: Space) -> dict[str, Domain]:
