@@ -6,6 +6,7 @@ writes it, ``--set``, the JSON Schema and what is refused follow from its option
 
 from orchestrator.searchers.cqr import CqrOptions
 from orchestrator.searchers.gp import GpOptions
+from orchestrator.searchers.grid import GridOptions
 from orchestrator.searchers.priorband import PriorBandOptions
 from orchestrator.searchers.random import RandomOptions
 from orchestrator.searchers.searcher import (
@@ -16,15 +17,18 @@ from orchestrator.searchers.searcher import (
     complete,
     misfit,
 )
+from orchestrator.searchers.sobol import SobolOptions
 from orchestrator.searchers.tpe import TpeOptions
 
 __all__ = [
     "SEARCHERS",
+    "GridOptions",
     "Observation",
     "RandomOptions",
     "Searcher",
     "SearcherMaker",
     "SearcherOptions",
+    "SobolOptions",
     "complete",
     "misfit",
     "name_of",
@@ -32,6 +36,8 @@ __all__ = [
 
 SEARCHERS: dict[str, type[SearcherOptions]] = {
     "random": RandomOptions,
+    "sobol": SobolOptions,
+    "grid": GridOptions,
     "tpe": TpeOptions,
     "gp": GpOptions,
     "cqr": CqrOptions,

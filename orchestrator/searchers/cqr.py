@@ -47,8 +47,8 @@ class CqrSearcher(LearningSearcher):
         self._quantiles: _Quantiles | None = None
         self._fitted_on: Evidence | None = None
 
-    def _proposed(self, index: int) -> Mapping[str, Any]:
-        random = self._random("cqr", index)
+    def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
+        random = self._random("cqr", index, attempt)
         quantiles = self._fitted()
         good = self._at.shares(self._told.best(GOOD))
         candidates = self._at.candidates(random, good, CANDIDATES)

@@ -46,8 +46,8 @@ class GpSearcher(LearningSearcher):
         self._fitted: Any = None
         self._fitted_on: Evidence | None = None
 
-    def _proposed(self, index: int) -> Mapping[str, Any]:
-        random = self._random("gp", index)
+    def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
+        random = self._random("gp", index, attempt)
         evidence = self._told.evidence(BEST, NEWEST)
         with warnings.catch_warnings(), self._threads.limit(limits=1):
             warnings.simplefilter("ignore")  # a length at its bound is no fault

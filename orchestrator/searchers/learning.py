@@ -18,6 +18,7 @@ from orchestrator.searchers.told import Told
 ENOUGH = 8
 """So many trials at least have to reach an epoch at which trials are compared."""
 GROWTH = 8 / 7
+ATTEMPTS = 10
 Share = Annotated[Real, Field(ge=0, le=1)]
 
 
@@ -40,8 +41,8 @@ class SeededSearcher:
     def __init__(self, seed: int) -> None:
         self._seed = seed
 
-    def _random(self, purpose: str, index: int) -> np.random.Generator:
-        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode())])
+    def _random(self, purpose: str, index: int, attempt: int = 0) -> np.random.Generator:
+        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode()), attempt])
 
 
 class LearningSearcher(SeededSearcher):
@@ -65,10 +66,11 @@ class LearningSearcher(SeededSearcher):
         random = self._random("share", index)
         if random.random() < self._options.random_share:
             return {}
-        return self._proposed(index)
+        proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
+        return next((each for each in proposals if self._space.broken_by(each) is None), {})
 
-    def _proposed(self, index: int) -> Mapping[str, Any]:
-        """Return what the model proposes for trial ``index``."""
+    def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
+        """Return what the model proposes for trial ``index``; at a further attempt, after one broke a constraint."""
         raise NotImplementedError
 
 

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.records import TrialEnd, trial_index
-from orchestrator.schedulers import AshaOptions, Decision, MedianOptions, make_scheduler
+from orchestrator.schedulers import AshaOptions, Decision, MedianOptions
 from orchestrator.search import Search, make_plan
 from orchestrator.search.logical_time import LogicalTime
-from orchestrator.search.search import Done, Resume, Start
+from orchestrator.search.search import Done, NextRound, Resume, Start
 
 EPOCHS = 9
 FEW = settings(max_examples=30, deadline=None)
@@ -32,6 +32,8 @@ CURVES = st.lists(
 SCHEDULERS = {
     "asha": AshaOptions(grace_period=1, reduction_factor=3),
     "asha2": AshaOptions(grace_period=1, reduction_factor=2),
+    "promote": AshaOptions(reduction_factor=2, promote=True),
+    "promote3": AshaOptions(promote=True),
     "median": MedianOptions(grace_period=2, min_trials=2),
 }
 
@@ -41,13 +43,19 @@ def scheduler(request):
     return SCHEDULERS[request.param]
 
 
+@pytest.fixture(params=["asha", "asha2", "median"], scope="module")
+def stopping_scheduler(request):
+    return SCHEDULERS[request.param]
+
+
 @functools.cache
-def plan_of(trials, scheduler, reproducible=True):
+def plan_of(trials, scheduler, reproducible=True, rounds=1):
     experiment = parse_experiment(
         {
             "name": "one", "model": "mlp", "data": "digits", "metric": "val_accuracy", "mode": "max",
             "search_space": {"units": "integer(1, 99)"}, "epochs": EPOCHS,
-            "caviar": {"num_samples": trials, "scheduler": scheduler, "reproducible": reproducible},
+            "caviar": {"num_samples": trials, "scheduler": scheduler, "reproducible": reproducible,
+                       "rounds": rounds},
         }
     )  # fmt: skip
     return make_plan(experiment, Space.parse(experiment.search_space))
@@ -65,23 +73,30 @@ class Sitting:
 
     def __init__(self, search, curves, rows, endings):
         self.search, self.curves, self.rows, self.endings = search, curves, rows, endings
-        self.busy = []
+        self.busy, self.rounds = [], []
 
     def run(self, workers, seconds, until=math.inf):
         self.now = 0.0
         while True:
             self.drop()
-            while len(self.busy) < workers and isinstance(
-                step := self.search.next(), Start | Resume
-            ):
+            while len(self.busy) < workers and isinstance(step := self.next(), Start | Resume):
                 trial = step.spec.trial
                 heapq.heappush(self.busy, (self.now + seconds(trial), trial))
-            if not self.busy or len(self.rows) >= until:
-                assert self.busy or isinstance(step, Done), "nothing trains, and it is not over"
+            if len(self.rows) >= until or isinstance(step, Done):
                 return
+            if not self.busy:
+                self.end_what_stays_paused()
+                continue
             self.now, trial = heapq.heappop(self.busy)
             if self.train(trial):
                 heapq.heappush(self.busy, (self.now + seconds(trial), trial))
+
+    def next(self):
+        step = self.search.next()
+        if isinstance(step, NextRound):
+            self.rounds.append(step.round)
+            step = self.search.next()
+        return step
 
     def train(self, trial):
         curve = self.curves[trial_index(trial)]
@@ -104,6 +119,13 @@ class Sitting:
             for trial, decision in dropped.items():
                 epoch = self.search.paused[trial]["epoch"]
                 self.end(trial, "stopped", epoch, decision.cutoff)
+
+    def end_what_stays_paused(self):
+        paused = {trial: each["epoch"] for trial, each in self.search.paused.items()}
+        assert paused, "nothing trains, and it is not over"
+        rungs = {epoch: self.search.scheduler.review(epoch) for epoch in set(paused.values())}
+        for trial, epoch in paused.items():
+            self.end(trial, "stopped", epoch, rungs[epoch][trial].cutoff)
 
     def end(self, trial, status, epoch, cutoff=None):
         self.endings[trial] = (status, epoch, cutoff)
@@ -136,24 +158,12 @@ def table(rows, endings):
     return {trial: (trained[trial], str(endings[trial])) for trial in sorted(trained)}
 
 
-def run_of(curves, scheduler, workers, seconds, cuts=()):
-    plan = plan_of(len(curves), scheduler)
+def run_of(curves, scheduler, workers, seconds, cuts=(), reproducible=True):
+    plan = plan_of(len(curves), scheduler, reproducible)
     rows, endings = [], {}
     for until in (*sorted(cuts), math.inf):
         Sitting(told_again(plan, rows, endings), curves, rows, endings).run(workers, seconds, until)
     return table(rows, endings)
-
-
-def one_after_another(curves, scheduler):
-    """The stops of a scheduler that is told one trial after another."""
-    made, stops = make_scheduler(scheduler, EPOCHS, "max"), {}
-    for index, curve in enumerate(curves):
-        for epoch, value in enumerate(curve, 1):
-            decision = made.report(f"{index:05d}", epoch, value)
-            if decision.stop:
-                stops[f"{index:05d}"] = (epoch, decision.cutoff)
-                break
-    return stops
 
 
 def speeds(seed):
@@ -183,27 +193,40 @@ def test_so_does_a_run_that_is_cut_off_and_resumed(scheduler, curves, order, wor
 
 
 @FEW
-@given(curves=CURVES, order=ORDERS)
-def test_what_is_stopped_is_what_the_scheduler_stops_told_one_trial_after_another(
-    scheduler, curves, order
-):
-    made = run_of(curves, scheduler, 3, speeds(order))
-    stops = {
-        t: (epoch, cutoff) for t, (epoch, cutoff) in one_after_another(curves, scheduler).items()
-    }
-    expected = {trial: str(("stopped", *stop)) for trial, stop in stops.items()}
-    assert {t: ending for t, (_, ending) in made.items() if "stopped" in ending} == expected
+@given(curves=CURVES)
+def test_on_one_worker_it_changes_nothing(scheduler, curves):
+    without = run_of(curves, scheduler, 1, lambda trial: 1.0, reproducible=False)
+    assert run_of(curves, scheduler, 1, lambda trial: 1.0) == without
 
 
 @FEW
 @given(curves=CURVES, order=ORDERS, fewer=st.integers(1, 8))
-def test_a_run_that_gets_more_trials_later_is_one_that_had_them(scheduler, curves, order, fewer):
+def test_a_run_that_gets_more_trials_later_is_one_that_had_them(
+    stopping_scheduler, curves, order, fewer
+):
+    scheduler = stopping_scheduler
     whole = run_of(curves, scheduler, 2, speeds(order))
     rows, endings = [], {}
     for trials in (min(fewer, len(curves)), len(curves)):
         search = told_again(plan_of(trials, scheduler), rows, endings)
         Sitting(search, curves, rows, endings).run(3, speeds(order + 1))
     assert table(rows, endings) == whole
+
+
+def test_rounds_have_the_same_spaces_and_trials(scheduler):
+    def drawn(workers, order):
+        plan = plan_of(32, scheduler, rounds=2)
+        curves = [[math.sin(7 * index)] * EPOCHS for index in range(32)]
+        sitting = Sitting(Search(plan), curves, [], {})
+        sitting.run(workers, speeds(order))
+        specs = sitting.search._specs
+        return {
+            trial: dict(specs[trial].hyperparameters) for trial in sorted(specs)
+        }, sitting.rounds
+
+    alone, rounds = drawn(1, 0)
+    assert len(alone) == 32 and len(rounds) == 1
+    assert drawn(3, 1) == drawn(2, 2) == (alone, rounds)
 
 
 def logical(values=()):
