@@ -11,22 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options import RUNS, ExperimentFile, Overrides, RunName, Storage
+from orchestrator.cli.options import RUNS, ExperimentFile, Overrides, RunName, Storage, TextFormat
 from orchestrator.cli.output import say, terminal_width
-from orchestrator.errors import UnknownNameError, explain
 
 if TYPE_CHECKING:
     from orchestrator.experiment.simulation import Replayed, Simulation, WhatIf
     from orchestrator.simulation import Estimate, Summary
-
-FORMATS = ("table", "json")
-
-
-def _known_format(format: str) -> str:
-    if format not in FORMATS:
-        raise UnknownNameError(explain("--format", "expected a format", format, FORMATS))
-    return format
-
 
 Curves = Annotated[
     Path,
@@ -74,10 +64,6 @@ BetweenRows = Annotated[
         " those of its five nearest.",
     ),
 ]
-AsWhat = Annotated[
-    str,
-    typer.Option("--format", "-f", metavar="FORMAT", callback=_known_format, help="table or json."),
-]
 
 
 def simulate(  # noqa: PLR0913 (a command's parameters are its flags)
@@ -89,7 +75,7 @@ def simulate(  # noqa: PLR0913 (a command's parameters are its flags)
     resume_cost: ResumeCost = 0.0,
     seeds: Seeds = 20,
     between: BetweenRows = "rows",
-    format: AsWhat = "table",
+    format: TextFormat = "table",
 ) -> None:
     """Run an experiment's search on recorded learning curves, in virtual time; nothing is trained or written."""
     from orchestrator.experiment import simulate as simulated
@@ -125,7 +111,7 @@ def whatif(  # noqa: PLR0913 (a command's parameters are its flags)
     ] = None,
     start_cost: MeasuredStart = None,
     resume_cost: MeasuredResume = None,
-    format: AsWhat = "table",
+    format: TextFormat = "table",
 ) -> None:
     """Replay a run's records under changed options: what it would have cost and found, as far as they tell."""
     from orchestrator.experiment import whatif as replayed
