@@ -188,17 +188,13 @@ class Search:
 
     @property
     def exhausted(self) -> str:
-        """What the searcher says of having tried all that there is; empty where there is more."""
-        return str(getattr(self._searcher, "exhausted", ""))
-
-    @property
-    def has_tried_all(self) -> bool:
-        """Whether nothing is left but trials that its searcher does not have, whatever it is told."""
+        """What the searcher says where it has tried all that there is; empty where more may come."""
         index = self._next_index()
-        if index is None or self.pending or self._paused or self._rounds:
-            return False
-        learns = self._plan.searcher.learns or trial_name(index) in self._known
-        return not learns and self._searcher.ask(index) is None and bool(self.exhausted)
+        if self._rounds or not hasattr(self._searcher, "exhausted"):
+            return ""
+        if index is not None:  # one that learns nothing: to be asked changes nothing
+            self._searcher.ask(index)
+        return str(self._searcher.exhausted)
 
     @property
     def is_done(self) -> bool:
