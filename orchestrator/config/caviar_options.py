@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field
 
 from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.fields import Count, Flag, Named, Options, Referenced, field_error
-from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
+from orchestrator.schedulers import NOT_SCHEDULERS, SCHEDULERS, AshaOptions, SchedulerOptions
 from orchestrator.searchers import SEARCHERS, RandomOptions, SearcherOptions
 
 Points = str | Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
@@ -48,14 +48,17 @@ class CaviarOptions(Options):
     searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
         default_factory=RandomOptions,
         description="What proposes the hyperparameters of each trial: `random` draws, each combination of a finite"
-        " space once; `sobol` covers the space evenly; `grid` tries all combinations of a few values; `tpe`"
-        " and `priorband` learn from the trials before; or your own searcher, `./mine.py:Mine` or `{./mine.py:Mine: {first: 8}}`.",
+        " space once; `sobol` covers the space evenly; `grid` tries all combinations of a few values; `tpe`, `gp`,"
+        " `cqr` and `priorband` learn from the trials before; or your own searcher, `./mine.py:Mine` or"
+        " `{./mine.py:Mine: {first: 8}}`.",
     )
-    scheduler: Annotated[SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")] = Field(
+    scheduler: Annotated[
+        SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler", NOT_SCHEDULERS)
+    ] = Field(
         default_factory=AshaOptions,
-        description="What stops poor trials early: `none`, `asha`, `median`, or one of them with options, such as"
-        " `{asha: {reduction_factor: 4}}`; or your own scheduler, `./mine.py:Mine` or `{./mine.py:Mine: {patience:"
-        " 3}}`.",
+        description="What stops poor trials early: `none`, `asha`, `pasha`, `hyperband`, `median`, `percentile`,"
+        " `patient`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own scheduler,"
+        " `./mine.py:Mine` or `{./mine.py:Mine: {patience: 3}}`.",
     )
     rounds: WrittenRounds = Field(
         default_factory=RoundsOptions,

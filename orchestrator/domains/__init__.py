@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from orchestrator.domains.combinations import Combinations, Shuffle, values_of
 from orchestrator.domains.finite import Choice, Fixed
+from orchestrator.domains.normal import LogNormal, Normal
 from orchestrator.domains.numeric import (
     Integer,
     LogInteger,
@@ -26,7 +27,9 @@ __all__ = [
     "Integer",
     "InvalidDomain",
     "LogInteger",
+    "LogNormal",
     "LogUniform",
+    "Normal",
     "OneMinusLogUniform",
     "Prior",
     "Shuffle",

@@ -114,11 +114,12 @@ class Round:
 
     def holds(self, hyperparameters: Mapping[str, Any]) -> bool:
         """Return whether a trial could have been drawn from its space."""
-        return all(
+        within = all(
             domain.contains(hyperparameters[name])
             for name, domain in self.space.domains.items()
             if name in hyperparameters
         )
+        return within and self.space.broken(self.space.with_companions(hyperparameters)) is None
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as the fields of its event in a run's records."""
