@@ -64,8 +64,9 @@ class Search:
     """The trials of a plan, one after another, and which of them go on.
 
     ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
-    round's trials its searcher had nothing, ``exhausted`` what it says where it has tried all; ``searcher_failures`` says for which trials it failed, and why: they are
-    drawn at random. ``remarks`` are what the scheduler has chosen by itself. Whoever records either takes them out.
+    round's trials its searcher had nothing, ``exhausted`` what it says where it has tried all;
+    ``searcher_failures`` says for which trials it failed, and why: they are drawn at random. ``remarks`` are what the
+    scheduler has chosen by itself. Whoever records either takes them out.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
