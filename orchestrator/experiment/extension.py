@@ -81,7 +81,7 @@ def prepare_to_extend(
     event = {**_asked(records, changes, forced), **fate}
     endings = _first_of_each((*decisions(before, records)[1], *endings))
     left = remaining(prepared, _extended(records, event), endings)
-    if left.search is not None and left.search.has_tried_all:
+    if left.search is not None and not left.search.pending and left.search.exhausted:
         raise _all_tried(records, left.search.exhausted)
     if left.search is None or left.search.is_done:
         raise _nothing_left(records, event)
