@@ -47,8 +47,8 @@ class CaviarOptions(Options):
     )
     searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
         default_factory=RandomOptions,
-        description="What proposes the hyperparameters of each trial: `random` draws, `sobol` and `grid` spread them, `tpe`,"
-        " `gp`, `cqr` and `priorband` learn; with options as `{tpe: {startup: 20}}`; or your own searcher,"
+        description="What proposes the hyperparameters of each trial: `random` draws, `sobol` and `grid` spread them,"
+        " `tpe`, `gp`, `cqr` and `priorband` learn; with options as `{tpe: {startup: 20}}`; or your own searcher,"
         " `./mine.py:Mine` or `{./mine.py:Mine: {first: 8}}`.",
     )
     scheduler: Annotated[
