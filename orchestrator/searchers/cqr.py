@@ -19,10 +19,10 @@ from orchestrator.searchers.learning import LearningOptions, LearningSearcher, s
 from orchestrator.searchers.told import Evidence
 
 BEST, NEWEST = 128, 128
-CANDIDATES = 512, 128
+CANDIDATES = 256, 256
 GOOD = 10
 LEVELS = (0.2, 0.4, 0.6, 0.8)
-TREES = 40
+TREES = 30
 KEPT_ASIDE = 5
 """Every so manieth trial corrects the quantiles, where there are ``FEWEST`` at least."""
 FEWEST = 32
