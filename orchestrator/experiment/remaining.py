@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.experiment.budget_used import incomplete_trials, spent
+from orchestrator.experiment.budget_used import facts_kept, incomplete_trials, spent
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.lineage import stretch_of
@@ -200,6 +200,7 @@ def stopped(
     seconds = trained_seconds(records, trial.trial)
     told = {field.name: getattr(trial, field.name, None) for field in fields(TrialEnd)}
     about = {name: value for name, value in told.items() if value is not None}
+    about = facts_kept(records, trial.trial) | about
     return TrialEnd(
         **{"seconds": seconds} | about | {"status": "stopped", "stopped_by": stopped_by}
     )

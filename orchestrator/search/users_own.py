@@ -125,22 +125,32 @@ class _AskedScheduler(Asked):
 
     def promote(self) -> Iterable[str]:
         """Return the trials that the user's scheduler lets go on."""
-        return self._ask_if_there("promote")
+        return list(self._ask_if_there("promote"))
 
     def promote_last(self) -> Iterable[str]:
         """Return those of which the first goes on when nothing else is left."""
-        return self._ask_if_there("promote_last")
+        return list(self._ask_if_there("promote_last"))
 
-    def _ask_if_there(self, method: str) -> Iterable[str]:
+    def drop(self) -> Mapping[str, Decision]:
+        """Return the paused trials that the user's scheduler has stopped meanwhile."""
+        return dict(self._ask_if_there("drop"))
+
+    def ended(self, trial: str) -> None:
+        """Tell the user's scheduler."""
+        self._ask_if_there("ended", trial)
+
+    def _ask_if_there(self, method: str, *told: str) -> Any:
         if not callable(getattr(self._made, method, None)):
             return ()
-        return self._ask(method) or ()
+        return self._ask(method, *told) or ()
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the user's decisions."""
         return self._ask("review", epoch) or {}
 
     def _checked(self, method: str, answer: Any) -> Any:
+        if method == "ended":
+            return None
         if method in ("promote", "promote_last"):
             return [str(trial) for trial in answer]
         decisions = [answer] if method == "report" else list(dict(answer).values())

@@ -19,6 +19,7 @@ ENOUGH = 8
 """So many trials at least have to reach an epoch at which trials are compared."""
 GROWTH = 8 / 7
 ATTEMPTS = 10
+"""So many proposals are made for a trial whose first ones break a constraint."""
 FEW = 64
 Share = Annotated[Real, Field(ge=0, le=1)]
 
@@ -41,6 +42,7 @@ class SeededSearcher:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._attempt = 0
 
     def _random(self, purpose: str, index: int, attempt: int = 0) -> np.random.Generator:
         return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode()), attempt])

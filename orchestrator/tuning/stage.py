@@ -111,7 +111,7 @@ class Stage:
         self._awaited: set[str] = set()
         self._branches: set[str] = set()
         self._killed: set[str] = set()
-        self._about: dict[str, dict[str, Any]] = {}
+        self._about = {trial: dict(spent.facts) for trial, spent in self._before.items()}
         self._taken: dict[str, float] = {}
         self._warm: set[object] = set()
         self._closed_at: float | None = None
