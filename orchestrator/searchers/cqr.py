@@ -19,10 +19,10 @@ from orchestrator.searchers.learning import LearningOptions, LearningSearcher, s
 from orchestrator.searchers.told import Evidence
 
 BEST, NEWEST = 128, 128
-CANDIDATES = 512, 128
+CANDIDATES = 256, 256
 GOOD = 10
 LEVELS = (0.2, 0.4, 0.6, 0.8)
-TREES = 40
+TREES = 30
 KEPT_ASIDE = 5
 """Every so manieth trial corrects the quantiles, where there are ``FEWEST`` at least."""
 FEWEST = 32
@@ -50,7 +50,7 @@ class CqrSearcher(LearningSearcher):
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         random = self._random("cqr", index, attempt)
         quantiles = self._fitted()
-        good = self._at.shares(self._told.best(GOOD))
+        good = self._at.shares(self._told.best(min(max(self._told.known // 8, 2), GOOD)))
         candidates = self._at.candidates(random, good, CANDIDATES)
         columns = self._at.columns(candidates)
         is_free = ~self._is_beside_one_in_flight(columns)

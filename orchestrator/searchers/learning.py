@@ -20,6 +20,7 @@ ENOUGH = 8
 GROWTH = 8 / 7
 ATTEMPTS = 10
 """So many proposals are made for a trial whose first ones break a constraint."""
+FEW = 64
 Share = Annotated[Real, Field(ge=0, le=1)]
 
 
@@ -77,10 +78,13 @@ class LearningSearcher(SeededSearcher):
 
 
 def stretch(known: int) -> int:
-    """Return a number of trials that grows by a seventh at a time and stays a seventh or more below ``known``.
+    """Return the number of trials that a model is fitted on which takes long to fit: all of few.
 
-    Those that are drawn first have mostly reported by then, so that a model of them stands for a while.
+    Of many it grows by a seventh at a time and stays a seventh or more below ``known``: those that are drawn first have
+    mostly reported by then, so that a model of them stands for a while.
     """
+    if known <= FEW:
+        return known
     return int(GROWTH ** (math.floor(math.log(max(known, 2), GROWTH) + 1e-9) - 1))
 
 

@@ -119,8 +119,8 @@ def test_a_searcher_of_ours_that_fails_has_its_trial_drawn_and_that_is_known(mon
     specs = [search.next().spec for _ in range(2)]
     assert [spec.hyperparameters for spec in specs] == [space.draw(0, 0), space.draw(0, 1)]
     assert [index for index, _ in search.searcher_failures] == [0, 1]
-    sentence = "caviar.searcher tpe: its code raised ArithmeticError: no idea"
-    assert capsys.readouterr().err.count(sentence) == 1
+    said = capsys.readouterr().err
+    assert said.count("caviar.searcher tpe: its code raised ArithmeticError: no idea") == 1
 
 
 def test_a_wrong_prior_loses_its_share_by_itself():
@@ -140,8 +140,8 @@ def test_the_first_trial_of_priorband_is_the_prior():
 def test_priorband_without_a_prior_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ExperimentFileError) as caught:
-        preview({**BASE, "search_space": "mlp", "caviar": {"searcher": "priorband"}})
+        space = {"learning_rate": "loguniform(1e-3, 1)", "units": 4}
+        preview({**BASE, "search_space": space, "caviar": {"searcher": "priorband"}})
     said = str(caught.value)
-    expected = "expected a prior of at least one hyperparameter, such as learning_rate"
-    assert said.startswith(f"caviar.searcher.priorband: {expected}")
+    assert "caviar.searcher.priorband: expected a prior of at least one hyperparameter" in said
     assert "or another searcher. Received: 'no prior'." in said
