@@ -16,6 +16,7 @@ from orchestrator.catalog.find import (
     find_model,
     find_space,
     find_trial,
+    space_of,
 )
 from orchestrator.catalog.imports import is_users_module, is_users_own
 from orchestrator.catalog.names import (
@@ -77,4 +78,5 @@ __all__ = [
     "refuse_another_tuners",
     "source_files",
     "source_texts",
+    "space_of",
 ]

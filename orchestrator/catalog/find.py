@@ -14,6 +14,7 @@ from orchestrator.catalog.references import CallableReference, DataReference
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain, near_miss
 
 if TYPE_CHECKING:
+    from orchestrator.config import Experiment
     from orchestrator.domains import Space
 
 _DATA_KINDS: dict[str, Literal["npz", "csv", "parquet"]] = {
@@ -155,6 +156,12 @@ def find_space(
         raise ExperimentFileError(explain("search_space", expected, reference))
     document, _ = resolved(read_document(path))
     return Space.parse(document.content, document.where)
+
+
+def space_of(experiment: Experiment) -> Space:
+    """Return an experiment's search space, with its constraints."""
+    space = find_space(experiment.search_space, experiment.folder)
+    return space.constrained(experiment.constraints)
 
 
 def _find_function(name: Name, sought: _Sought) -> CallableReference:

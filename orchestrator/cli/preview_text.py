@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Iterator
 
 from orchestrator.domains import Prior, Space
+from orchestrator.domains.acceptance import acceptance
 from orchestrator.domains.space import without_companions
 from orchestrator.domains.values import Condition
 from orchestrator.experiment.executors import available_cores, visible_gpus
@@ -16,6 +17,7 @@ from orchestrator.report import draws_table
 from orchestrator.report.formatting import assignments, chosen, printable
 from orchestrator.report.render import text_table
 from orchestrator.search import Nursery
+from orchestrator.search.rounds import CoarseToFine
 
 DRAWS = 10
 
@@ -25,8 +27,15 @@ def preview_text(seen: Preview, width: int) -> str:
     if seen.plan.nursery is not None:
         return "\n".join([*_head(seen, width), *panda_lines(seen, seen.plan.nursery, width)])
     space = f"\nSpace: {count(len(seen.space.names), 'hyperparameter')}"
-    parts = [_head(seen, width), [space, *space_lines(seen.space, width)]]
-    return "\n".join(line for part in [*parts, _draws(seen, width), _costs(seen)] for line in part)
+    parts = (
+        _head(seen, width),
+        [space, *space_lines(seen.space, width)],
+        _constraints(seen, width),
+        _rounds(seen, width),
+        _draws(seen, width),
+        _costs(seen),
+    )
+    return "\n".join(line for part in parts for line in part)
 
 
 def _head(seen: Preview, width: int) -> Iterator[str]:
@@ -51,9 +60,30 @@ def _head(seen: Preview, width: int) -> Iterator[str]:
         )
 
 
+def _constraints(seen: Preview, width: int) -> Iterator[str]:
+    if not seen.space.constraints:
+        return
+    share = acceptance(seen.space, seen.experiment.seed).share
+    yield f"\nConstraints: {share:.1%} of all draws fulfil them; the others are drawn again"
+    for constraint in seen.space.constraints:
+        yield from _wrapped(f"  {constraint}", width)
+
+
+def _rounds(seen: Preview, width: int) -> Iterator[str]:
+    rounds = seen.plan.rounds
+    if not isinstance(rounds, CoarseToFine):
+        return
+    sizes = ", ".join(map(str, rounds.sizes))
+    text = (
+        f"\nRounds: {rounds.number}, of {sizes} trials; each later space follows from the trials before,"
+        f" and {rounds.share_of_whole:.0%} of its trials come from the whole space"
+    )
+    yield from _wrapped(text, width)
+
+
 def _draws(seen: Preview, width: int) -> Iterator[str]:
     planned = seen.plan.trials_in_all
-    shown = min(DRAWS, planned)
+    shown = min(DRAWS, seen.plan.num_trials)
     yield f"\nDraws: the first {shown} of {planned}, seed {seen.experiment.seed}"
     yield text_table(draws_table(seen.space, seen.draws(shown)), width).rstrip("\n")
 
@@ -105,6 +135,9 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
     if seen.space.names:
         yield "\nRanges: values that can be set without --force"
         yield from space_lines(seen.space, width)
+        yield from (
+            line for each in seen.space.constraints for line in _wrapped(f"  {each}", width)
+        )
     yield from _days(nursery, width)
     yield from _schedule(nursery, width)
     yield from _watched(seen, nursery, width)

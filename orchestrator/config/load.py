@@ -101,7 +101,9 @@ def check(document: Document) -> Experiment:
         faults += sentences(error, document)
     if isinstance(content.get("search_space"), Mapping):
         try:
-            Space.parse(content["search_space"], document.under(("search_space",)))
+            space = Space.parse(content["search_space"], document.under(("search_space",)))
+            if experiment is not None:
+                space.constrained(experiment.constraints, document.where(("constraints",)))
         except ExperimentFileError as error:
             faults.append(str(error))
     if experiment is None or faults:

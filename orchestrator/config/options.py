@@ -14,10 +14,14 @@ from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form
 from orchestrator.config.limits import Length, LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
+from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.config.targets import Target
+from orchestrator.domains.constraint import Constraint
+from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
     Count,
+    Flag,
     Named,
     Options,
     Real,
@@ -62,6 +66,17 @@ class CaviarOptions(Options):
         description="What stops poor trials early: `none`, `asha`, `pasha`, `hyperband`, `median`, `percentile`,"
         " `patient`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own scheduler,"
         " `./mine.py:Mine` or `{./mine.py:Mine: {patience: 3}}`.",
+    )
+    rounds: WrittenRounds = Field(
+        default_factory=RoundsOptions,
+        description="From coarse to fine: `3` or `auto` rounds, each with a space that follows from the trials before"
+        " it; or a mapping with that as `number`, and options.",
+    )
+    reproducible: Flag = Field(
+        default=False,
+        description="`true`: the scheduler decides as if trials came in the order of their numbers, so that the same"
+        " file gives the same table on any number of workers. A trial that comes to a decision too early waits for"
+        " those before it, and its worker takes another one.",
     )
 
 
@@ -111,6 +126,16 @@ class Experiment(Options):
     search_space: Text | dict[str, Any] = Field(
         default_factory=dict,
         description="`mlp`, `cnn`, `resnet`, `./space.yaml`, or a mapping of hyperparameter to domain.",
+    )
+    constraints: Annotated[
+        tuple[Text, ...],
+        Field(strict=False),
+        AS_LIST,
+        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
+    ] = Field(
+        default=(),
+        description="What must hold of a trial's hyperparameters together, such as `[units * hidden_layers <= 512]`;"
+        " trials are drawn from what is left.",
     )
     strategy: Literal["caviar", "panda"] = Field(
         default="caviar",
@@ -249,6 +274,16 @@ class Experiment(Options):
             raise PydanticCustomError("name", "expected a name without a secret, since it is shown")
         return name
 
+    @field_validator("constraints")
+    @classmethod
+    def _expressions(cls, constraints: tuple[str, ...]) -> tuple[str, ...]:
+        for text in constraints:
+            try:
+                Constraint(text)
+            except InvalidDomain as refusal:
+                raise field_error(("constraints",), refusal.expected, refusal.received) from None
+        return constraints
+
     @field_validator("metrics")
     @classmethod
     def _known_metrics(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
@@ -282,6 +317,9 @@ class Experiment(Options):
             expected = f"expected {right}, since a {good} {self.metric} is good"
             raise field_error(("mode",), expected, self.mode)
         self._check_scheduler()
+        self._check_rounds()
+        if self.strategy == "caviar" and self.caviar.reproducible:
+            self._check_reproducible()
         return self
 
     def _check_function(self) -> None:
@@ -310,3 +348,35 @@ class Experiment(Options):
             [name] = self.model_dump()["caviar"]["scheduler"]
             key, expected, received = fault
             raise field_error(("caviar", "scheduler", name, key), expected, received)
+
+    def _check_rounds(self) -> None:
+        """Refuse more rounds than the trials suffice for."""
+        needed = self.caviar.rounds.fewest_trials()
+        if self.strategy == "caviar" and self.caviar.num_samples < needed:
+            expected = (
+                f"expected at least {needed} trials for {self.caviar.rounds.number} rounds,"
+                " or fewer rounds"
+            )
+            raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)
+
+    def _check_reproducible(self) -> None:
+        """Refuse what depends on which trials came first in a way that waiting does not settle."""
+        searcher, scheduler = self.caviar.searcher, self.caviar.scheduler
+        written = self.model_dump()["caviar"]
+        if isinstance(searcher, Referenced) or searcher.learns:
+            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
+            expected = (
+                f"expected {able} beside reproducible: true, since others learn from who came first"
+            )
+            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
+        if isinstance(scheduler, Referenced) or scheduler.in_logical_time() is None:
+            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().in_logical_time())
+            expected = (
+                f"expected {able} beside reproducible: true, since others depend on who came first"
+            )
+            raise field_error(("caviar", "scheduler"), expected, _name_of(written["scheduler"]))
+
+
+def _name_of(written: Any) -> Any:
+    """Return the name in a written form of a searcher or scheduler."""
+    return next(iter(written)) if isinstance(written, Mapping) else written

@@ -45,6 +45,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "fixed": ("value",),
 }
 _OF_A_PRIOR = ("prior", "confidence")
+_HARD = "hard"
 DISTRIBUTIONS = tuple(_KEYS)
 _BUILDERS: dict[str, Callable[..., Domain]] = {
     kind.distribution: kind
@@ -91,12 +92,11 @@ def write_domain(domain: Domain) -> Any:
 
 
 def _short_form(domain: Domain) -> str:
-    """Return a domain as its short form, its prior included."""
-    prior = domain.prior
-    if prior is None:
-        return str(domain)
-    believed = f"prior={write_word(prior.value)}, confidence={prior.confidence}"
-    return f"{str(domain)[:-1]}, {believed})"
+    """Return a domain as its short form, its prior and hard ends included."""
+    prior, hard = domain.prior, getattr(domain, "hard", False)
+    more = f", prior={write_word(prior.value)}, confidence={prior.confidence}" if prior else ""
+    more += f", hard={write_word(hard)}" if hard else ""
+    return f"{str(domain)[:-1]}{more})" if more else str(domain)
 
 
 def _fixed_mapping(domain: Fixed) -> dict[str, Any]:
@@ -166,6 +166,7 @@ def _from_mapping(written: Mapping[Any, Any]) -> Domain:
                 "values",
                 "when",
                 *_OF_A_PRIOR,
+                _HARD,
             ),
         )
     return _build(given.pop("distribution"), given, when)
@@ -181,6 +182,7 @@ def _keys_of(distribution: Any) -> tuple[str, ...]:
 def _build(distribution: Any, given: dict[Any, Any], when: tuple[Condition, ...]) -> Domain:
     keys = _keys_of(distribution)
     known = keys if distribution == "fixed" else (*keys, *_OF_A_PRIOR)
+    known = (*known, _HARD) if "min" in keys else known
     for key in given:
         if key not in known:
             raise InvalidDomain(f"unknown key for {distribution}", key, known)
@@ -190,7 +192,7 @@ def _build(distribution: Any, given: dict[Any, Any], when: tuple[Condition, ...]
     if distribution == "choice" and not isinstance(given["values"], list | tuple):
         raise InvalidDomain("expected a list, such as choice([sgd, adam])", given["values"])
     believed = _prior_of(given)
-    own = {key: value for key, value in given.items() if key in keys}
+    own = {key: value for key, value in given.items() if key in (*keys, _HARD)}
     return _BUILDERS[distribution](**own, when=when, **believed)
 
 

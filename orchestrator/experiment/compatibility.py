@@ -31,7 +31,12 @@ def begun_experiment(records: RunRecords) -> Experiment | None:
 def _here(content: Mapping[str, Any], records: RunRecords) -> Experiment:
     place = {"storage_path": str(records.folder.path.parent)}
     experiment = parse_experiment({**_as_of_then(content), **place})
-    return experiment.at(Path(records.manifest.get("folder", ".")))
+    return experiment.at(recorded_folder(records))
+
+
+def recorded_folder(records: RunRecords) -> Path:
+    """Return the folder that a run's references are relative to."""
+    return Path(records.manifest.get("folder", "."))
 
 
 def _as_of_then(content: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalog import find_space
+from orchestrator.catalog import space_of
 from orchestrator.config import Experiment
 from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.experiment.compatibility import (
@@ -35,7 +35,7 @@ def check_as_begun(records: RunRecords) -> None:
     if begun is None:
         return
     now = recorded_experiment(records)
-    space = find_space(now.search_space, now.folder)
+    space = space_of(now)
     changed = [
         f"{name}: {_shown(before)} -> {_shown(after)}"
         for key, pair in changes_between(begun, now, space).items()
@@ -116,7 +116,7 @@ def changed_since(
         folder = folder_of(asked)
         if folder.manifest_file.exists():
             recorded = recorded_experiment(read_run(folder.path))
-            space = find_space(asked.search_space, asked.folder)
+            space = space_of(asked)
             changes = changes_between(recorded, asked, space)
             return tuple(
                 key

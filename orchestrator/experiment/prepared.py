@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.catalog import find_space
+from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import OrchestratorError, RunExistsError
@@ -111,7 +111,7 @@ def prepare_again(
     experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
 ) -> Prepared:
     """Check and plan an experiment whose run exists already; ``given`` are objects in place of its names."""
-    space = find_space(experiment.search_space, experiment.folder)
+    space = space_of(experiment)
     checked, plan, trials = KINDS[experiment.kind](experiment, space, given, place)
     return Prepared(checked, space, plan, trials)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
+from orchestrator.schedulers.scheduler import deepens, tell_ended
 from orchestrator.search import Plan, Round, Search, TrialSpec
 from orchestrator.trials import StateStore
 
@@ -76,7 +78,7 @@ class Resumed:
         """
         if self.records is None:
             return []
-        further = going_on(self.plan, self.records)
+        further = going_on(self.plan, self.records) | reopened(self.records)
         events = self.records.events[:-1] if self.extension else self.records.events
         lines = (
             replace(line, status="interrupted")
@@ -105,12 +107,15 @@ def remaining(
 ) -> Resumed:
     """Return the trials that neither ended nor are ended by ``endings``, and the search as the records left it."""
     plan = prepared.plan
-    search, decided = decisions(plan, records)
+    again = incomplete_trials(records, plan)
+    search, decided = decisions(plan, records, again)
     if _has_chosen(records):
         search.remarks.clear()
-    again = incomplete_trials(records, plan)
     endings = tuple(end for end in endings + decided if end.trial not in again)
-    further = going_on(plan, records) | again
+    for end in endings:
+        search.recall_ending(end.trial, end.status)
+    paused = {trial for trial in reopened(records) if trial in search.paused}
+    further = going_on(plan, records) | again | paused
     over = {
         trial.trial
         for trial in records.trials
@@ -126,20 +131,16 @@ def remaining(
     return Resumed(prepared, records, search, endings)
 
 
-def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, ...]]:
+def decisions(
+    plan: Plan, records: RunRecords, again: AbstractSet[str] = frozenset()
+) -> tuple[Search, tuple[TrialEnd, ...]]:
     """Return a search that was told the records, and the endings it decided that were not written down.
 
     It sees the newest group alone. Of what was recorded before the run's last extension it learns, and decides nothing:
-    that was the scheduler's of then.
+    that was the scheduler's of then. Those that ended, but train ``again``, have not ended for good.
     """
-    search = Search(plan)
     current = {trial.trial: trial for trial in records.trials if trial.group == records.state.group}
-    for event in records.events:
-        if event["event"] == "round_began":
-            search.recall_round(Round.from_plain(event))
-    for name, spec in _known(plan, records).items():
-        if name in current:
-            search.recall(spec)
+    search = _begun(plan, records, current)
     decided_before = epochs_before_extension(records)
     last = reached(records)
     endings = {}
@@ -149,14 +150,37 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, 
             continue
         decision = search.tell(row)
         is_last = int(row["epoch"]) >= last[trial.trial]
-        news = is_last and number >= decided_before and _is_open(trial)
-        if decision is not None and decision.stop and news:
+        if decision is None or not (decision.stop and is_last and _is_open(trial)):
+            continue
+        if number >= decided_before:
             name = search.scheduler.name
             endings[trial.trial] = stopped(records, trial, name, row, decision)
+        else:
+            search.recall_going_on(trial.trial)
+    further = going_on(plan, records)
     for trial in current.values():
         if trial.ending is not None:
-            search.recall_ending(trial.trial, trial.ending)
+            open_again = further | again | reopened(records)
+            search.recall_ending(trial.trial, trial.ending, trial.trial not in open_again)
+    for name in sorted(further):
+        if not (deepens(search.scheduler) and name in search.paused):
+            search.recall_going_on(name)
     return search, tuple(endings.values())
+
+
+def _begun(plan: Plan, records: RunRecords, current: Mapping[str, TrialRecord]) -> Search:
+    """Return a search that knows which rounds and trials began; those of older groups come to no further epoch."""
+    search = Search(plan)
+    for event in records.events:
+        if event["event"] == "round_began":
+            search.recall_round(Round.from_plain(event))
+    for name, spec in _known(plan, records).items():
+        if name in current:
+            search.recall(spec)
+    for trial in records.trials:
+        if trial.trial not in current:
+            tell_ended(search.scheduler, trial.trial)
+    return search
 
 
 def _has_chosen(records: RunRecords) -> bool:
@@ -204,6 +228,19 @@ def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
         trial.trial
         for trial in records.trials
         if trial.trial in chosen and trial.ending == "finished" and _is_short(trial, plan, records)
+    )
+
+
+def reopened(records: RunRecords) -> frozenset[str]:
+    """Return the trials that wait again since the run was last extended, and have not ended since."""
+    if not records.state.extensions:
+        return frozenset()
+    last = records.state.extensions[-1]
+    names, since = set(last.get("reopened") or ()), last.get("time")
+    return frozenset(
+        trial.trial
+        for trial in records.trials
+        if trial.trial in names and (since is None or (trial.ended or "") <= since)
     )
 
 

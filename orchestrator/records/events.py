@@ -88,6 +88,12 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
 
 
+def _are_findings(value: Any) -> bool:
+    keys = ("hyperparameter", "move", "before", "now", "why")
+    each = value if isinstance(value, list | tuple) else [None]
+    return all(isinstance(f, Mapping) and all(_is_text(f.get(key)) for key in keys) for f in each)
+
+
 def _checked(holds: Callable[[Any], bool], expected: str, optional: bool = False) -> Any:
     def validate(value: Any) -> Any:
         if holds(value) or (optional and value is None):
@@ -112,6 +118,9 @@ _moment, _maybe_moment = _both(_is_moment, "a time such as 2026-11-05T10:00:00.0
 _seconds, _maybe_seconds = _both(_is_duration, "a number of seconds")
 _changes, _maybe_changes = _both(_are_changes, "[old, new] by name")
 _maybe_texts = _both(_are_texts, "a list of texts")[1]
+_maybe_findings = _both(
+    _are_findings, "findings of a round: hyperparameter, move, before, now, why"
+)[1]
 _maybe_origin = _both(_is_origin, "a trial's origin: run, trial, day, epoch")[1]
 _maybe_reason = _both(_is_reason, "what stopped the trial: scheduler, epoch, value, cutoff")[1]
 
@@ -127,10 +136,12 @@ MaybeText = Annotated[str | None, _maybe_text]
 MaybeValues = Annotated[Mapping[str, Any] | None, _maybe_mapping]
 MaybeMetrics = Annotated[Mapping[str, float | None] | None, _maybe_metrics]
 MaybeSeconds = Annotated[float | None, _maybe_seconds]
+MaybeShare = Annotated[float | None, _checked(_is_duration, "a number", optional=True)]
 Origin = Annotated[Mapping[str, Any] | None, _maybe_origin]
 StoppedBy = Annotated[Mapping[str, Any] | None, _maybe_reason]
 Changes = Annotated[Mapping[str, Any] | None, _maybe_changes]
 Texts = Annotated[tuple[str, ...] | None, _maybe_texts]
+Findings = Annotated[tuple[Mapping[str, Any], ...] | None, _maybe_findings]
 _FURTHER_KEYS = ConfigDict(extra="allow")
 
 
@@ -206,7 +217,8 @@ class RunEvent(TypedDict):
     Besides ``extended``, ``round_began`` and ``winner``: run_started (host, pid), run_finished and run_interrupted
     (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error,
     attempt, wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error,
-    error_file), scheduler_chose (reason, scheduler), not_examined (reason), other_versions (changes) and repaired.
+    error_file), scheduler_chose (reason, scheduler), not_examined (reason), searcher_failed (index of the trial that
+    was drawn instead, reason), other_versions (changes) and repaired.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
@@ -228,6 +240,7 @@ class Extended(RunEvent):
     - forced: what makes its trials incomparable with those before it; empty where they are comparable
     - group: the group that trials started from then on belong to; the first is 1
     - going_on: the finished trials that train further
+    - reopened: those that ended paused, and wait again to be promoted
     - epochs_before: how many epochs were recorded by then
     - now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
     """
@@ -236,17 +249,25 @@ class Extended(RunEvent):
     forced: NotRequired[Texts]
     group: NotRequired[MaybeCount]
     going_on: NotRequired[Texts]
+    reopened: NotRequired[Texts]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
 
 
 class RoundBegan(RunEvent):
-    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``."""
+    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``.
+
+    ``share_of_whole`` of them are drawn from the experiment's space still. ``findings`` say of each hyperparameter how
+    its range moved and why: {hyperparameter, move, before, now, why}.
+    """
 
     round: Count
     first: Count
     trials: Count
     space: Values
+    constraints: NotRequired[Texts]
+    share_of_whole: NotRequired[MaybeShare]
+    findings: NotRequired[Findings]
 
 
 class Winner(RunEvent):

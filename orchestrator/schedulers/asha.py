@@ -46,6 +46,10 @@ class AshaOptions(SchedulerOptions):
         " `auto`: as `true`, unless to resume a trial turns out to cost over a tenth of a full training.",
     )
 
+    def in_logical_time(self) -> AshaOptions:
+        """Return the same; a choice that goes by measured times is made beforehand."""
+        return self if isinstance(self.promote, bool) else self.model_copy(update={"promote": True})
+
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return ASHA with the rungs below ``epochs``."""
         rungs = rung_epochs(self.grace_period, self.reduction_factor, epochs)

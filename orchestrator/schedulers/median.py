@@ -39,6 +39,10 @@ class MedianOptions(SchedulerOptions):
         description="No trial is stopped before this many others have reached the same epoch.",
     )
 
+    def in_logical_time(self) -> MedianOptions:
+        """Return the same: a trial is held against the others' averages until its epoch."""
+        return self
+
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the median stopping rule for trials of ``epochs`` epochs."""
         return MedianStopping(self.grace_period, self.min_trials, epochs, mode)

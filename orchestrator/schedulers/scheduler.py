@@ -35,8 +35,11 @@ class Scheduler(Protocol):
 
     One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, in that
     order, and is asked whenever there is room for a trial; what it returns again stays promoted. It may have
-    ``promote_last()``, which is asked once nothing else is left: the first that is paused goes on. What is never
-    promoted ends, stopped.
+    ``promote_last()``, which is asked once nothing else is left: the first that is paused goes on; and ``drop()``,
+    which returns those that end, stopped, meanwhile. What is never promoted ends, stopped.
+
+    Whichever has ``ended(trial)`` hears of each trial that comes to no further epoch, whatever ended it; and by
+    ``passed(trial)`` of one that goes on beyond its last epoch, whatever is decided there.
 
     One with ``hear(row)`` is shown each row of ``epochs.jsonl`` before it is reported: what an epoch and a start took.
     A ``Remark`` that it returns is written down and said.
@@ -59,14 +62,38 @@ class Scheduler(Protocol):
 
 def promoted(scheduler: Scheduler) -> Iterable[str]:
     """Return the trials that a scheduler lets go on; of one that pauses none, none."""
-    promote = getattr(scheduler, "promote", None)
-    return promote() if promote else ()
+    return _asked(scheduler, "promote") or ()
+
+
+def dropped(scheduler: Scheduler) -> Mapping[str, Decision]:
+    """Return the paused trials that a scheduler has stopped meanwhile."""
+    return _asked(scheduler, "drop") or {}
+
+
+def tell_ended(scheduler: Scheduler, trial: str) -> None:
+    """Have a scheduler that cares know that a trial comes to no further epoch."""
+    _asked(scheduler, "ended", trial)
+
+
+def tell_passed(scheduler: Scheduler, trial: str) -> None:
+    """Have a scheduler that cares know that a trial goes on beyond its last epoch, whatever is decided there."""
+    _asked(scheduler, "passed", trial)
+
+
+def _asked(scheduler: Scheduler, method: str, *told: str) -> Any:
+    """Call a method that a scheduler may have; None where it has none."""
+    found = getattr(scheduler, method, None)
+    return found(*told) if found else None
+
+
+def deepens(scheduler: Scheduler) -> bool:
+    """Return whether one that pauses trials promotes, once its trials get longer, whom it would have promoted then."""
+    return bool(getattr(scheduler, "deepens", False))
 
 
 def promoted_last(scheduler: Scheduler) -> Iterable[str]:
     """Return the trials of which a scheduler lets the first one go on now that nothing else is left."""
-    promote = getattr(scheduler, "promote_last", None)
-    return promote() if promote else ()
+    return _asked(scheduler, "promote_last") or ()
 
 
 def heard(scheduler: Scheduler, row: Mapping[str, Any]) -> Remark | None:
@@ -128,6 +155,13 @@ class SchedulerMaker(Protocol):
 class SchedulerOptions(Options):
     """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``."""
 
+    def in_logical_time(self) -> SchedulerOptions | None:
+        """Return the options by which who goes on from an epoch follows from who came there, in which order, alone.
+
+        None where there are none: it depends on what was heard first of other epochs, or on the time.
+        """
+        return None
+
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the scheduler for trials of ``epochs`` epochs; ``mode`` says which metric is good: max or min."""
         raise NotImplementedError
@@ -156,6 +190,10 @@ def grace_fault(grace_period: int, epochs: int) -> tuple[str, str, object] | Non
 
 class NoSchedulerOptions(SchedulerOptions):
     """Every trial trains for all of its epochs."""
+
+    def in_logical_time(self) -> SchedulerOptions:
+        """Return the same: it decides nothing."""
+        return self
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the scheduler that stops nothing."""
@@ -221,6 +259,23 @@ class PassedBefore:
     def promote_last(self) -> Iterable[str]:
         """Return the scheduler's."""
         return promoted_last(self._scheduler)
+
+    def drop(self) -> Mapping[str, Decision]:
+        """Return the scheduler's."""
+        return dropped(self._scheduler)
+
+    def ended(self, trial: str) -> None:
+        """Tell the scheduler."""
+        tell_ended(self._scheduler, trial)
+
+    def passed(self, trial: str) -> None:
+        """Tell the scheduler."""
+        tell_passed(self._scheduler, trial)
+
+    @property
+    def deepens(self) -> bool:
+        """Whether the scheduler does."""
+        return deepens(self._scheduler)
 
     def hear(self, row: Mapping[str, Any]) -> Remark | None:
         """Show the scheduler a row."""

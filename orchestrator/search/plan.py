@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
@@ -15,14 +16,19 @@ from orchestrator.domains.space import without_companions
 from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
+from orchestrator.search.asked import AskedSearcher
 from orchestrator.searchers import (
     Observation,
     RandomOptions,
     Searcher,
     SearcherMaker,
     complete,
+    name_of,
 )
 from orchestrator.sitter import SitterOptions
+
+_OF_WHOLE = 3
+"""What tells the stream that decides which trials are drawn from the whole space from a seed's others."""
 
 
 @dataclass(frozen=True)
@@ -83,29 +89,60 @@ class Nursery:
 class Round:
     """A stretch of a search: from which space its trials are drawn, which is its first, and how many they are.
 
-    A run begins with round 1, its experiment's space.
+    A run begins with round 1, its experiment's space. ``share_of_whole`` of a later one's trials are drawn from that
+    still; ``findings`` say how its space came from the last one's, a mapping for each hyperparameter.
     """
 
     number: int
     space: Space
     first: int
     trials: int
+    share_of_whole: float = 0.0
+    findings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def end(self) -> int:
         """The index of the first trial after it."""
         return self.first + self.trials
 
+    def is_whole(self, seed: int, index: int) -> bool:
+        """Return whether trial ``index`` is drawn from the experiment's space: so many of any stretch of trials are."""
+        before = np.random.default_rng([seed, _OF_WHOLE]).random()
+        share = self.share_of_whole
+        return math.floor((index + 1) * share + before) > math.floor(index * share + before)
+
+    def holds(self, hyperparameters: Mapping[str, Any]) -> bool:
+        """Return whether a trial could have been drawn from its space."""
+        return all(
+            domain.contains(hyperparameters[name])
+            for name, domain in self.space.domains.items()
+            if name in hyperparameters
+        )
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as the fields of its event in a run's records."""
-        space = self.space.to_document()
-        return {"round": self.number, "space": space, "first": self.first, "trials": self.trials}
+        plain: dict[str, Any] = {"round": self.number, "space": self.space.to_document()}
+        plain |= {"first": self.first, "trials": self.trials}
+        if self.space.constraints:
+            plain["constraints"] = self.space.constraint_texts
+        if self.share_of_whole:
+            plain["share_of_whole"] = self.share_of_whole
+        if self.findings:
+            plain["findings"] = [dict(finding) for finding in self.findings]
+        return plain
 
     @classmethod
     def from_plain(cls, event: Mapping[str, Any]) -> Round:
         """Return the round that an event of a run's records tells of."""
-        space = Space.parse(event["space"], "space")
-        return cls(int(event["round"]), space, int(event["first"]), int(event["trials"]))
+        space = Space.parse(event["space"], "space", event.get("constraints") or ())
+        return cls(
+            int(event["round"]),
+            space,
+            int(event["first"]),
+            int(event["trials"]),
+            float(event.get("share_of_whole") or 0.0),
+            tuple(event.get("findings") or ()),
+        )
 
 
 class Rounds(Protocol):
@@ -199,8 +236,11 @@ class Plan:
         return Round(1, self.space, 0, self.num_trials)
 
     def searcher_of(self, space: Space) -> Searcher:
-        """Return a new searcher of a round's space, to which nothing was told."""
-        return self.searcher.make(space, self.seed, self.epochs, self.mode)
+        """Return a new searcher of a round's space, to which nothing was told; where it fails, trials are drawn."""
+        made = self.searcher.make(space, self.seed, self.epochs, self.mode)
+        if isinstance(made, AskedSearcher) or not self.searcher.learns:
+            return made
+        return AskedSearcher.ours(made, name_of(self.searcher), space)
 
     def spec(self, index: int, asked: Mapping[str, Any], space: Space | None = None) -> TrialSpec:
         """Return trial ``index`` with what a searcher ``asked`` for, the rest of it drawn from ``space``."""

@@ -13,7 +13,14 @@ from typing import Any
 
 from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
-from orchestrator.schedulers.scheduler import heard, promoted, promoted_last
+from orchestrator.schedulers.scheduler import (
+    dropped,
+    heard,
+    promoted,
+    promoted_last,
+    tell_ended,
+    tell_passed,
+)
 from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
@@ -57,8 +64,8 @@ class Search:
     """The trials of a plan, one after another, and which of them go on.
 
     ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
-    round's trials its searcher had nothing. ``remarks`` are what the scheduler has chosen by itself: whoever writes
-    them down takes them out.
+    round's trials its searcher had nothing; ``searcher_failures`` says for which trials it failed, and why: they are
+    drawn at random. ``remarks`` are what the scheduler has chosen by itself. Whoever records either takes them out.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
@@ -77,6 +84,8 @@ class Search:
         self._ready: deque[str] = deque()
         self._last_epochs: dict[str, tuple[int, float | None]] = {}
         self._begun_rounds: list[Round] = []
+        self._told: list[Observation] = []
+        self.searcher_failures: deque[tuple[int, str]] = deque()
         self.unproposed = 0
         self.remarks: list[Remark] = []
         self._begin_round(plan.first_round)
@@ -90,9 +99,16 @@ class Search:
         """Take in a round that an earlier driver began, before its trials."""
         self._begin_round(begun)
 
-    def recall_ending(self, trial: str, status: str) -> None:
-        """Take in how a recorded trial ended."""
+    def recall_ending(self, trial: str, status: str, for_good: bool = True) -> None:
+        """Take in how a recorded trial ended; one that did not end ``for_good`` is yet to train further."""
         self._observe(trial, ending=status)
+        if for_good and status != "interrupted":
+            tell_ended(self.scheduler, trial)
+
+    def recall_going_on(self, trial: str) -> None:
+        """Take in that a recorded trial that had finished goes on, whatever its scheduler says of its last epoch."""
+        self._paused.pop(trial, None)
+        tell_passed(self.scheduler, trial)
 
     def take_up(
         self, known: Mapping[str, TrialSpec], over: Collection[str], group: int = 1
@@ -103,6 +119,7 @@ class Search:
         """
         self._known, self._over, self._group = dict(known), set(over), group
         self._index = 0
+        self._given.clear()
         for trial in self._over:
             self._paused.pop(trial, None)
 
@@ -125,9 +142,9 @@ class Search:
             return Start(self._begun(spec))
         if self._further:
             return Start(self._begun(self._further.popleft()))
-        if self._live or self._paused:
-            return self._promote_last() or Wait()
-        return self._end_round()
+        if self._live:
+            return Wait()
+        return self._next_round() or self._promote_last() or self._end()
 
     def tell(self, event: Mapping[str, Any] | TrialEnd) -> Decision | None:
         """Take in an epoch (a row of ``epochs.jsonl``) and return whether its trial goes on, or a trial's end."""
@@ -135,6 +152,8 @@ class Search:
             self._live.discard(event.trial)
             self._paused.pop(event.trial, None)
             self._observe(event.trial, ending=event.status)
+            if event.status != "interrupted":
+                tell_ended(self.scheduler, event.trial)
             return None
         trial, epoch = event["trial"], int(event["epoch"])
         again = epoch <= self._paused_at.get(trial, 0)  # told by the worker that went on with it
@@ -179,6 +198,12 @@ class Search:
         return self._paused
 
     @property
+    def dropped(self) -> Mapping[str, Decision]:
+        """The paused trials that their scheduler has stopped meanwhile."""
+        found = dropped(self.scheduler)
+        return {trial: found[trial] for trial in found if trial in self._paused}
+
+    @property
     def pending(self) -> frozenset[str]:
         """The recorded trials that are yet to end, and those beyond the plan."""
         further = {spec.trial for spec in self._further}
@@ -200,16 +225,25 @@ class Search:
         self._index = begun.first
         self._searcher = self._plan.searcher_of(begun.space)
 
-    def _end_round(self) -> NextRound | Done:
-        """Begin the next round; where there is none, nothing comes any more, whatever the searcher has left."""
+    def _next_round(self) -> NextRound | None:
+        """Begin the next round; those that are paused may go on beside it."""
         following = self._rounds.after(self._round) if self._rounds else None
         if following is None:
-            left = self._next_index()
-            self.unproposed = 0 if left is None else self._round.end - left
-            self.close()
-            return Done()
+            return None
         self._begin_round(following)
+        for seen in self._told:
+            if following.holds(seen.hyperparameters):
+                self._searcher.tell(seen)
         return NextRound(following)
+
+    def _end(self) -> Wait | Done:
+        """Let nothing come any more, whatever the searcher has left, unless something is paused."""
+        if self._paused:
+            return Wait()
+        left = self._next_index()
+        self.unproposed = 0 if left is None else self._round.end - left
+        self.close()
+        return Done()
 
     def _observe(self, trial: str, ending: str | None = None) -> None:
         """Have the searcher, and what derives rounds, know how a trial of the plan stands."""
@@ -218,10 +252,12 @@ class Search:
             return
         epoch, value = self._last_epochs.get(trial, (0, None))
         seen = Observation(trial, dict(spec.hyperparameters), epoch, value, ending)
-        if spec.index >= self._round.first:
+        if self._round.number == 1 or self._round.holds(seen.hyperparameters):
             self._searcher.tell(seen)
         if self._rounds is not None:
             self._rounds.tell(seen)
+            if self._plan.searcher.learns:
+                self._told.append(seen)
 
     def _promote(self) -> None:
         """Have those that may go on be ready: as the scheduler orders them, after those it names no more."""
@@ -254,14 +290,24 @@ class Search:
             return None
         spec = self._known.get(trial_name(index))
         if spec is None:
+            begun = [each for each in self._begun_rounds if each.first <= index][-1]
+            is_whole = begun.is_whole(self._plan.seed, index)
             known = index < len(self._plan.points) or index < self._round.first
-            asked = {} if known else self._searcher.ask(index)
+            asked = {} if known or is_whole else self._asked(index)
             if asked is None:
                 return None
-            spaces = [each.space for each in self._begun_rounds if each.first <= index]
-            spec = self._plan.spec(index, asked, spaces[-1])
+            space = self._plan.space if is_whole else begun.space
+            spec = self._plan.spec(index, asked, space)
         self._index += 1
         return replace(spec, group=self._group)
+
+    def _asked(self, index: int) -> Mapping[str, Any] | None:
+        """Return what the searcher proposes for a trial, and keep in mind where it failed."""
+        asked = self._searcher.ask(index)
+        failure = getattr(self._searcher, "failure", "")
+        if failure:
+            self.searcher_failures.append((index, failure))
+        return asked
 
 
 def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:

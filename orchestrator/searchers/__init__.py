@@ -4,6 +4,7 @@ To add one: a module here with its options, a class of ``SearcherOptions``, and 
 writes it, ``--set``, the JSON Schema and what is refused follow from its options.
 """
 
+from orchestrator.searchers.priorband import PriorBandOptions
 from orchestrator.searchers.random import RandomOptions
 from orchestrator.searchers.searcher import (
     Observation,
@@ -13,6 +14,7 @@ from orchestrator.searchers.searcher import (
     complete,
     misfit,
 )
+from orchestrator.searchers.tpe import TpeOptions
 
 __all__ = [
     "SEARCHERS",
@@ -23,6 +25,17 @@ __all__ = [
     "SearcherOptions",
     "complete",
     "misfit",
+    "name_of",
 ]
 
-SEARCHERS: dict[str, type[SearcherOptions]] = {"random": RandomOptions}
+SEARCHERS: dict[str, type[SearcherOptions]] = {
+    "random": RandomOptions,
+    "tpe": TpeOptions,
+    "priorband": PriorBandOptions,
+}
+
+
+def name_of(searcher: SearcherMaker) -> str:
+    """Return the name of a searcher of ours; its class's for another one."""
+    kind = type(searcher)
+    return next((name for name, ours in SEARCHERS.items() if ours is kind), kind.__name__)

@@ -38,8 +38,9 @@ class Searcher(Protocol):
     def ask(self, index: int) -> Mapping[str, Any] | None:
         """Return values of hyperparameters for trial ``index`` (the first is 0), each from its domain.
 
-        What is left out is drawn at random, and what does not exist beside the others' values is dropped. None: there
-        is nothing to try until more was told; the search ends where no trial is left to tell it.
+        What is left out is drawn at random, and what does not exist beside the others' values is dropped. All is drawn
+        where the values break a constraint of the space. None: there is nothing to try until more was told; the search
+        ends where no trial is left to tell it.
         """
 
     def tell(self, observation: Observation) -> None:
@@ -60,15 +61,23 @@ class SearcherOptions(Options):
 
     learns: ClassVar[bool] = True
 
+    def fault(self, space: Space) -> tuple[str, Any] | None:
+        """Return what it expects of a space, and what it got; None where it can search it."""
+        return None
+
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return the searcher; ``mode`` says which metric is good: max or min."""
         raise NotImplementedError
 
 
 def complete(asked: Mapping[str, Any], space: Space, seed: int, index: int) -> dict[str, Any]:
-    """Return trial ``index`` with what was ``asked`` for, the rest of it drawn, and the 1-β of each β."""
+    """Return trial ``index`` with what was ``asked`` for, the rest of it drawn, and the 1-β of each β.
+
+    All of it is drawn where nothing beside what was asked for fulfils the space's constraints.
+    """
     given = {name: value for name, value in asked.items() if name in space.domains}
-    return space.draw(seed, index, given)
+    drawn = space.draw_beside(seed, index, given) if given else None
+    return space.draw(seed, index) if drawn is None else drawn
 
 
 def misfit(asked: Any, space: Space) -> str | None:
@@ -89,4 +98,13 @@ def misfit(asked: Any, space: Space) -> str | None:
             return f"expected hyperparameters of the space, got {name!r}"
         if name in space.domains and not space.domains[name].contains(value):
             return f"{name}: expected a value of {space.domains[name]}, got {value!r}"
-    return None
+    return _breach(asked, space)
+
+
+def _breach(asked: Mapping[str, Any], space: Space) -> str | None:
+    """Return which constraint an answer breaks, whatever is drawn beside it."""
+    broken = space.broken_by(asked)
+    if broken is None:
+        return None
+    named = {name: asked[name] for name in asked if name in broken.names}
+    return f"expected values that fulfil {broken}, got {named}"

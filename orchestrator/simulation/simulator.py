@@ -5,16 +5,17 @@ from __future__ import annotations
 import heapq
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from orchestrator.records import Mode, TrialEnd
 from orchestrator.records.score import score_of
+from orchestrator.schedulers import Decision
 from orchestrator.search import Plan, Search, TrialSpec
-from orchestrator.search.search import NextRound, Resume, Start
+from orchestrator.search.search import NextRound, Resume, Start, Step
 from orchestrator.simulation.between import Between, Curves, curves_between, over_curves
 from orchestrator.simulation.table import Curve, CurveTable
 
@@ -127,14 +128,30 @@ class _Clock:
         return trial
 
 
-class Simulator:
-    """Runs one search over curves."""
+class Decides(Protocol):
+    """What the clock asks: a ``Search``, or another tuner in its place."""
 
-    def __init__(self, plan: Plan, curves: Curves, costs: Costs) -> None:
+    @property
+    def paused(self) -> Mapping[str, Any]:
+        """Return the trials that wait to be promoted."""
+
+    def next(self) -> Step:
+        """Return what to do now that there is a free worker."""
+
+    def tell(self, event: Mapping[str, Any] | TrialEnd) -> Decision | None:
+        """Take in an epoch and return whether its trial goes on, or a trial's end."""
+
+
+class Simulator:
+    """Runs one search over curves: the plan's own, or one that is given."""
+
+    def __init__(
+        self, plan: Plan, curves: Curves, costs: Costs, search: Decides | None = None
+    ) -> None:
         self._plan = plan
         self._costs = costs
         self._curves = curves
-        self._search = Search(over_curves(plan, self._curves))
+        self._search: Decides = search or Search(over_curves(plan, curves))
         at_once = plan.max_concurrent_trials
         workers = costs.workers if at_once is None else min(costs.workers, at_once)
         self._clock = _Clock(Costs(workers, costs.start, costs.resume))

@@ -133,9 +133,13 @@ class Stage:
     def next_trial(self) -> TrialSpec | None:
         """Return the trial to train next, None while there is none."""
         self._close_if_a_limit_is_met()
+        self._end_what_is_dropped()
         if self._search.is_learning and self._awaited:
             return None
         spec = self._queue.next(self._now())
+        while self._search.searcher_failures:
+            index, reason = self._search.searcher_failures.popleft()
+            self._listener.event("searcher_failed", index=index, reason=reason)
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
         if spec is None and self._search.unproposed:
@@ -167,6 +171,11 @@ class Stage:
 
     def heard(self, report: Report) -> bool:
         """Take a worker's report; return whether the trial goes on."""
+        goes_on = self._heard(report)
+        self._end_what_is_dropped()
+        return goes_on
+
+    def _heard(self, report: Report) -> bool:
         trial, progress = report.trial, report.progress
         if trial not in self._timers:
             self._queue.leave(trial)
@@ -215,6 +224,10 @@ class Stage:
 
     def lost(self, trial: str, failure: Failure) -> None:
         """Take in that a trial's worker is gone."""
+        self._lost(trial, failure)
+        self._end_what_is_dropped()
+
+    def _lost(self, trial: str, failure: Failure) -> None:
         if trial not in self._timers:
             self.started(trial)
         if trial not in self._timers:
@@ -301,14 +314,24 @@ class Stage:
         epochs = {int(row["epoch"]) for row in paused.values()}
         rungs = {epoch: self._search.scheduler.review(epoch) for epoch in epochs}
         for trial, row in paused.items():
-            if trial not in self._timers:  # paused by an earlier driver
-                self._timers[trial] = TrialTimer(
-                    before=self._before.get(trial, SpentOnTrial()).seconds
-                )
             held = rungs[int(row["epoch"])].get(trial)
-            stopped_by = self._stopped_by(row, held.cutoff if held else None)
-            end = TrialEnd(trial, "stopped", self._trained(trial), stopped_by | NOT_PROMOTED)
-            self._end(replace(end, **self._about.get(trial, {})), None)
+            self._end_paused(trial, held.cutoff if held else None, NOT_PROMOTED)
+
+    def _end_what_is_dropped(self) -> None:
+        """End the paused trials that their scheduler has stopped meanwhile."""
+        while dropped := self._search.dropped:
+            for trial, decision in dropped.items():
+                self._end_paused(trial, decision.cutoff)
+
+    def _end_paused(
+        self, trial: str, cutoff: float | None, why: Mapping[str, Any] | None = None
+    ) -> None:
+        row = self._search.paused[trial]
+        if trial not in self._timers:  # paused by an earlier driver
+            self._timers[trial] = TrialTimer(before=self._before.get(trial, SpentOnTrial()).seconds)
+        stopped_by = {**self._stopped_by(row, cutoff), **(why or {})}
+        end = TrialEnd(trial, "stopped", self._trained(trial), stopped_by)
+        self._end(replace(end, **self._about.get(trial, {})), None)
 
     def _fail(self, trial: str, failure: Failure, about: Mapping[str, Any]) -> None:
         """Have a trial tried again where that may help; else it has failed."""

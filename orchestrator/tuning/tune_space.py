@@ -57,6 +57,9 @@ def to_tune_space(space: Space | Mapping[str, Any] | str | Path) -> dict[str, An
     """
     if not isinstance(space, Space):
         space = find_space(space if isinstance(space, Mapping) else str(space), Path())
+    if space.constraints:
+        expected = "expected none, since Ray Tune's domains are drawn one by one"
+        raise ExperimentFileError(explain("constraints", expected, str(space.constraints[0])))
     for name, domain in space.domains.items():
         if domain.when:
             others = " and ".join(condition.name for condition in domain.when)

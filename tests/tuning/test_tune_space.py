@@ -131,6 +131,12 @@ def test_a_hyperparameter_that_exists_beside_others_alone_is_refused_in_a_senten
         to_tune_space(space)
 
 
+def test_constraints_are_refused_in_a_sentence():
+    space = Space.parse({"units": "integer(1, 9)"}, constraints=["units < 4"])
+    with pytest.raises(ExperimentFileError, match=r"constraints: expected none, since Ray Tune"):
+        to_tune_space(space)
+
+
 def test_an_unknown_distribution_is_refused_before_ray_hears_of_it():
     with pytest.raises(ExperimentFileError):
-        parse_domain("x", "normal(0, 1)")
+        parse_domain("x", "gaussian(0, 1)")
