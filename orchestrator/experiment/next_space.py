@@ -8,7 +8,6 @@ from typing import Any
 
 from orchestrator.config import parse_experiment
 from orchestrator.config.document import dump
-from orchestrator.domains.space import without_companions
 from orchestrator.errors import RecordError, explain
 from orchestrator.records import RunRecords
 from orchestrator.search.evidence import Seen
@@ -45,7 +44,7 @@ def narrowed(records: RunRecords) -> NextSpace:
     found: Derived = derive(records.space, current, _seen(records), records.mode, rule_of(options))
     return NextSpace(
         found.space.to_document(),
-        tuple(getattr(found.space, "constraint_texts", ())),
+        tuple(found.space.constraint_texts),
         tuple(finding.to_plain() for finding in found.findings),
     )
 
@@ -55,7 +54,7 @@ def _seen(records: RunRecords) -> list[Seen]:
     return [
         Seen(
             trial.index,
-            without_companions(trial.hyperparameters),
+            trial.hyperparameters,
             {
                 int(row["epoch"]): row["metrics"].get(records.metric)
                 for row in records.of(trial.trial).own_epochs
