@@ -240,6 +240,7 @@ class Extended(RunEvent):
     - forced: what makes its trials incomparable with those before it; empty where they are comparable
     - group: the group that trials started from then on belong to; the first is 1
     - going_on: the finished trials that train further
+    - reopened: those that ended paused, and wait again to be promoted
     - epochs_before: how many epochs were recorded by then
     - now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
     """
@@ -248,6 +249,7 @@ class Extended(RunEvent):
     forced: NotRequired[Texts]
     group: NotRequired[MaybeCount]
     going_on: NotRequired[Texts]
+    reopened: NotRequired[Texts]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
 

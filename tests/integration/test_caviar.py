@@ -31,7 +31,7 @@ def digits(cluster, tmp_path_factory):
             "momentum": "one_minus_loguniform(0.9, 0.99)",
             "units": "choice([8, 16])",
         },
-        "caviar": {"num_samples": 6},
+        "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": False}}},
         "storage_path": str(tmp_path_factory.mktemp("runs")),
     }  # fmt: skip
     return orchestrator.run(experiment, progress=False)
@@ -55,7 +55,7 @@ def test_the_rungs_rebuilt_from_the_records_decide_what_the_run_decided(digits):
     from orchestrator.config import AshaOptions
     from orchestrator.schedulers import make_scheduler
 
-    asha = make_scheduler(AshaOptions(), 3, "max")
+    asha = make_scheduler(AshaOptions(promote=False), 3, "max")
     stopped = {}
     for row in digits.records.epochs:
         decision = asha.report(row["trial"], row["epoch"], row["metrics"]["val_accuracy"])

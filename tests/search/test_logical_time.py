@@ -30,8 +30,8 @@ CURVES = st.lists(
 )  # fmt: skip
 """Shorter ones are of trials that fail in the epoch after that."""
 SCHEDULERS = {
-    "asha": AshaOptions(grace_period=1, reduction_factor=3),
-    "asha2": AshaOptions(grace_period=1, reduction_factor=2),
+    "asha": AshaOptions(grace_period=1, reduction_factor=3, promote=False),
+    "asha2": AshaOptions(grace_period=1, reduction_factor=2, promote=False),
     "promote": AshaOptions(reduction_factor=2, promote=True),
     "promote3": AshaOptions(promote=True),
     "median": MedianOptions(grace_period=2, min_trials=2),
@@ -230,7 +230,7 @@ def test_rounds_have_the_same_spaces_and_trials(scheduler):
 
 
 def logical(values=()):
-    made = LogicalTime(AshaOptions(reduction_factor=2).make(4, "max"))
+    made = LogicalTime(AshaOptions(reduction_factor=2, promote=False).make(4, "max"))
     for trial, value in values:
         made.report(trial, 1, value)
     return made
