@@ -56,6 +56,7 @@ def check_satisfiable(space: Space, seed: int) -> None:
         expected = "expected at least one combination of values to fulfil them"
         received = f"none of {count:,}{_never_fulfilled(space, _combinations(space, values))}"
         raise ExperimentFileError(explain("constraints", expected, received))
+    # One that can be fulfilled may still be met too seldom to draw until it is.
     found = acceptance(space, seed)
     if found.fulfilling < FEWEST:
         expected = (
@@ -78,6 +79,7 @@ def _values_that_matter(space: Space) -> dict[str, Sequence[Any]] | None:
             return None
         if name not in values:
             values[name] = listed
+            # Whether it exists depends on others, and so does whether the constraint binds.
             names += [condition.name for condition in space.domains[name].when]
     return values
 

@@ -51,7 +51,7 @@ def _as_of_then(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 Changes = dict[str, tuple[Any, Any]]
-LEFT_OPEN = {"metric": "auto", "mode": None}
+LEFT_OPEN = {"metric": "auto", "mode": None, "caviar.points": "auto"}
 _SAME = object()
 
 

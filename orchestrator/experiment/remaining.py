@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.experiment.budget_used import incomplete_trials, spent
+from orchestrator.experiment.budget_used import facts_kept, incomplete_trials, spent
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.lineage import stretch_of
@@ -200,6 +200,7 @@ def stopped(
     seconds = trained_seconds(records, trial.trial)
     told = {field.name: getattr(trial, field.name, None) for field in fields(TrialEnd)}
     about = {name: value for name, value in told.items() if value is not None}
+    about = facts_kept(records, trial.trial) | about
     return TrialEnd(
         **{"seconds": seconds} | about | {"status": "stopped", "stopped_by": stopped_by}
     )
@@ -267,7 +268,7 @@ def _is_open(trial: TrialRecord) -> bool:
 def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     """Return the plan's trials that have begun, as they were drawn then, since the space may have changed."""
     began = (t for t in records.trials if not t.is_branch and t.index < plan.trials_in_all)
-    if plan.points:
+    if plan.nursery is not None:
         points = {point.trial: point for point in plan.points}
         return {trial.trial: points[trial.trial] for trial in began}
     return {t.trial: TrialSpec(t.trial, t.index, t.seed, dict(t.hyperparameters)) for t in began}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from orchestrator.schedulers.scheduler import (
@@ -31,6 +32,7 @@ class Place(NamedTuple):
         return self.key[0] != math.inf
 
 
+@dataclass
 class PromotionRung:
     """The trials that came to an epoch, best first, and which of them may go on.
 
@@ -39,12 +41,11 @@ class PromotionRung:
     free.
     """
 
-    def __init__(self, reduction_factor: float) -> None:
-        self._reduction_factor = reduction_factor
-        self.best_first: list[Place] = []
-        self.places: dict[str, Place] = {}
-        self.may_go_on: dict[str, Place] = {}
-        self._chosen: set[str] = set()
+    reduction_factor: float
+    best_first: list[Place] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    may_go_on: dict[str, Place] = field(default_factory=dict)
+    chosen: set[str] = field(default_factory=set)
 
     def add(self, trial: str, key: tuple[float, ...]) -> Place:
         """Take in a trial that has come; one that is no number never goes on."""
@@ -54,20 +55,20 @@ class PromotionRung:
         newest = place if bisect_left(self.best_first, place) < self.passing else None
         if newest is None and self.passing > before:
             newest = self.best_first[self.passing - 1]
-        if newest is not None and newest.is_finite and newest.trial not in self._chosen:
-            self._chosen.add(newest.trial)
+        if newest is not None and newest.is_finite and newest.trial not in self.chosen:
+            self.chosen.add(newest.trial)
             self.may_go_on[newest.trial] = newest
         return place
 
     def went_on(self, trial: str) -> None:
         """Note that a trial has."""
-        self._chosen.add(trial)
+        self.chosen.add(trial)
         self.may_go_on.pop(trial, None)
 
     @property
     def passing(self) -> int:
         """How many are the best ``1/reduction_factor`` of those that have come."""
-        return math.floor(len(self.places) / self._reduction_factor)
+        return math.floor(len(self.places) / self.reduction_factor)
 
     def is_among_the_best(self, place: Place) -> bool:
         """Return whether a trial is among the best by now, where one always is."""

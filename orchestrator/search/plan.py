@@ -25,6 +25,7 @@ from orchestrator.searchers import (
     complete,
     name_of,
 )
+from orchestrator.searchers.without_repeats import WithoutRepeats
 from orchestrator.sitter import SitterOptions
 
 _OF_WHOLE = 3
@@ -129,7 +130,12 @@ class Round:
         if self.share_of_whole:
             plain["share_of_whole"] = self.share_of_whole
         if self.findings:
-            plain["findings"] = [dict(finding) for finding in self.findings]
+            plain["findings"] = {
+                finding["hyperparameter"]: {
+                    k: v for k, v in finding.items() if k != "hyperparameter"
+                }
+                for finding in self.findings
+            }
         return plain
 
     @classmethod
@@ -142,8 +148,15 @@ class Round:
             int(event["first"]),
             int(event["trials"]),
             float(event.get("share_of_whole") or 0.0),
-            tuple(event.get("findings") or ()),
+            tuple(findings_of(event)),
         )
+
+
+def findings_of(event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what the event of a round's beginning says of each hyperparameter."""
+    for name, about in (event.get("findings") or {}).items():
+        if isinstance(about, Mapping):
+            yield {"hyperparameter": name, **about}
 
 
 class Rounds(Protocol):
@@ -210,6 +223,14 @@ class Plan:
         return self.rounds.trials if self.rounds else self.num_trials
 
     @property
+    def most_trials(self) -> int:
+        """How many trials there are at most: fewer than planned where the searcher has no more."""
+        if self.rounds or self.nursery:
+            return self.trials_in_all
+        has = self.searcher.at_most(self.space, len(self.points))
+        return self.num_trials if has is None else min(self.num_trials, has)
+
+    @property
     def where(self) -> str:
         """The key of the experiment's file that says what trials begin with."""
         return "search_space" if self.nursery is None else "panda.start"
@@ -236,9 +257,14 @@ class Plan:
         """The round that a run begins with."""
         return Round(1, self.space, 0, self.num_trials)
 
-    def searcher_of(self, space: Space) -> Searcher:
-        """Return a new searcher of a round's space, to which nothing was told; where it fails, trials are drawn."""
+    def searcher_of(self, space: Space, first: int = 0) -> Searcher:
+        """Return a new searcher of a round's space, to which nothing was told; ``first`` is the round's first trial.
+
+        Where it fails, trials are drawn.
+        """
         made = self.searcher.make(space, self.seed, self.epochs, self.mode)
+        if isinstance(made, WithoutRepeats):
+            made.begin_at(first)
         if isinstance(made, AskedSearcher) or not self.searcher.learns:
             return made
         return AskedSearcher.ours(made, name_of(self.searcher), space)
@@ -257,7 +283,10 @@ class Plan:
             asked = {} if index < len(self.points) else searcher.ask(index)
             if asked is None:
                 return
-            yield self.spec(index, asked)
+            spec = self.spec(index, asked)
+            if index < len(self.points):
+                searcher.tell(Observation(spec.trial, dict(spec.hyperparameters)))
+            yield spec
 
 
 def trial_seed(seed: int, index: int) -> int:

@@ -187,6 +187,20 @@ class Search:
         return self._plan.searcher.learns and bool(self._last_epochs)
 
     @property
+    def exhausted(self) -> str:
+        """What the searcher says of having tried all that there is; empty where there is more."""
+        return str(getattr(self._searcher, "exhausted", ""))
+
+    @property
+    def has_tried_all(self) -> bool:
+        """Whether nothing is left but trials that its searcher does not have, whatever it is told."""
+        index = self._next_index()
+        if index is None or self.pending or self._paused or self._rounds:
+            return False
+        learns = self._plan.searcher.learns or trial_name(index) in self._known
+        return not learns and self._searcher.ask(index) is None and bool(self.exhausted)
+
+    @property
     def is_done(self) -> bool:
         """Whether nothing is left to begin, and nothing paused."""
         is_left = self._next_index() is not None or self._further or self._paused
@@ -223,7 +237,7 @@ class Search:
     def _begin_round(self, begun: Round) -> None:
         self._begun_rounds.append(begun)
         self._index = begun.first
-        self._searcher = self._plan.searcher_of(begun.space)
+        self._searcher = self._plan.searcher_of(begun.space, begun.first)
 
     def _next_round(self) -> NextRound | None:
         """Begin the next round; those that are paused may go on beside it."""

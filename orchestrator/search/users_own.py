@@ -15,7 +15,7 @@ from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMake
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
 from orchestrator.search.asked import Asked, AskedSearcher
 from orchestrator.search.logical_time import InLogicalTime
-from orchestrator.searchers import Searcher, SearcherMaker
+from orchestrator.searchers import Searcher, SearcherMaker, SearcherOptions, name_of
 
 _SCHEDULER = "caviar.scheduler"
 _SEARCHER = "caviar.searcher"
@@ -43,14 +43,21 @@ def searcher_of(experiment: Experiment, space: Space) -> SearcherMaker:
     """Return what makes the experiment's searcher; one of the user's own has been made once, so that it works."""
     written = experiment.caviar.searcher
     if not isinstance(written, Referenced):
-        fault = written.fault(space)
-        if fault is not None:
-            raise ExperimentFileError(explain(_SEARCHER, *fault))
+        _check_suits(written, experiment, space)
         return written
     code = find_class(written.reference, experiment.folder, _SEARCHER)
     found = UsersSearcher(code, written.options)
     found.make(space, experiment.seed, experiment.epochs, experiment.direction or "max")
     return found
+
+
+def _check_suits(searcher: SearcherOptions, experiment: Experiment, space: Space) -> None:
+    """Raise ExperimentFileError for a searcher of ours that cannot search a space with the experiment's trials."""
+    fault = searcher.option_fault(space, experiment.caviar.num_samples)
+    if fault is not None:
+        option, expected, received = fault
+        place = ".".join(filter(None, (_SEARCHER, name_of(searcher), option)))
+        raise ExperimentFileError(explain(place, expected, received))
 
 
 def scheduler_code(experiment: Experiment) -> CallableReference | None:
@@ -118,22 +125,32 @@ class _AskedScheduler(Asked):
 
     def promote(self) -> Iterable[str]:
         """Return the trials that the user's scheduler lets go on."""
-        return self._ask_if_there("promote")
+        return list(self._ask_if_there("promote"))
 
     def promote_last(self) -> Iterable[str]:
         """Return those of which the first goes on when nothing else is left."""
-        return self._ask_if_there("promote_last")
+        return list(self._ask_if_there("promote_last"))
 
-    def _ask_if_there(self, method: str) -> Iterable[str]:
+    def drop(self) -> Mapping[str, Decision]:
+        """Return the paused trials that the user's scheduler has stopped meanwhile."""
+        return dict(self._ask_if_there("drop"))
+
+    def ended(self, trial: str) -> None:
+        """Tell the user's scheduler."""
+        self._ask_if_there("ended", trial)
+
+    def _ask_if_there(self, method: str, *told: str) -> Any:
         if not callable(getattr(self._made, method, None)):
             return ()
-        return self._ask(method) or ()
+        return self._ask(method, *told) or ()
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the user's decisions."""
         return self._ask("review", epoch) or {}
 
     def _checked(self, method: str, answer: Any) -> Any:
+        if method == "ended":
+            return None
         if method in ("promote", "promote_last"):
             return [str(trial) for trial in answer]
         decisions = [answer] if method == "report" else list(dict(answer).values())
@@ -149,6 +166,10 @@ class UsersSearcher:
     learns: ClassVar[bool] = True
     code: CallableReference
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return None: it alone knows."""
+        return None
 
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return a new one; ExperimentFileError where it does not keep the contract."""

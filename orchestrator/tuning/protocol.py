@@ -40,10 +40,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class SpentOnTrial:
-    """What earlier sittings spent on a trial: its seconds in training, and the failures it was tried again after."""
+    """What earlier sittings spent on a trial: its seconds in training, and the failures it was tried again after.
+
+    ``facts`` is what they knew of it besides: TrialEnd's fields.
+    """
 
     seconds: float = 0.0
     failures: tuple[Failure, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

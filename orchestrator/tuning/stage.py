@@ -111,7 +111,7 @@ class Stage:
         self._awaited: set[str] = set()
         self._branches: set[str] = set()
         self._killed: set[str] = set()
-        self._about: dict[str, dict[str, Any]] = {}
+        self._about = {trial: dict(spent.facts) for trial, spent in self._before.items()}
         self._taken: dict[str, float] = {}
         self._warm: set[object] = set()
         self._closed_at: float | None = None
@@ -143,7 +143,8 @@ class Stage:
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
         if spec is None and self._search.unproposed:
-            self.reason = f"the searcher proposed no more: {self._search.unproposed} of {self._plan.described} are left"
+            left = f"{self._search.unproposed} of {self._plan.described} are left"
+            self.reason = self._search.exhausted or f"the searcher proposed no more: {left}"
         if spec is None or spec.trial in self._handed_out:
             return spec
         self._specs[spec.trial] = spec

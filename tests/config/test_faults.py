@@ -124,7 +124,7 @@ CAVIAR = {
     "early_stopping": "Write caviar.scheduler instead.",
     "pruner": "Write caviar.scheduler instead.",
     "patience": "Write caviar.scheduler instead.",
-    "sampler": "Leave it out: trials are drawn at random",
+    "sampler": "Write caviar.searcher instead.",
     "loss": "Leave it out: the loss follows from the task",
     "timeout": "Write limits.max_run_time instead.",
     "n_jobs": "Write caviar.max_concurrent_trials instead.",
