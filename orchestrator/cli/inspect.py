@@ -130,8 +130,6 @@ def narrow(
         check_writable(output, "--output")
     proposed = open_run(run, storage).narrow()
     say("\n".join(finding_lines(proposed.findings, terminal_width())), err=True)
-    for constraint in proposed.constraints:
-        say(f"  constraint: {constraint}", err=True)
     if output is None:
         say(proposed.yaml.rstrip("\n"))
         return
