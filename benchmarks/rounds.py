@@ -1,4 +1,4 @@
-"""Rounds against one round of the same budget, on response surfaces whose optimum is known: ``python -m benchmarks.rounds``.
+"""Rounds against one round of the same budget, on surfaces whose optimum is known: ``python -m benchmarks.rounds``.
 
 Each surface gives the share of the best possible accuracy for a point of the space; a trial's curve rises to it with
 noise from epoch to epoch. Reported is the median and mean regret of the best trial, over seeds.
@@ -7,6 +7,7 @@ noise from epoch to epoch. Reported is the median and mean regret of the best tr
 from __future__ import annotations
 
 import argparse
+import functools
 import math
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+import benchmarks.search_tables as tables
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.search import Plan, TrialSpec, make_plan
-from orchestrator.simulation import Costs, Curve, Simulator
+from orchestrator.simulation import Costs, Curve, Simulator, curves_between
 
 EPOCHS = 27
 NOISE = 0.01
@@ -56,35 +58,35 @@ INNER = {"learning_rate": 0.6, "momentum": 0.5, "units": 0.6, "dropout": 0.4}
 
 
 def inside(point: Point) -> float:
-    """The optimum lies inside."""
+    """Have the optimum inside."""
     return 0.95 * hill(point, INNER, ONE)
 
 
 def at_an_edge(point: Point) -> float:
-    """The optimum lies at the upper end of the learning rate."""
+    """Have the optimum at the upper end of the learning rate."""
     return 0.95 * hill(point, {**INNER, "learning_rate": 1.0}, ONE)
 
 
 def beyond(point: Point) -> float:
-    """The optimum lies below the lower end of the learning rate, by half a decade."""
+    """Have the optimum below the lower end of the learning rate, by half a decade."""
     return 0.95 * hill(point, {**INNER, "learning_rate": -0.125}, ONE)
 
 
 def in_a_corner(point: Point) -> float:
-    """The optimum lies in a corner."""
+    """Have the optimum in a corner."""
     corner = {"learning_rate": 0.0, "momentum": 1.0, "units": 1.0, "dropout": 0.0}
     return 0.95 * hill(point, corner, ONE)
 
 
 def diagonal(point: Point) -> float:
-    """The optimum lies on the diagonal of α/(1-β): decades of α, those of 1/(1-β), and their sum."""
+    """Have the optimum on the diagonal of α/(1-β): decades of α, those of 1/(1-β), and their sum."""
     along = 4 * point["learning_rate"] + 2 * point["momentum"]
     wide = hill(point, {"units": 0.6, "dropout": 0.4}, ONE)
     return 0.95 * wide * math.exp(-(((along - 3.2) / 0.6) ** 2))
 
 
 def two_modes(point: Point) -> float:
-    """The better mode is narrow, a tenth as wide as the other."""
+    """Have two optima, the better one narrow."""
     wide = 0.85 * hill(
         point, {"learning_rate": 0.3, "momentum": 0.5}, {**ONE, "learning_rate": 0.3}
     )
@@ -95,7 +97,7 @@ def two_modes(point: Point) -> float:
 
 
 def no_signal(point: Point) -> float:
-    """Nothing matters: the noise alone decides."""
+    """Have the noise alone decide."""
     return 0.5
 
 
@@ -131,34 +133,44 @@ class OnSurface:
         return Curve(spec.trial, spec.hyperparameters, {"score": values}, np.ones(EPOCHS))
 
 
-def plan_of(trials: int, rounds: Any, scheduler: Any = "asha") -> Plan:
-    """Return the plan of a search in rounds."""
+def plan_of(name: str, trials: int, rounds: Any, scheduler: Any = "asha") -> Plan:
+    """Return the plan of a search in rounds, on a surface or a table."""
+    is_table = name in tables.names()
+    space = tables.space() if is_table else Space.parse(SPACE)
     experiment = parse_experiment(
         {
-            "name": "surface",
+            "name": "rounds",
             "trial": "./nothing.py:train",
-            "search_space": SPACE,
-            "metric": "score",
+            "search_space": space.to_document(),
+            "metric": tables.METRIC if is_table else "score",
             "mode": "max",
             "epochs": EPOCHS,
             "caviar": {"num_samples": trials, "rounds": rounds, "scheduler": scheduler},
         }
     )
-    return make_plan(experiment, Space.parse(SPACE))
+    return make_plan(experiment, space)
 
 
-def regrets(
-    name: str, plan: Plan, seeds: Sequence[int], workers: int
-) -> Iterator[tuple[float, float]]:
-    """Yield (regret of the best trial by the surface itself, seconds) for each seed."""
-    surface = SURFACES[name]
+def regrets(name: str, plan: Plan, seeds: Sequence[int], workers: int) -> Iterator[float]:
+    """Yield the regret of the best trial for each seed: by the surface itself, or the table's best value."""
     for seed in seeds:
-        run = Simulator(
-            replace(plan, seed=seed), OnSurface(surface, plan.space), Costs(workers)
-        ).run()
-        best = max(run.trials, key=lambda trial: -1 if trial.best is None else trial.best)
-        value = surface(places(plan.space, best.hyperparameters))
-        yield (0.95 - value, run.seconds)
+        seeded = replace(plan, seed=seed)
+        if name in SURFACES:
+            yield _on_surface(SURFACES[name], seeded, workers)
+            continue
+        table = _table(name)
+        best = max(each.best(plan.metric, plan.mode, EPOCHS) or 0.0 for each in table.curves)
+        run = Simulator(seeded, curves_between("rows", table, plan.space), Costs(workers)).run()
+        yield best - run.best[-1]
+
+
+_table = functools.cache(tables.table)
+
+
+def _on_surface(surface: Surface, plan: Plan, workers: int) -> float:
+    run = Simulator(plan, OnSurface(surface, plan.space), Costs(workers)).run()
+    best = max(run.trials, key=lambda trial: -1 if trial.best is None else trial.best)
+    return 0.95 - surface(places(plan.space, best.hyperparameters))
 
 
 @dataclass(frozen=True)
@@ -175,9 +187,7 @@ def compared(
     name: str, plans: tuple[Plan, Plan], seeds: Sequence[int], workers: int = 2
 ) -> Compared:
     """Return how rounds do against one round on a surface."""
-    one, rounds = (
-        np.array([regret for regret, _ in regrets(name, plan, seeds, workers)]) for plan in plans
-    )
+    one, rounds = (np.array(list(regrets(name, plan, seeds, workers))) for plan in plans)
     apart = rounds - one
     error = float(apart.std(ddof=1) / math.sqrt(len(apart)))
     return Compared(float(one.mean()), float(rounds.mean()), float(apart.mean()), error)
@@ -190,16 +200,19 @@ def main() -> None:
     parser.add_argument("--trials", type=int, nargs="+", default=[64])
     parser.add_argument("--rounds", nargs="+", default=["3"])
     parser.add_argument("--scheduler", default="asha")
-    parser.add_argument("--surfaces", nargs="+", default=list(SURFACES))
+    parser.add_argument("--surfaces", nargs="+", default=[*SURFACES, *tables.names()])
     asked = parser.parse_args()
     for trials in asked.trials:
         for number in asked.rounds:
             rounds = int(number) if number.isdigit() else number
-            plans = plan_of(trials, 1, asked.scheduler), plan_of(trials, rounds, asked.scheduler)
             print(
                 f"{trials} trials, {number} rounds, {asked.scheduler}: mean regret one, rounds, difference"
             )
             for name in asked.surfaces:
+                plans = (
+                    plan_of(name, trials, 1, asked.scheduler),
+                    plan_of(name, trials, rounds, asked.scheduler),
+                )
                 found = compared(name, plans, range(asked.seeds))
                 verdict = "worse" if found.difference > 2 * found.error else ""
                 verdict = "better" if found.difference < -2 * found.error else verdict

@@ -10,10 +10,12 @@ from __future__ import annotations
 from orchestrator.catalog.contents import Contents, contents_of
 from orchestrator.catalog.definitions import refuse_another_tuners
 from orchestrator.catalog.find import (
+    bundled_points,
     find_callbacks,
     find_class,
     find_data,
     find_model,
+    find_points,
     find_space,
     find_trial,
     space_of,
@@ -58,6 +60,7 @@ __all__ = [
     "bundled_file",
     "bundled_folder",
     "bundled_names",
+    "bundled_points",
     "code_files",
     "code_fingerprint",
     "contents_of",
@@ -65,6 +68,7 @@ __all__ = [
     "find_class",
     "find_data",
     "find_model",
+    "find_points",
     "find_space",
     "find_trial",
     "flush_printed",

@@ -77,6 +77,8 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.table,
         inspect.best,
         inspect.compare,
+        inspect.rounds,
+        inspect.narrow,
         inspect.export,
         inspect.predict,
     ),

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage
-from orchestrator.cli.output import destination, say, terminal_width
+from orchestrator.cli.output import check_writable, destination, say, terminal_width
 from orchestrator.errors import UnknownNameError, explain
 
 
@@ -89,6 +89,55 @@ def compare(
     lines = compare_lines(opened, terminal_width())
     if lines and where.format == "table" and where.output is None:
         say("\n".join(["", *lines]))
+
+
+def rounds(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Show how each round's ranges moved and why; --format and --output give a table."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import rounds_lines
+
+    where = destination(format, output)
+    opened = open_run(run, storage)
+    if format is not None or output is not None:
+        where.write(opened.rounds())
+        return
+    say("\n".join(rounds_lines(opened.records, terminal_width())))
+
+
+def narrow(
+    run: RunName,
+    storage: Storage = RUNS,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            help="Write the space to FILE, for search_space: ./FILE, instead of stdout.",
+        ),
+    ] = None,
+) -> None:
+    """Propose the next run's search space as YAML, from the trials of any run of strategy caviar.
+
+    On stderr: which ranges moved, and why.
+    """
+    from orchestrator.experiment import open_run
+    from orchestrator.report import finding_lines
+
+    if output is not None:
+        check_writable(output, "--output")
+    proposed = open_run(run, storage).narrow()
+    say("\n".join(finding_lines(proposed.findings, terminal_width())), err=True)
+    for constraint in proposed.constraints:
+        say(f"  constraint: {constraint}", err=True)
+    if output is None:
+        say(proposed.yaml.rstrip("\n"))
+        return
+    output.write_text(proposed.yaml, encoding="utf-8")
+    say(f"wrote {output}. Use it as search_space: {output}", err=True)
 
 
 def export(

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from orchestrator.config.document import (
     Document,
     KeyPath,
+    Places,
     dotted,
     dump,
     legible,
@@ -108,7 +109,8 @@ def check(document: Document) -> Experiment:
             faults.append(str(error))
     if experiment is None or faults:
         raise ExperimentFileError("\n".join(faults))
-    return experiment.at(document.path.absolute().parent, kept)
+    experiment = experiment.at(document.path.absolute().parent, kept)
+    return experiment.written_at(Places(document.where))
 
 
 def name_of(path: Path) -> str:

@@ -10,19 +10,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
+from orchestrator.config.document import Places
 from orchestrator.config.limits import Length, LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
-from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.config.targets import Target
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
     Count,
-    Flag,
-    Named,
     Options,
     Real,
     Referenced,
@@ -31,8 +30,8 @@ from orchestrator.fields import (
     field_error,
 )
 from orchestrator.redaction import redact
-from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
-from orchestrator.searchers import SEARCHERS, RandomOptions, SearcherOptions
+from orchestrator.schedulers import SCHEDULERS
+from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
 OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
@@ -44,38 +43,6 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 def _names(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
-
-
-class CaviarOptions(Options):
-    """Many trials in parallel: how many, how many at once, and what stops poor ones early."""
-
-    num_samples: Count = Field(default=64, description="How many trials are drawn from the space.")
-    max_concurrent_trials: Count | Literal["auto"] = Field(
-        default="auto",
-        description="How many trials train at a time. `auto`: as many as the resources allow.",
-    )
-    searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
-        default_factory=RandomOptions,
-        description="What proposes the hyperparameters of each trial: `random` draws, or your own searcher,"
-        " `./mine.py:Mine` or `{./mine.py:Mine: {first: 8}}`.",
-    )
-    scheduler: Annotated[SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")] = Field(
-        default_factory=AshaOptions,
-        description="What stops poor trials early: `none`, `asha`, `median`, or one of them with options, such as"
-        " `{asha: {reduction_factor: 4}}`; or your own scheduler, `./mine.py:Mine` or `{./mine.py:Mine: {patience:"
-        " 3}}`.",
-    )
-    rounds: WrittenRounds = Field(
-        default_factory=RoundsOptions,
-        description="From coarse to fine: `3` or `auto` rounds, each with a space that follows from the trials before"
-        " it; or a mapping with that as `number`, and options.",
-    )
-    reproducible: Flag = Field(
-        default=False,
-        description="`true`: the scheduler decides as if trials came in the order of their numbers, so that the same"
-        " file gives the same table on any number of workers. A trial that comes to a decision too early waits for"
-        " those before it, and its worker takes another one.",
-    )
 
 
 class ResourceOptions(Options):
@@ -210,12 +177,24 @@ class Experiment(Options):
         " one or several. `run` ignores it.",
     )
     _folder: Path = PrivateAttr(default_factory=Path)
+    _places: Places = PrivateAttr(default_factory=Places)
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)
 
     @property
     def folder(self) -> Path:
         """The directory against which relative references are resolved: that of the file."""
         return self._folder
+
+    @property
+    def places(self) -> Places:
+        """Where its keys stand, as messages say it."""
+        return self._places
+
+    def written_at(self, places: Places) -> Experiment:
+        """Return the same experiment, whose keys stand at these places."""
+        found = self.model_copy()
+        found._places = places
+        return found
 
     @property
     def kind(self) -> str:

@@ -23,7 +23,8 @@ _DOMAIN: dict[str, Any] = {
         {
             "type": "string",
             "description": "uniform(a, b), loguniform(a, b), one_minus_loguniform(0.9, 0.999),"
-            " integer(a, b), log_integer(a, b), each with step= if needed;"
+            " integer(a, b), log_integer(a, b), each with step= if needed; normal(mean, sd) and"
+            " lognormal(median, factor), with min= and max= if needed;"
             " choice([a, b, c]), and prior= and confidence= if wanted; or a fixed text.",
         },
         {"type": ["number", "boolean", "null"], "description": "A fixed value."},
@@ -38,6 +39,14 @@ _DOMAIN: dict[str, Any] = {
                 "min": {**_NUMBER, "description": "The lowest value, included."},
                 "max": {**_NUMBER, "description": "The highest value, included."},
                 "step": {**_NUMBER, "description": "Only min, min + step, min + 2 step, …"},
+                "mean": {**_NUMBER, "description": "The mean of normal."},
+                "sd": {**_NUMBER, "description": "The standard deviation of normal."},
+                "median": {**_NUMBER, "description": "The median of lognormal, e**mu."},
+                "factor": {
+                    **_NUMBER,
+                    "description": "Two thirds of lognormal's draws lie within median/factor and"
+                    " median*factor; it is e**sigma.",
+                },
                 "values": {
                     "type": "array",
                     "items": _PLAIN,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.domains.combinations import Combinations, Shuffle, values_of
 from orchestrator.domains.finite import Choice, Fixed
+from orchestrator.domains.normal import LogNormal, Normal
 from orchestrator.domains.numeric import (
     Integer,
     LogInteger,
@@ -17,6 +19,7 @@ from orchestrator.domains.values import Condition, InvalidDomain
 
 __all__ = [
     "Choice",
+    "Combinations",
     "Condition",
     "Domain",
     "Extreme",
@@ -24,11 +27,15 @@ __all__ = [
     "Integer",
     "InvalidDomain",
     "LogInteger",
+    "LogNormal",
     "LogUniform",
+    "Normal",
     "OneMinusLogUniform",
     "Prior",
+    "Shuffle",
     "Space",
     "Uniform",
     "extremes",
     "parse_domain",
+    "values_of",
 ]

@@ -9,7 +9,15 @@ from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
 from orchestrator.domains.prior import Believed, Prior
-from orchestrator.domains.values import Condition, InvalidDomain, number_text, real, whole
+from orchestrator.domains.values import (
+    Condition,
+    Hard,
+    InvalidDomain,
+    check_hard,
+    number_text,
+    real,
+    whole,
+)
 
 Edge = Literal["low", "high"]
 NEAR_AN_END = 0.02
@@ -25,6 +33,7 @@ class _Between(Believed):
     step: float | None = None
     when: tuple[Condition, ...] = ()
     prior: Prior | None = None
+    hard: Hard = False
 
     distribution: ClassVar[str]
     logarithmic: ClassVar[bool] = False
@@ -38,6 +47,7 @@ class _Between(Believed):
         if self.step is not None:
             _check_step(real(self.step, "step"), high - low)
         self._check_prior()
+        check_hard(self.hard)
 
     @property
     def countable(self) -> bool:
@@ -209,6 +219,7 @@ class OneMinusLogUniform(Believed):
     max: float
     when: tuple[Condition, ...] = ()
     prior: Prior | None = None
+    hard: Hard = False
 
     distribution: ClassVar[str] = "one_minus_loguniform"
 
@@ -221,6 +232,7 @@ class OneMinusLogUniform(Believed):
         if high >= 1:
             raise InvalidDomain("expected max below 1, since 1-β lies on a log scale", high)
         self._check_prior()
+        check_hard(self.hard)
 
     @property
     def countable(self) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.domains.finite import Choice, Fixed
+from orchestrator.domains.normal import LogNormal, Normal
 from orchestrator.domains.numeric import (
     Integer,
     LogInteger,
@@ -32,7 +33,17 @@ from orchestrator.domains.values import (
 )
 from orchestrator.errors import ExperimentFileError, explain
 
-Domain = Uniform | LogUniform | OneMinusLogUniform | Integer | LogInteger | Choice | Fixed
+Domain = (
+    Uniform
+    | LogUniform
+    | OneMinusLogUniform
+    | Integer
+    | LogInteger
+    | Normal
+    | LogNormal
+    | Choice
+    | Fixed
+)
 Where = str | Callable[[tuple[str, ...]], str]
 
 _KEYS: dict[str, tuple[str, ...]] = {
@@ -41,14 +52,21 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "one_minus_loguniform": ("min", "max"),
     "integer": ("min", "max", "step"),
     "log_integer": ("min", "max", "step"),
+    "normal": ("mean", "sd", "min", "max"),
+    "lognormal": ("median", "factor", "min", "max"),
     "choice": ("values",),
     "fixed": ("value",),
 }
+_OPTIONAL = {"normal": ("min", "max"), "lognormal": ("min", "max")}
 _OF_A_PRIOR = ("prior", "confidence")
+_HARD = "hard"
 DISTRIBUTIONS = tuple(_KEYS)
 _BUILDERS: dict[str, Callable[..., Domain]] = {
     kind.distribution: kind
-    for kind in (Uniform, LogUniform, OneMinusLogUniform, Integer, LogInteger, Choice, Fixed)
+    for kind in (
+        *(Uniform, LogUniform, OneMinusLogUniform, Integer, LogInteger, Normal, LogNormal, Choice),
+        Fixed,
+    )
 }
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _BOOLEAN_LOOK_ALIKES = ("on", "off", "yes", "no")
@@ -91,12 +109,11 @@ def write_domain(domain: Domain) -> Any:
 
 
 def _short_form(domain: Domain) -> str:
-    """Return a domain as its short form, its prior included."""
-    prior = domain.prior
-    if prior is None:
-        return str(domain)
-    believed = f"prior={write_word(prior.value)}, confidence={prior.confidence}"
-    return f"{str(domain)[:-1]}, {believed})"
+    """Return a domain as its short form, its prior and hard ends included."""
+    prior, hard = domain.prior, getattr(domain, "hard", False)
+    more = f", prior={write_word(prior.value)}, confidence={prior.confidence}" if prior else ""
+    more += f", hard={write_word(hard)}" if hard else ""
+    return f"{str(domain)[:-1]}{more})" if more else str(domain)
 
 
 def _fixed_mapping(domain: Fixed) -> dict[str, Any]:
@@ -166,6 +183,7 @@ def _from_mapping(written: Mapping[Any, Any]) -> Domain:
                 "values",
                 "when",
                 *_OF_A_PRIOR,
+                _HARD,
             ),
         )
     return _build(given.pop("distribution"), given, when)
@@ -181,16 +199,19 @@ def _keys_of(distribution: Any) -> tuple[str, ...]:
 def _build(distribution: Any, given: dict[Any, Any], when: tuple[Condition, ...]) -> Domain:
     keys = _keys_of(distribution)
     known = keys if distribution == "fixed" else (*keys, *_OF_A_PRIOR)
+    known = (*known, _HARD) if "min" in keys else known
     for key in given:
+        if distribution == "lognormal" and key in ("mu", "sigma", "mean", "sd"):
+            raise InvalidDomain("expected median, which is e**mu, and factor, e**sigma", key)
         if key not in known:
             raise InvalidDomain(f"unknown key for {distribution}", key, known)
     for key in keys:
-        if key != "step" and key not in given:
+        if key not in ("step", *_OPTIONAL.get(distribution, ()), *given):
             raise InvalidDomain(f"expected {distribution}({', '.join(keys)})", f"no {key}")
     if distribution == "choice" and not isinstance(given["values"], list | tuple):
         raise InvalidDomain("expected a list, such as choice([sgd, adam])", given["values"])
     believed = _prior_of(given)
-    own = {key: value for key, value in given.items() if key in keys}
+    own = {key: value for key, value in given.items() if key in (*keys, _HARD)}
     return _BUILDERS[distribution](**own, when=when, **believed)
 
 

@@ -20,6 +20,7 @@ from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundi
 from orchestrator.experiment.prepared import Prepared, folder_of, read_experiment
 from orchestrator.records import RunRecords, read_run
 from orchestrator.redaction import restored
+from orchestrator.search.points import with_points
 
 ELSEWHERE = ("name", "storage_path", "target")
 """What says where a run is, not what it is."""
@@ -117,7 +118,7 @@ def changed_since(
         if folder.manifest_file.exists():
             recorded = recorded_experiment(read_run(folder.path))
             space = space_of(asked)
-            changes = changes_between(recorded, asked, space)
+            changes = changes_between(recorded, with_points(asked, space), space)
             return tuple(
                 key
                 for key, (before, after) in changes.items()

@@ -18,6 +18,7 @@ from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.prepare_keras import prepare_keras
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
+from orchestrator.search.points import points_of, with_points
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
@@ -52,6 +53,7 @@ class Prepared:
     space: Space
     plan: Plan
     trials: Trials
+    points_from: str = ""
 
     @cached_property
     def document(self) -> str:
@@ -112,8 +114,10 @@ def prepare_again(
 ) -> Prepared:
     """Check and plan an experiment whose run exists already; ``given`` are objects in place of its names."""
     space = space_of(experiment)
+    points_from = points_of(experiment, space).source
+    experiment = with_points(experiment, space)
     checked, plan, trials = KINDS[experiment.kind](experiment, space, given, place)
-    return Prepared(checked, space, plan, trials)
+    return Prepared(checked, space, plan, trials, points_from)
 
 
 def folder_of(experiment: Experiment) -> RunFolder:

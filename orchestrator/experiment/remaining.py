@@ -109,6 +109,8 @@ def remaining(
     plan = prepared.plan
     again = incomplete_trials(records, plan)
     search, decided = decisions(plan, records, again)
+    if _has_chosen(records):
+        search.remarks.clear()
     endings = tuple(end for end in endings + decided if end.trial not in again)
     for end in endings:
         search.recall_ending(end.trial, end.status)
@@ -176,6 +178,13 @@ def _begun(plan: Plan, records: RunRecords, current: Mapping[str, TrialRecord]) 
         if trial.trial not in current:
             tell_ended(search.scheduler, trial.trial)
     return search
+
+
+def _has_chosen(records: RunRecords) -> bool:
+    """Return whether what the scheduler has chosen by itself was written down since the last extension."""
+    names = [event["event"] for event in records.events]
+    since = len(names) - names[::-1].index("extended") if "extended" in names else 0
+    return "scheduler_chose" in names[since:]
 
 
 def stopped(
@@ -259,7 +268,7 @@ def _is_open(trial: TrialRecord) -> bool:
 def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     """Return the plan's trials that have begun, as they were drawn then, since the space may have changed."""
     began = (t for t in records.trials if not t.is_branch and t.index < plan.trials_in_all)
-    if plan.points:
+    if plan.nursery is not None:
         points = {point.trial: point for point in plan.points}
         return {trial.trial: points[trial.trial] for trial in began}
     return {t.trial: TrialSpec(t.trial, t.index, t.seed, dict(t.hyperparameters)) for t in began}

@@ -25,7 +25,7 @@ from orchestrator.simulation import (
     Summary,
     curves_of,
     most_at_once,
-    read_curves,
+    read_columns,
     recorded_curves,
     rows_of,
     simulate_seeds,
@@ -33,6 +33,8 @@ from orchestrator.simulation import (
 
 BETWEEN: tuple[Between, ...] = ("rows", "interpolate")
 SEEDS = 20
+AUTO = ("val_accuracy", "val_loss")
+"""What ``metric: auto`` is, in this order: the first that a table has."""
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,10 @@ def simulate(
     cannot be used.
     """
     asked = _options(options)
-    read = _caviar(read_experiment(experiment, overrides))
+    name, columns = _columns(table)
+    read = _judged(_caviar(read_experiment(experiment, overrides)), columns)
     plan = _plan(read)
-    curves = _table(table, plan)
+    curves = curves_of(columns, name, plan.space, plan.metric)
     curves.check_epochs(plan.epochs)
     seeds = range(plan.seed, plan.seed + asked.seeds)
     runs = tuple(simulate_seeds(plan, curves, asked.costs, seeds, asked.between))
@@ -137,16 +140,28 @@ def _plan(experiment: Experiment) -> Plan:
     return make_plan(experiment, find_space(experiment.search_space, experiment.folder))
 
 
-def _table(table: Any, plan: Plan) -> CurveTable:
-    if isinstance(table, CurveTable):
-        return table
+def _judged(experiment: Experiment, columns: Mapping[str, Sequence[Any]]) -> Experiment:
+    """Return an experiment with the metric that its trials are judged by; ``auto`` is one that the table has."""
+    if experiment.metric == "auto":
+        metric = next((name for name in AUTO if name in columns), AUTO[0])
+        experiment = experiment.model_copy(update={"metric": metric})
+    if experiment.direction is None:
+        raise ExperimentFileError(
+            f"mode: max or min is needed, since the direction of {experiment.metric} is unknown."
+            " Write mode: max or mode: min."
+        )
+    return experiment
+
+
+def _columns(table: Any) -> tuple[str, Mapping[str, Sequence[Any]]]:
+    """Return what a table is called in messages, and its columns."""
     if isinstance(table, str | Path):
-        return read_curves(table, plan.space, plan.metric)
+        return str(table), read_columns(table)
     columns = table.to_dict("list") if hasattr(table, "to_dict") else table
     if not isinstance(columns, Mapping):
         expected = "expected a .csv or .parquet file, a frame, or a mapping of columns"
         raise DataError(explain("table", expected, type(table).__name__))
-    return curves_of(columns, "table", plan.space, plan.metric)
+    return "table", columns
 
 
 @dataclass(frozen=True)

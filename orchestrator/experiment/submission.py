@@ -18,6 +18,7 @@ from orchestrator.experiment.prepared import read_experiment
 from orchestrator.fields import Referenced
 from orchestrator.records import RunFolder, RunStatus, read_run, see_driver, status_or_damage
 from orchestrator.search import make_plan
+from orchestrator.search.points import with_points
 from orchestrator.targets import (
     EXPERIMENT_FILE,
     Job,
@@ -110,7 +111,7 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     space = space_of(experiment)
     sent_as = gathered.references
     data = experiment.data and experiment.data.model_copy(update={"source": sent_as["data"]})
-    caviar = experiment.caviar
+    caviar = with_points(experiment, space).caviar
     for key in ("searcher", "scheduler"):
         written = getattr(caviar, key)
         if isinstance(written, Referenced):

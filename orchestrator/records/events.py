@@ -196,7 +196,8 @@ class TrialEnd:
 class EpochRow(TypedDict):
     """A finished epoch of a trial, the first is 1: a line of ``epochs.jsonl``.
 
-    ``stretch`` is the number of rollbacks that its model has been through, ``parameters`` the model's.
+    ``stretch`` is the number of rollbacks that its model has been through, ``parameters`` the model's. The first epoch
+    since a warm worker took the trial has ``start_seconds``: how long it took to begin or to resume it.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
@@ -206,6 +207,7 @@ class EpochRow(TypedDict):
     seconds: Annotated[float, _seconds]
     time: NotRequired[Annotated[str | None, _maybe_moment]]
     stretch: NotRequired[MaybeCount]
+    start_seconds: NotRequired[MaybeSeconds]
     parameters: NotRequired[Any]
 
 
@@ -215,8 +217,8 @@ class RunEvent(TypedDict):
     Besides ``extended``, ``round_began`` and ``winner``: run_started (host, pid), run_finished and run_interrupted
     (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error,
     attempt, wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error,
-    error_file), not_examined (reason), searcher_failed (index of the trial that was drawn instead, reason),
-    other_versions (changes) and repaired.
+    error_file), scheduler_chose (reason, scheduler), not_examined (reason), searcher_failed (index of the trial that
+    was drawn instead, reason), other_versions (changes) and repaired.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]

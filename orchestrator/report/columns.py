@@ -39,6 +39,11 @@ def group(row: Row) -> int:
     return row.trial.group
 
 
+def round_(row: Row) -> int:
+    """Round that the trial belongs to, in a run that has several."""
+    return row.records.state.round_of(row.trial.trial)
+
+
 def status(row: Row) -> str:
     """finished, stopped (by the scheduler), failed, diverged, interrupted or running."""
     return row.trial.status
@@ -130,6 +135,7 @@ Column = Callable[[Row], Any]
 HEAD: tuple[tuple[str, Column], ...] = (
     ("trial", trial),
     ("group", group),
+    ("round", round_),
     ("status", status),
     ("best_{metric}", best),
     ("best_epoch", best_epoch),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_right, insort
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
 from orchestrator.fields import Count, Flag
-from orchestrator.schedulers.promotion import PromotingAsha
+from orchestrator.schedulers.promotion import AutoAsha, PromotingAsha
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
     UNKNOWN,
@@ -39,21 +39,23 @@ class AshaOptions(SchedulerOptions):
         description="The best 1/`reduction_factor` of the trials at a rung continue to the next rung, at"
         " `reduction_factor` times as many epochs.",
     )
-    promote: Flag = Field(
-        default=False,
+    promote: Flag | Literal["auto"] = Field(
+        default="auto",
         description="`true`: each trial pauses at each rung, and the best of a rung continue whenever there is room,"
-        " those of the highest rung first. `false`: each trial is stopped or continues as soon as it comes to a rung.",
+        " those of the highest rung first. `false`: each trial is stopped or continues as soon as it comes to a rung."
+        " `auto`: as `true`, unless to resume a trial turns out to cost over a tenth of a full training.",
     )
 
     def in_logical_time(self) -> AshaOptions:
         """Return the same; a choice that goes by measured times is made beforehand."""
-        return self if isinstance(self.promote, bool) else self.model_copy(update={"promote": True})
+        return self if self.promote != "auto" else self.model_copy(update={"promote": True})
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return ASHA with the rungs below ``epochs``."""
         rungs = rung_epochs(self.grace_period, self.reduction_factor, epochs)
         if self.promote:
-            return PromotingAsha(rungs, self.reduction_factor, epochs, mode)
+            kind = AutoAsha if self.promote == "auto" else PromotingAsha
+            return kind(rungs, self.reduction_factor, epochs, mode)
         return Asha(rungs, self.reduction_factor, mode)
 
     def forecast(self, trials: int, epochs: int) -> Forecast:

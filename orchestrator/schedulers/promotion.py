@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from orchestrator.schedulers.scheduler import (
@@ -15,6 +16,7 @@ from orchestrator.schedulers.scheduler import (
     reported,
     score,
 )
+from orchestrator.schedulers.start_cost import Remark, StartCost
 
 
 class Place(NamedTuple):
@@ -30,6 +32,7 @@ class Place(NamedTuple):
         return self.key[0] != math.inf
 
 
+@dataclass
 class PromotionRung:
     """The trials that came to an epoch, best first, and which of them may go on.
 
@@ -38,12 +41,11 @@ class PromotionRung:
     free.
     """
 
-    def __init__(self, reduction_factor: float) -> None:
-        self._reduction_factor = reduction_factor
-        self.best_first: list[Place] = []
-        self.places: dict[str, Place] = {}
-        self.may_go_on: dict[str, Place] = {}
-        self._chosen: set[str] = set()
+    reduction_factor: float
+    best_first: list[Place] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
+    may_go_on: dict[str, Place] = field(default_factory=dict)
+    chosen: set[str] = field(default_factory=set)
 
     def add(self, trial: str, key: tuple[float, ...]) -> Place:
         """Take in a trial that has come; one that is no number never goes on."""
@@ -53,20 +55,25 @@ class PromotionRung:
         newest = place if bisect_left(self.best_first, place) < self.passing else None
         if newest is None and self.passing > before:
             newest = self.best_first[self.passing - 1]
-        if newest is not None and newest.is_finite and newest.trial not in self._chosen:
-            self._chosen.add(newest.trial)
+        if newest is not None and newest.is_finite and newest.trial not in self.chosen:
+            self.chosen.add(newest.trial)
             self.may_go_on[newest.trial] = newest
         return place
 
     def went_on(self, trial: str) -> None:
         """Note that a trial has."""
-        self._chosen.add(trial)
+        self.chosen.add(trial)
         self.may_go_on.pop(trial, None)
 
     @property
     def passing(self) -> int:
         """How many are the best ``1/reduction_factor`` of those that have come."""
-        return math.floor(len(self.places) / self._reduction_factor)
+        return math.floor(len(self.places) / self.reduction_factor)
+
+    def is_among_the_best(self, place: Place) -> bool:
+        """Return whether a trial is among the best by now, where one always is."""
+        rank = bisect_left(self.best_first, place)
+        return place.is_finite and rank < max(1, self.passing)
 
     @property
     def cutoff(self) -> float:
@@ -138,3 +145,41 @@ class PromotingAsha:
             place.trial: Decision(rank >= passing or not place.is_finite, cutoff)
             for rank, place in enumerate(rung.best_first)
         }
+
+
+class AutoAsha(PromotingAsha):
+    """Pauses and promotes until it is known what a resume costs; where that is too much, stops from then on."""
+
+    def __init__(
+        self, rungs: tuple[int, ...], reduction_factor: float, epochs: int, mode: str
+    ) -> None:
+        super().__init__(rungs, reduction_factor, epochs, mode)
+        self.cost = StartCost(epochs)
+        self.promotes: bool | None = None
+
+    def hear(self, row: Mapping[str, Any]) -> Remark | None:
+        """Take in what a row tells of costs; return what is chosen, once it is."""
+        if self.promotes is not None:
+            return None
+        self.cost.add(row)
+        self.promotes = self.cost.affordable
+        return None if self.promotes is None else _chosen(self.promotes, self.cost.measured)
+
+    def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
+        """Pause a trial that comes to a rung; or decide at once, as the stopping variant does."""
+        decision = super().report(trial, epoch, value, ties)
+        if self.promotes is not False or not decision.pause:
+            return decision
+        rung = self.rungs[epoch]
+        if rung.is_among_the_best(rung.places[trial]):
+            rung.went_on(trial)
+            del self.waiting[trial]
+            return Decision(stop=False, cutoff=decision.cutoff)
+        return Decision(stop=True, cutoff=decision.cutoff)
+
+
+def _chosen(promotes: bool, measured: Mapping[str, Any]) -> Remark:
+    share = f"{measured['share']:.0%} of a full training"
+    cost = f"to resume a trial costs {measured['start_seconds']:.2g} s, {share}"
+    how = "pauses and promotes trials" if promotes else "stops trials, and pauses none from here on"
+    return Remark(f"asha {how}: {cost}", {"scheduler": "asha", "promotes": promotes, **measured})

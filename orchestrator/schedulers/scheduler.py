@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from orchestrator.fields import Options
+from orchestrator.schedulers.start_cost import Remark
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,9 @@ class Scheduler(Protocol):
 
     Whichever has ``ended(trial)`` hears of each trial that comes to no further epoch, whatever ended it; and by
     ``passed(trial)`` of one that goes on beyond its last epoch, whatever is decided there.
+
+    One with ``hear(row)`` is shown each row of ``epochs.jsonl`` before it is reported: what an epoch and a start took.
+    A ``Remark`` that it returns is written down and said.
     """
 
     @property
@@ -85,6 +89,12 @@ def _asked(scheduler: Scheduler, method: str, *told: str) -> Any:
 def promoted_last(scheduler: Scheduler) -> Iterable[str]:
     """Return the trials of which a scheduler lets the first one go on now that nothing else is left."""
     return _asked(scheduler, "promote_last") or ()
+
+
+def heard(scheduler: Scheduler, row: Mapping[str, Any]) -> Remark | None:
+    """Show a scheduler a row, if it cares; return what it has chosen by that."""
+    hear = getattr(scheduler, "hear", None)
+    return hear(row) if hear else None
 
 
 def score(value: Any, mode: str) -> float:
@@ -138,7 +148,12 @@ class SchedulerMaker(Protocol):
 
 
 class SchedulerOptions(Options):
-    """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``."""
+    """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``.
+
+    ``compares`` says whether it holds trials against one another.
+    """
+
+    compares: ClassVar[bool] = True
 
     def in_logical_time(self) -> SchedulerOptions | None:
         """Return the options by which who goes on from an epoch follows from who came there, in which order, alone.
@@ -175,6 +190,8 @@ def grace_fault(grace_period: int, epochs: int) -> tuple[str, str, object] | Non
 
 class NoSchedulerOptions(SchedulerOptions):
     """Every trial trains for all of its epochs."""
+
+    compares: ClassVar[bool] = False
 
     def in_logical_time(self) -> SchedulerOptions:
         """Return the same: it decides nothing."""
@@ -256,6 +273,10 @@ class PassedBefore:
     def passed(self, trial: str) -> None:
         """Tell the scheduler."""
         tell_passed(self._scheduler, trial)
+
+    def hear(self, row: Mapping[str, Any]) -> Remark | None:
+        """Show the scheduler a row."""
+        return heard(self._scheduler, row)
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the scheduler's."""

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from orchestrator.domains import Choice, Fixed, Space
+from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.numeric import LogUniform, OneMinusLogUniform, one_minus
 from orchestrator.domains.values import number_text
-from orchestrator.search.evidence import Ranking, Rule, hull_chance
+from orchestrator.search.evidence import Ranking, Rule, hull_chance, percent
 
 RATE, BETA, BATCH = "learning_rate", "momentum", "batch_size"
 BETTER_BY = 0.1
@@ -36,33 +37,22 @@ class Diagonal:
     why: str
 
     @property
-    def name(self) -> str:
-        """What findings call it."""
-        return self.expression
-
-    @property
     def now(self) -> str:
         """The band, as one writes it."""
         return f"{number_text(self.low)} to {number_text(self.high)}"
 
     @property
-    def texts(self) -> tuple[str, str]:
+    def constraints(self) -> tuple[Constraint, ...]:
         """The band as two constraints."""
         return (
-            f"{self.expression} >= {number_text(self.low)}",
-            f"{self.expression} <= {number_text(self.high)}",
+            Constraint(f"{self.expression} >= {number_text(self.low)}"),
+            Constraint(f"{self.expression} <= {number_text(self.high)}"),
         )
 
-    def constrain(self, space: Space) -> Space:
-        """Return a space whose draws lie in the band."""
-        from orchestrator.domains.constraint import Constraint
 
-        others = tuple(each for each in space.constraints if not _is_a_band(each.text))
-        return replace(space, constraints=(*others, *map(Constraint, self.texts)))
-
-
-def _is_a_band(text: str) -> bool:
-    return text.startswith((_expression((RATE, BETA)), _expression((RATE, BETA, BATCH))))
+def band_of(space: Space, original: Space) -> tuple[Constraint, ...]:
+    """Return the band that an earlier round put around its draws: constraints that its experiment does not have."""
+    return tuple(each for each in space.constraints if each not in original.constraints)
 
 
 def _expression(parts: Sequence[str]) -> str:
@@ -70,14 +60,19 @@ def _expression(parts: Sequence[str]) -> str:
     return f"{RATE} / ({below} * {BATCH})" if BATCH in parts else f"{RATE} / {below}"
 
 
-def diagonal(original: Space, ranking: Ranking, rule: Rule) -> Diagonal | None:
-    """Return the band in which the best trials lie; None where the parts explain the ranking as well."""
+def diagonal(
+    original: Space, ranking: Ranking, rule: Rule, is_held: bool = False
+) -> Diagonal | None:
+    """Return the band in which the best trials lie; None where the parts explain the ranking as well.
+
+    ``is_held``: an earlier round has one. The first is no narrower than half of the space, a later one than a quarter.
+    """
     if not _is_sgd(original):
         return None
     trials = [each.hyperparameters for each in ranking.judged]
     if len(trials) < FEWEST:
         return None
-    ranks = _ranks(ranking.scores)
+    ranks = np.array(ranking.ranks)
     single = {name: _logs(trials, (name,)) for name in (RATE, BETA, BATCH)}
     explained = [_explained(logs, ranks) for logs in single.values() if logs is not None]
     found = [
@@ -88,16 +83,13 @@ def diagonal(original: Space, ranking: Ranking, rule: Rule) -> Diagonal | None:
     share, parts = max(found, default=(0.0, ()))
     if not parts or share < max(explained) + BETTER_BY:
         return None
-    return _band(original, parts, ranking, rule, (share, max(explained)))
+    least = rule.least ** (2 if is_held else 1)
+    band = _band(original, parts, ranking, replace(rule, least=least))
+    said = f"it explains {share:.0%} of the ranking, the best of its parts {max(explained):.0%}"
+    return band and replace(band, why=f"{said}; {band.why}")
 
 
-def _band(
-    original: Space,
-    parts: tuple[str, ...],
-    ranking: Ranking,
-    rule: Rule,
-    explained: tuple[float, float],
-) -> Diagonal | None:
+def _band(original: Space, parts: tuple[str, ...], ranking: Ranking, rule: Rule) -> Diagonal | None:
     steps = _logs([each.hyperparameters for each in ranking.judged], parts)
     best = _logs([each.hyperparameters for each in ranking.best], parts)
     if steps is None or best is None:
@@ -108,13 +100,12 @@ def _band(
     least, most = _ends(original, parts)
     margin = rule.margin * (most - least)
     low, high = max(least, min(best) - margin), min(most, max(best) + margin)
-    lacking = rule.least**2 * (most - least) - (high - low)
+    lacking = rule.least * (most - least) - (high - low)
     if lacking > 0:
         low, high = max(least, low - lacking / 2), min(most, high + lacking / 2)
     why = (
-        f"it explains {explained[0]:.0%} of the ranks' variance, the best of its parts {explained[1]:.0%};"
-        f" the best {len(best)} of {len(steps)} at epoch {ranking.epoch} lie as close together along it"
-        f" by chance in {100 * chance:.2g} %"
+        f"the best {len(best)} of {len(steps)} at epoch {ranking.epoch} lie as close together"
+        f" along it by chance in {percent(chance)}"
     )
     before = f"{_digits(least)} to {_digits(most)}"
     return Diagonal(
@@ -168,14 +159,6 @@ def _ends(space: Space, parts: Sequence[str]) -> tuple[float, float]:
         places = [place for value in ends if (place := _log(name, value)) is not None]
         low, high = low + min(places), high + max(places)
     return low, high
-
-
-def _ranks(scores: Sequence[float]) -> np.ndarray:
-    """Return the rank of each score, equal ones sharing theirs."""
-    values = np.array(scores)
-    order = np.sort(values)
-    left, right = np.searchsorted(order, values), np.searchsorted(order, values, side="right")
-    return np.asarray((left + right) / 2)
 
 
 def _explained(places: np.ndarray, ranks: np.ndarray) -> float:

@@ -57,8 +57,8 @@ class Ranking:
     epoch: int
     best: tuple[Seen, ...]
     judged: tuple[Seen, ...]
-    scores: tuple[float, ...]
-    """Those of all judged trials at the epoch; worse than any number where there is none."""
+    ranks: tuple[float, ...]
+    """Of all judged trials, 0 the worst: by the last epoch up to that one that a trial reached, then by its value."""
 
 
 def ranked(seen: Iterable[Seen], mode: str, rule: Rule) -> Ranking | None:
@@ -72,8 +72,21 @@ def ranked(seen: Iterable[Seen], mode: str, rule: Rule) -> Ranking | None:
         if len(known) >= 2 * count:
             order = sorted(known, key=lambda place: (-scores[place], place))
             best = tuple(judged[place] for place in order[:count])
-            return Ranking(epoch, best, judged, scores)
+            return Ranking(epoch, best, judged, _ranks(judged, epoch, mode))
     return None
+
+
+def _ranks(judged: Sequence[Seen], rung: int, mode: str) -> tuple[float, ...]:
+    """Return the rank of each trial, equal ones sharing theirs."""
+    standings = []
+    for each in judged:
+        epoch = max((epoch for epoch in each.values if epoch <= rung), default=0)
+        standings.append((epoch, score(each.values.get(epoch), mode)))
+    order = sorted(standings)
+    return tuple(
+        (bisect_left(order, standing) + bisect_right(order, standing) - 1) / 2
+        for standing in standings
+    )
 
 
 def hull_chance(best: Sequence[float], among: Sequence[float]) -> float:
@@ -93,3 +106,21 @@ def hull_chance(best: Sequence[float], among: Sequence[float]) -> float:
         return 1.0  # the best are not among them
     fewer = sum((n - s) * math.comb(s - 1, k - 2) for s in range(k - 1, span + 1))
     return min(1.0, fewer / math.comb(n, k))
+
+
+def end_chance(count: int, best: int, at_end: int, among: int) -> float:
+    """Return the chance that at least ``count`` of the best lie where ``at_end`` of ``among`` trials do."""
+    most = min(best, at_end)
+    many = (
+        math.comb(at_end, k) * math.comb(among - at_end, best - k)
+        for k in range(count, most + 1)
+        if best - k <= among - at_end
+    )
+    return sum(many) / math.comb(among, best)
+
+
+def percent(chance: float) -> str:
+    """Return a chance as one says it."""
+    if chance < 0.001:
+        return "less than 0.1 %"
+    return f"{100 * chance:.0f} %" if chance >= 0.095 else f"{100 * chance:.1f} %"

@@ -8,20 +8,30 @@ where they sit at its end. Each step says what it found.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from orchestrator.domains import Choice, Space
+from orchestrator.domains import Choice, Fixed, Space
 from orchestrator.domains.parse import Domain
+from orchestrator.domains.space import companion
 from orchestrator.domains.values import same, write_word
-from orchestrator.search.diagonal import Diagonal, diagonal
-from orchestrator.search.evidence import FEWEST_BEST, Ranking, Rule, Seen, hull_chance, ranked
-from orchestrator.search.scales import Range, Side, rounded, scale_of, widened
+from orchestrator.search.diagonal import band_of, diagonal
+from orchestrator.search.evidence import (
+    FEWEST_BEST,
+    Ranking,
+    Rule,
+    Seen,
+    end_chance,
+    hull_chance,
+    percent,
+    ranked,
+)
+from orchestrator.search.scales import ALMOST, Range, Side, rounded, scale_of, widened
 
 FEWEST_VALUES = 3
 """A hyperparameter with fewer values is left alone."""
-AT_AN_END = 0.1
+AT_AN_END = 0.15
 """A trial sits at an end of a round's range where it lies within this share of it."""
 
 
@@ -60,15 +70,27 @@ def derive(
     if ranking is None:
         why = "too few trials to compare"
         return Derived(current, tuple(_kept(name, d, why) for name, d in current.domains.items()))
-    along = diagonal(original, ranking, rule) if hasattr(original, "constraints") else None
+    band = band_of(current, original)
+    along = diagonal(original, ranking, rule, bool(band))
+    if along is None and not all(
+        each.holds(original.with_companions(t.hyperparameters))
+        for each in band
+        for t in ranking.best
+    ):
+        band = ()
+    held = {name.removeprefix(companion("")) for each in band for name in each.names}
+    held = set(along.parts) if along else held
     needed = {condition.name for d in original.domains.values() for condition in d.when}
     domains: dict[str, Domain] = {}
     findings: list[Finding] = []
     for name, whole in original.domains.items():
         now = current.domains.get(name, whole)
         now = now if type(now) is type(whole) else whole
-        if along is not None and name in along.parts:
-            domains[name], found = now, _kept(name, now, f"held by {along.name} below")
+        if isinstance(whole, Fixed):
+            domains[name] = whole
+            continue
+        if name in held:
+            domains[name], found = now, _kept(name, now, "it is held by its part in the step below")
         elif name in needed:
             domains[name], found = now, _kept(name, now, "another hyperparameter depends on it")
         elif isinstance(whole, Choice) and isinstance(now, Choice):
@@ -77,21 +99,14 @@ def derive(
             domains[name], found = _range(name, whole, now, ranking, rule)
         findings.append(found)
     if along is not None:
-        findings.append(_held(along))
-    return Derived(_space(original, domains, along), tuple(findings))
-
-
-def _space(original: Space, domains: Mapping[str, Domain], along: Diagonal | None) -> Space:
-    space = replace(original, domains=domains)
-    return space if along is None else along.constrain(space)
+        band = along.constraints
+        findings.append(Finding(along.expression, "narrowed", along.before, along.now, along.why))
+    constraints = (*original.constraints, *band)
+    return Derived(replace(original, domains=domains, constraints=constraints), tuple(findings))
 
 
 def _kept(name: str, domain: Domain, why: str) -> Finding:
     return Finding(name, "kept", str(domain), str(domain), why)
-
-
-def _held(along: Diagonal) -> Finding:
-    return Finding(along.name, "narrowed", along.before, along.now, along.why)
 
 
 def _range(
@@ -166,11 +181,14 @@ class _Evidence:
         high = min(self.now.high, max(self.best) + margin)
         return _no_less(low, high, self.now, rule.least)
 
-    def at_end(self, side: Side) -> int:
-        """Return how many of the best lie at an end of the range, 0 where they are fewer than half of them."""
+    def at_end(self, side: Side, level: float) -> int:
+        """Return how many of the best lie at an end of the range, 0 where they may be so many by chance."""
         end = self.now.low if side == "lower" else self.now.high
-        count = sum(abs(place - end) <= AT_AN_END * self.now.width for place in self.best)
-        return count if count >= 2 and 2 * count >= len(self.best) else 0
+        near = AT_AN_END * self.now.width + ALMOST
+        count = sum(abs(place - end) <= near for place in self.best)
+        others = sum(abs(place - end) <= near for place in self.inside)
+        chance = end_chance(count, len(self.best), others, len(self.inside))
+        return count if count and chance <= level else 0
 
 
 def _moved(evidence: _Evidence, rule: Rule) -> tuple[Domain, Finding]:
@@ -180,12 +198,12 @@ def _moved(evidence: _Evidence, rule: Rule) -> tuple[Domain, Finding]:
     reasons = []
     if chance <= rule.level:
         low, high = evidence.hull(rule)
-        reasons.append(f"by chance they lie as close together in {_percent(chance)}")
+        reasons.append(f"by chance they lie as close together in {percent(chance)}")
     else:
-        reasons.append(f"as spread as any {len(evidence.best)} of them ({_percent(chance)})")
+        reasons.append(f"as spread as any {len(evidence.best)} of them ({percent(chance)})")
     sides: tuple[Side, ...] = ("lower", "upper")
     for side in sides:
-        if at_end := evidence.at_end(side):
+        if at_end := evidence.at_end(side, rule.level):
             new, said = widened(evidence.whole, now, side, rule.is_hard(evidence.name))
             reasons.append(f"{at_end} sit at the {side} end{said}")
             if new is not None:
@@ -203,10 +221,6 @@ def _move(now: Range, low: float, high: float) -> Move:
     if is_narrower:
         return "moved" if is_wider else "narrowed"
     return "widened" if is_wider else "kept"
-
-
-def _percent(chance: float) -> str:
-    return "less than 0.1 %" if chance < 0.001 else f"{100 * chance:.2g} %"
 
 
 def _no_less(low: float, high: float, current: Range, least: float) -> tuple[float, float]:

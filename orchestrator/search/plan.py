@@ -25,6 +25,7 @@ from orchestrator.searchers import (
     complete,
     name_of,
 )
+from orchestrator.searchers.without_repeats import WithoutRepeats
 from orchestrator.sitter import SitterOptions
 
 _OF_WHOLE = 3
@@ -113,11 +114,12 @@ class Round:
 
     def holds(self, hyperparameters: Mapping[str, Any]) -> bool:
         """Return whether a trial could have been drawn from its space."""
-        return all(
+        within = all(
             domain.contains(hyperparameters[name])
             for name, domain in self.space.domains.items()
             if name in hyperparameters
         )
+        return within and self.space.broken(self.space.with_companions(hyperparameters)) is None
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as the fields of its event in a run's records."""
@@ -209,6 +211,14 @@ class Plan:
         return self.rounds.trials if self.rounds else self.num_trials
 
     @property
+    def most_trials(self) -> int:
+        """How many trials there are at most: fewer than planned where the searcher has no more."""
+        if self.rounds or self.nursery:
+            return self.trials_in_all
+        has = self.searcher.at_most(self.space, len(self.points))
+        return self.num_trials if has is None else min(self.num_trials, has)
+
+    @property
     def where(self) -> str:
         """The key of the experiment's file that says what trials begin with."""
         return "search_space" if self.nursery is None else "panda.start"
@@ -235,9 +245,14 @@ class Plan:
         """The round that a run begins with."""
         return Round(1, self.space, 0, self.num_trials)
 
-    def searcher_of(self, space: Space) -> Searcher:
-        """Return a new searcher of a round's space, to which nothing was told; where it fails, trials are drawn."""
+    def searcher_of(self, space: Space, first: int = 0) -> Searcher:
+        """Return a new searcher of a round's space, to which nothing was told; ``first`` is the round's first trial.
+
+        Where it fails, trials are drawn.
+        """
         made = self.searcher.make(space, self.seed, self.epochs, self.mode)
+        if isinstance(made, WithoutRepeats):
+            made.begin_at(first)
         if isinstance(made, AskedSearcher) or not self.searcher.learns:
             return made
         return AskedSearcher.ours(made, name_of(self.searcher), space)
@@ -256,7 +271,10 @@ class Plan:
             asked = {} if index < len(self.points) else searcher.ask(index)
             if asked is None:
                 return
-            yield self.spec(index, asked)
+            spec = self.spec(index, asked)
+            if index < len(self.points):
+                searcher.tell(Observation(spec.trial, dict(spec.hyperparameters)))
+            yield spec
 
 
 def trial_seed(seed: int, index: int) -> int:

@@ -28,7 +28,7 @@ CLOSEST = 6.0
 """The decades that 1-β has below 1 at most: below 1e-7 it is lost in single precision."""
 DIGITS = 3
 """The significant digits of an end that was moved."""
-_ALMOST = 1e-9
+ALMOST = 1e-9
 
 
 @dataclass(frozen=True)
@@ -50,14 +50,18 @@ class Range:
 
     def holds(self, place: float) -> bool:
         """Return whether a place lies in the range."""
-        return self.low - _ALMOST <= place <= self.high + _ALMOST
+        return self.low - ALMOST <= place <= self.high + ALMOST
 
     def has_at_least(self, values: int) -> bool:
         """Return whether a draw can give so many different values."""
         if self.low == self.high:
             return False
         step = _step(self.domain)
-        return step is None or (self.domain.max - self.domain.min) / step >= values - 1 - _ALMOST
+        return step is None or (self.domain.max - self.domain.min) / step >= values - 1 - ALMOST
+
+    def is_hard(self, side: Side) -> bool:
+        """Return whether a side is one of the domain's hard ends."""
+        return self.domain.hard in (True, "min" if side == "lower" else "max")
 
 
 def scale_of(domain: Domain) -> Range | None:
@@ -89,11 +93,11 @@ def rounded(before: Range, low: float, high: float) -> Domain:
     """Return a range's domain with other ends, rounded outwards; an end that stays keeps its digits."""
     domain = before.domain
     ends: dict[str, Any] = {}
-    if abs(low - before.low) > _ALMOST:
+    if abs(low - before.low) > ALMOST:
         ends["min"] = _written(domain, low, up=False)
         if low >= before.low:
             ends["min"] = max(ends["min"], domain.min)
-    if abs(high - before.high) > _ALMOST:
+    if abs(high - before.high) > ALMOST:
         ends["max"] = _written(domain, high, up=True)
         if high <= before.high:
             ends["max"] = min(ends["max"], domain.max)
@@ -126,7 +130,7 @@ def _digits(value: float, up: bool) -> float:
     exact = Decimal(repr(value))
     unit = Decimal(1).scaleb(exact.adjusted() - DIGITS + 1)
     near = exact.quantize(unit)
-    if abs(float(near) - value) <= abs(value) * _ALMOST:
+    if abs(float(near) - value) <= abs(value) * ALMOST:
         return float(near)
     return float(exact.quantize(unit, ROUND_CEILING if up else ROUND_FLOOR))
 
@@ -139,17 +143,17 @@ def widened(there: Range, current: Range, side: Side, is_hard: bool) -> tuple[fl
     """
     outwards = -1 if side == "lower" else 1
     end, last = (current.low, there.low) if side == "lower" else (current.high, there.high)
-    if (last - end) * outwards > _ALMOST:
+    if (last - end) * outwards > ALMOST:
         new = end + outwards * current.width / 2
         return (max(new, last) if side == "lower" else min(new, last)), ""
-    if is_hard:
+    if is_hard or there.is_hard(side):
         return None, ", which is hard"
     if isinstance(there.domain, Integer | LogInteger):
         return None, ", and whole numbers stay within the space"
-    if (end - last) * outwards > _ALMOST:
+    if (end - last) * outwards > ALMOST:
         return None, ", which is beyond the space already"
     new = _beyond(there, side)
-    if abs(new - end) <= _ALMOST:
+    if abs(new - end) <= ALMOST:
         return None, ", beyond which there is nothing"
     return new, ""
 

@@ -15,11 +15,13 @@ from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.scheduler import (
     dropped,
+    heard,
     promoted,
     promoted_last,
     tell_ended,
     tell_passed,
 )
+from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
 
@@ -63,7 +65,7 @@ class Search:
 
     ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
     round's trials its searcher had nothing; ``searcher_failures`` says for which trials it failed, and why: they are
-    drawn at random. Whoever records them takes them out.
+    drawn at random. ``remarks`` are what the scheduler has chosen by itself. Whoever records either takes them out.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
@@ -85,6 +87,7 @@ class Search:
         self._told: list[Observation] = []
         self.searcher_failures: deque[tuple[int, str]] = deque()
         self.unproposed = 0
+        self.remarks: list[Remark] = []
         self._begin_round(plan.first_round)
 
     def recall(self, spec: TrialSpec) -> None:
@@ -160,12 +163,18 @@ class Search:
             self._ready = deque(name for name in self._ready if name != trial)
         self._last_epochs[trial] = epoch, event["metrics"].get(self._plan.metric)
         self._observe(trial)
+        remark = heard(self.scheduler, event)
+        self.remarks += [remark] if remark else []
         decision = report_row(self.scheduler, event, self._plan.metric)
         if decision.pause and not (decision.stop or again) and epoch < self._plan.epochs:
             self._paused[trial] = event
             self._paused_at[trial] = epoch
             self._live.discard(trial)
         return decision
+
+    def is_new(self, row: Mapping[str, Any]) -> bool:
+        """Return whether an epoch was not told before."""
+        return int(row["epoch"]) > self._last_epochs.get(row["trial"], (0, None))[0]
 
     def lost(self, trial: str) -> None:
         """Take in that a trial fell back to an earlier state: it comes to the epoch of its pause again."""
@@ -176,6 +185,20 @@ class Search:
     def is_learning(self) -> bool:
         """Whether the next trial depends on what is told meanwhile, so that it should not be asked for too early."""
         return self._plan.searcher.learns and bool(self._last_epochs)
+
+    @property
+    def exhausted(self) -> str:
+        """What the searcher says of having tried all that there is; empty where there is more."""
+        return str(getattr(self._searcher, "exhausted", ""))
+
+    @property
+    def has_tried_all(self) -> bool:
+        """Whether nothing is left but trials that its searcher does not have, whatever it is told."""
+        index = self._next_index()
+        if index is None or self.pending or self._paused or self._rounds:
+            return False
+        learns = self._plan.searcher.learns or trial_name(index) in self._known
+        return not learns and self._searcher.ask(index) is None and bool(self.exhausted)
 
     @property
     def is_done(self) -> bool:
@@ -214,7 +237,7 @@ class Search:
     def _begin_round(self, begun: Round) -> None:
         self._begun_rounds.append(begun)
         self._index = begun.first
-        self._searcher = self._plan.searcher_of(begun.space)
+        self._searcher = self._plan.searcher_of(begun.space, begun.first)
 
     def _next_round(self) -> NextRound | None:
         """Begin the next round; those that are paused may go on beside it."""
@@ -312,5 +335,6 @@ def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Dec
 def replay(scheduler: Scheduler, rows: Iterable[Mapping[str, Any]], metric: str) -> Scheduler:
     """Feed recorded epochs to a new scheduler in their order."""
     for row in rows:
+        heard(scheduler, row)
         report_row(scheduler, row, metric)
     return scheduler

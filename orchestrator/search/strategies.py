@@ -12,6 +12,7 @@ from orchestrator.domains import Space
 from orchestrator.domains.acceptance import check_satisfiable
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.search.plan import Nursery, Plan, TrialSpec, plan_of, trial_seed
+from orchestrator.search.points import points_of
 from orchestrator.search.rounds import rounds_of
 from orchestrator.search.users_own import scheduler_of, searcher_of
 
@@ -44,6 +45,7 @@ def caviar(experiment: Experiment, space: Space) -> Plan:
         space,
         num_trials=rounds.first if rounds else options.num_samples,
         rounds=rounds,
+        points=points_of(experiment, space).specs(space, experiment.seed),
         searcher=searcher_of(experiment, space),
         scheduler=scheduler_of(experiment),
         max_concurrent_trials=None if concurrent == "auto" else concurrent,

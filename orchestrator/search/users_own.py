@@ -15,7 +15,7 @@ from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMake
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
 from orchestrator.search.asked import Asked, AskedSearcher
 from orchestrator.search.logical_time import InLogicalTime
-from orchestrator.searchers import Searcher, SearcherMaker
+from orchestrator.searchers import Searcher, SearcherMaker, SearcherOptions, name_of
 
 _SCHEDULER = "caviar.scheduler"
 _SEARCHER = "caviar.searcher"
@@ -28,7 +28,9 @@ def scheduler_of(experiment: Experiment) -> SchedulerMaker:
     written = experiment.caviar.scheduler
     if isinstance(written, Referenced):
         return _users(experiment, written)
-    in_logical_time = written.in_logical_time() if experiment.caviar.reproducible else None
+    if not (experiment.caviar.reproducible and written.compares):
+        return written
+    in_logical_time = written.in_logical_time()
     return InLogicalTime(in_logical_time) if in_logical_time else written
 
 
@@ -46,11 +48,21 @@ def searcher_of(experiment: Experiment, space: Space) -> SearcherMaker:
         fault = written.fault(space)
         if fault is not None:
             raise ExperimentFileError(explain(_SEARCHER, *fault))
+        _check_suits(written, experiment, space)
         return written
     code = find_class(written.reference, experiment.folder, _SEARCHER)
     found = UsersSearcher(code, written.options)
     found.make(space, experiment.seed, experiment.epochs, experiment.direction or "max")
     return found
+
+
+def _check_suits(searcher: SearcherOptions, experiment: Experiment, space: Space) -> None:
+    """Raise ExperimentFileError for a searcher of ours that cannot search a space with the experiment's trials."""
+    fault = searcher.option_fault(space, experiment.caviar.num_samples)
+    if fault is not None:
+        option, expected, received = fault
+        place = ".".join(filter(None, (_SEARCHER, name_of(searcher), option)))
+        raise ExperimentFileError(explain(place, expected, received))
 
 
 def scheduler_code(experiment: Experiment) -> CallableReference | None:
@@ -159,6 +171,10 @@ class UsersSearcher:
     learns: ClassVar[bool] = True
     code: CallableReference
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return None: it alone knows."""
+        return None
 
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return a new one; ExperimentFileError where it does not keep the contract."""

@@ -4,6 +4,7 @@ To add one: a module here with its options, a class of ``SearcherOptions``, and 
 writes it, ``--set``, the JSON Schema and what is refused follow from its options.
 """
 
+from orchestrator.searchers.grid import GridOptions
 from orchestrator.searchers.priorband import PriorBandOptions
 from orchestrator.searchers.random import RandomOptions
 from orchestrator.searchers.searcher import (
@@ -14,15 +15,18 @@ from orchestrator.searchers.searcher import (
     complete,
     misfit,
 )
+from orchestrator.searchers.sobol import SobolOptions
 from orchestrator.searchers.tpe import TpeOptions
 
 __all__ = [
     "SEARCHERS",
+    "GridOptions",
     "Observation",
     "RandomOptions",
     "Searcher",
     "SearcherMaker",
     "SearcherOptions",
+    "SobolOptions",
     "complete",
     "misfit",
     "name_of",
@@ -30,6 +34,8 @@ __all__ = [
 
 SEARCHERS: dict[str, type[SearcherOptions]] = {
     "random": RandomOptions,
+    "sobol": SobolOptions,
+    "grid": GridOptions,
     "tpe": TpeOptions,
     "priorband": PriorBandOptions,
 }

@@ -47,10 +47,17 @@ class Searcher(Protocol):
         """Take in what has become of a trial."""
 
 
+Fault = tuple[str, str, Any]
+"""The option at fault, what was expected there, and what was received."""
+
+
 class SearcherMaker(Protocol):
     """What a plan knows of its searcher before a run; ``learns`` says whether it goes by what it is told."""
 
     learns: ClassVar[bool]
+
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return the most trials that it has, ``points`` of them known beforehand; None: as many as one likes."""
 
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return a new searcher of ``space`` for trials of ``epochs`` epochs; ``mode`` is max or min."""
@@ -68,6 +75,14 @@ class SearcherOptions(Options):
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return the searcher; ``mode`` says which metric is good: max or min."""
         raise NotImplementedError
+
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return the most trials that it has, ``points`` of them known beforehand; None: as many as one likes."""
+        return None
+
+    def option_fault(self, space: Space, trials: int) -> Fault | None:
+        """Return which option, if any, does not go with a space and so many trials; the empty one: it as a whole."""
+        return None
 
 
 def complete(asked: Mapping[str, Any], space: Space, seed: int, index: int) -> dict[str, Any]:

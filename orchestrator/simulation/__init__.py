@@ -18,7 +18,7 @@ from orchestrator.simulation.simulator import (
     simulate_seeds,
 )
 from orchestrator.simulation.summary import BestBy, Estimate, Summary, Target, estimate
-from orchestrator.simulation.table import Curve, CurveTable, curves_of, read_curves
+from orchestrator.simulation.table import Curve, CurveTable, curves_of, read_columns, read_curves
 
 __all__ = [
     "BestBy",
@@ -39,6 +39,7 @@ __all__ = [
     "curves_of",
     "estimate",
     "most_at_once",
+    "read_columns",
     "read_curves",
     "recorded_curves",
     "rows_of",

@@ -165,11 +165,12 @@ class Rows:
 
     def _is_in(self, space: Space, row: int) -> bool:
         values = self._table.curves[row].hyperparameters
-        return all(
+        within = all(
             domain.contains(values[name])
             for name, domain in space.domains.items()
             if name in values
         )
+        return within and space.broken(space.with_companions(values)) is None
 
 
 @dataclass

@@ -108,6 +108,11 @@ class CurveTable:
 
 def read_curves(path: str | Path, space: Space, metric: str) -> CurveTable:
     """Return the table in a file. Raises DataError, in one sentence, for one that cannot be used."""
+    return curves_of(read_columns(path), str(path), space, metric)
+
+
+def read_columns(path: str | Path) -> dict[str, list[Any]]:
+    """Return the columns of a CSV or Parquet file. Raises DataError where it is none."""
     file = Path(path)
     if file.suffix.lower() not in ENDINGS:
         raise DataError(
@@ -118,11 +123,10 @@ def read_curves(path: str | Path, space: Space, metric: str) -> CurveTable:
     import pyarrow as pa
 
     try:
-        columns = _columns(file)
+        return _columns(file)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError(explain(str(path), f"expected {file.suffix[1:].upper()}", reason)) from None
-    return curves_of(columns, str(path), space, metric)
 
 
 def _columns(file: Path) -> dict[str, list[Any]]:

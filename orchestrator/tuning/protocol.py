@@ -108,6 +108,9 @@ class Listener(Protocol):
     def event(self, event: str, **facts: Any) -> None:
         """Note what happened to the run as a whole: that a round began."""
 
+    def remarked(self, event: str, text: str, **facts: Any) -> None:
+        """Note what the run chose by itself, and say it: ``text`` is a sentence."""
+
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
 

@@ -112,6 +112,8 @@ class Stage:
         self._branches: set[str] = set()
         self._killed: set[str] = set()
         self._about = {trial: dict(spent.facts) for trial, spent in self._before.items()}
+        self._taken: dict[str, float] = {}
+        self._warm: set[object] = set()
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
@@ -141,7 +143,8 @@ class Stage:
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
         if spec is None and self._search.unproposed:
-            self.reason = f"the searcher proposed no more: {self._search.unproposed} of {self._plan.described} are left"
+            left = f"{self._search.unproposed} of {self._plan.described} are left"
+            self.reason = self._search.exhausted or f"the searcher proposed no more: {left}"
         if spec is None or spec.trial in self._handed_out:
             return spec
         self._specs[spec.trial] = spec
@@ -165,6 +168,7 @@ class Stage:
             self._timers[trial] = TrialTimer(before=self._before.get(trial, SpentOnTrial()).seconds)
             self._listener.started(self._specs[trial])
         self._timers[trial].start(now)
+        self._taken[trial] = now
 
     def heard(self, report: Report) -> bool:
         """Take a worker's report; return whether the trial goes on."""
@@ -178,6 +182,7 @@ class Stage:
             self._queue.leave(trial)
             return False
         if progress.rows:
+            self._note_start(trial, progress.rows, report.about.get("worker"))
             self._limits.epochs += self._listener.epochs(progress.rows)
         if progress.journal:
             self._listener.journal(progress.journal)
@@ -203,6 +208,16 @@ class Stage:
             self._queue.leave(trial)
             return False
         return end is None
+
+    def _note_start(self, trial: str, rows: list[dict[str, Any]], worker: object) -> None:
+        """Add to a trial's first new epoch what its start took, the epochs aside, unless its worker warmed up."""
+        new = [row for row in rows if self._search.is_new(row)]
+        if trial not in self._taken or not new:
+            return
+        took = self._now() - self._taken.pop(trial) - sum(float(row["seconds"]) for row in new)
+        if worker in self._warm:
+            new[0]["start_seconds"] = max(0.0, took)
+        self._warm.add(worker)
 
     def is_paused(self, trial: str) -> bool:
         """Return whether a trial has left its place to others: its state is to be kept."""
@@ -278,6 +293,9 @@ class Stage:
             decision = self._search.tell(row)
             if decision is not None and decision.stop:
                 return self._stopped_by(row, decision.cutoff)
+        while self._search.remarks:
+            remark = self._search.remarks.pop()
+            self._listener.remarked("scheduler_chose", remark.text, **remark.facts)
         return None
 
     def _stopped_by(self, row: Mapping[str, Any], cutoff: float | None) -> dict[str, Any]:

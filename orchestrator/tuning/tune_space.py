@@ -17,7 +17,9 @@ from orchestrator.domains import (
     Fixed,
     Integer,
     LogInteger,
+    LogNormal,
     LogUniform,
+    Normal,
     OneMinusLogUniform,
     Space,
     Uniform,
@@ -91,6 +93,8 @@ def _domain_of(domain: Domain) -> Any:
             return tune.loguniform(domain.min, domain.max)
         case OneMinusLogUniform():
             return tune.loguniform(one_minus(domain.max), one_minus(domain.min))
+        case Normal() | LogNormal():
+            return _drawn_as_ours(Float(domain.min, domain.max), domain)
         case Integer() if not stepped:
             return tune.randint(domain.min, domain.max + 1)
         case Integer() | LogInteger():

@@ -202,3 +202,66 @@ def trained_on(plan, search, recorded):
             if epoch == plan.epochs or trial in search.paused:
                 break
     return done
+
+
+# `auto`: by what starts and resumes cost.
+
+
+def auto(rows, epochs=9):
+    """A scheduler that heard of epochs of a second: (trial, epoch, start_seconds)."""
+    scheduler = AshaOptions().make(epochs, "max")
+    remarks = [scheduler.hear(cost_row(*each)) for each in rows]
+    return scheduler, [remark for remark in remarks if remark]
+
+
+def cost_row(trial, epoch, start=None):
+    made = {"trial": trial, "epoch": epoch, "metrics": {"m": 0.5}, "seconds": 1.0}
+    return made if start is None else made | {"start_seconds": start}
+
+
+CHEAP = [(name, epoch, 0.1) for epoch in (1, 2) for name in "abc"]
+DEAR = [(name, epoch, 0.1 if epoch == 1 else 5.0) for epoch in (1, 2) for name in "abc"]
+
+
+def test_auto_promotes_for_good_once_three_resumes_were_cheap_and_says_so_once():
+    scheduler, [remark] = auto([*CHEAP, *DEAR, ("d", 1, 99.0)])
+    assert scheduler.promotes is True
+    assert remark.facts["promotes"] and remark.facts["start_seconds"] == 0.1
+    assert (
+        remark.text
+        == "asha pauses and promotes trials: to resume a trial costs 0.1 s, 1% of a full training"
+    )
+
+
+def test_auto_stops_once_three_resumes_were_dear_however_cheap_the_starts():
+    scheduler, [remark] = auto(DEAR)
+    assert scheduler.promotes is False
+    assert "56% of a full training" in remark.text
+
+
+def test_auto_stops_once_three_starts_were_dear():
+    assert auto([(name, 1, 2.0) for name in "abc"])[0].promotes is False
+
+
+@pytest.mark.parametrize("rows", [CHEAP[:3], DEAR[:5], [(name, 1, None) for name in "abcdef"]])
+def test_auto_pauses_until_the_cost_is_known(rows):
+    scheduler, remarks = auto(rows)
+    assert not remarks
+    assert scheduler.report("x", 1, 0.1).pause
+
+
+def test_auto_counts_a_row_that_is_told_twice_once():
+    assert auto([each for each in DEAR for _ in range(2)])[1] == auto(DEAR)[1]
+    assert not auto(DEAR[:5] * 3)[1]
+
+
+def test_auto_that_stops_decides_on_arrival_and_still_promotes_whom_it_owes_it():
+    scheduler, _ = auto([])
+    arrive(scheduler, {"a": 0.5, "b": 0.2, "c": 0.1})
+    for each in DEAR:
+        scheduler.hear(cost_row(*each))
+    decided = arrive(scheduler, {"d": 0.4, "e": 0.3, "f": 0.9})
+    assert [(each.stop, each.pause) for each in decided.values()] == [
+        (True, False), (True, False), (False, False),
+    ]  # fmt: skip
+    assert scheduler.promote() == ["a"]

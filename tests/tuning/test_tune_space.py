@@ -27,6 +27,8 @@ FORMS = [
     "integer(1, 9, step=2)",
     "log_integer(1, 128)",
     "log_integer(10, 40, step=10)",
+    "normal(1, 2)",
+    "lognormal(0.01, 3, max=0.1)",
 ]
 WHOLE = [form for form in FORMS if "integer" in form]
 QUANTILES = np.linspace(0.02, 0.98, 25)
