@@ -48,7 +48,7 @@ class AshaOptions(SchedulerOptions):
 
     def in_logical_time(self) -> AshaOptions:
         """Return the same; a choice that goes by measured times is made beforehand."""
-        return self if isinstance(self.promote, bool) else self.model_copy(update={"promote": True})
+        return self if self.promote != "auto" else self.model_copy(update={"promote": True})
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return ASHA with the rungs below ``epochs``."""

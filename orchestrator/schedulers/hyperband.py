@@ -51,6 +51,10 @@ class HyperbandOptions(SchedulerOptions):
         default="auto", description="As of `asha`: whether trials pause at rungs."
     )
 
+    def in_logical_time(self) -> HyperbandOptions:
+        """Return the same, as of ``asha``: a bracket is a matter of a trial's number."""
+        return self if self.promote != "auto" else self.model_copy(update={"promote": True})
+
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the brackets for trials of ``epochs`` epochs."""
         firsts = [*rung_epochs(self.grace_period, self.reduction_factor, epochs), epochs]

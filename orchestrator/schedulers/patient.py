@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ from orchestrator.schedulers.scheduler import (
 class PatientOptions(SchedulerOptions):
     """A trial is stopped when its metric has not improved for some epochs; trials are not compared."""
 
+    compares: ClassVar[bool] = False
+
     patience: Count = Field(
         default=5,
         description="A trial that has not improved for this many epochs is stopped. Below `epochs`.",
@@ -38,6 +40,10 @@ class PatientOptions(SchedulerOptions):
         default=1,
         description="No trial is stopped before it has trained this many epochs. At most `epochs`.",
     )
+
+    def in_logical_time(self) -> PatientOptions:
+        """Return the same: it looks at one trial alone."""
+        return self
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the rule for trials of ``epochs`` epochs."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from orchestrator.fields import Options
 from orchestrator.schedulers.start_cost import Remark
@@ -153,7 +153,12 @@ class SchedulerMaker(Protocol):
 
 
 class SchedulerOptions(Options):
-    """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``."""
+    """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``.
+
+    ``compares`` says whether it holds trials against one another.
+    """
+
+    compares: ClassVar[bool] = True
 
     def in_logical_time(self) -> SchedulerOptions | None:
         """Return the options by which who goes on from an epoch follows from who came there, in which order, alone.
@@ -190,6 +195,8 @@ def grace_fault(grace_period: int, epochs: int) -> tuple[str, str, object] | Non
 
 class NoSchedulerOptions(SchedulerOptions):
     """Every trial trains for all of its epochs."""
+
+    compares: ClassVar[bool] = False
 
     def in_logical_time(self) -> SchedulerOptions:
         """Return the same: it decides nothing."""

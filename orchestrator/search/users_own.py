@@ -28,7 +28,9 @@ def scheduler_of(experiment: Experiment) -> SchedulerMaker:
     written = experiment.caviar.scheduler
     if isinstance(written, Referenced):
         return _users(experiment, written)
-    in_logical_time = written.in_logical_time() if experiment.caviar.reproducible else None
+    if not (experiment.caviar.reproducible and written.compares):
+        return written
+    in_logical_time = written.in_logical_time()
     return InLogicalTime(in_logical_time) if in_logical_time else written
 
 

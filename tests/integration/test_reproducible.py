@@ -37,7 +37,7 @@ def begun(tmp_path_factory):
             "name": name, "model": "./net.py", "data": "digits", "seed": 3, "epochs": 4,
             "search_space": {"learning_rate": "loguniform(0.0001, 1)", "slow": "choice([0, 1])"},
             "storage_path": str(place / "runs"), "resources": {"cpu": 0.5},
-            "caviar": {"num_samples": 9, "scheduler": {"asha": {"reduction_factor": 2}},
+            "caviar": {"num_samples": 9, "scheduler": {"asha": {"reduction_factor": 2, "promote": False}},
                        "max_concurrent_trials": slots, "reproducible": True},
         }  # fmt: skip
         file = place / f"{name}.yaml"

@@ -14,7 +14,14 @@ from hypothesis import strategies as st
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.records import TrialEnd, trial_index
-from orchestrator.schedulers import AshaOptions, Decision, MedianOptions
+from orchestrator.schedulers import (
+    AshaOptions,
+    Decision,
+    HyperbandOptions,
+    MedianOptions,
+    PatientOptions,
+    PercentileOptions,
+)
 from orchestrator.search import Search, make_plan
 from orchestrator.search.logical_time import LogicalTime
 from orchestrator.search.search import Done, NextRound, Resume, Start
@@ -30,11 +37,14 @@ CURVES = st.lists(
 )  # fmt: skip
 """Shorter ones are of trials that fail in the epoch after that."""
 SCHEDULERS = {
-    "asha": AshaOptions(grace_period=1, reduction_factor=3, promote=False),
-    "asha2": AshaOptions(grace_period=1, reduction_factor=2, promote=False),
+    "asha": AshaOptions(promote=False),
+    "asha2": AshaOptions(reduction_factor=2, promote=False),
     "promote": AshaOptions(reduction_factor=2, promote=True),
     "promote3": AshaOptions(promote=True),
+    "hyperband": HyperbandOptions(reduction_factor=2, promote=True),
     "median": MedianOptions(grace_period=2, min_trials=2),
+    "percentile": PercentileOptions(min_trials=2),
+    "patient": PatientOptions(patience=2),
 }
 
 
@@ -230,7 +240,7 @@ def test_rounds_have_the_same_spaces_and_trials(scheduler):
 
 
 def logical(values=()):
-    made = LogicalTime(AshaOptions(reduction_factor=2, promote=False).make(4, "max"))
+    made = LogicalTime(SCHEDULERS["asha2"].make(4, "max"))
     for trial, value in values:
         made.report(trial, 1, value)
     return made
