@@ -36,7 +36,7 @@ def test_a_shipped_table_is_whole_small_and_of_the_mlp_space(file):
 
     table = search_tables.table(file.stem)
     table.check_epochs(search_tables.EPOCHS)
-    assert len(table) == 300
+    assert 200 <= len(table) <= 300
     assert file.stat().st_size < 1_500_000
     assert {"config", "epoch", "seconds"} <= set(pyarrow.parquet.read_schema(file).names)
 
