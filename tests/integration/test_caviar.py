@@ -115,7 +115,7 @@ def test_a_reopened_run_is_the_same(digits):
 @pytest.mark.cluster
 def test_the_same_experiment_and_seed_give_the_same_configurations_and_curves(tune):
     first = tune(4, name="first", caviar={"scheduler": "none"})
-    again = tune(4, name="again", caviar={"scheduler": "none", "max_concurrent_trials": 1})
+    again = tune(4, name="again", executor="inline", caviar={"scheduler": "none"})
     assert configurations(again) == configurations(first)
     assert {trial.status for trial in first.records.trials} == {"finished"}
     assert curves(again).equals(curves(first))
@@ -168,7 +168,8 @@ def test_a_project_with_models_and_search_spaces_of_its_own(cluster, tmp_path, m
 @pytest.mark.cluster
 def test_the_median_rule_stops_trials_below_its_cutoff(tune):
     space = {"learning_rate": "loguniform(1e-6, 0.1)", "units": 8}
-    run = tune(8, caviar={"scheduler": {"median": {"min_trials": 1}}}, search_space=space)
+    median = {"scheduler": {"median": {"min_trials": 1}}}
+    run = tune(8, caviar=median, search_space=space, executor="inline")
     stopped = [trial.stopped_by for trial in run.records.trials if trial.stopped_by]
     assert stopped
     for by in stopped:

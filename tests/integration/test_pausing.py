@@ -62,6 +62,12 @@ def halved(tmp_path_factory):
     return run
 
 
+@pytest.fixture(scope="module")
+def whole(halved):
+    """The same four trials, none of which waits."""
+    return halved("whole", executor="inline")
+
+
 MINE = {"./mine.py:Halving": {"trials": 4}}
 
 
@@ -83,22 +89,22 @@ def check(run, whole, by_this_driver=True):
     assert run.best.trial in better and run.best.test is not None
 
 
-def test_in_this_process(halved):
-    check(halved("inline", MINE, executor="inline"), halved("whole-inline", executor="inline"))
+def test_in_this_process(halved, whole):
+    check(halved("inline", MINE, executor="inline"), whole)
 
 
-def test_on_ray_tune(cluster, halved):
-    check(halved("tune", MINE), halved("whole"))
+def test_on_ray_tune(cluster, halved, whole):
+    check(halved("tune", MINE), whole)
 
 
-def test_what_is_paused_when_the_run_is_cut_off_waits_on_and_goes_on(halved, monkeypatch):
+def test_what_is_paused_when_the_run_is_cut_off_waits_on_and_goes_on(halved, whole, monkeypatch):
     monkeypatch.setenv("CUT_OFF_AT", "00002")
     cut = halved("cut", MINE, executor="inline")
     assert {trial.status for trial in cut.records.trials} == {"interrupted"}
     assert [len(curve(cut, trial.trial)) for trial in cut.records.trials] == [2, 2, 2]
     check(
         orchestrator.resume(cut.path, progress=False, executor="inline"),
-        halved("whole-again", executor="inline"),
+        whole,
         by_this_driver=False,
     )
 
