@@ -47,16 +47,13 @@ class Coordinates:
     def candidates(
         self, random: np.random.Generator, good: Matrix, counts: tuple[int, int]
     ) -> Matrix:
-        """Return shares of so many candidates from the whole space, and so many a step away from good trials.
-
-        The latter come first: among equals the first is taken.
-        """
+        """Return shares of so many candidates from the whole space, and so many a step away from good trials."""
         whole, near = counts
         drawn = random.random((whole, len(self._free)))
         if not len(good):
             return self.with_what_exists(drawn)
         around = good[random.integers(len(good), size=near)]
-        return self.with_what_exists(np.concatenate([self.beside(random, around, STEP), drawn]))
+        return self.with_what_exists(np.concatenate([drawn, self.beside(random, around, STEP)]))
 
     def beside(self, random: np.random.Generator, shares: Matrix, width: float) -> Matrix:
         """Return candidates a step away: half of a row's shares moved, a choice's drawn anew now and then."""

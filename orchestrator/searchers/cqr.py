@@ -50,7 +50,7 @@ class CqrSearcher(LearningSearcher):
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         random = self._random("cqr", index, attempt)
         quantiles = self._fitted()
-        good = self._at.shares(self._told.best(min(max(self._told.known // 8, 2), GOOD)))
+        good = self._at.shares(self._told.best(GOOD))
         candidates = self._at.candidates(random, good, CANDIDATES)
         columns = self._at.columns(candidates)
         is_free = ~self._is_beside_one_in_flight(columns)

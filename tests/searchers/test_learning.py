@@ -54,7 +54,7 @@ def searched(name, trials, seed=0, of=loss, space=SPACE):
     return searcher, values
 
 
-@pytest.mark.parametrize("name", [*MODELS, "priorband"])
+@pytest.mark.parametrize("name", ["tpe", "gp", "priorband"])
 def test_it_finds_better_trials_than_random_draws_do(name):
     best = {
         each: statistics.median(min(searched(each, 30, seed)[1]) for seed in range(3))
