@@ -23,7 +23,7 @@ FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help install run quick test test-all test-lowest format lint types contracts pytest pytest-quick \
-  pytest-cluster pages coverage properties fuzz parity bench bench-panda \
+  pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search record-tables \
   bench-hosts bench-trials chaos integration-kubernetes docs lock clean
 
 help:  ## this list
@@ -92,6 +92,12 @@ bench: $(BENCHABLE)  ## this project, Ray Tune, KerasTuner and Optuna on the sam
 
 bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad learning rates; ARGS=--quick
 	$(BIN)/python benchmarks/panda.py $(ARGS)
+
+bench-search: $(TESTABLE)  ## searches, Ray's ASHA and Optuna on recorded curves, in virtual time; ARGS=--quick
+	$(BIN)/python benchmarks/search_quality.py $(ARGS)
+
+record-tables: $(TESTABLE)  ## the curves in benchmarks/tables anew, by our own runs: half an hour; ARGS='--data digits'
+	$(BIN)/python benchmarks/record_tables.py $(ARGS)
 
 bench-hosts: $(TESTABLE)  ## one, two and three Ray hosts against this machine, and each target's start; root; ARGS='--only targets'
 	$(BIN)/python -m benchmarks.hosts $(ARGS)

@@ -12,10 +12,30 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.config import Experiment
-    from orchestrator.experiment import Run, extend, open_run, preview, resume, run
+    from orchestrator.experiment import (
+        Run,
+        extend,
+        open_run,
+        preview,
+        resume,
+        run,
+        simulate,
+        whatif,
+    )
     from orchestrator.tuning.tune_space import to_tune_space
 
-__all__ = ["Experiment", "Run", "extend", "open_run", "preview", "resume", "run", "to_tune_space"]
+__all__ = [
+    "Experiment",
+    "Run",
+    "extend",
+    "open_run",
+    "preview",
+    "resume",
+    "run",
+    "simulate",
+    "to_tune_space",
+    "whatif",
+]
 
 _HOMES = {
     "Experiment": "orchestrator.config",
@@ -25,7 +45,9 @@ _HOMES = {
     "preview": "orchestrator.experiment",
     "resume": "orchestrator.experiment",
     "run": "orchestrator.experiment",
+    "simulate": "orchestrator.experiment",
     "to_tune_space": "orchestrator.tuning.tune_space",
+    "whatif": "orchestrator.experiment",
 }
 
 

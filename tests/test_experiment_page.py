@@ -13,6 +13,7 @@ from orchestrator.config import parse_document, parse_experiment
 from orchestrator.config.document import parse_value
 from orchestrator.config.limits import Duration
 from orchestrator.config.options import OF_KERAS
+from orchestrator.config.schema import experiment_schema
 from orchestrator.domains import Space
 from orchestrator.domains.parse import DISTRIBUTIONS
 from orchestrator.schedulers import SCHEDULERS
@@ -77,13 +78,14 @@ def test_a_row_says_what_its_field_says_unless_it_has_words_of_its_own():
 
 
 def test_every_distribution_and_every_key_of_a_domain_is_on_the_page():
-    words = (*DISTRIBUTIONS, "distribution", "min", "max", "step", "values", "value", "when")
+    _, _, mapping = experiment_schema()["$defs"]["Domain"]["anyOf"]
+    words = (*DISTRIBUTIONS, *mapping["properties"])
     assert [word for word in words if f"`{word}" not in DOMAINS] == []
 
 
 def test_every_short_form_on_the_page_is_a_domain():
     forms = re.findall(r"^\| `([^`]+)` \|", DOMAINS, re.MULTILINE)
-    assert len(Space.parse({f"h{at}": form for at, form in enumerate(forms)}).names) == 7
+    assert len(Space.parse({f"h{at}": form for at, form in enumerate(forms)}).names) == 9
 
 
 def test_every_example_on_the_page_is_a_target_or_a_space_to_draw_from():

@@ -14,7 +14,9 @@ def test_the_public_names_are_these():
         "preview",
         "resume",
         "run",
+        "simulate",
         "to_tune_space",
+        "whatif",
     ]
     assert orchestrator.__all__ == promised
 

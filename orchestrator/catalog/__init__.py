@@ -10,12 +10,15 @@ from __future__ import annotations
 from orchestrator.catalog.contents import Contents, contents_of
 from orchestrator.catalog.definitions import refuse_another_tuners
 from orchestrator.catalog.find import (
+    bundled_points,
     find_callbacks,
     find_class,
     find_data,
     find_model,
+    find_points,
     find_space,
     find_trial,
+    space_of,
 )
 from orchestrator.catalog.imports import is_users_module, is_users_own
 from orchestrator.catalog.names import (
@@ -57,6 +60,7 @@ __all__ = [
     "bundled_file",
     "bundled_folder",
     "bundled_names",
+    "bundled_points",
     "code_files",
     "code_fingerprint",
     "contents_of",
@@ -64,6 +68,7 @@ __all__ = [
     "find_class",
     "find_data",
     "find_model",
+    "find_points",
     "find_space",
     "find_trial",
     "flush_printed",
@@ -77,4 +82,5 @@ __all__ = [
     "refuse_another_tuners",
     "source_files",
     "source_texts",
+    "space_of",
 ]

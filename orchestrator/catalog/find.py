@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.catalog.definitions import check_class, check_function
 from orchestrator.catalog.imports import find_module, module_source
-from orchestrator.catalog.names import BUNDLED_DATA, Name, bundled_file, bundled_names, parse_name
+from orchestrator.catalog.names import (
+    BUNDLED_DATA,
+    Name,
+    bundled_file,
+    bundled_folder,
+    bundled_names,
+    parse_name,
+)
 from orchestrator.catalog.references import CallableReference, DataReference
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain, near_miss
 
 if TYPE_CHECKING:
+    from orchestrator.config import Experiment
     from orchestrator.domains import Space
 
 _DATA_KINDS: dict[str, Literal["npz", "csv", "parquet"]] = {
@@ -155,6 +163,43 @@ def find_space(
         raise ExperimentFileError(explain("search_space", expected, reference))
     document, _ = resolved(read_document(path))
     return Space.parse(document.content, document.where)
+
+
+def bundled_points(reference: Any) -> tuple[list[Any], str]:
+    """Return the points that come with a bundled search space, and where they are from; none with any other space."""
+    from orchestrator.config import read_list
+
+    if isinstance(reference, str) and parse_name(reference, "search_space").form == "bundled":
+        file = bundled_folder("search_spaces") / "points" / f"{reference.strip()}.yaml"
+        if file.is_file():
+            return read_list(file, "points")[0], f"bundled with search_space {reference}"
+    return [], ""
+
+
+def find_points(
+    reference: str, folder: str | Path
+) -> tuple[list[Any], Callable[[tuple[str | int, ...]], str]]:
+    """Return the list of points in a file, and where each of them stands."""
+    from orchestrator.config import read_list
+
+    name = parse_name(reference, "caviar.points")
+    if name.form != "file" or name.member is not None:
+        expected = "auto, none, a file such as ./points.yaml, or a list of points"
+        raise ExperimentFileError(explain("caviar.points", f"expected {expected}", reference))
+    listed, where = read_list(
+        _existing(name.place, Path(folder), f"caviar.points {reference}"), "points"
+    )
+    for index, point in enumerate(listed):
+        if not isinstance(point, Mapping):
+            expected = "expected a mapping of hyperparameter to value"
+            raise ExperimentFileError(explain(where((index,)), expected, str(point)))
+    return listed, where
+
+
+def space_of(experiment: Experiment) -> Space:
+    """Return an experiment's search space, with its constraints."""
+    space = find_space(experiment.search_space, experiment.folder)
+    return space.constrained(experiment.constraints)
 
 
 def _find_function(name: Name, sought: _Sought) -> CallableReference:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import author, control, inspect, run, submit
+from orchestrator.cli import author, control, inspect, run, simulate, submit
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -42,7 +42,7 @@ app = typer.Typer(
 )
 
 PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Before a run": (author.init, author.preview, author.schema),
+    "Before a run": (author.init, author.preview, simulate.simulate, author.schema),
     "A run": (
         run.run,
         run.resume,
@@ -71,11 +71,14 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "After a run": (
         run.promote,
         run.replay,
+        simulate.whatif,
         inspect.ls,
         inspect.show,
         inspect.table,
         inspect.best,
         inspect.compare,
+        inspect.rounds,
+        inspect.narrow,
         inspect.export,
         inspect.predict,
     ),

@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage
-from orchestrator.cli.output import destination, say, terminal_width
-from orchestrator.errors import UnknownNameError, explain
+from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage, TextFormat
+from orchestrator.cli.output import check_writable, destination, say, terminal_width
 
 
 def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
@@ -36,14 +35,26 @@ def show(run: RunName, storage: Storage = RUNS) -> None:
 
 
 def table(
-    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+    run: RunName,
+    curves: Annotated[
+        bool,
+        typer.Option(
+            "--curves", help="One row per trial and epoch instead: what simulate reads as --table."
+        ),
+    ] = False,
+    storage: Storage = RUNS,
+    format: Format = None,
+    output: Output = None,
 ) -> None:
-    """Print a run's table: one row per trial, best first."""
+    """Print a run's table: one row per trial, best first; or its learning curves."""
     from orchestrator.experiment import open_run
     from orchestrator.report import winner_lines
 
     where = destination(format, output)
     opened = open_run(run, storage)
+    if curves:
+        where.write(opened.curves())
+        return
     where.write(opened.table())
     if where.format == "table" and where.output is None:
         say("\n".join(["", *winner_lines(opened.records, terminal_width())]))
@@ -77,6 +88,55 @@ def compare(
     lines = compare_lines(opened, terminal_width())
     if lines and where.format == "table" and where.output is None:
         say("\n".join(["", *lines]))
+
+
+def rounds(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Show how each round's ranges moved and why; --format and --output give a table."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import rounds_lines
+
+    where = destination(format, output)
+    opened = open_run(run, storage)
+    if format is not None or output is not None:
+        where.write(opened.rounds())
+        return
+    say("\n".join(rounds_lines(opened.records, terminal_width())))
+
+
+def narrow(
+    run: RunName,
+    storage: Storage = RUNS,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            help="Write the space to FILE, for search_space: ./FILE, instead of stdout.",
+        ),
+    ] = None,
+) -> None:
+    """Propose the next run's search space as YAML, from the trials of any run of strategy caviar.
+
+    On stderr: which ranges moved, and why.
+    """
+    from orchestrator.experiment import open_run
+    from orchestrator.report import finding_lines
+
+    if output is not None:
+        check_writable(output, "--output")
+    proposed = open_run(run, storage).narrow()
+    say("\n".join(finding_lines(proposed.findings, terminal_width())), err=True)
+    for constraint in proposed.constraints:
+        say(f"  constraint: {constraint}", err=True)
+    if output is None:
+        say(proposed.yaml.rstrip("\n"))
+        return
+    output.write_text(proposed.yaml, encoding="utf-8")
+    say(f"wrote {output}. Use it as search_space: {output}", err=True)
 
 
 def export(
@@ -129,15 +189,6 @@ def predict(
     where.write(open_run(run, storage).predict(rows))
 
 
-FORMATS = ("table", "json")
-
-
-def _known_format(format: str) -> str:
-    if format not in FORMATS:
-        raise UnknownNameError(explain("--format", "expected a format", format, FORMATS))
-    return format
-
-
 def status(
     runs: Annotated[
         list[str] | None,
@@ -148,12 +199,7 @@ def status(
         ),
     ] = None,
     storage: Storage = RUNS,
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format", "-f", metavar="FORMAT", callback=_known_format, help="table or json."
-        ),
-    ] = "table",
+    format: TextFormat = "table",
 ) -> None:
     """Show whether a run is running, paused, interrupted, finished or stuck, since when, and its progress.
 

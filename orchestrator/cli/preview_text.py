@@ -6,7 +6,8 @@ import os
 import textwrap
 from collections.abc import Iterator
 
-from orchestrator.domains import Space
+from orchestrator.domains import Prior, Space
+from orchestrator.domains.acceptance import acceptance
 from orchestrator.domains.space import without_companions
 from orchestrator.domains.values import Condition
 from orchestrator.experiment.executors import available_cores, visible_gpus
@@ -16,6 +17,7 @@ from orchestrator.report import draws_table
 from orchestrator.report.formatting import assignments, chosen, printable
 from orchestrator.report.render import text_table
 from orchestrator.search import Nursery
+from orchestrator.search.rounds import CoarseToFine
 
 DRAWS = 10
 
@@ -24,9 +26,16 @@ def preview_text(seen: Preview, width: int) -> str:
     """Return space, draws, rungs and cost, or a panda's start, days and sitter, in at most ``width`` columns."""
     if seen.plan.nursery is not None:
         return "\n".join([*_head(seen, width), *panda_lines(seen, seen.plan.nursery, width)])
-    space = f"\nSpace: {count(len(seen.space.names), 'hyperparameter')}"
-    parts = [_head(seen, width), [space, *space_lines(seen.space, width)]]
-    return "\n".join(line for part in [*parts, _draws(seen, width), _costs(seen)] for line in part)
+    space = f"\nSpace: {count(len(seen.space.names), 'hyperparameter')}{_combinations(seen)}"
+    parts = (
+        _head(seen, width),
+        [space, *space_lines(seen.space, width)],
+        _constraints(seen, width),
+        _rounds(seen, width),
+        _draws(seen, width),
+        _costs(seen),
+    )
+    return "\n".join(line for part in parts for line in part)
 
 
 def _head(seen: Preview, width: int) -> Iterator[str]:
@@ -51,9 +60,48 @@ def _head(seen: Preview, width: int) -> Iterator[str]:
         )
 
 
+def _combinations(seen: Preview) -> str:
+    """Return how many combinations there are, in a space or of its values that a searcher takes."""
+    has = seen.plan.searcher.at_most(seen.space, 0)
+    if has is None:
+        return ""
+    most = "at most " if seen.space.constraints else ""
+    trials = seen.plan.most_trials
+    tried = f", {trials:,} of them tried" if trials < has else ""
+    return f"; {most}{count(has, 'combination')}{tried}"
+
+
+def _constraints(seen: Preview, width: int) -> Iterator[str]:
+    if not seen.space.constraints:
+        return
+    share = acceptance(seen.space, seen.experiment.seed).share
+    yield f"\nConstraints: {share:.1%} of all draws fulfil them; the others are drawn again"
+    for constraint in seen.space.constraints:
+        yield from _wrapped(f"  {constraint}", width)
+
+
+def _rounds(seen: Preview, width: int) -> Iterator[str]:
+    rounds = seen.plan.rounds
+    if not isinstance(rounds, CoarseToFine):
+        return
+    sizes = ", ".join(map(str, rounds.sizes))
+    text = (
+        f"\nRounds: {rounds.number}, of {sizes} trials; each later space follows from the trials before,"
+        f" and {rounds.share_of_whole:.0%} of its trials come from the whole space"
+    )
+    yield from _wrapped(text, width)
+
+
 def _draws(seen: Preview, width: int) -> Iterator[str]:
-    planned = seen.plan.trials_in_all
-    shown = min(DRAWS, planned)
+    planned = seen.plan.most_trials
+    shown = min(DRAWS, seen.plan.num_trials, planned)
+    points = min(len(seen.plan.points), seen.plan.num_trials)
+    if points:
+        source = seen.prepared.points_from
+        text = (
+            f"\nPoints: the first {count(points, 'trial')}, {source}; what they leave out is drawn"
+        )
+        yield from _wrapped(text, width)
     yield f"\nDraws: the first {shown} of {planned}, seed {seen.experiment.seed}"
     yield text_table(draws_table(seen.space, seen.draws(shown)), width).rstrip("\n")
 
@@ -66,7 +114,7 @@ def _costs(seen: Preview) -> Iterator[str]:
         for rung in forecast.rungs:
             yield f"  {rung.epoch:>5}  {rung.reaching:>7.0f}  {rung.going_on:>7.0f}"
         yield f"  {plan.epochs:>5}  {forecast.rungs[-1].going_on:>7.0f}      end"
-    yield f"\nCost: {count(plan.trials_in_all, 'trial')}, {_at_once(seen)}"
+    yield f"\nCost: {count(plan.most_trials, 'trial')}, {_at_once(seen)}"
     yield f"  at most   {forecast.epochs_at_most:>9,} epochs"
     if not forecast.remark:
         return
@@ -105,6 +153,9 @@ def panda_lines(seen: Preview, nursery: Nursery, width: int) -> Iterator[str]:
     if seen.space.names:
         yield "\nRanges: values that can be set without --force"
         yield from space_lines(seen.space, width)
+        yield from (
+            line for each in seen.space.constraints for line in _wrapped(f"  {each}", width)
+        )
     yield from _days(nursery, width)
     yield from _schedule(nursery, width)
     yield from _watched(seen, nursery, width)
@@ -185,12 +236,16 @@ def space_lines(space: Space, width: int) -> Iterator[str]:
     for name, domain in space.domains.items():
         when = f"  when {_conditions(domain.when)}" if domain.when else ""
         yield from textwrap.wrap(
-            redact(f"{name:<{margin}}  {domain}{when}"),
+            redact(f"{name:<{margin}}  {domain}{_belief(domain.prior)}{when}"),
             width,
             initial_indent="  ",
             subsequent_indent=" " * (margin + 6),
             break_on_hyphens=False,
         )
+
+
+def _belief(prior: Prior | None) -> str:
+    return f"  prior {chosen(prior.value)}, confidence {prior.confidence}" if prior else ""
 
 
 def _conditions(conditions: tuple[Condition, ...]) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import DataOptions
-from orchestrator.config.document import Document, parse_document, read_document
+from orchestrator.config.document import Document, parse_document, read_document, read_list
 from orchestrator.config.limits import Duration, LimitOptions, RetryOptions
 from orchestrator.config.load import (
     check,
@@ -15,7 +16,6 @@ from orchestrator.config.load import (
     write_template,
 )
 from orchestrator.config.options import (
-    CaviarOptions,
     Experiment,
     Recalibration,
     ResourceOptions,
@@ -53,6 +53,7 @@ __all__ = [
     "parse_document",
     "parse_experiment",
     "read_document",
+    "read_list",
     "resolved",
     "to_yaml",
     "with_overrides",

@@ -142,6 +142,17 @@ class Document:
         return lambda path: self.where((*prefix, *path))
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where an experiment's keys stand. Any two are equal: what an experiment is does not depend on it."""
+
+    where: Callable[[KeyPath], str] = field(default=lambda path: dotted(path), compare=False)
+
+    def under(self, prefix: KeyPath) -> Callable[[KeyPath], str]:
+        """Return ``where`` for the keys below ``prefix``."""
+        return lambda path: self.where((*prefix, *path))
+
+
 def dotted(path: KeyPath) -> str:
     """Return ``caviar.num_samples`` for ``("caviar", "num_samples")``."""
     return ".".join(legible(str(part)) for part in path)
@@ -156,6 +167,15 @@ def read_document(path: str | Path) -> Document:
     """Return the mapping in a YAML file; raise ``ExperimentFileError`` where there is none."""
     path = Path(path)
     return parse_document(_read_text(path), path)
+
+
+def read_list(path: Path, key: str) -> tuple[list[Any], Callable[[KeyPath], str]]:
+    """Return the list in a YAML file, as if it stood at ``key``, and where its items stand."""
+    content, lines = parse_value(_read_text(path), str(path))
+    if not isinstance(content, list | None):
+        raise ExperimentFileError(explain(str(path), "expected a list", shown(content)))
+    document = Document(path, {}, {(key, *below): line for below, line in lines.items()})
+    return content or [], document.under((key,))
 
 
 def parse_document(text: str, path: Path) -> Document:

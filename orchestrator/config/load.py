@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from orchestrator.config.document import (
     Document,
     KeyPath,
+    Places,
     dotted,
     dump,
     legible,
@@ -101,12 +102,15 @@ def check(document: Document) -> Experiment:
         faults += sentences(error, document)
     if isinstance(content.get("search_space"), Mapping):
         try:
-            Space.parse(content["search_space"], document.under(("search_space",)))
+            space = Space.parse(content["search_space"], document.under(("search_space",)))
+            if experiment is not None:
+                space.constrained(experiment.constraints, document.where(("constraints",)))
         except ExperimentFileError as error:
             faults.append(str(error))
     if experiment is None or faults:
         raise ExperimentFileError("\n".join(faults))
-    return experiment.at(document.path.absolute().parent, kept)
+    experiment = experiment.at(document.path.absolute().parent, kept)
+    return experiment.written_at(Places(document.where))
 
 
 def name_of(path: Path) -> str:

@@ -10,15 +10,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PrivateAttr, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
+from orchestrator.config.document import Places
 from orchestrator.config.limits import Length, LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
+from orchestrator.domains.constraint import Constraint
+from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
     Count,
-    Named,
     Options,
     Real,
     Referenced,
@@ -27,8 +30,8 @@ from orchestrator.fields import (
     field_error,
 )
 from orchestrator.redaction import redact
-from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
-from orchestrator.searchers import SEARCHERS, RandomOptions, SearcherOptions
+from orchestrator.schedulers import SCHEDULERS
+from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
 OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
@@ -40,27 +43,6 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 def _names(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
-
-
-class CaviarOptions(Options):
-    """Many trials in parallel: how many, how many at once, and what stops poor ones early."""
-
-    num_samples: Count = Field(default=64, description="How many trials are drawn from the space.")
-    max_concurrent_trials: Count | Literal["auto"] = Field(
-        default="auto",
-        description="How many trials train at a time. `auto`: as many as the resources allow.",
-    )
-    searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
-        default_factory=RandomOptions,
-        description="What proposes the hyperparameters of each trial: `random` draws, or your own searcher,"
-        " `./mine.py:Mine` or `{./mine.py:Mine: {first: 8}}`.",
-    )
-    scheduler: Annotated[SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")] = Field(
-        default_factory=AshaOptions,
-        description="What stops poor trials early: `none`, `asha`, `median`, or one of them with options, such as"
-        " `{asha: {reduction_factor: 4}}`; or your own scheduler, `./mine.py:Mine` or `{./mine.py:Mine: {patience:"
-        " 3}}`.",
-    )
 
 
 class ResourceOptions(Options):
@@ -109,6 +91,16 @@ class Experiment(Options):
     search_space: Text | dict[str, Any] = Field(
         default_factory=dict,
         description="`mlp`, `cnn`, `resnet`, `./space.yaml`, or a mapping of hyperparameter to domain.",
+    )
+    constraints: Annotated[
+        tuple[Text, ...],
+        Field(strict=False),
+        AS_LIST,
+        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
+    ] = Field(
+        default=(),
+        description="What must hold of a trial's hyperparameters together, such as `[units * hidden_layers <= 512]`;"
+        " trials are drawn from what is left.",
     )
     strategy: Literal["caviar", "panda"] = Field(
         default="caviar",
@@ -185,12 +177,24 @@ class Experiment(Options):
         " one or several. `run` ignores it.",
     )
     _folder: Path = PrivateAttr(default_factory=Path)
+    _places: Places = PrivateAttr(default_factory=Places)
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)
 
     @property
     def folder(self) -> Path:
         """The directory against which relative references are resolved: that of the file."""
         return self._folder
+
+    @property
+    def places(self) -> Places:
+        """Where its keys stand, as messages say it."""
+        return self._places
+
+    def written_at(self, places: Places) -> Experiment:
+        """Return the same experiment, whose keys stand at these places."""
+        found = self.model_copy()
+        found._places = places
+        return found
 
     @property
     def kind(self) -> str:
@@ -247,6 +251,16 @@ class Experiment(Options):
             raise PydanticCustomError("name", "expected a name without a secret, since it is shown")
         return name
 
+    @field_validator("constraints")
+    @classmethod
+    def _expressions(cls, constraints: tuple[str, ...]) -> tuple[str, ...]:
+        for text in constraints:
+            try:
+                Constraint(text)
+            except InvalidDomain as refusal:
+                raise field_error(("constraints",), refusal.expected, refusal.received) from None
+        return constraints
+
     @field_validator("metrics")
     @classmethod
     def _known_metrics(cls, metrics: tuple[str, ...]) -> tuple[str, ...]:
@@ -280,6 +294,9 @@ class Experiment(Options):
             expected = f"expected {right}, since a {good} {self.metric} is good"
             raise field_error(("mode",), expected, self.mode)
         self._check_scheduler()
+        self._check_rounds()
+        if self.strategy == "caviar" and self.caviar.reproducible:
+            self._check_reproducible()
         return self
 
     def _check_function(self) -> None:
@@ -308,3 +325,35 @@ class Experiment(Options):
             [name] = self.model_dump()["caviar"]["scheduler"]
             key, expected, received = fault
             raise field_error(("caviar", "scheduler", name, key), expected, received)
+
+    def _check_rounds(self) -> None:
+        """Refuse more rounds than the trials suffice for."""
+        needed = self.caviar.rounds.fewest_trials()
+        if self.strategy == "caviar" and self.caviar.num_samples < needed:
+            expected = (
+                f"expected at least {needed} trials for {self.caviar.rounds.number} rounds,"
+                " or fewer rounds"
+            )
+            raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)
+
+    def _check_reproducible(self) -> None:
+        """Refuse what depends on which trials came first in a way that waiting does not settle."""
+        searcher, scheduler = self.caviar.searcher, self.caviar.scheduler
+        written = self.model_dump()["caviar"]
+        if isinstance(searcher, Referenced) or searcher.learns:
+            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
+            expected = (
+                f"expected {able} beside reproducible: true, since others learn from who came first"
+            )
+            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
+        if isinstance(scheduler, Referenced) or scheduler.in_logical_time() is None:
+            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().in_logical_time())
+            expected = (
+                f"expected {able} beside reproducible: true, since others depend on who came first"
+            )
+            raise field_error(("caviar", "scheduler"), expected, _name_of(written["scheduler"]))
+
+
+def _name_of(written: Any) -> Any:
+    """Return the name in a written form of a searcher or scheduler."""
+    return next(iter(written)) if isinstance(written, Mapping) else written

@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from orchestrator.config.document import KeyPath
 from orchestrator.config.options import OF_KERAS, Experiment
 from orchestrator.domains.parse import DISTRIBUTIONS
+from orchestrator.domains.prior import CONFIDENCES
 from orchestrator.fields import Named, Options
 
 _NUMBER = {"type": "number"}
@@ -22,8 +23,9 @@ _DOMAIN: dict[str, Any] = {
         {
             "type": "string",
             "description": "uniform(a, b), loguniform(a, b), one_minus_loguniform(0.9, 0.999),"
-            " integer(a, b), log_integer(a, b), each with step= if needed;"
-            " choice([a, b, c]); or a fixed text.",
+            " integer(a, b), log_integer(a, b), each with step= if needed; normal(mean, sd) and"
+            " lognormal(median, factor), with min= and max= if needed;"
+            " choice([a, b, c]), and prior= and confidence= if wanted; or a fixed text.",
         },
         {"type": ["number", "boolean", "null"], "description": "A fixed value."},
         {
@@ -37,6 +39,14 @@ _DOMAIN: dict[str, Any] = {
                 "min": {**_NUMBER, "description": "The lowest value, included."},
                 "max": {**_NUMBER, "description": "The highest value, included."},
                 "step": {**_NUMBER, "description": "Only min, min + step, min + 2 step, …"},
+                "mean": {**_NUMBER, "description": "The mean of normal."},
+                "sd": {**_NUMBER, "description": "The standard deviation of normal."},
+                "median": {**_NUMBER, "description": "The median of lognormal, e**mu."},
+                "factor": {
+                    **_NUMBER,
+                    "description": "Two thirds of lognormal's draws lie within median/factor and"
+                    " median*factor; it is e**sigma.",
+                },
                 "values": {
                     "type": "array",
                     "items": _PLAIN,
@@ -45,6 +55,11 @@ _DOMAIN: dict[str, Any] = {
                 },
                 "value": {**_PLAIN, "description": "The value of a fixed hyperparameter."},
                 "domain": {**_PLAIN, "description": "A short form, used together with when."},
+                "prior": {**_PLAIN, "description": "A value that you believe to be good."},
+                "confidence": {
+                    "enum": list(CONFIDENCES),
+                    "description": "How sure you are of it, by default medium.",
+                },
                 "when": {
                     "type": "object",
                     "minProperties": 1,

@@ -52,7 +52,8 @@ def checked_changes(
     """Return the changes as they will be put in force; a momentum brings its 1-β along.
 
     Raises UnknownNameError for a hyperparameter that nothing reads, RequestError for a value of the
-    wrong type or, without ``force``, outside the search space; with it, warns (OutOfRangeWarning).
+    wrong type or, without ``force``, outside the search space or against one of its constraints; with it, warns
+    (OutOfRangeWarning).
     """
     now = in_force(records, trial)
     domains: Mapping[str, Domain] = records.space.domains if records.space else {}
@@ -64,6 +65,7 @@ def checked_changes(
         _check_in_range(name, checked[name], domains.get(name), force)
         if companion(name) in now:
             checked[companion(name)] = one_minus(checked[name])
+    _check_constraints(records, {**now, **checked}, checked, force)
     return checked
 
 
@@ -190,6 +192,21 @@ def _check_in_range(name: str, value: Any, domain: Domain | None, force: bool) -
     expected = (
         f"{name}: expected a value of its domain in search_space, {domain}. Received: {value!r}."
     )
+    _refuse(expected, force)
+
+
+def _check_constraints(
+    records: RunRecords, wanted: Mapping[str, Any], changes: Mapping[str, Any], force: bool
+) -> None:
+    """Refuse changes with which a constraint would not hold that they have to do with."""
+    for constraint in records.space.constraints if records.space else ():
+        if changes.keys() & set(constraint.names) and not constraint.holds(wanted):
+            named = ", ".join(f"{name}={wanted[name]!r}" for name in constraint.names)
+            _refuse(f"set: expected values that fulfil {constraint}. Received: {named}.", force)
+
+
+def _refuse(sentence: str, force: bool) -> None:
+    """Refuse what is outside of the search space; by force, only warn of it."""
     if not force:
-        raise RequestError(f"{expected} It can be set nevertheless with --force.")
-    warnings.warn(f"{expected} Set nevertheless.", OutOfRangeWarning, stacklevel=4)
+        raise RequestError(f"{sentence} It can be set nevertheless with --force.")
+    warnings.warn(f"{sentence} Set nevertheless.", OutOfRangeWarning, stacklevel=5)

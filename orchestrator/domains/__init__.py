@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from orchestrator.domains.combinations import Combinations, Shuffle, values_of
 from orchestrator.domains.finite import Choice, Fixed
+from orchestrator.domains.normal import LogNormal, Normal
 from orchestrator.domains.numeric import (
     Integer,
     LogInteger,
@@ -11,11 +13,13 @@ from orchestrator.domains.numeric import (
     Uniform,
 )
 from orchestrator.domains.parse import Domain, parse_domain
+from orchestrator.domains.prior import Prior
 from orchestrator.domains.space import Extreme, Space, extremes
 from orchestrator.domains.values import Condition, InvalidDomain
 
 __all__ = [
     "Choice",
+    "Combinations",
     "Condition",
     "Domain",
     "Extreme",
@@ -23,10 +27,15 @@ __all__ = [
     "Integer",
     "InvalidDomain",
     "LogInteger",
+    "LogNormal",
     "LogUniform",
+    "Normal",
     "OneMinusLogUniform",
+    "Prior",
+    "Shuffle",
     "Space",
     "Uniform",
     "extremes",
     "parse_domain",
+    "values_of",
 ]

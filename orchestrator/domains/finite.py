@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from orchestrator.domains.numeric import Edge
+from orchestrator.domains.prior import Prior
 from orchestrator.domains.values import Condition, InvalidDomain, Scalar, same, write_word
 
 FEWEST_WITH_EDGES = 3
@@ -17,6 +18,7 @@ class Choice:
 
     values: tuple[Scalar, ...]
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
 
     distribution: ClassVar[str] = "choice"
     countable: ClassVar[bool] = True
@@ -29,6 +31,8 @@ class Choice:
             _check_plain(value)
             if any(same(value, other) for other in self.values[:position]):
                 raise InvalidDomain("expected each value of a choice once", value)
+        if self.prior is not None and not self.contains(self.prior.value):
+            raise InvalidDomain(f"expected a prior that {self} can take", self.prior.value)
 
     def from_unit(self, u: float) -> Scalar:
         """Return the value at the share ``u`` of the probability, 0 <= u < 1."""
@@ -41,6 +45,25 @@ class Choice:
             if same(known, value):
                 return (position + 0.5) / len(self.values)
         return 0.5
+
+    def prior_from_unit(self, u: float) -> Scalar:
+        """Return the value at the share ``u`` of the prior's weights; of equal ones where there is no prior."""
+        # Densities are relative to equal shares: they add up to the number of values.
+        left = u * len(self.values)
+        for value in self.values:
+            left -= self.prior_pdf(value)
+            if left < 0:
+                return value
+        return self.values[-1]
+
+    def prior_pdf(self, value: Any) -> float:
+        """Return how many times as likely the prior makes ``value`` as a plain draw; 0 for an unknown one."""
+        if not self.contains(value):
+            return 0.0
+        if self.prior is None:
+            return 1.0
+        count, weight = len(self.values), self.prior.weight
+        return (weight if same(value, self.prior.value) else 1) * count / (weight + count - 1)
 
     def contains(self, value: Any) -> bool:
         """Return whether ``value`` is one of them."""
@@ -68,6 +91,7 @@ class Fixed:
 
     distribution: ClassVar[str] = "fixed"
     countable: ClassVar[bool] = True
+    prior: ClassVar[Prior | None] = None
 
     def __post_init__(self) -> None:
         _check_plain(self.value)
@@ -79,6 +103,14 @@ class Fixed:
     def to_unit(self, value: Any) -> float:
         """Return 0.5: there is nowhere else to be."""
         return 0.5
+
+    def prior_from_unit(self, u: float) -> Scalar:
+        """Return the value, whatever ``u`` is."""
+        return self.value
+
+    def prior_pdf(self, value: Any) -> float:
+        """Return 1 for the value, 0 for any other."""
+        return float(self.contains(value))
 
     def contains(self, value: Any) -> bool:
         """Return whether ``value`` is the one."""

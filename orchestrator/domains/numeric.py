@@ -8,7 +8,16 @@ from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any, ClassVar, Literal
 
-from orchestrator.domains.values import Condition, InvalidDomain, number_text, real, whole
+from orchestrator.domains.prior import Believed, Prior
+from orchestrator.domains.values import (
+    Condition,
+    Hard,
+    InvalidDomain,
+    check_hard,
+    number_text,
+    real,
+    whole,
+)
 
 Edge = Literal["low", "high"]
 NEAR_AN_END = 0.02
@@ -16,13 +25,15 @@ MOST_VALUES = 2**53
 
 
 @dataclass(frozen=True)
-class _Between:
+class _Between(Believed):
     """Both ends included; with a step, the values are min, min + step, …, up to max."""
 
     min: float
     max: float
     step: float | None = None
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
+    hard: Hard = False
 
     distribution: ClassVar[str]
     logarithmic: ClassVar[bool] = False
@@ -35,6 +46,8 @@ class _Between:
             raise InvalidDomain("expected min above 0, since the scale is logarithmic", low)
         if self.step is not None:
             _check_step(real(self.step, "step"), high - low)
+        self._check_prior()
+        check_hard(self.hard)
 
     @property
     def countable(self) -> bool:
@@ -47,6 +60,15 @@ class _Between:
         if self._grid is None:
             return self.min, self.max
         return self._on_grid(0), self._on_grid(self._last)
+
+    @property
+    def size(self) -> int:
+        """How many values a range has whose values can be counted."""
+        return self._last + 1
+
+    def at(self, index: int) -> Any:
+        """Return the value at a place in the order of a range whose values can be counted."""
+        return self._on_grid(index)
 
     @property
     def _grid(self) -> float | None:
@@ -92,6 +114,11 @@ class _Between:
                 return 0.0
             low, high, value = math.log(low), math.log(high), math.log(value)
         return min(max((value - low) / (high - low), 0.0), 1.0)
+
+    def _cell(self, value: float) -> tuple[float, float]:
+        """Return the part of the scale that gives ``value``: that of its rounding where there is a grid."""
+        half = (self._grid or 0) / 2
+        return self.to_unit(value - half), self.to_unit(value + half)
 
     def contains(self, value: Any) -> bool:
         """Return whether a draw could give ``value``."""
@@ -181,7 +208,7 @@ class LogInteger(_WholeBetween):
 
 
 @dataclass(frozen=True)
-class OneMinusLogUniform:
+class OneMinusLogUniform(Believed):
     """β between min and max, 1-β uniform on a log scale: 0.9…0.99 as likely as 0.99…0.999.
 
     For (0.9, 0.999), r is uniform in [-3, -1] and 1-β = 10^r; quartiles of β: 0.968, 0.990, 0.9968.
@@ -191,6 +218,8 @@ class OneMinusLogUniform:
     min: float
     max: float
     when: tuple[Condition, ...] = ()
+    prior: Prior | None = None
+    hard: Hard = False
 
     distribution: ClassVar[str] = "one_minus_loguniform"
 
@@ -202,6 +231,8 @@ class OneMinusLogUniform:
             raise InvalidDomain("expected min of at least 0, since the bounds are those of β", low)
         if high >= 1:
             raise InvalidDomain("expected max below 1, since 1-β lies on a log scale", high)
+        self._check_prior()
+        check_hard(self.hard)
 
     @property
     def countable(self) -> bool:

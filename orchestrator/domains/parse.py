@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.domains.finite import Choice, Fixed
+from orchestrator.domains.normal import LogNormal, Normal
 from orchestrator.domains.numeric import (
     Integer,
     LogInteger,
@@ -19,6 +20,7 @@ from orchestrator.domains.numeric import (
     OneMinusLogUniform,
     Uniform,
 )
+from orchestrator.domains.prior import Prior
 from orchestrator.domains.values import (
     Condition,
     InvalidDomain,
@@ -27,10 +29,21 @@ from orchestrator.domains.values import (
     read_word,
     shown,
     write_when,
+    write_word,
 )
 from orchestrator.errors import ExperimentFileError, explain
 
-Domain = Uniform | LogUniform | OneMinusLogUniform | Integer | LogInteger | Choice | Fixed
+Domain = (
+    Uniform
+    | LogUniform
+    | OneMinusLogUniform
+    | Integer
+    | LogInteger
+    | Normal
+    | LogNormal
+    | Choice
+    | Fixed
+)
 Where = str | Callable[[tuple[str, ...]], str]
 
 _KEYS: dict[str, tuple[str, ...]] = {
@@ -39,13 +52,21 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "one_minus_loguniform": ("min", "max"),
     "integer": ("min", "max", "step"),
     "log_integer": ("min", "max", "step"),
+    "normal": ("mean", "sd", "min", "max"),
+    "lognormal": ("median", "factor", "min", "max"),
     "choice": ("values",),
     "fixed": ("value",),
 }
+_OPTIONAL = {"normal": ("min", "max"), "lognormal": ("min", "max")}
+_OF_A_PRIOR = ("prior", "confidence")
+_HARD = "hard"
 DISTRIBUTIONS = tuple(_KEYS)
 _BUILDERS: dict[str, Callable[..., Domain]] = {
     kind.distribution: kind
-    for kind in (Uniform, LogUniform, OneMinusLogUniform, Integer, LogInteger, Choice, Fixed)
+    for kind in (
+        *(Uniform, LogUniform, OneMinusLogUniform, Integer, LogInteger, Normal, LogNormal, Choice),
+        Fixed,
+    )
 }
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _BOOLEAN_LOOK_ALIKES = ("on", "off", "yes", "no")
@@ -83,9 +104,16 @@ def write_domain(domain: Domain) -> Any:
         if domain.when:
             return {"when": write_when(domain.when), "value": domain.value}
         return domain.value if _reads_as_itself(domain.value) else _fixed_mapping(domain)
-    if domain.when:
-        return {"when": write_when(domain.when), "domain": str(domain)}
-    return str(domain)
+    text = _short_form(domain)
+    return {"when": write_when(domain.when), "domain": text} if domain.when else text
+
+
+def _short_form(domain: Domain) -> str:
+    """Return a domain as its short form, its prior and hard ends included."""
+    prior, hard = domain.prior, getattr(domain, "hard", False)
+    more = f", prior={write_word(prior.value)}, confidence={prior.confidence}" if prior else ""
+    more += f", hard={write_word(hard)}" if hard else ""
+    return f"{str(domain)[:-1]}{more})" if more else str(domain)
 
 
 def _fixed_mapping(domain: Fixed) -> dict[str, Any]:
@@ -145,7 +173,18 @@ def _from_mapping(written: Mapping[Any, Any]) -> Domain:
         raise InvalidDomain(
             "expected distribution:, domain: or value: in a domain's mapping",
             ", ".join(str(key) for key in given) or "nothing",
-            ("distribution", "domain", "max", "min", "step", "value", "values", "when"),
+            (
+                "distribution",
+                "domain",
+                "max",
+                "min",
+                "step",
+                "value",
+                "values",
+                "when",
+                *_OF_A_PRIOR,
+                _HARD,
+            ),
         )
     return _build(given.pop("distribution"), given, when)
 
@@ -159,15 +198,33 @@ def _keys_of(distribution: Any) -> tuple[str, ...]:
 
 def _build(distribution: Any, given: dict[Any, Any], when: tuple[Condition, ...]) -> Domain:
     keys = _keys_of(distribution)
+    known = keys if distribution == "fixed" else (*keys, *_OF_A_PRIOR)
+    known = (*known, _HARD) if "min" in keys else known
     for key in given:
-        if key not in keys:
-            raise InvalidDomain(f"unknown key for {distribution}", key, keys)
+        if distribution == "lognormal" and key in ("mu", "sigma", "mean", "sd"):
+            raise InvalidDomain("expected median, which is e**mu, and factor, e**sigma", key)
+        if key not in known:
+            raise InvalidDomain(f"unknown key for {distribution}", key, known)
     for key in keys:
-        if key != "step" and key not in given:
+        if key not in ("step", *_OPTIONAL.get(distribution, ()), *given):
             raise InvalidDomain(f"expected {distribution}({', '.join(keys)})", f"no {key}")
     if distribution == "choice" and not isinstance(given["values"], list | tuple):
         raise InvalidDomain("expected a list, such as choice([sgd, adam])", given["values"])
-    return _BUILDERS[distribution](**given, when=when)
+    believed = _prior_of(given)
+    own = {key: value for key, value in given.items() if key in (*keys, _HARD)}
+    return _BUILDERS[distribution](**own, when=when, **believed)
+
+
+def _prior_of(given: Mapping[Any, Any]) -> dict[str, Prior]:
+    if "prior" in given:
+        prior = given["prior"]
+        if not (prior is None or isinstance(prior, str | int | float | bool)):
+            raise InvalidDomain("expected one value of the domain for prior", prior)
+        confidence = {key: given[key] for key in ("confidence",) if key in given}
+        return {"prior": Prior(prior, **confidence)}
+    if "confidence" in given:
+        raise InvalidDomain("expected a prior beside confidence", given["confidence"])
+    return {}
 
 
 _TOKEN = re.compile(

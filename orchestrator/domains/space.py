@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
 
+from orchestrator.domains.constraint import Constraint, constraint_faults, typical_values
 from orchestrator.domains.finite import Choice, Fixed
 from orchestrator.domains.numeric import OneMinusLogUniform, one_minus
 from orchestrator.domains.parse import (
@@ -23,21 +24,34 @@ from orchestrator.domains.parse import (
 from orchestrator.domains.values import Condition, InvalidDomain, shown
 from orchestrator.errors import ExperimentFileError, explain
 
+MOST_ATTEMPTS = 100_000
+"""Far more than a draw needs from a space of which ``check_satisfiable`` has found enough to draw from."""
+MOST_ATTEMPTS_BESIDE = 1000
+
 
 @dataclass(frozen=True)
 class Space:
-    """Hyperparameters and their domains, in the order in which they were declared."""
+    """Hyperparameters and their domains, in the order in which they were declared, and what must hold of them."""
 
     domains: Mapping[str, Domain]
+    constraints: tuple[Constraint, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "domains", dict(self.domains))
+        object.__setattr__(self, "constraints", tuple(self.constraints))
+        for fault in constraint_faults(self.constraints, _typical(self.domains)):
+            raise fault
         for name, refusal in _condition_faults(self.domains):
             raise InvalidDomain(f"{name}: {refusal.expected}", refusal.received, refusal.known)
 
     @classmethod
-    def parse(cls, document: Any, where: Where = "search_space") -> Space:
-        """Return the space that a mapping of hyperparameter to domain writes down.
+    def parse(
+        cls,
+        document: Any,
+        where: Where = "search_space",
+        constraints: Sequence[str] = (),
+    ) -> Space:
+        """Return the space that a mapping of hyperparameter to domain writes down, with ``constraints`` on it.
 
         ``where`` begins every message: a text, or a function from (hyperparameter,) to the place.
         Raises ``ExperimentFileError`` with one line for each fault.
@@ -60,12 +74,32 @@ class Space:
             ]
         if errors:
             raise ExperimentFileError("\n".join(errors))
-        return cls(domains)
+        return cls(domains).constrained(constraints)
+
+    def constrained(self, texts: Sequence[str], where: str = "constraints") -> Space:
+        """Return it with these constraints in place of its own; ExperimentFileError, a line for each fault."""
+        faults: list[InvalidDomain] = []
+        read: list[Constraint] = []
+        for text in texts:
+            try:
+                read.append(Constraint(text))
+            except InvalidDomain as refusal:
+                faults.append(refusal)
+        faults += constraint_faults(read, _typical(self.domains))
+        if faults:
+            said = (explain(where, each.expected, each.received, each.known) for each in faults)
+            raise ExperimentFileError("\n".join(said))
+        return replace(self, constraints=tuple(read))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The declared hyperparameters, in order."""
         return tuple(self.domains)
+
+    @property
+    def constraint_texts(self) -> list[str]:
+        """Its constraints as they are written."""
+        return [each.text for each in self.constraints]
 
     def to_document(self) -> dict[str, Any]:
         """Return plain values that ``Space.parse`` reads back equal."""
@@ -77,19 +111,81 @@ class Space:
         Each hyperparameter has its own stream, so adding one changes none of the others' draws.
         One on the 1-β scale brings ``one_minus_<name>`` along, computed without the detour over β.
         ``given`` values stand in place of drawn ones; what exists only beside certain values goes by them.
+        Where that breaks a constraint it is drawn again, by further streams. Raises ExperimentFileError where no
+        draw fulfils all of them.
         """
+        drawn = self.draw_beside(seed, index, given or {})
+        if drawn is None:
+            beside = f" beside {dict(given)}" if given else ""
+            expected = f"expected values{beside} that fulfil them"
+            raise ExperimentFileError(explain("constraints", expected, "none"))
+        return drawn
+
+    def draw_beside(self, seed: int, index: int, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return draw ``index`` with ``given`` values; None where no draw beside them fulfils the constraints."""
+        for attempt in range(MOST_ATTEMPTS_BESIDE if given else MOST_ATTEMPTS):
+            hyperparameters = self.attempt(seed, index, given, attempt)
+            broken = self.broken(hyperparameters)
+            if broken is None:
+                return hyperparameters
+            # Further attempts would change nothing of it.
+            if self._is_settled(broken, given):
+                break
+        return None
+
+    def broken(self, hyperparameters: Mapping[str, Any]) -> Constraint | None:
+        """Return the first constraint that does not hold for a trial's hyperparameters; None where all hold."""
+        return next((each for each in self.constraints if not each.holds(hyperparameters)), None)
+
+    def broken_by(self, given: Mapping[str, Any]) -> Constraint | None:
+        """Return the first constraint that some values break, whatever stands beside them."""
+        settled = [each for each in self.constraints if self._is_settled(each, given)]
+        there = self.with_companions(self._with_fixed(given))
+        return next((each for each in settled if not each.holds(there)), None)
+
+    def _is_settled(self, constraint: Constraint, given: Mapping[str, Any]) -> bool:
+        """Return whether ``given`` says all that a constraint depends on, and that it all exists."""
+        names = {self._declared(name) for name in constraint.names}
+        known = self._with_fixed(given)
+        return all(name in known and self._exists(name, known) for name in names)
+
+    def _with_fixed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        fixed = {name: d.value for name, d in self.domains.items() if isinstance(d, Fixed)}
+        return {**fixed, **given}
+
+    def _declared(self, name: str) -> str:
+        """Return the hyperparameter that brings ``name``: itself, or the β of a 1-β."""
+        return name if name in self.domains else name.removeprefix(companion(""))
+
+    def with_companions(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return values of hyperparameters with the 1-β of each β."""
+        betas = (n for n in given if isinstance(self.domains.get(n), OneMinusLogUniform))
+        return {**given, **{companion(name): one_minus(given[name]) for name in betas}}
+
+    def existing(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return those of some hyperparameters that exist beside the others' values, in the order of the space."""
+        return {
+            name: values[name]
+            for name in self.domains
+            if name in values and self._exists(name, values)
+        }
+
+    def attempt(
+        self, seed: int, index: int, given: Mapping[str, Any] | None = None, attempt: int = 0
+    ) -> dict[str, Any]:
+        """Return the hyperparameters of draw ``index`` at an attempt, the first being 0, whatever constraints say."""
         given = given or {}
+        # A seed's trailing zeros count for nothing: the first attempt is what it was before there were others.
         shares = {
-            name: float(np.random.default_rng([seed, index, zlib.crc32(name.encode())]).random())
+            name: float(
+                np.random.default_rng([seed, index, zlib.crc32(name.encode()), attempt]).random()
+            )
             for name in self.domains
         }
         drawn = {name: domain.from_unit(shares[name]) for name, domain in self.domains.items()}
-        drawn |= given
         hyperparameters: dict[str, Any] = {}
-        for name, domain in self.domains.items():
-            if not self._exists(name, drawn):
-                continue
-            hyperparameters[name] = drawn[name]
+        for name, value in self.existing({**drawn, **given}).items():
+            hyperparameters[name], domain = value, self.domains[name]
             if isinstance(domain, OneMinusLogUniform):
                 hyperparameters[companion(name)] = (
                     one_minus(given[name])
@@ -112,6 +208,13 @@ class Space:
             condition.holds(drawn) and self._exists(condition.name, drawn)
             for condition in self.domains[name].when
         )
+
+
+def _typical(domains: Mapping[str, Domain]) -> dict[str, tuple[Any, ...]]:
+    """Return values of each hyperparameter, and of each 1-β that one brings along."""
+    values = {name: typical_values(domain) for name, domain in domains.items()}
+    betas = [name for name, domain in domains.items() if isinstance(domain, OneMinusLogUniform)]
+    return values | {companion(name): tuple(map(one_minus, values[name])) for name in betas}
 
 
 def companion(name: str) -> str:

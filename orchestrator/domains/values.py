@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.redaction import redacted
 
@@ -88,6 +88,16 @@ def whole(value: Any, what: str) -> int:
     if number != int(number) or abs(number) > 2**53:
         raise InvalidDomain(f"expected a whole number for {what}", value)
     return int(number)
+
+
+Hard = bool | Literal["min", "max"]
+"""Which ends of a range never move outwards in later rounds: none, one of them, or (``True``) both."""
+
+
+def check_hard(value: Any) -> None:
+    """Raise ``InvalidDomain`` for what does not say which ends of a range are hard."""
+    if not (isinstance(value, bool) or value in ("min", "max")):
+        raise InvalidDomain("expected true, false, min or max for hard", value)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from orchestrator.experiment.flow import extend, resume, run
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
 from orchestrator.experiment.run import Run, open_run
+from orchestrator.experiment.simulation import simulate, whatif
 
 __all__ = [
     "Prepared",
@@ -16,4 +17,6 @@ __all__ = [
     "preview",
     "resume",
     "run",
+    "simulate",
+    "whatif",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, TrialRecord
@@ -39,12 +39,23 @@ def spent(
         failed=sum(trial.status == "failed" for trial in over),
         on={
             trial.trial: SpentOnTrial(
-                seconds.get(trial.trial, 0.0), tuple(failures.get(trial.trial, ()))
+                seconds.get(trial.trial, 0.0),
+                tuple(failures.get(trial.trial, ())),
+                facts_kept(records, trial.trial),
             )
             for trial in records.trials
             if trial.trial in pending
         },
     )
+
+
+def facts_kept(records: RunRecords, trial: str) -> dict[str, Any]:
+    """Return what a trial's last state tells of its model: it may end without being trained again."""
+    states = StateStore.of(records.folder)
+    try:
+        return dict(states.about(states.last(trial)).get("facts", {}))
+    except RecordError:
+        return {}
 
 
 def _seconds_unpaused(records: RunRecords) -> float:

@@ -30,12 +30,28 @@ def begun_experiment(records: RunRecords) -> Experiment | None:
 
 def _here(content: Mapping[str, Any], records: RunRecords) -> Experiment:
     place = {"storage_path": str(records.folder.path.parent)}
-    experiment = parse_experiment({**content, **place})
-    return experiment.at(Path(records.manifest.get("folder", ".")))
+    experiment = parse_experiment({**_as_of_then(content), **place})
+    return experiment.at(recorded_folder(records))
+
+
+def recorded_folder(records: RunRecords) -> Path:
+    """Return the folder that a run's references are relative to."""
+    return Path(records.manifest.get("folder", "."))
+
+
+def _as_of_then(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a recorded experiment with what an option that it lacks was then: asha promoted no one."""
+    caviar = content.get("caviar")
+    scheduler = caviar.get("scheduler") if isinstance(caviar, Mapping) else None
+    options = scheduler.get("asha") if isinstance(scheduler, Mapping) else None
+    if not isinstance(options, Mapping) or "promote" in options:
+        return content
+    scheduler = {"asha": {**options, "promote": False}}
+    return {**content, "caviar": {**content["caviar"], "scheduler": scheduler}}
 
 
 Changes = dict[str, tuple[Any, Any]]
-LEFT_OPEN = {"metric": "auto", "mode": None}
+LEFT_OPEN = {"metric": "auto", "mode": None, "caviar.points": "auto"}
 _SAME = object()
 
 

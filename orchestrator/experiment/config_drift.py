@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalog import find_space
+from orchestrator.catalog import space_of
 from orchestrator.config import Experiment
 from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.experiment.compatibility import (
@@ -20,6 +20,7 @@ from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundi
 from orchestrator.experiment.prepared import Prepared, folder_of, read_experiment
 from orchestrator.records import RunRecords, read_run
 from orchestrator.redaction import restored
+from orchestrator.search.points import with_points
 
 ELSEWHERE = ("name", "storage_path", "target")
 """What says where a run is, not what it is."""
@@ -35,7 +36,7 @@ def check_as_begun(records: RunRecords) -> None:
     if begun is None:
         return
     now = recorded_experiment(records)
-    space = find_space(now.search_space, now.folder)
+    space = space_of(now)
     changed = [
         f"{name}: {_shown(before)} -> {_shown(after)}"
         for key, pair in changes_between(begun, now, space).items()
@@ -116,8 +117,8 @@ def changed_since(
         folder = folder_of(asked)
         if folder.manifest_file.exists():
             recorded = recorded_experiment(read_run(folder.path))
-            space = find_space(asked.search_space, asked.folder)
-            changes = changes_between(recorded, asked, space)
+            space = space_of(asked)
+            changes = changes_between(recorded, with_points(asked, space), space)
             return tuple(
                 key
                 for key, (before, after) in changes.items()

@@ -81,6 +81,8 @@ def prepare_to_extend(
     event = {**_asked(records, changes, forced), **fate}
     endings = _first_of_each((*decisions(before, records)[1], *endings))
     left = remaining(prepared, _extended(records, event), endings)
+    if left.search is not None and left.search.has_tried_all:
+        raise _all_tried(records, left.search.exhausted)
     if left.search is None or left.search.is_done:
         raise _nothing_left(records, event)
     return replace(left, extension=Extension(event, _manifest(records, event, facts)))
@@ -242,6 +244,13 @@ def _nothing_changed(records: RunRecords) -> ExperimentFileError:
     )
 
 
+def _all_tried(records: RunRecords, said: str) -> ExperimentFileError:
+    return ExperimentFileError(
+        f"{records.name}: expected trials to start or to continue. Received: nothing to train: {said}. A larger"
+        " search_space has more."
+    )
+
+
 def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFileError:
     """Return why there would be nothing to train, and what would be."""
     if event["group"] > records.state.group:
@@ -336,6 +345,10 @@ def _check_growth(old: Experiment, new: Experiment) -> None:
         if before.get(key) != after.get(key):
             expected = f"expected what the run began with, {before.get(key)!r}, which an extension cannot change"
             raise ExperimentFileError(explain(key, expected, after.get(key)))
+    key = "caviar.points"
+    if before.get(key) != after.get(key) and after.get(key) != "none":
+        expected = "expected the points that the run began with, since they come first, or none"
+        raise ExperimentFileError(explain(key, expected, after.get(key)))
     for key in GROWING:
         if before.get(key) is not None and (after.get(key) or 0) < before[key]:
             raise ExperimentFileError(_no_growth(key, before[key], after.get(key)))

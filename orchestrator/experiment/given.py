@@ -277,6 +277,7 @@ class Keys(TypedDict, total=False):
     callbacks: Any
     data: Any
     search_space: str | Path | Mapping[str, Any]
+    constraints: str | Sequence[str]
     strategy: str
     task: str
     metric: str

@@ -14,7 +14,9 @@ from orchestrator.domains import (
     Extreme,
     Fixed,
     InvalidDomain,
+    LogNormal,
     LogUniform,
+    Normal,
     Space,
     Uniform,
     extremes,
@@ -149,6 +151,8 @@ def _impossible_sentence(where: str, domain: Domain, extreme: Extreme, fault: Im
 
 def _way_out(extreme: Extreme, domain: Domain) -> str:
     """Return what to write for a range of which the ends are right and what lies between them is not."""
+    if isinstance(domain, Normal | LogNormal):
+        return " Bound what is drawn with min= and max=."
     if isinstance(domain, Uniform | LogUniform) and extreme.value not in domain.ends:
         low, high = domain.ends
         kind = "integer" if isinstance(domain, Uniform) else "log_integer"

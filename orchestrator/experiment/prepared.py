@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.catalog import find_space
+from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import OrchestratorError, RunExistsError
@@ -18,6 +18,7 @@ from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.prepare_keras import prepare_keras
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
+from orchestrator.search.points import points_of, with_points
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
@@ -52,6 +53,7 @@ class Prepared:
     space: Space
     plan: Plan
     trials: Trials
+    points_from: str = ""
 
     @cached_property
     def document(self) -> str:
@@ -111,9 +113,11 @@ def prepare_again(
     experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
 ) -> Prepared:
     """Check and plan an experiment whose run exists already; ``given`` are objects in place of its names."""
-    space = find_space(experiment.search_space, experiment.folder)
+    space = space_of(experiment)
+    points_from = points_of(experiment, space).source
+    experiment = with_points(experiment, space)
     checked, plan, trials = KINDS[experiment.kind](experiment, space, given, place)
-    return Prepared(checked, space, plan, trials)
+    return Prepared(checked, space, plan, trials, points_from)
 
 
 def folder_of(experiment: Experiment) -> RunFolder:

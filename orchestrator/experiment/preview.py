@@ -26,7 +26,7 @@ class Preview:
     def __repr__(self) -> str:
         """Return in a line what it is, in others what is learned of what, and in the last what that costs."""
         experiment, plan = self.experiment, self.plan
-        trials = f"{plan.trials_in_all} trial{'s' * (plan.trials_in_all != 1)}"
+        trials = f"{plan.most_trials} trial{'s' * (plan.most_trials != 1)}"
         said = (
             f"Preview of {experiment.name}: {experiment.strategy}, {experiment.metric}, {plan.mode}"
         )
@@ -83,4 +83,4 @@ preview_experiment = preview
 
 def forecast(plan: Plan) -> Forecast:
     """Return the rungs of a plan and what it costs."""
-    return plan.scheduler.forecast(plan.trials_in_all, plan.epochs)
+    return plan.scheduler.forecast(plan.most_trials, plan.epochs)

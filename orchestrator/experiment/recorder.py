@@ -126,6 +126,11 @@ class Recorder:
         """Record what happened to the run as a whole."""
         self._writer.event(event, **facts)
 
+    def remarked(self, event: str, text: str, **facts: Any) -> None:
+        """Record what the run chose by itself, and say it."""
+        self.event(event, reason=text, **facts)
+        self._view.note(text)
+
     def remember(self, before: RunRecords) -> None:
         """Take up what an earlier driver left: kept checkpoints, and what workers may report again.
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.experiment.budget_used import incomplete_trials, spent
+from orchestrator.experiment.budget_used import facts_kept, incomplete_trials, spent
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
+from orchestrator.schedulers.scheduler import tell_ended
 from orchestrator.search import Plan, Round, Search, TrialSpec
 from orchestrator.trials import StateStore
 
@@ -105,9 +107,13 @@ def remaining(
 ) -> Resumed:
     """Return the trials that neither ended nor are ended by ``endings``, and the search as the records left it."""
     plan = prepared.plan
-    search, decided = decisions(plan, records)
     again = incomplete_trials(records, plan)
+    search, decided = decisions(plan, records, again)
+    if _has_chosen(records):
+        search.remarks.clear()
     endings = tuple(end for end in endings + decided if end.trial not in again)
+    for end in endings:
+        search.recall_ending(end.trial, end.status)
     further = going_on(plan, records) | again
     over = {
         trial.trial
@@ -124,20 +130,16 @@ def remaining(
     return Resumed(prepared, records, search, endings)
 
 
-def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, ...]]:
+def decisions(
+    plan: Plan, records: RunRecords, again: AbstractSet[str] = frozenset()
+) -> tuple[Search, tuple[TrialEnd, ...]]:
     """Return a search that was told the records, and the endings it decided that were not written down.
 
     It sees the newest group alone. Of what was recorded before the run's last extension it learns, and decides nothing:
-    that was the scheduler's of then.
+    that was the scheduler's of then. Those that ended, but train ``again``, have not ended for good.
     """
-    search = Search(plan)
     current = {trial.trial: trial for trial in records.trials if trial.group == records.state.group}
-    for event in records.events:
-        if event["event"] == "round_began":
-            search.recall_round(Round.from_plain(event))
-    for name, spec in _known(plan, records).items():
-        if name in current:
-            search.recall(spec)
+    search = _begun(plan, records, current)
     decided_before = epochs_before_extension(records)
     last = reached(records)
     endings = {}
@@ -147,14 +149,42 @@ def decisions(plan: Plan, records: RunRecords) -> tuple[Search, tuple[TrialEnd, 
             continue
         decision = search.tell(row)
         is_last = int(row["epoch"]) >= last[trial.trial]
-        news = is_last and number >= decided_before and _is_open(trial)
-        if decision is not None and decision.stop and news:
+        if decision is None or not (decision.stop and is_last and _is_open(trial)):
+            continue
+        if number >= decided_before:
             name = search.scheduler.name
             endings[trial.trial] = stopped(records, trial, name, row, decision)
+        else:
+            search.recall_going_on(trial.trial)
+    further = going_on(plan, records)
     for trial in current.values():
         if trial.ending is not None:
-            search.recall_ending(trial.trial, trial.ending)
+            search.recall_ending(trial.trial, trial.ending, trial.trial not in further | again)
+    for name in sorted(further):
+        search.recall_going_on(name)
     return search, tuple(endings.values())
+
+
+def _begun(plan: Plan, records: RunRecords, current: Mapping[str, TrialRecord]) -> Search:
+    """Return a search that knows which rounds and trials began; those of older groups come to no further epoch."""
+    search = Search(plan)
+    for event in records.events:
+        if event["event"] == "round_began":
+            search.recall_round(Round.from_plain(event))
+    for name, spec in _known(plan, records).items():
+        if name in current:
+            search.recall(spec)
+    for trial in records.trials:
+        if trial.trial not in current:
+            tell_ended(search.scheduler, trial.trial)
+    return search
+
+
+def _has_chosen(records: RunRecords) -> bool:
+    """Return whether what the scheduler has chosen by itself was written down since the last extension."""
+    names = [event["event"] for event in records.events]
+    since = len(names) - names[::-1].index("extended") if "extended" in names else 0
+    return "scheduler_chose" in names[since:]
 
 
 def stopped(
@@ -170,6 +200,7 @@ def stopped(
     seconds = trained_seconds(records, trial.trial)
     told = {field.name: getattr(trial, field.name, None) for field in fields(TrialEnd)}
     about = {name: value for name, value in told.items() if value is not None}
+    about = facts_kept(records, trial.trial) | about
     return TrialEnd(
         **{"seconds": seconds} | about | {"status": "stopped", "stopped_by": stopped_by}
     )
@@ -237,7 +268,7 @@ def _is_open(trial: TrialRecord) -> bool:
 def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     """Return the plan's trials that have begun, as they were drawn then, since the space may have changed."""
     began = (t for t in records.trials if not t.is_branch and t.index < plan.trials_in_all)
-    if plan.points:
+    if plan.nursery is not None:
         points = {point.trial: point for point in plan.points}
         return {trial.trial: points[trial.trial] for trial in began}
     return {t.trial: TrialSpec(t.trial, t.index, t.seed, dict(t.hyperparameters)) for t in began}

@@ -26,6 +26,7 @@ from orchestrator.records.reader import Follower
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
+    from orchestrator.experiment.next_space import NextSpace
     from orchestrator.report import View
 
 
@@ -112,6 +113,28 @@ class Run(RunControl):
         from orchestrator.report import epochs_table
 
         return epochs_table(self.records)
+
+    def rounds(self) -> pd.DataFrame:
+        """Return how each round's ranges moved and why: one row for each round from the second and hyperparameter."""
+        from orchestrator.report import rounds_table
+
+        return rounds_table(self.records)
+
+    def narrow(self) -> NextSpace:
+        """Return the search space that follows from the run's trials, and what each of its ranges moved by.
+
+        ``run.narrow().search_space`` is the ``search_space`` of a next run. Raises RecordError for a panda.
+        """
+        from orchestrator.experiment.next_space import narrowed
+
+        return narrowed(self.records)
+
+    def curves(self) -> pd.DataFrame:
+        """Return the trials' learning curves, one row a trial and epoch, as ``simulate`` reads them."""
+        from orchestrator.report.tables import to_frame
+        from orchestrator.simulation import curve_columns
+
+        return to_frame(curve_columns(self.records))
 
     @property
     def best(self) -> Best | None:

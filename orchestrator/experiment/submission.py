@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalog import find_space
+from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
@@ -18,6 +18,7 @@ from orchestrator.experiment.prepared import read_experiment
 from orchestrator.fields import Referenced
 from orchestrator.records import RunFolder, RunStatus, read_run, see_driver, status_or_damage
 from orchestrator.search import make_plan
+from orchestrator.search.points import with_points
 from orchestrator.targets import (
     EXPERIMENT_FILE,
     Job,
@@ -87,7 +88,7 @@ def _chosen(written: TargetOptions, name: str | None) -> str:
 
 def _check(experiment: Experiment) -> None:
     """Refuse what can be seen to fail from here."""
-    space = find_space(experiment.search_space, experiment.folder)
+    space = space_of(experiment)
     code = code_of(experiment)
     if experiment.panda is not None and experiment.panda.from_run is not None:
         return  # where the run that it goes on from lies, the place may know alone
@@ -107,10 +108,10 @@ def _results(options: PlaceOptions, here: str) -> str:
 
 def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     """Return the complete experiment as the place reads it; how it got there is no part of it."""
-    space = find_space(experiment.search_space, experiment.folder)
+    space = space_of(experiment)
     sent_as = gathered.references
     data = experiment.data and experiment.data.model_copy(update={"source": sent_as["data"]})
-    caviar = experiment.caviar
+    caviar = with_points(experiment, space).caviar
     for key in ("searcher", "scheduler"):
         written = getattr(caviar, key)
         if isinstance(written, Referenced):

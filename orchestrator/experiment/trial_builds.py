@@ -199,7 +199,9 @@ def _errors_beside(
     errors: list[tuple[Mapping[str, Any], TrialError]] = []
     drawn = [*(spec for spec, _ in tries.built), *islice(plan.draws(), DRAWS_TRIED)]
     for spec in (spec for spec in drawn if name in spec.hyperparameters):
-        hyperparameters = plan.space.draw(seed, spec.index, {name: value})
+        hyperparameters = plan.space.draw_beside(seed, spec.index, {name: value})
+        if hyperparameters is None:  # constraints rule that end out
+            continue
         known = any(hyperparameters == tried for tried, _ in errors)
         if known or len(errors) == DRAWS_BESIDE or name not in tries.draw(spec):
             continue

@@ -38,7 +38,7 @@ from orchestrator.records.score import Mode, Score, best_score, score_of
 from orchestrator.records.state import RunState
 from orchestrator.records.status import RunStatus, run_status, status_or_damage
 from orchestrator.records.trial import TrialHistory, TrialRecord, shared_error
-from orchestrator.records.writer import RunWriter, trial_name
+from orchestrator.records.writer import RunWriter, trial_index, trial_name
 
 __all__ = [
     "GIVEN_UP",
@@ -88,6 +88,7 @@ __all__ = [
     "see_driver",
     "shared_error",
     "status_or_damage",
+    "trial_index",
     "trial_name",
     "user_at_host",
     "write_atomically",

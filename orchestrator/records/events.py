@@ -88,6 +88,12 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
 
 
+def _are_findings(value: Any) -> bool:
+    keys = ("hyperparameter", "move", "before", "now", "why")
+    each = value if isinstance(value, list | tuple) else [None]
+    return all(isinstance(f, Mapping) and all(_is_text(f.get(key)) for key in keys) for f in each)
+
+
 def _checked(holds: Callable[[Any], bool], expected: str, optional: bool = False) -> Any:
     def validate(value: Any) -> Any:
         if holds(value) or (optional and value is None):
@@ -112,6 +118,9 @@ _moment, _maybe_moment = _both(_is_moment, "a time such as 2026-11-05T10:00:00.0
 _seconds, _maybe_seconds = _both(_is_duration, "a number of seconds")
 _changes, _maybe_changes = _both(_are_changes, "[old, new] by name")
 _maybe_texts = _both(_are_texts, "a list of texts")[1]
+_maybe_findings = _both(
+    _are_findings, "findings of a round: hyperparameter, move, before, now, why"
+)[1]
 _maybe_origin = _both(_is_origin, "a trial's origin: run, trial, day, epoch")[1]
 _maybe_reason = _both(_is_reason, "what stopped the trial: scheduler, epoch, value, cutoff")[1]
 
@@ -127,10 +136,12 @@ MaybeText = Annotated[str | None, _maybe_text]
 MaybeValues = Annotated[Mapping[str, Any] | None, _maybe_mapping]
 MaybeMetrics = Annotated[Mapping[str, float | None] | None, _maybe_metrics]
 MaybeSeconds = Annotated[float | None, _maybe_seconds]
+MaybeShare = Annotated[float | None, _checked(_is_duration, "a number", optional=True)]
 Origin = Annotated[Mapping[str, Any] | None, _maybe_origin]
 StoppedBy = Annotated[Mapping[str, Any] | None, _maybe_reason]
 Changes = Annotated[Mapping[str, Any] | None, _maybe_changes]
 Texts = Annotated[tuple[str, ...] | None, _maybe_texts]
+Findings = Annotated[tuple[Mapping[str, Any], ...] | None, _maybe_findings]
 _FURTHER_KEYS = ConfigDict(extra="allow")
 
 
@@ -155,10 +166,10 @@ class TrialStarted:
 class TrialEnd:
     """How a trial ended. A line of ``trials.jsonl``.
 
-    ``stopped_by`` is {scheduler, epoch, value, cutoff}; ``error`` the first line of what was raised
-    and ``error_file`` where the whole of it lies, relative to the run; ``path`` is how it trained
-    ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is host:pid
-    of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
+    ``stopped_by`` is {scheduler, epoch, value, cutoff}, with ``paused`` where it waited there to be promoted;
+    ``error`` the first line of what was raised and ``error_file`` where the whole of it lies, relative to the run;
+    ``path`` is how it trained ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is
+    host:pid of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
     befell a failed one and ``attempts`` how often it was begun.
     """
 
@@ -185,7 +196,8 @@ class TrialEnd:
 class EpochRow(TypedDict):
     """A finished epoch of a trial, the first is 1: a line of ``epochs.jsonl``.
 
-    ``stretch`` is the number of rollbacks that its model has been through, ``parameters`` the model's.
+    ``stretch`` is the number of rollbacks that its model has been through, ``parameters`` the model's. The first epoch
+    since a warm worker took the trial has ``start_seconds``: how long it took to begin or to resume it.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
@@ -195,6 +207,7 @@ class EpochRow(TypedDict):
     seconds: Annotated[float, _seconds]
     time: NotRequired[Annotated[str | None, _maybe_moment]]
     stretch: NotRequired[MaybeCount]
+    start_seconds: NotRequired[MaybeSeconds]
     parameters: NotRequired[Any]
 
 
@@ -204,7 +217,8 @@ class RunEvent(TypedDict):
     Besides ``extended``, ``round_began`` and ``winner``: run_started (host, pid), run_finished and run_interrupted
     (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error,
     attempt, wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error,
-    error_file), not_examined (reason), other_versions (changes) and repaired.
+    error_file), scheduler_chose (reason, scheduler), not_examined (reason), searcher_failed (index of the trial that
+    was drawn instead, reason), other_versions (changes) and repaired.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
@@ -239,12 +253,19 @@ class Extended(RunEvent):
 
 
 class RoundBegan(RunEvent):
-    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``."""
+    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``.
+
+    ``share_of_whole`` of them are drawn from the experiment's space still. ``findings`` say of each hyperparameter how
+    its range moved and why: {hyperparameter, move, before, now, why}.
+    """
 
     round: Count
     first: Count
     trials: Count
     space: Values
+    constraints: NotRequired[Texts]
+    share_of_whole: NotRequired[MaybeShare]
+    findings: NotRequired[Findings]
 
 
 class Winner(RunEvent):

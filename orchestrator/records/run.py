@@ -71,7 +71,8 @@ class RunRecords:
         document = restored(self.experiment.get("search_space"))
         if not isinstance(document, dict) or "${ENV:" in repr(document):
             return None
-        return Space.parse(document, f"{self.folder.experiment_file}: search_space")
+        constraints = self.experiment.get("constraints") or ()
+        return Space.parse(document, f"{self.folder.experiment_file}: search_space", constraints)
 
     @property
     def status(self) -> str:

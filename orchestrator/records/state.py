@@ -107,6 +107,11 @@ class RunState:
         began = (event for event in self.events if event["event"] == "round_began")
         return 1 + sum(found is not None and found.index >= int(event["first"]) for event in began)
 
+    @property
+    def rounds(self) -> int:
+        """How many rounds have begun: one where the run has no others."""
+        return 1 + len([event for event in self.events if event["event"] == "round_began"])
+
     def _started(self, event: TrialStarted) -> None:
         before = self.trials.get(event.trial)
         if before and before.ending:  # begun again: its earlier ending is void

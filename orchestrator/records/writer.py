@@ -22,6 +22,11 @@ def trial_name(index: int) -> str:
     return f"{index:05d}"
 
 
+def trial_index(trial: str) -> int:
+    """Return the index in a name that ``trial_name`` made."""
+    return int(trial)
+
+
 class RunWriter:
     """Appends to one run's records; use it as a context manager. Every line gets its time (UTC).
 

@@ -17,6 +17,7 @@ from orchestrator.report.panda_tables import (
     journal_table,
 )
 from orchestrator.report.render import FORMATS, render
+from orchestrator.report.rounds_text import finding_lines, rounds_lines, rounds_table
 from orchestrator.report.summary import show_lines, winner_lines
 from orchestrator.report.tables import (
     draws_table,
@@ -45,6 +46,7 @@ __all__ = [
     "draws_table",
     "edge_hints",
     "epochs_table",
+    "finding_lines",
     "jobs_table",
     "journal_lines",
     "journal_table",
@@ -53,6 +55,8 @@ __all__ = [
     "open_view",
     "predictions_table",
     "render",
+    "rounds_lines",
+    "rounds_table",
     "runs_table",
     "show_lines",
     "trials_table",

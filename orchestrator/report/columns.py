@@ -39,6 +39,11 @@ def group(row: Row) -> int:
     return row.trial.group
 
 
+def round_(row: Row) -> int:
+    """Round that the trial belongs to, in a run that has several."""
+    return row.records.state.round_of(row.trial.trial)
+
+
 def status(row: Row) -> str:
     """finished, stopped (by the scheduler), failed, diverged, interrupted or running."""
     return row.trial.status
@@ -79,7 +84,8 @@ def stopped_by(row: Row) -> str | None:
         return None
     if stop.get("scheduler") == "panda":
         return why_ended(row.records, row.trial).removeprefix("stopped ")
-    text = f"{stop.get('scheduler', 'scheduler')} at epoch {stop.get('epoch', '?')}"
+    did = " did not promote it" if stop.get("paused") else ""
+    text = f"{stop.get('scheduler', 'scheduler')}{did} at epoch {stop.get('epoch', '?')}"
     value, cutoff = stop.get("value"), stop.get("cutoff")
     if value is None or cutoff is None:
         return text
@@ -129,6 +135,7 @@ Column = Callable[[Row], Any]
 HEAD: tuple[tuple[str, Column], ...] = (
     ("trial", trial),
     ("group", group),
+    ("round", round_),
     ("status", status),
     ("best_{metric}", best),
     ("best_epoch", best_epoch),

@@ -108,11 +108,22 @@ def show_lines(records: RunRecords, width: int = 80) -> list[str]:
     if statuses:
         counts = ", ".join(f"{count} {status}" for status, count in statuses.most_common())
         lines.append(f"  trials: {counts}")
+    if records.state.rounds > 1:
+        lines += _wrapped(f"rounds: {_in_rounds(records)}; 'orchestrator rounds' says why", width)
     lines += [
         line for extension in records.state.extensions for line in _extended(extension, width)
     ]
     lines += _sitter(records, width)
     return [*lines, *_failures(records, width), *winner_lines(records, width)]
+
+
+def _in_rounds(records: RunRecords) -> str:
+    """Return how many trials each round has begun."""
+    counts = Counter(
+        records.state.round_of(trial.trial) for trial in records.trials if not trial.is_branch
+    )
+    trials = ", ".join(str(counts[number]) for number in range(1, records.state.rounds + 1))
+    return f"{records.state.rounds}, of {trials} trials"
 
 
 def _length(experiment: Mapping[str, Any]) -> str:

@@ -26,14 +26,15 @@ def trials_table(records: RunRecords) -> pd.DataFrame:
     """Return one row a trial, best first; failed ones keep their row and say why."""
     hyperparameters = list(hyperparameter_columns(records))
     at_edge = edges(records)
-    head = [(name, read) for name, read in HEAD if records.state.groups or name != "group"]
+    several = {"group": bool(records.state.groups), "round": records.state.rounds > 1}
+    head = [(name, read) for name, read in HEAD if several.get(name, True)]
     columns = [(name.format(metric=records.metric), read) for name, read in head]
     columns += [*hyperparameters, *TAIL]
     rows = [Row(records, trial, at_edge.get(trial.trial, {})) for trial in records.ranked]
     frame = to_frame({name: [read(row) for row in rows] for name, read in columns})
     first = [name for name, _ in hyperparameters if not name.startswith("1-")]
     frame.attrs["importance"] = [
-        *("trial", *(["group"] if records.state.groups else []), "status"),
+        *("trial", *(name for name in several if several[name]), "status"),
         *(f"best_{records.metric}", "best_epoch"),
         *first[:4],
         *("error", "at_edge", "epochs", "stopped_by"),

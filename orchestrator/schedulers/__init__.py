@@ -5,7 +5,10 @@ writes it, ``--set``, the JSON Schema, what is refused and ``preview`` follow fr
 """
 
 from orchestrator.schedulers.asha import AshaOptions
-from orchestrator.schedulers.median import MedianOptions
+from orchestrator.schedulers.hyperband import HyperbandOptions
+from orchestrator.schedulers.median import MedianOptions, PercentileOptions
+from orchestrator.schedulers.pasha import PashaOptions
+from orchestrator.schedulers.patient import PatientOptions
 from orchestrator.schedulers.scheduler import (
     Decision,
     Forecast,
@@ -18,13 +21,18 @@ from orchestrator.schedulers.scheduler import (
 )
 
 __all__ = [
+    "NOT_SCHEDULERS",
     "SCHEDULERS",
     "AshaOptions",
     "Decision",
     "Forecast",
+    "HyperbandOptions",
     "MedianOptions",
     "NoSchedulerOptions",
+    "PashaOptions",
     "PassedBefore",
+    "PatientOptions",
+    "PercentileOptions",
     "Rung",
     "Scheduler",
     "SchedulerMaker",
@@ -35,8 +43,17 @@ __all__ = [
 SCHEDULERS: dict[str, type[SchedulerOptions]] = {
     "none": NoSchedulerOptions,
     "asha": AshaOptions,
+    "pasha": PashaOptions,
+    "hyperband": HyperbandOptions,
     "median": MedianOptions,
+    "percentile": PercentileOptions,
+    "patient": PatientOptions,
 }
+NOT_SCHEDULERS = {
+    "pbt": "expected a scheduler that leaves a trial's hyperparameters as they are, since each row of the table is one"
+    " set of them: asha, or strategy: panda, which changes those of one model while it trains",
+}
+"""What is looked for here and is not to be had, and what to take in its place."""
 
 
 def make_scheduler(options: SchedulerMaker, epochs: int, mode: str) -> Scheduler:

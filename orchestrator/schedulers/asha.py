@@ -1,15 +1,16 @@
-"""ASHA in epochs: the asynchronous successive halving of Li et al. 2020 (MLSys), stopping variant."""
+"""ASHA in epochs: the asynchronous successive halving of Li et al. 2020 (MLSys); here its stopping variant."""
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_right, insort
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.fields import Count
+from orchestrator.fields import Count, Flag
+from orchestrator.schedulers.promotion import AutoAsha, PromotingAsha
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
     UNKNOWN,
@@ -26,7 +27,7 @@ from orchestrator.schedulers.scheduler import (
 
 
 class AshaOptions(SchedulerOptions):
-    """Asynchronous successive halving, in epochs (Li et al. 2020), stopping variant."""
+    """Asynchronous successive halving, in epochs (Li et al. 2020)."""
 
     grace_period: Count = Field(
         default=1,
@@ -38,10 +39,23 @@ class AshaOptions(SchedulerOptions):
         description="The best 1/`reduction_factor` of the trials at a rung continue to the next rung, at"
         " `reduction_factor` times as many epochs.",
     )
+    promote: Flag | Literal["auto"] = Field(
+        default="auto",
+        description="`true`: each trial pauses at each rung, and the best of a rung continue whenever there is room,"
+        " those of the highest rung first. `false`: each trial is stopped or continues as soon as it comes to a rung."
+        " `auto`: as `true`, unless to resume a trial turns out to cost over a tenth of a full training.",
+    )
+
+    def in_logical_time(self) -> AshaOptions:
+        """Return the same; a choice that goes by measured times is made beforehand."""
+        return self if isinstance(self.promote, bool) else self.model_copy(update={"promote": True})
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return ASHA with the rungs below ``epochs``."""
         rungs = rung_epochs(self.grace_period, self.reduction_factor, epochs)
+        if self.promote:
+            kind = AutoAsha if self.promote == "auto" else PromotingAsha
+            return kind(rungs, self.reduction_factor, epochs, mode)
         return Asha(rungs, self.reduction_factor, mode)
 
     def forecast(self, trials: int, epochs: int) -> Forecast:

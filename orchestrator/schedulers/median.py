@@ -1,14 +1,14 @@
-"""The median stopping rule of Golovin et al. 2017 (Google Vizier, section 3.2.2)."""
+"""The median stopping rule of Golovin et al. 2017 (Google Vizier, section 3.2.2), and the same by any percentile."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 
-from orchestrator.fields import Count
+from orchestrator.fields import Count, Real
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
     UNKNOWN,
@@ -29,6 +29,7 @@ NONE = float("-inf")
 class MedianOptions(SchedulerOptions):
     """A trial is stopped when its best value is worse than the median of the others' averages."""
 
+    rule: ClassVar[str] = "median"
     grace_period: Count = Field(
         default=1,
         description="No trial is stopped before it has trained this many epochs. At most `epochs`.",
@@ -38,18 +39,41 @@ class MedianOptions(SchedulerOptions):
         description="No trial is stopped before this many others have reached the same epoch.",
     )
 
+    def in_logical_time(self) -> MedianOptions:
+        """Return the same: a trial is held against the others' averages until its epoch."""
+        return self
+
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the median stopping rule for trials of ``epochs`` epochs."""
         return MedianStopping(self.grace_period, self.min_trials, epochs, mode)
 
     def forecast(self, trials: int, epochs: int) -> Forecast:
         """Return all epochs at most."""
-        remark = "what the median rule stops depends on the curves"
+        remark = f"what the {self.rule} rule stops depends on the curves"
         return Forecast((), trials * epochs, None, remark)
 
     def fault(self, epochs: int) -> tuple[str, str, object] | None:
         """Refuse a grace period in which every trial is over."""
         return grace_fault(self.grace_period, epochs)
+
+
+class PercentileOptions(MedianOptions):
+    """A trial is stopped when its best value is worse than a percentile of the others' averages."""
+
+    rule: ClassVar[str] = "percentile"
+    percentile: Real = Field(
+        default=25.0,
+        gt=0,
+        lt=100,
+        description="A trial continues while its best value is not worse than this percentile of the others' averages:"
+        " `25` stops about the worst quarter, `50` is `median`.",
+    )
+
+    def make(self, epochs: int, mode: str) -> Scheduler:
+        """Return the rule for trials of ``epochs`` epochs."""
+        made = MedianStopping(self.grace_period, self.min_trials, epochs, mode)
+        made.name, made.share = "percentile", self.percentile / 100
+        return made
 
 
 class MedianStopping:
@@ -59,6 +83,7 @@ class MedianStopping:
     """
 
     name = "median"
+    share = 0.5
 
     def __init__(self, grace_epochs: int, min_trials: int, epochs: int, mode: str) -> None:
         self._milestones = tuple(range(grace_epochs, epochs))
@@ -104,7 +129,7 @@ class MedianStopping:
         others = len(self._averages[epoch]) - 1
         if others < self._min_trials:
             return CONTINUE
-        cutoff = _median_without(self._sorted[epoch], self._averages[epoch][trial])
+        cutoff = _quantile_without(self._sorted[epoch], self._averages[epoch][trial], self.share)
         return Decision(curve.best(epoch) < cutoff, reported(cutoff, self._mode))
 
 
@@ -142,13 +167,14 @@ class _Curve:
         return max(value for at, value in self.scores.items() if at <= epoch)
 
 
-def _median_without(in_order: list[float], one: float) -> float:
-    """Return the median of sorted values, one of them left out."""
+def _quantile_without(in_order: list[float], one: float, share: float) -> float:
+    """Return the quantile of sorted values, one of them left out; between two values, what lies there."""
     out = bisect_left(in_order, one)
 
     def other(at: int) -> float:
         return in_order[at if at < out else at + 1]
 
-    others = len(in_order) - 1
-    upper = other(others // 2)
-    return upper if others % 2 else (other(others // 2 - 1) + upper) / 2
+    place = share * (len(in_order) - 2)
+    below = int(place)
+    beyond = place - below
+    return other(below) * (1 - beyond) + other(below + 1) * beyond if beyond else other(below)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from orchestrator.fields import Options
+from orchestrator.schedulers.start_cost import Remark
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,16 @@ UNKNOWN: Ties = (math.inf, math.inf)
 class Scheduler(Protocol):
     """Decides after an epoch whether a trial goes on.
 
-    One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, each once,
-    and is asked whenever there is room for a trial. What it never promotes ends, stopped, when nothing else is left.
+    One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, in that
+    order, and is asked whenever there is room for a trial; what it returns again stays promoted. It may have
+    ``promote_last()``, which is asked once nothing else is left: the first that is paused goes on; and ``drop()``,
+    which returns those that end, stopped, meanwhile. What is never promoted ends, stopped.
+
+    Whichever has ``ended(trial)`` hears of each trial that comes to no further epoch, whatever ended it; and by
+    ``passed(trial)`` of one that goes on beyond its last epoch, whatever is decided there.
+
+    One with ``hear(row)`` is shown each row of ``epochs.jsonl`` before it is reported: what an epoch and a start took.
+    A ``Remark`` that it returns is written down and said.
     """
 
     @property
@@ -53,8 +62,39 @@ class Scheduler(Protocol):
 
 def promoted(scheduler: Scheduler) -> Iterable[str]:
     """Return the trials that a scheduler lets go on; of one that pauses none, none."""
-    promote = getattr(scheduler, "promote", None)
-    return promote() if promote else ()
+    return _asked(scheduler, "promote") or ()
+
+
+def dropped(scheduler: Scheduler) -> Mapping[str, Decision]:
+    """Return the paused trials that a scheduler has stopped meanwhile."""
+    return _asked(scheduler, "drop") or {}
+
+
+def tell_ended(scheduler: Scheduler, trial: str) -> None:
+    """Have a scheduler that cares know that a trial comes to no further epoch."""
+    _asked(scheduler, "ended", trial)
+
+
+def tell_passed(scheduler: Scheduler, trial: str) -> None:
+    """Have a scheduler that cares know that a trial goes on beyond its last epoch, whatever is decided there."""
+    _asked(scheduler, "passed", trial)
+
+
+def _asked(scheduler: Scheduler, method: str, *told: str) -> Any:
+    """Call a method that a scheduler may have; None where it has none."""
+    found = getattr(scheduler, method, None)
+    return found(*told) if found else None
+
+
+def promoted_last(scheduler: Scheduler) -> Iterable[str]:
+    """Return the trials of which a scheduler lets the first one go on now that nothing else is left."""
+    return _asked(scheduler, "promote_last") or ()
+
+
+def heard(scheduler: Scheduler, row: Mapping[str, Any]) -> Remark | None:
+    """Show a scheduler a row, if it cares; return what it has chosen by that."""
+    hear = getattr(scheduler, "hear", None)
+    return hear(row) if hear else None
 
 
 def score(value: Any, mode: str) -> float:
@@ -110,6 +150,13 @@ class SchedulerMaker(Protocol):
 class SchedulerOptions(Options):
     """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``."""
 
+    def in_logical_time(self) -> SchedulerOptions | None:
+        """Return the options by which who goes on from an epoch follows from who came there, in which order, alone.
+
+        None where there are none: it depends on what was heard first of other epochs, or on the time.
+        """
+        return None
+
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the scheduler for trials of ``epochs`` epochs; ``mode`` says which metric is good: max or min."""
         raise NotImplementedError
@@ -138,6 +185,10 @@ def grace_fault(grace_period: int, epochs: int) -> tuple[str, str, object] | Non
 
 class NoSchedulerOptions(SchedulerOptions):
     """Every trial trains for all of its epochs."""
+
+    def in_logical_time(self) -> SchedulerOptions:
+        """Return the same: it decides nothing."""
+        return self
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the scheduler that stops nothing."""
@@ -199,6 +250,26 @@ class PassedBefore:
     def promote(self) -> Iterable[str]:
         """Return the scheduler's."""
         return promoted(self._scheduler)
+
+    def promote_last(self) -> Iterable[str]:
+        """Return the scheduler's."""
+        return promoted_last(self._scheduler)
+
+    def drop(self) -> Mapping[str, Decision]:
+        """Return the scheduler's."""
+        return dropped(self._scheduler)
+
+    def ended(self, trial: str) -> None:
+        """Tell the scheduler."""
+        tell_ended(self._scheduler, trial)
+
+    def passed(self, trial: str) -> None:
+        """Tell the scheduler."""
+        tell_passed(self._scheduler, trial)
+
+    def hear(self, row: Mapping[str, Any]) -> Remark | None:
+        """Show the scheduler a row."""
+        return heard(self._scheduler, row)
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the scheduler's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
@@ -15,14 +16,20 @@ from orchestrator.domains.space import without_companions
 from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
+from orchestrator.search.asked import AskedSearcher
 from orchestrator.searchers import (
     Observation,
     RandomOptions,
     Searcher,
     SearcherMaker,
     complete,
+    name_of,
 )
+from orchestrator.searchers.without_repeats import WithoutRepeats
 from orchestrator.sitter import SitterOptions
+
+_OF_WHOLE = 3
+"""What tells the stream that decides which trials are drawn from the whole space from a seed's others."""
 
 
 @dataclass(frozen=True)
@@ -83,29 +90,61 @@ class Nursery:
 class Round:
     """A stretch of a search: from which space its trials are drawn, which is its first, and how many they are.
 
-    A run begins with round 1, its experiment's space.
+    A run begins with round 1, its experiment's space. ``share_of_whole`` of a later one's trials are drawn from that
+    still; ``findings`` say how its space came from the last one's, a mapping for each hyperparameter.
     """
 
     number: int
     space: Space
     first: int
     trials: int
+    share_of_whole: float = 0.0
+    findings: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def end(self) -> int:
         """The index of the first trial after it."""
         return self.first + self.trials
 
+    def is_whole(self, seed: int, index: int) -> bool:
+        """Return whether trial ``index`` is drawn from the experiment's space: so many of any stretch of trials are."""
+        before = np.random.default_rng([seed, _OF_WHOLE]).random()
+        share = self.share_of_whole
+        return math.floor((index + 1) * share + before) > math.floor(index * share + before)
+
+    def holds(self, hyperparameters: Mapping[str, Any]) -> bool:
+        """Return whether a trial could have been drawn from its space."""
+        within = all(
+            domain.contains(hyperparameters[name])
+            for name, domain in self.space.domains.items()
+            if name in hyperparameters
+        )
+        return within and self.space.broken(self.space.with_companions(hyperparameters)) is None
+
     def to_plain(self) -> dict[str, Any]:
         """Return it as the fields of its event in a run's records."""
-        space = self.space.to_document()
-        return {"round": self.number, "space": space, "first": self.first, "trials": self.trials}
+        plain: dict[str, Any] = {"round": self.number, "space": self.space.to_document()}
+        plain |= {"first": self.first, "trials": self.trials}
+        if self.space.constraints:
+            plain["constraints"] = self.space.constraint_texts
+        if self.share_of_whole:
+            plain["share_of_whole"] = self.share_of_whole
+        if self.findings:
+            plain["findings"] = [dict(finding) for finding in self.findings]
+        return plain
 
     @classmethod
     def from_plain(cls, event: Mapping[str, Any]) -> Round:
         """Return the round that an event of a run's records tells of."""
-        space = Space.parse(event["space"], "space")
-        return cls(int(event["round"]), space, int(event["first"]), int(event["trials"]))
+        space = Space.parse(event["space"], "space", event.get("constraints") or ())
+        return cls(
+            int(event["round"]),
+            space,
+            int(event["first"]),
+            int(event["trials"]),
+            float(event.get("share_of_whole") or 0.0),
+            tuple(event.get("findings") or ()),
+        )
 
 
 class Rounds(Protocol):
@@ -172,6 +211,14 @@ class Plan:
         return self.rounds.trials if self.rounds else self.num_trials
 
     @property
+    def most_trials(self) -> int:
+        """How many trials there are at most: fewer than planned where the searcher has no more."""
+        if self.rounds or self.nursery:
+            return self.trials_in_all
+        has = self.searcher.at_most(self.space, len(self.points))
+        return self.num_trials if has is None else min(self.num_trials, has)
+
+    @property
     def where(self) -> str:
         """The key of the experiment's file that says what trials begin with."""
         return "search_space" if self.nursery is None else "panda.start"
@@ -198,9 +245,17 @@ class Plan:
         """The round that a run begins with."""
         return Round(1, self.space, 0, self.num_trials)
 
-    def searcher_of(self, space: Space) -> Searcher:
-        """Return a new searcher of a round's space, to which nothing was told."""
-        return self.searcher.make(space, self.seed, self.epochs, self.mode)
+    def searcher_of(self, space: Space, first: int = 0) -> Searcher:
+        """Return a new searcher of a round's space, to which nothing was told; ``first`` is the round's first trial.
+
+        Where it fails, trials are drawn.
+        """
+        made = self.searcher.make(space, self.seed, self.epochs, self.mode)
+        if isinstance(made, WithoutRepeats):
+            made.begin_at(first)
+        if isinstance(made, AskedSearcher) or not self.searcher.learns:
+            return made
+        return AskedSearcher.ours(made, name_of(self.searcher), space)
 
     def spec(self, index: int, asked: Mapping[str, Any], space: Space | None = None) -> TrialSpec:
         """Return trial ``index`` with what a searcher ``asked`` for, the rest of it drawn from ``space``."""
@@ -216,7 +271,10 @@ class Plan:
             asked = {} if index < len(self.points) else searcher.ask(index)
             if asked is None:
                 return
-            yield self.spec(index, asked)
+            spec = self.spec(index, asked)
+            if index < len(self.points):
+                searcher.tell(Observation(spec.trial, dict(spec.hyperparameters)))
+            yield spec
 
 
 def trial_seed(seed: int, index: int) -> int:

@@ -13,7 +13,15 @@ from typing import Any
 
 from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
-from orchestrator.schedulers.scheduler import promoted
+from orchestrator.schedulers.scheduler import (
+    dropped,
+    heard,
+    promoted,
+    promoted_last,
+    tell_ended,
+    tell_passed,
+)
+from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
 
@@ -56,7 +64,8 @@ class Search:
     """The trials of a plan, one after another, and which of them go on.
 
     ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
-    round's trials its searcher had nothing.
+    round's trials its searcher had nothing; ``searcher_failures`` says for which trials it failed, and why: they are
+    drawn at random. ``remarks`` are what the scheduler has chosen by itself. Whoever records either takes them out.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
@@ -69,12 +78,16 @@ class Search:
         self._over: set[str] = set()
         self._group = 1
         self._live: set[str] = set()
+        self._given: set[str] = set()
         self._paused: dict[str, Mapping[str, Any]] = {}
         self._paused_at: dict[str, int] = {}
         self._ready: deque[str] = deque()
         self._last_epochs: dict[str, tuple[int, float | None]] = {}
         self._begun_rounds: list[Round] = []
+        self._told: list[Observation] = []
+        self.searcher_failures: deque[tuple[int, str]] = deque()
         self.unproposed = 0
+        self.remarks: list[Remark] = []
         self._begin_round(plan.first_round)
 
     def recall(self, spec: TrialSpec) -> None:
@@ -86,9 +99,16 @@ class Search:
         """Take in a round that an earlier driver began, before its trials."""
         self._begin_round(begun)
 
-    def recall_ending(self, trial: str, status: str) -> None:
-        """Take in how a recorded trial ended."""
+    def recall_ending(self, trial: str, status: str, for_good: bool = True) -> None:
+        """Take in how a recorded trial ended; one that did not end ``for_good`` is yet to train further."""
         self._observe(trial, ending=status)
+        if for_good and status != "interrupted":
+            tell_ended(self.scheduler, trial)
+
+    def recall_going_on(self, trial: str) -> None:
+        """Take in that a recorded trial that had finished goes on, whatever its scheduler says of its last epoch."""
+        self._paused.pop(trial, None)
+        tell_passed(self.scheduler, trial)
 
     def take_up(
         self, known: Mapping[str, TrialSpec], over: Collection[str], group: int = 1
@@ -99,6 +119,7 @@ class Search:
         """
         self._known, self._over, self._group = dict(known), set(over), group
         self._index = 0
+        self._given.clear()
         for trial in self._over:
             self._paused.pop(trial, None)
 
@@ -114,18 +135,16 @@ class Search:
     def next(self) -> Step:
         """Return what to do now that there is room for a trial."""
         self._promote()
-        while self._ready:
-            trial = self._ready.popleft()
-            self._paused.pop(trial)
-            return Resume(self._begun(self._specs.get(trial) or self._known[trial]))
+        if self._ready:
+            return self._resume(self._ready.popleft())
         spec = self._draw()
         if spec is not None:
             return Start(self._begun(spec))
         if self._further:
             return Start(self._begun(self._further.popleft()))
-        if self._live or self._paused:
+        if self._live:
             return Wait()
-        return self._end_round()
+        return self._next_round() or self._promote_last() or self._end()
 
     def tell(self, event: Mapping[str, Any] | TrialEnd) -> Decision | None:
         """Take in an epoch (a row of ``epochs.jsonl``) and return whether its trial goes on, or a trial's end."""
@@ -133,6 +152,8 @@ class Search:
             self._live.discard(event.trial)
             self._paused.pop(event.trial, None)
             self._observe(event.trial, ending=event.status)
+            if event.status != "interrupted":
+                tell_ended(self.scheduler, event.trial)
             return None
         trial, epoch = event["trial"], int(event["epoch"])
         again = epoch <= self._paused_at.get(trial, 0)  # told by the worker that went on with it
@@ -142,12 +163,18 @@ class Search:
             self._ready = deque(name for name in self._ready if name != trial)
         self._last_epochs[trial] = epoch, event["metrics"].get(self._plan.metric)
         self._observe(trial)
+        remark = heard(self.scheduler, event)
+        self.remarks += [remark] if remark else []
         decision = report_row(self.scheduler, event, self._plan.metric)
         if decision.pause and not (decision.stop or again) and epoch < self._plan.epochs:
             self._paused[trial] = event
             self._paused_at[trial] = epoch
             self._live.discard(trial)
         return decision
+
+    def is_new(self, row: Mapping[str, Any]) -> bool:
+        """Return whether an epoch was not told before."""
+        return int(row["epoch"]) > self._last_epochs.get(row["trial"], (0, None))[0]
 
     def lost(self, trial: str) -> None:
         """Take in that a trial fell back to an earlier state: it comes to the epoch of its pause again."""
@@ -158,6 +185,20 @@ class Search:
     def is_learning(self) -> bool:
         """Whether the next trial depends on what is told meanwhile, so that it should not be asked for too early."""
         return self._plan.searcher.learns and bool(self._last_epochs)
+
+    @property
+    def exhausted(self) -> str:
+        """What the searcher says of having tried all that there is; empty where there is more."""
+        return str(getattr(self._searcher, "exhausted", ""))
+
+    @property
+    def has_tried_all(self) -> bool:
+        """Whether nothing is left but trials that its searcher does not have, whatever it is told."""
+        index = self._next_index()
+        if index is None or self.pending or self._paused or self._rounds:
+            return False
+        learns = self._plan.searcher.learns or trial_name(index) in self._known
+        return not learns and self._searcher.ask(index) is None and bool(self.exhausted)
 
     @property
     def is_done(self) -> bool:
@@ -171,6 +212,12 @@ class Search:
         return self._paused
 
     @property
+    def dropped(self) -> Mapping[str, Decision]:
+        """The paused trials that their scheduler has stopped meanwhile."""
+        found = dropped(self.scheduler)
+        return {trial: found[trial] for trial in found if trial in self._paused}
+
+    @property
     def pending(self) -> frozenset[str]:
         """The recorded trials that are yet to end, and those beyond the plan."""
         further = {spec.trial for spec in self._further}
@@ -179,6 +226,7 @@ class Search:
     def _begun(self, spec: TrialSpec) -> TrialSpec:
         self._specs[spec.trial] = spec
         self._live.add(spec.trial)
+        self._given.add(spec.trial)
         self._observe(spec.trial)
         return spec
 
@@ -189,18 +237,27 @@ class Search:
     def _begin_round(self, begun: Round) -> None:
         self._begun_rounds.append(begun)
         self._index = begun.first
-        self._searcher = self._plan.searcher_of(begun.space)
+        self._searcher = self._plan.searcher_of(begun.space, begun.first)
 
-    def _end_round(self) -> NextRound | Done:
-        """Begin the next round; where there is none, nothing comes any more, whatever the searcher has left."""
+    def _next_round(self) -> NextRound | None:
+        """Begin the next round; those that are paused may go on beside it."""
         following = self._rounds.after(self._round) if self._rounds else None
         if following is None:
-            left = self._next_index()
-            self.unproposed = 0 if left is None else self._round.end - left
-            self.close()
-            return Done()
+            return None
         self._begin_round(following)
+        for seen in self._told:
+            if following.holds(seen.hyperparameters):
+                self._searcher.tell(seen)
         return NextRound(following)
+
+    def _end(self) -> Wait | Done:
+        """Let nothing come any more, whatever the searcher has left, unless something is paused."""
+        if self._paused:
+            return Wait()
+        left = self._next_index()
+        self.unproposed = 0 if left is None else self._round.end - left
+        self.close()
+        return Done()
 
     def _observe(self, trial: str, ending: str | None = None) -> None:
         """Have the searcher, and what derives rounds, know how a trial of the plan stands."""
@@ -209,21 +266,33 @@ class Search:
             return
         epoch, value = self._last_epochs.get(trial, (0, None))
         seen = Observation(trial, dict(spec.hyperparameters), epoch, value, ending)
-        if spec.index >= self._round.first:
+        if self._round.number == 1 or self._round.holds(seen.hyperparameters):
             self._searcher.tell(seen)
         if self._rounds is not None:
             self._rounds.tell(seen)
+            if self._plan.searcher.learns:
+                self._told.append(seen)
 
     def _promote(self) -> None:
-        for trial in promoted(self.scheduler):
-            if trial in self._paused and trial not in self._ready:
-                self._ready.append(trial)
+        """Have those that may go on be ready: as the scheduler orders them, after those it names no more."""
+        names = dict.fromkeys(promoted(self.scheduler))
+        ready = [*(trial for trial in self._ready if trial not in names), *names]
+        self._ready = deque(trial for trial in ready if trial in self._paused)
+
+    def _promote_last(self) -> Resume | None:
+        """Return what goes on now that nothing is in training, or ready, or left to begin."""
+        last = () if self._live else promoted_last(self.scheduler)
+        return next((self._resume(trial) for trial in last if trial in self._paused), None)
+
+    def _resume(self, trial: str) -> Resume:
+        self._paused.pop(trial)
+        return Resume(self._begun(self._specs.get(trial) or self._known[trial]))
 
     def _next_index(self) -> int | None:
-        """Return the index of the round's next trial that is neither over nor paused."""
+        """Return the index of the round's next trial that is neither over nor paused, nor was given out before."""
         while self._index < self._round.end:
             trial = trial_name(self._index)
-            if trial not in self._over and trial not in self._paused:
+            if not any(trial in those for those in (self._over, self._paused, self._given)):
                 return self._index
             self._index += 1
         return None
@@ -235,14 +304,24 @@ class Search:
             return None
         spec = self._known.get(trial_name(index))
         if spec is None:
+            begun = [each for each in self._begun_rounds if each.first <= index][-1]
+            is_whole = begun.is_whole(self._plan.seed, index)
             known = index < len(self._plan.points) or index < self._round.first
-            asked = {} if known else self._searcher.ask(index)
+            asked = {} if known or is_whole else self._asked(index)
             if asked is None:
                 return None
-            spaces = [each.space for each in self._begun_rounds if each.first <= index]
-            spec = self._plan.spec(index, asked, spaces[-1])
+            space = self._plan.space if is_whole else begun.space
+            spec = self._plan.spec(index, asked, space)
         self._index += 1
         return replace(spec, group=self._group)
+
+    def _asked(self, index: int) -> Mapping[str, Any] | None:
+        """Return what the searcher proposes for a trial, and keep in mind where it failed."""
+        asked = self._searcher.ask(index)
+        failure = getattr(self._searcher, "failure", "")
+        if failure:
+            self.searcher_failures.append((index, failure))
+        return asked
 
 
 def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:
@@ -256,5 +335,6 @@ def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Dec
 def replay(scheduler: Scheduler, rows: Iterable[Mapping[str, Any]], metric: str) -> Scheduler:
     """Feed recorded epochs to a new scheduler in their order."""
     for row in rows:
+        heard(scheduler, row)
         report_row(scheduler, row, metric)
     return scheduler

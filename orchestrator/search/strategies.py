@@ -9,7 +9,11 @@ from typing import Any
 from orchestrator.config import Experiment
 from orchestrator.config.panda_options import ScheduledChange
 from orchestrator.domains import Space
+from orchestrator.domains.acceptance import check_satisfiable
+from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.search.plan import Nursery, Plan, TrialSpec, plan_of, trial_seed
+from orchestrator.search.points import points_of
+from orchestrator.search.rounds import rounds_of
 from orchestrator.search.users_own import scheduler_of, searcher_of
 
 
@@ -33,11 +37,15 @@ def make_plan(experiment: Experiment, space: Space, ancestor: Ancestor | None = 
 def caviar(experiment: Experiment, space: Space) -> Plan:
     """Plan ``num_samples`` trials that its searcher takes from the space, under the experiment's scheduler."""
     options = experiment.caviar
+    check_satisfiable(space, experiment.seed)
     concurrent = options.max_concurrent_trials
+    rounds = rounds_of(options.rounds, options.num_samples, space)
     return plan_of(
         experiment,
         space,
-        num_trials=options.num_samples,
+        num_trials=rounds.first if rounds else options.num_samples,
+        rounds=rounds,
+        points=points_of(experiment, space).specs(space, experiment.seed),
         searcher=searcher_of(experiment, space),
         scheduler=scheduler_of(experiment),
         max_concurrent_trials=None if concurrent == "auto" else concurrent,
@@ -47,6 +55,24 @@ def caviar(experiment: Experiment, space: Space) -> Plan:
 def in_order(schedule: Sequence[ScheduledChange]) -> list[ScheduledChange]:
     """Return scheduled changes as they happen, those of one epoch as they are written."""
     return sorted(schedule, key=lambda change: change.epoch)
+
+
+def check_constraints(
+    space: Space, start: Mapping[str, Any], schedule: Sequence[ScheduledChange]
+) -> None:
+    """Raise ExperimentFileError where what one model starts with breaks a constraint, or a change that is planned."""
+    in_force = dict(start)
+    for where, changes in [
+        ("panda.start", {}),
+        *((f"panda.schedule, epoch {each.epoch}", each.set) for each in in_order(schedule)),
+    ]:
+        in_force |= changes
+        broken = space.broken(space.with_companions(in_force))
+        if broken is not None:
+            named = {name: in_force[name] for name in in_force if name in broken.names}
+            raise ExperimentFileError(
+                explain(where, f"expected values that fulfil {broken}", named)
+            )
 
 
 def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
@@ -59,11 +85,13 @@ def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None
     options = experiment.panda
     if options is None:
         raise ValueError("an experiment of strategy panda has its options")
+    start = dict(ancestor.hyperparameters if ancestor else options.start)
+    check_constraints(space, start, options.schedule)
     spec = TrialSpec(
         "00000",
         0,
         ancestor.seed if ancestor else trial_seed(experiment.seed, 0),
-        dict(ancestor.hyperparameters if ancestor else options.start),
+        start,
         checkpoint=ancestor.checkpoint if ancestor else None,
         origin=ancestor.origin if ancestor else None,
     )

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-
 from orchestrator.catalog import CallableReference, UsersCode, find_class
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
-from orchestrator.errors import ExperimentFileError, OrchestratorError, explain
+from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.fields import Referenced
-from orchestrator.redaction import redacted
 from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
-from orchestrator.searchers import Observation, Searcher, SearcherMaker, misfit
+from orchestrator.search.asked import Asked, AskedSearcher
+from orchestrator.search.logical_time import InLogicalTime
+from orchestrator.searchers import Searcher, SearcherMaker, SearcherOptions, name_of
 
 _SCHEDULER = "caviar.scheduler"
 _SEARCHER = "caviar.searcher"
@@ -28,8 +26,13 @@ _MILESTONES = "milestones (whole numbers, ascending, from 1 to below epochs)"
 def scheduler_of(experiment: Experiment) -> SchedulerMaker:
     """Return what makes the experiment's scheduler; one of the user's own has been made once, so that it works."""
     written = experiment.caviar.scheduler
-    if not isinstance(written, Referenced):
-        return written
+    if isinstance(written, Referenced):
+        return _users(experiment, written)
+    in_logical_time = written.in_logical_time() if experiment.caviar.reproducible else None
+    return InLogicalTime(in_logical_time) if in_logical_time else written
+
+
+def _users(experiment: Experiment, written: Referenced) -> UsersScheduler:
     code = find_class(written.reference, experiment.folder, _SCHEDULER)
     found = UsersScheduler(code, written.options)
     found.make(experiment.epochs, experiment.direction or "max")
@@ -40,11 +43,21 @@ def searcher_of(experiment: Experiment, space: Space) -> SearcherMaker:
     """Return what makes the experiment's searcher; one of the user's own has been made once, so that it works."""
     written = experiment.caviar.searcher
     if not isinstance(written, Referenced):
+        _check_suits(written, experiment, space)
         return written
     code = find_class(written.reference, experiment.folder, _SEARCHER)
     found = UsersSearcher(code, written.options)
     found.make(space, experiment.seed, experiment.epochs, experiment.direction or "max")
     return found
+
+
+def _check_suits(searcher: SearcherOptions, experiment: Experiment, space: Space) -> None:
+    """Raise ExperimentFileError for a searcher of ours that cannot search a space with the experiment's trials."""
+    fault = searcher.option_fault(space, experiment.caviar.num_samples)
+    if fault is not None:
+        option, expected, received = fault
+        place = ".".join(filter(None, (_SEARCHER, name_of(searcher), option)))
+        raise ExperimentFileError(explain(place, expected, received))
 
 
 def scheduler_code(experiment: Experiment) -> CallableReference | None:
@@ -76,40 +89,6 @@ def _made(
     return made
 
 
-class _Asked:
-    """An object of a user's class; where its code raises or answers wrongly, that is said once."""
-
-    otherwise = ""
-
-    def __init__(self, made: Any, where: str, file: str | None) -> None:
-        self._made = made
-        self._where = where
-        self._file = file
-        self.fault = ""
-
-    def _ask(self, method: str, *told: Any) -> Any:
-        try:
-            with UsersCode(self._where, self._file):
-                answer = getattr(self._made, method)(*told)
-            return self._checked(method, answer)
-        except OrchestratorError as error:
-            self._say(str(error))
-        except (TypeError, ValueError) as error:
-            self._say(f"{self._where}: {error}.")
-        except SystemExit:
-            self._say(f"{self._where}: its code ended the process in {method}.")
-        return None
-
-    def _say(self, fault: str) -> None:
-        if not self.fault:
-            sys.stderr.write(f"{redacted(fault)} {self.otherwise}\n")
-        self.fault = self.fault or fault
-
-    def _checked(self, method: str, answer: Any) -> Any:
-        """Return an answer as it is used. Raises TypeError for one that breaks the contract."""
-        raise NotImplementedError
-
-
 @dataclass(frozen=True)
 class UsersScheduler:
     """A class of the user's own, and the options that its constructor is given beside ``epochs`` and ``mode``."""
@@ -129,7 +108,7 @@ class UsersScheduler:
         return unknown_forecast(trials, epochs)
 
 
-class _AskedScheduler(_Asked):
+class _AskedScheduler(Asked):
     """Asks a user's scheduler; where its code raises, or answers no Decision, the trial goes on."""
 
     otherwise = "If this scheduler fails, trials continue."
@@ -146,16 +125,33 @@ class _AskedScheduler(_Asked):
 
     def promote(self) -> Iterable[str]:
         """Return the trials that the user's scheduler lets go on."""
-        if not callable(getattr(self._made, "promote", None)):
+        return list(self._ask_if_there("promote"))
+
+    def promote_last(self) -> Iterable[str]:
+        """Return those of which the first goes on when nothing else is left."""
+        return list(self._ask_if_there("promote_last"))
+
+    def drop(self) -> Mapping[str, Decision]:
+        """Return the paused trials that the user's scheduler has stopped meanwhile."""
+        return dict(self._ask_if_there("drop"))
+
+    def ended(self, trial: str) -> None:
+        """Tell the user's scheduler."""
+        self._ask_if_there("ended", trial)
+
+    def _ask_if_there(self, method: str, *told: str) -> Any:
+        if not callable(getattr(self._made, method, None)):
             return ()
-        return self._ask("promote") or ()
+        return self._ask(method, *told) or ()
 
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Return the user's decisions."""
         return self._ask("review", epoch) or {}
 
     def _checked(self, method: str, answer: Any) -> Any:
-        if method == "promote":
+        if method == "ended":
+            return None
+        if method in ("promote", "promote_last"):
             return [str(trial) for trial in answer]
         decisions = [answer] if method == "report" else list(dict(answer).values())
         if not all(isinstance(each, Decision) for each in decisions):
@@ -171,6 +167,10 @@ class UsersSearcher:
     code: CallableReference
     options: Mapping[str, Any] = field(default_factory=dict)
 
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return None: it alone knows."""
+        return None
+
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return a new one; ExperimentFileError where it does not keep the contract."""
         where = f"{_SEARCHER} {self.code.text}"
@@ -183,42 +183,7 @@ class UsersSearcher:
             )
 
         made = _made(self.code, where, {**self.options, **about}, lacks, "searcher")
-        return _AskedSearcher(made, where, self.code.runs_in, space)
-
-
-class _AskedSearcher(_Asked):
-    """Asks a user's searcher; where its code raises, or proposes what is not in the space, the trial is drawn."""
-
-    otherwise = "If this searcher fails, trials are drawn at random."
-
-    def __init__(self, made: Any, where: str, file: str | None, space: Space) -> None:
-        super().__init__(made, where, file)
-        self._space = space
-        self._has_none_now = False
-
-    def ask(self, index: int) -> Mapping[str, Any] | None:
-        """Return the user's proposal."""
-        self._has_none_now = False
-        asked = self._ask("ask", index)
-        return asked if self._has_none_now else asked or {}
-
-    def tell(self, observation: Observation) -> None:
-        """Tell the user's searcher."""
-        self._ask("tell", observation)
-
-    def _checked(self, method: str, answer: Any) -> Any:
-        if method == "tell":
-            return None
-        self._has_none_now = answer is None
-        fault = misfit(answer, self._space)
-        if fault is not None:
-            raise TypeError(f"ask: {fault}")
-        if answer is None:
-            return None
-        plain = (
-            value.item() if isinstance(value, np.generic) else value for value in answer.values()
-        )
-        return dict(zip(answer, plain, strict=True))
+        return AskedSearcher(made, where, self.code.runs_in, space)
 
 
 def _lacks(scheduler: Any, epochs: int) -> list[str]:

@@ -1,12 +1,19 @@
-"""Random search: trial i of a seed is a pure function of (space, seed, i), whoever runs it."""
+"""Random search: trial i of a seed is a pure function of (space, seed, i), whoever runs it.
+
+In a finite space no trial comes twice.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from orchestrator.domains import Space
-from orchestrator.searchers.searcher import Observation, SearcherOptions
+from orchestrator.domains import Combinations, Shuffle, Space
+from orchestrator.searchers.searcher import Observation, Searcher, SearcherOptions
+from orchestrator.searchers.without_repeats import WithoutRepeats
+
+TRIES = 32
+"""How often a trial is drawn again that others were already, before the rest is gone through."""
 
 
 class RandomSearcher:
@@ -21,10 +28,18 @@ class RandomSearcher:
 
 
 class RandomOptions(SearcherOptions):
-    """Each trial is drawn from the space by itself."""
+    """Each trial is drawn from the space; where that is finite, each combination comes once."""
 
     learns: ClassVar[bool] = False
 
-    def make(self, space: Space, seed: int, epochs: int, mode: str) -> RandomSearcher:
+    def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return the searcher."""
-        return RandomSearcher()
+        found = Combinations.of(space)
+        if found is None:
+            return RandomSearcher()
+        return WithoutRepeats(space, found, Shuffle(found.count, seed).at, seed, TRIES)
+
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return how many combinations there are."""
+        found = Combinations.of(space)
+        return None if found is None else found.count

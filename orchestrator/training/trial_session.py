@@ -168,6 +168,9 @@ class TrialSession:
             self._save_improved()
             best = self._best.to_plain() if self._best else None
             about = {"trial": self._spec.trial, "best": best, "rows": self._rows}
+            about["facts"] = facts_of(
+                self._trainer
+            )  # of one that a later driver ends without training it
             save_checkpoint(self._last, self._trainer.checkpoint(about))
 
     def _keep_if_due(self) -> None:
@@ -232,3 +235,14 @@ class TrialSession:
     @property
     def _last(self) -> Path:
         return self._objective.states.last(self._spec.trial)
+
+
+def facts_of(trainer: Trainer) -> dict[str, Any]:
+    """Return the model's size and how it trains, as TrialEnd's fields; nothing before the trial has a model."""
+    if trainer.slot is None:
+        return {}
+    return {
+        "parameters": trainer.backend.compiled.parameters,
+        "path": trainer.backend.path,
+        "path_reason": "; ".join(filter(None, (trainer.slot.reason, trainer.ended))) or None,
+    }

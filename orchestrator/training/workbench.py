@@ -11,7 +11,7 @@ from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.training.keras_setup import KerasSettings
 from orchestrator.training.task import TrainingTask
-from orchestrator.training.trial_session import Objective
+from orchestrator.training.trial_session import Objective, facts_of
 from orchestrator.trials import Session
 
 
@@ -71,14 +71,7 @@ class KerasWorkbench:
 
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""
-        trainer = self._trainer
-        if trainer.slot is None:
-            return {}
-        return {
-            "parameters": trainer.backend.compiled.parameters,
-            "path": trainer.backend.path,
-            "path_reason": "; ".join(filter(None, (trainer.slot.reason, trainer.ended))) or None,
-        }
+        return facts_of(self._trainer)
 
     def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
         """Examine a checkpointed model and save it as ``model.keras``."""

@@ -40,10 +40,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class SpentOnTrial:
-    """What earlier sittings spent on a trial: its seconds in training, and the failures it was tried again after."""
+    """What earlier sittings spent on a trial: its seconds in training, and the failures it was tried again after.
+
+    ``facts`` is what they knew of it besides: TrialEnd's fields.
+    """
 
     seconds: float = 0.0
     failures: tuple[Failure, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,9 @@ class Listener(Protocol):
 
     def event(self, event: str, **facts: Any) -> None:
         """Note what happened to the run as a whole: that a round began."""
+
+    def remarked(self, event: str, text: str, **facts: Any) -> None:
+        """Note what the run chose by itself, and say it: ``text`` is a sentence."""
 
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""

@@ -19,6 +19,9 @@ from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
 
+NOT_PROMOTED = {"paused": True}
+"""What the record of a trial that its scheduler had paused, and never promoted, says of its end besides."""
+
 
 class TrialQueue:
     """The trials that a search gives, those waiting to be tried again, and those in training.
@@ -108,7 +111,9 @@ class Stage:
         self._awaited: set[str] = set()
         self._branches: set[str] = set()
         self._killed: set[str] = set()
-        self._about: dict[str, dict[str, Any]] = {}
+        self._about = {trial: dict(spent.facts) for trial, spent in self._before.items()}
+        self._taken: dict[str, float] = {}
+        self._warm: set[object] = set()
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
@@ -128,13 +133,18 @@ class Stage:
     def next_trial(self) -> TrialSpec | None:
         """Return the trial to train next, None while there is none."""
         self._close_if_a_limit_is_met()
+        self._end_what_is_dropped()
         if self._search.is_learning and self._awaited:
             return None
         spec = self._queue.next(self._now())
+        while self._search.searcher_failures:
+            index, reason = self._search.searcher_failures.popleft()
+            self._listener.event("searcher_failed", index=index, reason=reason)
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
         if spec is None and self._search.unproposed:
-            self.reason = f"the searcher proposed no more: {self._search.unproposed} of {self._plan.described} are left"
+            left = f"{self._search.unproposed} of {self._plan.described} are left"
+            self.reason = self._search.exhausted or f"the searcher proposed no more: {left}"
         if spec is None or spec.trial in self._handed_out:
             return spec
         self._specs[spec.trial] = spec
@@ -158,14 +168,21 @@ class Stage:
             self._timers[trial] = TrialTimer(before=self._before.get(trial, SpentOnTrial()).seconds)
             self._listener.started(self._specs[trial])
         self._timers[trial].start(now)
+        self._taken[trial] = now
 
     def heard(self, report: Report) -> bool:
         """Take a worker's report; return whether the trial goes on."""
+        goes_on = self._heard(report)
+        self._end_what_is_dropped()
+        return goes_on
+
+    def _heard(self, report: Report) -> bool:
         trial, progress = report.trial, report.progress
         if trial not in self._timers:
             self._queue.leave(trial)
             return False
         if progress.rows:
+            self._note_start(trial, progress.rows, report.about.get("worker"))
             self._limits.epochs += self._listener.epochs(progress.rows)
         if progress.journal:
             self._listener.journal(progress.journal)
@@ -192,12 +209,26 @@ class Stage:
             return False
         return end is None
 
+    def _note_start(self, trial: str, rows: list[dict[str, Any]], worker: object) -> None:
+        """Add to a trial's first new epoch what its start took, the epochs aside, unless its worker warmed up."""
+        new = [row for row in rows if self._search.is_new(row)]
+        if trial not in self._taken or not new:
+            return
+        took = self._now() - self._taken.pop(trial) - sum(float(row["seconds"]) for row in new)
+        if worker in self._warm:
+            new[0]["start_seconds"] = max(0.0, took)
+        self._warm.add(worker)
+
     def is_paused(self, trial: str) -> bool:
         """Return whether a trial has left its place to others: its state is to be kept."""
         return trial in self._search.paused
 
     def lost(self, trial: str, failure: Failure) -> None:
         """Take in that a trial's worker is gone."""
+        self._lost(trial, failure)
+        self._end_what_is_dropped()
+
+    def _lost(self, trial: str, failure: Failure) -> None:
         if trial not in self._timers:
             self.started(trial)
         if trial not in self._timers:
@@ -262,6 +293,9 @@ class Stage:
             decision = self._search.tell(row)
             if decision is not None and decision.stop:
                 return self._stopped_by(row, decision.cutoff)
+        while self._search.remarks:
+            remark = self._search.remarks.pop()
+            self._listener.remarked("scheduler_chose", remark.text, **remark.facts)
         return None
 
     def _stopped_by(self, row: Mapping[str, Any], cutoff: float | None) -> dict[str, Any]:
@@ -277,13 +311,28 @@ class Stage:
 
     def _end_what_stays_paused(self) -> None:
         """End the trials that nothing is left to promote for."""
-        for trial, row in list(self._search.paused.items()):
-            if trial not in self._timers:  # paused by an earlier driver
-                self._timers[trial] = TrialTimer(
-                    before=self._before.get(trial, SpentOnTrial()).seconds
-                )
-            end = TrialEnd(trial, "stopped", self._trained(trial), self._stopped_by(row, None))
-            self._end(replace(end, **self._about.get(trial, {})), None)
+        paused = dict(self._search.paused)
+        epochs = {int(row["epoch"]) for row in paused.values()}
+        rungs = {epoch: self._search.scheduler.review(epoch) for epoch in epochs}
+        for trial, row in paused.items():
+            held = rungs[int(row["epoch"])].get(trial)
+            self._end_paused(trial, held.cutoff if held else None, NOT_PROMOTED)
+
+    def _end_what_is_dropped(self) -> None:
+        """End the paused trials that their scheduler has stopped meanwhile."""
+        while dropped := self._search.dropped:
+            for trial, decision in dropped.items():
+                self._end_paused(trial, decision.cutoff)
+
+    def _end_paused(
+        self, trial: str, cutoff: float | None, why: Mapping[str, Any] | None = None
+    ) -> None:
+        row = self._search.paused[trial]
+        if trial not in self._timers:  # paused by an earlier driver
+            self._timers[trial] = TrialTimer(before=self._before.get(trial, SpentOnTrial()).seconds)
+        stopped_by = {**self._stopped_by(row, cutoff), **(why or {})}
+        end = TrialEnd(trial, "stopped", self._trained(trial), stopped_by)
+        self._end(replace(end, **self._about.get(trial, {})), None)
 
     def _fail(self, trial: str, failure: Failure, about: Mapping[str, Any]) -> None:
         """Have a trial tried again where that may help; else it has failed."""

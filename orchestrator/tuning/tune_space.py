@@ -17,7 +17,9 @@ from orchestrator.domains import (
     Fixed,
     Integer,
     LogInteger,
+    LogNormal,
     LogUniform,
+    Normal,
     OneMinusLogUniform,
     Space,
     Uniform,
@@ -57,6 +59,9 @@ def to_tune_space(space: Space | Mapping[str, Any] | str | Path) -> dict[str, An
     """
     if not isinstance(space, Space):
         space = find_space(space if isinstance(space, Mapping) else str(space), Path())
+    if space.constraints:
+        expected = "expected none, since Ray Tune's domains are drawn one by one"
+        raise ExperimentFileError(explain("constraints", expected, str(space.constraints[0])))
     for name, domain in space.domains.items():
         if domain.when:
             others = " and ".join(condition.name for condition in domain.when)
@@ -88,6 +93,8 @@ def _domain_of(domain: Domain) -> Any:
             return tune.loguniform(domain.min, domain.max)
         case OneMinusLogUniform():
             return tune.loguniform(one_minus(domain.max), one_minus(domain.min))
+        case Normal() | LogNormal():
+            return _drawn_as_ours(Float(domain.min, domain.max), domain)
         case Integer() if not stepped:
             return tune.randint(domain.min, domain.max + 1)
         case Integer() | LogInteger():

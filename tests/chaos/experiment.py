@@ -59,7 +59,7 @@ KINDS = {
     kind.name: kind
     for kind in (
         Kind("none", _caviar("none"), deterministic=True),
-        Kind("asha", _caviar({"asha": {"grace_period": 4}}), deterministic=False),
+        Kind("asha", _caviar({"asha": {"promote": False, "grace_period": 4}}), deterministic=False),
         Kind(
             "panda",
             {

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,30 @@ def test_a_bundled_space_needs_few_compiled_programs(path):
 def test_every_line_of_a_bundled_space_is_explained(path):
     lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line]
     assert all("# " in line for line in lines)
+
+
+SURENESS = ("low", "medium", "high")
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_the_more_important_a_hyperparameter_the_less_sure_its_prior(path):
+    domains = Space.parse(read_document(path).content).domains.values()
+    free = [domain for domain in domains if not isinstance(domain, Fixed)]
+    sure = [SURENESS.index(domain.prior.confidence) for domain in free]
+    assert sure == sorted(sure) and len(set(sure)) == 3
+
+
+@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+def test_priors_change_no_draw(path):
+    space = Space.parse(read_document(path).content)
+    plain = Space({name: _without_prior(domain) for name, domain in space.domains.items()})
+    assert [plain.draw(3, index) for index in range(9)] == [
+        space.draw(3, index) for index in range(9)
+    ]
+
+
+def _without_prior(domain):
+    return domain if isinstance(domain, Fixed) else replace(domain, prior=None)
 
 
 def test_there_is_a_space_for_each_bundled_model():

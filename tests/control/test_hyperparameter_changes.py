@@ -15,9 +15,11 @@ from tests.fortnight import MAIN, make_folder
 def records(tmp_path):
     """Return a function that makes the records of a panda with these hyperparameters in force."""
 
-    def make(start=None, space=None):
+    def make(start=None, space=None, constraints=()):
         folder = make_folder(
-            tmp_path / str(len(list(tmp_path.iterdir()))), search_space=space or {}
+            tmp_path / str(len(list(tmp_path.iterdir()))),
+            search_space=space or {},
+            constraints=list(constraints),
         )
         with RunWriter(folder) as writer:
             writer.trial_started(MAIN, 0, 7, start or {"learning_rate": 0.1, "units": 64})
@@ -119,6 +121,26 @@ def test_a_value_outside_its_domain_needs_force_and_gives_a_warning(records):
     with pytest.warns(OutOfRangeWarning, match=r"Received: 0\.5"):
         checked = checked_changes(known, MAIN, {"learning_rate": 0.5}, force=True)
     assert checked == {"learning_rate": 0.5}
+
+
+CONSTRAINT = "units * learning_rate <= 6.4"
+
+
+def test_a_change_that_breaks_a_constraint_needs_force_and_gives_a_warning(records):
+    known = records(space=SPACE, constraints=[CONSTRAINT])
+    assert changed(known, units=32) == {"units": 32}
+    assert changed(known, units=32, learning_rate=0.01) == {"units": 32, "learning_rate": 0.01}
+    known = records({"learning_rate": 0.1, "units": 32}, SPACE, ["units * learning_rate <= 4"])
+    said = r"set: expected values that fulfil units \* learning_rate <= 4\. Received: units=64, learning_rate=0\.1\."
+    with pytest.raises(RequestError, match=said + ".*--force"):
+        changed(known, units=64)
+    with pytest.warns(OutOfRangeWarning, match=said):
+        assert checked_changes(known, MAIN, {"units": 64}, force=True) == {"units": 64}
+
+
+def test_a_constraint_that_is_broken_already_keeps_nothing_else_from_being_changed(records):
+    known = records(space=SPACE, constraints=["units < 10"])
+    assert changed(known, learning_rate=0.01) == {"learning_rate": 0.01}
 
 
 def test_force_does_not_make_a_wrong_type_right(records):

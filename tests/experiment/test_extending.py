@@ -17,7 +17,7 @@ from orchestrator.trials import Checkpoint, load_checkpoint, save_checkpoint
 from tests.experiment.coming import coming
 
 NONE = {"scheduler": "none", "num_samples": 4}
-ASHA = {"scheduler": {"asha": {"reduction_factor": 3}}, "num_samples": 6}
+ASHA = {"scheduler": {"asha": {"promote": False, "reduction_factor": 3}}, "num_samples": 6}
 FOUR = [(index, [0.1, 0.2, 0.3 + index / 10], "finished") for index in range(4)]
 
 
@@ -97,7 +97,7 @@ def test_no_figure_passes_the_old_end_and_a_tie_goes_to_who_came_first(written):
 def test_a_changed_scheduler_decides_nothing_that_is_past_but_remembers_it(written):
     run = written(epochs=9, caviar=NONE | {"num_samples": 3})
     run.writes((0, [0.9] * 9, "finished"), (1, [0.1] * 4, "interrupted"), event="run_interrupted")
-    extended = extend(run, scheduler="{asha: {reduction_factor: 2}}")
+    extended = extend(run, scheduler="{asha: {reduction_factor: 2, promote: false}}")
     assert (pending(extended), ends(extended)) == (["00001", "00002"], {})
     assert set(extended.search.scheduler.review(4)) == {"00000", "00001"}
     assert extended.search.scheduler.report("00001", 8, 0.1).stop
@@ -139,7 +139,7 @@ def test_the_experiment_is_rewritten_whole_and_reads_back(written):
     before = yaml.safe_load(run.folder.experiment_file.read_text())
     commit(run, extended)
     after = yaml.safe_load(run.folder.experiment_file.read_text())
-    asha = {"asha": {"grace_period": 1, "reduction_factor": 4}}
+    asha = {"asha": {"grace_period": 1, "reduction_factor": 4, "promote": "auto"}}
     assert after == before | {"caviar": before["caviar"] | {"num_samples": 5, "scheduler": asha}}
     records = read_run(run.folder.path)
     assert records.status == "interrupted"

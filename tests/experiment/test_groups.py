@@ -10,7 +10,7 @@ from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunWriter, read_run
 from tests.experiment.coming import coming
 
-CAVIAR = {"scheduler": {"asha": {"reduction_factor": 3}}, "num_samples": 4}
+CAVIAR = {"scheduler": {"asha": {"promote": False, "reduction_factor": 3}}, "num_samples": 4}
 FOUR = [(index, [0.1, 0.2, 0.3 + index / 10], "finished") for index in range(4)]
 COSINE = {
     "learning_rate": "loguniform(1e-3, 1)",

@@ -20,7 +20,7 @@ EPOCHS = 4
 EXPERIMENT = {
     "name": "torn", "model": "mlp", "data": "digits", "epochs": EPOCHS,
     "search_space": {"learning_rate": "loguniform(1e-3, 1)"},
-    "caviar": {"num_samples": 3, "scheduler": {"asha": {"grace_period": 1}}},
+    "caviar": {"num_samples": 3, "scheduler": {"asha": {"promote": False, "grace_period": 1}}},
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from orchestrator.records.requests import Request, write_request
 from tests.experiment.inline import InlineTuner
 
 FOLDERS = ("checkpoints", "logs", "best")
-ASHA = {"asha": {"grace_period": 1, "reduction_factor": 2}}
+ASHA = {"asha": {"promote": False, "grace_period": 1, "reduction_factor": 2}}
 FAILS_WHILE_TRAINING = """
 import keras
 

@@ -156,3 +156,31 @@ def test_where_the_name_is_taken_the_real_mistake_is_said_too(tmp_path, monkeypa
     with pytest.raises(RunExistsError):
         prepare(read_experiment(PANDA))
     assert preview_experiment(PANDA).folder.exists()
+
+
+CONSTRAINED = {**EXPERIMENT, "search_space": {"units": "choice([8, 64])", "learning_rate": 0.1}}
+
+
+def test_constraints_are_shown_with_the_share_of_draws_that_fulfil_them():
+    seen = preview_experiment({**CONSTRAINED, "constraints": "units < 64"})
+    text = preview_text(seen, 80)
+    assert "% of all draws fulfil them" in text and "\n  units < 64\n" in text
+    assert {draw["units"] for draw in seen.draws(9)} == {8}
+
+
+def test_constraints_that_leave_nothing_are_refused_before_anything_starts():
+    with pytest.raises(ExperimentFileError, match="none of 2; none fulfils units > 64"):
+        preview_experiment({**CONSTRAINED, "constraints": ["units > 64"]})
+
+
+@pytest.mark.parametrize(
+    ("schedule", "where"),
+    [((), "panda.start"), ([{"epoch": 2, "set": {"units": 64}}], "panda.schedule, epoch 2")],
+)
+def test_a_panda_starts_and_is_changed_within_its_constraints(schedule, where):
+    panda = {"start": {"units": 8 if schedule else 64, "learning_rate": 0.1}, "schedule": schedule}
+    broken = {**CONSTRAINED, "constraints": ["units < 64"], "strategy": "panda", "panda": panda}
+    with pytest.raises(
+        ExperimentFileError, match=f"{where}: expected values that fulfil units < 64"
+    ):
+        preview_experiment(broken)

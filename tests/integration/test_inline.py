@@ -9,7 +9,7 @@ from tests.experiment.inline import InlineTuner
 
 ASHA = {
     "max_concurrent_trials": 1,
-    "scheduler": {"asha": {"grace_period": 1, "reduction_factor": 2}},
+    "scheduler": {"asha": {"promote": False, "grace_period": 1, "reduction_factor": 2}},
 }
 CAVIAR = {
     "name": "one", "model": "mlp", "data": "digits", "epochs": 4, "seed": 4, "caviar": {"num_samples": 5} | ASHA,

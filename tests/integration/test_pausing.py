@@ -46,7 +46,7 @@ class Halving:
 def halved(tmp_path_factory):
     """`halved(name, scheduler, **keys of run)`: a run of four trials."""
     place = tmp_path_factory.mktemp("pausing")
-    (place / "mine.py").write_text(HALVING)
+    (place / "mine.py").write_text(HALVING + PROMOTING)
 
     def run(name, scheduler="none", **more):
         content = {
@@ -107,3 +107,73 @@ def test_what_is_paused_when_the_run_is_cut_off_waits_on_and_goes_on(halved, who
         whole,
         by_this_driver=False,
     )
+
+
+# ASHA's promotion variant: as a user's class where it is to be cut off.
+
+PROMOTING = """
+
+from orchestrator.schedulers import AshaOptions
+
+
+def promoting(epochs, mode, cut_off_at=None):
+    made = AshaOptions(promote=True, reduction_factor=2).make(epochs, mode)
+    report = made.report
+
+    def reported(trial, epoch, *told):
+        decision = report(trial, epoch, *told)
+        if os.environ.get("CUT_OFF_AT") == f"{trial}/{epoch}":
+            del os.environ["CUT_OFF_AT"]
+            signal.raise_signal(signal.SIGINT)
+        return decision
+
+    made.report = reported
+    return made
+"""
+ASHA = {"asha": {"promote": True, "reduction_factor": 2}}
+
+
+def epochs_and_endings(run):
+    return {t.trial: (len(curve(run, t.trial)), t.status, t.stopped_by) for t in run.records.trials}
+
+
+def check_promoted(run, whole):
+    found = epochs_and_endings(run)
+    assert len(found) == 4
+    for trial, (epochs, status, stopped_by) in found.items():
+        assert curve(run, trial) == curve(whole, trial)[:epochs]
+        assert status == ("finished" if epochs == 4 else "stopped")
+        if epochs < 4:
+            assert (stopped_by["epoch"], stopped_by["paused"]) == (epochs, True)
+            assert stopped_by["value"] <= stopped_by["cutoff"]
+    lengths = sorted(epochs for epochs, _, _ in found.values())
+    assert lengths[-1] == 4
+    assert lengths[0] == 1
+    assert run.best.test is not None
+
+
+def test_asha_promotes_in_this_process(halved):
+    check_promoted(
+        halved("asha-inline", ASHA, executor="inline"), halved("whole-asha", executor="inline")
+    )
+
+
+def test_asha_promotes_on_ray_tune_as_in_this_process(cluster, halved):
+    run = halved("asha-tune", ASHA)
+    assert epochs_and_endings(run) == epochs_and_endings(
+        halved("asha-here", ASHA, executor="inline")
+    )
+
+
+@pytest.mark.parametrize("at", ["00002/1", "00001/2", "00003/1"])
+def test_asha_promotes_over_a_resume_whom_it_would_have_promoted(halved, monkeypatch, at):
+    name = at.replace("/", "-")
+    whole = epochs_and_endings(halved(f"asha-whole-{name}", ASHA, executor="inline"))
+    monkeypatch.setenv("CUT_OFF_AT", at)
+    cut = halved(f"asha-cut-{name}", "./mine.py:promoting", executor="inline")
+    assert (
+        "interrupted" in {trial.status for trial in cut.records.trials}
+        or len(cut.records.trials) < 4
+    )
+    resumed = orchestrator.resume(cut.path, progress=False, executor="inline")
+    assert epochs_and_endings(resumed) == whole

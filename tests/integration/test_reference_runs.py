@@ -25,7 +25,7 @@ CLOCK = ("seconds", "time", "id", "request", "bytes", "who", "by", "worker", "rs
 """What a clock, a process or whoever ran it says."""
 NONE = {"scheduler": "none", "max_concurrent_trials": 1}
 ASHA = {
-    "scheduler": {"asha": {"grace_period": 1, "reduction_factor": 3}},
+    "scheduler": {"asha": {"promote": False, "grace_period": 1, "reduction_factor": 3}},
     "max_concurrent_trials": 1,
 }
 
@@ -133,7 +133,7 @@ def test_a_run_that_is_taken_up_where_a_kill_left_it(short, tmp_path):
 
 def test_an_extension(short, tmp_path):
     shutil.copytree(short.path, tmp_path / "longer")
-    halving = {"asha": {"grace_period": 1}}
+    halving = {"asha": {"promote": False, "grace_period": 1}}
     check(
         "extension",
         orchestrator.extend(

@@ -46,7 +46,7 @@ def plan():
             "name": "one", "model": "mlp", "data": "digits", "epochs": EPOCHS, "metric": "val_accuracy",
             "search_space": {"learning_rate": "loguniform(1e-3, 1)"},
             "caviar": {"num_samples": TRIALS, "max_concurrent_trials": 1,
-                       "scheduler": {"asha": {"grace_period": 1, "reduction_factor": 2}}},
+                       "scheduler": {"asha": {"promote": False, "grace_period": 1, "reduction_factor": 2}}},
         }
     )  # fmt: skip
     return make_plan(experiment, Space.parse(experiment.search_space))

@@ -75,7 +75,10 @@ def test_what_is_written_loads_back_equal():
     ("written", "said"),
     [
         ("halfwy", "Did you mean 'halfway'?"),
-        (3, "expected one of none, asha, median, halfway, or {asha: {grace_period: 1}}"),
+        (
+            3,
+            "expected one of none, asha, pasha, hyperband, median, percentile, patient, halfway, or {asha: {",
+        ),
         ({"halfway": {"flor": 1}}, "caviar.scheduler.halfway.flor: unknown key"),
         ({"halfway": {"at": 0}}, "caviar.scheduler.halfway.at: expected a number of at least 1"),
     ],

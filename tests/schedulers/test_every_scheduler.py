@@ -9,14 +9,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, make_scheduler
+from orchestrator.schedulers import (
+    AshaOptions,
+    HyperbandOptions,
+    MedianOptions,
+    NoSchedulerOptions,
+    PashaOptions,
+    PatientOptions,
+    PercentileOptions,
+    make_scheduler,
+)
 from orchestrator.search.search import replay
 
 EPOCHS = 9
 FEW = settings(max_examples=25)
 OPTIONS = {
-    "asha": AshaOptions(grace_period=1, reduction_factor=3),
+    "asha": AshaOptions(grace_period=1, reduction_factor=3, promote=False),
+    "asha that promotes": AshaOptions(reduction_factor=3, promote=True),
+    "asha that decides": AshaOptions(reduction_factor=2, promote="auto"),
+    "pasha": PashaOptions(reduction_factor=2),
+    "hyperband": HyperbandOptions(promote=False),
+    "hyperband that promotes": HyperbandOptions(reduction_factor=2, promote=True),
     "median": MedianOptions(grace_period=1, min_trials=2),
+    "percentile": PercentileOptions(min_trials=2, percentile=30.0),
+    "patient": PatientOptions(patience=8),
     "none": NoSchedulerOptions(),
 }
 NOT_A_FIGURE = [math.nan, math.inf, -math.inf, None, "a word"]
@@ -65,7 +81,7 @@ def memory(scheduler):
 
 
 def test_the_name_is_the_one_in_the_file(options, mode):
-    assert OPTIONS[make_scheduler(options, EPOCHS, mode).name] is options
+    assert type(OPTIONS[make_scheduler(options, EPOCHS, mode).name]) is type(options)
 
 
 def test_milestones_ascend_within_the_epochs_before_the_last(options, mode):
@@ -131,7 +147,9 @@ def test_a_clear_winner_is_never_stopped(options, mode):
 
 
 @pytest.mark.parametrize("value", NOT_A_FIGURE, ids=str)
-@pytest.mark.parametrize("name", ["asha", "median"])
+@pytest.mark.parametrize(
+    "name", sorted(OPTIONS.keys() - {"hyperband", "hyperband that promotes", "patient", "none"})
+)
 def test_what_is_no_finite_number_never_passes_a_milestone(name, value, mode):
     scheduler = make_scheduler(OPTIONS[name], EPOCHS, mode)
     for epoch in scheduler.milestones:

@@ -104,3 +104,9 @@ def test_being_told_the_records_again_rebuilds_it(known):
     assert coming == (
         steps[known:] if known < 2 else steps[2:] if known == 2 else steps[known + 1 :]
     )
+
+
+def test_a_round_keeps_its_constraints_in_the_records():
+    space = Space.parse({"units": "integer(1, 64)"}, constraints=["units < 32"])
+    began = Round(2, space, 4, 4)
+    assert Round.from_plain({"event": "round_began", **began.to_plain()}) == began

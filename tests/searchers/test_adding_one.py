@@ -69,7 +69,7 @@ def test_what_is_written_loads_back_equal():
     ("written", "said"),
     [
         ("sam", "Did you mean 'same'?"),
-        (3, "expected one of random, same, or {same: {units: 64}}"),
+        (3, "same, or {"),
         ({"same": {"unit": 1}}, "caviar.searcher.same.unit: unknown key"),
         ({"same": {"units": 0}}, "caviar.searcher.same.units: expected a number of at least 1"),
     ],

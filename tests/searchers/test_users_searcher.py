@@ -174,3 +174,24 @@ def test_a_run_has_it_and_goes_on_with_the_same_code_alone(tmp_path, monkeypatch
     (tmp_path / "mine.py").write_text(MINE.replace("rate=0.5", "rate=0.125"))
     with pytest.raises(ExperimentFileError, match=r"code of searcher \./mine\.py:Mine"):
         resume(done.path, executor="inline", progress=False)
+
+
+TRAIN = """
+
+def train(hp, report):
+    report(1, score=hp["learning_rate"])
+"""
+
+
+def test_each_trial_that_was_drawn_since_it_failed_is_recorded(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    keys = {
+        "name": "fails", "trial": "./mine.py:train", "epochs": 1, "metric": "score", "mode": "max",
+        "search_space": SPACE, "caviar": {"num_samples": 4, "searcher": "./mine.py:Fails"},
+    }  # fmt: skip
+    (tmp_path / "mine.py").write_text(MINE + TRAIN)
+    done = run(keys, executor="inline", progress=False)
+    failed = [event for event in done.records.events if event["event"] == "searcher_failed"]
+    assert [event["index"] for event in failed] == [1, 2]
+    assert "raised RuntimeError: no idea" in failed[0]["reason"]
+    assert "learning_rate: expected a value of loguniform(1e-3, 1), got 7.0" in failed[1]["reason"]

@@ -43,6 +43,9 @@ class Heard:
     def event(self, event, **facts):
         self.events.append((event, facts))
 
+    def remarked(self, event, text, **facts):
+        self.events.append((event, facts))
+
     def started(self, spec):
         self.begun.append(spec.trial)
 

@@ -99,7 +99,7 @@ def test_a_disk_that_is_full_for_the_trial_alone_is_tried_again_like_anything():
 
 
 def test_the_scheduler_stops_a_trial_at_its_rung():
-    play = Play(3, scheduler={"asha": {"grace_period": 1, "reduction_factor": 3}})
+    play = Play(3, scheduler={"asha": {"promote": False, "grace_period": 1, "reduction_factor": 3}})
     play.begin()
     assert play.report("00000", 1, value=0.9)
     assert not play.report("00001", 1, value=0.1)
@@ -121,7 +121,7 @@ def test_a_panda_is_not_over_while_it_may_still_branch():
 
 
 def test_a_report_amid_an_epoch_decides_nothing_and_tells_nothing():
-    play = Play(2, scheduler={"asha": {"grace_period": 1, "reduction_factor": 2}})
+    play = Play(2, scheduler={"asha": {"promote": False, "grace_period": 1, "reduction_factor": 2}})
     play.begin()
     assert all(play.report(trial) for trial in ("00000", "00001", "00001"))
     assert play.heard.rows == [] and play.heard.ends == {}

@@ -27,6 +27,8 @@ FORMS = [
     "integer(1, 9, step=2)",
     "log_integer(1, 128)",
     "log_integer(10, 40, step=10)",
+    "normal(1, 2)",
+    "lognormal(0.01, 3, max=0.1)",
 ]
 WHOLE = [form for form in FORMS if "integer" in form]
 QUANTILES = np.linspace(0.02, 0.98, 25)
@@ -131,6 +133,12 @@ def test_a_hyperparameter_that_exists_beside_others_alone_is_refused_in_a_senten
         to_tune_space(space)
 
 
+def test_constraints_are_refused_in_a_sentence():
+    space = Space.parse({"units": "integer(1, 9)"}, constraints=["units < 4"])
+    with pytest.raises(ExperimentFileError, match=r"constraints: expected none, since Ray Tune"):
+        to_tune_space(space)
+
+
 def test_an_unknown_distribution_is_refused_before_ray_hears_of_it():
     with pytest.raises(ExperimentFileError):
-        parse_domain("x", "normal(0, 1)")
+        parse_domain("x", "gaussian(0, 1)")

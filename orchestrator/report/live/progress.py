@@ -215,6 +215,8 @@ class Progress:
         counts = [f"{count} {status}" for status, count in self.counts.most_common()]
         if self.state.open:
             counts.append(f"{len(self.state.open)} running")
+        if self.state.rounds > 1:
+            counts.append(f"round {self.state.rounds}")
         return ", ".join(counts) or "no trial started"
 
     def best_line(self) -> str:

@@ -1,0 +1,73 @@
+"""The options of many trials in parallel."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
+from orchestrator.fields import Count, Flag, Named, Options, Referenced, field_error
+from orchestrator.schedulers import NOT_SCHEDULERS, SCHEDULERS, AshaOptions, SchedulerOptions
+from orchestrator.searchers import SEARCHERS, RandomOptions, SearcherOptions
+
+Points = str | Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
+
+
+def _points(value: Any) -> Any:
+    """Refuse in one sentence what is neither a word, a file nor a list of mappings."""
+    items = value if isinstance(value, list | tuple) else [{}]
+    is_list = all(isinstance(each, Mapping) and all(map(_is_text, each)) for each in items)
+    if value and is_list and isinstance(value, str | list | tuple):
+        return value
+    what = "expected auto, none, a file such as ./points.yaml, or a list of mappings of hyperparameter to value"
+    raise field_error(("caviar", "points"), what, value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+class CaviarOptions(Options):
+    """Many trials in parallel: how many, how many at once, and what stops poor ones early."""
+
+    num_samples: Count = Field(default=64, description="How many trials are drawn from the space.")
+    max_concurrent_trials: Count | Literal["auto"] = Field(
+        default="auto",
+        description="How many trials train at a time. `auto`: as many as the resources allow.",
+    )
+    points: Annotated[
+        Points, BeforeValidator(_points, json_schema_input_type=str | tuple[dict[str, Any], ...])
+    ] = Field(
+        default="auto",
+        description="Known configurations, the first of the `num_samples` trials: a list such as `[{learning_rate: 0.1,"
+        " units: 64}]`, of which each may leave out what is then drawn, or a file with one, `./points.yaml`. `auto`:"
+        " those that come with a bundled search space. `none`: none.",
+    )
+    searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
+        default_factory=RandomOptions,
+        description="What proposes the hyperparameters of each trial: `random` draws, each combination of a finite"
+        " space once; `sobol` covers the space evenly; `grid` tries all combinations of a few values; `tpe`, `gp`,"
+        " `cqr` and `priorband` learn from the trials before; or your own searcher, `./mine.py:Mine` or"
+        " `{./mine.py:Mine: {first: 8}}`.",
+    )
+    scheduler: Annotated[
+        SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler", NOT_SCHEDULERS)
+    ] = Field(
+        default_factory=AshaOptions,
+        description="What stops poor trials early: `none`, `asha`, `pasha`, `hyperband`, `median`, `percentile`,"
+        " `patient`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own scheduler,"
+        " `./mine.py:Mine` or `{./mine.py:Mine: {patience: 3}}`.",
+    )
+    rounds: WrittenRounds = Field(
+        default_factory=RoundsOptions,
+        description="From coarse to fine: `3` or `auto` rounds, each with a space that follows from the trials before"
+        " it; or a mapping with that as `number`, and options.",
+    )
+    reproducible: Flag = Field(
+        default=False,
+        description="`true`: the scheduler decides as if trials came in the order of their numbers, so that the same"
+        " file gives the same table on any number of workers. A trial that comes to a decision too early waits for"
+        " those before it, and its worker takes another one.",
+    )

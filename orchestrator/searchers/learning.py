@@ -1,0 +1,119 @@
+"""What searchers that learn have in common: random draws first, and now and then, and a proposal else."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from orchestrator.domains import Choice, Domain, Fixed, Integer, Space, Uniform
+from orchestrator.fields import Count, Real
+from orchestrator.searchers.searcher import Observation, SearcherOptions
+from orchestrator.searchers.told import Told
+
+ENOUGH = 8
+"""So many trials at least have to reach an epoch at which trials are compared."""
+GROWTH = 8 / 7
+ATTEMPTS = 10
+"""So many proposals are made for a trial whose first ones break a constraint."""
+Share = Annotated[Real, Field(ge=0, le=1)]
+
+
+class LearningOptions(SearcherOptions):
+    """What every searcher that learns lets one choose."""
+
+    startup: Count = Field(
+        default=10,
+        description="Trials are drawn at random until so many have reported.",
+    )
+    random_share: Share = Field(
+        default=0.0,
+        description="The share of later trials that are drawn at random all the same.",
+    )
+
+
+class SeededSearcher:
+    """Has a stream of random numbers for each trial, whatever was drawn before."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._attempt = 0
+
+    def _random(self, purpose: str, index: int, attempt: int = 0) -> np.random.Generator:
+        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode()), attempt])
+
+
+class LearningSearcher(SeededSearcher):
+    """Draws at random until enough is known; then each proposal is a function of the seed and of what was told."""
+
+    def __init__(self, options: LearningOptions, space: Space, seed: int, mode: str) -> None:
+        super().__init__(seed)
+        self._options = options
+        self._space = space
+        self._free = varied(space)
+        self._told = Told(mode, max(ENOUGH, len(self._free) + 1))
+
+    def tell(self, observation: Observation) -> None:
+        """Take in what has become of a trial."""
+        self._told.tell(observation)
+
+    def ask(self, index: int) -> Mapping[str, Any] | None:
+        """Return values for trial ``index``, none where it is to be drawn."""
+        if self._told.known < self._options.startup or not self._free:
+            return {}
+        random = self._random("share", index)
+        if random.random() < self._options.random_share:
+            return {}
+        proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
+        return next((each for each in proposals if self._space.broken_by(each) is None), {})
+
+    def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
+        """Return what the model proposes for trial ``index``; at a further attempt, after one broke a constraint."""
+        raise NotImplementedError
+
+
+def stretch(known: int) -> int:
+    """Return a number of trials that grows by a seventh at a time and stays a seventh or more below ``known``.
+
+    Those that are drawn first have mostly reported by then, so that a model of them stands for a while.
+    """
+    return int(GROWTH ** (math.floor(math.log(max(known, 2), GROWTH) + 1e-9) - 1))
+
+
+def varied(space: Space) -> dict[str, Domain]:
+    """Return the hyperparameters of which there is more than one value, those before that others depend on.
+
+    What exists only beside another's value comes after it.
+    """
+    free = {name: each for name, each in space.domains.items() if cells(each) != 1}
+    return dict(sorted(free.items(), key=lambda item: _depth(item[0], space)))
+
+
+def cells(domain: Domain) -> int | None:
+    """Return how many values a domain has, each with the same share of its scale; None where it is no such."""
+    if isinstance(domain, Choice):
+        return len(domain.values)
+    if isinstance(domain, Fixed):
+        return 1
+    low, high = domain.ends
+    if low == high:
+        return 1
+    step = domain.step if isinstance(domain, Integer | Uniform) else None
+    if step is None and not isinstance(domain, Integer):
+        return None
+    return round((high - low) / (step or 1)) + 1
+
+
+def exists(domain: Domain, values: Mapping[str, Any]) -> bool:
+    """Return whether a hyperparameter exists beside these, which include all that it depends on."""
+    return all(condition.holds(values) for condition in domain.when)
+
+
+def _depth(name: str, space: Space) -> int:
+    """Return how many conditions lie between a hyperparameter and one that always exists."""
+    above = (condition.name for condition in space.domains[name].when)
+    return max((1 + _depth(each, space) for each in above), default=0)
