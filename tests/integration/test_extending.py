@@ -68,8 +68,8 @@ def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(cluster, tun
 
 
 def test_asha_lets_the_best_of_the_old_end_go_on_and_no_one_else(tune):
-    held = {"asha": {"promote": False, "grace_period": 3}}
-    run = tune(6, executor="inline", caviar={"scheduler": held})
+    asha = {"asha": {"promote": False, "grace_period": 3}}
+    run = tune(6, executor="inline", caviar={"scheduler": asha})
     assert {trial.status for trial in run.records.trials} == {"finished"}
     longer = orchestrator.extend(run, epochs=9, **INLINE)
     far = [t.trial for t in longer.records.trials if len(longer.records.of(t.trial).epochs) == 9]
