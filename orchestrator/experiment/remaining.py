@@ -173,7 +173,7 @@ def _begun(plan: Plan, records: RunRecords, current: Mapping[str, TrialRecord]) 
     search = Search(plan)
     for event in records.events:
         if event["event"] == "round_began":
-            search.recall_round(Round.from_plain(event))
+            search.recall(Round.from_plain(event))
     for name, spec in _known(plan, records).items():
         if name in current:
             search.recall(spec)

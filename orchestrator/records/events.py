@@ -196,10 +196,9 @@ class RunEvent(TypedDict):
     """What happened to the run as a whole: a line of ``events.jsonl``.
 
     Besides ``extended``, ``round_began`` and ``winner``: run_started (host, pid), run_finished and run_interrupted
-    (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error,
-    attempt, wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error,
-    error_file), scheduler_chose (reason, scheduler), not_examined (reason), searcher_failed (index of the trial that
-    was drawn instead, reason), other_versions (changes) and repaired.
+    (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error, attempt,
+    wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error, error_file),
+    scheduler_chose (reason, scheduler), not_examined (reason), searcher_failed (index, reason), other_versions.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]

@@ -92,14 +92,13 @@ class Search:
         self.remarks: list[Remark] = []
         self._begin_round(plan.first_round)
 
-    def recall(self, spec: TrialSpec) -> None:
-        """Take in a trial that an earlier driver began, before anything else that was recorded of it."""
-        self._known[spec.trial] = self._specs[spec.trial] = spec
-        self._observe(spec.trial)
-
-    def recall_round(self, begun: Round) -> None:
-        """Take in a round that an earlier driver began, before its trials."""
-        self._begin_round(begun)
+    def recall(self, begun: TrialSpec | Round) -> None:
+        """Take in a round that an earlier driver began, or one of its trials before anything else of it."""
+        if isinstance(begun, Round):
+            self._begin_round(begun)
+            return
+        self._known[begun.trial] = self._specs[begun.trial] = begun
+        self._observe(begun.trial)
 
     def recall_ending(self, trial: str, status: str, for_good: bool = True) -> None:
         """Take in how a recorded trial ended; one that did not end ``for_good`` is yet to train further."""

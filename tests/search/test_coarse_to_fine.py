@@ -127,7 +127,7 @@ def test_being_told_the_records_again_leads_to_the_same_rounds(known):
     again = Search(plan_of())
     for begun in rounds:
         if begun.first < known:
-            again.recall_round(Round.from_plain({"event": "round_began", **begun.to_plain()}))
+            again.recall(Round.from_plain({"event": "round_began", **begun.to_plain()}))
     for spec in specs[:known][::-1]:
         again.recall(spec)
         again.tell(row(spec.trial, 1, value_of(spec)))
@@ -148,7 +148,7 @@ def test_a_round_is_read_back_with_its_findings():
 def recalled(plan, steps):
     search = Search(plan)
     for begun in rounds_in(steps):
-        search.recall_round(begun)
+        search.recall(begun)
     specs = specs_in(steps)
     for spec in specs:
         search.recall(spec)

@@ -87,7 +87,7 @@ def test_being_told_the_records_again_rebuilds_it(known):
     specs = [step.spec for step in steps if isinstance(step, Start)]
     again = searching()
     if known > 2:
-        again.recall_round(steps[2].round)
+        again.recall(steps[2].round)
     for spec, value in zip(specs[:known], (0.2, 0.9, 0.3, 0.4), strict=False):
         again.recall(spec)
         again.tell(row(spec.trial, 1, value))
