@@ -12,7 +12,7 @@ from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
-from orchestrator.schedulers.scheduler import tell_ended, tell_passed
+from orchestrator.schedulers.scheduler import tell_ended
 from orchestrator.search import Plan, Round, Search, TrialSpec
 from orchestrator.trials import StateStore
 
@@ -155,11 +155,13 @@ def decisions(
             name = search.scheduler.name
             endings[trial.trial] = stopped(records, trial, name, row, decision)
         else:
-            tell_passed(search.scheduler, trial.trial)
+            search.recall_going_on(trial.trial)
     further = going_on(plan, records)
     for trial in current.values():
         if trial.ending is not None:
             search.recall_ending(trial.trial, trial.ending, trial.trial not in further | again)
+    for name in sorted(further):
+        search.recall_going_on(name)
     return search, tuple(endings.values())
 
 

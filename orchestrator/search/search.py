@@ -100,16 +100,15 @@ class Search:
         self._begin_round(begun)
 
     def recall_ending(self, trial: str, status: str, for_good: bool = True) -> None:
-        """Take in how a recorded trial ended; one that did not end ``for_good`` is yet to train further.
-
-        One that had finished goes on then, whatever its scheduler says of its last epoch.
-        """
+        """Take in how a recorded trial ended; one that did not end ``for_good`` is yet to train further."""
         self._observe(trial, ending=status)
         if for_good and status != "interrupted":
             tell_ended(self.scheduler, trial)
-        elif status == "finished":
-            self._paused.pop(trial, None)
-            tell_passed(self.scheduler, trial)
+
+    def recall_going_on(self, trial: str) -> None:
+        """Take in that a recorded trial that had finished goes on, whatever its scheduler says of its last epoch."""
+        self._paused.pop(trial, None)
+        tell_passed(self.scheduler, trial)
 
     def take_up(
         self, known: Mapping[str, TrialSpec], over: Collection[str], group: int = 1

@@ -69,7 +69,7 @@ def curve(run, trial):
     return [row["metrics"] for row in run.records.of(trial).epochs]
 
 
-def check(run, whole):
+def check(run, whole, by_this_driver=True):
     at_the_pause = {t.trial: curve(whole, t.trial)[1]["val_accuracy"] for t in whole.records.trials}
     better = sorted(at_the_pause, key=lambda trial: -at_the_pause[trial])[:2]
     for trial in run.records.trials:
@@ -78,7 +78,8 @@ def check(run, whole):
         assert curve(run, trial.trial) == curve(whole, trial.trial)[: 4 if goes_on else 2]
         if not goes_on:
             assert (trial.stopped_by["scheduler"], trial.stopped_by["epoch"]) == ("halving", 2)
-            assert trial.parameters and trial.path == "compiled"
+            if by_this_driver:
+                assert trial.parameters and trial.path == "compiled"
     assert run.best.trial in better and run.best.test is not None
 
 
@@ -98,6 +99,7 @@ def test_what_is_paused_when_the_run_is_cut_off_waits_on_and_goes_on(halved, mon
     check(
         orchestrator.resume(cut.path, progress=False, executor="inline"),
         halved("whole-again", executor="inline"),
+        by_this_driver=False,
     )
 
 
