@@ -23,7 +23,7 @@ FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help install run quick test test-all test-lowest format lint types contracts pytest pytest-quick \
-  pytest-cluster coverage properties fuzz parity bench bench-panda bench-search record-tables \
+  pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search record-tables \
   bench-hosts bench-trials chaos integration-kubernetes docs lock clean
 
 help:  ## this list
@@ -61,6 +61,9 @@ pytest-quick: $(TESTABLE)  ## those of rooms that import no TensorFlow, and the 
 
 pytest-cluster: $(TESTABLE)  ## what `make test-all` adds; ORCHESTRATOR_TEST_INSTALL=1 has Slurm and Docker installed (Debian)
 	$(PYTEST) $(WAITING) -m 'cluster and not slow' $(ARGS)
+
+pages: $(TESTABLE)  ## the pages whose short forms train in one process, on Ray, and the README's experiments as long as shown
+	$(PYTEST) $(WAITING) -m slow tests/test_readme.py tests/test_your_own_data.py tests/integration --ignore=tests/integration/kubernetes $(ARGS)
 
 coverage: $(TESTABLE)  ## what `make test-all` measured: the files with the fewest lines covered, and the floor of 90 percent
 	$(BIN)/python -m coverage report --sort=cover | head -n 20

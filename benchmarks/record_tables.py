@@ -45,7 +45,9 @@ def curves(run: orchestrator.Run) -> pd.DataFrame:
     Of the trials of one batch size, units and layers each has the shortest epoch that any of them had: what else the
     machine did meanwhile is no property of a configuration.
     """
+    over = {trial.trial for trial in run.records.trials if trial.is_over}
     frame = run.curves()
+    frame = frame[frame.config.isin(over)]
     constant = [name for name in frame if name not in KEPT and frame[name].nunique() == 1]
     frame = frame.drop(columns=[*constant, "loss", "accuracy"])
     later = frame[frame.epoch > 1]  # the first of a structure compiles its program

@@ -20,6 +20,9 @@ from orchestrator.search.plan import trial_seed
 from orchestrator.search.search import Done, Start, Step, Wait
 from orchestrator.simulation import Rows
 
+STARTUP = 10
+"""The trials that Optuna's sampler draws at random: any row, as ours are where a searcher leaves them to chance."""
+
 
 @dataclass(frozen=True)
 class RaysAsha:
@@ -93,12 +96,12 @@ class OptunaSearch:
             return Wait() if self._trials else Done()
         index, self._asked = self._asked, self._asked + 1
         asked = self._study.ask(self._space.distributions)
-        name = trial_name(index)
-        values = self._space.ours(asked.params)
-        proposed = TrialSpec(name, index, trial_seed(self._plan.seed, index), values)
-        spec = self._rows.spec(proposed, None)
+        values, seed = self._space.ours(asked.params), self._plan.seed
+        drawn = self._rows.by_chance(index, seed, self._plan.space) if index < STARTUP else None
+        proposed = TrialSpec(trial_name(index), index, trial_seed(seed, index), values)
+        spec = drawn or self._rows.spec(proposed)
         self._settle(asked, spec.hyperparameters)
-        self._trials[name] = asked
+        self._trials[spec.trial] = asked
         return Start(spec)
 
     def tell(self, event: Mapping[str, Any] | TrialEnd) -> Decision | None:

@@ -257,7 +257,7 @@ def main(arguments: argparse.Namespace) -> None:
     """Compare, print, write."""
     tables = arguments.tables.split(",") if arguments.tables else search_tables.names()
     only = arguments.only.split(",") if arguments.only else list(contenders())
-    seeds = QUICK_SEEDS if arguments.quick and arguments.seeds == SEEDS else arguments.seeds
+    seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else SEEDS)
     tasks = [(n, s, seeds) for s in settings(tables, arguments.quick) for n in only]
     found: list[Found] = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
@@ -276,7 +276,7 @@ def main(arguments: argparse.Namespace) -> None:
 def _parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="five seeds, two settings a table")
-    parser.add_argument("--seeds", type=int, default=SEEDS)
+    parser.add_argument("--seeds", type=int, help=f"{SEEDS} unless --quick")
     parser.add_argument("--only", help="contenders, comma-separated")
     parser.add_argument("--tables", help="names, or .parquet files, comma-separated")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())

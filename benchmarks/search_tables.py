@@ -80,7 +80,7 @@ def noisy(values: Mapping[str, Any], generator: np.random.Generator) -> np.ndarr
 
 def late_bloomers(values: Mapping[str, Any], generator: np.random.Generator) -> np.ndarray:
     """Small steps are better in the end and slower: early ranks mislead."""
-    slowness = np.clip(6 * 10 ** (-0.4 * (_log_step(values) - 0.5)), 1, 25)
+    slowness = np.clip(4 * 10 ** (-0.25 * (_log_step(values) - 0.5)), 1, 12)
     curve = _rise(_quality(values, -0.3), float(slowness))
     return np.clip(curve + generator.normal(0, 0.004, EPOCHS), 0, 1)
 

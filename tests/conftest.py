@@ -76,6 +76,13 @@ def preloaded_trial_process() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def disk_that_keeps_its_power() -> Iterator[None]:
+    """A flush takes ten milliseconds, a small run has fifty; no test cuts the power, a kill loses nothing written."""
+    with preloaded.no_flushes():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
 def bundled_data_read_once() -> Iterator[None]:
     """Each of hundreds of small runs would parse the same table of text again."""
     from orchestrator.data import load

@@ -8,19 +8,26 @@ import shlex
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests import preloaded
 
 ROOT = Path(__file__).parents[1]
 FAIR = {"RAY_worker_niceness": "0"}
 """Ray lets its workers wait for everything else on a machine, here for the tests beside."""
+EACH_EXECUTOR = pytest.mark.parametrize(
+    "inline", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["inline", "on Ray"]
+)
+"""For pages whose commands say nothing of Ray: each start of one costs ten seconds, and other pages start it."""
 _FENCED = re.compile(r"<!-- (file|run): ([^ ]*) -->\n```\w*\n(.*?)\n```$", re.DOTALL | re.MULTILINE)
 
 
-def lay_out(page: str, folder: Path, forked: bool = True) -> Path:
+def lay_out(page: str, folder: Path, forked: bool = True, inline: bool = False) -> Path:
     """Write a page's files into ``folder``, and its commands as ``page.sh``; return that script.
 
     A command that fails ends it. ``orchestrator`` is this checkout's, each time a fork of a process with its imports
-    done; not ``forked`` where the script runs in a network of its own, which that process is not in.
+    done; not ``forked`` where the script runs in a network of its own, which that process is not in. ``inline``, its
+    runs train in their own process.
     """
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     plain = f"{shlex.quote(sys.executable)} -m orchestrator"
@@ -35,10 +42,16 @@ def lay_out(page: str, folder: Path, forked: bool = True) -> Path:
         if what == "file":
             (folder / name).write_text(block + "\n", encoding="utf-8")
         else:
-            lines += [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+            commands = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+            lines += [run_inline(command) if inline else command for command in commands]
     script = folder / "page.sh"
     script.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return script
+
+
+def run_inline(command: str) -> str:
+    """Return a command of a page, which trains in its own process where it trains."""
+    return re.sub(r"^orchestrator (run|extend|resume) ", r"orchestrator \1 --inline ", command)
 
 
 def shown_output(page: str, word: str) -> list[str]:

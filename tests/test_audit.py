@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,16 +14,18 @@ SOURCES = [*(ROOT / "orchestrator").rglob("*.py"), *(ROOT / "models").rglob("*.p
 UNPICKLERS = {"pickle", "cPickle", "cloudpickle", "dill", "joblib", "shelve", "marshal"}
 
 
-def calls() -> Iterator[tuple[str, ast.Call, str]]:
+@functools.cache
+def calls() -> tuple[tuple[str, ast.Call, str], ...]:
     """Every call: where it is, itself, and its name as written."""
+    return tuple(_calls())
+
+
+def _calls() -> Iterator[tuple[str, ast.Call, str]]:
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 where = f"{path.relative_to(ROOT).as_posix()}:{node.lineno}"
                 yield where, node, ast.unparse(node.func)
-
-
-CALLS = list(calls())
 
 
 def keywords(call: ast.Call) -> dict[str | None, str]:
@@ -43,17 +46,17 @@ def test_nothing_is_unpickled_but_functions_that_were_given_in_python():
     }
     unpickled = [
         (where.split(":")[0], name, [ast.unparse(argument) for argument in call.args])
-        for where, call, name in CALLS
+        for where, call, name in calls()
         if UNPICKLERS & set(name.split(".")) and not name.endswith((".dumps", "_by_value"))
     ]
     assert unpickled == [("orchestrator/catalog/references.py", "pickle.loads", ["pickled"])]
-    assert [where for where, _, name in CALLS if name.endswith("read_pickle")] == []
+    assert [where for where, _, name in calls() if name.endswith("read_pickle")] == []
 
 
 def test_weights_are_loaded_from_hdf5_alone_which_holds_no_pickle():
     loads = [
         (where.split(":")[0], ast.unparse(call.args[0]))
-        for where, call, name in CALLS
+        for where, call, name in calls()
         if name.endswith("load_weights")
     ]
     assert loads == [("orchestrator/training/saving.py", "folder / WEIGHTS")]
@@ -61,7 +64,7 @@ def test_weights_are_loaded_from_hdf5_alone_which_holds_no_pickle():
 
 
 def test_what_is_unpickled_was_made_by_this_process_and_never_read_from_a_file():
-    made = {where.split(":")[0] for where, _, name in CALLS if name.split(".")[-1] == "GivenCode"}
+    made = {where.split(":")[0] for where, _, name in calls() if name.split(".")[-1] == "GivenCode"}
     assert made == {"orchestrator/experiment/given.py"}
     written = [path.name for path in SOURCES if ".pickled" in path.read_text(encoding="utf-8")]
     assert written == ["references.py"], "nobody else takes the bytes, to write them or otherwise"
@@ -69,29 +72,33 @@ def test_what_is_unpickled_was_made_by_this_process_and_never_read_from_a_file()
 
 def test_arrays_are_loaded_without_objects():
     loads = [
-        (where, keywords(call)) for where, call, name in CALLS if name in ("np.load", "numpy.load")
+        (where, keywords(call))
+        for where, call, name in calls()
+        if name in ("np.load", "numpy.load")
     ]
     assert loads
     assert [where for where, given in loads if given.get("allow_pickle") != "False"] == []
 
 
 def test_yaml_is_loaded_safely():
-    names = {name for _, _, name in CALLS if name.startswith("yaml.") and "load" in name}
+    names = {name for _, _, name in calls() if name.startswith("yaml.") and "load" in name}
     assert names <= {"yaml.safe_load"}
-    assert any(name == "Loader" for _, _, name in CALLS), "a SafeLoader of ours"
+    assert any(name == "Loader" for _, _, name in calls()), "a SafeLoader of ours"
 
 
 def test_keras_files_are_loaded_in_safe_mode():
-    loads = [(where, keywords(call)) for where, call, name in CALLS if name.endswith("load_model")]
+    loads = [
+        (where, keywords(call)) for where, call, name in calls() if name.endswith("load_model")
+    ]
     ours = [given for where, given in loads if "keras" in where or given]
     assert ours and all(given.get("safe_mode") == "True" for given in ours)
-    assert not any("enable_unsafe_deserialization" in name for _, _, name in CALLS)
+    assert not any("enable_unsafe_deserialization" in name for _, _, name in calls())
 
 
 def test_no_text_becomes_code_or_a_shell_command():
     forbidden = {"eval", "exec", "compile", "os.system", "os.popen", "__import__"}
-    assert [where for where, _, name in CALLS if name in forbidden] == []
-    assert [where for where, call, _ in CALLS if keywords(call).get("shell") == "True"] == []
+    assert [where for where, _, name in calls() if name in forbidden] == []
+    assert [where for where, call, _ in calls() if keywords(call).get("shell") == "True"] == []
 
 
 def _imported(node: ast.AST) -> Iterator[str]:

@@ -38,14 +38,21 @@ def short(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@functools.cache
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def functions(paths: Iterable[Path]) -> Iterator[tuple[str, Function]]:
     for path in paths:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, Function):
                 yield f"{short(path)}:{node.lineno} {node.name}", node
 
 
-FUNCTIONS = list(functions(path for path in FILES if not path.is_relative_to(ROOT / "tests")))
+@functools.cache
+def all_functions() -> tuple[tuple[str, Function], ...]:
+    return tuple(functions(path for path in FILES if not path.is_relative_to(ROOT / "tests")))
 
 
 def depth(node: ast.AST) -> int:
@@ -69,12 +76,12 @@ def test_no_file_is_longer_than_400_lines():
 
 
 def test_no_function_is_longer_than_40_lines():
-    lines = {name: function.end_lineno - function.lineno + 1 for name, function in FUNCTIONS}
+    lines = {name: function.end_lineno - function.lineno + 1 for name, function in all_functions()}
     assert {name: n for name, n in lines.items() if n > LINES_OF_A_FUNCTION} == {}
 
 
 def test_no_function_nests_more_than_three_blocks():
-    deep = {name: max(map(depth, function.body)) for name, function in FUNCTIONS}
+    deep = {name: max(map(depth, function.body)) for name, function in all_functions()}
     assert {name: n for name, n in deep.items() if n > DEPTH_OF_NESTING} == {}
 
 
@@ -85,7 +92,7 @@ def test_no_module_has_a_name_that_says_nothing():
 def test_everything_is_caught_in_the_places_listed_alone():
     blind: dict[str, int] = {}
     for path in (ROOT / "orchestrator").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ExceptHandler) and _catches_everything(node):
                 blind[short(path)] = blind.get(short(path), 0) + 1
     assert blind.items() <= MAY_CATCH_EVERYTHING.items()
@@ -113,7 +120,6 @@ class Ratchet(NamedTuple):
 
 
 PRODUCT = sorted((ROOT / "orchestrator").rglob("*.py"))
-TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in PRODUCT}
 LIBRARIES = ("keras", "ray", "tensorflow")
 INSIDE = {"src", "python"}
 """Folders of Keras and TensorFlow that are private without an underscore."""
@@ -155,7 +161,7 @@ def public_methods() -> float:
     """The most that a class has."""
     return max(
         len({each.name for each in node.body if isinstance(each, Function) and each.name[0] != "_"})
-        for tree in TREES.values()
+        for tree in map(parsed, PRODUCT)
         for node in ast.walk(tree)
         if isinstance(node, ast.ClassDef)
     )
@@ -183,7 +189,7 @@ def tuples_of_unlike_things() -> float:
     """Parameters that are a tuple of unlike things, which a class with named fields would be better."""
     arguments = [
         each.annotation
-        for tree in TREES.values()
+        for tree in map(parsed, PRODUCT)
         for node in ast.walk(tree)
         if isinstance(node, Function)
         for each in (*node.args.args, *node.args.kwonlyargs)
@@ -202,11 +208,13 @@ def files_with_private_names() -> float:
     """Files that import what Ray, Keras or TensorFlow keep for themselves, or read attributes that only they have."""
     ours = {
         name
-        for tree in TREES.values()
+        for tree in map(parsed, PRODUCT)
         for node in ast.walk(tree)
         for name in (getattr(node, "name", None), getattr(node, "id", None), _of_self(node))
     }
-    return sum(any(_is_private(node, ours) for node in ast.walk(tree)) for tree in TREES.values())
+    return sum(
+        any(_is_private(node, ours) for node in ast.walk(tree)) for tree in map(parsed, PRODUCT)
+    )
 
 
 def _of_self(node: ast.AST) -> str | None:

@@ -28,7 +28,12 @@ ROWS_WHOLE = dict(re.findall(r"^\| `([^`]+)` (\|.*)$", PAGE, re.MULTILINE))
 DOMAINS = PAGE.split("## Domains")[1].split("\n## ")[0]
 HYPERPARAMETERS = PAGE.split("## Hyperparameters")[1].split("\n## ")[0]
 KEYS = dict(keys())
-SHORT = {"caviar.searcher": "random", "caviar.scheduler": "asha", "panda.sitter": ""}
+SHORT = {
+    "caviar.searcher": "random",
+    "caviar.scheduler": "asha",
+    "panda.sitter": "",
+    "caviar.rounds": "",
+}
 SHORT |= {f"panda.sitter.{name}": "off" for name, rule in RULES.items() if not rule.ON}
 SHORT |= {"name": "the file's own name", "target.kuberay.workers": [{}]}
 SHORT |= dict.fromkeys(OF_KERAS, "")  # left out beside trial alone

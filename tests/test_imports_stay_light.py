@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HEAVY = ("ray", "tensorflow", "keras", "pandas", "pyarrow", "sklearn", "mlxtend")
+HEAVY = ("ray", "tensorflow", "keras", "pandas", "pyarrow", "sklearn", "mlxtend", "optuna")
 LIGHT = (
     "orchestrator",
     "orchestrator.catalog",
@@ -21,8 +21,8 @@ LIGHT = (
     "orchestrator.report",
     "orchestrator.schedulers",
     "orchestrator.search",
+    "orchestrator.searchers",
     "orchestrator.sitter",
-    "orchestrator.search",
     "orchestrator.targets",
     "orchestrator.training",
     "orchestrator.trials",

@@ -10,10 +10,16 @@ import pytest
 from orchestrator.searchers import SEARCHERS
 from orchestrator.testing import check_searcher
 
+EXAMPLES = {"gp": 1, "cqr": 1, "tpe": 3}
+STARTUP = {"gp": 7, "cqr": 8}
+"""Of those whose models take a while to fit."""
+
 
 @pytest.mark.parametrize("name", SEARCHERS)
 def test_ours_pass(name):
-    check_searcher(lambda **about: SEARCHERS[name]().make(**about), examples=10)
+    kind = SEARCHERS[name]
+    options = kind(startup=STARTUP.get(name, 3)) if "startup" in kind.model_fields else kind()
+    check_searcher(options.make, examples=EXAMPLES.get(name, 10))
 
 
 class Mine:

@@ -6,16 +6,17 @@ import subprocess
 
 import pytest
 
-from tests.pages import ROOT, environment, lay_out
+from tests.pages import EACH_EXECUTOR, ROOT, environment, lay_out
 
 PATIENCE_SECONDS = 1200
 PAGE = (ROOT / "docs" / "your-own-data.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.integration
-def test_what_the_page_runs_runs(tmp_path):
+@EACH_EXECUTOR
+def test_what_the_page_runs_runs(tmp_path, inline):
     done = subprocess.run(
-        ["bash", str(lay_out("your-own-data.md", tmp_path))],
+        ["bash", str(lay_out("your-own-data.md", tmp_path, inline=inline))],
         env=environment(tmp_path),
         capture_output=True,
         text=True,

@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage
+from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage, TextFormat
 from orchestrator.cli.output import check_writable, destination, say, terminal_width
-from orchestrator.errors import UnknownNameError, explain
 
 
 def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
@@ -131,8 +130,6 @@ def narrow(
         check_writable(output, "--output")
     proposed = open_run(run, storage).narrow()
     say("\n".join(finding_lines(proposed.findings, terminal_width())), err=True)
-    for constraint in proposed.constraints:
-        say(f"  constraint: {constraint}", err=True)
     if output is None:
         say(proposed.yaml.rstrip("\n"))
         return
@@ -190,15 +187,6 @@ def predict(
     where.write(open_run(run, storage).predict(rows))
 
 
-FORMATS = ("table", "json")
-
-
-def _known_format(format: str) -> str:
-    if format not in FORMATS:
-        raise UnknownNameError(explain("--format", "expected a format", format, FORMATS))
-    return format
-
-
 def status(
     runs: Annotated[
         list[str] | None,
@@ -209,12 +197,7 @@ def status(
         ),
     ] = None,
     storage: Storage = RUNS,
-    format: Annotated[
-        str,
-        typer.Option(
-            "--format", "-f", metavar="FORMAT", callback=_known_format, help="table or json."
-        ),
-    ] = "table",
+    format: TextFormat = "table",
 ) -> None:
     """Show whether a run is running, paused, interrupted, finished or stuck, since when, and its progress.
 

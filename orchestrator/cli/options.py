@@ -65,6 +65,22 @@ Format = Annotated[
         " otherwise table.",
     ),
 ]
+TEXT_FORMATS = ("table", "json")
+
+
+def _known_text_format(format: str) -> str:
+    if format not in TEXT_FORMATS:
+        raise UnknownNameError(explain("--format", "expected a format", format, TEXT_FORMATS))
+    return format
+
+
+# Of what is no table: sentences for people, JSON for programs.
+TextFormat = Annotated[
+    str,
+    typer.Option(
+        "--format", "-f", metavar="FORMAT", callback=_known_text_format, help="table or json."
+    ),
+]
 Output = Annotated[
     Path | None,
     typer.Option(

@@ -11,22 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.options import RUNS, ExperimentFile, Overrides, RunName, Storage
+from orchestrator.cli.options import RUNS, ExperimentFile, Overrides, RunName, Storage, TextFormat
 from orchestrator.cli.output import say, terminal_width
-from orchestrator.errors import UnknownNameError, explain
 
 if TYPE_CHECKING:
     from orchestrator.experiment.simulation import Replayed, Simulation, WhatIf
     from orchestrator.simulation import Estimate, Summary
-
-FORMATS = ("table", "json")
-
-
-def _known_format(format: str) -> str:
-    if format not in FORMATS:
-        raise UnknownNameError(explain("--format", "expected a format", format, FORMATS))
-    return format
-
 
 Curves = Annotated[
     Path,
@@ -45,6 +35,25 @@ ResumeCost = Annotated[
     float,
     typer.Option("--resume-cost", metavar="SECONDS", help="What continuing a paused trial takes."),
 ]
+_AS_MEASURED = "Default: as the run measured it."
+MeasuredStart = Annotated[
+    float | None,
+    typer.Option(
+        "--start-cost",
+        metavar="SECONDS",
+        show_default=False,
+        help=f"What starting a trial takes. {_AS_MEASURED}",
+    ),
+]
+MeasuredResume = Annotated[
+    float | None,
+    typer.Option(
+        "--resume-cost",
+        metavar="SECONDS",
+        show_default=False,
+        help=f"What continuing a paused trial takes. {_AS_MEASURED}",
+    ),
+]
 Seeds = Annotated[int, typer.Option("--seeds", metavar="N", help="Simulated runs, a seed each.")]
 BetweenRows = Annotated[
     str,
@@ -54,10 +63,6 @@ BetweenRows = Annotated[
         help="rows: a proposal becomes the nearest configuration not used yet. interpolate: it gets a curve between"
         " those of its five nearest.",
     ),
-]
-AsWhat = Annotated[
-    str,
-    typer.Option("--format", "-f", metavar="FORMAT", callback=_known_format, help="table or json."),
 ]
 
 
@@ -70,7 +75,7 @@ def simulate(  # noqa: PLR0913 (a command's parameters are its flags)
     resume_cost: ResumeCost = 0.0,
     seeds: Seeds = 20,
     between: BetweenRows = "rows",
-    format: AsWhat = "table",
+    format: TextFormat = "table",
 ) -> None:
     """Run an experiment's search on recorded learning curves, in virtual time; nothing is trained or written."""
     from orchestrator.experiment import simulate as simulated
@@ -104,17 +109,16 @@ def whatif(  # noqa: PLR0913 (a command's parameters are its flags)
             help="Trials trained at once. Default: as many as the run had.",
         ),
     ] = None,
-    start_cost: StartCost = 0.0,
-    resume_cost: ResumeCost = 0.0,
-    format: AsWhat = "table",
+    start_cost: MeasuredStart = None,
+    resume_cost: MeasuredResume = None,
+    format: TextFormat = "table",
 ) -> None:
     """Replay a run's records under changed options: what it would have cost and found, as far as they tell."""
     from orchestrator.experiment import whatif as replayed
 
-    more = {} if workers is None else {"workers": workers}
-    found = replayed(
-        run, overrides or (), storage, start_cost=start_cost, resume_cost=resume_cost, **more
-    )
+    asked = {"workers": workers, "start_cost": start_cost, "resume_cost": resume_cost}
+    given = {name: value for name, value in asked.items() if value is not None}
+    found = replayed(run, overrides or (), storage, **given)
     if format == "json":
         say(json.dumps(found.to_plain(), indent=2, ensure_ascii=False))
     else:
@@ -177,7 +181,12 @@ def whatif_lines(found: WhatIf, width: int) -> Iterator[str]:
     """Yield what a run's records say of changed options, and what they cannot, in at most ``width`` columns."""
     costs = found.costs
     workers = f"{costs.workers} worker{'s' * (costs.workers != 1)}"
-    yield from _wrapped(f"{found.run}, replayed with {workers}: {', '.join(found.changes)}", width)
+    changes = ", ".join(found.changes)
+    yield from _wrapped(
+        f"{found.run}, replayed with {workers}, a start for {costs.start:.3g} s and a resume for"
+        f" {costs.resume:.3g} s: {changes}",
+        width,
+    )
     yield ""
     yield from _aligned(_replay_rows(found))
     yield ""

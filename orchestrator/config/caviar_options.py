@@ -47,8 +47,10 @@ class CaviarOptions(Options):
     )
     searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
         default_factory=RandomOptions,
-        description="What proposes the hyperparameters of each trial: `random` draws, or your own searcher,"
-        " `./mine.py:Mine` or `{./mine.py:Mine: {first: 8}}`.",
+        description="What proposes the hyperparameters of each trial: `random` draws, each combination of a finite"
+        " space once; `sobol` covers the space evenly; `grid` tries all combinations of a few values; `tpe`, `gp`,"
+        " `cqr` and `priorband` learn from the trials before; or your own searcher, `./mine.py:Mine` or"
+        " `{./mine.py:Mine: {first: 8}}`.",
     )
     scheduler: Annotated[
         SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler", NOT_SCHEDULERS)

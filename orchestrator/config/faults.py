@@ -38,7 +38,6 @@ _EXPECTED = {
     "less_than": "a number below {lt}",
     "less_than_equal": "a number of at most {le}",
 }
-_DRAWN_AT_RANDOM = "Leave it out: trials are drawn at random from search_space."
 _LOSS = "Leave it out: the loss follows from the task, or is the one that the model's builder compiles it with."
 _WORDS: dict[str, str] = {
     "caviar.num_samples": "num_trials n_trials max_trials trials samples n_samples n_iter num_iter max_evals n_calls"
@@ -71,6 +70,7 @@ _WORDS: dict[str, str] = {
     "keep_checkpoints": "num_to_keep keep_checkpoints_num checkpoints",
     "checkpoint_every": "checkpoint_frequency checkpoint_freq save_freq",
     "strategy": "method search_method",
+    "caviar.searcher": "sampler searcher search_alg search_algorithm algorithm algo tuner suggest tpe gp bayesian",
 }
 _HYPERPARAMETERS: dict[str, str] = {
     "learning_rate": "lr learning_rate alpha step_size",
@@ -99,7 +99,6 @@ _OF_PANDAS: dict[str, str] = {
     "panda.learning_rate_test": "lr_find lr_finder lr_range_test range_test find_lr",
 }
 _ADVICE: dict[str, str] = {
-    "sampler searcher search_alg search_algorithm algorithm algo tuner suggest tpe": _DRAWN_AT_RANDOM,
     "loss loss_function loss_fn criterion": _LOSS,
 }
 

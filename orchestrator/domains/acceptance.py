@@ -8,9 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.domains.finite import Choice, Fixed
-from orchestrator.domains.numeric import Integer, LogInteger, LogUniform, Uniform
-from orchestrator.domains.parse import Domain
+from orchestrator.domains.combinations import values_of
 from orchestrator.domains.space import Space
 from orchestrator.errors import ExperimentFileError, explain
 
@@ -56,6 +54,7 @@ def check_satisfiable(space: Space, seed: int) -> None:
         expected = "expected at least one combination of values to fulfil them"
         received = f"none of {count:,}{_never_fulfilled(space, _combinations(space, values))}"
         raise ExperimentFileError(explain("constraints", expected, received))
+    # One that can be fulfilled may still be met too seldom to draw until it is.
     found = acceptance(space, seed)
     if found.fulfilling < FEWEST:
         expected = (
@@ -73,31 +72,14 @@ def _values_that_matter(space: Space) -> dict[str, Sequence[Any]] | None:
     values: dict[str, Sequence[Any]] = {}
     while names:
         name = names.pop()
-        listed = _values(space.domains[name]) if name in space.domains else None
+        listed = values_of(space.domains[name]) if name in space.domains else None
         if listed is None:
             return None
         if name not in values:
             values[name] = listed
+            # Whether it exists depends on others, and so does whether the constraint binds.
             names += [condition.name for condition in space.domains[name].when]
     return values
-
-
-def _values(domain: Domain) -> Sequence[Any] | None:
-    match domain:
-        case Fixed():
-            return (domain.value,)
-        case Choice():
-            return domain.values
-        case Integer() | LogInteger() | Uniform() | LogUniform() if domain.countable:
-            low, high = domain.ends
-            if low == high:
-                return (low,)
-            return (
-                [domain.at(k) for k in range(domain.size)]
-                if domain.size <= MOST_COMBINATIONS
-                else None
-            )
-    return None
 
 
 def _combinations(space: Space, values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:

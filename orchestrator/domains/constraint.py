@@ -76,6 +76,7 @@ def typical_values(domain: Any) -> tuple[Any, ...]:
 
 
 def _mistyped(constraint: Constraint, known: Mapping[str, Any]) -> Iterator[InvalidDomain]:
+    # Kinds differ among the values of a choice alone, of which every one is tried unless there are very many.
     mixes = itertools.product(*(known[name] for name in constraint.names))
     for mix in itertools.islice(mixes, MOST_TRIED):
         values = dict(zip(constraint.names, mix, strict=True))

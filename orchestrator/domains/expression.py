@@ -65,6 +65,7 @@ def parse_expression(text: str) -> ast.expr:
         fault = getattr(error, "msg", None) or "it is nested too deeply"
         fault = fault.replace("invalid syntax", "its syntax is invalid")
         raise InvalidDomain(f"expected an expression, but {fault}; {_HINT}", text) from None
+    # From here on no node is left that is not of the language: what follows relies on it.
     _check(tree, text, DEEPEST)
     if not isinstance(tree, ast.Compare | ast.BoolOp | ast.Name | ast.UnaryOp) or (
         isinstance(tree, ast.UnaryOp) and not isinstance(tree.op, ast.Not)
@@ -110,6 +111,7 @@ def _check(node: ast.expr, text: str, depth: int, may_be_list: bool = False) -> 
 
 def _children(node: ast.expr) -> Iterator[ast.expr]:
     if isinstance(node, ast.Call):
+        # The function's name is no hyperparameter.
         yield from node.args
         return
     yield from (child for child in ast.iter_child_nodes(node) if isinstance(child, ast.expr))
@@ -237,6 +239,7 @@ def _finite(value: Any) -> Any:
 
 def _power(base: Any, exponent: Any) -> Any:
     """Return a power without ever forming a whole number of more digits than a float can tell."""
+    # Raises OverflowError at once for 9**9**9, which Python would work on for hours.
     power = math.pow(base, exponent)
     whole = isinstance(base, int) and isinstance(exponent, int) and exponent >= 0
     return base**exponent if whole and abs(power) <= LARGEST_WHOLE else power

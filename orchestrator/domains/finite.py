@@ -48,6 +48,7 @@ class Choice:
 
     def prior_from_unit(self, u: float) -> Scalar:
         """Return the value at the share ``u`` of the prior's weights; of equal ones where there is no prior."""
+        # Densities are relative to equal shares: they add up to the number of values.
         left = u * len(self.values)
         for value in self.values:
             left -= self.prior_pdf(value)

@@ -33,6 +33,7 @@ class _Bell(Believed):
 
     @cached_property
     def _normal(self) -> TruncatedNormal:
+        # A bound that lies farther out than draws do cuts nothing off.
         middle, sd = self._shape
         low, high = middle - FARTHEST * sd, middle + FARTHEST * sd
         if self.min is not None:
@@ -66,6 +67,7 @@ class _Bell(Believed):
 
     def from_unit(self, u: float) -> float:
         """Return the value at the share ``u`` of the probability, 0 <= u < 1 (inverse CDF)."""
+        # The way to the scale and back may end a rounding error beyond an end.
         low, high = self.ends
         value = self._value(self._normal.quantile(min(max(u, 0.0), 1.0)))
         return float(min(max(value, low), high))

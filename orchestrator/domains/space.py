@@ -128,6 +128,7 @@ class Space:
             broken = self.broken(hyperparameters)
             if broken is None:
                 return hyperparameters
+            # Further attempts would change nothing of it.
             if self._is_settled(broken, given):
                 break
         return None
@@ -139,13 +140,18 @@ class Space:
     def broken_by(self, given: Mapping[str, Any]) -> Constraint | None:
         """Return the first constraint that some values break, whatever stands beside them."""
         settled = [each for each in self.constraints if self._is_settled(each, given)]
-        there = self.with_companions(given)
+        there = self.with_companions(self._with_fixed(given))
         return next((each for each in settled if not each.holds(there)), None)
 
     def _is_settled(self, constraint: Constraint, given: Mapping[str, Any]) -> bool:
         """Return whether ``given`` says all that a constraint depends on, and that it all exists."""
         names = {self._declared(name) for name in constraint.names}
-        return all(name in given and self._exists(name, given) for name in names)
+        known = self._with_fixed(given)
+        return all(name in known and self._exists(name, known) for name in names)
+
+    def _with_fixed(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        fixed = {name: d.value for name, d in self.domains.items() if isinstance(d, Fixed)}
+        return {**fixed, **given}
 
     def _declared(self, name: str) -> str:
         """Return the hyperparameter that brings ``name``: itself, or the β of a 1-β."""

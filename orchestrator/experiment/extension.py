@@ -30,14 +30,16 @@ from orchestrator.experiment.remaining import (
     going_on,
     last_epoch,
     remaining,
+    reopened,
     stopped,
     trained_seconds,
 )
-from orchestrator.records import RunFolder, RunRecords, TrialEnd, read_run
+from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
 from orchestrator.records.events import RunEvent
 from orchestrator.records.run import effective_manifest, with_latest_extension
 from orchestrator.report.journal_text import why_ended
 from orchestrator.schedulers import make_scheduler
+from orchestrator.schedulers.scheduler import deepens
 from orchestrator.search import Plan
 from orchestrator.search.search import replay
 from orchestrator.search.users_own import scheduler_of
@@ -81,7 +83,7 @@ def prepare_to_extend(
     event = {**_asked(records, changes, forced), **fate}
     endings = _first_of_each((*decisions(before, records)[1], *endings))
     left = remaining(prepared, _extended(records, event), endings)
-    if left.search is not None and left.search.has_tried_all:
+    if left.search is not None and not left.search.pending and left.search.exhausted:
         raise _all_tried(records, left.search.exhausted)
     if left.search is None or left.search.is_done:
         raise _nothing_left(records, event)
@@ -124,7 +126,8 @@ def write_down(resumed: Resumed, folder: RunFolder, writer: EventWriter) -> None
     place = {"storage_path": records.experiment.get("storage_path", "./runs")}
     moved = replace(prepared, experiment=prepared.experiment.model_copy(update=place))
     folder.write_experiment(moved.document)
-    further, states = going_on(prepared.plan, records), StateStore.of(folder)
+    further = going_on(prepared.plan, records) | reopened(records)
+    states = StateStore.of(folder)
     for trial in records.trials:
         if trial.group < records.state.group:
             states.forget_last(trial.trial)
@@ -172,16 +175,17 @@ def _same_group(
     """
     current = [trial for trial in records.trials if trial.group == records.state.group]
     further = sorted(going_on(before, records))
+    rows = [row for row in records.epochs if row["trial"] in {t.trial for t in current}]
+    scheduler = replay(make_scheduler(plan.scheduler, plan.epochs, plan.mode), rows, plan.metric)
+    if plan.nursery is None and deepens(scheduler):
+        return _deepened(records, plan, current), ()
     if plan.nursery is not None:
         longer = before.nursery is not None and plan.nursery.days > before.nursery.days
         finished = [trial.trial for trial in current if trial.ending == "finished"]
         return _going_on(records, finished if longer else further), ()
     if plan.epochs == before.epochs:
         return _going_on(records, further), ()
-    names = {trial.trial for trial in current}
-    rows = [row for row in records.epochs if row["trial"] in names]
-    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
-    decided = replay(scheduler, rows, plan.metric).review(before.epochs)
+    decided = scheduler.review(before.epochs)
     held_back = []
     for trial in current:
         ended = trial.ending not in (None, "interrupted", "finished")
@@ -194,6 +198,19 @@ def _same_group(
         elif trial.ending == "finished":
             further.append(trial.trial)
     return _going_on(records, further), tuple(held_back)
+
+
+def _deepened(records: RunRecords, plan: Plan, current: Sequence[TrialRecord]) -> dict[str, Any]:
+    """Return what the event says where the scheduler promotes: whoever finished or stayed paused may be promoted."""
+    finished = [
+        trial.trial
+        for trial in current
+        if trial.ending == "finished" and last_epoch(records, trial.trial) < plan.epochs
+    ]
+    paused = [
+        t.trial for t in current if t.ending == "stopped" and (t.stopped_by or {}).get("paused")
+    ]
+    return {**_going_on(records, finished), "reopened": paused}
 
 
 def _going_on(records: RunRecords, further: list[str]) -> dict[str, Any]:

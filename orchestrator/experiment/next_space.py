@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,8 +27,9 @@ class NextSpace:
 
     @property
     def yaml(self) -> str:
-        """The space as YAML, to be used as a file or pasted below ``search_space:``."""
-        return dump(self.search_space)
+        """The space as YAML, to be used as a file or pasted below ``search_space:``; constraints are a comment."""
+        beside = f"# beside search_space: constraints: {json.dumps(list(self.constraints))}\n"
+        return dump(self.search_space) + (beside if self.constraints else "")
 
 
 def narrowed(records: RunRecords) -> NextSpace:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.experiment.budget_used import incomplete_trials, seconds_of_trials, states_ahead
 from orchestrator.experiment.disk import DiskWait, LowDisk
-from orchestrator.experiment.remaining import going_on
+from orchestrator.experiment.remaining import going_on, reopened
 from orchestrator.experiment.resume import way_back
 from orchestrator.records import (
     Pen,
@@ -136,7 +136,7 @@ class Recorder:
 
         How a trial ended stays as it is recorded, whatever it is trained again for, unless it was to train further.
         """
-        further = going_on(self._plan, before)
+        further = going_on(self._plan, before) | reopened(before)
         self._ended_before = {
             trial.trial for trial in before.trials if trial.is_over and trial.trial not in further
         }

@@ -12,7 +12,7 @@ from orchestrator.experiment.prepared import Prepared
 from orchestrator.records import Event, RunRecords, TrialEnd, TrialRecord
 from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
-from orchestrator.schedulers.scheduler import tell_ended
+from orchestrator.schedulers.scheduler import deepens, tell_ended
 from orchestrator.search import Plan, Round, Search, TrialSpec
 from orchestrator.trials import StateStore
 
@@ -78,7 +78,7 @@ class Resumed:
         """
         if self.records is None:
             return []
-        further = going_on(self.plan, self.records)
+        further = going_on(self.plan, self.records) | reopened(self.records)
         events = self.records.events[:-1] if self.extension else self.records.events
         lines = (
             replace(line, status="interrupted")
@@ -114,7 +114,8 @@ def remaining(
     endings = tuple(end for end in endings + decided if end.trial not in again)
     for end in endings:
         search.recall_ending(end.trial, end.status)
-    further = going_on(plan, records) | again
+    paused = {trial for trial in reopened(records) if trial in search.paused}
+    further = going_on(plan, records) | again | paused
     over = {
         trial.trial
         for trial in records.trials
@@ -159,9 +160,11 @@ def decisions(
     further = going_on(plan, records)
     for trial in current.values():
         if trial.ending is not None:
-            search.recall_ending(trial.trial, trial.ending, trial.trial not in further | again)
+            open_again = further | again | reopened(records)
+            search.recall_ending(trial.trial, trial.ending, trial.trial not in open_again)
     for name in sorted(further):
-        search.recall_going_on(name)
+        if not (deepens(search.scheduler) and name in search.paused):
+            search.recall_going_on(name)
     return search, tuple(endings.values())
 
 
@@ -226,6 +229,19 @@ def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
         trial.trial
         for trial in records.trials
         if trial.trial in chosen and trial.ending == "finished" and _is_short(trial, plan, records)
+    )
+
+
+def reopened(records: RunRecords) -> frozenset[str]:
+    """Return the trials that wait again since the run was last extended, and have not ended since."""
+    if not records.state.extensions:
+        return frozenset()
+    last = records.state.extensions[-1]
+    names, since = set(last.get("reopened") or ()), last.get("time")
+    return frozenset(
+        trial.trial
+        for trial in records.trials
+        if trial.trial in names and (since is None or (trial.ended or "") <= since)
     )
 
 

@@ -42,7 +42,31 @@ class Best:
     test: dict[str, float] | None
 
 
-class Run(RunControl):
+class Coarse:
+    """What a run is asked of how its space became, or may become, finer."""
+
+    @property
+    def records(self) -> RunRecords:
+        """Everything recorded."""
+        raise NotImplementedError
+
+    def rounds(self) -> pd.DataFrame:
+        """Return how each round's ranges moved and why: one row for each round from the second and hyperparameter."""
+        from orchestrator.report import rounds_table
+
+        return rounds_table(self.records)
+
+    def narrow(self) -> NextSpace:
+        """Return the search space that follows from the run's trials, and what each of its ranges moved by.
+
+        ``run.narrow().search_space`` is the ``search_space`` of a next run. Raises RecordError for a panda.
+        """
+        from orchestrator.experiment.next_space import narrowed
+
+        return narrowed(self.records)
+
+
+class Run(RunControl, Coarse):
     """A run's folder, read when asked; ``reload`` after it continued.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
@@ -113,21 +137,6 @@ class Run(RunControl):
         from orchestrator.report import epochs_table
 
         return epochs_table(self.records)
-
-    def rounds(self) -> pd.DataFrame:
-        """Return how each round's ranges moved and why: one row for each round from the second and hyperparameter."""
-        from orchestrator.report import rounds_table
-
-        return rounds_table(self.records)
-
-    def narrow(self) -> NextSpace:
-        """Return the search space that follows from the run's trials, and what each of its ranges moved by.
-
-        ``run.narrow().search_space`` is the ``search_space`` of a next run. Raises RecordError for a panda.
-        """
-        from orchestrator.experiment.next_space import narrowed
-
-        return narrowed(self.records)
 
     def curves(self) -> pd.DataFrame:
         """Return the trials' learning curves, one row a trial and epoch, as ``simulate`` reads them."""

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from orchestrator.catalog import find_space
+from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, parse_experiment
 from orchestrator.errors import DataError, ExperimentFileError, explain
 from orchestrator.experiment.compatibility import recorded_experiment, recorded_folder
@@ -24,6 +24,7 @@ from orchestrator.simulation import (
     Simulator,
     Summary,
     curves_of,
+    measured_costs,
     most_at_once,
     read_columns,
     recorded_curves,
@@ -136,8 +137,8 @@ def _caviar(experiment: Experiment) -> Experiment:
 
 
 def _plan(experiment: Experiment) -> Plan:
-    """Return an experiment's plan without looking at its model and data, which a simulation needs not."""
-    return make_plan(experiment, find_space(experiment.search_space, experiment.folder))
+    """Return an experiment's plan without its model and data, of which a simulation has no need."""
+    return make_plan(experiment, space_of(experiment))
 
 
 def _judged(experiment: Experiment, columns: Mapping[str, Sequence[Any]]) -> Experiment:
@@ -221,8 +222,9 @@ def whatif(
 ) -> WhatIf:
     """Return what a run's own records say about other options: its search is replayed under both, nothing is trained.
 
-    ``options`` are workers (as many as the run trained at once), start_cost and resume_cost (seconds, 0). A trial that
-    was stopped has no further epochs in the records: the answer counts those that would have gone on.
+    ``options`` are workers (as many as the run trained at once), start_cost and resume_cost (seconds, as the run
+    measured them). A trial that was stopped has no further epochs in the records: the answer counts those that would
+    have gone on.
     """
     opened = run if isinstance(run, Run) else open_run(run, storage)
     records = read_run(opened.path)
@@ -233,7 +235,9 @@ def whatif(
     changed = parse_experiment(records.experiment, overrides).at(recorded_folder(records))
     after = _plan(_caviar(changed))
     _check_comparable(before, after)
-    asked = _options({"workers": most_at_once(records), **options, "seeds": 1})
+    start, resume = measured_costs(records)
+    known = {"workers": most_at_once(records), "start_cost": start, "resume_cost": resume}
+    asked = _options({**known, **options, "seeds": 1})
     runs = [_replay(plan, records, table, asked.costs) for plan in (before, after)]
     return WhatIf(
         records.name,

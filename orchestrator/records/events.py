@@ -55,14 +55,6 @@ def _is_moment(value: Any) -> bool:
         return False
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
-
-
 def _are_metrics(value: Any) -> bool:
     return isinstance(value, Mapping) and all(_is_number(v) or v is None for v in value.values())
 
@@ -88,12 +80,6 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
 
 
-def _are_findings(value: Any) -> bool:
-    keys = ("hyperparameter", "move", "before", "now", "why")
-    each = value if isinstance(value, list | tuple) else [None]
-    return all(isinstance(f, Mapping) and all(_is_text(f.get(key)) for key in keys) for f in each)
-
-
 def _checked(holds: Callable[[Any], bool], expected: str, optional: bool = False) -> Any:
     def validate(value: Any) -> Any:
         if holds(value) or (optional and value is None):
@@ -111,16 +97,13 @@ _name, _maybe_name = _both(
     is_name, "a name of letters, digits, '.', '_' and '-', not starting with '.'"
 )
 _count, _maybe_count = _both(_is_count, "a whole number of at least 0")
-_text, _maybe_text = _both(_is_text, "a text")
-_mapping, _maybe_mapping = _both(_is_mapping, "a mapping")
+_text, _maybe_text = _both(lambda value: isinstance(value, str), "a text")
+_mapping, _maybe_mapping = _both(lambda value: isinstance(value, Mapping), "a mapping")
 _metrics, _maybe_metrics = _both(_are_metrics, "numbers by name")
 _moment, _maybe_moment = _both(_is_moment, "a time such as 2026-11-05T10:00:00.000+00:00")
 _seconds, _maybe_seconds = _both(_is_duration, "a number of seconds")
 _changes, _maybe_changes = _both(_are_changes, "[old, new] by name")
 _maybe_texts = _both(_are_texts, "a list of texts")[1]
-_maybe_findings = _both(
-    _are_findings, "findings of a round: hyperparameter, move, before, now, why"
-)[1]
 _maybe_origin = _both(_is_origin, "a trial's origin: run, trial, day, epoch")[1]
 _maybe_reason = _both(_is_reason, "what stopped the trial: scheduler, epoch, value, cutoff")[1]
 
@@ -136,12 +119,10 @@ MaybeText = Annotated[str | None, _maybe_text]
 MaybeValues = Annotated[Mapping[str, Any] | None, _maybe_mapping]
 MaybeMetrics = Annotated[Mapping[str, float | None] | None, _maybe_metrics]
 MaybeSeconds = Annotated[float | None, _maybe_seconds]
-MaybeShare = Annotated[float | None, _checked(_is_duration, "a number", optional=True)]
 Origin = Annotated[Mapping[str, Any] | None, _maybe_origin]
 StoppedBy = Annotated[Mapping[str, Any] | None, _maybe_reason]
 Changes = Annotated[Mapping[str, Any] | None, _maybe_changes]
 Texts = Annotated[tuple[str, ...] | None, _maybe_texts]
-Findings = Annotated[tuple[Mapping[str, Any], ...] | None, _maybe_findings]
 _FURTHER_KEYS = ConfigDict(extra="allow")
 
 
@@ -240,6 +221,7 @@ class Extended(RunEvent):
     - forced: what makes its trials incomparable with those before it; empty where they are comparable
     - group: the group that trials started from then on belong to; the first is 1
     - going_on: the finished trials that train further
+    - reopened: those that ended paused, and wait again to be promoted
     - epochs_before: how many epochs were recorded by then
     - now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
     """
@@ -248,15 +230,15 @@ class Extended(RunEvent):
     forced: NotRequired[Texts]
     group: NotRequired[MaybeCount]
     going_on: NotRequired[Texts]
+    reopened: NotRequired[Texts]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
 
 
 class RoundBegan(RunEvent):
-    """The trials of a round are over; trials ``first`` to ``first + trials - 1`` are drawn from ``space``.
+    """From trial ``first`` on so many are drawn from ``space``, ``share_of_whole`` of them from the experiment's.
 
-    ``share_of_whole`` of them are drawn from the experiment's space still. ``findings`` say of each hyperparameter how
-    its range moved and why: {hyperparameter, move, before, now, why}.
+    ``findings`` say how each range moved and why: {hyperparameter: {move, before, now, why}}.
     """
 
     round: Count
@@ -264,8 +246,8 @@ class RoundBegan(RunEvent):
     trials: Count
     space: Values
     constraints: NotRequired[Texts]
-    share_of_whole: NotRequired[MaybeShare]
-    findings: NotRequired[Findings]
+    share_of_whole: NotRequired[MaybeSeconds]
+    findings: NotRequired[MaybeValues]
 
 
 class Winner(RunEvent):

@@ -10,6 +10,7 @@ from orchestrator.records import RunRecords
 from orchestrator.redaction import redact
 from orchestrator.report.formatting import number, printable
 from orchestrator.report.tables import to_frame
+from orchestrator.search.plan import findings_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,7 @@ def rounds_table(records: RunRecords) -> pd.DataFrame:
     rows = [
         {**_of(event), **{name: finding.get(name) for name in COLUMNS[3:]}}
         for event in _began(records)
-        for finding in event.get("findings") or ()
+        for finding in findings_of(event)
     ]
     frame = to_frame({name: [row.get(name) for row in rows] for name in COLUMNS})
     frame.attrs["importance"] = ["round", "hyperparameter", "move", "now", "before"]
@@ -46,7 +47,7 @@ def rounds_lines(records: RunRecords, width: int = 80) -> list[str]:
         share = event.get("share_of_whole")
         whole = f", {share:.0%} of them from the whole search space" if share else ""
         lines += ["", *_wrapped(_head(records, event["round"], event["trials"], whole), width)]
-        lines += finding_lines(event.get("findings") or (), width)
+        lines += finding_lines(findings_of(event), width)
     if not began:
         lines.append("no further round has begun")
     return lines
@@ -69,14 +70,13 @@ def _best_of(records: RunRecords, round_number: int) -> float | None:
 
 
 def finding_lines(findings: Iterable[Mapping[str, Any]], width: int) -> Iterator[str]:
-    """Yield what became of each range, its move first and why below it; those that nothing says of, last."""
-    listed = list(findings)
-    for finding in listed:
-        move, before, now = finding["move"], finding["before"], finding["now"]
+    """Yield what became of each range, and why below it."""
+    for finding in findings:
+        move, before, now = (str(finding.get(name)) for name in ("move", "before", "now"))
         ranges = before if before == now else f"{before} -> {now}"
         text = f"{finding['hyperparameter']}: {move}: {ranges}"
         yield from _indented(text, width, "  ", "    ")
-        yield from _indented(str(finding["why"]), width, "    ", "    ")
+        yield from _indented(str(finding.get("why")), width, "    ", "    ")
 
 
 def _indented(text: str, width: int, first: str, more: str) -> list[str]:

@@ -17,6 +17,7 @@ from orchestrator.schedulers.scheduler import (
     Scheduler,
     SchedulerOptions,
     Ties,
+    deepens,
     grace_fault,
     heard,
     promoted,
@@ -95,6 +96,11 @@ class Hyperband:
     def milestones(self) -> tuple[int, ...]:
         """Return the rungs of all brackets, ascending."""
         return tuple(sorted({epoch for each in self.brackets for epoch in each.milestones}))
+
+    @property
+    def deepens(self) -> bool:
+        """Whether its brackets do."""
+        return all(deepens(each) for each in self.brackets)
 
     def bracket_of(self, trial: str) -> Scheduler:
         """Return the bracket that a trial is in."""

@@ -89,6 +89,7 @@ class PromotingAsha:
     """
 
     name = "asha"
+    deepens = True
 
     def __init__(
         self, rungs: tuple[int, ...], reduction_factor: float, epochs: int, mode: str
@@ -163,6 +164,7 @@ class AutoAsha(PromotingAsha):
             return None
         self.cost.add(row)
         self.promotes = self.cost.affordable
+        self.deepens = self.promotes is not False
         return None if self.promotes is None else _chosen(self.promotes, self.cost.measured)
 
     def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:

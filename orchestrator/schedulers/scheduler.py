@@ -86,6 +86,11 @@ def _asked(scheduler: Scheduler, method: str, *told: str) -> Any:
     return found(*told) if found else None
 
 
+def deepens(scheduler: Scheduler) -> bool:
+    """Return whether one that pauses trials promotes, once its trials get longer, whom it would have promoted then."""
+    return bool(getattr(scheduler, "deepens", False))
+
+
 def promoted_last(scheduler: Scheduler) -> Iterable[str]:
     """Return the trials of which a scheduler lets the first one go on now that nothing else is left."""
     return _asked(scheduler, "promote_last") or ()
@@ -273,6 +278,11 @@ class PassedBefore:
     def passed(self, trial: str) -> None:
         """Tell the scheduler."""
         tell_passed(self._scheduler, trial)
+
+    @property
+    def deepens(self) -> bool:
+        """Whether the scheduler does."""
+        return deepens(self._scheduler)
 
     def hear(self, row: Mapping[str, Any]) -> Remark | None:
         """Show the scheduler a row."""

@@ -83,6 +83,7 @@ def diagonal(
     share, parts = max(found, default=(0.0, ()))
     if not parts or share < max(explained) + BETTER_BY:
         return None
+    # A band cuts two ranges at once: half of it is as much as a quarter of their box.
     least = rule.least ** (2 if is_held else 1)
     band = _band(original, parts, ranking, replace(rule, least=least))
     said = f"it explains {share:.0%} of the ranking, the best of its parts {max(explained):.0%}"

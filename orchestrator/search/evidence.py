@@ -66,6 +66,7 @@ def ranked(seen: Iterable[Seen], mode: str, rule: Rule) -> Ranking | None:
     judged = tuple(sorted((each for each in seen if each.is_judged), key=lambda each: each.index))
     count = max(FEWEST_BEST, math.ceil(rule.keep * len(judged)))
     epochs = sorted({epoch for each in judged for epoch in each.values}, reverse=True)
+    # Ever fewer trials reach later epochs, and their values there tell more of the end.
     for epoch in epochs:
         scores = tuple(score(each.values.get(epoch), mode) for each in judged)
         known = [place for place, value in enumerate(scores) if math.isfinite(value)]

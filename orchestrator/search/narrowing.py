@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from orchestrator.domains import Choice, Fixed, Space
+from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.parse import Domain
 from orchestrator.domains.space import companion
 from orchestrator.domains.values import same, write_word
@@ -70,39 +71,46 @@ def derive(
     if ranking is None:
         why = "too few trials to compare"
         return Derived(current, tuple(_kept(name, d, why) for name, d in current.domains.items()))
-    band = band_of(current, original)
-    along = diagonal(original, ranking, rule, bool(band))
-    if along is None and not all(
-        each.holds(original.with_companions(t.hyperparameters))
-        for each in band
-        for t in ranking.best
-    ):
-        band = ()
+    along = diagonal(original, ranking, rule, bool(band_of(current, original)))
+    band = along.constraints if along else _band_kept(original, current, ranking)
     held = {name.removeprefix(companion("")) for each in band for name in each.names}
-    held = set(along.parts) if along else held
-    needed = {condition.name for d in original.domains.values() for condition in d.when}
     domains: dict[str, Domain] = {}
     findings: list[Finding] = []
     for name, whole in original.domains.items():
         now = current.domains.get(name, whole)
+        # An extension may have given it a domain of another kind since.
         now = now if type(now) is type(whole) else whole
-        if isinstance(whole, Fixed):
-            domains[name] = whole
-            continue
-        if name in held:
-            domains[name], found = now, _kept(name, now, "it is held by its part in the step below")
-        elif name in needed:
-            domains[name], found = now, _kept(name, now, "another hyperparameter depends on it")
-        elif isinstance(whole, Choice) and isinstance(now, Choice):
-            domains[name], found = _choice(name, whole, now, ranking, rule)
-        else:
-            domains[name], found = _range(name, whole, now, ranking, rule)
-        findings.append(found)
+        domains[name], found = (
+            now,
+            _kept(name, now, "it is part of the step that is held to a band"),
+        )
+        if name not in held:
+            domains[name], found = _derived(original, name, now, ranking, rule)
+        if not isinstance(whole, Fixed):
+            findings.append(found)
     if along is not None:
-        band = along.constraints
         findings.append(Finding(along.expression, "narrowed", along.before, along.now, along.why))
     constraints = (*original.constraints, *band)
     return Derived(replace(original, domains=domains, constraints=constraints), tuple(findings))
+
+
+def _band_kept(original: Space, current: Space, ranking: Ranking) -> tuple[Constraint, ...]:
+    """Return the band of an earlier round, unless one of the best trials lies outside it."""
+    band = band_of(current, original)
+    best = [original.with_companions(each.hyperparameters) for each in ranking.best]
+    return band if all(each.holds(trial) for each in band for trial in best) else ()
+
+
+def _derived(
+    original: Space, name: str, now: Domain, ranking: Ranking, rule: Rule
+) -> tuple[Domain, Finding]:
+    whole = original.domains[name]
+    # Dropping a value of what others depend on could leave one of them without any draw.
+    if any(condition.name == name for each in original.domains.values() for condition in each.when):
+        return now, _kept(name, now, "another hyperparameter depends on it")
+    if isinstance(whole, Choice) and isinstance(now, Choice):
+        return _choice(name, whole, now, ranking, rule)
+    return _range(name, whole, now, ranking, rule)
 
 
 def _kept(name: str, domain: Domain, why: str) -> Finding:
@@ -122,6 +130,7 @@ def _range(
     if len(best) < FEWEST_BEST:
         return now, _kept(name, now, f"only {len(best)} of the best trials have it")
     outside = [place for place in best if not current.holds(place)]
+    # They came from the whole space: those drawn in this round's range cannot lie beyond it.
     if outside:
         return _reopened(name, now, (scale, current), outside, ranking)
     inside = [place for place in judged if current.holds(place)]

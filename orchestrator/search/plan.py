@@ -130,7 +130,12 @@ class Round:
         if self.share_of_whole:
             plain["share_of_whole"] = self.share_of_whole
         if self.findings:
-            plain["findings"] = [dict(finding) for finding in self.findings]
+            plain["findings"] = {
+                finding["hyperparameter"]: {
+                    k: v for k, v in finding.items() if k != "hyperparameter"
+                }
+                for finding in self.findings
+            }
         return plain
 
     @classmethod
@@ -143,8 +148,15 @@ class Round:
             int(event["first"]),
             int(event["trials"]),
             float(event.get("share_of_whole") or 0.0),
-            tuple(event.get("findings") or ()),
+            tuple(findings_of(event)),
         )
+
+
+def findings_of(event: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what the event of a round's beginning says of each hyperparameter."""
+    for name, about in (event.get("findings") or {}).items():
+        if isinstance(about, Mapping):
+            yield {"hyperparameter": name, **about}
 
 
 class Rounds(Protocol):

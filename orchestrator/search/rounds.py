@@ -68,6 +68,7 @@ class _Deriving:
     def after(self, last: Round) -> Round | None:
         """Return the next round: with what is left, and after the last one with what an extension brought."""
         maker = self._maker
+        # An extension may have made the first round longer than this plan's.
         first = max(last.end, 1 + max((each.index for each in self._seen.values()), default=-1))
         left = maker.trials - first
         if left <= 0:

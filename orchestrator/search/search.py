@@ -64,8 +64,9 @@ class Search:
     """The trials of a plan, one after another, and which of them go on.
 
     ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
-    round's trials its searcher had nothing; ``searcher_failures`` says for which trials it failed, and why: they are
-    drawn at random. ``remarks`` are what the scheduler has chosen by itself. Whoever records either takes them out.
+    round's trials its searcher had nothing, ``exhausted`` what it says where it has tried all;
+    ``searcher_failures`` says for which trials it failed, and why: they are drawn at random. ``remarks`` are what the
+    scheduler has chosen by itself. Whoever records either takes them out.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
@@ -87,6 +88,7 @@ class Search:
         self._told: list[Observation] = []
         self.searcher_failures: deque[tuple[int, str]] = deque()
         self.unproposed = 0
+        self.exhausted = ""
         self.remarks: list[Remark] = []
         self._begin_round(plan.first_round)
 
@@ -122,6 +124,7 @@ class Search:
         self._given.clear()
         for trial in self._over:
             self._paused.pop(trial, None)
+        self.exhausted = self._all_tried()
 
     def add(self, spec: TrialSpec) -> None:
         """Have a trial beyond the plan come too: a branch, or one that is trained again for its state."""
@@ -187,20 +190,6 @@ class Search:
         return self._plan.searcher.learns and bool(self._last_epochs)
 
     @property
-    def exhausted(self) -> str:
-        """What the searcher says of having tried all that there is; empty where there is more."""
-        return str(getattr(self._searcher, "exhausted", ""))
-
-    @property
-    def has_tried_all(self) -> bool:
-        """Whether nothing is left but trials that its searcher does not have, whatever it is told."""
-        index = self._next_index()
-        if index is None or self.pending or self._paused or self._rounds:
-            return False
-        learns = self._plan.searcher.learns or trial_name(index) in self._known
-        return not learns and self._searcher.ask(index) is None and bool(self.exhausted)
-
-    @property
     def is_done(self) -> bool:
         """Whether nothing is left to begin, and nothing paused."""
         is_left = self._next_index() is not None or self._further or self._paused
@@ -255,9 +244,19 @@ class Search:
         if self._paused:
             return Wait()
         left = self._next_index()
+        self.exhausted = self._all_tried()
         self.unproposed = 0 if left is None else self._round.end - left
         self.close()
         return Done()
+
+    def _all_tried(self) -> str:
+        """Return what the searcher says where it has tried all that there is; empty where more may come."""
+        index = self._next_index()
+        if self._rounds or not hasattr(self._searcher, "exhausted"):
+            return ""
+        if index is not None:  # one that learns nothing: to be asked changes nothing
+            self._searcher.ask(index)
+        return str(self._searcher.exhausted)
 
     def _observe(self, trial: str, ending: str | None = None) -> None:
         """Have the searcher, and what derives rounds, know how a trial of the plan stands."""

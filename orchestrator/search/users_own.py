@@ -45,9 +45,6 @@ def searcher_of(experiment: Experiment, space: Space) -> SearcherMaker:
     """Return what makes the experiment's searcher; one of the user's own has been made once, so that it works."""
     written = experiment.caviar.searcher
     if not isinstance(written, Referenced):
-        fault = written.fault(space)
-        if fault is not None:
-            raise ExperimentFileError(explain(_SEARCHER, *fault))
         _check_suits(written, experiment, space)
         return written
     code = find_class(written.reference, experiment.folder, _SEARCHER)

@@ -4,6 +4,8 @@ To add one: a module here with its options, a class of ``SearcherOptions``, and 
 writes it, ``--set``, the JSON Schema and what is refused follow from its options.
 """
 
+from orchestrator.searchers.cqr import CqrOptions
+from orchestrator.searchers.gp import GpOptions
 from orchestrator.searchers.grid import GridOptions
 from orchestrator.searchers.priorband import PriorBandOptions
 from orchestrator.searchers.random import RandomOptions
@@ -37,6 +39,8 @@ SEARCHERS: dict[str, type[SearcherOptions]] = {
     "sobol": SobolOptions,
     "grid": GridOptions,
     "tpe": TpeOptions,
+    "gp": GpOptions,
+    "cqr": CqrOptions,
     "priorband": PriorBandOptions,
 }
 

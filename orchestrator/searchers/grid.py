@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from pydantic import Field
 
-from orchestrator.domains import Combinations, Shuffle, Space, values_of
+from orchestrator.domains import Combinations, LogNormal, Normal, Shuffle, Space, values_of
 from orchestrator.domains.parse import Domain
 from orchestrator.errors import near_miss
 from orchestrator.fields import Count, Flag
@@ -102,10 +101,9 @@ def _evenly(domain: Domain, points: int) -> Sequence[Any] | None:
         return tuple(values)
     if points == 1:
         return (domain.from_unit(0.5),)
-    ends = getattr(domain, "ends", (-math.inf, math.inf))
-    if all(map(math.isfinite, ends)):
+    if not isinstance(domain, Normal | LogNormal):
         shares = [place / (points - 1) for place in range(points)]
-    else:  # a scale without ends: the middles of equally likely parts
+    else:  # hardly anything is drawn at its ends: the middles of equally likely parts
         shares = [(place + 0.5) / points for place in range(points)]
     found = list(dict.fromkeys(domain.from_unit(share) for share in shares))
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -16,6 +17,10 @@ from orchestrator.searchers.told import Told
 
 ENOUGH = 8
 """So many trials at least have to reach an epoch at which trials are compared."""
+GROWTH = 8 / 7
+ATTEMPTS = 10
+"""So many proposals are made for a trial whose first ones break a constraint."""
+FEW = 64
 Share = Annotated[Real, Field(ge=0, le=1)]
 
 
@@ -37,9 +42,10 @@ class SeededSearcher:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
+        self._attempt = 0
 
-    def _random(self, purpose: str, index: int) -> np.random.Generator:
-        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode())])
+    def _random(self, purpose: str, index: int, attempt: int = 0) -> np.random.Generator:
+        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode()), attempt])
 
 
 class LearningSearcher(SeededSearcher):
@@ -63,11 +69,23 @@ class LearningSearcher(SeededSearcher):
         random = self._random("share", index)
         if random.random() < self._options.random_share:
             return {}
-        return self._proposed(index)
+        proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
+        return next((each for each in proposals if self._space.broken_by(each) is None), {})
 
-    def _proposed(self, index: int) -> Mapping[str, Any]:
-        """Return what the model proposes for trial ``index``."""
+    def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
+        """Return what the model proposes for trial ``index``; at a further attempt, after one broke a constraint."""
         raise NotImplementedError
+
+
+def stretch(known: int) -> int:
+    """Return the number of trials that a model is fitted on which takes long to fit: all of few.
+
+    Of many it grows by a seventh at a time and stays a seventh or more below ``known``: those that are drawn first have
+    mostly reported by then, so that a model of them stands for a while.
+    """
+    if known <= FEW:
+        return known
+    return int(GROWTH ** (math.floor(math.log(max(known, 2), GROWTH) + 1e-9) - 1))
 
 
 def varied(space: Space) -> dict[str, Domain]:

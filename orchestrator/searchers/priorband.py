@@ -18,8 +18,8 @@ from pydantic import Field
 from orchestrator.domains import Choice, Domain, Space
 from orchestrator.domains.truncated_normal import TruncatedNormal
 from orchestrator.fields import Whole
-from orchestrator.searchers.learning import ENOUGH, SeededSearcher, varied
-from orchestrator.searchers.searcher import Observation, SearcherOptions
+from orchestrator.searchers.learning import ATTEMPTS, ENOUGH, SeededSearcher, varied
+from orchestrator.searchers.searcher import Fault, Observation, SearcherOptions
 from orchestrator.searchers.told import Standing, Told
 
 WIDTH = 0.25
@@ -40,7 +40,7 @@ class PriorBandOptions(SearcherOptions):
         " trials are drawn from the whole space for ever.",
     )
 
-    def fault(self, space: Space) -> tuple[str, Any] | None:
+    def option_fault(self, space: Space, trials: int) -> Fault | None:
         """Return what is missing where no hyperparameter has a prior."""
         if any(domain.prior is not None for domain in space.domains.values()):
             return None
@@ -48,7 +48,7 @@ class PriorBandOptions(SearcherOptions):
             "expected a prior of at least one hyperparameter, such as learning_rate:"
             " {distribution: loguniform, min: 1e-4, max: 1, prior: 0.1, confidence: high}, or another searcher"
         )
-        return expected, "priorband"
+        return "", expected, "no prior"
 
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> PriorBandSearcher:
         """Return the searcher."""
@@ -61,6 +61,7 @@ class PriorBandSearcher(SeededSearcher):
     def __init__(self, reduction_factor: int, space: Space, seed: int, mode: str) -> None:
         super().__init__(seed)
         self._eta = reduction_factor
+        self._space = space
         self._free = varied(space)
         self._believed = {name: each for name, each in self._free.items() if each.prior is not None}
         self._told = Told(mode, max(ENOUGH, len(self._free) + 1))
@@ -71,7 +72,11 @@ class PriorBandSearcher(SeededSearcher):
 
     def ask(self, index: int) -> Mapping[str, Any] | None:
         """Return values for trial ``index``: of the prior's for what has one, of all near the best trial, or none."""
-        random = self._random("priorband", index)
+        proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
+        return next((each for each in proposals if self._space.broken_by(each) is None), {})
+
+    def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
+        random = self._random("priorband", index, attempt)
         if index == 0:
             return {name: each.prior.value for name, each in self._believed.items() if each.prior}
         whole, prior = self.shares()

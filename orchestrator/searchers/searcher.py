@@ -68,10 +68,6 @@ class SearcherOptions(Options):
 
     learns: ClassVar[bool] = True
 
-    def fault(self, space: Space) -> tuple[str, Any] | None:
-        """Return what it expects of a space, and what it got; None where it can search it."""
-        return None
-
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return the searcher; ``mode`` says which metric is good: max or min."""
         raise NotImplementedError

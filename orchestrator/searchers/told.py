@@ -12,6 +12,7 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from orchestrator.searchers.searcher import Observation
@@ -21,7 +22,7 @@ MOST_PENDING = 64
 Key = tuple[bool, int, float, int, str]
 
 
-@dataclass
+@dataclass(eq=False)
 class Standing:
     """A trial as it stands: its metric by epoch, and how it ended; None while it goes on."""
 
@@ -53,6 +54,13 @@ class Evidence:
     trials: tuple[Standing, ...]
     ranks: tuple[int, ...]
     pending: tuple[Standing, ...]
+
+    @property
+    def comparable(self) -> Evidence:
+        """The same with ranks among these trials alone and nothing pending: equal where a model of it would be."""
+        places = {rank: place for place, rank in enumerate(sorted(self.ranks))}
+        ranks = tuple(places[rank] for rank in self.ranks)
+        return Evidence(self.trials, ranks, ())
 
 
 class Told:
@@ -106,10 +114,15 @@ class Told:
         value = standing.values.get(self.epoch_of(standing), 0.0)
         return standing.ending in BAD or not math.isfinite(value)
 
-    def evidence(self, best: int, newest: int) -> Evidence:
-        """Return the ``best`` and the ``newest`` of the trials whose worth is known, and the newest pending ones."""
-        names = {key[-1] for key in self._ranked[:best]}
-        names |= {name for _, name in self._in_order[-newest:]}
+    def evidence(self, best: int, newest: int, first: int | None = None) -> Evidence:
+        """Return the ``best`` and the ``newest`` of the trials whose worth is known, and the newest pending ones.
+
+        ``first``: of so many trials, in the order of drawing, and not of all.
+        """
+        known = self._in_order if first is None else self._in_order[:first]
+        ranked = (key for key in self._ranked if not known or key[-2:] <= known[-1])
+        names = {key[-1] for key in islice(ranked, best)}
+        names |= {name for _, name in known[-newest:]}
         trials = sorted((self._trials[name] for name in names), key=lambda each: each.order)
         ranks = (bisect_left(self._ranked, self._keys[each.trial]) for each in trials)
         pending = sorted(self._pending.values(), key=lambda each: each.order)

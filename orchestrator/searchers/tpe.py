@@ -44,10 +44,10 @@ class TpeSearcher(LearningSearcher):
         self._scales = {name: _Scale(domain) for name, domain in self._free.items()}
         self._shown: dict[str, FrozenTrial] = {}
 
-    def _proposed(self, index: int) -> Mapping[str, Any]:
+    def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         import optuna
 
-        seed = int(self._random("tpe", index).integers(2**32))
+        seed = int(self._random("tpe", index, attempt).integers(2**32))
         trials = list(self._trials(self._told.evidence(BEST, NEWEST)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -6,6 +6,7 @@ The real ``Search`` of a real ``Plan``, so any searcher, scheduler and rounds, i
 from orchestrator.simulation.between import Between, Curves, Rows, curves_between
 from orchestrator.simulation.recorded import (
     curve_columns,
+    measured_costs,
     most_at_once,
     recorded_curves,
     rows_of,
@@ -38,6 +39,7 @@ __all__ = [
     "curves_between",
     "curves_of",
     "estimate",
+    "measured_costs",
     "most_at_once",
     "read_columns",
     "read_curves",

@@ -10,7 +10,9 @@ import numpy as np
 
 from orchestrator.domains import Choice, Fixed, Space
 from orchestrator.domains.values import same
+from orchestrator.records import trial_name
 from orchestrator.search import Plan, TrialSpec
+from orchestrator.search.plan import trial_seed
 from orchestrator.simulation.table import Curve, CurveTable
 
 Between = Literal["rows", "interpolate"]
@@ -25,8 +27,11 @@ class Curves(Protocol):
     repeated: int
     """How many trials got a curve that another one had got before."""
 
-    def spec(self, proposed: TrialSpec, drawn_from: Space | None) -> TrialSpec:
-        """Return a trial as the search is told of it; ``drawn_from`` where all of it was left to chance."""
+    def by_chance(self, index: int, seed: int, space: Space) -> TrialSpec | None:
+        """Return trial ``index`` of a seed where all of it is left to chance; None where it is to be drawn."""
+
+    def spec(self, proposed: TrialSpec) -> TrialSpec:
+        """Return a proposed trial as the search is told of it."""
 
     def of(self, spec: TrialSpec) -> Curve:
         """Return the curve of a trial."""
@@ -40,9 +45,11 @@ class PlanOverCurves(Plan):
 
     def spec(self, index: int, asked: Mapping[str, Any], space: Space | None = None) -> TrialSpec:
         """Return the trial as the curves have it."""
-        proposed = super().spec(index, asked, space)
-        left_to_chance = not asked and index >= len(self.points)
-        return self.curves.spec(proposed, (space or self.space) if left_to_chance else None)
+        if not asked and index >= len(self.points):
+            drawn = self.curves.by_chance(index, self.seed, space or self.space)
+            if drawn is not None:
+                return drawn
+        return self.curves.spec(super().spec(index, asked, space))
 
 
 def over_curves(plan: Plan, curves: Curves) -> Plan:
@@ -126,30 +133,43 @@ class Rows:
         self._last: tuple[Space, np.ndarray] = space, np.ones(len(table), dtype=bool)
         self.repeated = 0
 
-    def spec(self, proposed: TrialSpec, drawn_from: Space | None) -> TrialSpec:
+    def by_chance(self, index: int, seed: int, space: Space) -> TrialSpec | None:
+        """Return trial ``index`` with any row in ``space``; None where none is left there, or it has its own."""
+        trial = trial_name(index)
+        if trial in self._own:
+            return None
+        own_seed = trial_seed(seed, index)
+        if trial not in self._rows:
+            row = self._any(space, np.random.default_rng([own_seed, _OF_ROWS]))
+            if row is None:
+                return None
+            self._take(trial, row)
+        values = self._table.curves[self._rows[trial]].hyperparameters
+        return TrialSpec(trial, index, own_seed, dict(values))
+
+    def spec(self, proposed: TrialSpec) -> TrialSpec:
         """Return a trial with the hyperparameters of its row."""
         if proposed.trial not in self._rows:
-            self._rows[proposed.trial] = self._row(proposed, drawn_from)
+            self._take(proposed.trial, self._row(proposed))
         return replace(proposed, hyperparameters=dict(self.of(proposed).hyperparameters))
 
     def of(self, spec: TrialSpec) -> Curve:
         """Return the curve of a trial's row."""
         return self._table.curves[self._rows[spec.trial]]
 
-    def _row(self, proposed: TrialSpec, drawn_from: Space | None) -> int:
-        if not self._free.any():
-            self._free[:] = True
+    def _row(self, proposed: TrialSpec) -> int:
+        own = self._own.get(proposed.trial)
+        if own is not None and self._is_own(proposed, own):
+            return own
+        apart = self._scale.distances(self._scale.point(proposed.hyperparameters), self._points)
+        return int(np.argmin(np.where(self._free, apart, np.inf)))
+
+    def _take(self, trial: str, row: int) -> None:
         self.repeated += len(self._rows) >= len(self._table)
-        row = self._own.get(proposed.trial)
-        if row is not None and not self._is_own(proposed, row):
-            row = None
-        elif row is None and drawn_from is not None:
-            row = self._any(drawn_from, np.random.default_rng([proposed.seed, _OF_ROWS]))
-        if row is None:
-            apart = self._scale.distances(self._scale.point(proposed.hyperparameters), self._points)
-            row = int(np.argmin(np.where(self._free, apart, np.inf)))
+        self._rows[trial] = row
         self._free[row] = False
-        return row
+        if not self._free.any():  # used up: all of them are there for the next trial
+            self._free[:] = True
 
     def _is_own(self, proposed: TrialSpec, row: int) -> bool:
         known = self._table.curves[row].hyperparameters
@@ -192,7 +212,11 @@ class Interpolated:
         )
         self._diverges = np.array([each.ending is not None for each in self.table.curves])
 
-    def spec(self, proposed: TrialSpec, drawn_from: Space | None) -> TrialSpec:
+    def by_chance(self, index: int, seed: int, space: Space) -> TrialSpec | None:
+        """Return None: what is left to chance is drawn."""
+        return None
+
+    def spec(self, proposed: TrialSpec) -> TrialSpec:
         """Return a trial as it was proposed."""
         return proposed
 

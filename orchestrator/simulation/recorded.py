@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.domains.space import without_companions
 from orchestrator.errors import RecordError, explain
-from orchestrator.records import RunRecords, TrialRecord
+from orchestrator.records import RunRecords, TrialEnd, TrialRecord
 from orchestrator.simulation.between import Rows
 from orchestrator.simulation.table import CONFIG, EPOCH, PARAMETERS, SECONDS, Curve, CurveTable
 
@@ -55,15 +55,29 @@ def rows_of(records: RunRecords, table: CurveTable) -> Rows:
 
 
 def most_at_once(records: RunRecords) -> int:
-    """Return how many trials of a run were in training at one time at most, by their recorded times."""
-    moments = [(trial.started, 1) for trial in records.trials if trial.started]
-    moments += [(trial.ended, -1) for trial in records.trials if trial.ended]
-    at_once = most = 0
-    # At one moment those that end come first: a worker goes from one trial to the next.
-    for _, change in sorted(moments):
-        at_once += change
-        most = max(most, at_once)
-    return max(1, most)
+    """Return how many trials of a run trained at one time, at most: as many as were open, and no more than workers.
+
+    Trials that a scheduler paused are open and have no worker; a worker that was lost and replaced counts twice.
+    """
+    live: set[str] = set()
+    most = 1
+    for line in records.trial_lines:
+        if isinstance(line, TrialEnd):
+            live.discard(line.trial)
+        else:
+            live.add(line.trial)
+        most = max(most, len(live))
+    workers = {trial.worker for trial in records.trials if trial.worker}
+    return min(most, len(workers) or most)
+
+
+def measured_costs(records: RunRecords) -> tuple[float, float]:
+    """Return what it took to start a trial of a run, and to resume one: the medians of what is recorded, else 0."""
+    begun = [row for row in records.epochs if row.get("start_seconds") is not None]
+    starts = [float(row["start_seconds"] or 0) for row in begun if int(row["epoch"]) == 1]
+    resumes = [float(row["start_seconds"] or 0) for row in begun if int(row["epoch"]) > 1]
+    start = float(np.median(starts)) if starts else 0.0
+    return start, float(np.median(resumes)) if resumes else start
 
 
 def _trials(records: RunRecords) -> Sequence[TrialRecord]:

@@ -265,6 +265,9 @@ class _Reader:
                 raise DataError(
                     explain(f"{where}, {name}", f"expected a value of {domain}", written)
                 )
+        broken = self.space.broken_by(given)
+        if broken is not None:
+            raise DataError(explain(f"{where}, constraints", f"expected {broken.text}", given))
         whole = self.space.draw(0, 0, given)
         absent = [name for name in self.space.domains if name in whole and name not in given]
         if absent:

@@ -73,10 +73,14 @@ KINDS = {
 }  # fmt: skip
 
 
-def write_experiment(kind: Kind, name: str, folder: Path, storage: Path) -> Path:
-    """Write the file of a run called ``name`` and return it."""
+def write_experiment(
+    kind: Kind, name: str, folder: Path, storage: Path, epochs: int = EPOCHS
+) -> Path:
+    """Write the file of a run called ``name`` and return it; a caviar's trials train so many ``epochs``."""
     document = {"name": name, "model": "mlp", "data": "digits", "seed": 7, **kind.keys,
                 "storage_path": str(storage)}  # fmt: skip
+    if "epochs" in document:
+        document["epochs"] = epochs
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.yaml"
     file.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")

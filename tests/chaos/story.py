@@ -19,7 +19,7 @@ from orchestrator.tuning.scratch import scratch_folder
 from tests.chaos.comparison import Damage, differences
 from tests.chaos.disk import Disk
 from tests.chaos.driver import LONGEST, MARK, Driver, Life, marked, shoot, until
-from tests.chaos.experiment import KINDS, LATER, PAUSE_DAY, REQUESTS, write_experiment
+from tests.chaos.experiment import EPOCHS, KINDS, LATER, PAUSE_DAY, REQUESTS, write_experiment
 from tests.chaos.moments import Moment, draw_moments
 from tests.chaos.nodes import Cluster
 from tests.chaos.weapons import WEAPONS, Range, TooLate
@@ -53,6 +53,7 @@ class Ground:
     random: Random
     cluster: Cluster | None = None
     disk: Disk | None = None
+    epochs: int = EPOCHS
 
     def tell(
         self,
@@ -87,7 +88,7 @@ class Ground:
 
     def _life(self, kind: str, name: str) -> Life:
         storage = self.disk.path if self.disk else self.folder / "runs"
-        file = write_experiment(KINDS[kind], name, self.folder, storage)
+        file = write_experiment(KINDS[kind], name, self.folder, storage, self.epochs)
         address = self.cluster.address if self.cluster else ""
         return Life(file, storage / name, self.temporary / name[:6], address)
 
@@ -164,10 +165,10 @@ def leftovers(life: Life) -> list[str]:
 
 
 @contextlib.contextmanager
-def ground(seed: int, folder: Path | None = None) -> Iterator[Ground]:
+def ground(seed: int, folder: Path | None = None, epochs: int = EPOCHS) -> Iterator[Ground]:
     """Have a place for stories; one that was made for them is removed again."""
     temporary = Path(tempfile.mkdtemp(prefix="chaos-", dir="/tmp"))
     try:
-        yield Ground(folder or temporary / "stories", temporary, Random(seed))
+        yield Ground(folder or temporary / "stories", temporary, Random(seed), epochs=epochs)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -12,13 +12,14 @@ pytestmark = [
     # The suite reads records while they are torn.
     pytest.mark.filterwarnings("ignore::orchestrator.records.TornLineWarning"),
 ]
-ROWS_UNDER_ASHA = 60
+EPOCHS = 16
+ROWS_UNDER_ASHA = 50
 """About how many epochs eight trials train under ASHA: moments are drawn among them."""
 
 
 @pytest.fixture(scope="module")
 def here():
-    with ground(seed=5) as place:
+    with ground(seed=5, epochs=EPOCHS) as place:
         yield place
 
 

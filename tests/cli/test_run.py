@@ -120,22 +120,10 @@ def test_a_changed_file_is_noted_when_its_finished_run_is_returned(cli, a_run):
 
 
 @pytest.mark.integration
-def test_two_trials_run_from_file_to_table_model_and_export(process):
-    Path("tiny.yaml").write_text(EXPERIMENT)
-    result = process("run", "tiny.yaml", "--format", "csv")
-    assert result.returncode == 0, result.stderr
-    assert len(list(csv.DictReader(io.StringIO(result.stdout)))) == 2
-    assert "Winner: trial" in result.stderr
-    for command in (("show", "tiny"), ("table", "tiny"), ("export", "tiny", "--to", "m.keras")):
-        assert process(*command).returncode == 0
-    assert Path("m.keras").stat().st_size > 10_000
-
-
-@pytest.mark.integration
 def test_a_run_whose_every_trial_fails_exits_1_and_names_the_error(process):
     Path("net.py").write_text(FAILS)
     Path("tiny.yaml").write_text(EXPERIMENT.replace("mlp", "./net.py"))
-    result = process("run", "tiny.yaml")
+    result = process("run", "tiny.yaml", "--inline")
     assert result.returncode == 1, result.stderr
     said = "no trial succeeded; each of the 2 failed with ValueError: 16"
     assert said in " ".join(result.stderr.split())
@@ -170,13 +158,17 @@ def load():
 
 
 @pytest.mark.integration
-def test_whatever_loader_and_builder_print_stdout_holds_the_table_alone(process):
+def test_two_trials_run_from_file_to_table_model_and_export_whatever_loader_and_builder_print(
+    process,
+):
+    """One run shows both: stdout holds the table alone."""
     Path("net.py").write_text(PRINTS)
     text = EXPERIMENT.replace("mlp", "./net.py").replace("digits", "./net.py:load")
     Path("tiny.yaml").write_text(text)
     result = process("run", "tiny.yaml", "--format", "json")
     assert result.returncode == 0, result.stderr
     assert [row["units"] for row in json.loads(result.stdout)] == [16, 16]
+    assert "Winner: trial" in result.stderr
     for printed in (
         "module of",
         "loading",
@@ -188,3 +180,6 @@ def test_whatever_loader_and_builder_print_stdout_holds_the_table_alone(process)
         assert printed in result.stderr
     log = Path("runs/tiny/logs/00000.printed.txt").read_text()
     assert "Total params" in log and "C of the builder" in log
+    for command in (("show", "tiny"), ("table", "tiny"), ("export", "tiny", "--to", "m.keras")):
+        assert process(*command).returncode == 0
+    assert Path("m.keras").stat().st_size > 10_000

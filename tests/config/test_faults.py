@@ -16,7 +16,7 @@ def refusal(load, text, *overrides):
 WRONG = [
     ("modell: mlp", [], "digits.yaml, line 4, modell: unknown key. Received: 'modell'. Did you mean 'model'?"),
     ("caviar:\n  num_sample: 3", [], "digits.yaml, line 5, caviar.num_sample: unknown key. Received:"
-     " 'num_sample'. Did you mean 'num_samples'? Known: max_concurrent_trials, num_samples, points,"),
+     " 'num_sample'. Did you mean 'num_samples'? Known: max_concurrent_trials, num_samples, points, reproducible,"),
     ("caviar: {scheduler: {asha: {grace: 1}}}", [], "line 4, caviar.scheduler.asha.grace: unknown key"),
     ("num_samples: 3", [], "num_samples: unknown key here; it belongs to caviar"),
     ("", ["caviar.num_sample=8"], "--set caviar.num_sample=8: unknown key. Received: 'num_sample'. Did you mean"),
@@ -126,7 +126,7 @@ CAVIAR = {
     "early_stopping": "Write caviar.scheduler instead.",
     "pruner": "Write caviar.scheduler instead.",
     "patience": "Write caviar.scheduler instead.",
-    "sampler": "Leave it out: trials are drawn at random",
+    "sampler": "Write caviar.searcher instead.",
     "loss": "Leave it out: the loss follows from the task",
     "timeout": "Write limits.max_run_time instead.",
     "n_jobs": "Write caviar.max_concurrent_trials instead.",

@@ -145,3 +145,9 @@ def test_a_constraint_on_what_does_not_exist_beside_the_proposal_is_not_broken()
     space = PLAIN.constrained(["momentum > 0.95"])
     assert misfit({"optimizer": "adam", "momentum": 0.9}, space) is None
     assert misfit({"optimizer": "sgd", "momentum": 0.9}, space) is not None
+
+
+def test_what_is_fixed_is_known_without_being_proposed():
+    space = Space.parse({"units": "integer(1, 9)", "layers": 3}, constraints=["units * layers < 9"])
+    assert misfit({"units": 3}, space) is not None
+    assert misfit({"units": 2}, space) is None

@@ -196,3 +196,17 @@ def test_the_place_can_be_a_function_of_the_name():
 def test_a_name_that_code_cannot_use_is_refused(name):
     with pytest.raises(ExperimentFileError, match="hyperparameter's name"):
         parse_domain(name, 1)
+
+
+@pytest.mark.parametrize("hard", [True, "min", "max"])
+def test_hard_ends_are_written_as_they_are_read(hard):
+    written = {"distribution": "loguniform", "min": 1e-4, "max": 1, "hard": hard}
+    domain = parse_domain("learning_rate", written)
+    assert domain.hard == hard
+    assert parse_domain("learning_rate", write_domain(domain)) == domain
+
+
+@pytest.mark.parametrize("written", ["loguniform(1e-4, 1, hard=both)", "choice([1, 2], hard=true)"])
+def test_hard_is_refused_where_it_means_nothing(written):
+    with pytest.raises(ExperimentFileError, match="hard"):
+        parse_domain("learning_rate", written)

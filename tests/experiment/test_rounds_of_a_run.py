@@ -16,6 +16,7 @@ from orchestrator.domains import Space
 from orchestrator.errors import RecordError
 from orchestrator.experiment import extend, open_run, preview, resume, run
 from orchestrator.records import read_run
+from orchestrator.search.plan import findings_of
 from tests.experiment.test_function_trials import QUIETLY, cut_off, facts
 
 MINE = """
@@ -63,9 +64,9 @@ def began(records):
 def test_the_records_say_how_each_range_moved_and_why():
     first, second = began(open_run("fn").records)
     assert (first["round"], first["first"], first["trials"]) == (2, 16, 16)
-    [rate, units] = first["findings"]
+    rate, units = first["findings"]["rate"], first["findings"]["units"]
     assert rate["move"] == "narrowed" and rate["before"] == "loguniform(1e-4, 1)"
-    assert rate["now"] == first["space"]["rate"] == second["findings"][0]["before"]
+    assert rate["now"] == first["space"]["rate"] == second["findings"]["rate"]["before"]
     assert units["move"] == "kept" and units["why"]
 
 
@@ -141,7 +142,7 @@ def test_narrow_proposes_from_a_run_without_rounds_what_a_second_round_would_be(
     proposed = open_run("one").narrow()
     [second, _] = began(open_run("fn").records)
     assert proposed.search_space == second["space"]
-    assert list(proposed.findings) == second["findings"]
+    assert list(proposed.findings) == list(findings_of(second))
 
 
 def test_narrow_refuses_a_run_that_was_drawn_from_nothing(here, tmp_path):

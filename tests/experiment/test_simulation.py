@@ -16,15 +16,15 @@ def train(hp, report):
         report(epoch, val_loss=(hp["x"] - 0.3) ** 2 + hp["y"] / epoch)
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
+@pytest.fixture(scope="module", params=[True, False], ids=["promote", "stop"])
+def run(request, tmp_path_factory):
     return orchestrator.run(
         name="curves",
         trial=train,
         search_space=SPACE,
         metric="val_loss",
         epochs=9,
-        caviar={"num_samples": 16, "scheduler": {"asha": {}}},
+        caviar={"num_samples": 16, "scheduler": {"asha": {"promote": request.param}}},
         storage_path=str(tmp_path_factory.mktemp("runs")),
         executor="inline",
     )

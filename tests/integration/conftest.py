@@ -42,10 +42,16 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture
-def tune(cluster: None, tmp_path: Path) -> Callable[..., Run]:
-    """`tune(trials, source of a net.py, options of caviar, other keys)`: the run of an experiment."""
+def tune(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[..., Run]:
+    """`tune(trials, source of a net.py, options of caviar, executor, other keys)`: the run of an experiment."""
 
-    def run(trials: int = 6, source: str | None = None, caviar: Any = None, **keys: Any) -> Run:
+    def run(
+        trials: int = 6,
+        source: str | None = None,
+        caviar: Any = None,
+        executor: Any = "tune",
+        **keys: Any,
+    ) -> Run:
         if source is not None:
             (tmp_path / "net.py").write_text("import keras\nimport os\n" + textwrap.dedent(source))
             keys = {"model": "./net.py"} | keys
@@ -56,6 +62,8 @@ def tune(cluster: None, tmp_path: Path) -> Callable[..., Run]:
         }  # fmt: skip
         file = tmp_path / "experiment.yaml"
         file.write_text(yaml.safe_dump(experiment | keys))
-        return orchestrator.run(file, progress=False)
+        if executor == "tune":
+            request.getfixturevalue("cluster")
+        return orchestrator.run(file, progress=False, executor=executor)
 
     return run

@@ -31,7 +31,7 @@ def digits(cluster, tmp_path_factory):
             "momentum": "one_minus_loguniform(0.9, 0.99)",
             "units": "choice([8, 16])",
         },
-        "caviar": {"num_samples": 6},
+        "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": False}}},
         "storage_path": str(tmp_path_factory.mktemp("runs")),
     }  # fmt: skip
     return orchestrator.run(experiment, progress=False)
@@ -55,7 +55,7 @@ def test_the_rungs_rebuilt_from_the_records_decide_what_the_run_decided(digits):
     from orchestrator.config import AshaOptions
     from orchestrator.schedulers import make_scheduler
 
-    asha = make_scheduler(AshaOptions(), 3, "max")
+    asha = make_scheduler(AshaOptions(promote=False), 3, "max")
     stopped = {}
     for row in digits.records.epochs:
         decision = asha.report(row["trial"], row["epoch"], row["metrics"]["val_accuracy"])
@@ -115,7 +115,7 @@ def test_a_reopened_run_is_the_same(digits):
 @pytest.mark.cluster
 def test_the_same_experiment_and_seed_give_the_same_configurations_and_curves(tune):
     first = tune(4, name="first", caviar={"scheduler": "none"})
-    again = tune(4, name="again", caviar={"scheduler": "none", "max_concurrent_trials": 1})
+    again = tune(4, name="again", executor="inline", caviar={"scheduler": "none"})
     assert configurations(again) == configurations(first)
     assert {trial.status for trial in first.records.trials} == {"finished"}
     assert curves(again).equals(curves(first))
@@ -168,7 +168,8 @@ def test_a_project_with_models_and_search_spaces_of_its_own(cluster, tmp_path, m
 @pytest.mark.cluster
 def test_the_median_rule_stops_trials_below_its_cutoff(tune):
     space = {"learning_rate": "loguniform(1e-6, 0.1)", "units": 8}
-    run = tune(8, caviar={"scheduler": {"median": {"min_trials": 1}}}, search_space=space)
+    median = {"scheduler": {"median": {"min_trials": 1}}}
+    run = tune(8, caviar=median, search_space=space, executor="inline")
     stopped = [trial.stopped_by for trial in run.records.trials if trial.stopped_by]
     assert stopped
     for by in stopped:

@@ -1,4 +1,4 @@
-"""Finished runs made longer on real workers: the same as if they had been so long from the start."""
+"""Finished runs made longer, on real workers and here: the same as if they had been so long from the start."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ NET = """
 """
 
 
+INLINE = {"progress": False, "executor": "inline"}
 ONE_BY_ONE = {"scheduler": "none", "max_concurrent_trials": 1}
 """Each further worker imports TensorFlow once more, and what is compared does not depend on their number."""
 
@@ -37,7 +38,9 @@ def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
     grown = orchestrator.extend(short, num_samples="+2", progress=False)
     assert len(grown.records.trials) == 5
     grown = orchestrator.extend(grown, epochs=5, progress=False)
-    whole = tune(5, name="whole", epochs=5, caviar=ONE_BY_ONE, keep_checkpoints=2)
+    whole = tune(
+        5, executor="inline", name="whole", epochs=5, caviar=ONE_BY_ONE, keep_checkpoints=2
+    )
     assert curves(grown).equals(curves(whole))
     assert grown.best == whole.best
     assert all(np.array_equal(a, b) for a, b in zip(weights(grown), weights(whole), strict=True))
@@ -48,12 +51,12 @@ def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
     assert kept[0] == kept[1]
 
 
-def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
-    short = tune(3, name="short", epochs=2, caviar=ONE_BY_ONE)
-    whole = tune(4, name="whole", epochs=120, caviar=ONE_BY_ONE)
-    driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "120")
+def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(cluster, tune):
+    short = tune(3, executor="inline", name="short", epochs=2, caviar=ONE_BY_ONE)
+    whole = tune(4, executor="inline", name="whole", epochs=60, caviar=ONE_BY_ONE)
+    driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "60")
     try:
-        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 90, 280)
+        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 30, 280)
     finally:
         driver.kill()
         driver.wait()
@@ -65,9 +68,10 @@ def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
 
 
 def test_asha_lets_the_best_of_the_old_end_go_on_and_no_one_else(tune):
-    run = tune(6, caviar={"scheduler": {"asha": {"promote": False, "grace_period": 3}}})
+    asha = {"asha": {"promote": False, "grace_period": 3}}
+    run = tune(6, executor="inline", caviar={"scheduler": asha})
     assert {trial.status for trial in run.records.trials} == {"finished"}
-    longer = orchestrator.extend(run, epochs=9, progress=False)
+    longer = orchestrator.extend(run, epochs=9, **INLINE)
     far = [t.trial for t in longer.records.trials if len(longer.records.of(t.trial).epochs) == 9]
     at_the_old_end = {t.trial: longer.records.of(t.trial).epochs[2] for t in run.records.trials}
     best = sorted(at_the_old_end, key=lambda t: -at_the_old_end[t]["metrics"]["val_accuracy"])
@@ -76,19 +80,19 @@ def test_asha_lets_the_best_of_the_old_end_go_on_and_no_one_else(tune):
 
 
 def test_another_model_is_refused_and_forced_it_is_a_group_of_its_own(tune, tmp_path):
-    run = tune(2, source=NET, caviar=ONE_BY_ONE, epochs=2)
+    run = tune(2, executor="inline", source=NET, caviar=ONE_BY_ONE, epochs=2)
     ranked = run.table()["trial"].tolist()
     source = "import keras\n" + textwrap.dedent(NET).replace("Flatten()(x)", "Flatten()(x * 1)")
     (tmp_path / "net.py").write_text(source)
     with pytest.raises(ExperimentFileError, match=r"code of model \./net\.py"):
-        orchestrator.extend(run, num_samples=4, progress=False)
-    forced = orchestrator.extend(run, num_samples=4, force=True, progress=False)
+        orchestrator.extend(run, num_samples=4, **INLINE)
+    forced = orchestrator.extend(run, num_samples=4, force=True, **INLINE)
     table = forced.table()
     assert table["trial"].tolist()[2:] == ranked
     assert table["group"].tolist() == [2, 2, 1, 1]
     assert forced.best.trial in {"00002", "00003"}
     assert [file.stem for file in (run.path / "checkpoints").iterdir()] == [forced.best.trial]
-    further = orchestrator.extend(forced, epochs=3, progress=False)
+    further = orchestrator.extend(forced, epochs=3, **INLINE)
     lengths = further.epochs().groupby(["group", "trial"]).size().to_dict()
     assert lengths == {(1, "00000"): 2, (1, "00001"): 2, (2, "00002"): 3, (2, "00003"): 3}
 
@@ -96,9 +100,9 @@ def test_another_model_is_refused_and_forced_it_is_a_group_of_its_own(tune, tmp_
 def test_more_days_of_a_panda_are_those_it_would_have_had(tune):
     panda = {"start": {"learning_rate": 0.05}, "sitter": "off"}
     keys = {"strategy": "panda", "search_space": {}}
-    short = tune(name="short", **keys, panda=panda | {"days": 2})
-    grown = orchestrator.extend(short, days="+2", progress=False)
-    whole = tune(name="whole", **keys, panda=panda | {"days": 4})
+    short = tune(executor="inline", name="short", **keys, panda=panda | {"days": 2})
+    grown = orchestrator.extend(short, days="+2", **INLINE)
+    whole = tune(executor="inline", name="whole", **keys, panda=panda | {"days": 4})
     assert curves(grown).equals(curves(whole))
     assert [day["day"] for day in grown.records.of("00000").days] == [1, 2, 3, 4]
     assert grown.best == whole.best

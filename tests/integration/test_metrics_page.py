@@ -7,13 +7,14 @@ import subprocess
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import environment, lay_out, shown_output
+from tests.pages import EACH_EXECUTOR, environment, lay_out, shown_output
 
 pytestmark = pytest.mark.integration
 
 
-def test_the_page_runs(tmp_path):
-    script = lay_out("tasks-and-metrics.md", tmp_path)
+@EACH_EXECUTOR
+def test_the_page_runs(tmp_path, inline):
+    script = lay_out("tasks-and-metrics.md", tmp_path, inline=inline)
     ran = subprocess.run(
         ["bash", str(script)],
         capture_output=True,

@@ -7,11 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass, field
 
 import pytest
 import yaml
 
-from orchestrator.experiment import open_run
+from orchestrator.experiment import Run, open_run
 from orchestrator.records import run_status
 from orchestrator.records.lock.driver import look
 from tests.integration.conftest import SPACE
@@ -25,72 +26,82 @@ def command(*words: object, **options) -> subprocess.Popen:
     return subprocess.Popen(whole, env=environment, **(pipes | options))
 
 
-@pytest.fixture
-def begun(tmp_path):
-    """A run of eight trials that has recorded a few epochs, and its driver."""
-    file, path = tmp_path / "experiment.yaml", tmp_path / "runs" / "one"
+@dataclass
+class Story:
+    """What was seen of a run that several wanted to drive, and whose driver was killed."""
+
+    run: Run
+    driver: int
+    refused: list[tuple[int, str]] = field(default_factory=list)
+    untouched: bool = False
+    killed: list[str] = field(default_factory=list)
+    silent_since_its_last_beat: bool = False
+    resumed: list[int] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory):
+    """A run of eight trials that has recorded a few epochs: others come while it lives, and after it was killed."""
+    folder = tmp_path_factory.mktemp("story")
+    file, path = folder / "experiment.yaml", folder / "runs" / "one"
     experiment = {
         "name": "one", "model": "mlp", "data": "digits", "search_space": SPACE, "epochs": 12,
-        "seed": 4, "storage_path": str(tmp_path / "runs"),
+        "seed": 4, "storage_path": str(folder / "runs"),
         "caviar": {"num_samples": 8, "scheduler": "none"},
     }  # fmt: skip
     file.write_text(yaml.safe_dump(experiment))
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     driver = command("run", file, **quiet)
     try:
-        until(lambda: (path / "epochs.jsonl").exists() and open_run(path).records.epochs, 120)
-        yield open_run(path), driver
+        until(lambda: (path / "epochs.jsonl").exists() and open_run(path).records.epochs, 400)
+        yield tell(Story(open_run(path), driver.pid), driver)
     finally:
         driver.kill()
         driver.wait()
 
 
-def curves(run):
-    rows = run.records.epochs
-    return sorted((row["trial"], row["epoch"]) for row in rows)
+def tell(story, driver):
+    run = story.run
+    story.killed.append(run.reload().status)
+    driver.send_signal(signal.SIGSTOP)  # so that it cannot finish meanwhile: it lives all the same
+    before = {file: file.read_bytes() for file in run.path.glob("*.jsonl")}
+    for second in [command("resume", run.path) for _ in range(3)]:
+        told = second.communicate(timeout=120)[1]
+        story.refused.append((second.returncode, " ".join(told.split())))
+    story.untouched = {file: file.read_bytes() for file in run.path.glob("*.jsonl")} == before
 
-
-def test_a_killed_run_is_interrupted_and_is_resumed_to_its_end(begun):
-    run, driver = begun
-    assert run.reload().status == "running"
     driver.kill()
     driver.wait()
     killed = run.reload()
-    assert killed.status == "interrupted"
-    assert killed.since == look(run.folder.driver_file).driver.beat
-    asked = command("status", run.path, "--format", "json")
-    assert json.loads(asked.communicate()[0])["state"] == "interrupted"
+    story.silent_since_its_last_beat = killed.since == look(run.folder.driver_file).driver.beat
+    asked = command("status", run.path, "--format", "json").communicate()[0]
+    story.killed += [killed.status, json.loads(asked)["state"]]
 
-    ended = command("resume", run.path)
-    told = ended.communicate(timeout=240)[1]
-    assert ended.returncode == 0, told
-    resumed = run.reload()
-    assert resumed.status == "finished"
-    assert curves(resumed) == [(f"{t:05d}", e) for t in range(8) for e in range(1, 13)]
-    [taken] = [e for e in resumed.records.events if e["event"] == "taken_over"]
-    assert taken["from"]["pid"] == driver.pid
-    status = run_status(run.folder)
-    assert (status.trials_done, status.epochs) == (8, 96)
-
-
-def test_two_drivers_cannot_drive_one_run(begun):
-    run, driver = begun
-    driver.send_signal(
-        signal.SIGSTOP
-    )  # stopped, so that it cannot finish meanwhile: it lives all the same
-    before = {file: file.read_bytes() for file in run.path.glob("*.jsonl")}
     drivers = [command("resume", run.path) for _ in range(3)]
-    for second in drivers:
-        told = " ".join(second.communicate(timeout=120)[1].split())
-        assert second.returncode == 2, told
-        assert f"process {driver.pid} on {os.uname().nodename} drives" in told
+    story.resumed = sorted(each.wait(240) for each in drivers)
+    return story
+
+
+def test_two_drivers_cannot_drive_one_run(story):
+    for code, told in story.refused:
+        assert code == 2, told
+        assert f"process {story.driver} on {os.uname().nodename} drives" in told
         assert "last heartbeat was" in told
-    assert {file: file.read_bytes() for file in run.path.glob("*.jsonl")} == before
+    assert len(story.refused) == 3 and story.untouched
 
-    driver.kill()
-    driver.wait()
-    drivers = [command("resume", run.path) for _ in range(3)]
-    codes = sorted(each.wait(240) for each in drivers)
-    assert codes == [0, 2, 2]
-    assert run.reload().status == "finished"
-    assert [e["event"] for e in run.reload().records.events].count("taken_over") == 1
+
+def test_a_killed_run_is_interrupted(story):
+    assert story.killed == ["running", "interrupted", "interrupted"]
+    assert story.silent_since_its_last_beat
+
+
+def test_a_killed_run_is_resumed_to_its_end_by_one_of_those_who_want_to(story):
+    assert story.resumed == [0, 2, 2]
+    resumed = story.run.reload()
+    assert resumed.status == "finished"
+    curves = sorted((row["trial"], row["epoch"]) for row in resumed.records.epochs)
+    assert curves == [(f"{t:05d}", e) for t in range(8) for e in range(1, 13)]
+    [taken] = [e for e in resumed.records.events if e["event"] == "taken_over"]
+    assert taken["from"]["pid"] == story.driver
+    status = run_status(resumed.folder)
+    assert (status.trials_done, status.epochs) == (8, 96)

@@ -73,7 +73,9 @@ def test_a_panda_whose_worker_died_is_taken_up_by_another(cluster, tmp_path):
 def test_a_run_that_was_interrupted_and_killed_goes_on_as_if_it_had_not_been(cluster, tmp_path):
     options = {"days": 4, "sitter": "advise", "start": {"learning_rate": 0.1, "dropout": 0.2}}
     scheduled = options | {"schedule": [{"epoch": 4, "set": {"learning_rate": 0.01}}]}
-    whole = orchestrator.run(experiment(tmp_path, "whole", scheduled), progress=False)
+    whole = orchestrator.run(
+        experiment(tmp_path, "whole", scheduled), progress=False, executor="inline"
+    )
     file, path = tmp_path / "cut.yaml", tmp_path / "cut"
     file.write_text(yaml.safe_dump(experiment(tmp_path, "cut", options)))
 

@@ -48,9 +48,9 @@ def halved(tmp_path_factory):
     place = tmp_path_factory.mktemp("pausing")
     (place / "mine.py").write_text(HALVING + PROMOTING)
 
-    def run(name, scheduler="none", **more):
+    def run(name, scheduler="none", epochs=4, **more):
         content = {
-            "name": name, "model": "mlp", "data": "digits", "seed": 4, "epochs": 4,
+            "name": name, "model": "mlp", "data": "digits", "seed": 4, "epochs": epochs,
             "search_space": {"learning_rate": "loguniform(0.001, 3)", "units": "choice([8, 16])"},
             "storage_path": str(place / "runs"),
             "caviar": {"num_samples": 4, "scheduler": scheduler, "max_concurrent_trials": 1},
@@ -60,6 +60,12 @@ def halved(tmp_path_factory):
         return orchestrator.run(file, progress=False, **more)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def whole(halved):
+    """The same four trials, none of which waits."""
+    return halved("whole", executor="inline")
 
 
 MINE = {"./mine.py:Halving": {"trials": 4}}
@@ -83,22 +89,22 @@ def check(run, whole, by_this_driver=True):
     assert run.best.trial in better and run.best.test is not None
 
 
-def test_in_this_process(halved):
-    check(halved("inline", MINE, executor="inline"), halved("whole-inline", executor="inline"))
+def test_in_this_process(halved, whole):
+    check(halved("inline", MINE, executor="inline"), whole)
 
 
-def test_on_ray_tune(cluster, halved):
-    check(halved("tune", MINE), halved("whole"))
+def test_on_ray_tune(cluster, halved, whole):
+    check(halved("tune", MINE), whole)
 
 
-def test_what_is_paused_when_the_run_is_cut_off_waits_on_and_goes_on(halved, monkeypatch):
+def test_what_is_paused_when_the_run_is_cut_off_waits_on_and_goes_on(halved, whole, monkeypatch):
     monkeypatch.setenv("CUT_OFF_AT", "00002")
     cut = halved("cut", MINE, executor="inline")
     assert {trial.status for trial in cut.records.trials} == {"interrupted"}
     assert [len(curve(cut, trial.trial)) for trial in cut.records.trials] == [2, 2, 2]
     check(
         orchestrator.resume(cut.path, progress=False, executor="inline"),
-        halved("whole-again", executor="inline"),
+        whole,
         by_this_driver=False,
     )
 
@@ -171,3 +177,18 @@ def test_asha_promotes_over_a_resume_whom_it_would_have_promoted(halved, monkeyp
     )
     resumed = orchestrator.resume(cut.path, progress=False, executor="inline")
     assert epochs_and_endings(resumed) == whole
+
+
+@pytest.mark.parametrize("lengths", [(1, 2, 4), (3, 4)], ids=str)
+def test_a_run_that_is_made_longer_ends_where_a_longer_one_does(halved, lengths):
+    name = "-".join(map(str, lengths))
+    first, *later = lengths
+    run = halved(f"deeper-{name}", ASHA, epochs=first, executor="inline")
+    for epochs in later:
+        run = orchestrator.extend(run.path, epochs=epochs, progress=False, executor="inline")
+    whole = halved(f"deep-{name}", ASHA, executor="inline")
+    assert epochs_and_endings(run) == epochs_and_endings(whole)
+    assert {t.trial: curve(run, t.trial) for t in run.records.trials} == {
+        t.trial: curve(whole, t.trial) for t in whole.records.trials
+    }
+    assert run.best.trial == whole.best.trial

@@ -82,11 +82,11 @@ def told(run):
 
 
 @pytest.fixture(scope="module")
-def whole(cluster, tmp_path_factory):
+def whole(request, tmp_path_factory):
     """`whole(name, caviar, **keys)`: the run of an experiment, all in one storage."""
     storage = tmp_path_factory.mktemp("reference")
 
-    def run(name, caviar, **keys):
+    def run(name, caviar, executor="inline", **keys):
         space = {
             "learning_rate": "loguniform(0.001, 3)",
             "momentum": "one_minus_loguniform(0.9, 0.99)",
@@ -95,14 +95,16 @@ def whole(cluster, tmp_path_factory):
         }
         content = {"name": name, "model": "mlp", "data": "digits", "search_space": space, "seed": 4,
                    "storage_path": str(storage), "caviar": caviar, "keep_checkpoints": 2}  # fmt: skip
-        return orchestrator.run(content | keys, progress=False)
+        if executor == "tune":
+            request.getfixturevalue("cluster")
+        return orchestrator.run(content | keys, progress=False, executor=executor)
 
     return run
 
 
 @pytest.fixture(scope="module")
 def short(whole):
-    return whole("short", NONE | {"num_samples": 4}, epochs=3)
+    return whole("short", NONE | {"num_samples": 4}, "tune", epochs=3)
 
 
 def test_a_caviar_that_stops_no_trial(short):
@@ -124,7 +126,7 @@ def test_a_run_that_is_taken_up_where_a_kill_left_it(short, tmp_path):
     for name, lines in (("trials.jsonl", 5), ("epochs.jsonl", 7), ("events.jsonl", 1)):
         whole = (path / name).read_bytes().splitlines(keepends=True)
         (path / name).write_bytes(b"".join(whole[:lines]))
-    resumed = orchestrator.resume(path, progress=False)
+    resumed = orchestrator.resume(path, progress=False, executor="inline")
     assert told(resumed) == told(short)
     check("caviar", resumed)
 
@@ -135,7 +137,12 @@ def test_an_extension(short, tmp_path):
     check(
         "extension",
         orchestrator.extend(
-            tmp_path / "longer", num_samples="+3", epochs=6, scheduler=halving, progress=False
+            tmp_path / "longer",
+            num_samples="+3",
+            epochs=6,
+            scheduler=halving,
+            progress=False,
+            executor="inline",
         ),
     )
 

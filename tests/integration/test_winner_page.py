@@ -9,13 +9,14 @@ import sys
 import pandas as pd
 import pytest
 
-from tests.pages import environment, lay_out
+from tests.pages import EACH_EXECUTOR, environment, lay_out
 
 pytestmark = pytest.mark.integration
 
 
-def test_the_page_runs(tmp_path):
-    script = lay_out("use-the-winner.md", tmp_path)
+@EACH_EXECUTOR
+def test_the_page_runs(tmp_path, inline):
+    script = lay_out("use-the-winner.md", tmp_path, inline=inline)
     python = f'python() {{ {shlex.quote(sys.executable)} "$@"; }}\n'
     script.write_text(python + script.read_text(encoding="utf-8"), encoding="utf-8")
     ran = subprocess.run(

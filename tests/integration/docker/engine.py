@@ -19,6 +19,8 @@ from tests.debian import CACHE
 HERE = Path(__file__).parent
 ROOT = HERE.parents[2]
 IMAGE = "orchestrator"
+SOMEONE = 12345
+"""A user with no line in the image's /etc/passwd."""
 PACKAGES = {
     "dockerd": "docker.io",
     "debootstrap": "debootstrap",

@@ -1,19 +1,21 @@
-"""docker/compose.yaml, brought up by the real compose: a head, two workers, one experiment."""
+"""docker/compose.yaml, brought up by the commands of docs/targets/docker.md: a head, two workers, one experiment."""
 
 from __future__ import annotations
 
 import json
 import re
+import shlex
+import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.deployment.validators import ROOT, tool
 from tests.integration.docker.engine import IMAGE, Engine
+from tests.integration.docker.page import COMMANDS
 
 EXPERIMENT = {
     "name": "small",
@@ -25,19 +27,28 @@ EXPERIMENT = {
 }
 
 
+UP, WAIT, LOGS, DOWN = (command for command in COMMANDS if "docker compose" in command)
+
+
 @dataclass(frozen=True)
 class Cluster:
     engine: Engine
+    in_page_folder: Callable[..., subprocess.CompletedProcess[str]]
     experiments: Path
 
-    def compose(self, *arguments: str, seconds: float = 240) -> str:
-        ended = self.engine.run(
-            tool("docker-compose"), "-f", ROOT / "docker/compose.yaml", *arguments,
-            seconds=seconds, EXPERIMENTS=str(self.experiments), EXPERIMENT="small.yaml",
+    def run(self, command: str) -> str:
+        """Run a command of the page, on the small experiment."""
+        ended = self.in_page_folder(
+            command,
+            EXPERIMENTS=str(self.experiments),
+            EXPERIMENT="small.yaml",
             SHARED_MEMORY="300m",
-        )  # fmt: skip
+        )
         assert ended.returncode == 0, ended.stdout + ended.stderr
         return ended.stdout
+
+    def compose(self, *arguments: str) -> str:
+        return self.run(f"docker compose -f docker/compose.yaml {shlex.join(arguments)}")
 
     def nodes(self) -> int:
         program = (
@@ -55,21 +66,33 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(
+    engine: Engine, in_page_folder, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("experiments")
     (folder / "small.yaml").write_text(yaml.safe_dump(EXPERIMENT))
     folder.chmod(0o755)
     for parent in folder.parents[:2]:
         parent.chmod(0o755)  # pytest's own are closed to the container's user
-    cluster = Cluster(engine, folder)
-    cluster.compose("up", "--detach", "--quiet-pull")
-    yield cluster
-    cluster.compose("down", "--volumes", "--timeout", "5")
+    cluster = Cluster(engine, in_page_folder, folder)
+    try:
+        cluster.run(UP)
+        yield cluster
+    finally:
+        cluster.run(f"{DOWN} --timeout 5")
+
+
+def test_it_runs_the_bundled_digits_unless_told_otherwise(in_page_folder):
+    shown = in_page_folder("docker compose -f docker/compose.yaml config --format json")
+    submit = json.loads(shown.stdout)["services"]["submit"]
+    assert "/experiment/digits.yaml" in submit["command"]
+    sources = [each["source"] for each in submit["volumes"] if each["target"] == "/experiment"]
+    assert [Path(source).name for source in sources] == ["examples"]
 
 
 def test_up_runs_the_experiment_to_its_table_in_the_volume(cluster):
-    cluster.compose("wait", "submit")
-    said = cluster.compose("logs", "--no-color", "submit")
+    cluster.run(WAIT)
+    said = cluster.run(LOGS)
     assert "Winner: trial" in said
     table = cluster.engine.docker(
         "run", "--rm", "--volume=orchestrator_runs:/runs", IMAGE,

@@ -9,10 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.docker.engine import IMAGE, Engine
-
-SOMEONE = 12345
-"""A user with no line in the image's /etc/passwd."""
+from tests.integration.docker.engine import IMAGE, SOMEONE, Engine
 
 
 @pytest.fixture(scope="module")
@@ -30,17 +27,17 @@ def runs(tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_default_command_runs_the_digits_into_the_mounted_folder_as_its_owner(engine, runs):
-    command = ["run", "--rm", f"--user={SOMEONE}:{SOMEONE}", f"--volume={runs}:/runs", IMAGE]
-    table = engine.docker(*command, seconds=400)
-    assert "Winner: trial" in table
-    run = runs / "digits-mlp"
+def test_the_default_command_runs_the_digits_into_the_mounted_folder_as_its_owner(
+    engine, default_run
+):
+    assert "Winner: trial" in default_run.table
+    run = default_run.runs / "digits-mlp"
     assert len((run / "trials.csv").read_text().splitlines()) == 65
     assert (run / "best/model.keras").is_file()
     assert {path.stat().st_uid for path in run.rglob("*")} == {SOMEONE}
     # Repeated, it shows the finished run and trains nothing.
     before = (run / "epochs.jsonl").read_bytes()
-    assert engine.docker(*command) == table
+    assert engine.docker(*default_run.command) == default_run.table
     assert (run / "epochs.jsonl").read_bytes() == before
 
 

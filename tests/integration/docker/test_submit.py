@@ -14,9 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.integration.docker.engine import ROOT, Engine
+from tests.integration.docker.engine import ROOT, SOMEONE, Engine
 
-SOMEONE = 12345
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 

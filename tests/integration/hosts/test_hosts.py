@@ -16,7 +16,7 @@ from tests.integration.hosts.hosts import PATIENCE_SECONDS, connected, why_not
 from tests.integration.people import until
 from tests.pages import FAIR
 
-TRIALS, EPOCHS = 8, 20
+TRIALS, EPOCHS = 6, 12
 SPACE = {
     "learning_rate": "loguniform(0.01, 0.3)", "momentum": "one_minus_loguniform(0.9, 0.99)",
     "units": "choice([128, 192])", "batch_size": 8,
@@ -54,12 +54,12 @@ def build(hp, input_shape, num_classes):
 
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory) -> RunRecords:
-    """The records of the same run, left alone, on a Ray of this machine."""
+    """The records of the same run, left alone in one process."""
     folder = tmp_path_factory.mktemp("alone")
     write_experiment(folder)
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     done = subprocess.run(
-        [sys.executable, "-m", "orchestrator", "run", "hosts.yaml"], cwd=folder,
+        [sys.executable, "-m", "orchestrator", "run", "hosts.yaml", "--inline"], cwd=folder,
         env=own | FAIR | {"PYTHONPATH": str(Path.cwd())}, capture_output=True, text=True, timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr

@@ -26,7 +26,7 @@ model: ./net.py
 data: {source: ./t.csv, label: y}
 search_space: {learning_rate: "loguniform(1e-3, 1)", units: "choice([8, 16])"}
 epochs: 200
-caviar: {num_samples: 8, scheduler: none}
+caviar: {num_samples: 4, scheduler: none, max_concurrent_trials: 1}
 target: {ray: {address: "http://127.0.0.2:28265", token: "${ENV:RAY_CLUSTER_TOKEN}"}}
 """
 NET = """\
@@ -117,7 +117,7 @@ def test_ones_own_model_and_data_go_along_and_a_stopped_job_goes_on(token, tmp_p
     second = orchestrator(tmp_path, token, "submit", "mine.yaml", "--follow")
     assert second.returncode == 0, second.stderr
     records = read_run(tmp_path / "runs" / "mine")
-    assert (records.status, len(records.trials)) == ("finished", 8)
+    assert (records.status, len(records.trials)) == ("finished", 4)
 
 
 def test_a_wrong_token_is_one_sentence(token, tmp_path):
