@@ -32,7 +32,7 @@ def record(data: str, storage: Path, trials: int) -> orchestrator.Run:
         metric="val_accuracy",
         epochs=EPOCHS,
         seed=0,
-        caviar={"num_samples": trials, "scheduler": "none"},
+        caviar={"num_samples": trials, "scheduler": "none", "points": "none"},
         storage_path=str(storage),
         executor="inline",
         or_resume=True,

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import first_points
 import numpy as np
 import search_peers
 import search_tables
@@ -72,7 +73,7 @@ Caviar = dict[str, Any]
 
 
 def contenders() -> dict[str, Caviar | str]:
-    """Return who is compared: keys of ``caviar``, or the name of another tuner."""
+    """Return who is compared: keys of ``caviar``, or the name of another tuner; the default alone has first points."""
     found: dict[str, Caviar | str] = {
         "default": {},
         "random": {"searcher": "random", "scheduler": "none"},
@@ -93,6 +94,12 @@ def contenders() -> dict[str, Caviar | str]:
     return found
 
 
+@functools.cache
+def points_for(table: str) -> tuple[dict[str, Any], ...]:
+    """Return first points as the bundled space has them, chosen without the table that a search is judged on."""
+    return tuple(first_points.chosen([name for name in search_tables.shipped() if name != table]))
+
+
 def plan_of(caviar: Caviar, trials: int) -> Plan:
     """Return the plan of an experiment that is all defaults but for ``caviar``."""
     experiment = parse_experiment(
@@ -103,7 +110,7 @@ def plan_of(caviar: Caviar, trials: int) -> Plan:
             "search_space": "mlp",
             "metric": search_tables.METRIC,
             "epochs": search_tables.EPOCHS,
-            "caviar": {**caviar, "num_samples": trials},
+            "caviar": {"points": "none", **caviar, "num_samples": trials},
         }
     )
     return make_plan(experiment, search_tables.space())
@@ -123,7 +130,10 @@ def simulated(who: Caviar | str, setting: Setting, seed: int) -> Simulated:
     costs = Costs(setting.workers, setting.start * full, setting.start * full)
     until = BUDGET * full / setting.workers
     rows = Rows(table, search_tables.space())
-    plan = replace(plan_of(who if isinstance(who, dict) else {}, len(table)), seed=seed)
+    caviar = who if isinstance(who, dict) else {}
+    if who == {}:
+        caviar = {"points": list(points_for(setting.table))}
+    plan = replace(plan_of(caviar, len(table)), seed=seed)
     np.random.seed(seed)  # Ray draws brackets from it
     if who == "ray":
         plan = replace(plan_of({"searcher": "random"}, len(table)), seed=seed)

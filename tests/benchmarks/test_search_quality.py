@@ -113,3 +113,21 @@ def test_a_bar_is_met_where_the_ratio_of_medians_is_small_enough():
     said = list(search_quality.bars(results))
     assert "default / ray, at most 0.5: met in 1 of 1" in said[0] and "0.4" in said[1]
     assert "default / optuna, at most 0.8: met in 0 of 1" in said[2] and "MISS" in said[3]
+
+
+def test_the_first_points_of_the_mlp_space_are_those_chosen_from_the_shipped_tables():
+    import first_points
+    from orchestrator.catalog import bundled_points
+
+    assert bundled_points("mlp")[0] == first_points.chosen([path.stem for path in TABLES])
+
+
+def test_points_chosen_on_one_table_are_good_on_the_other():
+    import first_points
+
+    for one, other in (("digits", "mnist5k"), ("mnist5k", "digits")):
+        [first, *_] = first_points.chosen([one])
+        configurations, best = first_points.accuracies(other)
+        values = [first_points.rounded(each) for each in configurations]
+        better = (best[-1] > best[-1][values.index(first)]).mean()
+        assert better < 0.1
