@@ -51,9 +51,9 @@ class Coordinates:
         whole, near = counts
         drawn = random.random((whole, len(self._free)))
         if not len(good):
-            return self.with_what_exists(drawn)
+            return self.possible(drawn)
         around = good[random.integers(len(good), size=near)]
-        return self.with_what_exists(np.concatenate([drawn, self.beside(random, around, STEP)]))
+        return self.possible(np.concatenate([drawn, self.beside(random, around, STEP)]))
 
     def beside(self, random: np.random.Generator, shares: Matrix, width: float) -> Matrix:
         """Return candidates a step away: half of a row's shares moved, a choice's drawn anew now and then."""
@@ -90,13 +90,16 @@ class Coordinates:
             if not math.isnan(share)
         }
 
-    def with_what_exists(self, shares: Matrix) -> Matrix:
-        """Return candidates with NaN for each hyperparameter that does not exist beside the others."""
+    def possible(self, shares: Matrix) -> Matrix:
+        """Return the candidates that break no constraint, NaN for each hyperparameter that does not exist in one."""
         shares = shares.copy()
         for place, domain in enumerate(self._free.values()):
             for condition in domain.when:
                 shares[~self._holds(condition, shares), place] = math.nan
-        return shares
+        if not self._space.constraints:
+            return shares
+        fit = np.array([self._space.broken_by(self.values(row)) is None for row in shares])
+        return shares[fit] if fit.any() else shares
 
     def _holds(self, condition: Condition, shares: Matrix) -> NDArray[np.bool_]:
         """Return for which candidates a condition holds."""
@@ -115,10 +118,18 @@ def _middle_of_cell(share: Matrix, count: int) -> Matrix:
     return middle
 
 
-def normal_scores(ranks: Sequence[int]) -> Matrix:
-    """Return ranks, 0 the best, as quantiles of a normal distribution: the best is the greatest."""
-    from scipy.special import ndtri
+LOW, HIGH = -2.0, 4.0
 
-    places = np.argsort(np.argsort(np.array(ranks)))
-    scores: Matrix = -ndtri((places + MIDDLE) / len(ranks))
-    return scores
+
+def scores(values: Sequence[float | None]) -> Matrix:
+    """Return how good trials are, about 0 for an ordinary one and 1 for one of the better quarter.
+
+    How far a bad one is from an ordinary one does not matter; one that cannot be compared is as bad.
+    """
+    known = np.array([math.nan if value is None else value for value in values])
+    if np.isnan(known).all():
+        return np.full(len(known), LOW)
+    low, middle, high = np.nanquantile(known, (0.25, 0.5, 0.75))
+    width = max(high - low, 1e-12)
+    found: Matrix = np.clip(np.nan_to_num((known - middle) / width, nan=LOW), LOW, HIGH)
+    return found

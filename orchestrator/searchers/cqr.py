@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.domains import Space
-from orchestrator.searchers.coordinates import Coordinates, Matrix, normal_scores
+from orchestrator.searchers.coordinates import Coordinates, Matrix, scores
 from orchestrator.searchers.learning import LearningOptions, LearningSearcher, stretch
 from orchestrator.searchers.told import Evidence
 
@@ -71,7 +71,7 @@ class CqrSearcher(LearningSearcher):
         evidence = self._told.evidence(BEST, NEWEST, first).comparable
         if self._quantiles is None or evidence != self._fitted_on:
             columns = self._at.columns(self._at.shares(evidence.trials))
-            self._quantiles = _Quantiles(columns, normal_scores(evidence.ranks), self._seed)
+            self._quantiles = _Quantiles(columns, scores(evidence.values), self._seed)
             self._fitted_on = evidence
         return self._quantiles
 

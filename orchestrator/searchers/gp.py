@@ -1,9 +1,10 @@
 """Gaussian process: scikit-learn's, Matérn 5/2 with a length for each hyperparameter, and expected improvement.
 
-It takes ranks for values, as quantiles of a normal distribution: a metric's own scale is skewed, and a trial that
-diverged has none. Trials in flight count as ordinary ones, so that the next proposal goes elsewhere. The lengths are
-fitted again when a seventh more is known, on the trials that were drawn first; what they say is conditioned on the
-best and the newest trials each time.
+It takes values on a scale of quartiles, cut off below: how bad a bad trial is says nothing, and one that diverged has
+no value. (Ranks in their place would set the many good trials near the best one as far apart as all others.) Trials in
+flight count as ordinary ones, so that the next proposal goes elsewhere. The lengths are fitted again when a seventh
+more is known, on the trials that were drawn first; what they say is conditioned on the best and the newest trials each
+time.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.domains import Space
-from orchestrator.searchers.coordinates import Coordinates, Matrix, normal_scores
+from orchestrator.searchers.coordinates import Coordinates, Matrix, scores
 from orchestrator.searchers.learning import LearningOptions, LearningSearcher, stretch
 from orchestrator.searchers.told import Evidence
 
@@ -58,7 +59,7 @@ class GpSearcher(LearningSearcher):
             first = self._best_of(candidates, model, best)
             count, width = FINER
             finer = self._at.beside(random, np.repeat(first[None], count, axis=0), width)
-            finer = self._at.with_what_exists(finer)
+            finer = self._at.possible(finer)
             chosen = self._best_of(np.concatenate([first[None], finer]), model, best)
         return self._at.values(chosen)
 
@@ -74,10 +75,11 @@ class GpSearcher(LearningSearcher):
         if evidence == self._fitted_on:
             return self._fitted
         seen = self._seen(evidence)
-        lengths = Matern(np.full(seen.shape[1], 0.5), (0.05, 20.0), nu=2.5)
+        # No length is so great that a value of a choice which lost once is never tried again.
+        lengths = Matern(np.full(seen.shape[1], 0.5), (0.05, 3.0), nu=2.5)
         kernel = ConstantKernel(1.0, (0.1, 10.0)) * lengths + WhiteKernel(0.1, (1e-3, 1.0))
         model = GaussianProcessRegressor(kernel, random_state=0)
-        self._fitted = model.fit(seen, normal_scores(evidence.ranks)).kernel_
+        self._fitted = model.fit(seen, scores(evidence.values)).kernel_
         self._fitted_on = evidence
         return self._fitted
 
@@ -88,9 +90,7 @@ class GpSearcher(LearningSearcher):
         model = GaussianProcessRegressor(kernel, optimizer=None)
         at = self._at.shares([*evidence.trials, *evidence.pending])
         lies = np.full(len(evidence.pending), LIE)
-        return model.fit(
-            self._at.columns(at), np.concatenate([normal_scores(evidence.ranks), lies])
-        )
+        return model.fit(self._at.columns(at), np.concatenate([scores(evidence.values), lies]))
 
     def _best_of(self, candidates: Matrix, model: Any, best: float) -> Matrix:
         mean, deviation = model.predict(self._at.columns(candidates), return_std=True)

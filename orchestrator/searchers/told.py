@@ -48,11 +48,13 @@ class Standing:
 class Evidence:
     """A part of what was told, small enough to fit a model on: trials in the order of drawing.
 
-    ``ranks`` says how many trials of all are better than each, ``pending`` which ones have no value yet.
+    ``ranks`` says how many trials of all are better than each, ``values`` how good each is at the epoch at which they
+    are compared (more is better; None where it has not come there, or is bad), ``pending`` which have no value yet.
     """
 
     trials: tuple[Standing, ...]
     ranks: tuple[int, ...]
+    values: tuple[float | None, ...]
     pending: tuple[Standing, ...]
 
     @property
@@ -60,7 +62,7 @@ class Evidence:
         """The same with ranks among these trials alone and nothing pending: equal where a model of it would be."""
         places = {rank: place for place, rank in enumerate(sorted(self.ranks))}
         ranks = tuple(places[rank] for rank in self.ranks)
-        return Evidence(self.trials, ranks, ())
+        return Evidence(self.trials, ranks, self.values, ())
 
 
 class Told:
@@ -126,7 +128,15 @@ class Told:
         trials = sorted((self._trials[name] for name in names), key=lambda each: each.order)
         ranks = (bisect_left(self._ranked, self._keys[each.trial]) for each in trials)
         pending = sorted(self._pending.values(), key=lambda each: each.order)
-        return Evidence(tuple(trials), tuple(ranks), tuple(pending[-MOST_PENDING:]))
+        values = tuple(self._value(each) for each in trials)
+        return Evidence(tuple(trials), tuple(ranks), values, tuple(pending[-MOST_PENDING:]))
+
+    def _value(self, standing: Standing) -> float | None:
+        """Return how good a trial is among those that can be compared; None where it is none of them."""
+        epoch = self.epoch_of(standing)
+        if self.is_bad(standing) or epoch < self.level or epoch not in standing.values:
+            return None
+        return -self._sign * standing.values[epoch]
 
     def _place(self, standing: Standing) -> None:
         """Put a trial where it belongs among those whose worth is known, or among the pending ones."""

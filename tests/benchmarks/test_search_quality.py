@@ -117,6 +117,7 @@ def test_a_bar_is_met_where_the_ratio_of_medians_is_small_enough():
 
 def test_the_first_points_of_the_mlp_space_are_those_chosen_from_the_shipped_tables():
     import first_points
+
     from orchestrator.catalog import bundled_points
 
     assert bundled_points("mlp")[0] == first_points.chosen([path.stem for path in TABLES])

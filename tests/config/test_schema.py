@@ -70,7 +70,7 @@ def test_it_accepts_every_form(change):
         {"data": {"label": "y"}},
         {"search_space": {"a": [1, 2]}},
         {"search_space": {"a": {"distribution": "unifrm"}}},
-        {"caviar": {"scheduler": "hyperband"}},
+        {"caviar": {"scheduler": "hyperbnd"}},
         {"caviar": {"scheduler": {"asha": {"grace": 2}}}},
         {"caviar": {"num_sample": 4}},
         {"panda": {}},

@@ -71,10 +71,12 @@ def test_a_run_is_ranked_and_its_winner_is_written_down(here):
         done.load_model()
 
 
+@pytest.mark.parametrize("promote", [True, False])
 @pytest.mark.parametrize(("epochs", "trials"), [(0, 1), (4, 1), (9, 2), (11, 4)])
-def test_one_that_was_cut_off_goes_on_to_the_same_records(here, epochs, trials):
-    whole = facts(run(KEYS, **QUIETLY).records)
-    again = run({**KEYS, "name": "again"}, **QUIETLY)
+def test_one_that_was_cut_off_goes_on_to_the_same_records(here, epochs, trials, promote):
+    keys = {**KEYS, "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": promote}}}}
+    whole = facts(run(keys, **QUIETLY).records)
+    again = run({**keys, "name": "again"}, **QUIETLY)
     cut_off(again.path, epochs, trials)
     resumed = resume(again.path, **QUIETLY)
     assert facts(resumed.records) == whole

@@ -37,7 +37,7 @@ def cut_off(tmp_path_factory):
     run = orchestrator.run(
         model=builder(),
         data=(X, Y),
-        search_space={"units": "choice([4, 8])"},
+        search_space={"units": "choice([4, 8, 12, 16])"},
         epochs=2,
         caviar={"num_samples": 3, "scheduler": "none"},
         storage_path=place,

