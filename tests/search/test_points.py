@@ -157,10 +157,18 @@ def test_those_of_a_bundled_space_that_fit_it_come_first_unless_they_are_left_ou
     assert points_of(experiment("auto"), space_of(experiment("auto"))).given == ()
 
 
-def test_the_lists_that_are_bundled_change_no_draws_yet():
-    for name in ("mlp", "cnn", "resnet"):
-        asked = experiment("auto", search_space=name)
-        assert points_of(asked, space_of(asked)).given == ()
+@pytest.mark.parametrize(("name", "count"), [("mlp", 5), ("cnn", 0), ("resnet", 0)])
+def test_every_bundled_point_lies_in_its_space_and_is_a_first_trial(name, count):
+    asked = experiment("auto", search_space=name)
+    given = points_of(asked, space_of(asked)).given
+    assert len(given) == count
+    drawn = [
+        spec.hyperparameters
+        for spec in itertools.islice(make_plan(asked, space_of(asked)).draws(), count)
+    ]
+    assert [
+        {name: each[name] for name in point} for point, each in zip(given, drawn, strict=True)
+    ] == list(given)
 
 
 def test_a_record_names_each_point_whatever_they_came_from(shipped, tmp_path):

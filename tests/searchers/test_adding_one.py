@@ -93,7 +93,7 @@ def test_the_schema_knows_its_options(written, fits):
 def test_preview_shows_what_it_proposes_and_draws_the_rest(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     at_random, seen = (
-        preview({**BASE, "caviar": {"searcher": searcher}}).draws(3)
+        preview({**BASE, "caviar": {"searcher": searcher, "points": "none"}}).draws(3)
         for searcher in ("random", "same")
     )
     assert [draw["units"] for draw in seen] == [64, 64, 64]
