@@ -131,4 +131,4 @@ class Hyperband:
     def hear(self, row: Mapping[str, Any]) -> Remark | None:
         """Show a row to all brackets: what a start costs is the same in each."""
         remarks = [heard(each, row) for each in self.brackets]
-        return next((remark for remark in remarks if remark), None)
+        return next((remark.of(self.name) for remark in remarks if remark), None)

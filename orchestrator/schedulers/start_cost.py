@@ -15,10 +15,15 @@ AFFORDABLE = 0.1
 
 @dataclass(frozen=True)
 class Remark:
-    """What a scheduler has chosen by itself, once: a sentence, and the figures it goes by."""
+    """What a scheduler has chosen by itself, once: a sentence that begins with its name, and the figures."""
 
     text: str
     facts: Mapping[str, Any]
+
+    def of(self, scheduler: str) -> Remark:
+        """Return the same of a scheduler that asks this one."""
+        text = self.text.replace(str(self.facts["scheduler"]), scheduler, 1)
+        return Remark(text, {**self.facts, "scheduler": scheduler})
 
 
 @dataclass

@@ -13,6 +13,7 @@ from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.records import TrialEnd
 from orchestrator.schedulers import AshaOptions
+from orchestrator.schedulers.hyperband import HyperbandOptions
 from orchestrator.search import Search, make_plan
 from orchestrator.search.search import Done, Resume, Start
 
@@ -231,6 +232,13 @@ def test_auto_promotes_for_good_once_three_resumes_were_cheap_and_says_so_once()
         remark.text
         == "asha pauses and promotes trials: to resume a trial costs 0.1 s, 1% of a full training"
     )
+
+
+def test_hyperband_says_in_its_own_name_what_its_brackets_chose():
+    scheduler = HyperbandOptions().make(9, "max")
+    [remark] = filter(None, (scheduler.hear(cost_row(*each)) for each in DEAR))
+    assert remark.text.startswith("hyperband stops trials") and "asha" not in remark.text
+    assert (remark.facts["scheduler"], remark.facts["promotes"]) == ("hyperband", False)
 
 
 def test_auto_stops_once_three_resumes_were_dear_however_cheap_the_starts():
