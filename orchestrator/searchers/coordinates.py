@@ -56,10 +56,11 @@ class Coordinates:
         return self.possible(np.concatenate([drawn, self.beside(random, around, STEP)]))
 
     def beside(self, random: np.random.Generator, shares: Matrix, width: float) -> Matrix:
-        """Return candidates a step away: half of a row's shares moved, a choice's drawn anew now and then."""
+        """Return candidates a step away: half of a row's shares moved, one at least; a choice's drawn anew at times."""
         fresh = random.random(shares.shape)
         start = np.where(np.isnan(shares), fresh, shares)
         moves = random.random(shares.shape) < MIDDLE
+        moves[np.arange(len(shares)), random.integers(shares.shape[1], size=len(shares))] = True
         stepped = start + width * random.standard_normal(shares.shape) * moves
         stepped = np.where(stepped < 0, -stepped, stepped)
         stepped = np.clip(np.where(stepped > 1, 2 - stepped, stepped), 0, 1 - 1e-12)

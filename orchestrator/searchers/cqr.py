@@ -3,7 +3,7 @@
 Salinas et al., ICML 2023, over scikit-learn. It assumes no form of the noise: where trials differ much, the quantiles
 lie apart. Each candidate gets the value of a quantile drawn for it, and the best is proposed, as in Thompson's
 sampling. A part of the trials is kept aside to correct the quantiles by how often they were missed. The model is
-fitted again when a seventh more is known; candidates beside a trial in flight are left out.
+fitted again when a seventh more is known; candidates beside a trial in flight, and those that were tried, are left out.
 """
 
 from __future__ import annotations
@@ -54,10 +54,10 @@ class CqrSearcher(LearningSearcher):
         candidates = self._at.candidates(random, good, CANDIDATES)
         columns = self._at.columns(candidates)
         is_free = ~self._is_beside_one_in_flight(columns)
-        if not is_free.any():
-            return {}
         drawn = _drawn(quantiles.predict(columns), random)
-        return self._at.values(candidates[int(np.argmax(np.where(is_free, drawn, -np.inf)))])
+        best_first = np.argsort(-drawn, kind="stable")
+        proposals = (self._at.values(candidates[at]) for at in best_first if is_free[at])
+        return next(filter(self._is_new, proposals), {})
 
     def _is_beside_one_in_flight(self, columns: Matrix) -> Any:
         pending = self._told.evidence(0, 0).pending

@@ -57,11 +57,13 @@ class GpSearcher(LearningSearcher):
             good = self._at.shares(self._told.best(GOOD))
             candidates = self._at.candidates(random, good, CANDIDATES)
             first = self._best_of(candidates, model, best)
+            if first is None:
+                return {}
             count, width = FINER
             finer = self._at.beside(random, np.repeat(first[None], count, axis=0), width)
             finer = self._at.possible(finer)
             chosen = self._best_of(np.concatenate([first[None], finer]), model, best)
-        return self._at.values(chosen)
+        return {} if chosen is None else self._at.values(chosen)
 
     def _seen(self, evidence: Evidence) -> Matrix:
         return self._at.columns(self._at.shares(evidence.trials))
@@ -92,13 +94,13 @@ class GpSearcher(LearningSearcher):
         lies = np.full(len(evidence.pending), LIE)
         return model.fit(self._at.columns(at), np.concatenate([scores(evidence.values), lies]))
 
-    def _best_of(self, candidates: Matrix, model: Any, best: float) -> Matrix:
+    def _best_of(self, candidates: Matrix, model: Any, best: float) -> Matrix | None:
+        """Return the best of the candidates that no trial had; None where each was tried."""
         mean, deviation = model.predict(self._at.columns(candidates), return_std=True)
-        improvement = log_expected_improvement((mean - best) / np.maximum(deviation, 1e-9))
-        chosen: Matrix = candidates[
-            int(np.argmax(improvement + np.log(np.maximum(deviation, 1e-9))))
-        ]
-        return chosen
+        deviation = np.maximum(deviation, 1e-9)
+        improvement = log_expected_improvement((mean - best) / deviation) + np.log(deviation)
+        best_first = candidates[np.argsort(-improvement, kind="stable")]
+        return next((each for each in best_first if self._is_new(self._at.values(each))), None)
 
 
 def _threads() -> Any:

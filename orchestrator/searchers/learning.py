@@ -19,7 +19,8 @@ ENOUGH = 8
 """So many trials at least have to reach an epoch at which trials are compared."""
 GROWTH = 8 / 7
 ATTEMPTS = 10
-"""So many proposals are made for a trial whose first ones break a constraint."""
+"""So many proposals are made for a trial whose first ones break a constraint, or were tried before."""
+DRAWS = 32
 FEW = 64
 Share = Annotated[Real, Field(ge=0, le=1)]
 
@@ -57,10 +58,12 @@ class LearningSearcher(SeededSearcher):
         self._space = space
         self._free = varied(space)
         self._told = Told(mode, max(ENOUGH, len(self._free) + 1))
+        self._tried: set[tuple[tuple[str, bool, Any], ...]] = set()
 
     def tell(self, observation: Observation) -> None:
         """Take in what has become of a trial."""
         self._told.tell(observation)
+        self._tried.add(self._key(observation.hyperparameters))
 
     def ask(self, index: int) -> Mapping[str, Any] | None:
         """Return values for trial ``index``, none where it is to be drawn."""
@@ -70,7 +73,28 @@ class LearningSearcher(SeededSearcher):
         if random.random() < self._options.random_share:
             return {}
         proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
-        return next((each for each in proposals if self._space.broken_by(each) is None), {})
+        fitting = (each for each in proposals if self._space.broken_by(each) is None)
+        return next((each for each in fitting if self._is_new(each)), None) or self._drawn(index)
+
+    def _drawn(self, index: int) -> Mapping[str, Any]:
+        """Return a draw that no trial had, none where the trial's own is that or there is no such."""
+        for attempt in range(DRAWS):
+            drawn = self._space.draw(self._seed + (attempt << 32), index)
+            if self._is_new(drawn):
+                own = {name: drawn[name] for name in self._free if name in drawn}
+                return own if attempt else {}
+        return {}
+
+    def _is_new(self, values: Mapping[str, Any]) -> bool:
+        """Return whether no trial had these values: one of them again would teach next to nothing."""
+        return self._key(values) not in self._tried
+
+    def _key(self, values: Mapping[str, Any]) -> tuple[tuple[str, bool, Any], ...]:
+        return tuple(
+            (name, isinstance(values[name], bool), values[name])
+            for name in self._free
+            if name in values
+        )
 
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         """Return what the model proposes for trial ``index``; at a further attempt, after one broke a constraint."""

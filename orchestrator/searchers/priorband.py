@@ -72,6 +72,8 @@ class PriorBandSearcher(SeededSearcher):
 
     def ask(self, index: int) -> Mapping[str, Any] | None:
         """Return values for trial ``index``: of the prior's for what has one, of all near the best trial, or none."""
+        if not self._free:
+            return {}
         proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
         return next((each for each in proposals if self._space.broken_by(each) is None), {})
 

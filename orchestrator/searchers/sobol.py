@@ -22,12 +22,16 @@ class SobolSearcher:
         self._space, self._names, self._seed = space, varying(space), seed
 
     def ask(self, index: int) -> Mapping[str, Any]:
-        """Return point ``index``; what does not exist beside the others' values is dropped from it."""
+        """Return point ``index``, none where it breaks a constraint.
+
+        What does not exist beside the others' values is dropped from it.
+        """
         shares = self._point(index) if self._names else ()
-        return {
+        point = {
             name: self._space.domains[name].from_unit(float(share))
             for name, share in zip(self._names, shares, strict=True)
         }
+        return point if self._space.broken_by(point) is None else {}
 
     def tell(self, observation: Observation) -> None:
         """Learn nothing."""

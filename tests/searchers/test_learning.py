@@ -64,6 +64,30 @@ def test_it_finds_better_trials_than_random_draws_do(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("written", ["loguniform(1e-5, 1)", "choice([1e-4, 1e-3, 1e-2, 0.1])"])
+def test_no_proposal_is_a_trial_that_was_already(name, written):
+    space = Space.parse({"learning_rate": written, "layers": "integer(1, 5)"})
+    tried = [space.draw(0, index) for index in range(10)]
+    searcher = made(name, space=space)
+    for index, each in enumerate(tried):
+        tell(searcher, index, each, loss({**each, "momentum": 0.9, "optimizer": "sgd"}))
+    for index in range(10, 20):
+        proposed = complete(searcher.ask(index), space, 0, index)
+        assert proposed not in tried
+        tried.append(proposed)
+        tell(searcher, index, proposed, loss({**proposed, "momentum": 0.9, "optimizer": "sgd"}))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_where_all_was_tried_it_leaves_the_rest_to_chance(name):
+    space = Space.parse({"layers": "integer(1, 3)"})
+    searcher = made(name, space=space)
+    for index in range(12):
+        tell(searcher, index, {"layers": index % 3 + 1}, float(index % 3))
+    assert searcher.ask(12) == {}
+
+
+@pytest.mark.parametrize("name", MODELS)
 def test_the_first_ones_are_random_draws(name):
     searcher = made(name, startup=4)
     for index in range(4):
@@ -145,3 +169,9 @@ def test_priorband_without_a_prior_is_refused(tmp_path, monkeypatch):
     said = str(caught.value)
     assert "caviar.searcher.priorband: expected a prior of at least one hyperparameter" in said
     assert "or another searcher. Received: 'no prior'." in said
+
+
+def test_priorband_bears_a_space_of_one_value():
+    space = Space.parse({"layers": "choice([3], prior=3)"})
+    searcher, _ = searched("priorband", 24, of=lambda _: 1.0, space=space)
+    assert searcher.ask(24) == {}

@@ -8,7 +8,7 @@ from orchestrator.config import parse_experiment
 from orchestrator.domains import Space, Uniform
 from orchestrator.errors import ExperimentFileError
 from orchestrator.search import make_plan
-from orchestrator.searchers import SobolOptions, complete
+from orchestrator.searchers import SobolOptions, complete, misfit
 from orchestrator.testing import check_searcher
 
 SPACE = Space.parse(
@@ -67,3 +67,11 @@ def test_more_hyperparameters_than_the_sequence_has_dimensions_are_refused():
 
 def test_it_passes_the_searchers_exam():
     check_searcher(lambda **about: SobolOptions().make(**about), examples=5)
+
+
+def test_a_point_that_breaks_a_constraint_is_drawn_and_is_no_failure():
+    space = Space.parse({"a": "uniform(0, 1)", "b": "uniform(0, 1)"}, constraints=["a + b < 1"])
+    searcher = SobolOptions().make(space, 0, 1, "max")
+    asked = [searcher.ask(index) for index in range(16)]
+    assert {} in asked
+    assert all(misfit(each, space) is None for each in asked)
