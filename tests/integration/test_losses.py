@@ -99,7 +99,7 @@ def test_too_many_failed_trials_end_the_run_with_the_reason(tune):
     run = tune(
         9,
         FAILS,
-        search_space={"learning_rate": 0.1},
+        search_space={"learning_rate": "uniform(0.1, 0.2)"},
         limits={"max_failed_trials": 2},
     )
     assert run.status == "finished"
