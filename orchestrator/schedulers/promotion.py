@@ -165,7 +165,7 @@ class AutoAsha(PromotingAsha):
         self.cost.add(row)
         self.promotes = self.cost.affordable
         self.deepens = self.promotes is not False
-        return None if self.promotes is None else _chosen(self.promotes, self.cost.measured)
+        return None if self.promotes is None else _chosen(self.promotes, self.cost)
 
     def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
         """Pause a trial that comes to a rung; or decide at once, as the stopping variant does."""
@@ -180,8 +180,9 @@ class AutoAsha(PromotingAsha):
         return Decision(stop=True, cutoff=decision.cutoff)
 
 
-def _chosen(promotes: bool, measured: Mapping[str, Any]) -> Remark:
+def _chosen(promotes: bool, of: StartCost) -> Remark:
+    measured = of.measured
     share = f"{measured['share']:.0%} of a full training"
-    cost = f"to resume a trial costs {measured['start_seconds']:.2g} s, {share}"
+    cost = f"to {of.what} a trial costs {measured['start_seconds']:.2g} s, {share}"
     how = "pauses and promotes trials" if promotes else "stops trials, and pauses none from here on"
     return Remark(f"asha {how}: {cost}", {"scheduler": "asha", "promotes": promotes, **measured})

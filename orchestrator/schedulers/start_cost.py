@@ -59,9 +59,14 @@ class StartCost:
         return None
 
     @property
+    def what(self) -> str:
+        """What was measured: to ``resume`` a trial or, before enough are known, to ``start`` one."""
+        return "resume" if len(self.resumes) >= SEVERAL else "start"
+
+    @property
     def measured(self) -> dict[str, Any]:
         """The figures: seconds of a start or resume, and of an epoch; and the former's share of a whole training."""
-        of = self.resumes if len(self.resumes) >= SEVERAL else self.starts
+        of = self.resumes if self.what == "resume" else self.starts
         return {
             "start_seconds": round(median(of), 4),
             "epoch_seconds": round(self.trained / self.count, 4),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.config.rounds_options import RoundsOptions
 from orchestrator.domains import Space
+from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.search.evidence import Rule, Seen
 from orchestrator.search.narrowing import derive
 from orchestrator.search.plan import Round
@@ -92,7 +93,14 @@ def rule_of(options: RoundsOptions) -> Rule:
 
 
 def rounds_of(options: RoundsOptions, trials: int, space: Space) -> CoarseToFine | None:
-    """Return the rounds of so many trials; None where there is one alone."""
+    """Return the rounds of so many trials; None where there is one alone.
+
+    Raises ExperimentFileError where ``hard`` names a hyperparameter that the space does not have.
+    """
+    for name in () if isinstance(options.hard, bool) else options.hard:
+        if name not in space.domains:
+            expected = "expected a hyperparameter of the search space"
+            raise ExperimentFileError(explain("caviar.rounds.hard", expected, name, space.names))
     number = options.number_of(trials)
     if number == 1:
         return None

@@ -43,7 +43,6 @@ class SeededSearcher:
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
-        self._attempt = 0
 
     def _random(self, purpose: str, index: int, attempt: int = 0) -> np.random.Generator:
         return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode()), attempt])

@@ -234,6 +234,11 @@ def test_auto_promotes_for_good_once_three_resumes_were_cheap_and_says_so_once()
     )
 
 
+def test_auto_that_stops_because_starts_are_dear_says_that_it_measured_starts():
+    _, [remark] = auto([(name, 1, 5.0) for name in "abc"])
+    assert not remark.facts["promotes"] and "to start a trial costs 5 s" in remark.text
+
+
 def test_hyperband_says_in_its_own_name_what_its_brackets_chose():
     scheduler = HyperbandOptions().make(9, "max")
     [remark] = filter(None, (scheduler.hear(cost_row(*each)) for each in DEAR))

@@ -269,3 +269,11 @@ def test_rounds_are_written_as_they_are_read(written):
 def test_a_file_without_rounds_has_the_plan_it_had():
     plan = make_plan(experiment_of({"num_samples": 60}), Space.parse(SPACE))
     assert plan.rounds is None and plan.num_trials == 60
+
+
+def test_a_hard_hyperparameter_that_the_space_lacks_is_refused():
+    with pytest.raises(
+        ExperimentFileError,
+        match=r"caviar\.rounds\.hard: .* Received: 'learning_rat'.*'learning_rate'",
+    ):
+        plan_of(rounds={"number": 3, "hard": ["learning_rat"]})
