@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
@@ -46,8 +48,8 @@ class RunRecords:
 
     @property
     def name(self) -> str:
-        """The run's name."""
-        return str(self.experiment.get("name", self.folder.name))
+        """The run's name: its folder's, which may have been copied or renamed since it began."""
+        return self.folder.path.resolve().name
 
     @property
     def metric(self) -> str:
@@ -269,3 +271,13 @@ def effective_manifest(records: RunRecords) -> dict[str, Any]:
     for extension in records.state.extensions:
         now |= extension.get("now") or {}
     return now
+
+
+def sources_of(records: RunRecords) -> Path:
+    """Return the folder that a run's references are relative to; where both were moved together, the one there now."""
+    began = Path(records.manifest.get("folder") or ".")
+    run = records.manifest.get("run_folder")
+    if run is None or began.is_dir():
+        return began
+    moved = (records.folder.path.resolve() / os.path.relpath(began, run)).resolve()
+    return moved if moved.is_dir() else began
