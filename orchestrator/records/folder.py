@@ -22,7 +22,7 @@ from orchestrator.errors import (
     explain,
 )
 from orchestrator.records.atomic_write import lies_below, made, write_atomically
-from orchestrator.records.events import SAFE_NAME
+from orchestrator.records.line_fields import SAFE_NAME
 from orchestrator.redaction import redact, redacted
 
 FORMAT = 2

@@ -96,8 +96,24 @@ class RunRecords:
 
     @cached_property
     def trials(self) -> tuple[TrialRecord, ...]:
-        """The trials, in the order in which they first began."""
-        return tuple(self.state.trials.values())
+        """The trials, in the order in which they first began, without those that repeat another one."""
+        return tuple(trial for trial in self.state.trials.values() if trial.repeats is None)
+
+    @cached_property
+    def replicates(self) -> tuple[TrialRecord, ...]:
+        """The trials that repeat another one with a seed of their own, in the order in which they first began."""
+        return tuple(trial for trial in self.state.trials.values() if trial.repeats is not None)
+
+    @property
+    def all_trials(self) -> tuple[TrialRecord, ...]:
+        """The trials and the replicates."""
+        return (*self.trials, *self.replicates)
+
+    @property
+    def leader(self) -> TrialRecord | None:
+        """The trial whose model is the best: a replicate of the winner's after a race, else the first contender."""
+        found = self.state.leader
+        return None if found is None else self.state.trials.get(found)
 
     @property
     def planned_trials(self) -> int:
@@ -141,7 +157,8 @@ class RunRecords:
         """The time of the newest line of any record; ISO times in UTC sort as text."""
         lines = (*self.events[-1:], *self.epochs[-1:])
         times = [str(line["time"]) for line in lines if "time" in line]
-        return max([*times, *(trial.ended or trial.started for trial in self.trials)], default=None)
+        ends = (trial.ended or trial.started for trial in self.state.trials.values())
+        return max([*times, *ends], default=None)
 
 
 @dataclass(frozen=True)
