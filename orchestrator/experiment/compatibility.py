@@ -80,7 +80,7 @@ def flat_values(experiment: Experiment) -> dict[str, Any]:
 JUDGED_BY = ("metric", "mode", "task", "callbacks")
 SPLIT_BY = (
     *("label", "validation", "test", "scale", "drop", "missing", "columns", "sample_weight"),
-    *("class_weight", "decimal", "header"),
+    *("class_weight", "decimal", "header", "groups", "order", "folds"),
     *("steps_per_epoch", "validation_steps", "image_size"),
 )
 FINGERPRINT = 12  # characters of it that are shown
