@@ -46,6 +46,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "A run": (
         run.run,
         run.resume,
+        run.retry,
         run.extend,
         inspect.status,
         inspect.watch,
