@@ -90,7 +90,7 @@ def replicates(row: Row) -> int | None:
 
 
 def race(row: Row) -> str | None:
-    """Place in the race for the configuration: winner, tied with it, lost, or dropped (why, where replicates failed)."""
+    """Place of the configuration in the race: winner, tied, lost, or dropped (why, where replicates failed)."""
     return outcome(row.records, row.trial.trial)
 
 
