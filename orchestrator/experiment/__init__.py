@@ -1,7 +1,7 @@
 """An experiment from its file to its table."""
 
 from orchestrator.experiment.config_drift import changed_since
-from orchestrator.experiment.flow import extend, resume, retry, run
+from orchestrator.experiment.flow import extend, resume, retry, run, verify
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
 from orchestrator.experiment.run import Run, open_run
@@ -19,5 +19,6 @@ __all__ = [
     "retry",
     "run",
     "simulate",
+    "verify",
     "whatif",
 ]
