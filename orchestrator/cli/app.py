@@ -81,6 +81,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.narrow,
         inspect.export,
         inspect.predict,
+        inspect.audit,
     ),
     "This machine": (author.doctor, author.version),
 }
