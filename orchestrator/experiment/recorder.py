@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 
 class CheckpointRetention:
-    """Keeps the checkpoints of the best ``keep`` over all trials; the newest group comes first."""
+    """Keeps the checkpoints of the best ``keep`` configurations; the newest group comes first.
+
+    While configurations race, the best replicate of each is kept besides; afterwards it stands for its configuration.
+    """
 
     def __init__(self, folder: RunFolder, state: RunState, keep: int) -> None:
         self._states = StateStore.of(folder)
@@ -57,11 +60,29 @@ class CheckpointRetention:
         found = self._state.trials.get(trial)
         goes_on = not for_good and (found.group if found else 1) == self._state.group
         (self._open.add if goes_on else self._open.discard)(trial)
+        self._keep_best({*self._kept, trial})
+
+    def settle(self) -> None:
+        """Keep what is to be kept now that a race is over."""
+        self._keep_best(set(self._kept))
+
+    def _keep_best(self, among: set[str]) -> None:
         # A trial without a checkpoint takes nobody's place.
-        ranked = self._ranked(n for n in {*self._kept, trial} if self._states.best(n).exists())
-        self._kept = ranked[: self._keep]
-        for name in {trial, *ranked} - {*self._kept} - self._open:
+        ranked = self._ranked(n for n in among if self._states.best(n).exists())
+        state = self._state
+        again = {state.trials[n].configuration: n for n in reversed(ranked) if self._repeats(n)}
+        drawn = [name for name in ranked if not self._repeats(name)]
+        if state.race_result is None:
+            self._kept = [*drawn[: self._keep], *again.values()]
+        else:
+            names = sorted({*drawn, *again}, key=state.rank)
+            self._kept = [again.get(name, name) for name in names[: self._keep]]
+        for name in {*among, *ranked} - {*self._kept} - self._open:
             self._states.best(name).unlink(missing_ok=True)
+
+    def _repeats(self, trial: str) -> bool:
+        found = self._state.trials.get(trial)
+        return found is not None and found.repeats is not None
 
     def _ranked(self, trials: Iterable[str]) -> list[str]:
         state = self._state
@@ -130,6 +151,8 @@ class Recorder:
     def remarked(self, event: str, text: str, **facts: Any) -> None:
         """Record what the run chose by itself, and say it."""
         self.event(event, reason=text, **facts)
+        if event == "race_ended":
+            self._retention.settle()
         self._view.note(text)
 
     def remember(self, before: RunRecords) -> None:
@@ -139,7 +162,9 @@ class Recorder:
         """
         further = going_on(self._plan, before) | reopened(before)
         self._ended_before = {
-            trial.trial for trial in before.trials if trial.is_over and trial.trial not in further
+            trial.trial
+            for trial in before.all_trials
+            if trial.is_over and trial.trial not in further
         }
         self._folder.sweep()
         again = incomplete_trials(before, self._plan)
@@ -148,7 +173,7 @@ class Recorder:
             self._states.forget_last(name)
         for name in states_ahead(before):
             self._states.forget_last(name)
-        for trial in before.trials:
+        for trial in before.all_trials:
             over = trial.is_over and trial.trial not in again
             self._retention.ended(trial.trial, for_good=over)
         for row in before.epochs:
@@ -165,9 +190,9 @@ class Recorder:
         if spec.trial in self._ended_before:
             self._trained_again.add(spec.trial)
             return
-        self._writer.trial_started(
-            spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
-        )
+        about = (spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin)
+        repeats: dict[str, Any] = {"repeats": spec.repeats, "replicate": spec.replicate}
+        self._writer.trial_started(*about, **repeats, group=spec.group)
 
     def waits(self, trial: str, still: bool = True) -> None:
         """Note that a trial left its place to others until it is promoted; or, not ``still``, that it trains again."""

@@ -14,6 +14,7 @@ from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
 from orchestrator.schedulers.scheduler import deepens, tell_ended
 from orchestrator.search import Plan, Round, Search, TrialSpec
+from orchestrator.search.finalists import Race
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Resumed:
     @property
     def trials_in_all(self) -> int:
         """How many trials the run has: those that are over, and those that are yet to end."""
-        recorded = self.records.trials if self.records else ()
+        recorded = self.records.all_trials if self.records else ()
         beyond = {t.trial for t in recorded if t.is_branch or t.index >= self.plan.trials_in_all}
         if self.search is not None:
             beyond |= self.search.pending - {trial.trial for trial in recorded}
@@ -87,7 +88,9 @@ class Resumed:
             for line in self.records.trial_lines
         )
         cut_off = (
-            TrialEnd(t.trial, "interrupted", t.seconds) for t in self.records.trials if not t.ending
+            TrialEnd(t.trial, "interrupted", t.seconds)
+            for t in self.records.all_trials
+            if not t.ending
         )
         # Epochs first: a state that keeps none of a trial that is over lets go of them at its end.
         return [*self.records.epochs, *self.records.journal, *lines, *cut_off, *events]
@@ -118,11 +121,12 @@ def remaining(
     further = going_on(plan, records) | again | paused
     over = {
         trial.trial
-        for trial in records.trials
+        for trial in records.all_trials
         if trial.group < records.state.group or not (_is_open(trial) or trial.trial in further)
     }
     over |= {end.trial for end in endings}
     search.take_up(_known(plan, records), over, records.state.group)
+    _take_up_race(search, records)
     for branch in _branches(records):
         if branch.trial not in over:
             search.add(replace(branch, group=records.state.group))
@@ -139,7 +143,8 @@ def decisions(
     It sees the newest group alone. Of what was recorded before the run's last extension it learns, and decides nothing:
     that was the scheduler's of then. Those that ended, but train ``again``, have not ended for good.
     """
-    current = {trial.trial: trial for trial in records.trials if trial.group == records.state.group}
+    newest = records.state.group
+    current = {trial.trial: trial for trial in records.all_trials if trial.group == newest}
     search = _begun(plan, records, current)
     decided_before = epochs_before_extension(records)
     last = reached(records)
@@ -181,6 +186,14 @@ def _begun(plan: Plan, records: RunRecords, current: Mapping[str, TrialRecord]) 
         if trial.trial not in current:
             tell_ended(search.scheduler, trial.trial)
     return search
+
+
+def _take_up_race(search: Search, records: RunRecords) -> None:
+    """Have a search go on with the race that was begun: no further trial is drawn."""
+    race = records.state.race
+    if race is not None:
+        search.close()
+        search.finalists.recall(Race.from_plain(race), records.state.race_result is not None)
 
 
 def _has_chosen(records: RunRecords) -> bool:
@@ -287,7 +300,14 @@ def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     if plan.nursery is not None:
         points = {point.trial: point for point in plan.points}
         return {trial.trial: points[trial.trial] for trial in began}
-    return {t.trial: TrialSpec(t.trial, t.index, t.seed, dict(t.hyperparameters)) for t in began}
+    return {trial.trial: spec_of(trial) for trial in (*began, *records.replicates)}
+
+
+def spec_of(trial: TrialRecord) -> TrialSpec:
+    """Return a trial as it was drawn, or a replicate as it was planned."""
+    about = {"repeats": trial.repeats, "replicate": trial.replicate}
+    chosen = dict(trial.hyperparameters)
+    return TrialSpec(trial.trial, trial.index, trial.seed, chosen, **about)  # type: ignore[arg-type]
 
 
 def _branches(records: RunRecords) -> Iterator[TrialSpec]:

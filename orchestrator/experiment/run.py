@@ -149,21 +149,20 @@ class Run(RunControl, Coarse):
     @property
     def best(self) -> Best | None:
         """The best trial, None where no trial has a finite value."""
-        for trial in self.records.contenders[:1]:
-            found = self.records.of(trial.trial).best
-            if found is None:
-                return None
-            winner = self.records.winner or {}
-            judged = winner if winner.get("trial") == trial.trial else {}
-            return Best(
-                trial.trial,
-                found.epoch,
-                found.value,
-                dict(judged.get("hyperparameters") or trial.hyperparameters),
-                judged.get("validation"),
-                judged.get("test"),
-            )
-        return None
+        trial = self.records.leader
+        found = self.records.of(trial.trial).best if trial else None
+        if trial is None or found is None:
+            return None
+        winner = self.records.winner or {}
+        judged = winner if winner.get("trial") == trial.trial else {}
+        return Best(
+            trial.trial,
+            found.epoch,
+            found.value,
+            dict(judged.get("hyperparameters") or trial.hyperparameters),
+            judged.get("validation"),
+            judged.get("test"),
+        )
 
     @property
     def model_file(self) -> Path:

@@ -103,8 +103,7 @@ def winning_trial(records: RunRecords) -> str | None:
     """Return the declared winner, or the best so far; None where no trial has a finite value."""
     if records.winner is not None:
         return str(records.winner["trial"])
-    leaders = [trial.trial for trial in records.contenders[:1]]
-    return leaders[0] if leaders else None
+    return records.leader.trial if records.leader else None
 
 
 def score(scores: Mapping[str, Any], metric: str) -> float | None:

@@ -48,6 +48,7 @@ def caviar(experiment: Experiment, space: Space) -> Plan:
         points=points_of(experiment, space).specs(space, experiment.seed),
         searcher=searcher_of(experiment, space),
         scheduler=scheduler_of(experiment),
+        finalists=None if options.finalists.race is False else options.finalists,
         max_concurrent_trials=None if concurrent == "auto" else concurrent,
     )
 
