@@ -19,6 +19,7 @@ from orchestrator.experiment.executors import ExecutorName, available_cores, fin
 from orchestrator.experiment.given import Objects, check_needed, given_again
 from orchestrator.experiment.manifest import surroundings_of
 from orchestrator.experiment.prepared import Prepared, prepare_again
+from orchestrator.experiment.remaining import spec_of
 from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Decision, Ties
@@ -124,7 +125,7 @@ def _repeatable(records: RunRecords) -> list[TrialRecord]:
     """Return the newest group's trials that begin from their seeds: what older groups were made of has changed."""
     return [
         trial
-        for trial in records.trials
+        for trial in records.all_trials
         if trial.origin is None and trial.group == records.state.group
     ]
 
@@ -151,7 +152,7 @@ def _executor_of(records: RunRecords) -> ExecutorName:
         for event in records.events
         if event["event"] == "run_started"
     }
-    workers = {trial.worker for trial in records.trials if trial.worker}
+    workers = {trial.worker for trial in records.all_trials if trial.worker}
     return "inline" if workers and workers <= drivers else "tune"
 
 
@@ -164,7 +165,7 @@ def _chosen(
     for trial in rng.sample(trials, len(trials)):
         last = max((int(row["epoch"]) for row in records.of(trial.trial).own_epochs), default=0)
         if last and left > 0:
-            spec = TrialSpec(trial.trial, trial.index, trial.seed, dict(trial.hyperparameters))
+            spec = replace(spec_of(trial), repeats=None)  # no race waits for it
             chosen[trial.trial] = spec, min(last, left)
             left -= last
     return chosen
@@ -234,7 +235,7 @@ def _trained_again(
     from orchestrator.tuning.protocol import Sitting
 
     plan = prepared.plan
-    plan = replace(plan, num_trials=0, rounds=None, limits=type(plan.limits)())
+    plan = replace(plan, num_trials=0, rounds=None, finalists=None, limits=type(plan.limits)())
     search = Search(plan, _Until({trial: last for trial, (_, last) in chosen.items()}))
     for spec, _ in chosen.values():
         search.add(spec)
