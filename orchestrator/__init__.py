@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         resume,
         run,
         simulate,
+        verify,
         whatif,
     )
     from orchestrator.tuning.tune_space import to_tune_space
@@ -36,6 +37,7 @@ __all__ = [
     "run",
     "simulate",
     "to_tune_space",
+    "verify",
     "whatif",
 ]
 
@@ -50,6 +52,7 @@ _HOMES = {
     "run": "orchestrator.experiment",
     "simulate": "orchestrator.experiment",
     "to_tune_space": "orchestrator.tuning.tune_space",
+    "verify": "orchestrator.experiment",
     "whatif": "orchestrator.experiment",
 }
 

@@ -17,6 +17,7 @@ def test_the_public_names_are_these():
         "run",
         "simulate",
         "to_tune_space",
+        "verify",
         "whatif",
     ]
     assert orchestrator.__all__ == promised

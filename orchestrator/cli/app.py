@@ -69,6 +69,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         control.days,
     ),
     "After a run": (
+        run.verify,
         run.promote,
         run.replay,
         simulate.whatif,

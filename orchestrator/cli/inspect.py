@@ -51,7 +51,7 @@ def show(run: RunName, storage: Storage = RUNS) -> None:
     say("\n".join(show_lines(open_run(run, storage).records, terminal_width())))
 
 
-def table(
+def table(  # noqa: PLR0913 (a command's parameters are its flags)
     run: RunName,
     curves: Annotated[
         bool,
@@ -59,11 +59,17 @@ def table(
             "--curves", help="One row per trial and epoch instead: what simulate reads as --table."
         ),
     ] = False,
+    replicates: Annotated[
+        bool,
+        typer.Option(
+            "--replicates", help="Also one row per replicate: the best trained again, by seed."
+        ),
+    ] = False,
     storage: Storage = RUNS,
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Print a run's table: one row per trial, best first; or its learning curves."""
+    """Print a run's table: one row per configuration, best first; or its learning curves."""
     from orchestrator.experiment import open_run
     from orchestrator.report import winner_lines
 
@@ -72,7 +78,7 @@ def table(
     if curves:
         where.write(opened.curves())
         return
-    where.write(opened.table())
+    where.write(opened.table(replicates))
     if where.format == "table" and where.output is None:
         say("\n".join(["", *winner_lines(opened.records, terminal_width())]))
 

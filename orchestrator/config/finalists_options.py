@@ -35,7 +35,10 @@ class FinalistsOptions(Options):
         " suffice for three replicates of each.",
     )
     seeds: Count = Field(
-        default=5, ge=2, description="How many replicates each finalist has, at most; at least 2."
+        default=5,
+        ge=2,
+        le=1000,
+        description="How many replicates each finalist has, at most; at least 2.",
     )
     budget: Annotated[Real, BeforeValidator(share, json_schema_input_type=float | str)] = Field(
         default=0.25,

@@ -2,7 +2,7 @@
 
 from orchestrator.experiment.audit import audit
 from orchestrator.experiment.config_drift import changed_since
-from orchestrator.experiment.flow import extend, resume, run
+from orchestrator.experiment.flow import extend, resume, run, verify
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
 from orchestrator.experiment.run import Run, open_run
@@ -20,5 +20,6 @@ __all__ = [
     "resume",
     "run",
     "simulate",
+    "verify",
     "whatif",
 ]

@@ -29,6 +29,7 @@ from orchestrator.experiment.remaining import Resumed
 from orchestrator.experiment.resume import driver, is_over, prepare_to_resume, with_lost_states
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
+from orchestrator.experiment.verification import Race, prepare_to_verify
 from orchestrator.records import RunFolder, RunRecords
 from orchestrator.search import Plan
 
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
 
 class MoreOrObjects(More, Objects, total=False):
     """How much longer a run becomes, the objects that it needs again, and how its trials are run."""
+
+    executor: ExecutorName | RunPlan
+
+
+class RaceOrObjects(Race, Objects, total=False):
+    """Who races and for how long, the objects that a run needs again, and how its trials are run."""
 
     executor: ExecutorName | RunPlan
 
@@ -129,6 +136,29 @@ def extend(
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
         _trained(with_lost_states(extended), folder, driven, progress, by)
+    return Run(folder, builder=given.model)
+
+
+def verify(
+    run: str | Path | Run,
+    *,
+    progress: bool = True,
+    storage: str | Path = "./runs",
+    **more: Unpack[RaceOrObjects],
+) -> Run:
+    """Train a finished run's best configurations again with fresh seeds, choose the winner by those, and return it.
+
+    The ``top`` configurations race, with at most so many ``seeds`` each, until one is the best with the ``confidence``;
+    without a ``budget`` (``"60 %"`` of the search's epochs) that is the only limit. The replicates become trials of the
+    run, and its winner is examined anew. Objects: as for ``resume``.
+    """
+    by = find_executor(more.get("executor", "tune"))
+    given = given_again({key: more[key] for key in KEYS if key in more})  # type: ignore[literal-required]
+    asked = {key: more[key] for key in more if key not in (*KEYS, "executor")}  # type: ignore[literal-required]
+    folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
+    with driving(folder) as driven:
+        left = prepare_to_verify(folder, asked, given, by.check_place)
+        _trained(left, folder, driven, progress, by)
     return Run(folder, builder=given.model)
 
 

@@ -127,11 +127,11 @@ class Run(RunControl, Coarse):
         """Return the run as it is on disk now."""
         return Run(self.folder, builder=self.builder)
 
-    def table(self) -> pd.DataFrame:
-        """Return one row a trial, best first."""
+    def table(self, replicates: bool = False) -> pd.DataFrame:
+        """Return one row a configuration, best first; with ``replicates``, one row for each of them too."""
         from orchestrator.report import trials_table
 
-        return trials_table(self.records)
+        return trials_table(self.records, replicates)
 
     def epochs(self) -> pd.DataFrame:
         """Return one row an epoch of a trial."""

@@ -12,6 +12,7 @@ from orchestrator.redaction import redact
 from orchestrator.report.boundary_check import edge_hints
 from orchestrator.report.formatting import assignments, clock, minute, number, printable
 from orchestrator.report.journal_text import why_ended
+from orchestrator.report.race_text import race_lines
 from orchestrator.report.tables import score, winning_trial
 
 
@@ -19,7 +20,7 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return the winner, its scores and hyperparameters, and hints about the space's edges."""
     groups = group_lines(records, width)
     name = winning_trial(records)
-    lines = [*groups, *ended_lines(records, width)]
+    lines = [*groups, *ended_lines(records, width), *race_lines(records, width)]
     if name is None:
         which = f"no trial of group {records.state.group}" if groups else "no trial"
         return [*lines, f"No winner: {which} has a finite {records.metric}."]
@@ -92,7 +93,10 @@ def _trained(experiment: Mapping[str, Any]) -> str:
 def show_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return a run at a glance: what it was, how far it came, what failed, who won."""
     experiment = records.experiment
-    effort = f"{_count(len(records.trials), 'trial')}, {_count(len(records.epochs), 'epoch')}"
+    again = f" and {_count(len(records.replicates), 'replicate')}" if records.replicates else ""
+    effort = (
+        f"{_count(len(records.trials), 'trial')}{again}, {_count(len(records.epochs), 'epoch')}"
+    )
     lines = [
         f"{records.name}: {records.status}, {effort} in {clock(records.seconds)}",
         *_wrapped(

@@ -24,6 +24,7 @@ FEWEST_TRIALS = 10
 """A search of fewer trials with a score is not raced by itself."""
 FULL_RACE = 3
 """For so many replicates of each finalist the budget is to suffice."""
+NO_LIMIT = 2**53
 _REPLICATE = 5
 """What tells the seeds of replicates from a seed's others."""
 
@@ -144,6 +145,12 @@ class Finalists:
             return False
         return self._race is not None or not isinstance(self._chosen(), str) or self._is_asked
 
+    @property
+    def why_not(self) -> str:
+        """Return why there can be no race; empty where there can."""
+        chosen = self._chosen()
+        return chosen if isinstance(chosen, str) else ""
+
     def next(self) -> TrialSpec | None:
         """Return the next replicate to train; None where none is left, or none now."""
         if not self.has_begun:
@@ -199,7 +206,7 @@ class Finalists:
         if not self._is_asked and (len(scored) < FEWEST_TRIALS or not full):
             return "the search is too small"
         trained = sum(told.epoch for told in drawn)
-        budget = int(options.budget * trained + 1e-9)
+        budget = int(min(options.budget * trained + 1e-9, NO_LIMIT))
         affordable = budget // self._plan.epochs
         ended = [told for told in scored if told.ending in ("finished", "stopped")]
         eligible = _distinct(ended, options.top)
