@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.config import Experiment
     from orchestrator.experiment import (
         Run,
+        audit,
         extend,
         open_run,
         preview,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Experiment",
     "Run",
+    "audit",
     "extend",
     "open_run",
     "preview",
@@ -44,6 +46,7 @@ __all__ = [
 _HOMES = {
     "Experiment": "orchestrator.config",
     "Run": "orchestrator.experiment",
+    "audit": "orchestrator.experiment",
     "extend": "orchestrator.experiment",
     "open_run": "orchestrator.experiment",
     "preview": "orchestrator.experiment",

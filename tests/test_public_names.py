@@ -9,6 +9,7 @@ def test_the_public_names_are_these():
     promised = [
         "Experiment",
         "Run",
+        "audit",
         "extend",
         "open_run",
         "preview",

@@ -83,6 +83,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.narrow,
         inspect.export,
         inspect.predict,
+        inspect.audit,
     ),
     "This machine": (author.doctor, author.version),
 }

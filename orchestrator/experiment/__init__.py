@@ -1,5 +1,6 @@
 """An experiment from its file to its table."""
 
+from orchestrator.experiment.audit import audit
 from orchestrator.experiment.config_drift import changed_since
 from orchestrator.experiment.flow import extend, resume, retry, run, verify
 from orchestrator.experiment.prepared import Prepared, prepare
@@ -10,6 +11,7 @@ from orchestrator.experiment.simulation import simulate, whatif
 __all__ = [
     "Prepared",
     "Run",
+    "audit",
     "changed_since",
     "extend",
     "open_run",

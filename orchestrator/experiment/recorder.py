@@ -37,12 +37,14 @@ class CheckpointRetention:
     """Keeps the checkpoints of the best ``keep`` configurations; the newest group comes first.
 
     While configurations race, the best replicate of each is kept besides; afterwards it stands for its configuration.
+    With folds, where it does not, ``racing`` trials are kept until the race is over.
     """
 
-    def __init__(self, folder: RunFolder, state: RunState, keep: int) -> None:
+    def __init__(self, folder: RunFolder, state: RunState, keep: int, racing: int = 0) -> None:
         self._states = StateStore.of(folder)
         self._state = state
         self._keep = max(1, keep)
+        self._racing = max(self._keep, racing)
         self._kept: list[str] = []
         self._open: set[str] = set()
 
@@ -72,9 +74,10 @@ class CheckpointRetention:
         ranked = self._ranked(n for n in among if self._states.best(n).exists())
         state = self._state
         again = {state.trials[n].configuration: n for n in reversed(ranked) if self._repeats(n)}
+        again = {} if state.has_folds else again
         drawn = [name for name in ranked if not self._repeats(name)]
         if state.race_result is None:
-            self._kept = [*drawn[: self._keep], *again.values()]
+            self._kept = [*drawn[: self._racing], *again.values()]
         else:
             names = sorted({*drawn, *again}, key=state.rank)
             self._kept = [again.get(name, name) for name in names[: self._keep]]
@@ -118,7 +121,8 @@ class Recorder:
         self.state = RunState(plan.metric, plan.mode, thin=plan.nursery is None)
         pen = Pen(driven.check if driven else Pen.may_write, self.disk.wait)
         self._writer = RunWriter(folder, pen, self._apply)
-        self._retention = CheckpointRetention(folder, self.state, plan.keep_checkpoints)
+        racing = 2 * plan.finalists.top if plan.folds and plan.finalists else 0
+        self._retention = CheckpointRetention(folder, self.state, plan.keep_checkpoints, racing)
         self._running: dict[str, float] = {}
         self._before: dict[str, float] = {}
         self._told: dict[str, set[object]] = {}

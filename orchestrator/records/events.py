@@ -194,7 +194,8 @@ class RaceBegan(RunEvent):
     """The ``finalists`` (trials' names, best first) are trained again, each at most with so many ``seeds``.
 
     Their replicates are numbered from ``first``; those of smaller numbers belong to an earlier race. ``budget`` is the
-    most epochs that all of them train, ``confidence`` the chance of being the best at which the race stops.
+    most epochs that all of them train, ``confidence`` the chance of being the best at which the race stops. With
+    ``folds`` a replicate's number says on which it was trained and judged.
     """
 
     finalists: Names
@@ -202,6 +203,7 @@ class RaceBegan(RunEvent):
     budget: Count
     confidence: Seconds
     first: NotRequired[MaybeCount]
+    folds: NotRequired[MaybeCount]
 
 
 class RaceEnded(RunEvent):
