@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
@@ -46,8 +48,8 @@ class RunRecords:
 
     @property
     def name(self) -> str:
-        """The run's name."""
-        return str(self.experiment.get("name", self.folder.name))
+        """The run's name: its folder's, which may have been copied or renamed since it began."""
+        return self.folder.path.resolve().name
 
     @property
     def metric(self) -> str:
@@ -94,8 +96,24 @@ class RunRecords:
 
     @cached_property
     def trials(self) -> tuple[TrialRecord, ...]:
-        """The trials, in the order in which they first began."""
-        return tuple(self.state.trials.values())
+        """The trials, in the order in which they first began, without those that repeat another one."""
+        return tuple(trial for trial in self.state.trials.values() if trial.repeats is None)
+
+    @cached_property
+    def replicates(self) -> tuple[TrialRecord, ...]:
+        """The trials that repeat another one with a seed of their own, in the order in which they first began."""
+        return tuple(trial for trial in self.state.trials.values() if trial.repeats is not None)
+
+    @property
+    def all_trials(self) -> tuple[TrialRecord, ...]:
+        """The trials and the replicates."""
+        return (*self.trials, *self.replicates)
+
+    @property
+    def leader(self) -> TrialRecord | None:
+        """The trial whose model is the best: a replicate of the winner's after a race, else the first contender."""
+        found = self.state.leader
+        return None if found is None else self.state.trials.get(found)
 
     @property
     def planned_trials(self) -> int:
@@ -139,7 +157,8 @@ class RunRecords:
         """The time of the newest line of any record; ISO times in UTC sort as text."""
         lines = (*self.events[-1:], *self.epochs[-1:])
         times = [str(line["time"]) for line in lines if "time" in line]
-        return max([*times, *(trial.ended or trial.started for trial in self.trials)], default=None)
+        ends = (trial.ended or trial.started for trial in self.state.trials.values())
+        return max([*times, *ends], default=None)
 
 
 @dataclass(frozen=True)
@@ -269,3 +288,13 @@ def effective_manifest(records: RunRecords) -> dict[str, Any]:
     for extension in records.state.extensions:
         now |= extension.get("now") or {}
     return now
+
+
+def sources_of(records: RunRecords) -> Path:
+    """Return the folder that a run's references are relative to; where both were moved together, the one there now."""
+    began = Path(records.manifest.get("folder") or ".")
+    run = records.manifest.get("run_folder")
+    if run is None or began.is_dir():
+        return began
+    moved = (records.folder.path.resolve() / os.path.relpath(began, run)).resolve()
+    return moved if moved.is_dir() else began
