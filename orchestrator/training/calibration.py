@@ -92,6 +92,28 @@ def tempered(answers: Any, kind: str, temperature: float) -> Array:
     return np.asarray(softmax(_log(answers) / temperature, axis=1))
 
 
+@dataclass(frozen=True)
+class Tempering:
+    """How a saved model's outputs become calibrated probabilities.
+
+    ``flags``: each output is a probability of its own; ``activation``: what the outputs, logits, still need first.
+    """
+
+    temperature: float
+    flags: bool = False
+    activation: str | None = None
+
+    def of(self, outputs: Any) -> Array:
+        """Return probabilities in place of a model's outputs (rows, units), of the same shape."""
+        from scipy.special import expit, softmax
+
+        found = np.asarray(outputs, np.float64)
+        if self.activation is not None:
+            found = softmax(found, axis=1) if self.activation == "softmax" else expit(found)
+        kind = "flags" if self.flags or found.shape[1] == 1 else "classes"
+        return tempered(found, kind, self.temperature)
+
+
 def fit_temperature(rows: JudgedRows) -> Temperature:
     """Return the temperature of the least mean negative log-likelihood (Guo et al. 2017, section 4.2)."""
     from scipy.optimize import minimize_scalar
@@ -219,7 +241,8 @@ def _logit(answers: Any) -> Array:
 
 def summary(found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a winner's record holds of its calibration: no bins."""
-    same = {name: found[name] for name in ("temperature", "why_none") if name in found}
+    names = ("temperature", "temperature_log_error", "why_none", "activation")
+    same = {name: found[name] for name in names if name in found}
     ece = {part: found[part]["ece"] for part in ("validation", "test") if part in found}
     validation = found["validation"]
     chance = {"ece_by_chance": validation["by_chance"]["at_most"]}

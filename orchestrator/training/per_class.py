@@ -128,7 +128,7 @@ def _least(share: float, counted: list[float], of: list[int], chance: float) -> 
 
 
 def _taken_for(rows: JudgedRows, matrix: Array, at: int) -> dict[str, Any]:
-    if rows.kind == "flags":
+    if rows.kind == "flags" or len(matrix) < 3:
         return {}
     missed = matrix[at].copy()
     missed[at] = 0

@@ -45,7 +45,10 @@ def winner_details(
     """
     try:
         parts = _parts(trainer)
-        whole = _of_answers(parts) | _batch_norm(trainer, parts, metric, averages)
+        how = reading(trainer)
+        whole = _of_answers(parts, how.activation if how else None) | _batch_norm(
+            trainer, parts, metric, averages
+        )
     except TrialError as error:
         return {"not_detailed": str(error)}, {"not_detailed": str(error)}
     record: dict[str, Any] = {}
@@ -79,7 +82,7 @@ def _parts(trainer: Trainer) -> dict[str, JudgedRows]:
     return {part: rows for part, rows in found.items() if rows is not None}
 
 
-def _of_answers(parts: Parts) -> dict[str, Any]:
+def _of_answers(parts: Parts, activation: str | None) -> dict[str, Any]:
     validation = parts.get("validation")
     if validation is None:
         return {}
@@ -88,7 +91,8 @@ def _of_answers(parts: Parts) -> dict[str, Any]:
         return whole | {"residuals": {part: residuals(rows) for part, rows in parts.items()}}
     whole["per_class"] = {part: per_class(rows) for part, rows in parts.items()}
     if are_probabilities(validation):
-        whole["calibration"] = _calibration(parts, validation)
+        lacks = {} if activation is None else {"activation": activation}
+        whole["calibration"] = lacks | _calibration(parts, validation)
     return whole
 
 
