@@ -14,6 +14,8 @@ CHANCE = 0.05
 FAR_BELOW = 0.1
 """By how much a recall has to be below the others' before it is worth a sentence."""
 
+ROWS_TO_NAME = 5
+
 
 def per_class(rows: JudgedRows) -> dict[str, Any]:
     """Return {classes, confusion, failing} of classes or flags; figures are scikit-learn's, of the same weights.
@@ -99,9 +101,10 @@ def failing(rows: JudgedRows, matrix: Array) -> list[dict[str, Any]]:
     """Return the classes whose recall is far below that of all others together, beyond what chance explains.
 
     A class fails where its interval lies below the others', both at ``CHANCE`` over the number of classes, and its
-    recall is at least ``FAR_BELOW`` less. Of each: class, recall, recall_from and recall_to (95 %), support, others
-    (their recall) and ``never_predicted``; where half or more of its missed rows went to one class also ``taken_for``,
-    its ``share`` of them, and ``largest``, whether that class has the most rows.
+    recall is at least ``FAR_BELOW`` less; or where it is never predicted although it has ``ROWS_TO_NAME``. Of each:
+    class, recall, recall_from and recall_to (95 %), support, others (their recall) and ``never_predicted``; where half
+    or more of its missed rows went to one class, of three or more, also ``taken_for``, its ``share`` of them, and
+    ``largest``, whether that class has the most rows.
     """
     hits, predicted, support, counted = _counts(rows, matrix)
     present = [at for at in range(len(support)) if support[at] > 0]
@@ -114,7 +117,8 @@ def failing(rows: JudgedRows, matrix: Array) -> list[dict[str, Any]]:
         mine, theirs = hits[at] / support[at], sum(hits[each] for each in others) / weighed
         chance = CHANCE / len(present)
         ends = interval(mine, counted[at], chance)[1], _least(theirs, counted, others, chance)
-        if ends[0] < ends[1] and theirs - mine >= FAR_BELOW:
+        fails = ends[0] < ends[1] and theirs - mine >= FAR_BELOW
+        if fails or (not predicted[at] and counted[at] >= ROWS_TO_NAME):
             low, high = interval(mine, counted[at])
             said = {"class": rows.names[at], "recall": float(mine), "support": float(support[at])}
             said |= {"recall_from": low, "recall_to": high, "others": float(theirs)}
