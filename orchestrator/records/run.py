@@ -29,22 +29,12 @@ from orchestrator.redaction import restored
 
 
 @dataclass(frozen=True)
-class RunRecords:
-    """Everything recorded about one run, line by line, and in ``state`` what it means.
-
-    ``damage`` names the damaged lines that were left out, by file.
-    """
+class RecordedExperiment:
+    """What a run was asked to do, and where: its folder, its experiment and the facts around it."""
 
     folder: RunFolder
     experiment: dict[str, Any]
     manifest: dict[str, Any]
-    trial_lines: tuple[TrialStarted | TrialEnd, ...]
-    epochs: tuple[EpochRow, ...]
-    events: tuple[RunEvent, ...]
-    journal: tuple[JournalEntry, ...] = ()
-    requests: tuple[Request, ...] = ()
-    driver: SeenDriver | None = None
-    damage: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -75,6 +65,22 @@ class RunRecords:
             return None
         constraints = self.experiment.get("constraints") or ()
         return Space.parse(document, f"{self.folder.experiment_file}: search_space", constraints)
+
+
+@dataclass(frozen=True)
+class RunRecords(RecordedExperiment):
+    """Everything recorded about one run, line by line, and in ``state`` what it means.
+
+    ``damage`` names the damaged lines that were left out, by file.
+    """
+
+    trial_lines: tuple[TrialStarted | TrialEnd, ...]
+    epochs: tuple[EpochRow, ...]
+    events: tuple[RunEvent, ...]
+    journal: tuple[JournalEntry, ...] = ()
+    requests: tuple[Request, ...] = ()
+    driver: SeenDriver | None = None
+    damage: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:

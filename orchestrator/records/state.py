@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from orchestrator.records.events import EpochRow, Event, TrialEnd, TrialStarted
+from orchestrator.records.events import EpochRow, Event, TrialEnd, TrialStarted, TrialWaits
 from orchestrator.records.lineage import is_rollback
 from orchestrator.records.score import Mode, Score, score_of
 from orchestrator.records.trial import TrialHistory, TrialRecord
@@ -48,6 +48,7 @@ class RunState:
         self._thin = thin
         self._paused: set[str] = set()
         self._open: set[str] = set()
+        self._waiting: set[str] = set()
         self._histories: dict[str, TrialHistory] = {}
         self._leader: str | None = None
         self._leader_is_known = True
@@ -59,6 +60,8 @@ class RunState:
                 self._started(event)
             case TrialEnd():
                 self._ended(event)
+            case TrialWaits():
+                (self._waiting.add if event.waits else self._waiting.discard)(event.trial)
             case {"kind": _}:
                 self._entered(event)
             case {"event": _}:
@@ -84,6 +87,11 @@ class RunState:
     def open(self) -> frozenset[str]:
         """The trials that began and have not ended."""
         return frozenset(self._open)
+
+    @property
+    def waiting(self) -> frozenset[str]:
+        """The open trials that were said to have left their place to others, until their scheduler promotes them."""
+        return frozenset(self._waiting & self._open)
 
     @property
     def paused(self) -> frozenset[str]:
@@ -157,6 +165,7 @@ class RunState:
             replicate=event.replicate,
         )
         self._open.add(event.trial)
+        self._waiting.discard(event.trial)
         self._begin_group(int(event.group or 1))
         if before is None or event.trial == self._leader:  # its group and its index are known now
             self._leader_is_known = self._leader_is_known and event.trial not in self._histories
@@ -171,6 +180,7 @@ class RunState:
                 self.endings[before.ending] -= 1
         self.trials[event.trial] = now
         self._open.discard(event.trial)
+        self._waiting.discard(event.trial)
         if self._thin and now.is_over and event.trial in self._histories:
             self._histories[event.trial].let_go_of_epochs()
 
