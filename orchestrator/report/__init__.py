@@ -28,6 +28,7 @@ from orchestrator.report.tables import (
     trials_table,
     write_csvs,
 )
+from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
     "FORMATS",
@@ -43,6 +44,8 @@ __all__ = [
     "days_table",
     "describe_action",
     "describe_request",
+    "detail_lines",
+    "details",
     "draws_table",
     "edge_hints",
     "epochs_table",

@@ -14,6 +14,7 @@ from orchestrator.report.formatting import assignments, clock, minute, number, p
 from orchestrator.report.journal_text import why_ended
 from orchestrator.report.race_text import race_lines
 from orchestrator.report.tables import score, winning_trial
+from orchestrator.report.winner_text import corrected_lines, quality_lines
 
 
 def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
@@ -25,7 +26,7 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
         which = f"no trial of group {records.state.group}" if groups else "no trial"
         return [*lines, f"No winner: {which} has a finite {records.metric}."]
     winner = records.winner
-    lines += _declared(records, winner, width) if winner else _best_so_far(records, name)
+    lines += _declared(records, winner, width) if winner else _best_so_far(records, name, width)
     trial = records.trial(name)
     if trial is not None:
         same = winner is not None and winner.get("trial") == name
@@ -178,11 +179,13 @@ def _declared(records: RunRecords, winner: dict[str, Any], width: int) -> list[s
     value = score(winner.get("validation") or {}, metric)
     if value is not None:
         lines.append(f"  {metric}: {number(value)}")
+    lines += corrected_lines(records, width)
     test = winner.get("test") or {}
     if test:
         scores = ", ".join(f"{name} {number(value)}" for name, value in test.items())
         lines += _wrapped(f"test: {scores}", width)
     lines += _averages(winner, metric, width)
+    lines += quality_lines(records, width)
     if winner.get("not_saved"):
         return [*lines, *_not_saved(records, winner, width)]
     if not model_is_as_saved(records):
@@ -217,13 +220,14 @@ def _not_saved(records: RunRecords, winner: dict[str, Any], width: int) -> list[
     return lines
 
 
-def _best_so_far(records: RunRecords, name: str) -> list[str]:
+def _best_so_far(records: RunRecords, name: str, width: int = 80) -> list[str]:
     best = records.of(name).best
     if best is None:
         return []
     return [
         f"Best so far: trial {name}, epoch {best.epoch}",
         f"  {records.metric}: {number(best.value)}",
+        *corrected_lines(records, width),
     ]
 
 
