@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.analysis import score_among
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+score = score_among
 JOB_COLUMNS = ("job", "state", "run", "trials_done", "trials", "best", "submitted", "results")
 
 
@@ -105,13 +107,6 @@ def winning_trial(records: RunRecords) -> str | None:
         return str(records.winner["trial"])
     leaders = [trial.trial for trial in records.contenders[:1]]
     return leaders[0] if leaders else None
-
-
-def score(scores: Mapping[str, Any], metric: str) -> float | None:
-    """Return the metric among one split's scores, where it may be called without its ``val_``."""
-    plain = metric.removeprefix("val_")
-    known = (metric, plain, f"test_{plain}")
-    return next((scores[name] for name in known if name in scores), None)
 
 
 def _listed(path: Path) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class TpeSearcher(LearningSearcher):
 
     def __init__(self, options: LearningOptions, space: Space, seed: int, mode: str) -> None:
         super().__init__(options, space, seed, mode)
-        self._scales = {name: _Scale(domain) for name, domain in self._free.items()}
+        self._scales = {name: Scale(domain) for name, domain in self._free.items()}
         self._shown: dict[str, FrozenTrial] = {}
 
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
@@ -54,7 +54,7 @@ class TpeSearcher(LearningSearcher):
             sampler = optuna.samplers.TPESampler(
                 multivariate=True, constant_liar=True, n_startup_trials=0, seed=seed
             )
-            return self._sampled(sampler, _study(trials, sampler), len(trials))
+            return self._sampled(sampler, study_of(trials, sampler), len(trials))
 
     def _sampled(self, sampler: Any, study: Any, number: int) -> Mapping[str, Any]:
         """Return one value of each hyperparameter that exists beside the others."""
@@ -65,7 +65,7 @@ class TpeSearcher(LearningSearcher):
             for name, domain in self._space.domains.items()
             if name not in self._free
         }
-        asked = _frozen(number, TrialState.RUNNING, {}, {})
+        asked = frozen(number, TrialState.RUNNING, {}, {})
         for group in self._groups():
             if exists(self._free[group[0]], values):
                 scales = {name: self._scales[name].distribution for name in group}
@@ -102,10 +102,10 @@ class TpeSearcher(LearningSearcher):
         scales = {name: scale for name, scale in self._scales.items() if name in had}
         params = {name: scale.param(had[name]) for name, scale in scales.items()}
         distributions = {name: scale.distribution for name, scale in scales.items()}
-        return _frozen(0, TrialState.RUNNING, params, distributions)
+        return frozen(0, TrialState.RUNNING, params, distributions)
 
 
-class _Scale:
+class Scale:
     """A domain as Optuna has it: the cells of a grid, the values of a choice, else shares of its scale, 0 to 1."""
 
     def __init__(self, domain: Domain) -> None:
@@ -135,12 +135,13 @@ class _Scale:
         return self._domain.from_unit(param if self._cells is None else (param + 0.5) / self._cells)
 
 
-def _frozen(
+def frozen(
     number: int,
     state: TrialState,
     params: Mapping[str, Any],
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
+    """Return a trial as Optuna has it, without a value."""
     from optuna.trial import FrozenTrial
 
     return FrozenTrial(
@@ -158,7 +159,7 @@ def _frozen(
     )
 
 
-def _study(trials: Sequence[FrozenTrial], sampler: Any) -> Any:
+def study_of(trials: Sequence[FrozenTrial], sampler: Any) -> Any:
     """Return a study of these trials, which are not copied; it keeps nothing and logs nothing."""
     import optuna
 
