@@ -241,7 +241,7 @@ class _Sample:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             evaluator = PedAnovaImportanceEvaluator(target_quantile=TOP)
-            found = evaluator.evaluate(study_of(self.trials, None))
+            found = evaluator.evaluate(study_of(self.trials))
         return {name: float(found.get(name, 0.0)) for name in self.axes}
 
     def top_shares(self) -> dict[str, float]:
@@ -271,7 +271,7 @@ class _Sample:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             evaluator = FanovaImportanceEvaluator(n_trees=trees, max_depth=DEPTH, seed=0)
-            found = evaluator.evaluate(study_of(trials, None), among)
+            found = evaluator.evaluate(study_of(trials), among)
         return {name: float(found[name]) for name in wanted}
 
     def beyond_chance(self, random: np.random.Generator) -> dict[str, bool]:
