@@ -54,7 +54,8 @@ def guessing(case: Case) -> Iterator[Finding]:
 
 def rising(case: Case) -> Iterator[Finding]:
     """Find the best trials' curves still rising at their last epoch."""
-    gains = [patterns.rise(_signed(case, trial)) for trial in case.leaders]
+    noise = patterns.movement(case.curve(trial, case.metric) for trial in case.full or case.leaders)
+    gains = [patterns.rise(_signed(case, trial), noise) for trial in case.leaders]
     strong = [gain for gain in gains if gain is not None and gain >= STILL_RISING]
     if not strong or 2 * len(strong) <= len(gains):
         return

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import NormalDist, correlation, fmean, median
 
 from orchestrator.search.evidence import end_chance
 from orchestrator.search.scales import Side
 
 LEVEL = 0.05
+FEWEST_PAIRS = 6
 
 
 @dataclass(frozen=True)
@@ -59,11 +61,31 @@ def share_chance(count: int, of: int, share: float) -> float:
     return min(1.0, sum(many))
 
 
-def rise(values: Sequence[float]) -> float | None:
+def rank_chance(pairs: Sequence[tuple[float, float]]) -> float:
+    """Return the chance that pairs rise together as much by their ranks: Spearman's, one-sided, normal approximation.
+
+    Its variance without any relation is 1/(n - 1) (Kendall & Gibbons, "Rank Correlation Methods", 1990, section 4.14).
+    """
+    if len(pairs) < FEWEST_PAIRS:
+        return 1.0
+    first, second = (_ranks([pair[side] for pair in pairs]) for side in (0, 1))
+    if len(set(first)) < 2 or len(set(second)) < 2:
+        return 1.0
+    return 1 - NormalDist().cdf(correlation(first, second) * math.sqrt(len(pairs) - 1))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """Return each value's rank, equal ones sharing theirs."""
+    ordered = sorted(values)
+    return [(bisect_left(ordered, v) + bisect_right(ordered, v) - 1) / 2 for v in values]
+
+
+def rise(values: Sequence[float], noise: float) -> float | None:
     """Return what the last third of a curve gained over the third before it, as a share of the curve's whole gain.
 
-    More is better in ``values``. None where the best lies before the last quarter, where the gain is within two
-    standard errors of the curve's own movement, or where there are fewer than three epochs.
+    More is better in ``values``; ``noise`` is the standard deviation of an epoch around a curve's course. None where
+    the best lies before the last quarter, where the gain is within three standard errors (the curves that are looked
+    at were chosen by their best epochs), or where there are fewer than three epochs.
     """
     count = len(values)
     if count < 3 or not all(map(math.isfinite, values)):
@@ -72,21 +94,23 @@ def rise(values: Sequence[float]) -> float | None:
     last, before = values[-part:], values[-2 * part : -part]
     best = max(range(count), key=lambda place: values[place])
     gained, whole = fmean(last) - fmean(before), max(values) - values[0]
-    if best < count - math.ceil(count / 4) or gained <= 0 or whole <= 0:
+    if best < count - math.ceil(count / 4) or whole <= 0:
         return None
-    if part > 1 and gained <= 2 * movement(values) * math.sqrt(2 / part):
-        return None
-    return gained / whole
+    return gained / whole if gained > 3 * noise * math.sqrt(2 / part) else None
 
 
-def movement(values: Sequence[float]) -> float:
-    """Return the standard deviation of a curve's epochs around its course, over its second half.
+def movement(curves: Iterable[Sequence[float]]) -> float:
+    """Return the standard deviation of epochs around the curves' courses, over the last two thirds of each.
 
-    From second differences, which a straight course has none of: each has six times the variance of an epoch.
+    From second differences, of which a straight course has none: each has six times the variance of an epoch.
     """
-    half = [value for value in values[len(values) // 2 :] if math.isfinite(value)]
-    seconds = [a - 2 * b + c for a, b, c in zip(half, half[1:], half[2:], strict=False)]
-    return math.sqrt(fmean([each**2 for each in seconds]) / 6) if seconds else 0.0
+    squares = [
+        (a - 2 * b + c) ** 2
+        for curve in curves
+        for a, b, c in zip(*(curve[len(curve) // 3 + k :] for k in range(3)), strict=False)
+    ]
+    finite = [each for each in squares if math.isfinite(each)]
+    return math.sqrt(fmean(finite) / 6) if finite else 0.0
 
 
 @dataclass(frozen=True)

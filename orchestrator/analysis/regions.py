@@ -15,14 +15,16 @@ from orchestrator.domains.numeric import OneMinusLogUniform, one_minus
 from orchestrator.domains.values import number_text
 from orchestrator.records import TrialRecord
 from orchestrator.search.diagonal import BETA, RATE
-from orchestrator.search.evidence import Seen, end_chance, percent
+from orchestrator.search.evidence import Ranking, Seen, end_chance, percent
 from orchestrator.search.scales import ALMOST, Side, scale_of
 from orchestrator.searchers.learning import cells
 
-AT_AN_END = 0.1
+AT_AN_END = 0.15
 """A trial sits at an end of a range within this share of it."""
 EDGE_LEVEL = 0.01
 """A space has some sixteen ends, each of which is looked at."""
+OUTER, OUTER_LEVEL = 0.5, 0.02
+"""Beside this chance, the best trial has to sit at the end: 15 % of all do by chance."""
 STEP = f"{RATE} / (1-{BETA})"
 """SGD's effective step with momentum."""
 
@@ -32,32 +34,35 @@ def edge(case: Case) -> Iterator[Finding]:
     ranking, space = case.ranking, case.space
     if ranking is None or space is None:
         return
+    sides: tuple[Side, ...] = ("lower", "upper")
     for name, domain in space.domains.items():
-        best = [each for each in ranking.best if name in each.hyperparameters]
-        judged = [each for each in ranking.judged if name in each.hyperparameters]
-        sides: tuple[Side, ...] = ("lower", "upper")
-        for side in sides if len(best) == len(ranking.best) else ():
-            at_end = [_sits_at(domain, each.hyperparameters[name], side) for each in judged]
-            count = sum(_sits_at(domain, each.hyperparameters[name], side) for each in best)
+        if any(name not in each.hyperparameters for each in ranking.best):
+            continue
+        best = [each.hyperparameters[name] for each in ranking.best]
+        for side in sides:
             wider = next_steps.with_wider(domain, side, is_rate=name == RATE)
-            if wider is None or not _is_no_chance(domain, (count, len(best)), at_end):
+            if wider is None or not _sits_at(domain, best[0], side):
                 continue
-            if not _sits_at(domain, best[0].hyperparameters[name], side):
+            count = sum(_sits_at(domain, value, side) for value in best)
+            if _most_sit_there(domain, name, side, ranking):
+                who = f"{count} of the best {len(best)} sit"
+                who = who if count < len(best) else f"the best {count} sit"
+            elif _ever_better(domain, name, side, ranking):
+                who = "trials get ever better towards, and the best one sits"
+            else:
                 continue
-            yield _at_edge(case, name, side, (count, len(best)), wider)
+            yield _at_edge(case, name, side, who, wider)
 
 
-def _at_edge(case: Case, name: str, side: Side, counts: tuple[int, int], wider: Domain) -> Finding:
+def _at_edge(case: Case, name: str, side: Side, who: str, wider: Domain) -> Finding:
     domain = case.space.domains[name] if case.space else wider
-    count, of = counts
     bound = _ends_of(domain)[side == "upper"]
     word = "low" if side == "lower" else "high"
-    who = f"the best {count} sit" if count == of else f"{count} of the best {of} sit"
     return Finding(
         "edge",
         f"{who} at the {word} end of {name} ({bound:.4g}): widen it",
         next_steps.extend_space(case.records, name, wider),
-        {"hyperparameter": name, "end": word, "bound": bound, "at_end": count, "best": of},
+        {"hyperparameter": name, "end": word, "bound": bound},
     )
 
 
@@ -70,11 +75,11 @@ def _ends_of(domain: Domain) -> tuple[float, float]:
 
 
 def _sits_at(domain: Domain, value: Any, side: Side) -> bool:
-    """Return whether a value is the last one of its domain on a side, or in the outer tenth of a range."""
+    """Return whether a value is the last one of its domain on a side, or in the outer part of a range."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     scale, count = scale_of(domain), cells(domain)
-    if scale is None or (count is not None and count <= 1 / AT_AN_END):
+    if scale is None or (count is not None and count * AT_AN_END <= 1):
         numbers = isinstance(domain, Choice) and any(isinstance(v, str) for v in domain.values)
         if numbers or (scale is None and not isinstance(domain, Choice)):
             return False
@@ -87,16 +92,31 @@ def _sits_at(domain: Domain, value: Any, side: Side) -> bool:
     return place <= scale.low + near if side == "lower" else place >= scale.high - near
 
 
-def _is_no_chance(domain: Domain, counts: tuple[int, int], at_end: list[bool]) -> bool:
+def _most_sit_there(domain: Domain, name: str, side: Side, ranking: Ranking) -> bool:
     """Return whether most of the best sit at an end, and more than draws from the space, or of these trials, would."""
-    count, of = counts
-    many = cells(domain)
-    share = AT_AN_END if many is None or many > 1 / AT_AN_END else 1 / many
+    of, many = len(ranking.best), cells(domain)
+    count = sum(_sits_at(domain, each.hyperparameters[name], side) for each in ranking.best)
+    share = AT_AN_END if many is None or many * AT_AN_END > 1 else 1 / many
     if 2 * count <= of or patterns.share_chance(count, of, share) > EDGE_LEVEL:
         return False
+    had = [each.hyperparameters[name] for each in ranking.judged if name in each.hyperparameters]
+    at_end = sum(_sits_at(domain, value, side) for value in had)
     # Where the search itself went there, its trials differ from one another no more.
-    went_there = 2 * sum(at_end) > len(at_end)
-    return went_there or end_chance(count, of, sum(at_end), len(at_end)) <= patterns.LEVEL
+    return 2 * at_end > len(had) or end_chance(count, of, at_end, len(had)) <= patterns.LEVEL
+
+
+def _ever_better(domain: Domain, name: str, side: Side, ranking: Ranking) -> bool:
+    """Return whether trials in the outer half of a range are the better the farther out they lie, beyond chance."""
+    outer: list[tuple[float, float]] = []
+    many = cells(domain)
+    if scale_of(domain) is None or (many is not None and many * AT_AN_END <= 1):
+        return False
+    for each, rank in zip(ranking.judged, ranking.ranks, strict=True):
+        value = each.hyperparameters.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            place = domain.to_unit(value) if side == "upper" else 1 - domain.to_unit(value)
+            outer += [(place, rank)] if place >= OUTER else []
+    return patterns.rank_chance(outer) <= OUTER_LEVEL
 
 
 def divergence(case: Case) -> Iterator[Finding]:
@@ -121,7 +141,7 @@ def high_rate(case: Case) -> Iterator[Finding]:
 def _learns_nothing(case: Case, trial: TrialRecord) -> bool:
     """Return whether a trial is no better than guessing, or its training loss ends above where it began."""
     loss = case.curve(trial, "loss")
-    if len(loss) > 1 and not loss[-1] < loss[0]:
+    if len(loss) > 1 and all(map(math.isfinite, loss)) and loss[-1] >= loss[0]:
         return True
     values, guessed = case.curve(trial, case.metric), baseline_of(case.records)
     if not values or guessed is None:
