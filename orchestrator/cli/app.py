@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import author, control, inspect, run, simulate, submit
+from orchestrator.cli import author, control, explain, inspect, run, simulate, submit
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -79,6 +79,8 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.table,
         inspect.best,
         inspect.compare,
+        explain.importance,
+        explain.diagnose,
         inspect.rounds,
         inspect.narrow,
         inspect.export,

@@ -27,6 +27,7 @@ from orchestrator.records.reader import Follower
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
+    from orchestrator.analysis import Finding, Importance
     from orchestrator.experiment.next_space import NextSpace
     from orchestrator.report import View
     from orchestrator.search.selection_bias import Corrected
@@ -72,7 +73,31 @@ class Coarse:
         return narrowed(self.records)
 
 
-class Run(RunControl, Coarse):
+class Explained:
+    """What a run's records say of why it came out as it did."""
+
+    @property
+    def records(self) -> RunRecords:
+        """Everything recorded."""
+        raise NotImplementedError
+
+    def importance(self) -> Importance:
+        """Return which hyperparameters mattered, with intervals; the same for the same records.
+
+        Raises RecordError for a panda and for fewer trials than can tell.
+        """
+        from orchestrator.analysis import importance
+
+        return importance(self.records)
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """Return what stands out, what matters most first, each with its numbers and with what to type next."""
+        from orchestrator.analysis import diagnose
+
+        return diagnose(self.records)
+
+
+class Run(RunControl, Coarse, Explained):
     """A run's folder, read when asked; ``reload`` after it continued.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
