@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import author, control, inspect, run, simulate, submit
+from orchestrator.cli import author, control, inspect, reevaluate, run, simulate, submit
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -82,6 +82,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.export,
         inspect.predict,
     ),
+    "Some time later": (reevaluate.reevaluate, reevaluate.history),
     "This machine": (author.doctor, author.version),
 }
 

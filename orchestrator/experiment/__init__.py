@@ -4,17 +4,20 @@ from orchestrator.experiment.config_drift import changed_since
 from orchestrator.experiment.flow import extend, resume, run
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
+from orchestrator.experiment.reevaluation import Reevaluation, reevaluate
 from orchestrator.experiment.run import Run, open_run
 from orchestrator.experiment.simulation import simulate, whatif
 
 __all__ = [
     "Prepared",
+    "Reevaluation",
     "Run",
     "changed_since",
     "extend",
     "open_run",
     "prepare",
     "preview",
+    "reevaluate",
     "resume",
     "run",
     "simulate",

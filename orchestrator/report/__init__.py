@@ -16,6 +16,11 @@ from orchestrator.report.panda_tables import (
     journal_lines,
     journal_table,
 )
+from orchestrator.report.reevaluation_text import (
+    history_lines,
+    history_table,
+    reevaluation_lines,
+)
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.rounds_text import finding_lines, rounds_lines, rounds_table
 from orchestrator.report.summary import show_lines, winner_lines
@@ -47,6 +52,8 @@ __all__ = [
     "edge_hints",
     "epochs_table",
     "finding_lines",
+    "history_lines",
+    "history_table",
     "jobs_table",
     "journal_lines",
     "journal_table",
@@ -54,6 +61,7 @@ __all__ = [
     "open_panda_view",
     "open_view",
     "predictions_table",
+    "reevaluation_lines",
     "render",
     "rounds_lines",
     "rounds_table",
