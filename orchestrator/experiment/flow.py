@@ -84,7 +84,7 @@ def run(
     prepared = prepare(asked.experiment, asked.given, by.check_place)
     folder = _new_folder(prepared)
     with driving(folder) as driven:
-        _trained(Resumed(prepared), folder, driven, progress, by)
+        drive(Resumed(prepared), folder, driven, progress, by)
     return Run(folder, builder=asked.given.model)
 
 
@@ -114,7 +114,7 @@ def _resumed(folder: RunFolder, given: Given, progress: bool, executor: Executor
     check_needed(there.records, there.records.experiment, given)
     with driving(folder) as driven:
         left = prepare_to_resume(folder, given, executor.check_place)
-        _trained(with_lost_states(left), folder, driven, progress, executor)
+        drive(with_lost_states(left), folder, driven, progress, executor)
     return Run(folder, builder=given.model)
 
 
@@ -139,7 +139,7 @@ def extend(
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
-        _trained(with_lost_states(extended), folder, driven, progress, by)
+        drive(with_lost_states(extended), folder, driven, progress, by)
     return Run(folder, builder=given.model)
 
 
@@ -166,7 +166,7 @@ def _retried(
 ) -> Run:
     with driving(folder) as driven:
         left = prepare_to_retry(folder, endings, given, executor.check_place)
-        _trained(with_lost_states(left), folder, driven, progress, executor)
+        drive(with_lost_states(left), folder, driven, progress, executor)
     return Run(folder, builder=given.model)
 
 
@@ -189,11 +189,11 @@ def verify(
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
         left = prepare_to_verify(folder, asked, given, by.check_place)
-        _trained(left, folder, driven, progress, by)
+        drive(left, folder, driven, progress, by)
     return Run(folder, builder=given.model)
 
 
-def _trained(
+def drive(
     resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool, executor: Executor
 ) -> None:
     """Run what is left of the plan, every event of it recorded and shown, to the tables."""
