@@ -158,6 +158,11 @@ def shell_command() -> str:
     return f"{python} -S -E -c {shlex.quote(_CLIENT)} {shlex.quote(str(ROOT))} {path}"
 
 
+def command_line(*words: str) -> list[str]:
+    """Return a call of this checkout's command, as `shell_command`, for where no shell reads it."""
+    return ["sh", "-c", f'exec {shell_command()} "$@"', "orchestrator", *words]
+
+
 def command() -> None:
     """Be the command ``orchestrator``: what it does is done in a fork, and this process waits for it.
 
