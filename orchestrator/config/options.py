@@ -28,6 +28,7 @@ from orchestrator.fields import (
     Text,
     Whole,
     field_error,
+    written_out,
 )
 from orchestrator.redaction import redact
 from orchestrator.schedulers import SCHEDULERS
@@ -37,7 +38,7 @@ OF_KERAS = ("model", "data")
 OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
 SMALLEST_SHARE = 0.0001
 Recalibration = Literal["auto", "final", "off", "every_validation"]
-SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def _names(value: Any) -> Any:
@@ -245,11 +246,23 @@ class Experiment(Options):
     def _a_folder_name(cls, name: str) -> str:
         if not SAFE_NAME.fullmatch(name):
             raise PydanticCustomError(
-                "name", "expected letters, digits, '.', '_' and '-', not starting with '.'"
+                "name", "expected letters, digits, '.', '_' and '-', not starting with '.' or '-'"
             )
         if redact(name) != name:
             raise PydanticCustomError("name", "expected a name without a secret, since it is shown")
         return name
+
+    @field_validator("storage_path")
+    @classmethod
+    def _written_out(cls, path: str) -> str:
+        """Return the path with ``~`` and variables written out, as a shell does for what is given to itself."""
+        if not path.isprintable():
+            raise field_error(("storage_path",), "expected a path on one line", path)
+        try:
+            return written_out(path)
+        except KeyError as absent:
+            expected = f"expected a path of which all is known here ({absent.args[0]} is not)"
+            raise field_error(("storage_path",), expected, path) from None
 
     @field_validator("constraints")
     @classmethod

@@ -14,6 +14,7 @@ import psutil
 import yaml
 
 from orchestrator.experiment.keras_trials import code_facts
+from orchestrator.experiment.prepared import folder_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
     return {
         "command": sys.argv,
         "folder": str(prepared.experiment.folder.resolve()),
+        "run_folder": str(folder_of(prepared.experiment).path.resolve()),
         "seed": prepared.experiment.seed,
         "versions": versions(),
         "environment": environment(),

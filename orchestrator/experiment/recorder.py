@@ -18,6 +18,7 @@ from orchestrator.records import (
     RunState,
     RunWriter,
     TrialEnd,
+    TrialWaits,
     read_run,
 )
 from orchestrator.records.events import Event
@@ -167,6 +168,10 @@ class Recorder:
         self._writer.trial_started(
             spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
         )
+
+    def waits(self, trial: str, still: bool = True) -> None:
+        """Note that a trial left its place to others until it is promoted; or, not ``still``, that it trains again."""
+        self._apply([TrialWaits(trial, still)])
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Note finished epochs; return how many are new."""

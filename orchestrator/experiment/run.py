@@ -13,6 +13,7 @@ from orchestrator.catalog import CallableReference
 from orchestrator.control import RunControl
 from orchestrator.records import (
     GIVEN_UP,
+    Event,
     RunFolder,
     RunRecords,
     RunState,
@@ -20,7 +21,7 @@ from orchestrator.records import (
     read_run,
     see_driver,
 )
-from orchestrator.records.heartbeat import standing
+from orchestrator.records.heartbeat import standing, waits_told
 from orchestrator.records.reader import Follower
 
 if TYPE_CHECKING:
@@ -216,13 +217,18 @@ def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
         return Run(folder)
     follower, state = Follower(folder), RunState(records.metric, records.mode, thin=True)
     with _view(records) as view:
-        first = follower.read()
+        first: list[Event] = list(follower.read())
         view.take_up(first)
         said = None
         while True:
             for event in first:
                 state.apply(event)
-            stands = standing(state.events, see_driver(folder), None)
+            seen = see_driver(folder)
+            told = waits_told(state, seen.driver.heartbeat) if seen and seen.drives else []
+            for event in told:
+                state.apply(event)
+            view.show(told)
+            stands = standing(state.events, seen, None)
             if (stands.state, stands.reason) != said:
                 said = stands.state, stands.reason
                 view.note(_words(stands))

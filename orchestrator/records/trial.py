@@ -17,7 +17,8 @@ class TrialRecord:
     """One trial, from its ``started`` line and, once it has one, its ``ended`` line.
 
     ``origin`` is where a branch or a promoted trial comes from: {run (None: this one), trial, day,
-    epoch, and stretch, where it was written down}. ``group`` is the group of comparable trials.
+    epoch, and stretch, where it was written down}. ``group`` is the group of comparable trials. A replicate, of that
+    number, ``repeats`` another trial with a seed of its own.
     """
 
     trial: str
@@ -40,6 +41,13 @@ class TrialRecord:
     seconds: float | None = None
     origin: Mapping[str, Any] | None = None
     group: int = 1
+    repeats: str | None = None
+    replicate: int | None = None
+
+    @property
+    def configuration(self) -> str:
+        """The trial that stands for its hyperparameters: the one that a replicate repeats, else itself."""
+        return self.repeats or self.trial
 
     @property
     def status(self) -> str:

@@ -43,20 +43,22 @@ class TpeSearcher(LearningSearcher):
         super().__init__(options, space, seed, mode)
         self._scales = {name: _Scale(domain) for name, domain in self._free.items()}
         self._shown: dict[str, FrozenTrial] = {}
+        self._trials: list[FrozenTrial] = []
+        self._study = _study(self._trials)
 
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         import optuna
 
         seed = int(self._random("tpe", index, attempt).integers(2**32))
-        trials = list(self._trials(self._told.evidence(BEST, NEWEST)))
+        self._trials[:] = self._shown_of(self._told.evidence(BEST, NEWEST))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             sampler = optuna.samplers.TPESampler(
                 multivariate=True, constant_liar=True, n_startup_trials=0, seed=seed
             )
-            return self._sampled(sampler, _study(trials, sampler), len(trials))
+            return self._sampled(sampler)
 
-    def _sampled(self, sampler: Any, study: Any, number: int) -> Mapping[str, Any]:
+    def _sampled(self, sampler: Any) -> Mapping[str, Any]:
         """Return one value of each hyperparameter that exists beside the others."""
         from optuna.trial import TrialState
 
@@ -65,11 +67,11 @@ class TpeSearcher(LearningSearcher):
             for name, domain in self._space.domains.items()
             if name not in self._free
         }
-        asked = _frozen(number, TrialState.RUNNING, {}, {})
+        asked = _frozen(len(self._trials), TrialState.RUNNING, {}, {})
         for group in self._groups():
             if exists(self._free[group[0]], values):
                 scales = {name: self._scales[name].distribution for name in group}
-                found = sampler.sample_relative(study, asked, scales)
+                found = sampler.sample_relative(self._study, asked, scales)
                 values |= {name: self._scales[name].value(found[name]) for name in group}
         return {name: value for name, value in values.items() if name in self._free}
 
@@ -80,7 +82,7 @@ class TpeSearcher(LearningSearcher):
             groups.setdefault(domain.when, []).append(name)
         return list(groups.values())
 
-    def _trials(self, evidence: Evidence) -> Iterator[FrozenTrial]:
+    def _shown_of(self, evidence: Evidence) -> Iterator[FrozenTrial]:
         """Yield trials as Optuna knows them: those of the last proposal again, with their ranks of now."""
         from optuna.trial import TrialState
 
@@ -158,8 +160,8 @@ def _frozen(
     )
 
 
-def _study(trials: Sequence[FrozenTrial], sampler: Any) -> Any:
-    """Return a study of these trials, which are not copied; it keeps nothing and logs nothing."""
+def _study(trials: Sequence[FrozenTrial]) -> Any:
+    """Return a study of these trials, whichever they are then, not copied; it keeps nothing and logs nothing."""
     import optuna
 
     class Shown(optuna.storages.InMemoryStorage):
@@ -174,6 +176,6 @@ def _study(trials: Sequence[FrozenTrial], sampler: Any) -> Any:
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        return optuna.create_study(storage=Shown(), sampler=sampler)
+        return optuna.create_study(storage=Shown())
     finally:
         optuna.logging.set_verbosity(level)
