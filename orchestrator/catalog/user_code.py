@@ -30,7 +30,7 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from orchestrator.errors import OrchestratorError, TrialError
+from orchestrator.errors import OrchestratorError, TrialError, said_by, shortened
 
 _OURS = __name__.partition(".")[0]
 FILES_ARE_LOADED_AS = f"_{_OURS}_file_"
@@ -109,8 +109,8 @@ class UsersCode:
         """Turn an exception of the user's code into one sentence."""
         self._aside.__exit__(None, None, None)
         if isinstance(raised, Exception) and not isinstance(raised, OrchestratorError):
-            said = str(raised).strip().splitlines()
-            what = ": ".join([type(raised).__name__, *map(_without_rows, said[:1])])
+            said = said_by(raised).strip().splitlines()[:1]
+            what = ": ".join([type(raised).__name__, *(shortened(_without_rows(s)) for s in said)])
             message = f"{self._where}: its code raised {what}{self._spot(trace)}."
             raise self._error(message) from raised
 
@@ -129,7 +129,7 @@ def load_file(path: Path, fresh: bool = False) -> ModuleType:
     call of its functions has left.
     """
     _forget_changed(path.parent)
-    digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(path) + b"\0" + path.read_bytes()).hexdigest()[:12]
     name = f"{FILES_ARE_LOADED_AS}{path.stem}_{digest}"
     if fresh:
         sys.modules.pop(name, None)

@@ -31,6 +31,7 @@ from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
 from orchestrator.records import RunFolder, RunRecords
 from orchestrator.search import Plan
+from orchestrator.streams import shown_streams
 
 if TYPE_CHECKING:
     from orchestrator.report import View
@@ -141,12 +142,12 @@ def _trained(
     from orchestrator.tuning.protocol import Outcome
 
     plan = resumed.prepared.plan
-    shown = _view(plan, resumed.trials_in_all, executor) if progress else NullView()
     outcome = Outcome(ended=False)
     with (
+        shown_streams(),
         folder.in_use(),
         asked_to_stop() as asked,
-        shown as view,
+        _view(plan, resumed.trials_in_all, executor) if progress else NullView() as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
     ):
         recorder.begin(resumed.trials_in_all, resumed.recorded)

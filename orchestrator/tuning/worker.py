@@ -16,9 +16,11 @@ import ray
 from ray import tune
 
 from orchestrator.catalog import flush_printed
+from orchestrator.errors import shortened
 from orchestrator.redaction import redact
+from orchestrator.streams import shown_streams
 from orchestrator.trials import Trainable
-from orchestrator.tuning.failures import Failure
+from orchestrator.tuning.failures import Failure, bounded
 from orchestrator.tuning.protocol import Verdict
 from orchestrator.tuning.trial_runner import TrialRunner
 
@@ -89,6 +91,7 @@ def printed_to(file: Path) -> Iterator[None]:
                 stack.callback(_put_back, stream, os.dup(stream))
                 os.dup2(caught.fileno(), stream)
             stack.callback(flush_printed)
+        stack.enter_context(shown_streams())
         yield
 
 
@@ -133,8 +136,8 @@ class RayExaminer:
 
 def from_worker_loss(error: BaseException | None) -> Failure:
     """Return the failure of a trial whose worker is gone."""
-    said = redact(_COLOUR.sub("", str(error or "the process ended"))).strip()
-    first = _telling_line(said)
+    said = bounded(_COLOUR.sub("", str(error or "the process ended"))).strip()
+    first = shortened(_telling_line(said))
     if isinstance(error, ray.exceptions.OutOfMemoryError) or _OUT_OF_MEMORY.search(said):
         return Failure("out_of_memory", f"out of memory: {first}", said)
     preempted = bool(getattr(error, "preempted", False))
