@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # Python puts the current folder first: a json.py in it would be imported in place of Python's own.
+    sys.path.append(sys.path.pop(0))
+
 import traceback
 
 from orchestrator.cli import app

@@ -23,6 +23,7 @@ from importlib.machinery import (
     SOURCE_SUFFIXES,
     ExtensionFileLoader,
     FileFinder,
+    ModuleSpec,
     SourceFileLoader,
     SourcelessFileLoader,
 )
@@ -30,6 +31,7 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
+from orchestrator.catalog.hidden import is_taken
 from orchestrator.errors import OrchestratorError, TrialError, said_by, shortened
 
 _OURS = __name__.partition(".")[0]
@@ -165,9 +167,19 @@ class _SourceAlone(SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)  # type: ignore[no-any-return]
 
 
+class _UsersFiles(FileFinder):
+    """Finds a user's modules, but for those whose names are taken: Ray and Keras import the real ones lazily."""
+
+    def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return where a module lies, None where it is not here."""
+        if "." not in fullname and is_taken(fullname):
+            return None
+        return super().find_spec(fullname, target)
+
+
 def _finder_within(folder: Path) -> Callable[[str], Any]:
     """Return a hook of ``sys.path_hooks`` by which what lies in a folder is compiled whenever it is loaded."""
-    find = FileFinder.path_hook(
+    find = _UsersFiles.path_hook(
         (ExtensionFileLoader, EXTENSION_SUFFIXES),
         (_SourceAlone, SOURCE_SUFFIXES),
         (SourcelessFileLoader, BYTECODE_SUFFIXES),
