@@ -33,6 +33,7 @@ from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
 from orchestrator.experiment.verification import Race, prepare_to_verify
 from orchestrator.records import RunFolder, RunRecords
 from orchestrator.search import Plan
+from orchestrator.streams import shown_streams
 
 if TYPE_CHECKING:
     from orchestrator.report import View
@@ -202,12 +203,12 @@ def drive(
     from orchestrator.tuning.protocol import Outcome
 
     plan = resumed.prepared.plan
-    shown = _view(plan, resumed.trials_in_all, executor) if progress else NullView()
     outcome = Outcome(ended=False)
     with (
+        shown_streams(),
         folder.in_use(),
         asked_to_stop() as asked,
-        shown as view,
+        _view(plan, resumed.trials_in_all, executor) if progress else NullView() as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
     ):
         recorder.begin(resumed.trials_in_all, resumed.recorded)
