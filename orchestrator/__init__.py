@@ -14,10 +14,12 @@ if TYPE_CHECKING:
     from orchestrator.config import Experiment
     from orchestrator.experiment import (
         Run,
+        audit,
         extend,
         open_run,
         preview,
         resume,
+        retry,
         run,
         simulate,
         verify,
@@ -28,10 +30,12 @@ if TYPE_CHECKING:
 __all__ = [
     "Experiment",
     "Run",
+    "audit",
     "extend",
     "open_run",
     "preview",
     "resume",
+    "retry",
     "run",
     "simulate",
     "to_tune_space",
@@ -42,10 +46,12 @@ __all__ = [
 _HOMES = {
     "Experiment": "orchestrator.config",
     "Run": "orchestrator.experiment",
+    "audit": "orchestrator.experiment",
     "extend": "orchestrator.experiment",
     "open_run": "orchestrator.experiment",
     "preview": "orchestrator.experiment",
     "resume": "orchestrator.experiment",
+    "retry": "orchestrator.experiment",
     "run": "orchestrator.experiment",
     "simulate": "orchestrator.experiment",
     "to_tune_space": "orchestrator.tuning.tune_space",

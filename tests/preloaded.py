@@ -71,7 +71,9 @@ class Server:
 
 
 WITH_KERAS = Server("keras", "orchestrator.training.trial_process")
-WITH_COMMANDS = Server("orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune")
+WITH_COMMANDS = Server(
+    "orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune", "keras"
+)
 
 
 def ask(path: str, code: str, argv: Sequence[str], fds: Sequence[int]) -> socket.socket:
@@ -140,6 +142,7 @@ INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})
 POSSIBLE = hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")
 
 _CLIENT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tests.preloaded import command; command()"
+_COMMAND = "from orchestrator.__main__ import main; main()"
 
 
 def shell_command() -> str:
@@ -152,9 +155,12 @@ def shell_command() -> str:
 
 
 def command() -> None:
-    """Be the command ``orchestrator``: what it does is done in a fork, and this process waits for it."""
+    """Be the command ``orchestrator``: what it does is done in a fork, and this process waits for it.
+
+    ``-c CODE`` as its words runs code instead, as Python's own would.
+    """
     path, *words = sys.argv[1:]
-    code = "from orchestrator.__main__ import main; main()"
+    code = words[1] if words[0] == "-c" else _COMMAND
     answers = ask(path, code, ["orchestrator", *words], [1, 2]).makefile()
     answers.readline()
     os._exit(int(answers.readline()) % 256)

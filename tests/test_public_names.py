@@ -9,10 +9,12 @@ def test_the_public_names_are_these():
     promised = [
         "Experiment",
         "Run",
+        "audit",
         "extend",
         "open_run",
         "preview",
         "resume",
+        "retry",
         "run",
         "simulate",
         "to_tune_space",

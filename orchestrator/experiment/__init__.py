@@ -1,7 +1,8 @@
 """An experiment from its file to its table."""
 
+from orchestrator.experiment.audit import audit
 from orchestrator.experiment.config_drift import changed_since
-from orchestrator.experiment.flow import extend, resume, run, verify
+from orchestrator.experiment.flow import extend, resume, retry, run, verify
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
 from orchestrator.experiment.run import Run, open_run
@@ -10,12 +11,14 @@ from orchestrator.experiment.simulation import simulate, whatif
 __all__ = [
     "Prepared",
     "Run",
+    "audit",
     "changed_since",
     "extend",
     "open_run",
     "prepare",
     "preview",
     "resume",
+    "retry",
     "run",
     "simulate",
     "verify",

@@ -6,7 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from orchestrator.errors import RecordWarning
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
@@ -27,6 +27,7 @@ from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
 from orchestrator.experiment.resume import driver, is_over, prepare_to_resume, with_lost_states
+from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
 from orchestrator.experiment.verification import Race, prepare_to_verify
@@ -69,13 +70,16 @@ def run(
     ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
-    to repeat: a run of that name that was cut off continues, one that is finished is returned. ``executor="inline"``
+    to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
+    model is tried again, one that is finished is returned. ``executor="inline"``
     trains one trial after another in this process, without Ray: a ``breakpoint()`` in the model has the terminal.
     """
     by = find_executor(executor)
     asked = asked_for(experiment, overrides, keys)
     folder = folder_of(asked.experiment)
     if or_resume and folder.manifest_file.exists():
+        if is_worth_retrying(Run(folder, exact=True).records):
+            return _retried(folder, ("failed",), asked.given, progress, by)
         return _resumed(folder, asked.given, progress, by)
     prepared = prepare(asked.experiment, asked.given, by.check_place)
     folder = _new_folder(prepared)
@@ -136,6 +140,33 @@ def extend(
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
         _trained(with_lost_states(extended), folder, driven, progress, by)
+    return Run(folder, builder=given.model)
+
+
+def retry(
+    run: str | Path | Run,
+    endings: Sequence[Literal["failed", "diverged"]] = ("failed",),
+    progress: bool = True,
+    storage: str | Path = "./runs",
+    executor: ExecutorName | RunPlan = "tune",
+    **objects: Unpack[Objects],
+) -> Run:
+    """Train those trials of a run again that ended so, and return it.
+
+    They begin anew with the hyperparameters and seeds that they had, whatever was mended since. If code or data have
+    changed, and other trials of the run were trained with what was before, they become a group of their own. Objects:
+    as for ``resume``. Raises ExperimentFileError where the run has no such trial.
+    """
+    folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
+    return _retried(folder, endings, given_again(objects), progress, find_executor(executor))
+
+
+def _retried(
+    folder: RunFolder, endings: Sequence[str], given: Given, progress: bool, executor: Executor
+) -> Run:
+    with driving(folder) as driven:
+        left = prepare_to_retry(folder, endings, given, executor.check_place)
+        _trained(with_lost_states(left), folder, driven, progress, executor)
     return Run(folder, builder=given.model)
 
 

@@ -17,6 +17,7 @@ from orchestrator.errors import (
 )
 from orchestrator.records import RunFolder, RunRecords, TrialRecord, read_run
 from orchestrator.records.lineage import changed_to, is_rollback
+from orchestrator.records.run import sources_of
 from orchestrator.search import Ancestor
 from orchestrator.trials import StateStore
 
@@ -166,7 +167,7 @@ def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
             f"{records.name}: expected a run of Keras models, which a panda babysits. Received: one whose trials call"
             f" {records.experiment['trial']}."
         )
-    folder = records.manifest.get("folder")
+    folder = str(sources_of(records)) if records.manifest.get("folder") else None
     content = dict(records.experiment)
     for key in ("caviar", "panda"):
         content.pop(key, None)

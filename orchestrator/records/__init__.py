@@ -12,6 +12,7 @@ from orchestrator.records.events import (
     JournalEntry,
     TrialEnd,
     TrialStarted,
+    TrialWaits,
 )
 from orchestrator.records.folder import RunFolder, run_names
 from orchestrator.records.heartbeat import GIVEN_UP, RunProgress, SeenDriver, Standing, see_driver
@@ -72,6 +73,7 @@ __all__ = [
     "TrialLines",
     "TrialRecord",
     "TrialStarted",
+    "TrialWaits",
     "UnreadableRequestWarning",
     "acquire",
     "best_score",

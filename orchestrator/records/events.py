@@ -103,6 +103,14 @@ class TrialEnd:
         return replace(self, error_file=error_file)
 
 
+@dataclass(frozen=True)
+class TrialWaits:
+    """A trial left its place until it is promoted; or trains again. No line: a driver tells it those who look on."""
+
+    trial: str
+    waits: bool = True
+
+
 class EpochRow(TypedDict):
     """A finished epoch of a trial, the first is 1: a line of ``epochs.jsonl``.
 
@@ -152,6 +160,7 @@ class Extended(RunEvent):
     - group: the group that trials started from then on belong to; the first is 1
     - going_on: the finished trials that train further
     - reopened: those that ended paused, and wait again to be promoted
+    - retried: {trial: stretch} of those that begin anew; what they trained in an earlier stretch counts no more
     - epochs_before: how many epochs were recorded by then
     - now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
     """
@@ -161,6 +170,7 @@ class Extended(RunEvent):
     group: NotRequired[MaybeCount]
     going_on: NotRequired[Texts]
     reopened: NotRequired[Texts]
+    retried: NotRequired[MaybeValues]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
 
@@ -184,7 +194,8 @@ class RaceBegan(RunEvent):
     """The ``finalists`` (trials' names, best first) are trained again, each at most with so many ``seeds``.
 
     Their replicates are numbered from ``first``; those of smaller numbers belong to an earlier race. ``budget`` is the
-    most epochs that all of them train, ``confidence`` the chance of being the best at which the race stops.
+    most epochs that all of them train, ``confidence`` the chance of being the best at which the race stops. With
+    ``folds`` a replicate's number says on which it was trained and judged.
     """
 
     finalists: Names
@@ -192,6 +203,7 @@ class RaceBegan(RunEvent):
     budget: Count
     confidence: Seconds
     first: NotRequired[MaybeCount]
+    folds: NotRequired[MaybeCount]
 
 
 class RaceEnded(RunEvent):
@@ -276,53 +288,46 @@ class Day(JournalEntry):
     metrics: Metrics
 
 
-Event = TrialStarted | TrialEnd | EpochRow | RunEvent | JournalEntry
+Event = TrialStarted | TrialEnd | TrialWaits | EpochRow | RunEvent | JournalEntry
 
 
-def _by(name: str, *special: str) -> Discriminator:
-    """Tell lines apart by one of their fields; those of no ``special`` kind are of the general one."""
+def _adapter(name: str, kinds: Any) -> TypeAdapter[Any]:
+    """Return what checks lines of these kinds, told apart by a field; those of no other are of the one tagged ""."""
+    tags = {kind.__metadata__[0].tag for kind in get_args(kinds)}
 
     def kind(value: Any) -> str:
-        found = value.get(name)
-        return found if found in special else ""
+        return found if (found := value.get(name)) in tags else ""
 
-    return Discriminator(kind)
+    return TypeAdapter(Annotated[kinds, Discriminator(kind)])
 
 
 _LINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
     "trials.jsonl": (
         "event",
-        TypeAdapter(
-            Annotated[
-                Annotated[TrialStarted, Tag("started")] | Annotated[TrialEnd, Tag("ended")],
-                _by("event", "started", "ended"),
-            ]
+        _adapter(
+            "event", Annotated[TrialStarted, Tag("started")] | Annotated[TrialEnd, Tag("ended")]
         ),
     ),
     "epochs.jsonl": ("trial", TypeAdapter(EpochRow)),
     "events.jsonl": (
         "event",
-        TypeAdapter(
-            Annotated[
-                Annotated[Extended, Tag("extended")]
-                | Annotated[RoundBegan, Tag("round_began")]
-                | Annotated[RaceBegan, Tag("race_began")]
-                | Annotated[RaceEnded, Tag("race_ended")]
-                | Annotated[Winner, Tag("winner")]
-                | Annotated[RunEvent, Tag("")],
-                _by("event", "extended", "round_began", "race_began", "race_ended", "winner"),
-            ]
+        _adapter(
+            "event",
+            Annotated[Extended, Tag("extended")]
+            | Annotated[RoundBegan, Tag("round_began")]
+            | Annotated[RaceBegan, Tag("race_began")]
+            | Annotated[RaceEnded, Tag("race_ended")]
+            | Annotated[Winner, Tag("winner")]
+            | Annotated[RunEvent, Tag("")],
         ),
     ),
     "journal.jsonl": (
         "kind",
-        TypeAdapter(
-            Annotated[
-                Annotated[Applied, Tag("applied")]
-                | Annotated[Day, Tag("day")]
-                | Annotated[JournalEntry, Tag("")],
-                _by("kind", "applied", "day"),
-            ]
+        _adapter(
+            "kind",
+            Annotated[Applied, Tag("applied")]
+            | Annotated[Day, Tag("day")]
+            | Annotated[JournalEntry, Tag("")],
         ),
     ),
 }

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from orchestrator.records.events import EpochRow, Event, TrialEnd, TrialStarted
+from orchestrator.records.events import EpochRow, Event, TrialEnd, TrialStarted, TrialWaits
 from orchestrator.records.lineage import is_rollback
 from orchestrator.records.score import Mode, Score, score_of
 from orchestrator.records.trial import TrialHistory, TrialRecord
@@ -48,6 +48,7 @@ class RunState:
         self._thin = thin
         self._paused: set[str] = set()
         self._open: set[str] = set()
+        self._waiting: set[str] = set()
         self._histories: dict[str, TrialHistory] = {}
         self._leader: str | None = None
         self._leader_is_known = True
@@ -59,6 +60,8 @@ class RunState:
                 self._started(event)
             case TrialEnd():
                 self._ended(event)
+            case TrialWaits():
+                (self._waiting.add if event.waits else self._waiting.discard)(event.trial)
             case {"kind": _}:
                 self._entered(event)
             case {"event": _}:
@@ -86,6 +89,11 @@ class RunState:
         return frozenset(self._open)
 
     @property
+    def waiting(self) -> frozenset[str]:
+        """The open trials that were said to have left their place to others, until their scheduler promotes them."""
+        return frozenset(self._waiting & self._open)
+
+    @property
     def paused(self) -> frozenset[str]:
         """The open trials that were asked to wait."""
         return frozenset(self._paused & self._open)
@@ -104,19 +112,25 @@ class RunState:
         """The best trial of the newest group; None where none of them has a finite value.
 
         After a race it is the best replicate of the winner's: the trial that its configuration repeats was looked at
-        because it came out high.
+        because it came out high. With folds it is that trial: it was judged on the rows of all others.
         """
         if not self._leader_is_known:
             # By epochs, not by trials: the line that a trial began may be the one that was lost.
             known = [t for t in list(self._histories) if self._contends(t)]
             self._leader = min(known, key=self.rank, default=None)
-            if self._leader is not None and self._leader == (self.race_result or {}).get("winner"):
+            won = None if self.has_folds else (self.race_result or {}).get("winner")
+            if self._leader is not None and self._leader == won:
                 again = [
                     t.trial for t in self.replicates_of(self._leader) if self.score_of(t.trial)
                 ]
                 self._leader = min(again, key=self.rank, default=self._leader)
             self._leader_is_known = True
         return self._leader
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether the replicates of the latest race were judged on other rows than the trials that they repeat."""
+        return bool((self.race or {}).get("folds"))
 
     def replicates_of(self, trial: str) -> tuple[TrialRecord, ...]:
         """Return the replicates of a trial in the latest race, by their numbers; none where there was no race."""
@@ -157,6 +171,7 @@ class RunState:
             replicate=event.replicate,
         )
         self._open.add(event.trial)
+        self._waiting.discard(event.trial)
         self._begin_group(int(event.group or 1))
         if before is None or event.trial == self._leader:  # its group and its index are known now
             self._leader_is_known = self._leader_is_known and event.trial not in self._histories
@@ -171,6 +186,7 @@ class RunState:
                 self.endings[before.ending] -= 1
         self.trials[event.trial] = now
         self._open.discard(event.trial)
+        self._waiting.discard(event.trial)
         if self._thin and now.is_over and event.trial in self._histories:
             self._histories[event.trial].let_go_of_epochs()
 
@@ -207,6 +223,9 @@ class RunState:
             self.race, self.race_result, self.winner = None, None, None
             self._leader_is_known = False
             self.extensions.append(event)
+            for trial, stretch in (event.get("retried") or {}).items():
+                self._histories.setdefault(trial, TrialHistory()).begin_anew(int(stretch))
+                self._leader_is_known = False
             group = int(event.get("group") or 1)
             if group > 1:
                 self.groups.setdefault(group, tuple(event.get("forced") or ()))

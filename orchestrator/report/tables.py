@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.analysis import score_among
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+score = score_among
 JOB_COLUMNS = ("job", "state", "run", "trials_done", "trials", "best", "submitted", "results")
 
 
@@ -138,13 +140,6 @@ def winning_trial(records: RunRecords) -> str | None:
     if records.winner is not None:
         return str(records.winner["trial"])
     return records.leader.trial if records.leader else None
-
-
-def score(scores: Mapping[str, Any], metric: str) -> float | None:
-    """Return the metric among one split's scores, where it may be called without its ``val_``."""
-    plain = metric.removeprefix("val_")
-    known = (metric, plain, f"test_{plain}")
-    return next((scores[name] for name in known if name in scores), None)
 
 
 def _listed(path: Path) -> dict[str, Any]:

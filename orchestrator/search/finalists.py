@@ -3,6 +3,7 @@
 Replicates come in blocks: the k-th of every configuration that is left, all from one seed. A decision is made when a
 block is complete, so it does not depend on who came first. The trial that a configuration was found by is no replicate:
 it is among the best for its score, which is therefore too high. A replicate counts by its best epoch, as every trial.
+With folds its number says on which of them it is trained, so that pairs have their rows in common too.
 """
 
 from __future__ import annotations
@@ -52,17 +53,20 @@ class Race:
     budget: int
     confidence: float
     first: int = 1
+    folds: int | None = None
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as the fields of its event."""
-        return {**vars(self), "finalists": list(self.finalists)}
+        plain = {**vars(self), "finalists": list(self.finalists)}
+        return {key: value for key, value in plain.items() if value is not None}
 
     @classmethod
     def from_plain(cls, event: Mapping[str, Any]) -> Race:
         """Return the race that an event tells of."""
         names = tuple(map(str, event["finalists"]))
         numbers = (int(event["seeds"]), int(event["budget"]))
-        return cls(names, *numbers, float(event["confidence"]), int(event.get("first") or 1))
+        first, folds = int(event.get("first") or 1), event.get("folds")
+        return cls(names, *numbers, float(event["confidence"]), first, folds)
 
 
 @dataclass
@@ -182,9 +186,10 @@ class Finalists:
         if not isinstance(chosen, str):
             self._race = chosen
             who, seeds = len(chosen.finalists), chosen.seeds
+            on = f" on the folds from 2 to {chosen.folds} in turn," if chosen.folds else ""
             text = (
                 f"race: the best {who} configurations are trained again, each with at most {seeds} seeds,"
-                f" at most {chosen.budget:,} epochs in all"
+                f"{on} at most {chosen.budget:,} epochs in all"
             )
             return News("race_began", text, chosen.to_plain())
         self._is_over = True
@@ -216,7 +221,8 @@ class Finalists:
         top = min(options.top, max(FEWEST, affordable // FULL_RACE), len(eligible))
         names = tuple(told.spec.trial for told in eligible[:top])
         most = min(budget, top * options.seeds * self._plan.epochs)
-        return Race(names, options.seeds, most, options.confidence, self._first())
+        first, folds = self._first(), self._plan.folds
+        return Race(names, options.seeds, most, options.confidence, first, folds)
 
     def _first(self) -> int:
         """Return the number of the first replicate: those of fewer epochs than are planned now do not count."""

@@ -219,6 +219,7 @@ class Plan:
     retries: RetryOptions = field(default_factory=RetryOptions)
     nursery: Nursery | None = None
     finalists: FinalistsOptions | None = None
+    folds: int | None = None
 
     @property
     def described(self) -> str:

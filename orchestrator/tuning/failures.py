@@ -15,7 +15,7 @@ from orchestrator.records import DiskFull, FailureKind, lies_below
 from orchestrator.redaction import redact
 
 LONGEST_WAIT_SECONDS = 300.0
-_TRANSIENT = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
+TRANSIENT = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
 _TRANSIENT_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH)
 
 
@@ -49,7 +49,7 @@ def from_exception(error: Exception, home: Path | None = None) -> Failure:
         return Failure("disk", first_line(error), whole, bytes_needed=needed)
     if isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError":
         return Failure("out_of_memory", first_line(error), whole)
-    transient = isinstance(cause, _TRANSIENT) or (
+    transient = isinstance(cause, TRANSIENT) or (
         isinstance(cause, OSError) and cause.errno in _TRANSIENT_NUMBERS
     )
     of_run = isinstance(error, RecordError) or (

@@ -120,6 +120,8 @@ class Stage:
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
+        for trial in self._search.paused:
+            listener.waits(trial)
 
     def _now(self) -> float:
         """Return the time on a clock that stands still while the run waits for a disk."""
@@ -174,6 +176,8 @@ class Stage:
                 return
             self._timers[trial] = TrialTimer(before=self._before.get(trial, SpentOnTrial()).seconds)
             self._listener.started(self._specs[trial])
+        elif self._timers[trial].since is None:
+            self._listener.waits(trial, still=False)
         self._timers[trial].start(now)
         self._taken[trial] = now
 
@@ -213,6 +217,7 @@ class Stage:
             clock.stop(now)
             self._about[trial] = dict(report.about)
             self._queue.leave(trial)
+            self._listener.waits(trial)
             return False
         return end is None
 
@@ -227,7 +232,7 @@ class Stage:
         self._warm.add(worker)
 
     def is_paused(self, trial: str) -> bool:
-        """Return whether a trial has left its place to others: its state is to be kept."""
+        """Return whether a trial has left its place: its state is to be kept."""
         return trial in self._search.paused
 
     def lost(self, trial: str, failure: Failure) -> None:
@@ -319,8 +324,8 @@ class Stage:
     def _end_what_stays_paused(self) -> None:
         """End the trials that nothing is left to promote for."""
         paused = dict(self._search.paused)
-        epochs = {int(row["epoch"]) for row in paused.values()}
-        rungs = {epoch: self._search.scheduler.review(epoch) for epoch in epochs}
+        review = self._search.scheduler.review
+        rungs = {epoch: review(epoch) for epoch in {int(r["epoch"]) for r in paused.values()}}
         for trial, row in paused.items():
             held = rungs[int(row["epoch"])].get(trial)
             self._end_paused(trial, held.cutoff if held else None, NOT_PROMOTED)
@@ -400,5 +405,4 @@ class Stage:
 
 
 def _last_epoch(report: Report) -> int:
-    rows = report.progress.rows
-    return int(rows[-1]["epoch"]) if rows else report.progress.epoch
+    return int((report.progress.rows or [{"epoch": report.progress.epoch}])[-1]["epoch"])
