@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import author, control, explain, inspect, run, simulate, submit
+from orchestrator.cli import (
+    author,
+    control,
+    explain,
+    inspect,
+    reevaluate,
+    run,
+    simulate,
+    submit,
+)
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -87,6 +96,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.predict,
         inspect.audit,
     ),
+    "Some time later": (reevaluate.reevaluate, reevaluate.history),
     "This machine": (author.doctor, author.version),
 }
 

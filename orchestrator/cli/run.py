@@ -26,8 +26,10 @@ from orchestrator.cli.output import (
     Destination,
     destination,
     say,
+    stdout_lost,
     terminal_width,
 )
+from orchestrator.streams import what_stdout_lost
 
 if TYPE_CHECKING:
     from orchestrator.experiment import Run
@@ -82,6 +84,9 @@ def _note_changes(file: Path, overrides: Sequence[str]) -> None:
 def conclude(ended: Run, where: Destination) -> None:
     """Print the outcome of a run and exit with its code."""
     print_outcome(ended, where)
+    lost = what_stdout_lost()
+    if lost is not None:  # no reason to call the run a failure
+        say(f"warning: {stdout_lost(lost)} See: orchestrator table {ended.path}", err=True)
     if ended.status != "finished":
         raise typer.Exit(INTERRUPTED)
     if ended.given_up or not ended.succeeded:

@@ -33,6 +33,7 @@ from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
 from orchestrator.experiment.verification import Race, prepare_to_verify
 from orchestrator.records import RunFolder, RunRecords
 from orchestrator.search import Plan
+from orchestrator.streams import shown_streams
 
 if TYPE_CHECKING:
     from orchestrator.report import View
@@ -84,7 +85,7 @@ def run(
     prepared = prepare(asked.experiment, asked.given, by.check_place)
     folder = _new_folder(prepared)
     with driving(folder) as driven:
-        _trained(Resumed(prepared), folder, driven, progress, by)
+        drive(Resumed(prepared), folder, driven, progress, by)
     return Run(folder, builder=asked.given.model)
 
 
@@ -114,7 +115,7 @@ def _resumed(folder: RunFolder, given: Given, progress: bool, executor: Executor
     check_needed(there.records, there.records.experiment, given)
     with driving(folder) as driven:
         left = prepare_to_resume(folder, given, executor.check_place)
-        _trained(with_lost_states(left), folder, driven, progress, executor)
+        drive(with_lost_states(left), folder, driven, progress, executor)
     return Run(folder, builder=given.model)
 
 
@@ -139,7 +140,7 @@ def extend(
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
-        _trained(with_lost_states(extended), folder, driven, progress, by)
+        drive(with_lost_states(extended), folder, driven, progress, by)
     return Run(folder, builder=given.model)
 
 
@@ -166,7 +167,7 @@ def _retried(
 ) -> Run:
     with driving(folder) as driven:
         left = prepare_to_retry(folder, endings, given, executor.check_place)
-        _trained(with_lost_states(left), folder, driven, progress, executor)
+        drive(with_lost_states(left), folder, driven, progress, executor)
     return Run(folder, builder=given.model)
 
 
@@ -189,11 +190,11 @@ def verify(
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
         left = prepare_to_verify(folder, asked, given, by.check_place)
-        _trained(left, folder, driven, progress, by)
+        drive(left, folder, driven, progress, by)
     return Run(folder, builder=given.model)
 
 
-def _trained(
+def drive(
     resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool, executor: Executor
 ) -> None:
     """Run what is left of the plan, every event of it recorded and shown, to the tables."""
@@ -202,12 +203,12 @@ def _trained(
     from orchestrator.tuning.protocol import Outcome
 
     plan = resumed.prepared.plan
-    shown = _view(plan, resumed.trials_in_all, executor) if progress else NullView()
     outcome = Outcome(ended=False)
     with (
+        shown_streams(),
         folder.in_use(),
         asked_to_stop() as asked,
-        shown as view,
+        _view(plan, resumed.trials_in_all, executor) if progress else NullView() as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
     ):
         recorder.begin(resumed.trials_in_all, resumed.recorded)

@@ -20,6 +20,11 @@ from orchestrator.report.panda_tables import (
     journal_lines,
     journal_table,
 )
+from orchestrator.report.reevaluation_text import (
+    history_lines,
+    history_table,
+    reevaluation_lines,
+)
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.rounds_text import finding_lines, rounds_lines, rounds_table
 from orchestrator.report.summary import show_lines, winner_lines
@@ -54,6 +59,8 @@ __all__ = [
     "draws_table",
     "epochs_table",
     "finding_lines",
+    "history_lines",
+    "history_table",
     "importance_lines",
     "importance_table",
     "jobs_table",
@@ -63,6 +70,7 @@ __all__ = [
     "open_panda_view",
     "open_view",
     "predictions_table",
+    "reevaluation_lines",
     "render",
     "rounds_lines",
     "rounds_table",

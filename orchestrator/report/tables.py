@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.analysis import score_among
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
-from orchestrator.errors import RecordError
+from orchestrator.errors import RecordError, encodable
 from orchestrator.records import (
     RunRecords,
     TrialRecord,
@@ -168,10 +168,16 @@ def by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def to_frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
-    """Return a DataFrame; None is missing in it."""
+    """Return a DataFrame; None is missing in it, and each text in it is one that Arrow and any file can hold."""
     import pandas as pd
 
-    return pd.DataFrame({name: _series(values) for name, values in columns.items()})
+    return pd.DataFrame(
+        {_encodable(name): _series([*map(_encodable, of)]) for name, of in columns.items()}
+    )
+
+
+def _encodable(value: Any) -> Any:
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _series(values: list[Any]) -> Any:
