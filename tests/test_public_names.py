@@ -14,6 +14,7 @@ def test_the_public_names_are_these():
         "open_run",
         "preview",
         "resume",
+        "retry",
         "run",
         "simulate",
         "to_tune_space",

@@ -7,12 +7,13 @@ import math
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.options import (
     RUNS,
+    TEXT_FORMATS,
     Format,
     Inline,
     Output,
@@ -29,6 +30,17 @@ from orchestrator.cli.output import (
     say,
     terminal_width,
 )
+
+if TYPE_CHECKING:
+    from orchestrator.records import RunRecords
+
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibrated",
+        help="Probabilities with the temperature that was fitted on the validation rows.",
+    ),
+]
 
 
 def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
@@ -84,7 +96,17 @@ def table(  # noqa: PLR0913 (a command's parameters are its flags)
 
 
 def best(
-    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+    run: RunName,
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details",
+            help="All that is known of it: each class, the confusion matrix, calibration, BatchNormalization.",
+        ),
+    ] = False,
+    storage: Storage = RUNS,
+    format: Format = None,
+    output: Output = None,
 ) -> None:
     """Show a run's winner: scores, hyperparameters, model. With --format, its row of the table."""
     from orchestrator.experiment import open_run
@@ -92,10 +114,27 @@ def best(
 
     where = destination(format, output)
     opened = open_run(run, storage)
-    if format is not None or output is not None:
+    if details:
+        _tell_details(opened.records, where.format, output)
+    elif format is not None or output is not None:
         where.write(opened.table().head(1 if opened.best else 0))
-        return
-    say("\n".join(winner_lines(opened.records, terminal_width())))
+    else:
+        say("\n".join(winner_lines(opened.records, terminal_width())))
+
+
+def _tell_details(records: RunRecords, format: str, output: Path | None) -> None:
+    from orchestrator.errors import UnknownNameError, explain
+    from orchestrator.report import detail_lines
+    from orchestrator.report import details as details_of
+
+    if format not in TEXT_FORMATS or output is not None:
+        received = f"--output {output}" if format in TEXT_FORMATS else f"--format {format}"
+        expected = "expected --format table or json on stdout, since it is no table"
+        raise UnknownNameError(explain("--details", expected, received))
+    if format == "json":
+        say(json.dumps(details_of(records), indent=2, ensure_ascii=False))
+    else:
+        say("\n".join(detail_lines(records, terminal_width())))
 
 
 def compare(
@@ -167,6 +206,7 @@ def export(
         typer.Option("--to", metavar="FILE.keras", show_default=False, help="The file to write."),
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
+    calibrated: Calibrated = False,
     storage: Storage = RUNS,
 ) -> None:
     """Copy a run's winner, a Keras model that takes raw rows, to a file, and describe its inputs.
@@ -177,7 +217,7 @@ def export(
     from orchestrator.experiment.winner import export_lines, export_model
 
     opened = open_run(run, storage).records
-    export_model(opened, to, overwrite=force)
+    export_model(opened, to, overwrite=force, calibrated=calibrated)
     said = [f"wrote {to}", *export_lines(opened, to)]
     say(
         "\n".join(
@@ -188,7 +228,7 @@ def export(
     )
 
 
-def predict(
+def predict(  # noqa: PLR0913 (a command's parameters are its flags)
     run: RunName,
     rows: Annotated[
         str,
@@ -199,6 +239,7 @@ def predict(
             " (./load.py:new), in the form that the run was trained on.",
         ),
     ],
+    calibrated: Calibrated = False,
     storage: Storage = RUNS,
     format: Format = None,
     output: Output = None,
@@ -207,7 +248,7 @@ def predict(
     from orchestrator.experiment import open_run
 
     where = destination(format, output)
-    where.write(open_run(run, storage).predict(rows))
+    where.write(open_run(run, storage).predict(rows, calibrated=calibrated))
 
 
 def status(

@@ -2,14 +2,16 @@
 
 from orchestrator.experiment.audit import audit
 from orchestrator.experiment.config_drift import changed_since
-from orchestrator.experiment.flow import extend, resume, run, verify
+from orchestrator.experiment.flow import extend, resume, retry, run, verify
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
+from orchestrator.experiment.reevaluation import Reevaluation, reevaluate
 from orchestrator.experiment.run import Run, open_run
 from orchestrator.experiment.simulation import simulate, whatif
 
 __all__ = [
     "Prepared",
+    "Reevaluation",
     "Run",
     "audit",
     "changed_since",
@@ -17,7 +19,9 @@ __all__ = [
     "open_run",
     "prepare",
     "preview",
+    "reevaluate",
     "resume",
+    "retry",
     "run",
     "simulate",
     "verify",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.experiment.budget_used import incomplete_trials, seconds_of_trials, states_ahead
 from orchestrator.experiment.disk import DiskWait, LowDisk
-from orchestrator.experiment.remaining import going_on, reopened
+from orchestrator.experiment.remaining import going_on, reopened, retried
 from orchestrator.experiment.resume import way_back
 from orchestrator.records import (
     Pen,
@@ -22,6 +22,7 @@ from orchestrator.records import (
     read_run,
 )
 from orchestrator.records.events import Event
+from orchestrator.records.lineage import retried_from
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import StateStore
 
@@ -126,6 +127,7 @@ class Recorder:
         self._before: dict[str, float] = {}
         self._told: dict[str, set[object]] = {}
         self._ended_before: set[str] = set()
+        self._retried_from: dict[str, int] = {}
         self._trained_again: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -164,7 +166,8 @@ class Recorder:
 
         How a trial ended stays as it is recorded, whatever it is trained again for, unless it was to train further.
         """
-        further = going_on(self._plan, before) | reopened(before)
+        further = going_on(self._plan, before) | reopened(before) | retried(before)
+        self._retried_from = retried_from(before.events)
         self._ended_before = {
             trial.trial
             for trial in before.all_trials
@@ -172,7 +175,7 @@ class Recorder:
         }
         self._folder.sweep()
         again = incomplete_trials(before, self._plan)
-        self._before = seconds_of_trials(before, again)
+        self._before = seconds_of_trials(before, again | retried(before))
         for name in again:
             self._states.forget_last(name)
         for name in states_ahead(before):
@@ -205,6 +208,12 @@ class Recorder:
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Note finished epochs; return how many are new."""
         self._warn_of_low_disk()
+        rows = [
+            {**row, "stretch": self._retried_from[row["trial"]]}
+            if row["trial"] in self._retried_from
+            else row
+            for row in rows
+        ]
         rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
         if rows:
             self._writer.epochs(rows)

@@ -79,7 +79,7 @@ class Resumed:
         """
         if self.records is None:
             return []
-        further = going_on(self.plan, self.records) | reopened(self.records)
+        further = going_on(self.plan, self.records) | reopened(self.records) | retried(self.records)
         events = self.records.events[:-1] if self.extension else self.records.events
         lines = (
             replace(line, status="interrupted")
@@ -101,7 +101,8 @@ class Resumed:
 
         if self.records is None or self.search is None:
             return Sitting(self.prepared.cores, stopping=stopping)
-        before = spent(self.records, self.plan, self.search.pending, self.restored)
+        anew = self.restored | retried(self.records)
+        before = spent(self.records, self.plan, self.search.pending, anew)
         return Sitting(self.prepared.cores, self.search, before, stopping)
 
 
@@ -119,10 +120,12 @@ def remaining(
         search.recall_ending(end.trial, end.status)
     paused = {trial for trial in reopened(records) if trial in search.paused}
     further = going_on(plan, records) | again | paused
+    anew = retried(records)
     over = {
         trial.trial
         for trial in records.all_trials
-        if trial.group < records.state.group or not (_is_open(trial) or trial.trial in further)
+        if trial.trial not in anew
+        and (trial.group < records.state.group or not (_is_open(trial) or trial.trial in further))
     }
     over |= {end.trial for end in endings}
     search.take_up(_known(plan, records), over, records.state.group)
@@ -143,8 +146,12 @@ def decisions(
     It sees the newest group alone. Of what was recorded before the run's last extension it learns, and decides nothing:
     that was the scheduler's of then. Those that ended, but train ``again``, have not ended for good.
     """
-    newest = records.state.group
-    current = {trial.trial: trial for trial in records.all_trials if trial.group == newest}
+    anew, newest = retried(records), records.state.group
+    current = {
+        trial.trial: trial
+        for trial in records.all_trials
+        if trial.group == newest or trial.trial in anew
+    }
     search = _begun(plan, records, current)
     decided_before = epochs_before_extension(records)
     last = reached(records)
@@ -165,7 +172,7 @@ def decisions(
     further = going_on(plan, records)
     for trial in current.values():
         if trial.ending is not None:
-            open_again = further | again | reopened(records)
+            open_again = further | again | anew | reopened(records)
             search.recall_ending(trial.trial, trial.ending, trial.trial not in open_again)
     for name in sorted(further):
         if not (deepens(search.scheduler) and name in search.paused):
@@ -245,12 +252,30 @@ def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
     )
 
 
+def retried(records: RunRecords, begun: bool = True) -> frozenset[str]:
+    """Return the trials that were to begin anew when the run was last extended, and have not ended since.
+
+    Those that have ``begun`` anew are among them, or not.
+    """
+    names = _yet_to_end(records, "retried")
+    since = records.state.extensions[-1].get("time") if names and not begun else None
+    return frozenset(
+        trial.trial
+        for trial in records.trials
+        if trial.trial in names and (since is None or trial.started <= since)
+    )
+
+
 def reopened(records: RunRecords) -> frozenset[str]:
     """Return the trials that wait again since the run was last extended, and have not ended since."""
+    return _yet_to_end(records, "reopened")
+
+
+def _yet_to_end(records: RunRecords, listed: str) -> frozenset[str]:
     if not records.state.extensions:
         return frozenset()
     last = records.state.extensions[-1]
-    names, since = set(last.get("reopened") or ()), last.get("time")
+    names, since = set(last.get(listed) or ()), last.get("time")
     return frozenset(
         trial.trial
         for trial in records.trials

@@ -160,6 +160,7 @@ class Extended(RunEvent):
     - group: the group that trials started from then on belong to; the first is 1
     - going_on: the finished trials that train further
     - reopened: those that ended paused, and wait again to be promoted
+    - retried: {trial: stretch} of those that begin anew; what they trained in an earlier stretch counts no more
     - epochs_before: how many epochs were recorded by then
     - now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
     """
@@ -169,6 +170,7 @@ class Extended(RunEvent):
     group: NotRequired[MaybeCount]
     going_on: NotRequired[Texts]
     reopened: NotRequired[Texts]
+    retried: NotRequired[MaybeValues]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
 

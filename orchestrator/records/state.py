@@ -223,6 +223,9 @@ class RunState:
             self.race, self.race_result, self.winner = None, None, None
             self._leader_is_known = False
             self.extensions.append(event)
+            for trial, stretch in (event.get("retried") or {}).items():
+                self._histories.setdefault(trial, TrialHistory()).begin_anew(int(stretch))
+                self._leader_is_known = False
             group = int(event.get("group") or 1)
             if group > 1:
                 self.groups.setdefault(group, tuple(event.get("forced") or ()))

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.analysis import score_among
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
-from orchestrator.errors import RecordError
+from orchestrator.errors import RecordError, encodable
 from orchestrator.records import (
     RunRecords,
     TrialRecord,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+score = score_among
 JOB_COLUMNS = ("job", "state", "run", "trials_done", "trials", "best", "submitted", "results")
 
 
@@ -140,13 +142,6 @@ def winning_trial(records: RunRecords) -> str | None:
     return records.leader.trial if records.leader else None
 
 
-def score(scores: Mapping[str, Any], metric: str) -> float | None:
-    """Return the metric among one split's scores, where it may be called without its ``val_``."""
-    plain = metric.removeprefix("val_")
-    known = (metric, plain, f"test_{plain}")
-    return next((scores[name] for name in known if name in scores), None)
-
-
 def _listed(path: Path) -> dict[str, Any]:
     try:
         records = read_run(path)
@@ -173,10 +168,16 @@ def by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def to_frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
-    """Return a DataFrame; None is missing in it."""
+    """Return a DataFrame; None is missing in it, and each text in it is one that Arrow and any file can hold."""
     import pandas as pd
 
-    return pd.DataFrame({name: _series(values) for name, values in columns.items()})
+    return pd.DataFrame(
+        {_encodable(name): _series([*map(_encodable, of)]) for name, of in columns.items()}
+    )
+
+
+def _encodable(value: Any) -> Any:
+    return encodable(value) if isinstance(value, str) else value
 
 
 def _series(values: list[Any]) -> Any:

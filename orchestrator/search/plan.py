@@ -274,11 +274,11 @@ class Plan:
         Where it fails, trials are drawn.
         """
         made = self.searcher.make(space, self.seed, self.epochs, self.mode)
-        if isinstance(made, WithoutRepeats):
+        if self.searcher.learns and not isinstance(made, AskedSearcher):
+            made = AskedSearcher.ours(made, name_of(self.searcher), space)
+        if isinstance(made, AskedSearcher | WithoutRepeats):
             made.begin_at(first)
-        if isinstance(made, AskedSearcher) or not self.searcher.learns:
-            return made
-        return AskedSearcher.ours(made, name_of(self.searcher), space)
+        return made
 
     def spec(self, index: int, asked: Mapping[str, Any], space: Space | None = None) -> TrialSpec:
         """Return trial ``index`` with what a searcher ``asked`` for, the rest of it drawn from ``space``."""

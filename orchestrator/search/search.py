@@ -26,6 +26,7 @@ from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.finalists import Finalists, News
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
+from orchestrator.searchers.without_repeats import WithoutRepeats
 
 
 @dataclass(frozen=True)
@@ -287,11 +288,11 @@ class Search:
     def _all_tried(self) -> str:
         """Return what the searcher says where it has tried all that there is; empty where more may come."""
         index = self._next_index()
-        if self._rounds or not hasattr(self._searcher, "exhausted"):
+        if self._rounds:
             return ""
-        if index is not None:  # one that learns nothing: to be asked changes nothing
-            self._searcher.ask(index)
-        return str(self._searcher.exhausted)
+        if index is not None and isinstance(self._searcher, WithoutRepeats):
+            self._searcher.ask(index)  # which changes nothing
+        return str(getattr(self._searcher, "exhausted", ""))
 
     def _observe(self, trial: str, ending: str | None = None) -> None:
         """Have the searcher, and what derives rounds, know how a trial of the plan stands."""
