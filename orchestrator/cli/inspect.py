@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,13 +15,21 @@ from orchestrator.cli.options import (
     RUNS,
     TEXT_FORMATS,
     Format,
+    Inline,
     Output,
     RunName,
     RunNames,
     Storage,
     TextFormat,
 )
-from orchestrator.cli.output import check_writable, destination, say, terminal_width
+from orchestrator.cli.output import (
+    NO_TRIAL_SUCCEEDED,
+    YOU_CAN_FIX_IT,
+    check_writable,
+    destination,
+    say,
+    terminal_width,
+)
 
 if TYPE_CHECKING:
     from orchestrator.records import RunRecords
@@ -54,7 +63,7 @@ def show(run: RunName, storage: Storage = RUNS) -> None:
     say("\n".join(show_lines(open_run(run, storage).records, terminal_width())))
 
 
-def table(
+def table(  # noqa: PLR0913 (a command's parameters are its flags)
     run: RunName,
     curves: Annotated[
         bool,
@@ -62,11 +71,17 @@ def table(
             "--curves", help="One row per trial and epoch instead: what simulate reads as --table."
         ),
     ] = False,
+    replicates: Annotated[
+        bool,
+        typer.Option(
+            "--replicates", help="Also one row per replicate: the best trained again, by seed."
+        ),
+    ] = False,
     storage: Storage = RUNS,
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Print a run's table: one row per trial, best first; or its learning curves."""
+    """Print a run's table: one row per configuration, best first; or its learning curves."""
     from orchestrator.experiment import open_run
     from orchestrator.report import winner_lines
 
@@ -75,7 +90,7 @@ def table(
     if curves:
         where.write(opened.curves())
         return
-    where.write(opened.table())
+    where.write(opened.table(replicates))
     if where.format == "table" and where.output is None:
         say("\n".join(["", *winner_lines(opened.records, terminal_width())]))
 
@@ -322,3 +337,50 @@ def repair(run: RunName, storage: Storage = RUNS) -> None:
         say(f"next: orchestrator resume {name} trains what is missing")
     else:
         say(f"{name}: no line of its records is damaged; nothing was changed")
+
+
+def audit(  # noqa: PLR0913 (a command's parameters are its flags)
+    run: RunName,
+    share: Annotated[
+        str, typer.Option("--share", metavar="SHARE", help="How much of the recorded epochs.")
+    ] = "2 %",
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Which trials: another seed, others.")
+    ] = 0,
+    inline: Inline = False,
+    storage: Storage = RUNS,
+    format: TextFormat = "table",
+) -> None:
+    """Train a random share of a run's recorded epochs again, and say whether its records are true.
+
+    Exit code 1 if they are not, 2 if that cannot be told: its data or code changed.
+    """
+    from orchestrator.catalog import printed_aside
+    from orchestrator.experiment.audit import audit as audit_run
+    from orchestrator.experiment.audit import audit_lines
+
+    with printed_aside():
+        found = audit_run(
+            run, share, seed=seed, executor="inline" if inline else None, storage=storage
+        )
+    if format == "json":
+        facts = asdict(found) | {"differing": found.differing}
+        facts["differences"] = [_said_values(each) for each in facts["differences"]]
+        say(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        lines = (
+            textwrap.fill(line, terminal_width(), subsequent_indent="    ")
+            for line in audit_lines(found)
+        )
+        say("\n".join(lines))
+    code = {"true": 0, "false": NO_TRIAL_SUCCEEDED, "unknown": YOU_CAN_FIX_IT}[found.verdict]
+    if code:
+        raise typer.Exit(code)
+
+
+def _said_values(difference: dict[str, Any]) -> dict[str, Any]:
+    """Return it with a text in place of a value that JSON has no number for."""
+    return {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in difference.items()
+    }

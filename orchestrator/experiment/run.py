@@ -27,6 +27,7 @@ from orchestrator.records.reader import Follower
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
+    from orchestrator.analysis import Finding, Importance
     from orchestrator.experiment.next_space import NextSpace
     from orchestrator.report import View
     from orchestrator.search.selection_bias import Corrected
@@ -72,7 +73,31 @@ class Coarse:
         return narrowed(self.records)
 
 
-class Run(RunControl, Coarse):
+class Explained:
+    """What a run's records say of why it came out as it did."""
+
+    @property
+    def records(self) -> RunRecords:
+        """Everything recorded."""
+        raise NotImplementedError
+
+    def importance(self) -> Importance:
+        """Return which hyperparameters mattered, with intervals; the same for the same records.
+
+        Raises RecordError for a panda and for fewer trials than can tell.
+        """
+        from orchestrator.analysis import importance
+
+        return importance(self.records)
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """Return what stands out, what matters most first, each with its numbers and with what to type next."""
+        from orchestrator.analysis import diagnose
+
+        return diagnose(self.records)
+
+
+class Run(RunControl, Coarse, Explained):
     """A run's folder, read when asked; ``reload`` after it continued.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
@@ -132,11 +157,11 @@ class Run(RunControl, Coarse):
         """Return the run as it is on disk now."""
         return Run(self.folder, builder=self.builder)
 
-    def table(self) -> pd.DataFrame:
-        """Return one row a trial, best first."""
+    def table(self, replicates: bool = False) -> pd.DataFrame:
+        """Return one row a configuration, best first; with ``replicates``, one row for each of them too."""
         from orchestrator.report import trials_table
 
-        return trials_table(self.records)
+        return trials_table(self.records, replicates)
 
     def epochs(self) -> pd.DataFrame:
         """Return one row an epoch of a trial."""
@@ -156,22 +181,21 @@ class Run(RunControl, Coarse):
         """The best trial, None where no trial has a finite value."""
         from orchestrator.search.selection_bias import corrected_score
 
-        for trial in self.records.contenders[:1]:
-            found = self.records.of(trial.trial).best
-            if found is None:
-                return None
-            winner = self.records.winner or {}
-            judged = winner if winner.get("trial") == trial.trial else {}
-            return Best(
-                trial.trial,
-                found.epoch,
-                found.value,
-                dict(judged.get("hyperparameters") or trial.hyperparameters),
-                judged.get("validation"),
-                judged.get("test"),
-                corrected_score(self.records),
-            )
-        return None
+        trial = self.records.leader
+        found = self.records.of(trial.trial).best if trial else None
+        if trial is None or found is None:
+            return None
+        winner = self.records.winner or {}
+        judged = winner if winner.get("trial") == trial.trial else {}
+        return Best(
+            trial.trial,
+            found.epoch,
+            found.value,
+            dict(judged.get("hyperparameters") or trial.hyperparameters),
+            judged.get("validation"),
+            judged.get("test"),
+            corrected_score(self.records),
+        )
 
     @property
     def model_file(self) -> Path:
