@@ -27,7 +27,7 @@ import yaml
 
 from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
-from orchestrator.errors import RecordError, TrialError, explain
+from orchestrator.errors import RecordError, TrialError, encodable, exit_code, explain
 from orchestrator.records import Mode, Score, made, score_of, write_atomically
 from orchestrator.redaction import conceal, redacted
 from orchestrator.search import TrialSpec
@@ -294,7 +294,7 @@ class _Reports:
             SystemExit,
             KeyboardInterrupt,
         ) as error:  # raised by the function: Ctrl-C is its driver's
-            said = f" (exit code {error.code})" if isinstance(error, SystemExit) else ""
+            said = f" (exit code {exit_code(error)})" if isinstance(error, SystemExit) else ""
             raised = TrialError(f"{where}: its code ended the process{said}.")
         except BaseException as error:  # noqa: BLE001 (raised on in the thread of whoever asks for the next epoch)
             raised = error
@@ -343,7 +343,7 @@ def takes_report(function: Callable[..., Any]) -> bool:
 def _metric(where: str, name: Any) -> str:
     """Return a metric's name; tables have columns of their own under some."""
     if isinstance(name, str) and name and name not in NOT_METRICS:
-        return name
+        return encodable(name)
     expected = f"expected a metric's name, none of {', '.join(NOT_METRICS)}"
     raise TrialError(explain(where, expected, name))
 
