@@ -16,7 +16,7 @@ from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
-from orchestrator.tuning.trial_queue import TrialQueue
+from orchestrator.tuning.queue import TrialQueue
 
 NOT_PROMOTED = {"paused": True}
 """What the record of a trial that its scheduler had paused, and never promoted, says of its end besides."""

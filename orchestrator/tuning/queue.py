@@ -1,4 +1,4 @@
-"""Which trial of a run is next: one that its search gives, or one that was lost and is tried again."""
+"""Which trial comes next: what the search gives, and those that are tried again after a while."""
 
 from __future__ import annotations
 
