@@ -20,6 +20,11 @@ from orchestrator.report.panda_tables import (
     journal_lines,
     journal_table,
 )
+from orchestrator.report.reevaluation_text import (
+    history_lines,
+    history_table,
+    reevaluation_lines,
+)
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.rounds_text import finding_lines, rounds_lines, rounds_table
 from orchestrator.report.summary import show_lines, winner_lines
@@ -32,6 +37,7 @@ from orchestrator.report.tables import (
     trials_table,
     write_csvs,
 )
+from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
     "FORMATS",
@@ -47,10 +53,14 @@ __all__ = [
     "days_table",
     "describe_action",
     "describe_request",
+    "detail_lines",
+    "details",
     "diagnosis_lines",
     "draws_table",
     "epochs_table",
     "finding_lines",
+    "history_lines",
+    "history_table",
     "importance_lines",
     "importance_table",
     "jobs_table",
@@ -60,6 +70,7 @@ __all__ = [
     "open_panda_view",
     "open_view",
     "predictions_table",
+    "reevaluation_lines",
     "render",
     "rounds_lines",
     "rounds_table",
