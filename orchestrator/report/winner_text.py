@@ -91,7 +91,7 @@ def _calibration(winner: Mapping[str, Any]) -> Iterator[str]:
     if _are_numbers(found, ("ece_by_chance",)):
         text += f" (by chance up to {number(found['ece_by_chance'])})"
     names = ("temperature", "temperature_log_error", "ece_calibrated")
-    value, error, after = (found.get(name) for name in names)
+    value, error, after = (found.get(name) or 0.0 for name in names)
     if _are_numbers(found, names) and value > 0 and abs(math.log(value)) > NEEDED * error:
         text += (
             f"; {number(after)} with temperature {number(value)} (predict and export --calibrated)"
