@@ -74,6 +74,7 @@ def optimism(curves: Sequence[Sequence[float]], noise: float) -> tuple[float, fl
     near = [np.asarray(curve, float) for curve in curves if max(curve) >= least][:MOST_TRIALS]
     if own <= 0 or sum(map(len, near)) < 2:
         return 0.0, 0.0
+    # First by how much the best epoch of each trial is too good, then by how much the best trial is.
     shapes = _shapes(near)
     draw = np.random.default_rng(0)
     noisy = [(shapes + _noise(draw, shapes.shape, own)).max(axis=1) for _ in range(DRAWS)]
@@ -103,6 +104,7 @@ def _shapes(curves: Sequence[Array]) -> Array:
 
 def _thinned(curve: Array) -> Array:
     step = -(-len(curve) // MOST_EPOCHS)
+    # From an offset at which the best epoch is one of those that stay.
     return curve[int(curve.argmax()) % step :: step]
 
 
@@ -157,6 +159,7 @@ def corrected_score(records: RunRecords) -> Corrected | None:
     epochs = sum(map(len, curves))
     if epochs < 2:
         return None
+    # The averages of BatchNormalization may be others than in training, and so the score; what it was picked by is not.
     judged = records.winner or {}
     shown = judged.get("validation") if judged.get("trial") == leader.trial else None
     raw = (shown or {}).get(records.metric.removeprefix("val_"), best.value)
