@@ -91,8 +91,8 @@ def _calibration(winner: Mapping[str, Any]) -> Iterator[str]:
     if _are_numbers(found, ("ece_by_chance",)):
         text += f" (by chance up to {number(found['ece_by_chance'])})"
     names = ("temperature", "temperature_log_error", "ece_calibrated")
-    value, error, after = (found[name] if _are_numbers(found, names) else 1.0 for name in names)
-    if value > 0 and abs(math.log(value)) > NEEDED * error:
+    value, error, after = (found.get(name) or 0.0 for name in names)
+    if _are_numbers(found, names) and value > 0 and abs(math.log(value)) > NEEDED * error:
         text += (
             f"; {number(after)} with temperature {number(value)} (predict and export --calibrated)"
         )

@@ -63,12 +63,15 @@ class Corrected:
     replicates: bool = False
 
 
-def optimism(curves: Sequence[Sequence[float]], noise: float) -> tuple[float, float]:
+def optimism(
+    curves: Sequence[Sequence[float]], noise: float, shared: float = SHARED
+) -> tuple[float, float]:
     """Return by how much the best value of all curves is too good, and the standard deviation of that.
 
-    More is better. ``curves`` hold finite values, epoch by epoch; ``noise`` is their standard error, in their unit.
+    More is better. ``curves`` hold finite values, epoch by epoch; ``noise`` is their standard error, in their unit, ``shared``
+    the share of its variance that all curves have in common.
     """
-    own = noise * math.sqrt(1 - SHARED)
+    own = noise * math.sqrt(1 - shared)
     tops = sorted((max(curve) for curve in curves), reverse=True)[:MOST_TRIALS]
     least = max(tops[-1], tops[0] - REACH * own)
     near = [np.asarray(curve, float) for curve in curves if max(curve) >= least][:MOST_TRIALS]
@@ -164,9 +167,11 @@ def corrected_score(records: RunRecords) -> Corrected | None:
     shown = judged.get("validation") if judged.get("trial") == leader.trial else None
     raw = (shown or {}).get(records.metric.removeprefix("val_"), best.value)
     sign = 1.0 if records.mode == "max" else -1.0
-    found, spread = optimism(curves, noise)
+    # Replicates on other folds are judged on other rows, whose noise is not the same to all.
+    shared = 0.0 if leader.repeats is not None and records.state.has_folds else SHARED
+    found, spread = optimism(curves, noise, shared)
     value = raw - sign * found
-    reach = 1.96 * math.sqrt(SHARED * noise**2 + spread**2)
+    reach = 1.96 * math.sqrt(shared * noise**2 + spread**2)
     low, high = value - reach, value + reach
     if "accuracy" in records.metric:
         low, high = max(0.0, low), min(1.0, high)
