@@ -42,6 +42,7 @@ MOST_TRIALS = 200
 MOST_EPOCHS = 60
 SMOOTHED = 5
 """Over how many epochs a curve is averaged, fewer towards its ends."""
+FLAT = 1.0
 GRID = 61
 
 
@@ -63,22 +64,19 @@ class Corrected:
     replicates: bool = False
 
 
-def optimism(
-    curves: Sequence[Sequence[float]], noise: float, shared: float = SHARED
-) -> tuple[float, float]:
+def optimism(curves: Sequence[Sequence[float]], noise: float) -> tuple[float, float]:
     """Return by how much the best value of all curves is too good, and the standard deviation of that.
 
-    More is better. ``curves`` hold finite values, epoch by epoch; ``noise`` is their standard error, in their unit, ``shared``
-    the share of its variance that all curves have in common.
+    More is better. ``curves`` hold finite values, epoch by epoch; ``noise`` is their standard error, in their unit.
     """
-    own = noise * math.sqrt(1 - shared)
+    own = noise * math.sqrt(1 - SHARED)
     tops = sorted((max(curve) for curve in curves), reverse=True)[:MOST_TRIALS]
     least = max(tops[-1], tops[0] - REACH * own)
     near = [np.asarray(curve, float) for curve in curves if max(curve) >= least][:MOST_TRIALS]
     if own <= 0 or sum(map(len, near)) < 2:
         return 0.0, 0.0
     # First by how much the best epoch of each trial is too good, then by how much the best trial is.
-    shapes = _shapes(near)
+    shapes = _shapes(near, own)
     draw = np.random.default_rng(0)
     noisy = [(shapes + _noise(draw, shapes.shape, own)).max(axis=1) for _ in range(DRAWS)]
     lifted, spread = np.mean(noisy, axis=0), float(np.std(noisy, axis=0).mean())
@@ -95,13 +93,16 @@ def _too_good(truth: Array, own: float, draw: np.random.Generator) -> float:
     return float(seen[at] - truth[at])
 
 
-def _shapes(curves: Sequence[Array]) -> Array:
-    """Return each curve, smoothed and less its highest point (trials, epochs); -inf beyond its end."""
+def _shapes(curves: Sequence[Array], own: float) -> Array:
+    """Return each curve, smoothed and less its highest point (trials, epochs); -inf beyond its end.
+
+    What lies less than ``FLAT`` standard deviations of its own noise below its top counts as level with it.
+    """
     thin = [_thinned(curve) for curve in curves]
     found = np.full((len(thin), max(map(len, thin))), -np.inf)
     for at, curve in enumerate(thin):
         smooth = _smoothed(curve)
-        found[at, : len(curve)] = smooth - smooth.max()
+        found[at, : len(curve)] = np.minimum(0.0, smooth - smooth.max() + FLAT * own)
     return found
 
 
@@ -148,11 +149,14 @@ def corrected_score(records: RunRecords) -> Corrected | None:
     """Return the corrected score of a run's winner, or of the best so far.
 
     None where nothing was picked (one epoch of one trial), where the metric is not one of validation rows, or where
-    its noise is not known: neither from the winner's examination, nor as an accuracy of so many rows.
+    its noise is not known: neither from the winner's examination, nor as an accuracy of so many rows. None too after a
+    race over folds: it judged on other rows, and what it says of the winner needs no correction.
     """
     leader = records.leader
     best = records.of(leader.trial).best if leader else None
     if leader is None or best is None or not records.metric.startswith("val_"):
+        return None
+    if records.state.race_result and records.state.has_folds:
         return None
     noise = noise_of(records, best.value)
     if noise is None:
@@ -167,11 +171,9 @@ def corrected_score(records: RunRecords) -> Corrected | None:
     shown = judged.get("validation") if judged.get("trial") == leader.trial else None
     raw = (shown or {}).get(records.metric.removeprefix("val_"), best.value)
     sign = 1.0 if records.mode == "max" else -1.0
-    # Replicates on other folds are judged on other rows, whose noise is not the same to all.
-    shared = 0.0 if leader.repeats is not None and records.state.has_folds else SHARED
-    found, spread = optimism(curves, noise, shared)
+    found, spread = optimism(curves, noise)
     value = raw - sign * found
-    reach = 1.96 * math.sqrt(shared * noise**2 + spread**2)
+    reach = 1.96 * math.sqrt(SHARED * noise**2 + spread**2)
     low, high = value - reach, value + reach
     if "accuracy" in records.metric:
         low, high = max(0.0, low), min(1.0, high)
