@@ -7,6 +7,7 @@ are run by `shell_command`. Tests of these processes themselves start the real o
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -70,7 +71,10 @@ class Server:
             self._process = None
 
 
-WITH_KERAS = Server("keras", "orchestrator.training.trial_process")
+WITH_KERAS = Server(
+    "keras", "orchestrator.training.trial_process", "orchestrator.training.building",
+    "orchestrator.training.heads", "orchestrator.training.reported", "orchestrator.training.saving",
+)  # fmt: skip
 WITH_COMMANDS = Server(
     "orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune", "keras"
 )
@@ -154,6 +158,11 @@ def shell_command() -> str:
     return f"{python} -S -E -c {shlex.quote(_CLIENT)} {shlex.quote(str(ROOT))} {path}"
 
 
+def command_line(*words: str) -> list[str]:
+    """Return a call of this checkout's command, as `shell_command`, for where no shell reads it."""
+    return ["sh", "-c", f'exec {shell_command()} "$@"', "orchestrator", *words]
+
+
 def command() -> None:
     """Be the command ``orchestrator``: what it does is done in a fork, and this process waits for it.
 
@@ -173,6 +182,8 @@ def _serve(listening: socket.socket, modules: list[str]) -> None:
         os.environ.update(QUIET)
     for module in modules:
         importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # or each fork's collector looks at all that was imported: 0.4 s of its 0.8
     if BUILDS in os.environ:
         from orchestrator.training import trial_process
 

@@ -112,8 +112,8 @@ class DataOptions(Options):
     )
     folds: _Folds | None = Field(
         default=None,
-        description="Cross-validation: how many parts the rows beside the test rows are divided into. Every trial is"
-        " validated on the first part, the trials that are repeated on the others in turn. In place of `validation`.",
+        description="Cross-validation: how many folds the rows beside the test rows are divided into. Every trial has"
+        " the first one, the replicates of `caviar.finalists` the others in turn. In place of `validation`.",
     )
     steps_per_epoch: Count | None = Field(
         default=None, description="How many batches of an endless `tf.data` pipeline make an epoch."

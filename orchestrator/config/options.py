@@ -222,6 +222,11 @@ class Experiment(Options):
         return self.data
 
     @property
+    def folds(self) -> int | None:
+        """Into how many folds the data of Keras trials are divided; None for one split."""
+        return self.data.folds if self.data else None
+
+    @property
     def direction(self) -> Direction | None:
         """Whether a high metric is good, or a low one: as said, else as the metric's name tells; None: it does not."""
         return self.mode or direction_of(self.metric)
@@ -306,6 +311,8 @@ class Experiment(Options):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
             raise field_error(("mode",), expected, self.mode)
+        if self.folds is not None:
+            self._check_folds()
         self._check_scheduler()
         self._check_rounds()
         if self.strategy == "caviar" and self.caviar.reproducible:
@@ -327,6 +334,14 @@ class Experiment(Options):
         if self.metric == "auto":
             expected = "expected the name of a metric that the function reports, by which trials are judged"
             raise field_error(("metric",), expected, "nothing")
+
+    def _check_folds(self) -> None:
+        """Refuse folds where nothing would be trained on any but the first."""
+        if self.strategy == "panda":
+            raise field_error(("data", "folds"), "expected none for strategy panda", self.folds)
+        if self.caviar.finalists.race is False:
+            expected = "expected none beside caviar.finalists: false, since the folds after the first are for finalists"
+            raise field_error(("data", "folds"), expected, self.folds)
 
     def _check_scheduler(self) -> None:
         """Refuse a scheduler that does not suit trials of these epochs."""

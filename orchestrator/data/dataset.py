@@ -59,6 +59,10 @@ class Folds:
     request: DataRequest = field(repr=False)
     read: Callable[[DataRequest], Any] = field(repr=False)
 
+    def of_replicate(self, replicate: int | None) -> int:
+        """Return the fold of a replicate by its number, from 1: the second, third, …; of any other trial the first."""
+        return 1 + (replicate or 0) % self.count
+
     def open(self, fold: int, like: Dataset | StreamedDataset) -> Any:
         """Return the rows of a fold, counted from 1, their labels in the view that they have in ``like``.
 

@@ -249,5 +249,5 @@ def _fingerprint(pictures: Mapping[str, Pictures], division: Mapping[str, Any]) 
     for part, split in pictures.items():
         for path, name in zip(split.paths, split.names.tolist(), strict=True):
             digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
-            whole.update(f"\n{part} {name} {digest}".encode())
+            whole.update(f"\n{part} {name} {digest}".encode("utf-8", "surrogatepass"))
     return whole.hexdigest()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.analysis import seen_trials
 from orchestrator.config import Experiment, parse_experiment
 from orchestrator.config.document import dump
 from orchestrator.errors import RecordError, explain
@@ -15,7 +16,6 @@ from orchestrator.experiment.candidates import narrow_space
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.warm_start import absolute
 from orchestrator.records import RunRecords
-from orchestrator.search.evidence import Seen
 from orchestrator.search.narrowing import Derived, derive
 from orchestrator.search.plan import Round
 from orchestrator.search.rounds import rule_of
@@ -47,29 +47,14 @@ def narrowed(records: RunRecords) -> NextSpace:
     began = [event for event in records.events if event["event"] == "round_began"]
     current = Round.from_plain(began[-1]).space if began else records.space
     options = parse_experiment(records.experiment).caviar.rounds
-    found: Derived = derive(records.space, current, _seen(records), records.mode, rule_of(options))
+    found: Derived = derive(
+        records.space, current, seen_trials(records), records.mode, rule_of(options)
+    )
     return NextSpace(
         found.space.to_document(),
         tuple(found.space.constraint_texts),
         tuple(finding.to_plain() for finding in found.findings),
     )
-
-
-def _seen(records: RunRecords) -> list[Seen]:
-    group = records.state.group
-    return [
-        Seen(
-            trial.index,
-            trial.hyperparameters,
-            {
-                int(row["epoch"]): row["metrics"].get(records.metric)
-                for row in records.of(trial.trial).own_epochs
-            },
-            trial.ending,
-        )
-        for trial in records.trials
-        if trial.group == group and not trial.is_branch
-    ]
 
 
 FEWEST_TRIALS = 8

@@ -59,10 +59,9 @@ def find_trial(reference: str, storage: str | Path) -> tuple[RunRecords, TrialRe
             raise
         records = read_run(RunFolder.open(run, storage).path, exact=True)
     if not name:
-        best = records.contenders
-        if not best:
+        if records.leader is None:
             raise RecordError(f"{reference}: expected a run with a trial that trained.")
-        return records, best[0]
+        return records, records.leader
     trial = records.trial(name)
     if trial is None:
         known = [trial.trial for trial in records.trials]

@@ -160,6 +160,7 @@ class Extended(RunEvent):
     - group: the group that trials started from then on belong to; the first is 1
     - going_on: the finished trials that train further
     - reopened: those that ended paused, and wait again to be promoted
+    - retried: {trial: stretch} of those that begin anew; what they trained in an earlier stretch counts no more
     - epochs_before: how many epochs were recorded by then
     - now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
     """
@@ -169,6 +170,7 @@ class Extended(RunEvent):
     group: NotRequired[MaybeCount]
     going_on: NotRequired[Texts]
     reopened: NotRequired[Texts]
+    retried: NotRequired[MaybeValues]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
 
@@ -192,7 +194,8 @@ class RaceBegan(RunEvent):
     """The ``finalists`` (trials' names, best first) are trained again, each at most with so many ``seeds``.
 
     Their replicates are numbered from ``first``; those of smaller numbers belong to an earlier race. ``budget`` is the
-    most epochs that all of them train, ``confidence`` the chance of being the best at which the race stops.
+    most epochs that all of them train, ``confidence`` the chance of being the best at which the race stops. With
+    ``folds`` a replicate's number says on which it was trained and judged.
     """
 
     finalists: Names
@@ -200,6 +203,7 @@ class RaceBegan(RunEvent):
     budget: Count
     confidence: Seconds
     first: NotRequired[MaybeCount]
+    folds: NotRequired[MaybeCount]
 
 
 class RaceEnded(RunEvent):
@@ -219,7 +223,11 @@ class RaceEnded(RunEvent):
 
 
 class Winner(RunEvent):
-    """The best trial was examined: its best epoch, and the scores of the final model."""
+    """The best trial was examined: its best epoch, the scores of the final model, and what else was found.
+
+    ``noise``: the metric's standard error from the validation rows; ``calibration`` {temperature, ece, …};
+    ``batch_norm`` {metric, moving_averages, batch_statistics, gap, batch_size}; ``failing``: a mapping a class.
+    """
 
     trial: Name  # type: ignore[misc]
     epoch: Count
@@ -230,6 +238,9 @@ class Winner(RunEvent):
     test: NotRequired[MaybeMetrics]
     test_before_recalibration: NotRequired[MaybeMetrics]
     test_after_recalibration: NotRequired[MaybeMetrics]
+    noise: NotRequired[MaybeMetrics]
+    calibration: NotRequired[MaybeValues]
+    batch_norm: NotRequired[MaybeValues]
 
 
 class JournalEntry(TypedDict):

@@ -112,19 +112,25 @@ class RunState:
         """The best trial of the newest group; None where none of them has a finite value.
 
         After a race it is the best replicate of the winner's: the trial that its configuration repeats was looked at
-        because it came out high.
+        because it came out high. With folds it is that trial: it was judged on the rows of all others.
         """
         if not self._leader_is_known:
             # By epochs, not by trials: the line that a trial began may be the one that was lost.
             known = [t for t in list(self._histories) if self._contends(t)]
             self._leader = min(known, key=self.rank, default=None)
-            if self._leader is not None and self._leader == (self.race_result or {}).get("winner"):
+            won = None if self.has_folds else (self.race_result or {}).get("winner")
+            if self._leader is not None and self._leader == won:
                 again = [
                     t.trial for t in self.replicates_of(self._leader) if self.score_of(t.trial)
                 ]
                 self._leader = min(again, key=self.rank, default=self._leader)
             self._leader_is_known = True
         return self._leader
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether the replicates of the latest race were judged on other rows than the trials that they repeat."""
+        return bool((self.race or {}).get("folds"))
 
     def replicates_of(self, trial: str) -> tuple[TrialRecord, ...]:
         """Return the replicates of a trial in the latest race, by their numbers; none where there was no race."""
@@ -217,6 +223,9 @@ class RunState:
             self.race, self.race_result, self.winner = None, None, None
             self._leader_is_known = False
             self.extensions.append(event)
+            for trial, stretch in (event.get("retried") or {}).items():
+                self._histories.setdefault(trial, TrialHistory()).begin_anew(int(stretch))
+                self._leader_is_known = False
             group = int(event.get("group") or 1)
             if group > 1:
                 self.groups.setdefault(group, tuple(event.get("forced") or ()))
