@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    # Python puts the current folder first: a json.py in it would be imported in place of Python's own.
+    sys.path.append(sys.path.pop(0))
+
 import traceback
 
 from orchestrator.cli import app
-from orchestrator.cli.output import redacted_streams
+from orchestrator.cli.output import YOU_CAN_FIX_IT, error_block, say, stdout_lost
+from orchestrator.streams import (
+    leave_quietly,
+    open_standard_descriptors,
+    shown_streams,
+    what_stdout_lost,
+)
 
 BUG = 70
 """Exit code of a bug (sysexits' EX_SOFTWARE): 1 and 2 have meanings of their own."""
@@ -14,12 +25,27 @@ BUG = 70
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    with redacted_streams():
-        try:
-            app(prog_name="orchestrator")
-        except Exception:  # noqa: BLE001  (the last line: what gets here is a bug of ours)
-            traceback.print_exc()
-            sys.exit(BUG)
+    open_standard_descriptors()
+    with shown_streams():
+        code = _code()
+        lost = what_stdout_lost()
+        if lost is not None:
+            say(error_block(stdout_lost(lost)), err=True)
+            code = code or YOU_CAN_FIX_IT
+    leave_quietly()
+    sys.exit(code)
+
+
+def _code() -> int | str | None:
+    """Run the command that was asked for and return the code to exit with."""
+    try:
+        app(prog_name="orchestrator")
+    except SystemExit as ended:
+        return ended.code
+    except Exception:  # noqa: BLE001  (the last line: what gets here is a bug of ours)
+        traceback.print_exc()
+        return BUG
+    return 0
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ The command line prints them as one block and exits 2; any other exception is a 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from orchestrator.redaction import redact, redacted
 
@@ -27,7 +27,7 @@ class OrchestratorError(Exception):
     """Something the caller can fix; its message is the whole explanation, without any secret."""
 
     def __init__(self, message: str = "", *more: object) -> None:
-        super().__init__(redact(message), *more)
+        super().__init__(encodable(redact(message)), *more)
 
 
 class ExperimentFileError(OrchestratorError):
@@ -66,6 +66,10 @@ class TrialError(OrchestratorError):
     """A trial's own code raised."""
 
 
+class StopNow(KeyboardInterrupt):
+    """A second Ctrl-C, taken by us: a plain KeyboardInterrupt out of a trial was raised by its own code."""
+
+
 class PlaceError(OrchestratorError):
     """The machine or cluster lacks what was asked of it."""
 
@@ -87,6 +91,41 @@ _SHORT_FOR = {
     "opt": "optimizer",
 }
 """What people call hyperparameters for short."""
+
+
+LONGEST_SAID = 500
+"""Characters of what somebody else's code says that are shown; the whole is in a file beside the records."""
+
+
+def encodable(text: str) -> str:
+    r"""Return a text that can be written and shown anywhere: NUL and what is no Unicode (``\udcfc``) spelt out."""
+    return text.replace("\0", "\\x00").encode(errors="backslashreplace").decode()
+
+
+def shortened(text: str, longest: int = LONGEST_SAID) -> str:
+    """Return a text without its middle where it is longer than ``longest`` characters."""
+    if len(text) <= longest:
+        return text
+    half = longest // 2
+    return f"{text[:half]} [... {len(text) - 2 * half} characters ...] {text[-half:]}"
+
+
+def said_by(error: BaseException) -> str:
+    """Return what an exception of anyone's says, encodable; of one that cannot say it, that."""
+    return encodable(_of_theirs(str, error))
+
+
+def _of_theirs(ask: Callable[[object], str], value: object) -> str:
+    """Return what ``str`` or ``repr`` gives of a value whose class may be anyone's."""
+    try:
+        return ask(value)
+    except Exception as error:  # noqa: BLE001 (their class may raise anything)
+        return f"<{type(value).__name__}, whose {ask.__name__} raises {type(error).__name__}>"
+
+
+def exit_code(ended: SystemExit) -> str:
+    """Return what somebody's ``sys.exit`` ended with: a number, or a message."""
+    return shortened(said_by(ended)) or "0"
 
 
 def near_miss(name: str, known: Iterable[str]) -> str:
@@ -116,7 +155,7 @@ def explain(where: str, expected: str, received: object, known: Iterable[str] = 
     names = sorted(on_one_line(str(name)) for name in known)
     whole = expected.startswith(("expected", "unknown"))
     wanted = expected if whole else f"expected {expected}"
-    message = f"{where}: {wanted}. Received: {redacted(received)!r}."
+    message = f"{where}: {wanted}. Received: {_of_theirs(repr, redacted(received))}."
     if names:
-        message += near_miss(str(received), names) + f" Known: {', '.join(names)}."
+        message += near_miss(_of_theirs(str, received), names) + f" Known: {', '.join(names)}."
     return message

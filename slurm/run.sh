@@ -1,7 +1,7 @@
 
 # The one command. Slurm's warning before the time limit (USR1) and a polite stop (TERM) interrupt
 # it as Ctrl-C does: it writes down where it is, and --or-resume goes on from there.
-"${python[@]}" -m orchestrator run "$job/experiment.yaml" --or-resume &
+"${python[@]}" -P -m orchestrator run "$job/experiment.yaml" --or-resume &
 driver=$! near_the_limit='' again=1
 trap 'again=1; near_the_limit=1; kill -TERM $driver 2>/dev/null' USR1
 trap 'again=1; kill -TERM $driver 2>/dev/null' TERM

@@ -21,11 +21,11 @@ ray_on_a_node() {  # until a signal comes; then its logs are kept and its files 
     mkdir -m 700 "$tmp" || exit 1
     trap : TERM USR2
     # Ray opens the folder that it is given to everybody: it is given one in ours.
-    "${python[@]}" -m ray.scripts.scripts start "$@" --temp-dir="$tmp/r" --num-cpus="$cpus" \
+    "${python[@]}" -P -m ray.scripts.scripts start "$@" --temp-dir="$tmp/r" --num-cpus="$cpus" \
         --num-gpus="$gpus" --dashboard-agent-listen-port=0 --disable-usage-stats --block &
     wait $!
     kill -KILL $! 2>/dev/null
-    [ ! -d "$run" ] || "${python[@]}" -m orchestrator.records.node_logs \
+    [ ! -d "$run" ] || "${python[@]}" -P -m orchestrator.records.node_logs \
         "$tmp/r/session_latest/logs" "$run" "slurm-$SLURM_JOB_ID" "$SLURMD_NODENAME"
     rm -rf "$tmp"
 }

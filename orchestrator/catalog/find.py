@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.catalog.definitions import check_class, check_function
+from orchestrator.catalog.hidden import tell_hidden_imports
 from orchestrator.catalog.imports import find_module, module_source
 from orchestrator.catalog.names import (
     BUNDLED_DATA,
@@ -104,6 +105,7 @@ def find_class(reference: str, folder: str | Path, key: str) -> CallableReferenc
     if path.suffix != ".py":
         raise ExperimentFileError(explain(where, "a file that ends in .py", path.name))
     check_class(path, name.member, where)
+    tell_hidden_imports(path)
     return CallableReference("file", str(path), name.member, reference)
 
 
@@ -210,6 +212,7 @@ def _find_function(name: Name, sought: _Sought) -> CallableReference:
         if path.suffix != ".py":
             raise ExperimentFileError(explain(where, "a file that ends in .py", path.name))
         check_function(path, function, sought.arguments, where)
+        tell_hidden_imports(path)
         return CallableReference("file", str(path), function, sought.reference)
     if find_module(name.place) is None:
         beside = name.place.replace(".", "/")

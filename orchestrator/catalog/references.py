@@ -265,7 +265,11 @@ def code_fingerprint(reference: CallableReference) -> str:
         return reference.given.contents.fingerprint
     files = code_files(reference)
     if not files:
-        return _digest(reference.place.encode())
+        return _digest(reference.place.encode("utf-8", "surrogatepass"))
     if len(files) == 1:
         return next(iter(files.values()))
-    return _digest("".join(f"{name}\0{files[name]}\n" for name in sorted(files)).encode())
+    return _digest(
+        "".join(f"{name}\0{files[name]}\n" for name in sorted(files)).encode(
+            "utf-8", "surrogatepass"
+        )
+    )

@@ -23,6 +23,7 @@ from importlib.machinery import (
     SOURCE_SUFFIXES,
     ExtensionFileLoader,
     FileFinder,
+    ModuleSpec,
     SourceFileLoader,
     SourcelessFileLoader,
 )
@@ -30,7 +31,8 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 from typing import Any
 
-from orchestrator.errors import OrchestratorError, TrialError
+from orchestrator.catalog.hidden import is_taken
+from orchestrator.errors import OrchestratorError, TrialError, said_by, shortened
 
 _OURS = __name__.partition(".")[0]
 FILES_ARE_LOADED_AS = f"_{_OURS}_file_"
@@ -109,8 +111,8 @@ class UsersCode:
         """Turn an exception of the user's code into one sentence."""
         self._aside.__exit__(None, None, None)
         if isinstance(raised, Exception) and not isinstance(raised, OrchestratorError):
-            said = str(raised).strip().splitlines()
-            what = ": ".join([type(raised).__name__, *map(_without_rows, said[:1])])
+            said = said_by(raised).strip().splitlines()[:1]
+            what = ": ".join([type(raised).__name__, *(shortened(_without_rows(s)) for s in said)])
             message = f"{self._where}: its code raised {what}{self._spot(trace)}."
             raise self._error(message) from raised
 
@@ -129,7 +131,7 @@ def load_file(path: Path, fresh: bool = False) -> ModuleType:
     call of its functions has left.
     """
     _forget_changed(path.parent)
-    digest = hashlib.sha256(str(path).encode() + b"\0" + path.read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(os.fsencode(path) + b"\0" + path.read_bytes()).hexdigest()[:12]
     name = f"{FILES_ARE_LOADED_AS}{path.stem}_{digest}"
     if fresh:
         sys.modules.pop(name, None)
@@ -165,9 +167,19 @@ class _SourceAlone(SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)  # type: ignore[no-any-return]
 
 
+class _UsersFiles(FileFinder):
+    """Finds a user's modules, but for those whose names are taken: Ray and Keras import the real ones lazily."""
+
+    def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Return where a module lies, None where it is not here."""
+        if "." not in fullname and is_taken(fullname):
+            return None
+        return super().find_spec(fullname, target)
+
+
 def _finder_within(folder: Path) -> Callable[[str], Any]:
     """Return a hook of ``sys.path_hooks`` by which what lies in a folder is compiled whenever it is loaded."""
-    find = FileFinder.path_hook(
+    find = _UsersFiles.path_hook(
         (ExtensionFileLoader, EXTENSION_SUFFIXES),
         (_SourceAlone, SOURCE_SUFFIXES),
         (SourcelessFileLoader, BYTECODE_SUFFIXES),

@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import LockLostError, OrchestratorError, PlaceError, RecordWarning, explain
 from orchestrator.redaction import redact
@@ -24,7 +22,10 @@ if TYPE_CHECKING:
 
 def say(text: str, err: bool = False, nl: bool = True) -> None:
     """Print lines on stdout, or on stderr; without ``nl`` the last one is not ended."""
-    typer.echo("\n".join(visible(line) for line in redact(text).split("\n")), err=err, nl=nl)
+    stream = sys.stderr if err else sys.stdout
+    lines = "\n".join(visible(line) for line in redact(text).split("\n"))
+    stream.write(lines + "\n" * nl)
+    stream.flush()
 
 
 def visible(line: str) -> str:
@@ -51,35 +52,6 @@ def warned() -> Iterator[None]:
         yield
 
 
-class _Redacting:
-    """A text stream that lets no known secret through; all but writing is the stream's own."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        self._stream.write(redact(text))
-        return len(text)
-
-    def writelines(self, lines: Any) -> None:
-        for line in lines:
-            self.write(line)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-
-@contextmanager
-def redacted_streams() -> Iterator[None]:
-    """Let whatever is printed while the block runs, by libraries and tracebacks too, hold no secret."""
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = _Redacting(sys.stdout), _Redacting(sys.stderr)  # type: ignore[assignment]
-    try:
-        yield
-    finally:
-        sys.stdout, sys.stderr = before
-
-
 NO_TRIAL_SUCCEEDED = 1
 YOU_CAN_FIX_IT = 2
 INTERRUPTED = 130
@@ -91,6 +63,11 @@ _WIDTH = 80
 def exit_code(error: OrchestratorError) -> int:
     """Return the code that a refusal ends with: one whose run was taken over was interrupted."""
     return INTERRUPTED if isinstance(error, LockLostError) else YOU_CAN_FIX_IT
+
+
+def stdout_lost(error: OSError) -> str:
+    """Return the sentence that says that stdout has not taken everything."""
+    return f"stdout: expected a place that takes all that is printed. Received: {error.strerror}."
 
 
 def error_block(message: str) -> str:
@@ -153,6 +130,7 @@ def destination(format: str | None, output: Path | None) -> Destination:
         )
     if output is not None:
         check_writable(output, "--output")
+        _check_replaceable(output, chosen)
     return Destination(chosen, output)
 
 
@@ -166,6 +144,19 @@ def check_writable(file: Path, where: str) -> None:
         )
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise PlaceError(explain(where, "expected a file that can be written", str(file)))
+
+
+def _check_replaceable(file: Path, format: str) -> None:
+    """Raise PlaceError for a file that is there and is no table of this format, or belongs to a run's records."""
+    if not file.exists():
+        return
+    folder = file.resolve().parent
+    if any((place / "events.jsonl").is_file() for place in (folder, *folder.parents[:2])):
+        expected = "expected a file outside of a run's folder"
+        raise PlaceError(explain("--output", expected, f"{file}, which exists"))
+    if _ENDINGS.get(file.suffix.lower()) != format:
+        expected = f"expected a new file, or an older one to replace whose ending says {format}"
+        raise PlaceError(explain("--output", expected, f"{file}, which exists"))
 
 
 def terminal_width() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -54,7 +55,7 @@ def submit(
 
     name, prepared = submission.make_submission(file, overrides or (), target)
     if dry_run:
-        typer.echo(find_target(name).prepare(prepared), nl=False)
+        sys.stdout.write(find_target(name).prepare(prepared))
         for sent in prepared.files:
             say(f"with it: {sent.there}, {sent.bytes:,} bytes", err=True)
         return

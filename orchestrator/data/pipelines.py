@@ -177,7 +177,9 @@ def load_pipelines(
 
 def _fingerprint(scans: Mapping[str, _Scan], labels: Labels) -> str:
     prints = [f"{part} {scan.rows} {scan.content:064x}" for part, scan in scans.items()]
-    return hashlib.sha256("\0".join([*prints, *labels.classes]).encode()).hexdigest()
+    return hashlib.sha256(
+        "\0".join([*prints, *labels.classes]).encode("utf-8", "surrogatepass")
+    ).hexdigest()
 
 
 def _check_shapes(shapes: Mapping[str, Any], where: str) -> None:

@@ -165,10 +165,10 @@ class ContentHash:
 
     def digest(self, classes: Sequence[str]) -> str:
         """Return the sha256, as hexadecimal, of all arrays in the order of their names."""
-        whole = hashlib.sha256("\0".join(classes).encode())
+        whole = hashlib.sha256("\0".join(classes).encode("utf-8", "surrogatepass"))
         for name in sorted(self._hashes):
             head = f"\n{name} {self._rows[name]} {self._hashes[name].hexdigest()}"
-            whole.update(head.encode())
+            whole.update(head.encode("utf-8", "surrogatepass"))
         return whole.hexdigest()
 
 
@@ -180,7 +180,9 @@ def row_sum(x: Any, y: Any) -> int:
     for at in range(len(features[0])):
         row = b"".join(_bytes(array[at]) for array in features)
         label = "".join(str(array[at].tolist()) for array in labels)
-        total += int.from_bytes(hashlib.sha256(row + label.encode()).digest(), "little")
+        total += int.from_bytes(
+            hashlib.sha256(row + label.encode("utf-8", "surrogatepass")).digest(), "little"
+        )
     return total % 2**256
 
 
@@ -190,5 +192,5 @@ def _type_name(values: Array) -> str:
 
 def _bytes(values: Array) -> bytes:
     if values.dtype.kind in "OU":
-        return "".join(f"{text}\0" for text in values.tolist()).encode()
+        return "".join(f"{text}\0" for text in values.tolist()).encode("utf-8", "surrogatepass")
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("<")).tobytes()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from orchestrator.errors import LockLostError
+from orchestrator.errors import LockLostError, StopNow
 from orchestrator.records import DriverLock, Patience, RunFolder, RunProgress, acquire
 from orchestrator.records.lock.driver import BEAT_SECONDS
 
@@ -106,7 +106,7 @@ SAME_SECONDS = 10
 
 @contextlib.contextmanager
 def asked_to_stop() -> Iterator[threading.Event]:
-    """Yield the event that the first Ctrl-C, SIGTERM or SIGHUP sets; the second raises KeyboardInterrupt.
+    """Yield the event that the first Ctrl-C, SIGTERM or SIGHUP sets; the second raises StopNow.
 
     A SIGTERM or SIGHUP soon after the first is the same request: Ray, which is told to stop a job, and Kubernetes,
     which ends its Pod, send one each; a shell that hangs up and its terminal, too. What ``nohup`` has ignored stays so.
@@ -123,7 +123,7 @@ def asked_to_stop() -> Iterator[threading.Event]:
             first = time.monotonic()
             asked.set()
         elif number == signal.SIGINT or time.monotonic() - first > SAME_SECONDS:
-            raise KeyboardInterrupt
+            raise StopNow
 
     if threading.current_thread() is not threading.main_thread():
         yield asked

@@ -53,7 +53,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Raises DiskFull where it does not fit, and any other OSError with a path: Python has none for a failed flush.
     """
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    data = content.encode() if isinstance(content, str) else content
+    # A file name that is no UTF-8 has lone surrogates; JSON and YAML read their escapes back.
+    data = content.encode(errors="backslashreplace") if isinstance(content, str) else content
     try:
         aside.unlink(missing_ok=True)  # of a process of that number that was killed
         with aside.open("xb") as file:  # new, so that nothing a link leads to is written

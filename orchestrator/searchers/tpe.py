@@ -41,10 +41,10 @@ class TpeSearcher(LearningSearcher):
 
     def __init__(self, options: LearningOptions, space: Space, seed: int, mode: str) -> None:
         super().__init__(options, space, seed, mode)
-        self._scales = {name: _Scale(domain) for name, domain in self._free.items()}
+        self._scales = {name: Scale(domain) for name, domain in self._free.items()}
         self._shown: dict[str, FrozenTrial] = {}
         self._trials: list[FrozenTrial] = []
-        self._study = _study(self._trials)
+        self._study = study_of(self._trials)
 
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         import optuna
@@ -67,7 +67,7 @@ class TpeSearcher(LearningSearcher):
             for name, domain in self._space.domains.items()
             if name not in self._free
         }
-        asked = _frozen(len(self._trials), TrialState.RUNNING, {}, {})
+        asked = frozen(len(self._trials), TrialState.RUNNING, {}, {})
         for group in self._groups():
             if exists(self._free[group[0]], values):
                 scales = {name: self._scales[name].distribution for name in group}
@@ -104,10 +104,10 @@ class TpeSearcher(LearningSearcher):
         scales = {name: scale for name, scale in self._scales.items() if name in had}
         params = {name: scale.param(had[name]) for name, scale in scales.items()}
         distributions = {name: scale.distribution for name, scale in scales.items()}
-        return _frozen(0, TrialState.RUNNING, params, distributions)
+        return frozen(0, TrialState.RUNNING, params, distributions)
 
 
-class _Scale:
+class Scale:
     """A domain as Optuna has it: the cells of a grid, the values of a choice, else shares of its scale, 0 to 1."""
 
     def __init__(self, domain: Domain) -> None:
@@ -137,12 +137,13 @@ class _Scale:
         return self._domain.from_unit(param if self._cells is None else (param + 0.5) / self._cells)
 
 
-def _frozen(
+def frozen(
     number: int,
     state: TrialState,
     params: Mapping[str, Any],
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
+    """Return a trial as Optuna has it, without a value."""
     from optuna.trial import FrozenTrial
 
     return FrozenTrial(
@@ -160,7 +161,7 @@ def _frozen(
     )
 
 
-def _study(trials: Sequence[FrozenTrial]) -> Any:
+def study_of(trials: Sequence[FrozenTrial]) -> Any:
     """Return a study of these trials, whichever they are then, not copied; it keeps nothing and logs nothing."""
     import optuna
 

@@ -27,7 +27,7 @@ _SCRIPT = """\
 # {run}: written by orchestrator submit --target local
 job={job}
 exec >"$job/local-$$.log" 2>&1 </dev/null
-{python} -m orchestrator run "$job/{experiment}" --or-resume
+{python} -P -m orchestrator run "$job/{experiment}" --or-resume
 echo $? >"$job/local-$$.exit"
 """
 

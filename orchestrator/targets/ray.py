@@ -49,7 +49,7 @@ NATIVE: Mapping[str, State] = {
 def prepare(submission: Submission) -> str:
     """Return the request, as JSON; a secret in it is still its ``${ENV:NAME}``, the working directory its files."""
     options = _options(submission)
-    run_there = f"{options.python} -m orchestrator run {EXPERIMENT_FILE} --or-resume"
+    run_there = f"{options.python} -P -m orchestrator run {EXPERIMENT_FILE} --or-resume"
     environment = {"RAY_JOB_STOP_WAIT_TIME_S": POLITE_SECONDS, **options.environment}
     sent = [EXPERIMENT_FILE, *(file.there for file in submission.files)]
     runtime: dict[str, Any] = {"env_vars": environment, "working_dir": sent}

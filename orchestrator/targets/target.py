@@ -72,7 +72,9 @@ def write_submission(submission: Submission, folder: Path) -> None:
             file = folder / sent.there
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(sent.source.read_bytes())
-        (folder / EXPERIMENT_FILE).write_text(submission.document, encoding="utf-8")
+        (folder / EXPERIMENT_FILE).write_text(
+            submission.document, encoding="utf-8", errors="backslashreplace"
+        )
     except OSError as error:
         raise PlaceError(
             f"{folder}: expected a folder that can be written. Received: {error.strerror}."

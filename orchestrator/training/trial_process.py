@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.config.metrics import Direction
 from orchestrator.errors import OrchestratorError, TrialError
+from orchestrator.streams import shown
 from orchestrator.training.keras_setup import prepare_tensorflow
 
 if TYPE_CHECKING:
@@ -197,6 +198,7 @@ def serve(there: Connection) -> None:
     signal.signal(
         signal.SIGINT, signal.SIG_IGN
     )  # the parent process decides how long this one lives
+    sys.stdout, sys.stderr = shown(sys.stdout), shown(sys.stderr)
     prepare_tensorflow(os.cpu_count() or 1)
     setup: Setup | None = None
     looked: list[Any] = []

@@ -58,7 +58,11 @@ def running_ray(cores: int) -> Iterator[None]:
     """
     import ray
 
-    from orchestrator.tuning.ray_internals import closed_to_others, groups_of_their_own
+    from orchestrator.tuning.ray_internals import (
+        closed_to_others,
+        groups_of_their_own,
+        installed_first,
+    )
 
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     for name in ("ray", "ray.tune", "ray.data", "ray.train"):
@@ -85,7 +89,7 @@ def running_ray(cores: int) -> Iterator[None]:
         do = stack.enter_context(deferred_signals())
         stack.callback(do, ray.shutdown)
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)
-        with groups_of_their_own():
+        with groups_of_their_own(), installed_first():
             start(partial(do, init), how.get("_temp_dir"))
         yield
 

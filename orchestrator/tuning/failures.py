@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.config import RetryOptions
-from orchestrator.errors import RecordError, TrialError
+from orchestrator.errors import RecordError, TrialError, encodable, said_by, shortened
 from orchestrator.records import DiskFull, FailureKind, lies_below
 from orchestrator.redaction import redact
 
 LONGEST_WAIT_SECONDS = 300.0
-_TRANSIENT = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
+LONGEST_WHOLE = 200_000
+"""Characters that are kept of a traceback."""
+TRANSIENT = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
 _TRANSIENT_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH)
 
 
@@ -36,26 +38,31 @@ class Failure:
     of_run: bool = False
 
 
-def from_exception(error: Exception, home: Path | None = None) -> Failure:
+def from_exception(error: BaseException, home: Path | None = None) -> Failure:
     """Return the failure of a trial whose own code, or whose training, raised; called while it is handled.
 
     ``home`` is the run's own folder.
     """
     cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
-    whole = redact(traceback.format_exc())
+    whole = bounded(traceback.format_exc())
     full = next((each for each in (error, cause) if isinstance(each, OSError)), None)
     if full is not None and full.errno in (errno.ENOSPC, errno.EDQUOT):
         needed = full.bytes_needed if isinstance(full, DiskFull) else 0
         return Failure("disk", first_line(error), whole, bytes_needed=needed)
     if isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError":
         return Failure("out_of_memory", first_line(error), whole)
-    transient = isinstance(cause, _TRANSIENT) or (
+    transient = isinstance(cause, TRANSIENT) or (
         isinstance(cause, OSError) and cause.errno in _TRANSIENT_NUMBERS
     )
     of_run = isinstance(error, RecordError) or (
         home is not None and isinstance(cause, OSError) and lies_below(cause, home)
     )
     return Failure("error", first_line(error), whole, transient=transient, of_run=of_run)
+
+
+def bounded(whole: str) -> str:
+    """Return all that is known of a failure as it is kept: without secrets, encodable, its middle left out if long."""
+    return shortened(encodable(redact(whole)), LONGEST_WHOLE)
 
 
 class Attempts:
@@ -95,9 +102,9 @@ class Attempts:
 def first_line(error: BaseException) -> str:
     """Return an error's kind and first line: those of the user's own, where ours only wraps it."""
     cause = error.__cause__ if isinstance(error, TrialError) and error.__cause__ else error
-    said = redact(str(cause)).strip().split("\n")[0]
+    said = shortened(redact(said_by(cause)).strip().split("\n")[0])
     kind = type(cause).__name__
     if cause is error:
         return f"{kind}: {said}" if said else kind
-    spot = re.search(r" \([^()]+ line \d+, in \w+\)", str(error))
+    spot = re.search(r" \([^()]+ line \d+, in \w+\)", said_by(error))
     return (f"{kind}: {said}" if said else kind) + (spot.group() if spot else "")

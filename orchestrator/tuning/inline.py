@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.errors import TrialError
+from orchestrator.errors import StopNow, TrialError, exit_code
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Trainable
 from orchestrator.tuning.examination import Examination
@@ -91,10 +91,10 @@ def _in_this_process() -> Iterator[None]:
     try:
         yield
     except SystemExit as error:
-        raise TrialError(f"its code ended the process (exit code {error.code}).") from error
+        raise TrialError(f"its code ended the process (exit code {exit_code(error)}).") from error
     except Exception as error:
         if isinstance(error, bdb.BdbQuit) or isinstance(error.__cause__, bdb.BdbQuit):
-            raise KeyboardInterrupt from error
+            raise StopNow from error
         raise
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import ray
 from ray._private import ray_constants, services
 from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray.job_config import JobConfig
 
 _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
@@ -38,6 +39,27 @@ def groups_of_their_own() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen = usual
+
+
+@contextlib.contextmanager
+def installed_first() -> Iterator[None]:
+    """Have the workers of a connection made in the block find modules where they are installed.
+
+    Ray puts the driver's current folder, and its script's, first on their paths: a ``numpy.py`` there would end each of
+    them before it says a word. ``Worker`` puts them last.
+    """
+    usual = JobConfig._serialize
+
+    def without_paths(self: Any) -> Any:
+        self._py_driver_sys_path.clear()
+        self._cached_pb = None
+        return usual(self)
+
+    JobConfig._serialize = without_paths
+    try:
+        yield
+    finally:
+        JobConfig._serialize = usual
 
 
 @contextlib.contextmanager

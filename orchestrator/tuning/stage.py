@@ -26,8 +26,7 @@ NOT_PROMOTED = {"paused": True}
 class TrialQueue:
     """The trials that a search gives, those waiting to be tried again, and those in training.
 
-    ``at_once`` is the most that train at one time, None as many as find room; ``round_began`` is told of each further
-    round.
+    ``at_once`` is the most that train at one time, None as many as find room; ``round_began`` is told of each round.
     """
 
     def __init__(
@@ -99,7 +98,11 @@ class Stage:
         self._listener = listener
         self._clock = now
         self._search = sitting.search or Search(plan)
-        self._queue = TrialQueue(self._search, plan.max_concurrent_trials, self._round_began)
+        self._queue = TrialQueue(
+            self._search,
+            plan.max_concurrent_trials,
+            lambda begun: listener.event("round_began", **begun.to_plain()),
+        )
         self._specs: dict[str, TrialSpec] = {}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
         self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
@@ -124,8 +127,14 @@ class Stage:
         """Return the time on a clock that stands still while the run waits for a disk."""
         return self._clock() - self._listener.disk.seconds
 
-    def _round_began(self, begun: Round) -> None:
-        self._listener.event("round_began", **begun.to_plain())
+    def _tell_chosen(self) -> None:
+        """Have what became of the searcher's proposals and of the finalists be written down."""
+        while self._search.searcher_failures:
+            index, reason = self._search.searcher_failures.popleft()
+            self._listener.event("searcher_failed", index=index, reason=reason)
+        while self._search.decided:
+            news = self._search.decided.popleft()
+            self._listener.remarked(news.event, news.text, **news.facts)
 
     @property
     def over(self) -> bool:
@@ -139,9 +148,7 @@ class Stage:
         if self._search.is_learning and self._awaited:
             return None
         spec = self._queue.next(self._now())
-        while self._search.searcher_failures:
-            index, reason = self._search.searcher_failures.popleft()
-            self._listener.event("searcher_failed", index=index, reason=reason)
+        self._tell_chosen()
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
         if spec is None and self._search.unproposed:
@@ -150,12 +157,12 @@ class Stage:
         if spec is None or spec.trial in self._handed_out:
             return spec
         self._specs[spec.trial] = spec
-        if not self._limits.more_trials():
+        if spec.repeats is None and not self._limits.more_trials():
             self._queue.leave(spec.trial)
             self._search.close()
             self.reason = f"limits.max_trials of {self._plan.limits.max_trials} is used up"
             return None
-        self._limits.trials += 1
+        self._limits.trials += spec.repeats is None
         self._handed_out.add(spec.trial)
         self._awaited.add(spec.trial)
         return spec
@@ -363,9 +370,9 @@ class Stage:
             self._queue.closed = True
             self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
             return
-        facts = {**about, "trial": trial, "seconds": self._trained(trial)}
-        facts |= {"error": failure.message, "failure": failure.kind}
-        self._limits.failed += 1
+        facts = {**about, "trial": trial, "error": failure.message, "failure": failure.kind}
+        facts["seconds"] = self._trained(trial)
+        self._limits.failed += self._specs[trial].repeats is None
         attempts = self._attempts.made(trial) - 1
         self._end(TrialEnd(status="failed", attempts=attempts, **facts), failure.whole)
 
@@ -377,6 +384,7 @@ class Stage:
             self._queue.leave(end.trial)
             self._search.tell(end)
             self._listener.ended(end, traceback)
+            self._tell_chosen()
             self._first_failures.ended(end)
             self._close_if_a_limit_is_met()
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from orchestrator.errors import StopNow
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Progress, Trainable
 from orchestrator.tuning.failures import Failure, from_exception
@@ -82,7 +83,9 @@ class TrialRunner:
     def _attempt(self, action: Callable[[], Any]) -> tuple[Any, Failure | None]:
         try:
             return action(), None
-        except Exception as error:  # noqa: BLE001 (the trial boundary)
+        except (SystemExit, StopNow):
+            raise
+        except BaseException as error:  # noqa: BLE001 (the trial boundary)
             return None, from_exception(error, self.job.home)
 
     def _about(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -30,7 +31,7 @@ from orchestrator.tuning.ray_internals import error_of, worker_of
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
-from orchestrator.tuning.worker import RayExaminer, Worker, from_worker_loss
+from orchestrator.tuning.worker import RayExaminer, Worker, find_modules_of, from_worker_loss
 
 KEEP_SECONDS = 30.0
 """How long a run that is asked to stop waits for its workers to write their trials' states down."""
@@ -211,7 +212,9 @@ class _Rounds:
         """Run the next trials, to the last one's end."""
         plan = self.plan
         resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
-        trainable = tune.with_resources(tune.with_parameters(Worker, job=self.job), resources)
+        trainable = tune.with_resources(
+            tune.with_parameters(Worker, job=self.job, path=drivers_path()), resources
+        )
         with tempfile.TemporaryDirectory(dir=self.scratch) as own:
             tune.Tuner(
                 trainable,
@@ -238,11 +241,19 @@ class _Rounds:
         )
 
 
+def drivers_path() -> list[str]:
+    """Return where the driver finds modules, and its current folder, as Ray has it."""
+    here = str(Path.cwd())
+    return [*dict.fromkeys([*(place or here for place in sys.path), here])]
+
+
 def _asked_of_a_new_worker(job: Trainable, verdict: Verdict) -> RayExaminer:
     """Have a new worker examine the winner: the last trial's is gone, or could not."""
+    path = drivers_path()
 
     @ray.remote(num_cpus=1)  # type: ignore[untyped-decorator]
     def examine() -> Mapping[str, Any] | Failure:
+        find_modules_of(path)
         return TrialRunner(job).examine(verdict)
 
     asked = examine.remote()

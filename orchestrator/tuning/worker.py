@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ import ray
 from ray import tune
 
 from orchestrator.catalog import flush_printed
+from orchestrator.errors import shortened
 from orchestrator.redaction import redact
+from orchestrator.streams import shown_streams
 from orchestrator.trials import Trainable
-from orchestrator.tuning.failures import Failure
+from orchestrator.tuning.failures import Failure, bounded
 from orchestrator.tuning.protocol import Verdict
 from orchestrator.tuning.trial_runner import TrialRunner
 
@@ -26,13 +29,16 @@ from orchestrator.tuning.trial_runner import TrialRunner
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains one trial at a time; ``reset_config`` takes the next, so TensorFlow is imported once."""
 
-    def setup(self, config: dict[str, Any], job: Trainable | None = None) -> None:
-        """Take the first trial. ``job`` comes through Ray's object store.
+    def setup(
+        self, config: dict[str, Any], job: Trainable | None = None, path: Sequence[str] = ()
+    ) -> None:
+        """Take the first trial. ``job`` comes through Ray's object store; ``path`` is the driver's.
 
         The workbench waits for the first step: while an actor starts, Tune hands its trial to any worker that falls
         free and ends the actor, so a slow start would leave one worker to do everything.
         """
         assert job is not None  # noqa: S101
+        find_modules_of(path)
         self._runner = _Runner(job)
         self._runner.take(config["spec"])
 
@@ -58,6 +64,11 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Read nothing."""
+
+
+def find_modules_of(path: Sequence[str]) -> None:
+    """Find the modules that the driver finds, after those that are installed here."""
+    sys.path += [place for place in path if place not in sys.path]
 
 
 class _Runner(TrialRunner):
@@ -89,6 +100,7 @@ def printed_to(file: Path) -> Iterator[None]:
                 stack.callback(_put_back, stream, os.dup(stream))
                 os.dup2(caught.fileno(), stream)
             stack.callback(flush_printed)
+        stack.enter_context(shown_streams())
         yield
 
 
@@ -133,8 +145,8 @@ class RayExaminer:
 
 def from_worker_loss(error: BaseException | None) -> Failure:
     """Return the failure of a trial whose worker is gone."""
-    said = redact(_COLOUR.sub("", str(error or "the process ended"))).strip()
-    first = _telling_line(said)
+    said = bounded(_COLOUR.sub("", str(error or "the process ended"))).strip()
+    first = shortened(_telling_line(said))
     if isinstance(error, ray.exceptions.OutOfMemoryError) or _OUT_OF_MEMORY.search(said):
         return Failure("out_of_memory", f"out of memory: {first}", said)
     preempted = bool(getattr(error, "preempted", False))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.errors import StopNow
 from orchestrator.tuning.inline import run_plan
 
 
@@ -42,7 +43,7 @@ class Interposed:
 
     def advance(self, progress, seconds):
         if self.tuner.heard >= self.tuner.most:
-            raise KeyboardInterrupt
+            raise StopNow
         self.tuner.before.pop((self.trial, self.reports), lambda: None)()
         self.reports, self.tuner.heard = self.reports + 1, self.tuner.heard + 1
         self.inner.advance(progress, 0.0)

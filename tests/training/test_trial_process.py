@@ -79,14 +79,14 @@ def test_a_builder_that_ends_the_process_fails_and_the_next_one_is_built(build):
 def test_what_the_first_build_prints_is_on_stderr_without_secrets_and_once(
     tmp_path, capfd, monkeypatch
 ):
-    from orchestrator.cli.output import redacted_streams
     from orchestrator.redaction import conceal
+    from orchestrator.streams import shown_streams
 
     monkeypatch.setenv("DB_PASSWORD", "opensesame-hunter2")
     conceal({})
     (tmp_path / "net.py").write_text(textwrap.dedent(NET))
     setup = Setup(find_model("./net.py", tmp_path), Shape((6,), 3))
-    with redacted_streams(), TrialProcess() as process:
+    with shown_streams(), TrialProcess() as process:
         for _ in range(2):
             process.build(setup, {"compiles": False}, 1)
     out, err = capfd.readouterr()

@@ -87,6 +87,8 @@ class Progress:
         for event in events:
             self.state.apply(event)
         for trial in self.state.trials.values():
+            if trial.repeats is not None:
+                continue
             if trial.is_over and trial.ending != "failed":
                 self.lengths[self.state.history(trial.trial).last_epoch] += 1
             elif trial.ending is not None and not trial.is_over:
@@ -97,7 +99,9 @@ class Progress:
         known = event.trial in self._started if isinstance(event, TrialEnd) else False
         epochs = self.state.epochs
         self.state.apply(event)
-        if isinstance(event, TrialStarted):
+        if self._is_replicate(event):
+            self._since.pop(event.trial, None)  # type: ignore[union-attr]
+        elif isinstance(event, TrialStarted):
             self.first_start = self.now() if self.first_start is None else self.first_start
             self._started.add(event.trial)
             self._again.discard(event.trial)
@@ -108,6 +112,12 @@ class Progress:
         elif self.state.epochs > epochs:
             self._seen += 1
             self._trained(event)  # type: ignore[arg-type]
+
+    def _is_replicate(self, event: Event) -> bool:
+        """Return whether a replicate began or ended: the search's trials alone are counted."""
+        if not isinstance(event, TrialStarted | TrialEnd):
+            return False
+        return self.state.trials[event.trial].repeats is not None
 
     def _trained(self, row: Mapping[str, Any]) -> None:
         if row["trial"] not in self._since:
@@ -238,7 +248,16 @@ class Progress:
             counts.append(f"{len(self.state.waiting)} paused")
         if self.state.rounds > 1:
             counts.append(f"round {self.state.rounds}")
-        return ", ".join(counts) or "no trial started"
+        return ", ".join([*counts, *self._race()]) or "no trial started"
+
+    def _race(self) -> list[str]:
+        """Return how far a race between the best configurations has come."""
+        race = self.state.race
+        if race is None or self.state.race_result is not None:
+            return []
+        again = [t for name in race["finalists"] for t in self.state.replicates_of(name)]
+        most = int(race["seeds"]) * len(race["finalists"])
+        return [f"race: {sum(t.is_over for t in again)} of at most {most} replicates"]
 
     def best_line(self) -> str:
         """Return the best so far with its hyperparameters, in one line."""

@@ -1,0 +1,150 @@
+"""Output is never worth a run: readers that go away, full disks, closed and narrow streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.records import read_run
+from orchestrator.streams import Shown
+from tests import preloaded
+from tests.chaos.disk import small_disk, why_not
+from tests.cli.conftest import ROOT, write_run
+
+TRAIN = """
+import sys, time
+
+def train(hp, report):
+    for epoch in range(3):
+        print("gr\\u00f6\\u00dfe \\udcfc", epoch, flush=True)
+        print("x" * 20_000, file=sys.stderr)
+        report(score=hp["x"])
+"""
+FILE = """
+trial: ./train.py:train
+metric: score
+mode: max
+epochs: 3
+strategy: caviar
+caviar: {num_samples: 2, scheduler: none}
+search_space: {x: "uniform(0, 1)"}
+name: one
+"""
+RUN = "run e.yaml --inline"
+
+
+@pytest.fixture
+def ours():
+    """A shell's words for our command: a fork, or a real process where its streams are opened by Python itself."""
+
+    def words(real=False):
+        real = real or not preloaded.POSSIBLE
+        return f"{shlex.quote(sys.executable)} -P -m orchestrator" if real else preloaded.shell_command()  # fmt: skip
+
+    return words
+
+
+@pytest.fixture
+def shell(here):
+    def call(line, **environment):
+        return subprocess.run(
+            ["bash", "-c", line], capture_output=True, text=True, errors="replace", timeout=240,
+            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+        )  # fmt: skip
+
+    return call
+
+
+@pytest.fixture
+def experiment(here):
+    (here / "train.py").write_text(TRAIN)
+    (here / "e.yaml").write_text(FILE)
+
+
+def assert_finished():
+    records = read_run(Path("runs/one"))
+    assert records.standing.state == "finished"
+    assert {trial.status for trial in records.trials} == {"finished"}
+    assert len(records.epochs) == 6 and records.winner is not None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "({} 2>&1) | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}",
+        "{} >/dev/full 2>/dev/full",
+        "{} <&- >&- 2>&-",
+        "PYTHONIOENCODING=ascii {}",
+    ],
+    ids=["head -1", "full disk", "closed", "ASCII"],
+)
+def test_a_run_ends_as_it_does_with_all_of_its_output(shell, ours, experiment, line):
+    ended = shell(line.format(f"{ours(real=not line.endswith('full'))} {RUN}"))
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stdout + ended.stderr
+    assert_finished()
+
+
+def test_a_run_whose_terminal_closes_goes_on(ours, experiment, here):
+    ours_end, its_end = pty.openpty()
+    command = [*shlex.split(ours(real=True)), *RUN.split()]
+    with subprocess.Popen(
+        ["setsid", *command], stdin=its_end, stdout=its_end, stderr=its_end,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm"},
+    ) as running:  # fmt: skip
+        os.close(its_end)
+        os.read(ours_end, 100)
+        os.close(ours_end)
+        assert running.wait(240) == 0
+    assert_finished()
+
+
+@pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
+def test_a_run_whose_log_lies_on_a_full_disk_goes_on(shell, ours, experiment, tmp_path):
+    with small_disk(tmp_path / "disk") as disk:
+        disk.fill()
+        told = shell(f"{ours()} {RUN} >{disk.path}/log").stderr
+    assert "warning: stdout: expected a place that takes all that is printed." in told
+    assert "See: orchestrator table" in told
+    assert_finished()
+
+
+PRINTS = ["--help", "table digits", "status digits --format json"]
+
+
+@pytest.mark.parametrize("command", PRINTS)
+def test_a_command_that_only_prints_ends_as_usual_when_its_reader_goes_away(shell, ours, command):
+    write_run("digits")
+    ended = shell(f"{ours()} {command} | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}")
+    assert (ended.returncode, ended.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", PRINTS)
+def test_one_whose_disk_is_full_says_so_and_never_a_traceback(shell, ours, command):
+    write_run("digits")
+    ended = shell(f"{ours()} {command} >/dev/full")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("error: stdout: expected a place") and "No" in ended.stderr
+    assert "Traceback" not in ended.stderr and ended.stderr.count("error:") == 1
+
+
+def test_json_on_an_ascii_stream_says_the_same(shell, ours):
+    write_run("digits", metric="gr\u00f6\u00dfe \U0001f600")
+    in_ascii = shell(f"PYTHONIOENCODING=ascii {ours(real=True)} table digits --format json")
+    as_it_is = shell(f"{ours()} table digits --format json")
+    assert in_ascii.stdout.isascii() and not as_it_is.stdout.isascii()
+    assert json.loads(in_ascii.stdout) == json.loads(as_it_is.stdout)
+
+
+def test_a_stream_that_is_none_takes_all():
+    stream = Shown(None)
+    assert stream.write("a") == 1
+    stream.flush()
+    assert stream.lost is None
