@@ -13,6 +13,7 @@ def test_the_public_names_are_these():
         "extend",
         "open_run",
         "preview",
+        "reevaluate",
         "resume",
         "retry",
         "run",

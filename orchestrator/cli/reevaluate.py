@@ -23,24 +23,27 @@ from orchestrator.cli.output import destination, say, terminal_width
 NEW_DATA = "Today's data, as data.source has them: ./new.csv, ./load.py:new. Default: the run's own source, read again."
 
 
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="NEW", show_default=False, help=NEW_DATA)
+]
+Act = Annotated[
+    bool, typer.Option("--act", help="If the decision is retune, start the narrow search.")
+]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        "--seeds",
+        metavar="K",
+        help="With how many seeds a configuration is trained; one that may yet win gets more.",
+    ),
+]
+
+
 def reevaluate(  # noqa: PLR0913 (a command's parameters are its flags)
     run: RunName,
-    data: Annotated[
-        str | None,
-        typer.Option("--data", metavar="NEW", show_default=False, help=NEW_DATA),
-    ] = None,
-    act: Annotated[
-        bool,
-        typer.Option("--act", help="If the decision is retune, start the narrow search."),
-    ] = False,
-    seeds: Annotated[
-        int,
-        typer.Option(
-            "--seeds",
-            metavar="K",
-            help="With how many seeds a configuration is trained; one that may yet win gets more.",
-        ),
-    ] = 5,
+    data: Data = None,
+    act: Act = False,
+    seeds: Seeds = 5,
     storage: Storage = RUNS,
     inline: Inline = False,
     address: Address = None,

@@ -43,7 +43,8 @@ class CaviarOptions(Options):
     ] = Field(
         default="auto",
         description="Known configurations, the first of the `num_samples` trials: a list such as `[{learning_rate: 0.1,"
-        " units: 64}]`, of which each may leave out what is then drawn, or a file with one, `./points.yaml`. `auto`:"
+        " units: 64}]`, of which each may leave out what is then drawn, or a file with one, `./points.yaml`; `{run:"
+        " digits-mlp, best: 3}` in the list stands for the best trials (`best: 1`) of an earlier run. `auto`:"
         " those that come with a bundled search space. `none`: none.",
     )
     searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(

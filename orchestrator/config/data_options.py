@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text
+from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole
 
 _Folds = Annotated[Count, Field(ge=2, le=100)]
 _PAIR = Field(strict=False, min_length=2, max_length=2)
@@ -125,6 +125,14 @@ class DataOptions(Options):
     image_size: Annotated[tuple[Count, ...], _PAIR, AS_LIST] | None = Field(
         default=None,
         description="The `[height, width]` to which the images of a folder are resized.",
+    )
+
+    profile_rows: Whole = Field(
+        default=256,
+        le=100_000,
+        description="How many training rows the run's folder keeps, with quantiles and counts of all, in"
+        " `data-profile.npz`, so that `reevaluate` can name what changed when the source was replaced. `0`: quantiles"
+        " and counts alone, for data whose rows must not be copied.",
     )
 
     def for_model(self, bundled: bool) -> DataOptions:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, WrapSerializer
 from pydantic_core import PydanticCustomError
 
-from orchestrator.fields import Count, Options, Real
+from orchestrator.fields import Options, Real
 
 _PERCENT = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?%")
 
@@ -28,13 +28,13 @@ class FinalistsOptions(Options):
         " least 10 trials with a score, one of them of all `epochs`, and if `budget` suffices for two finalists with"
         " two seeds each.",
     )
-    top: Count = Field(
+    top: int = Field(
         default=5,
         ge=2,
         description="How many of the best configurations are trained again, at most; fewer if `budget` does not"
         " suffice for three replicates of each.",
     )
-    seeds: Count = Field(
+    seeds: int = Field(
         default=5,
         ge=2,
         le=1000,

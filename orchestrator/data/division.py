@@ -149,6 +149,7 @@ def _in_time(rows: Rows, along: Along, cut: Cut) -> Division:
         weights = [(1 - test) / (folds + 1)] * (folds + 1) + ([test] if test else [])
     else:
         weights = [1 - sum(cut.shares.values()), *cut.shares.values()]
+    # Parts begin where the time changes, so that rows of one time are never in two.
     different, counts = np.unique(codes, return_counts=True)
     if len(different) < len(names):
         raise _too_few(along, len(different), len(names), cut)
@@ -219,6 +220,7 @@ def _dealt(groups: Array, classes: Array | None, bins: int, seed: int) -> npt.ND
         of_group = np.empty(len(different), dtype=np.int16)
         of_group[order] = np.minimum((rows - 1) * bins // len(groups), bins - 1)
         return of_group[group_of]
+    # Of one class for all rows scikit-learn balances how many rows a bin has.
     y = np.zeros(len(groups), dtype=np.int64) if classes is None else classes
     y = y if np.bincount(y).max() >= bins else np.zeros_like(y)
     splitter: Any = StratifiedGroupKFold(bins, shuffle=True, random_state=_draw(seed))

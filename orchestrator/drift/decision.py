@@ -95,6 +95,7 @@ def decide(incumbent: Rival, challengers: Sequence[Rival], mode: str, margin: fl
     if not any(_is_number(score) for score in incumbent.scores):
         why = "the incumbent's configuration trains to no finite score any more"
         return Decision("search again", why, compared, margin)
+    # Data that changed are no reason by themselves: a configuration that still wins on them is kept.
     winners = [each for each in compared if each.wins]
     if not winners:
         why = "no challenger is better than the retrained incumbent by more than the noise"

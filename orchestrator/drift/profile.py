@@ -36,7 +36,8 @@ class Profile:
     ``numbers`` (rows, features) float64 are called ``names``; ``texts`` are columns of texts; ``labels`` (rows,) are
     names of classes, or quantities, None for others. ``counts`` are the training rows by class and ``total`` how many
     there are, of which these are a sample. ``quantiles`` (QUANTILES, features) stand for numbers of which no rows were
-    kept. ``x`` are the same rows as a model takes them, where they are at hand.
+    kept. ``shape`` is that of a row whose numbers are all there, None of others. ``x`` are the same rows as a saved
+    model takes them, where they are at hand.
     """
 
     names: tuple[str, ...]
@@ -48,6 +49,7 @@ class Profile:
     total: int = 0
     picture: bool = False
     quantiles: Array | None = None
+    shape: tuple[int, ...] | None = None
     x: Any = None
 
     @property
@@ -66,6 +68,7 @@ class Profile:
         width = max(1, self.numbers.shape[1] + len(self.texts))
         rows = min(rows, self.rows, KEPT_NUMBERS // width)
         some = np.sort(np.random.default_rng(0).permutation(self.rows)[:rows])
+        # Quantiles are of all rows at hand, the kept ones are a part of them.
         finite = np.where(np.isfinite(self.numbers), self.numbers, np.nan)
         quantiles = (
             np.nanquantile(finite, np.linspace(0, 1, QUANTILES), axis=0) if self.rows else None
@@ -81,6 +84,7 @@ class Profile:
             "total": self.total,
             "picture": self.picture,
             "texts": list(self.texts),
+            "shape": self.shape,
         }
         arrays: dict[str, Array] = {"numbers": self.numbers.astype(np.float32)}
         if self.quantiles is not None:
@@ -99,10 +103,14 @@ class Profile:
             arrays = {name: archive[name] for name in archive.files}
         about = json.loads(str(arrays["about"]))
         texts = {name: arrays[f"text_{at}"] for at, name in enumerate(about["texts"])}
-        quantiles = arrays.get("quantiles")
+        quantiles, shape = arrays.get("quantiles"), about["shape"]
+        numbers = significant(arrays["numbers"].astype(np.float64))
+        x: Any = None
+        if shape is not None:
+            x = numbers.reshape(len(numbers), *shape).astype(np.float32)
         return cls(
             tuple(about["names"]),
-            significant(arrays["numbers"].astype(np.float64)),
+            numbers,
             texts,
             arrays.get("labels"),
             about["kind"],
@@ -110,6 +118,8 @@ class Profile:
             about["total"],
             about["picture"],
             None if quantiles is None else significant(quantiles.astype(np.float64)),
+            None if shape is None else tuple(shape),
+            x,
         )
 
 
@@ -120,10 +130,13 @@ def profile_of(dataset: Dataset | StreamedDataset, most: int = LOOKED_AT) -> Pro
     """
     whole = dataset.head(most) if isinstance(dataset, StreamedDataset) else dataset
     split = whole.train
+    # Not the experiment's seed: the same rows are drawn of the same file, whatever that is.
     chosen = np.random.default_rng(0).permutation(split.rows)[:most]
     chosen.sort()
     x = map_tree(lambda array: array[chosen], split.x)
     names, numbers, texts, picture = _columns(x, dataset)
+    single = isinstance(x, np.ndarray) and dataset.table is None
+    whole_row = single and numbers.shape[1] == int(np.prod(x.shape[1:]))
     kind, labels, counts = _labels(dataset, split)
     return Profile(
         names,
@@ -134,8 +147,19 @@ def profile_of(dataset: Dataset | StreamedDataset, most: int = LOOKED_AT) -> Pro
         counts,
         int(dataset.train.rows),
         picture,
-        x=x if dataset.scaling.get("how", "none") == "none" else None,
+        shape=tuple(x.shape[1:]) if whole_row else None,
+        x=raw_rows(x, dataset),
     )
+
+
+def raw_rows(x: Any, dataset: Dataset | StreamedDataset) -> Any:
+    """Return rows of a dataset as a saved model takes them: a table's by column, gaps filled; arrays unscaled."""
+    if dataset.table is not None:
+        names, numbers, texts, _ = _of_table(_unscaled(np.asarray(x), dataset.scaling), dataset)
+        return {**{name: numbers[:, at] for at, name in enumerate(names)}, **texts}
+    if dataset.scaling.get("how", "none") == "none":
+        return x
+    return map_tree(lambda each: _unscaled(each, dataset.scaling).astype(np.float32), x)
 
 
 def significant(values: Array) -> Array:

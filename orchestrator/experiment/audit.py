@@ -94,6 +94,7 @@ def audit(
     if records.experiment.get("strategy") == "panda":
         expected = "expected a run of strategy caviar, whose trials follow from their seeds"
         raise RequestError(explain(f"audit {records.name}", expected, "a panda"))
+    # A branch or a promoted trial begins from a state, of which its seed tells nothing.
     trials = _repeatable(records)
     epochs = sum(len(records.of(trial.trial).own_epochs) for trial in trials)
     if not epochs:
@@ -327,6 +328,7 @@ def _judged(found: Audit, records: RunRecords) -> Audit:
             return replace(found, why=why)
     if not found.differences:
         return replace(found, verdict="true")
+    # Other kernels give other last digits, which grow over epochs: that is no falsehood.
     versions = other_versions(records)
     if versions:
         said = "; ".join(f"{name}: {old} -> {new}" for name, (old, new) in versions.items())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from orchestrator.errors import RecordWarning
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
+from orchestrator.experiment.data_profile import keep_profile
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.extension import Growth, More, prepare_to_extend, write_down
 from orchestrator.experiment.given import (
@@ -86,6 +87,7 @@ def run(
     folder = _new_folder(prepared)
     with driving(folder) as driven:
         drive(Resumed(prepared), folder, driven, progress, by)
+        keep_profile(prepared, folder.path)
     return Run(folder, builder=asked.given.model)
 
 
@@ -116,6 +118,7 @@ def _resumed(folder: RunFolder, given: Given, progress: bool, executor: Executor
     with driving(folder) as driven:
         left = prepare_to_resume(folder, given, executor.check_place)
         drive(with_lost_states(left), folder, driven, progress, executor)
+        keep_profile(left.prepared, folder.path)
     return Run(folder, builder=given.model)
 
 
@@ -141,6 +144,7 @@ def extend(
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
         drive(with_lost_states(extended), folder, driven, progress, by)
+        keep_profile(extended.prepared, folder.path)
     return Run(folder, builder=given.model)
 
 

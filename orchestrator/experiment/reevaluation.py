@@ -14,7 +14,8 @@ from orchestrator.config import Experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RecordError, RunExistsError, explain
 from orchestrator.experiment.candidates import Candidate, candidates_of, incumbent_of
 from orchestrator.experiment.compatibility import recorded_experiment
-from orchestrator.experiment.evidence import Surroundings, evidence, same_data
+from orchestrator.experiment.data_profile import same_form
+from orchestrator.experiment.evidence import Evidence
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.flow import run as run_experiment
 from orchestrator.experiment.given import KEYS, Given, Objects, given_again
@@ -96,6 +97,7 @@ def reevaluate(
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     by = find_executor(executor)
     winner = check_can_be(read_run(folder.path, exact=True))
+    # The run's own lock: nobody extends it meanwhile, and a second re-evaluation waits for its turn.
     with driving(folder) as driven:
         records = read_run(folder.path, exact=True)
         done = _Asked(records, winner, seeds, by, progress).done(driven, objects)
@@ -145,8 +147,7 @@ class _Asked:
     def done(self, driven: Driving, objects: Objects) -> Reevaluation:
         """Do it, and append it to the run's events."""
         records = self.records
-        prepared, source = _today(records, objects, self.by)
-        surroundings = Surroundings.of(records, prepared, source)
+        prepared, source, given = _today(records, objects, self.by)
         candidates = candidates_of(records, self.winner, prepared.space)
         number, place = self._place(prepared, source, candidates)
         retrained = self._retrained(prepared, number, place, candidates)
@@ -155,10 +156,11 @@ class _Asked:
             "number": number,
             "folder": f"{FOLDER}/{place.name}",
             **retrained,
-            **evidence(surroundings, retrained, place / "incumbent"),
+            **Evidence(records, prepared, source, given.model).to_plain(),
         }
         record["next"] = _next(records, place, following)
         record = dict(redacted(record))
+        # The last thing written: killed before this line, a re-evaluation goes on; killed after it, it is over.
         with JsonLines(records.folder.events_file, Pen(driven.check)) as events:
             events.append({"event": "reevaluated", "time": now(), **record})
         return Reevaluation(record, place, following)
@@ -179,6 +181,7 @@ class _Asked:
         }
         text = json.dumps(redacted(asked), sort_keys=True, default=str)
         file = whole / f"{last:03d}" / "asked.json"
+        # What asked for other data, other code or other seeds is left as it lies, and never counts.
         if last and last not in done and file.is_file() and file.read_text() == text:
             return last, file.parent
         file = whole / f"{last + 1:03d}" / "asked.json"
@@ -199,7 +202,9 @@ class _Asked:
         return told(decision, candidates, race.scores, self.records)
 
 
-def _today(records: RunRecords, objects: Objects, by: Executor) -> tuple[Prepared, str | None]:
+def _today(
+    records: RunRecords, objects: Objects, by: Executor
+) -> tuple[Prepared, str | None, Given]:
     """Return the run's experiment on today's data, and where those are: None for the run's own source."""
     experiment = recorded_experiment(records)
     data = objects.get("data")
@@ -214,8 +219,8 @@ def _today(records: RunRecords, objects: Objects, by: Executor) -> tuple[Prepare
         experiment = experiment.model_copy(update={"data": options})
     _check_given(records, given, source)
     prepared = prepare_again(experiment, given, by.check_place)
-    same_data(records, prepared)
-    return prepared, source or (given.data.text if given.data else None)
+    same_form(records, prepared)
+    return prepared, source or (given.data.text if given.data else None), given
 
 
 def _next(records: RunRecords, place: Path, following: Experiment | None) -> list[str]:

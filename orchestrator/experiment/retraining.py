@@ -129,6 +129,7 @@ class Retraining:
 
 def seed_of(plan: Plan, number: int, seed: int) -> int:
     """Return the seed of weights and shuffling that all configurations share as their ``seed``-th: fresh ones."""
+    # The k-th seed is the same for all: what a seed does to all of them cancels in their differences.
     stream = np.random.SeedSequence([plan.seed, _SEEDS, number, seed])
     return int(stream.generate_state(1)[0] & 0x7FFFFFFF)
 

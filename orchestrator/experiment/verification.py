@@ -65,7 +65,7 @@ def _check_can_race(records: RunRecords) -> None:
     if records.status != "finished":
         path = records.folder.path
         raise RecordError(
-            f"{records.name}: expected a finished run. Received: one that is {records.status}."
+            f"{records.name}: expected a finished run. Received: one that was cut off."
             f" 'orchestrator resume {path}' finishes it."
         )
     if not records.contenders:

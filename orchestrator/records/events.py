@@ -223,7 +223,11 @@ class RaceEnded(RunEvent):
 
 
 class Winner(RunEvent):
-    """The best trial was examined: its best epoch, and the scores of the final model."""
+    """The best trial was examined: its best epoch, the scores of the final model, and what else was found.
+
+    ``noise``: the metric's standard error from the validation rows; ``calibration`` {temperature, ece, …};
+    ``batch_norm`` {metric, moving_averages, batch_statistics, gap, batch_size}; ``failing``: a mapping a class.
+    """
 
     trial: Name  # type: ignore[misc]
     epoch: Count
@@ -234,6 +238,9 @@ class Winner(RunEvent):
     test: NotRequired[MaybeMetrics]
     test_before_recalibration: NotRequired[MaybeMetrics]
     test_after_recalibration: NotRequired[MaybeMetrics]
+    noise: NotRequired[MaybeMetrics]
+    calibration: NotRequired[MaybeValues]
+    batch_norm: NotRequired[MaybeValues]
 
 
 class JournalEntry(TypedDict):

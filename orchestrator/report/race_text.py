@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from orchestrator.records import RunRecords
 from orchestrator.redaction import redact
 from orchestrator.report.formatting import number, printable
-from orchestrator.search.race import Estimate, estimate, unit_of
+from orchestrator.search.race import Estimate, estimate, judged, unit_of
 
 
 def confidence_of(records: RunRecords) -> float:
@@ -78,6 +79,7 @@ def race_lines(records: RunRecords, width: int = 80) -> list[str]:
     for name in order:
         if name in found:
             lines += _wrapped(f"  {_figures(name, found[name], records)}", width)
+    lines += _judged(records, str(result.get("winner")), width)
     return [*lines, *_changed(records, result, width)]
 
 
@@ -112,6 +114,39 @@ def _figures(name: str, found: Estimate, records: RunRecords) -> str:
     return (
         f"{text}, sd {number(found.sd)}, {level} interval {between}, {found.replicates} replicates"
     )
+
+
+def judged_score(records: RunRecords, trial: str) -> float | None:
+    """Return the mean score of a configuration's replicates, each at the epoch that its others choose, in the unit.
+
+    None where fewer than two trained to their ends, or one has no finite score there.
+    """
+    sign = 1.0 if records.mode == "max" else -1.0
+    ended = (t for t in records.state.replicates_of(trial) if t.ending == "finished")
+    curves = [
+        [sign * _value(row, records.metric) for row in records.of(replicate.trial).epochs]
+        for replicate in ended
+    ]
+    found = judged(curves)
+    return sign * sum(found) / len(found) if found and all(map(math.isfinite, found)) else None
+
+
+def _value(row: Mapping[str, Any], metric: str) -> float:
+    value = row["metrics"].get(metric)
+    return math.nan if value is None else float(value)
+
+
+def _judged(records: RunRecords, winner: str, width: int) -> list[str]:
+    """Say what the winner scores at epochs that were not chosen by the scores themselves, and which rows chose."""
+    score = judged_score(records, winner)
+    if score is None:
+        return []
+    rows = "rows of the other folds" if records.state.has_folds else "same rows, other seeds"
+    text = (
+        f"The rows that chose a replicate's best epoch judged it too. At the epoch that the other replicates choose"
+        f" ({rows}), {winner} has a mean {records.metric} of {number(score)}."
+    )
+    return _wrapped(text, width)
 
 
 def _changed(records: RunRecords, result: Mapping[str, Any], width: int) -> Iterator[str]:

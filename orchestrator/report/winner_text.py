@@ -23,6 +23,10 @@ MOST_COLUMNS = 12
 """A confusion matrix of more classes is in the file alone."""
 
 
+_RECALLS = ("recall", "recall_from", "recall_to", "others", "support")
+_GAP = ("moving_averages", "batch_statistics", "gap", "batch_size")
+
+
 def corrected_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return the best score corrected for having been picked, and which rows picked; nothing where nothing was."""
     found = corrected_score(records)
@@ -49,7 +53,7 @@ def quality_lines(records: RunRecords, width: int = 80) -> list[str]:
 
 
 def _failing(winner: Mapping[str, Any]) -> Iterator[str]:
-    failing = _mappings(winner.get("failing"))
+    failing = [one for one in _mappings(winner.get("failing")) if _are_numbers(one, _RECALLS)]
     for one in failing[:SHOWN]:
         yield f"fails: {_failed(one)}"
     if len(failing) > SHOWN:
@@ -80,16 +84,15 @@ def _not_finite(winner: Mapping[str, Any]) -> Iterator[str]:
 
 def _calibration(winner: Mapping[str, Any]) -> Iterator[str]:
     found = winner.get("calibration")
-    if not isinstance(found, Mapping) or not isinstance(found.get("ece"), Mapping):
+    ece = found.get("ece") if isinstance(found, Mapping) else None
+    if not isinstance(found, Mapping) or not _are_numbers(ece, ("validation",)):
         return
-    ece, chance = found["ece"], found.get("ece_by_chance")
-    text = f"calibration error: {number(ece['validation'])}"
-    if isinstance(chance, int | float):
-        text += f" (by chance up to {number(chance)})"
-    value, error, after = (
-        found.get(name) for name in ("temperature", "temperature_log_error", "ece_calibrated")
-    )
-    if value and error and after is not None and abs(math.log(value)) > NEEDED * error:
+    text = f"calibration error: {number(found['ece']['validation'])}"
+    if _are_numbers(found, ("ece_by_chance",)):
+        text += f" (by chance up to {number(found['ece_by_chance'])})"
+    names = ("temperature", "temperature_log_error", "ece_calibrated")
+    value, error, after = (found.get(name) or 0.0 for name in names)
+    if _are_numbers(found, names) and value > 0 and abs(math.log(value)) > NEEDED * error:
         text += (
             f"; {number(after)} with temperature {number(value)} (predict and export --calibrated)"
         )
@@ -98,7 +101,7 @@ def _calibration(winner: Mapping[str, Any]) -> Iterator[str]:
 
 def _batch_norm(winner: Mapping[str, Any]) -> Iterator[str]:
     found = winner.get("batch_norm")
-    if not isinstance(found, Mapping) or found.get("gap") is None:
+    if not isinstance(found, Mapping) or not _are_numbers(found, _GAP):
         return
     noise = (winner.get("noise") or {}).get(found["metric"])
     if noise is not None and abs(found["gap"]) <= noise:
@@ -141,6 +144,15 @@ def details(records: RunRecords) -> dict[str, Any]:
 def detail_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return ``details`` for people: which rows chose and judged, classes, confusion, reliability, layers."""
     found = details(records)
+    try:
+        return _told(records, found, width)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        file = records.folder.best / "details.json"
+        expected = "expected the winner's details as they were saved"
+        raise RecordError(f"{file}: {expected}. Received: others.") from None
+
+
+def _told(records: RunRecords, found: Mapping[str, Any], width: int) -> list[str]:
     lines = [f"Winner: trial {found['trial']}, epoch {found['epoch']}"]
     lines += [line for text in _who_judged(records, found) for line in textwrap.wrap(text, width)]
     if found.get("not_detailed"):
@@ -234,6 +246,12 @@ def _parts(found: Any) -> Iterator[tuple[str, Any]]:
 def _mappings(value: Any) -> list[Mapping[str, Any]]:
     """Return the mappings of a list: a record can be edited by hand."""
     return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list) else []
+
+
+def _are_numbers(found: Any, names: Sequence[str]) -> bool:
+    """Return whether a mapping, which may have been edited by hand, has a finite number of each name."""
+    values = [found.get(name) if isinstance(found, Mapping) else None for name in names]
+    return all(isinstance(value, int | float) and math.isfinite(value) for value in values)
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -76,6 +76,28 @@ def estimate(scores: Sequence[float], confidence: float = 0.95, unit: float = 0.
     return Estimate(mean, sd, mean - reach, mean + reach, count)
 
 
+def judged(curves: Sequence[Sequence[float]]) -> list[float]:
+    """Return each replicate's score at the epoch at which the others of its configuration are best on average.
+
+    ``curves`` holds a configuration's replicates, epoch by epoch, where more is better; of more epochs than all have
+    the further ones do not count. The best epoch of a curve is chosen by the very noise that then counts as a score;
+    here it is chosen by other seeds, and with folds by other rows (cross-validation of the choice: Stone 1974). An
+    epoch at which one of the others has no finite score is not chosen; NaN where none is left. Empty for
+    fewer than two.
+    """
+    if len(curves) < FEWEST:
+        return []
+    epochs = min(map(len, curves))
+    table = np.array([list(curve[:epochs]) for curve in curves], dtype=np.float64)
+    found = [math.nan] * len(table)
+    for at in range(len(table)):
+        others = np.delete(table, at, axis=0).mean(axis=0)
+        known = np.flatnonzero(np.isfinite(others))
+        if len(known):
+            found[at] = float(table[at, known[others[known].argmax()]])
+    return found
+
+
 def difference(
     first: Sequence[float], second: Sequence[float], confidence: float = 0.95
 ) -> Estimate:

@@ -200,10 +200,10 @@ def rows_to_compare(dataset: AnyDataset, transforms: Transforms) -> tuple[Any, A
     else:
         x = keras.tree.map_structure(lambda array: array[:RAW_ROWS], dataset.last.x)
         raw = x if dataset.raw is None else dataset.raw
-    return x, _as_taken(raw, transforms.table)
+    return x, as_taken(raw, transforms.table)
 
 
-def _as_taken(rows: Any, table: TableRecipe | None) -> Any:
+def as_taken(rows: Any, table: TableRecipe | None) -> Any:
     """Return raw rows as a saved model takes them: a table's columns by name, or encoded as features."""
     if table is None:
         return rows
@@ -271,7 +271,7 @@ def predicted(model: Any, batches: Iterator[Any], table: TableRecipe | None) -> 
     names: list[str] = []
     for batch in batches:
         with UsersCode("predict", None):
-            answer = model.predict(_as_taken(batch, table), verbose=0)
+            answer = model.predict(as_taken(batch, table), verbose=0)
         names = names or _names(model, answer)
         found.append([np.asarray(tf.cast(one, tf.float64)) for one in keras.tree.flatten(answer)])
     whole = [np.concatenate(parts) for parts in zip(*found, strict=True)]

@@ -64,11 +64,7 @@ def running_ray(cores: int) -> Iterator[None]:
         installed_first,
     )
 
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # What it calls an error, a trial that failed, has its row and its file in our records.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    _have_ray_say_little()
     if ray.is_initialized():
         yield
         return
@@ -92,6 +88,14 @@ def running_ray(cores: int) -> Iterator[None]:
         with groups_of_their_own(), installed_first():
             start(partial(do, init), how.get("_temp_dir"))
         yield
+
+
+def _have_ray_say_little() -> None:
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # What it calls an error, a trial that failed, has its row and its file in our records.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def start(ray_init: Callable[[], object], folder: str | None) -> None:

@@ -12,6 +12,7 @@ from orchestrator.search.race import (
     chances,
     difference,
     estimate,
+    judged,
     surely_not_best,
     unit_of,
     verdict,
@@ -157,3 +158,21 @@ def test_of_known_truths_intervals_cover_and_the_wrong_one_is_rarely_called_the_
 
     assert wrong / runs <= 0.05
     assert np.mean(covered) >= 0.9
+
+
+def test_an_epoch_is_chosen_by_the_other_replicates():
+    curves = [[1, 5, 2], [1, 2, 4], [0, 3, 6]]
+    assert judged(curves) == [2, 2, 3]  # the others' means are best at epochs 3, 2 and 2
+
+
+def test_a_pure_noise_curve_is_judged_without_optimism():
+    noise = np.random.default_rng(0).normal(size=(400, 5, 20))
+    assert np.mean([np.max(curve, axis=1) for curve in noise]) > 1.5
+    assert abs(np.mean([judged(curve) for curve in noise])) < 0.05
+
+
+def test_epochs_without_a_score_choose_and_judge_nothing():
+    nan = float("nan")
+    assert judged([[1, nan, 3], [2, 9, 1], [2, 8]]) == pytest.approx([nan, 2, 2], nan_ok=True)
+    assert judged([[nan, nan], [1, 2]]) == pytest.approx([nan, nan], nan_ok=True)
+    assert judged([[1, 2]]) == judged([]) == []
