@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
-from orchestrator.errors import RecordWarning
+from orchestrator.errors import NotStarted, RecordWarning
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.extension import Growth, More, prepare_to_extend, write_down
@@ -73,8 +73,12 @@ def run(
         return _resumed(folder, asked.given, progress, by)
     prepared = prepare(asked.experiment, asked.given, by.check_place)
     folder = _new_folder(prepared)
-    with driving(folder) as driven:
-        _trained(Resumed(prepared), folder, driven, progress, by)
+    try:
+        with driving(folder) as driven:
+            _trained(Resumed(prepared), folder, driven, progress, by)
+    except NotStarted:
+        folder.remove()
+        raise
     return Run(folder, builder=asked.given.model)
 
 
