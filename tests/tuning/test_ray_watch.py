@@ -24,6 +24,8 @@ with ray_watch.ended_with_ray(lambda reason: print("told:", reason, flush=True))
     if sys.stdin.readline() == "kill\\n":
         watched["raylet"].kill()
         time.sleep(100)
+for process in watched.values():
+    process.kill()
 print("went on")
 """
 
