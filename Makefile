@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progre
 PYTEST := $(BIN)/python -m pytest --no-loadscope-reorder
 # Tests of `make test` compute, one process a core; the others wait for Ray, Slurm and Docker to start for half of the time.
 COMPUTING := --numprocesses 2
-WAITING := --numprocesses 3
+WAITING := --numprocesses 4
 # Dozens of processes import this project: without compiled files each of them compiles it first.
 unexport PYTHONDONTWRITEBYTECODE
 # Rooms whose tests import no TensorFlow and start few processes; tests/test_budgets.py is what a change breaks first.
@@ -23,7 +23,7 @@ FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help install run quick test test-all test-lowest format lint types contracts pytest pytest-quick \
-  pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search record-tables \
+  pytest-all pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search record-tables \
   bench-hosts bench-trials chaos integration-kubernetes docs lock clean
 
 help:  ## this list
@@ -38,8 +38,7 @@ quick: format lint contracts pytest-quick  ## while a change is in progress: a m
 
 test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes
 
-test-all: COVER = --cov --cov-report=
-test-all: test pytest-cluster coverage  ## `make test` with its coverage, then pages, hosts, Slurm, containers, chaos (some need root)
+test-all: format lint types contracts pytest-all coverage  ## `make test` and its coverage, and pages, hosts, Slurm, containers, chaos (some need root)
 
 format: $(TESTABLE)  ## is every file laid out by the formatter?
 	$(BIN)/ruff format --check --quiet .
@@ -54,12 +53,16 @@ contracts: $(TESTABLE)  ## which room may import which
 	$(BIN)/lint-imports
 
 pytest: $(TESTABLE)  ## the tests of `make test` alone; ARGS='-k asha' for some of them
-	$(PYTEST) $(COMPUTING) $(COVER) -m 'not slow and not cluster' $(ARGS)
+	$(PYTEST) $(COMPUTING) -m 'not slow and not cluster' $(ARGS)
+
+# In one go: where one of them waits for a cluster, another computes.
+pytest-all: $(TESTABLE)  ## the tests of `make test-all` alone, measuring which lines they run
+	$(PYTEST) $(WAITING) --cov --cov-report= -m 'not slow' $(ARGS)
 
 pytest-quick: $(TESTABLE)  ## those of rooms that import no TensorFlow, and the budgets; ARGS='tests/cli' for another room too
 	$(PYTEST) $(COMPUTING) $(QUICK) -m 'not slow and not cluster' $(ARGS)
 
-pytest-cluster: $(TESTABLE)  ## what `make test-all` adds; ORCHESTRATOR_TEST_INSTALL=1 has Slurm and Docker installed (Debian)
+pytest-cluster: $(TESTABLE)  ## what `make test-all` adds alone; ORCHESTRATOR_TEST_INSTALL=1 has Slurm and Docker installed (Debian)
 	$(PYTEST) $(WAITING) -m 'cluster and not slow' $(ARGS)
 
 pages: $(TESTABLE)  ## the pages whose short forms train in one process, on Ray, and the README's experiments as long as shown

@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from orchestrator.config import Experiment
     from orchestrator.experiment import (
         Run,
+        audit,
         extend,
         open_run,
         preview,
+        reevaluate,
         resume,
+        retry,
         run,
         simulate,
+        verify,
         whatif,
     )
     from orchestrator.tuning.tune_space import to_tune_space
@@ -27,26 +31,34 @@ if TYPE_CHECKING:
 __all__ = [
     "Experiment",
     "Run",
+    "audit",
     "extend",
     "open_run",
     "preview",
+    "reevaluate",
     "resume",
+    "retry",
     "run",
     "simulate",
     "to_tune_space",
+    "verify",
     "whatif",
 ]
 
 _HOMES = {
     "Experiment": "orchestrator.config",
     "Run": "orchestrator.experiment",
+    "audit": "orchestrator.experiment",
     "extend": "orchestrator.experiment",
     "open_run": "orchestrator.experiment",
     "preview": "orchestrator.experiment",
+    "reevaluate": "orchestrator.experiment",
     "resume": "orchestrator.experiment",
+    "retry": "orchestrator.experiment",
     "run": "orchestrator.experiment",
     "simulate": "orchestrator.experiment",
     "to_tune_space": "orchestrator.tuning.tune_space",
+    "verify": "orchestrator.experiment",
     "whatif": "orchestrator.experiment",
 }
 

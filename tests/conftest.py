@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 import subprocess
 from collections import Counter
@@ -104,6 +105,12 @@ def real_trial_process() -> Iterator[None]:
     trial_process.subprocess = subprocess
     yield
     trial_process.subprocess = instead
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector look no more at what was imported for all tests."""
+    gc.collect()
+    gc.freeze()
 
 
 class DurationsByFile:

@@ -63,7 +63,7 @@ def default(key: str, field: FieldInfo) -> str:
         form = _written(field, value)
         return f"`{form if isinstance(form, str) else next(iter(form))}`"
     if isinstance(value, Options):
-        return ""
+        return "`auto`" if _written(field, value) == "auto" else ""
     if isinstance(value, tuple):
         value = [{} if isinstance(each, Options) else each for each in value]
     return f"`{_text(value if isinstance(value, list) else _written(field, value))}`"

@@ -33,6 +33,7 @@ SHORT = {
     "caviar.scheduler": "asha",
     "panda.sitter": "",
     "caviar.rounds": "",
+    "caviar.finalists": "auto",
 }
 SHORT |= {f"panda.sitter.{name}": "off" for name, rule in RULES.items() if not rule.ON}
 SHORT |= {"name": "the file's own name", "target.kuberay.workers": [{}]}

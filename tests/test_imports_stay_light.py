@@ -10,6 +10,7 @@ import pytest
 HEAVY = ("ray", "tensorflow", "keras", "pandas", "pyarrow", "sklearn", "mlxtend", "optuna")
 LIGHT = (
     "orchestrator",
+    "orchestrator.analysis",
     "orchestrator.catalog",
     "orchestrator.cli",
     "orchestrator.config",

@@ -9,13 +9,17 @@ def test_the_public_names_are_these():
     promised = [
         "Experiment",
         "Run",
+        "audit",
         "extend",
         "open_run",
         "preview",
+        "reevaluate",
         "resume",
+        "retry",
         "run",
         "simulate",
         "to_tune_space",
+        "verify",
         "whatif",
     ]
     assert orchestrator.__all__ == promised

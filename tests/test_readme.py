@@ -25,6 +25,12 @@ from tests.pages import environment, run_inline
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PATIENCE_SECONDS = 900
+INLINE = """
+import functools, orchestrator
+for name in ("run", "extend"):
+    setattr(orchestrator, name, functools.partial(getattr(orchestrator, name), executor="inline"))
+"""
+"""What goes before a block of Python whose runs are to train in its own process."""
 
 
 @dataclass(frozen=True)
@@ -70,12 +76,16 @@ def shell(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def shorten(folder: Path) -> None:
     """Leave the experiments of the README's files fewer and shorter trials."""
     for file in folder.rglob("*.yaml"):
-        text = file.read_text(encoding="utf-8")
-        for key, most in (("num_samples", 4), ("epochs", 9), ("days", 3)):
-            text = re.sub(
-                rf"\b{key}: (\d+)", lambda m, n=most: f"{m[0].split()[0]} {min(int(m[1]), n)}", text
-            )
-        file.write_text(text, encoding="utf-8")
+        file.write_text(fewer(file.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def fewer(text: str, epochs: int = 9) -> str:
+    """Let trials, epochs and days be few where a file, a command or a call says how many."""
+    for key, most in (("num_samples", 4), ("epochs", epochs), ("days", 3)):
+        text = re.sub(
+            rf"\b({key}(?:: |=))(\d+)", lambda m, n=most: f"{m[1]}{min(int(m[2]), n)}", text
+        )
+    return text
 
 
 @pytest.mark.integration
@@ -83,7 +93,7 @@ def shorten(folder: Path) -> None:
     "short", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["short", "as shown"]
 )
 def test_what_the_readme_runs_runs_in_its_order(folder, short):
-    """In the short form its trials are few, and but for the first run and those from Python none starts Ray."""
+    """In the short form its trials are few, and but for the first run and the job none starts Ray."""
     command = folder / "bin" / "orchestrator"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {preloaded.shell_command()} "$@"\n')
@@ -92,8 +102,9 @@ def test_what_the_readme_runs_runs_in_its_order(folder, short):
         shorten(folder)
     for number, block in enumerate(block for block in BLOCKS if block.what.startswith("run: ")):
         commands = [run_inline(c) for c in block.commands] if short and number else block.commands
-        steps = [["bash", "-c", command] for command in commands]
-        for step in steps or [[sys.executable, "-c", block.text]]:
+        steps = [["bash", "-c", fewer(each, 12) if short else each] for each in commands]
+        code = fewer(INLINE + block.text, 12) if short else block.text
+        for step in steps or [[str(command), "-c", code]]:
             done = shell(step, folder)
             assert done.returncode == 0, f"{step[-1]}\n{done.stderr}"
 

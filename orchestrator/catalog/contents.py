@@ -138,13 +138,13 @@ class _Reading:
         if not is_users_own(function):
             return _sha("function", function.__module__, function.__qualname__)
         self._note(function)
-        codes = list(_codes_in(function.__code__))
+        codes = list(codes_in(function.__code__))
         cells = [
             (name, cell.cell_contents)
             for name, cell in zip(
                 function.__code__.co_freevars, function.__closure__ or (), strict=True
             )
-            if not _is_empty(cell)
+            if not is_empty(cell)
         ]
         names = sorted({name for code in codes for name in _named_in(code, _GLOBAL)})
         there = [
@@ -234,11 +234,12 @@ def _sha(*words: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
+def codes_in(code: types.CodeType) -> Iterator[types.CodeType]:
+    """Yield a code and those of the functions that are written inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _codes_in(constant)
+            yield from codes_in(constant)
 
 
 def _named_in(code: types.CodeType, operations: Iterable[str]) -> Iterable[str]:
@@ -278,7 +279,8 @@ def _state_of(value: Any) -> list[Any]:
     return [list(part) if isinstance(part, Iterator) else part for part in made]
 
 
-def _is_empty(cell: types.CellType) -> bool:
+def is_empty(cell: types.CellType) -> bool:
+    """Return whether a closure's variable has no value yet."""
     try:
         cell.cell_contents  # noqa: B018
     except ValueError:

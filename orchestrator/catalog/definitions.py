@@ -123,12 +123,15 @@ def _bound_by(node: ast.stmt) -> list[str]:
 
 
 def _takes(node: _Function, arguments: int) -> bool:
-    """Return whether a function can be called with that many positional arguments."""
+    """Return whether a function can be called with that many positional arguments, beside the ``seed`` of a trial's."""
     if node.decorator_list:
         return True
-    places = len(node.args.posonlyargs) + len(node.args.args)
-    required = places - len(node.args.defaults)
-    named_only = any(default is None for default in node.args.kw_defaults)
+    is_trial = arguments <= 2
+    seeds = is_trial and any(each.arg == "seed" for each in node.args.args[1:])
+    places = len(node.args.posonlyargs) + len(node.args.args) - seeds
+    required = max(0, places - len(node.args.defaults))
+    named = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    named_only = any(d is None and not (is_trial and each.arg == "seed") for each, d in named)
     fits = required <= arguments and (arguments <= places or node.args.vararg is not None)
     return fits and not named_only
 

@@ -8,7 +8,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import author, control, inspect, run, simulate, submit
+from orchestrator.cli import (
+    author,
+    control,
+    explain,
+    inspect,
+    reevaluate,
+    run,
+    simulate,
+    submit,
+)
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -46,6 +55,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
     "A run": (
         run.run,
         run.resume,
+        run.retry,
         run.extend,
         inspect.status,
         inspect.watch,
@@ -69,6 +79,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         control.days,
     ),
     "After a run": (
+        run.verify,
         run.promote,
         run.replay,
         simulate.whatif,
@@ -77,11 +88,15 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.table,
         inspect.best,
         inspect.compare,
+        explain.importance,
+        explain.diagnose,
         inspect.rounds,
         inspect.narrow,
         inspect.export,
         inspect.predict,
+        inspect.audit,
     ),
+    "Some time later": (reevaluate.reevaluate, reevaluate.history),
     "This machine": (author.doctor, author.version),
 }
 

@@ -3,15 +3,44 @@
 from __future__ import annotations
 
 import json
+import math
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.options import RUNS, Format, Output, RunName, RunNames, Storage, TextFormat
-from orchestrator.cli.output import check_writable, destination, say, terminal_width
+from orchestrator.cli.options import (
+    RUNS,
+    TEXT_FORMATS,
+    Format,
+    Inline,
+    Output,
+    RunName,
+    RunNames,
+    Storage,
+    TextFormat,
+)
+from orchestrator.cli.output import (
+    NO_TRIAL_SUCCEEDED,
+    YOU_CAN_FIX_IT,
+    check_writable,
+    destination,
+    say,
+    terminal_width,
+)
+
+if TYPE_CHECKING:
+    from orchestrator.records import RunRecords
+
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibrated",
+        help="Probabilities with the temperature that was fitted on the validation rows.",
+    ),
+]
 
 
 def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
@@ -34,7 +63,7 @@ def show(run: RunName, storage: Storage = RUNS) -> None:
     say("\n".join(show_lines(open_run(run, storage).records, terminal_width())))
 
 
-def table(
+def table(  # noqa: PLR0913 (a command's parameters are its flags)
     run: RunName,
     curves: Annotated[
         bool,
@@ -42,11 +71,17 @@ def table(
             "--curves", help="One row per trial and epoch instead: what simulate reads as --table."
         ),
     ] = False,
+    replicates: Annotated[
+        bool,
+        typer.Option(
+            "--replicates", help="Also one row per replicate: the best trained again, by seed."
+        ),
+    ] = False,
     storage: Storage = RUNS,
     format: Format = None,
     output: Output = None,
 ) -> None:
-    """Print a run's table: one row per trial, best first; or its learning curves."""
+    """Print a run's table: one row per configuration, best first; or its learning curves."""
     from orchestrator.experiment import open_run
     from orchestrator.report import winner_lines
 
@@ -55,13 +90,23 @@ def table(
     if curves:
         where.write(opened.curves())
         return
-    where.write(opened.table())
+    where.write(opened.table(replicates))
     if where.format == "table" and where.output is None:
         say("\n".join(["", *winner_lines(opened.records, terminal_width())]))
 
 
 def best(
-    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+    run: RunName,
+    details: Annotated[
+        bool,
+        typer.Option(
+            "--details",
+            help="All that is known of it: each class, the confusion matrix, calibration, BatchNormalization.",
+        ),
+    ] = False,
+    storage: Storage = RUNS,
+    format: Format = None,
+    output: Output = None,
 ) -> None:
     """Show a run's winner: scores, hyperparameters, model. With --format, its row of the table."""
     from orchestrator.experiment import open_run
@@ -69,10 +114,27 @@ def best(
 
     where = destination(format, output)
     opened = open_run(run, storage)
-    if format is not None or output is not None:
+    if details:
+        _tell_details(opened.records, where.format, output)
+    elif format is not None or output is not None:
         where.write(opened.table().head(1 if opened.best else 0))
-        return
-    say("\n".join(winner_lines(opened.records, terminal_width())))
+    else:
+        say("\n".join(winner_lines(opened.records, terminal_width())))
+
+
+def _tell_details(records: RunRecords, format: str, output: Path | None) -> None:
+    from orchestrator.errors import UnknownNameError, explain
+    from orchestrator.report import detail_lines
+    from orchestrator.report import details as details_of
+
+    if format not in TEXT_FORMATS or output is not None:
+        received = f"--output {output}" if format in TEXT_FORMATS else f"--format {format}"
+        expected = "expected --format table or json on stdout, since it is no table"
+        raise UnknownNameError(explain("--details", expected, received))
+    if format == "json":
+        say(json.dumps(details_of(records), indent=2, ensure_ascii=False))
+    else:
+        say("\n".join(detail_lines(records, terminal_width())))
 
 
 def compare(
@@ -144,6 +206,7 @@ def export(
         typer.Option("--to", metavar="FILE.keras", show_default=False, help="The file to write."),
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
+    calibrated: Calibrated = False,
     storage: Storage = RUNS,
 ) -> None:
     """Copy a run's winner, a Keras model that takes raw rows, to a file, and describe its inputs.
@@ -154,7 +217,7 @@ def export(
     from orchestrator.experiment.winner import export_lines, export_model
 
     opened = open_run(run, storage).records
-    export_model(opened, to, overwrite=force)
+    export_model(opened, to, overwrite=force, calibrated=calibrated)
     said = [f"wrote {to}", *export_lines(opened, to)]
     say(
         "\n".join(
@@ -165,7 +228,7 @@ def export(
     )
 
 
-def predict(
+def predict(  # noqa: PLR0913 (a command's parameters are its flags)
     run: RunName,
     rows: Annotated[
         str,
@@ -176,6 +239,7 @@ def predict(
             " (./load.py:new), in the form that the run was trained on.",
         ),
     ],
+    calibrated: Calibrated = False,
     storage: Storage = RUNS,
     format: Format = None,
     output: Output = None,
@@ -184,7 +248,7 @@ def predict(
     from orchestrator.experiment import open_run
 
     where = destination(format, output)
-    where.write(open_run(run, storage).predict(rows))
+    where.write(open_run(run, storage).predict(rows, calibrated=calibrated))
 
 
 def status(
@@ -273,3 +337,50 @@ def repair(run: RunName, storage: Storage = RUNS) -> None:
         say(f"next: orchestrator resume {name} trains what is missing")
     else:
         say(f"{name}: no line of its records is damaged; nothing was changed")
+
+
+def audit(  # noqa: PLR0913 (a command's parameters are its flags)
+    run: RunName,
+    share: Annotated[
+        str, typer.Option("--share", metavar="SHARE", help="How much of the recorded epochs.")
+    ] = "2 %",
+    seed: Annotated[
+        int, typer.Option("--seed", metavar="N", help="Which trials: another seed, others.")
+    ] = 0,
+    inline: Inline = False,
+    storage: Storage = RUNS,
+    format: TextFormat = "table",
+) -> None:
+    """Train a random share of a run's recorded epochs again, and say whether its records are true.
+
+    Exit code 1 if they are not, 2 if that cannot be told: its data or code changed.
+    """
+    from orchestrator.catalog import printed_aside
+    from orchestrator.experiment.audit import audit as audit_run
+    from orchestrator.experiment.audit import audit_lines
+
+    with printed_aside():
+        found = audit_run(
+            run, share, seed=seed, executor="inline" if inline else None, storage=storage
+        )
+    if format == "json":
+        facts = asdict(found) | {"differing": found.differing}
+        facts["differences"] = [_said_values(each) for each in facts["differences"]]
+        say(json.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        lines = (
+            textwrap.fill(line, terminal_width(), subsequent_indent="    ")
+            for line in audit_lines(found)
+        )
+        say("\n".join(lines))
+    code = {"true": 0, "false": NO_TRIAL_SUCCEEDED, "unknown": YOU_CAN_FIX_IT}[found.verdict]
+    if code:
+        raise typer.Exit(code)
+
+
+def _said_values(difference: dict[str, Any]) -> dict[str, Any]:
+    """Return it with a text in place of a value that JSON has no number for."""
+    return {
+        key: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in difference.items()
+    }

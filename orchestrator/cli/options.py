@@ -137,6 +137,24 @@ Inline = Annotated[
         " in your model reach this terminal.",
     ),
 ]
+
+
+def _written_out(storage: Path) -> Path:
+    from orchestrator.fields import written_out
+
+    try:
+        return Path(written_out(str(storage)))
+    except KeyError as absent:
+        expected = f"expected a path of which all is known here ({absent.args[0]} is not)"
+        raise PlaceError(explain("--storage", expected, str(storage))) from None
+
+
 Storage = Annotated[
-    Path, typer.Option("--storage", metavar="FOLDER", help="The folder that contains the runs.")
+    Path,
+    typer.Option(
+        "--storage",
+        metavar="FOLDER",
+        callback=_written_out,
+        help="The folder that contains the runs.",
+    ),
 ]

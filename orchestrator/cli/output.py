@@ -130,6 +130,7 @@ def destination(format: str | None, output: Path | None) -> Destination:
         )
     if output is not None:
         check_writable(output, "--output")
+        _check_replaceable(output, chosen)
     return Destination(chosen, output)
 
 
@@ -143,6 +144,19 @@ def check_writable(file: Path, where: str) -> None:
         )
     if not os.access(file if file.exists() else file.parent, os.W_OK):
         raise PlaceError(explain(where, "expected a file that can be written", str(file)))
+
+
+def _check_replaceable(file: Path, format: str) -> None:
+    """Raise PlaceError for a file that is there and is no table of this format, or belongs to a run's records."""
+    if not file.exists():
+        return
+    folder = file.resolve().parent
+    if any((place / "events.jsonl").is_file() for place in (folder, *folder.parents[:2])):
+        expected = "expected a file outside of a run's folder"
+        raise PlaceError(explain("--output", expected, f"{file}, which exists"))
+    if _ENDINGS.get(file.suffix.lower()) != format:
+        expected = f"expected a new file, or an older one to replace whose ending says {format}"
+        raise PlaceError(explain("--output", expected, f"{file}, which exists"))
 
 
 def terminal_width() -> int:

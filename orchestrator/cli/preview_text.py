@@ -17,6 +17,7 @@ from orchestrator.report import draws_table
 from orchestrator.report.formatting import assignments, chosen, printable
 from orchestrator.report.render import text_table
 from orchestrator.search import Nursery
+from orchestrator.search.finalists import FEWEST_TRIALS
 from orchestrator.search.rounds import CoarseToFine
 
 DRAWS = 10
@@ -33,7 +34,7 @@ def preview_text(seen: Preview, width: int) -> str:
         _constraints(seen, width),
         _rounds(seen, width),
         _draws(seen, width),
-        _costs(seen),
+        _costs(seen, width),
     )
     return "\n".join(line for part in parts for line in part)
 
@@ -106,7 +107,7 @@ def _draws(seen: Preview, width: int) -> Iterator[str]:
     yield text_table(draws_table(seen.space, seen.draws(shown)), width).rstrip("\n")
 
 
-def _costs(seen: Preview) -> Iterator[str]:
+def _costs(seen: Preview, width: int) -> Iterator[str]:
     plan, forecast = seen.plan, seen.forecast
     if forecast.rungs:
         yield "\nRungs: about how many trials reach each, and how many of them go on"
@@ -116,14 +117,43 @@ def _costs(seen: Preview) -> Iterator[str]:
         yield f"  {plan.epochs:>5}  {forecast.rungs[-1].going_on:>7.0f}      end"
     yield f"\nCost: {count(plan.most_trials, 'trial')}, {_at_once(seen)}"
     yield f"  at most   {forecast.epochs_at_most:>9,} epochs"
-    if not forecast.remark:
-        return
+    if forecast.remark:
+        yield from _expected(seen)
+    if finalists := _finalists(seen):
+        yield from textwrap.wrap(f"  finalists {finalists}", width, subsequent_indent=" " * 12)
+
+
+def _expected(seen: Preview) -> Iterator[str]:
+    forecast = seen.forecast
     if forecast.epochs_expected is None:
         yield f"  expected  fewer: {forecast.remark}"
     else:
         share = forecast.epochs_expected / forecast.epochs_at_most
         expected = f"{forecast.epochs_expected:>9,.0f} epochs ({share:.0%})"
         yield f"  expected  {expected}: {forecast.remark}"
+
+
+def _finalists(seen: Preview) -> str:
+    """Return what a race between the best may cost on top; empty where there is none."""
+    options, forecast = seen.plan.finalists, seen.forecast
+    if options is None:
+        return ""
+    epochs, who = (
+        seen.plan.epochs,
+        f"the best {options.top} again, with up to {options.seeds} seeds",
+    )
+    fewest = 4 * epochs
+    most = min(int(options.budget * forecast.epochs_at_most), options.top * options.seeds * epochs)
+    if most < fewest or (options.race == "auto" and seen.plan.most_trials < FEWEST_TRIALS):
+        return (
+            ""
+            if options.race == "auto"
+            else f"none: budget {options.budget:.0%} is too little for two of them with two seeds"
+        )
+    likely = forecast.epochs_expected
+    rarely = likely is not None and options.budget * likely < fewest
+    when = f"; only if budget {options.budget:.0%} of the search suffices" if rarely else ""
+    return f"at most {most:,} epochs more: {who}{when}"
 
 
 def _at_once(seen: Preview) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -158,6 +158,31 @@ def resume(  # noqa: PLR0913 (a command's parameters are its flags)
     conclude(ended, where)
 
 
+def retry(  # noqa: PLR0913 (a command's parameters are its flags)
+    run: RunName,
+    failed: Annotated[
+        bool, typer.Option("--failed/--no-failed", help="The trials that failed.")
+    ] = True,
+    diverged: Annotated[bool, typer.Option("--diverged", help="Those that diverged, too.")] = False,
+    storage: Storage = RUNS,
+    inline: Inline = False,
+    address: Address = None,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Train failed trials again, with the draws and seeds they had, once what ailed them is mended."""
+    from orchestrator.catalog import printed_aside
+    from orchestrator.experiment import retry as retry_run
+
+    endings: list[Literal["failed", "diverged"]] = ["failed"] if failed else []
+    endings += ["diverged"] if diverged else []
+    where = destination(format, output)
+    executor = run_by(inline, address)
+    with printed_aside():
+        ended = retry_run(run, endings, storage=storage, executor=executor)
+    conclude(ended, where)
+
+
 def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
     """Write a file for a panda that starts from a trial's weights: RUN/TRIAL, or RUN for its best."""
     from orchestrator.experiment.warm_start import promoted, write_recipe
@@ -251,4 +276,64 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
             scheduler=scheduler,
             days=days,
         )
+    conclude(ended, where)
+
+
+Top = Annotated[
+    str | None,
+    typer.Option(
+        "--top",
+        metavar="N",
+        show_default=False,
+        help="How many of the best configurations are trained again. Default: 5.",
+    ),
+]
+Seeds = Annotated[
+    str | None,
+    typer.Option(
+        "--seeds",
+        metavar="K",
+        show_default=False,
+        help="How many replicates each has at most. Default: 5.",
+    ),
+]
+Budget = Annotated[
+    str | None,
+    typer.Option(
+        "--budget",
+        metavar="SHARE",
+        show_default=False,
+        help="The most epochs that all replicates train, as a share of the search's: 25%. Default: no limit.",
+    ),
+]
+Confidence = Annotated[
+    str | None,
+    typer.Option(
+        "--confidence",
+        metavar="P",
+        show_default=False,
+        help="The race stops when one is the best with this probability. Default: 0.95.",
+    ),
+]
+
+
+def verify(  # noqa: PLR0913 (a command's parameters are its flags)
+    run: RunName,
+    top: Top = None,
+    seeds: Seeds = None,
+    budget: Budget = None,
+    confidence: Confidence = None,
+    storage: Storage = RUNS,
+    inline: Inline = False,
+    format: Format = None,
+    output: Output = None,
+) -> None:
+    """Train a finished run's best configurations again with fresh seeds, and choose the winner by those."""
+    from orchestrator.catalog import printed_aside
+    from orchestrator.experiment import verify as verify_run
+
+    where = destination(format, output)
+    asked: dict[str, Any] = {"top": top, "seeds": seeds, "budget": budget, "confidence": confidence}
+    with printed_aside():
+        ended = verify_run(run, storage=storage, executor=run_by(inline), **asked)
     conclude(ended, where)

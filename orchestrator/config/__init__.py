@@ -5,6 +5,7 @@ from __future__ import annotations
 from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import DataOptions
 from orchestrator.config.document import Document, parse_document, read_document, read_list
+from orchestrator.config.finalists_options import FinalistsOptions
 from orchestrator.config.limits import Duration, LimitOptions, RetryOptions
 from orchestrator.config.load import (
     check,
@@ -36,6 +37,7 @@ __all__ = [
     "Document",
     "Duration",
     "Experiment",
+    "FinalistsOptions",
     "LimitOptions",
     "MedianOptions",
     "NoSchedulerOptions",

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from orchestrator.config.finalists_options import WrittenFinalists, modest
 from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.fields import Count, Flag, Named, Options, Referenced, field_error
 from orchestrator.schedulers import NOT_SCHEDULERS, SCHEDULERS, AshaOptions, SchedulerOptions
@@ -42,7 +43,8 @@ class CaviarOptions(Options):
     ] = Field(
         default="auto",
         description="Known configurations, the first of the `num_samples` trials: a list such as `[{learning_rate: 0.1,"
-        " units: 64}]`, of which each may leave out what is then drawn, or a file with one, `./points.yaml`. `auto`:"
+        " units: 64}]`, of which each may leave out what is then drawn, or a file with one, `./points.yaml`; `{run:"
+        " digits-mlp, best: 3}` in the list stands for the best trials (`best: 1`) of an earlier run. `auto`:"
         " those that come with a bundled search space. `none`: none.",
     )
     searcher: Annotated[SearcherOptions | Referenced, Named(SEARCHERS, "searcher")] = Field(
@@ -70,4 +72,10 @@ class CaviarOptions(Options):
         description="`true`: the scheduler decides as if trials came in the order of their numbers, so that the same"
         " file gives the same table on any number of workers. A trial that comes to a decision too early waits for"
         " those before it, and its worker takes another one.",
+    )
+    finalists: WrittenFinalists = Field(
+        default_factory=modest,
+        description="The best configurations are trained again with fresh seeds, and the winner is chosen by those"
+        " replicates: `true`, or a mapping such as `{top: 5, seeds: 5, budget: 25 %}`. `auto`: 3 of them with up to 3"
+        " seeds, after a search that is large enough. `false`: never.",
     )

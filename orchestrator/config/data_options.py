@@ -7,8 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text
+from orchestrator.fields import AS_LIST, Count, Flag, Options, Real, Text, Whole
 
+_Folds = Annotated[Count, Field(ge=2, le=100)]
 _PAIR = Field(strict=False, min_length=2, max_length=2)
 NOT_THERE = object()
 """Stands for a key that an experiment of Keras models has to have."""
@@ -98,6 +99,22 @@ class DataOptions(Options):
         default=None,
         description="The column of a table that says how much each row counts in the loss. It is not a feature.",
     )
+    groups: Text | None = Field(
+        default=None,
+        description="The column (of a table), or the array's name (of an .npz file or a loader's dict), that says which"
+        " rows belong together, such as those of one patient: no group is in two of training, validation and test"
+        " rows. It is not a feature.",
+    )
+    order: Text | None = Field(
+        default=None,
+        description="The column or array of times or numbers by which rows are split: training rows come first, then"
+        " validation rows, then test rows; equal values stay together. It is not a feature.",
+    )
+    folds: _Folds | None = Field(
+        default=None,
+        description="Cross-validation: how many folds the rows beside the test rows are divided into. Every trial has"
+        " the first one, the replicates of `caviar.finalists` the others in turn. In place of `validation`.",
+    )
     steps_per_epoch: Count | None = Field(
         default=None, description="How many batches of an endless `tf.data` pipeline make an epoch."
     )
@@ -108,6 +125,14 @@ class DataOptions(Options):
     image_size: Annotated[tuple[Count, ...], _PAIR, AS_LIST] | None = Field(
         default=None,
         description="The `[height, width]` to which the images of a folder are resized.",
+    )
+
+    profile_rows: Whole = Field(
+        default=256,
+        le=100_000,
+        description="How many training rows the run's folder keeps, with quantiles and counts of all, in"
+        " `data-profile.npz`, so that `reevaluate` can name what changed when the source was replaced. `0`: quantiles"
+        " and counts alone, for data whose rows must not be copied.",
     )
 
     def for_model(self, bundled: bool) -> DataOptions:
@@ -131,5 +156,17 @@ class DataOptions(Options):
         if self.validation + self.test >= 1:
             raise PydanticCustomError(
                 "split", "expected validation + test below 1, so that rows remain to train on"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _split_along_one(self) -> DataOptions:
+        if self.groups is not None and self.order is not None:
+            raise PydanticCustomError(
+                "split", "expected one of groups and order: rows are split along one of them"
+            )
+        if self.folds is not None and self.validation != 0.2:
+            raise PydanticCustomError(
+                "split", "expected one of folds and validation: a fold's share is 1 / folds"
             )
         return self

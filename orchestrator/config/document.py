@@ -34,7 +34,7 @@ _CORE: tuple[tuple[str, str, str], ...] = (
 )
 _Resolvers = dict[Any, list[tuple[str, "re.Pattern[str]"]]]
 KeyPath = tuple[str | int, ...]
-LARGEST_FILE = 1_000_000  # bytes
+LARGEST_FILE = 250_000  # bytes: PyYAML reads so much in about a second
 MOST_VALUES = 50_000  # after aliases are followed: a few lines of them can mean billions
 DEEPEST = 40
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +15,7 @@ from orchestrator.config.schema import keys_of, lists, sections
 from orchestrator.domains.values import shown
 from orchestrator.errors import explain, near_miss
 
+MOST_SENTENCES = 50
 NEARLY = 0.85
 """How alike two words are that differ by a slip of the pen."""
 _EXPECTED = {
@@ -108,7 +110,11 @@ def sentences(error: ValidationError, document: Document) -> list[str]:
     grouped: dict[KeyPath, list[ErrorDetails]] = {}
     for details in error.errors(include_url=False):
         grouped.setdefault(_path(details, document.content), []).append(details)
-    return [_sentence(path, found, document) for path, found in grouped.items()]
+    said = [
+        _sentence(path, found, document) for path, found in islice(grouped.items(), MOST_SENTENCES)
+    ]
+    more = len(grouped) - len(said)
+    return [*said, f"{document.path}: {more} more keys are wrong."] if more else said
 
 
 def _path(details: ErrorDetails, content: Mapping[str, Any]) -> KeyPath:

@@ -28,6 +28,7 @@ from orchestrator.fields import (
     Text,
     Whole,
     field_error,
+    written_out,
 )
 from orchestrator.redaction import redact
 from orchestrator.schedulers import SCHEDULERS
@@ -37,7 +38,7 @@ OF_KERAS = ("model", "data")
 OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
 SMALLEST_SHARE = 0.0001
 Recalibration = Literal["auto", "final", "off", "every_validation"]
-SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def _names(value: Any) -> Any:
@@ -221,6 +222,11 @@ class Experiment(Options):
         return self.data
 
     @property
+    def folds(self) -> int | None:
+        """Into how many folds the data of Keras trials are divided; None for one split."""
+        return self.data.folds if self.data else None
+
+    @property
     def direction(self) -> Direction | None:
         """Whether a high metric is good, or a low one: as said, else as the metric's name tells; None: it does not."""
         return self.mode or direction_of(self.metric)
@@ -245,11 +251,23 @@ class Experiment(Options):
     def _a_folder_name(cls, name: str) -> str:
         if not SAFE_NAME.fullmatch(name):
             raise PydanticCustomError(
-                "name", "expected letters, digits, '.', '_' and '-', not starting with '.'"
+                "name", "expected letters, digits, '.', '_' and '-', not starting with '.' or '-'"
             )
         if redact(name) != name:
             raise PydanticCustomError("name", "expected a name without a secret, since it is shown")
         return name
+
+    @field_validator("storage_path")
+    @classmethod
+    def _written_out(cls, path: str) -> str:
+        """Return the path with ``~`` and variables written out, as a shell does for what is given to itself."""
+        if not path.isprintable():
+            raise field_error(("storage_path",), "expected a path on one line", path)
+        try:
+            return written_out(path)
+        except KeyError as absent:
+            expected = f"expected a path of which all is known here ({absent.args[0]} is not)"
+            raise field_error(("storage_path",), expected, path) from None
 
     @field_validator("constraints")
     @classmethod
@@ -293,6 +311,8 @@ class Experiment(Options):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
             raise field_error(("mode",), expected, self.mode)
+        if self.folds is not None:
+            self._check_folds()
         self._check_scheduler()
         self._check_rounds()
         if self.strategy == "caviar" and self.caviar.reproducible:
@@ -314,6 +334,14 @@ class Experiment(Options):
         if self.metric == "auto":
             expected = "expected the name of a metric that the function reports, by which trials are judged"
             raise field_error(("metric",), expected, "nothing")
+
+    def _check_folds(self) -> None:
+        """Refuse folds where nothing would be trained on any but the first."""
+        if self.strategy == "panda":
+            raise field_error(("data", "folds"), "expected none for strategy panda", self.folds)
+        if self.caviar.finalists.race is False:
+            expected = "expected none beside caviar.finalists: false, since the folds after the first are for finalists"
+            raise field_error(("data", "folds"), expected, self.folds)
 
     def _check_scheduler(self) -> None:
         """Refuse a scheduler that does not suit trials of these epochs."""

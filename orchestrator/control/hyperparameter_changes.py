@@ -14,6 +14,7 @@ from orchestrator.domains.numeric import one_minus
 from orchestrator.domains.space import companion
 from orchestrator.errors import OrchestratorError, RequestError, UnknownNameError, explain
 from orchestrator.records import RunRecords
+from orchestrator.records.run import sources_of
 from orchestrator.training.hyperparameters import (
     DEFAULTS,
     NUMBERS,
@@ -116,8 +117,8 @@ def _read_by_model(records: RunRecords) -> set[str]:
     if of_python is not None:
         return set(of_python)
     try:
-        folder = str(records.manifest.get("folder") or ".")
-        return read_names(find_model(str(records.experiment.get("model")), folder))
+        model = str(records.experiment.get("model"))
+        return read_names(find_model(model, str(sources_of(records))))
     except OrchestratorError:
         return set()
 

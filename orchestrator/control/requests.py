@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.errors import RecordWarning, RequestError, UnknownNameError, explain
 from orchestrator.records import Request, RunFolder, RunRecords, TrialRecord, read_run
-from orchestrator.records.events import SAFE_NAME
+from orchestrator.records.line_fields import SAFE_NAME
 from orchestrator.redaction import redact
 from orchestrator.trials import StateStore
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -12,6 +12,7 @@ import numpy.typing as npt
 from orchestrator.data.labels import Labels, View
 from orchestrator.data.table_columns import TableRecipe
 from orchestrator.data.trees import Array, between, row_count, shapes_of
+from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
     from orchestrator.catalog import DataReference
@@ -28,12 +29,16 @@ LARGE = MUCH_LARGER = 100.0
 
 @dataclass(frozen=True)
 class DataRequest:
-    """Which data, how they are split and scaled, and what their labels are for. The same one gives the same rows."""
+    """Which data, how they are split and scaled, and what their labels are for. The same one gives the same rows.
+
+    ``fold`` counts from 1, with ``data.folds``.
+    """
 
     reference: DataReference
     options: DataOptions
     seed: int
     task: str = "auto"
+    fold: int = 1
 
     @property
     def source(self) -> str:
@@ -44,6 +49,34 @@ class DataRequest:
     def where(self) -> str:
         """What a message about these data begins with."""
         return f"data {self.source}"
+
+
+@dataclass(frozen=True, eq=False)
+class Folds:
+    """The folds of one dataset: ``read`` gives that of a request. Plain values: a worker opens a fold itself."""
+
+    count: int
+    request: DataRequest = field(repr=False)
+    read: Callable[[DataRequest], Any] = field(repr=False)
+
+    def of_replicate(self, replicate: int | None) -> int:
+        """Return the fold of a replicate by its number, from 1: the second, third, …; of any other trial the first."""
+        return 1 + (replicate or 0) % self.count
+
+    def open(self, fold: int, like: Dataset | StreamedDataset) -> Any:
+        """Return the rows of a fold, counted from 1, their labels in the view that they have in ``like``.
+
+        Raises DataError where they are not the same data as its: the file changed since.
+        """
+        if not 1 <= fold <= self.count:
+            raise ValueError(f"fold {fold} of {self.count}")
+        found = self.read(replace(self.request, fold=fold))
+        if found.fingerprint != like.fingerprint:
+            where = f"{self.request.where}, fold {fold}"
+            raise DataError(
+                f"{where}: the data that the run began with were expected. Received: others."
+            )
+        return replace(found, others=self).viewed(like.view)
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +112,8 @@ class Dataset:
     "std": [...]}``), one figure for each entry of the last axis. ``columns`` names the features of
     a table after encoding and is empty for arrays; ``table`` says how a table's columns became
     them. ``fingerprint`` is of the unscaled content. ``labels`` says what is known of the labels,
-    ``view`` which form of them ``y`` has. ``raw`` holds the first RAW_ROWS of ``last`` as the user
+    ``view`` which form of them ``y`` has. ``division`` says how rows were split along groups or times or into folds,
+    and is empty otherwise; ``others`` opens the other folds. ``raw`` holds the first RAW_ROWS of ``last`` as the user
     gave them, a table's by column; None where ``x`` is that.
     """
 
@@ -95,10 +129,16 @@ class Dataset:
     view: View = "codes"
     table: TableRecipe | None = None
     raw: Any = field(default=None, repr=False)
+    division: Mapping[str, Any] = field(default_factory=dict)
+    others: Folds | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.classes and not self.labels.classes:
             object.__setattr__(self, "labels", replace(self.labels, classes=self.classes))
+
+    def fold(self, number: int) -> Dataset:
+        """Return the same data, split as in a fold counted from 1; scaling is fitted on that fold's training rows."""
+        return self if self.others is None else self.others.open(number, self)
 
     @property
     def last(self) -> Split:
@@ -123,7 +163,7 @@ class Dataset:
     def head(self, rows: int) -> Dataset:
         """Return a dataset of the first training rows, in all its splits: enough to look at a model."""
         some = take_split(self.train, rows)
-        return replace(self, train=some, validation=some, test=some)
+        return replace(self, train=some, validation=some, test=some, others=None)
 
     def viewed(self, view: View) -> Dataset:
         """Return the same rows with their labels in another form."""
@@ -185,6 +225,8 @@ class StreamedDataset:
     labels: Labels = field(default_factory=Labels)
     view: View = "codes"
     table: TableRecipe | None = None
+    division: Mapping[str, Any] = field(default_factory=dict)
+    others: Folds | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.classes and not self.labels.classes:
@@ -204,6 +246,10 @@ class StreamedDataset:
         }
         whole = Dataset(some, some, some, **same, labels=self.labels, view="given")
         return whole.viewed(self.view)
+
+    def fold(self, number: int) -> StreamedDataset:
+        """Return the same data, split as in a fold counted from 1; scaling is fitted on that fold's training rows."""
+        return self if self.others is None else self.others.open(number, self)
 
     def viewed(self, view: View) -> StreamedDataset:
         """Return the same rows with their labels in another form."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from orchestrator.data.along import Along, along_name, read_along
 from orchestrator.data.assemble import assigned
 from orchestrator.data.dataset import PARTS, DataRequest, Dataset
 from orchestrator.data.given import is_arrow, is_frame
@@ -35,10 +37,12 @@ def load_frames(pieces: Mapping[str, tuple[Any, Any]], request: DataRequest) -> 
     content = _joined(tables, where)
     chosen = options.model_copy(update={"label": None})
     _, columns, weight = choose_columns(list(content.column_names), chosen, where)
+    of = along_name(options, where)
+    along = None if of is None else read_along(of, content.column(of.name))
     table = TableFile("", "parquet", where, None, columns, weight)
     wanted = [column.name for column in table.every]
     table, content = typed_table(table, content.select(wanted), options)
-    targets = _targets(given, table, request)
+    targets = _targets(given, along, request)
     if table.weight is not None:
         weights = numbers(content.column(table.weight.name)).astype(np.float32)
         targets = targets.weighted(check_table_weights(weights, table))
@@ -86,18 +90,22 @@ def _plain(labels: Any) -> Any:
     return labels.to_numpy() if hasattr(labels, "to_numpy") else labels
 
 
-def _targets(given: Mapping[str, Any], table: TableFile, request: DataRequest) -> Targets:
+def _targets(given: Mapping[str, Any], along: Along | None, request: DataRequest) -> Targets:
     """Return each row's label and split: rows that were given as train are cut for what is not."""
-    y = {part: given_labels(one, f"{table.where} ({part})") for part, one in given.items()}
-    labels = of_task(describe(list(y.values()), table.where), y, request.task, table.where)
-    labels, of_training = assigned(labels, y, request)
+    where = request.where
+    y = {part: given_labels(one, f"{where} ({part})") for part, one in given.items()}
+    labels = of_task(describe(list(y.values()), where), y, request.task, where)
+    divided = assigned(labels, y, along, request)
+    labels = divided.labels
     assignment = [
-        of_training if part == "train" else np.full(len(y[part]), PARTS.index(part), dtype=np.uint8)
+        divided.assignment
+        if part == "train"
+        else np.full(len(y[part]), PARTS.index(part), dtype=np.uint8)
         for part in given
     ]
     numbers = np.concatenate([labels.numbers(one) for one in y.values()])
-    chosen = np.concatenate(assignment)
-    return Targets(labels.fitted(numbers[chosen == 0]), numbers, None, chosen)
+    whole = replace(divided, assignment=np.concatenate(assignment))
+    return Targets(labels.fitted(numbers[whole.assignment == 0]), numbers, None, whole)
 
 
 def _joined(tables: Mapping[str, Any], where: str) -> Any:

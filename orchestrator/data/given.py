@@ -30,24 +30,37 @@ _EXPECTED_RESULT = (
 )
 
 
-def read_npz(path: str, where: str) -> Given:
-    """Return the arrays of an .npz file by split; a file with pickled objects is refused unread."""
+def read_npz(path: str, where: str) -> dict[str, Array]:
+    """Return the arrays of an .npz file by name; a file with pickled objects is refused unread."""
     if not zipfile.is_zipfile(path):
         raise refused(where, "an .npz archive was expected", f"{path}, which is none")
     try:
         with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            return {name: archive[name] for name in archive.files}
     except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
         if "allow_pickle" in str(error):
             expected = "arrays of numbers or of fixed-width strings (y.astype(str)) were expected"
             raise refused(where, expected, "pickled Python objects, which are not read") from error
         raise refused(where, "an .npz archive was expected", f"{path}: {error}") from error
-    return by_name(arrays, where)
 
 
-def by_name(arrays: Mapping[str, Any], where: str) -> Given:
-    """Return the splits of arrays called ``x, y`` or ``x_train, y_train, x_test, ...``."""
-    lower = {str(name).lower(): value for name, value in arrays.items()}
+def endings(arrays: Any) -> dict[str, str]:
+    """Return by split what follows x and y in the names of its arrays: ``{"train": "_train"}``; nothing of others."""
+    names = {str(name).lower() for name in arrays} if isinstance(arrays, Mapping) else set()
+    found = {part: [x[1:] for x in known if x in names] for part, known in _NAMES.items()}
+    return {part: own[0] for part, own in found.items() if own}
+
+
+def by_name(arrays: Mapping[str, Any], where: str, beside: str = "") -> Given:
+    """Return the splits of arrays called ``x, y`` or ``x_train, y_train, x_test, ...``.
+
+    Names that begin with ``beside`` are of another array.
+    """
+    lower = {
+        str(name).lower(): value
+        for name, value in arrays.items()
+        if not (beside and str(name).startswith(beside))
+    }
     for name in lower:
         if name.startswith(("x", "y")) and name not in _KNOWN:
             raise refused(where, _EXPECTED_ARRAYS, f"an array {name!r}", near_miss(name, _KNOWN))
@@ -166,15 +179,19 @@ def _check_finite(x: Array, where: str) -> None:
         raise refused(where, "finite numbers were expected in x", received, hint)
 
 
-def call(reference: CallableReference, where: str) -> Given | dict[str, Any]:
-    """Return what the function gives, by split: pairs of arrays, or tf.data.Datasets."""
+def called(reference: CallableReference, where: str) -> Any:
+    """Return what the function returns."""
     function = reference.load()
     with UsersCode(where, reference.runs_in, DataError):
-        value = function()
-    return sort_result(value, where)
+        return function()
 
 
-def sort_result(value: Any, where: str) -> Given | dict[str, Any]:
+def call(reference: CallableReference, where: str) -> Given | dict[str, Any]:
+    """Return what the function gives, by split: pairs of arrays, or tf.data.Datasets."""
+    return sort_result(called(reference, where), where)
+
+
+def sort_result(value: Any, where: str, beside: str = "") -> Given | dict[str, Any]:
     """Return the pieces of a function's result by split: ``train``, ``validation``, ``test``.
 
     Two pairs of arrays are (train, test), as Keras' own data sets; two streams are (train,
@@ -187,7 +204,7 @@ def sort_result(value: Any, where: str) -> Given | dict[str, Any]:
     if is_frame(value):
         return {"train": (value, None)}
     if isinstance(value, Mapping):
-        return _from_mapping(value, where)
+        return _from_mapping(value, where, beside)
     if not isinstance(value, tuple | list) or len(value) not in (2, 3):
         raise refused(where, _EXPECTED_RESULT, described(value))
     pieces = list(value)
@@ -230,13 +247,13 @@ def are_streams(pieces: Mapping[str, Any]) -> bool:
     return all(is_stream(piece) for piece in pieces.values())
 
 
-def _from_mapping(value: Mapping[str, Any], where: str) -> Given | dict[str, Any]:
+def _from_mapping(value: Mapping[str, Any], where: str, beside: str) -> Given | dict[str, Any]:
     streams = [name for name, piece in value.items() if is_stream(piece)]
     if set(value) <= set(PARTS):
         value = {part: (one, None) if is_frame(one) else one for part, one in value.items()}
     pairs = [name for name, piece in value.items() if _is_pair(piece)]
     if not streams and not pairs:
-        return by_name(value, where)
+        return by_name(value, where, beside)
     unknown = [str(name) for name in value if name not in PARTS]
     if unknown or len(streams) not in (0, len(value)):
         hint = near_miss(unknown[0], PARTS) if unknown else ""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.assemble import assemble
+from orchestrator.data.assemble import assemble, assigned
 from orchestrator.data.dataset import PARTS, DataRequest, Dataset, StreamedDataset, StreamedSplit
 from orchestrator.data.labels import find_classes, of_task, plain_labels
 from orchestrator.data.messages import notice, refused, several
@@ -29,7 +29,6 @@ from orchestrator.data.pictures import (
     undecodable,
 )
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
-from orchestrator.data.splits import assign_rows, check_given, missing_shares
 from orchestrator.data.trees import Array, bytes_for_data, rebatch
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def load_images(request: DataRequest) -> Dataset | StreamedDataset:
         for part, split in pictures.items()
     }
     dataset = assemble(given, request)
-    return replace(dataset, fingerprint=_fingerprint(pictures))
+    return replace(dataset, fingerprint=_fingerprint(pictures, dataset.division))
 
 
 def _found(folder: Path, where: str) -> dict[str, list[tuple[Path, str, Header]]]:
@@ -198,11 +197,9 @@ def _streamed(pictures: Mapping[str, Pictures], request: DataRequest) -> Streame
         labels, {part: split.names for part, split in pictures.items()}, request.task, where
     )
     codes = {part: labels.codes(names) for part, names in plain.items()}
-    if len(pictures) > 1:
-        counts = {part: np.bincount(c, minlength=len(labels.classes)) for part, c in codes.items()}
-        check_given(counts, labels.classes, where)
-    shares = missing_shares(list(pictures), request.options)
-    assignment = assign_rows(codes["train"], labels.classes, shares, request.seed, where)
+    given = {part: split.names for part, split in pictures.items()}
+    divided = assigned(labels, given, None, request)
+    assignment = divided.assignment
     rows = {
         part: (part, np.arange(len(codes[part])))
         if part in pictures and part != "train"
@@ -218,7 +215,8 @@ def _streamed(pictures: Mapping[str, Pictures], request: DataRequest) -> Streame
         **splits,
         classes=labels.classes,
         scaling=scaler.document,
-        fingerprint=_fingerprint(pictures),
+        fingerprint=_fingerprint(pictures, divided.facts),
+        division=divided.facts,
         source=request.source,
         input_shape=pictures["train"].size,
         reference=request.reference,
@@ -243,9 +241,11 @@ def _fitted(pictures: Mapping[str, Pictures], options: DataOptions, training: Ar
     return fit_scaler(options.scale, moments)
 
 
-def _fingerprint(pictures: Mapping[str, Pictures]) -> str:
-    """Return a hash of every file's content, its class and split, and the size asked for."""
+def _fingerprint(pictures: Mapping[str, Pictures], division: Mapping[str, Any]) -> str:
+    """Return a hash of every file's content, its class and split, the size asked for, and the folds."""
     whole = hashlib.sha256(repr(pictures["train"].size).encode())
+    if division:
+        whole.update(repr(sorted(division.items())).encode())
     for part, split in pictures.items():
         for path, name in zip(split.paths, split.names.tolist(), strict=True):
             digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()

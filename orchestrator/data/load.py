@@ -5,19 +5,31 @@ from __future__ import annotations
 import gzip
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from orchestrator.data.along import along_name, named_in
 from orchestrator.data.assemble import assemble
-from orchestrator.data.dataset import DataRequest, Dataset, StreamedDataset
+from orchestrator.data.dataset import DataRequest, Dataset, Folds, StreamedDataset
 from orchestrator.data.frames import load_frames
-from orchestrator.data.given import are_frames, are_streams, call, dense, read_npz, sort_result
+from orchestrator.data.given import (
+    are_frames,
+    are_streams,
+    by_name,
+    called,
+    dense,
+    endings,
+    read_npz,
+    sort_result,
+)
 from orchestrator.data.images import load_images
-from orchestrator.data.messages import refused
+from orchestrator.data.messages import notice, refused
 from orchestrator.data.pipelines import load_pipelines
-from orchestrator.data.tables import load_table
+from orchestrator.data.tables import table_reader
 from orchestrator.data.trees import Array
 from orchestrator.errors import DataError, PlaceError
 
@@ -32,6 +44,7 @@ _WORDS: dict[Source, str] = {
     "frames": "frames",
     "pipelines": "tf.data",
     "folder": "image folders",
+    "arrays": "arrays",
 }
 _TABLES: tuple[Source, ...] = ("csv", "parquet", "frames")
 _ONLY: dict[str, tuple[Source, ...]] = {
@@ -40,6 +53,9 @@ _ONLY: dict[str, tuple[Source, ...]] = {
     "missing": _TABLES,
     "columns": _TABLES,
     "sample_weight": _TABLES,
+    "groups": (*_TABLES, "arrays"),
+    "order": (*_TABLES, "arrays"),
+    "folds": (*_TABLES, "folder", "arrays"),
     "decimal": ("csv",),
     "header": ("csv",),
     "steps_per_epoch": ("pipelines",),
@@ -112,13 +128,6 @@ def _images(rows: Array, side: int) -> tuple[Array, Array]:
     return x.reshape(-1, side, side, 1), rows[:, -1].astype(np.int32)
 
 
-def _given(reference: DataReference, where: str) -> Any:
-    """Return what a function returns, or what was given in Python, by split."""
-    if reference.function is not None:
-        return call(reference.function, where)
-    return sort_result(reference.given, where)
-
-
 def load_dataset(
     reference: DataReference, options: DataOptions, seed: int, task: str = "auto"
 ) -> Dataset | StreamedDataset:
@@ -129,7 +138,13 @@ def load_dataset(
     are for, auto that they say it themselves.
     """
     request = DataRequest(reference, options, seed, task)
-    dataset = _loaded(request)
+    read = _reader(request)
+    dataset = read(request)
+    for note in dataset.table.notes if dataset.table else ():
+        notice(f"{request.where}: {note}")
+    if options.folds is not None:
+        plain = replace(request, reference=replace(reference, given=None))
+        dataset = replace(dataset, others=Folds(options.folds, plain, read))
     if options.class_weight is not None and isinstance(dataset, StreamedDataset):
         expected = "data.class_weight was expected for data in memory alone"
         hint = (
@@ -139,27 +154,37 @@ def load_dataset(
     return dataset
 
 
-def _loaded(request: DataRequest) -> Dataset | StreamedDataset:
+Reader = Callable[[DataRequest], Dataset | StreamedDataset]
+"""Gives the dataset of a request, in any fold, of data that were read; a plain value that a worker can be sent."""
+
+
+def _reader(request: DataRequest) -> Reader:
     reference, options, where = request.reference, request.options, request.where
     if reference.kind in ("csv", "parquet"):
         check_options(reference.kind, options, where)
-        return load_table(request)
+        return table_reader(request)
     if reference.kind == "folder":
         check_options("folder", options, where)
-        return load_images(request)
+        return load_images
+    of = along_name(options, where)
+    beside = of.name if of else ""
+    given: Any = None
     if reference.function is not None or reference.kind == "object":
-        pieces = dense(_given(reference, where), where)
+        function = reference.function
+        given = reference.given if function is None else called(function, where)
+        pieces = dense(sort_result(given, where, beside), where)
         if are_frames(pieces):
             check_options("frames", options, where)
-            return load_frames(pieces, request)
+            return partial(load_frames, pieces)
         if are_streams(pieces):
-            if reference.function is None:
+            if function is None:
                 raise DataError(f"{where}: a function was expected.")
             check_options("pipelines", options, where)
-            return load_pipelines(pieces, reference.function, request)
+            return partial(load_pipelines, pieces, function)
     elif reference.kind == "npz":
-        pieces = read_npz(reference.place, where)
+        given = read_npz(reference.place, where)
+        pieces = by_name(given, where, beside)
     else:
         pieces = {"train": READERS[reference.place]()}
     check_options("arrays", options, where)
-    return assemble(pieces, request)
+    return partial(assemble, pieces, along=named_in(given, endings(given), options, where))

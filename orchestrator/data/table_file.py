@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from orchestrator.data.along import Along, AlongName, along_name, column_of, read_along
 from orchestrator.data.csv_form import CsvForm, read_form
 from orchestrator.data.messages import refused, several
 from orchestrator.data.table_columns import is_text, typed
@@ -36,7 +37,8 @@ class TableFile:
     """A table, its label column and its feature columns; plain values, so picklable.
 
     A pandas index that was saved with the table (a column without a name, or
-    ``__index_level_0__``) is no feature and is left out. ``path`` is empty for a table in memory.
+    ``__index_level_0__``) is no feature and is left out. ``path`` is empty for a table in memory. ``along`` names the
+    column of groups or times by which rows are split, which is no feature either.
     """
 
     path: str
@@ -46,6 +48,7 @@ class TableFile:
     columns: tuple[Column, ...]
     weight: Column | None = None
     form: CsvForm | None = None
+    along: AlongName | None = None
 
     @property
     def every(self) -> tuple[Column, ...]:
@@ -111,6 +114,16 @@ def typed_table(table: TableFile, content: Any, options: DataOptions) -> tuple[T
     return found, typed(content, found.every)
 
 
+def read_groups_or_times(table: TableFile) -> Along | None:
+    """Return the column along which rows are split, None where there is none; a pass over that column alone."""
+    if table.along is None:
+        return None
+    with reading(table.path, table.where):
+        batches = _raw_batches(table, [table.along.name], None)
+        whole = column_of(batches)
+    return read_along(table.along, whole)
+
+
 def bytes_in_memory(path: str, form: Format, where: str) -> int:
     """Return about how many bytes the table's content has, uncompressed."""
     size = Path(path).stat().st_size
@@ -156,6 +169,14 @@ def choose_columns(
             more = f"{near_miss(name, kept)} Columns: {several(kept, 20)}. {hint}"
             raise refused(where, f"a column of the table was expected in {key}", repr(name), more)
     taken = {name for name in asked.values() if name is not None}
+    along = along_name(options, where)
+    if along is not None:
+        if along.name not in known:
+            along.absent(kept, hint=hint)
+        if along.name in taken:
+            expected = f"a column beside label and weight was expected in data.{along.key}"
+            raise refused(where, expected, repr(along.name))
+        taken.add(along.name)
     for name in sorted(taken & set(options.drop)):
         raise refused(where, "a feature was expected in data.drop", f"{name!r}, which is in use")
     left = tuple(Column(name, "number") for name in kept if name not in taken | set(options.drop))
@@ -193,6 +214,7 @@ def described(
         tuple(found[column.name] for column in table.columns),
         found[table.weight.name] if table.weight else None,
         table.form,
+        table.along,
     )
 
 
@@ -226,7 +248,8 @@ def _begun(path: str, form: Format, options: DataOptions, where: str) -> tuple[T
         )
         raise refused(where, "the label column's name in data.label was expected", "none", more)
     label, columns, weight = choose_columns(names, options, where, hint)
-    return TableFile(path, form, where, label, columns, weight, csv_form), schema
+    along = along_name(options, where)
+    return TableFile(path, form, where, label, columns, weight, csv_form, along), schema
 
 
 _HEADERLESS = (

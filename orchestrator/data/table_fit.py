@@ -132,6 +132,10 @@ class TableFit:
             if len(self._texts[name]) > MOST_TEXTS:
                 raise self._too_many(name)
 
+    def add_division(self, numbers: Array) -> None:
+        """Have the fingerprint tell how rows are divided along groups or times, or into folds."""
+        self._content.add("division", numbers)
+
     def check(self) -> list[str]:
         """Return the columns of which ``collect`` is to be called: their fill needs all values.
 

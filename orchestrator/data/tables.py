@@ -7,13 +7,14 @@ encoding and fingerprint; the scaling agrees to the rounding of its sums.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from orchestrator.data.assemble import assigned, cut, rows_of_last
+from orchestrator.data.along import Along
+from orchestrator.data.assemble import Divided, assigned, cut, rows_of_last
 from orchestrator.data.dataset import (
     PARTS,
     Batch,
@@ -24,11 +25,17 @@ from orchestrator.data.dataset import (
     StreamedSplit,
 )
 from orchestrator.data.labels import Labels, PlainLabels, View, describe, given_labels, of_task
-from orchestrator.data.messages import notice, refused
+from orchestrator.data.messages import refused
 from orchestrator.data.scaling import Scaler, fit_scaler
 from orchestrator.data.splits import weighted_by_class
 from orchestrator.data.table_columns import TableRecipe, encode, numbers, raw_columns, raw_labels
-from orchestrator.data.table_file import TableFile, bytes_in_memory, open_table, read_table
+from orchestrator.data.table_file import (
+    TableFile,
+    bytes_in_memory,
+    open_table,
+    read_groups_or_times,
+    read_table,
+)
 from orchestrator.data.table_fit import Batches, TableFit
 from orchestrator.data.table_kinds import Column
 from orchestrator.data.trees import Array, between, bytes_for_data, joined, rebatch, row_count
@@ -42,12 +49,20 @@ Weights: TypeAlias = npt.NDArray[np.float32]
 
 @dataclass(frozen=True, eq=False)
 class Targets:
-    """The label as a number, the weight and the split of every row of a table."""
+    """The label as a number, the weight and the split of every row of a table.
+
+    ``divided`` is of all rows here, those of parts that the user gave included.
+    """
 
     labels: Labels
     numbers: Array
     weights: Weights | None
-    assignment: Assignment
+    divided: Divided
+
+    @property
+    def assignment(self) -> Assignment:
+        """The index into PARTS of each row's split."""
+        return self.divided.assignment
 
     @property
     def content(self) -> Array:
@@ -116,19 +131,47 @@ class TableBatches:
             yield (x, y) if weight is None else (x, y, weights_of(rows, weight))
 
 
-def load_table(request: DataRequest) -> Dataset | StreamedDataset:
-    """Return a table's dataset, streamed where ``options.stream`` or the free memory says so."""
+@dataclass(frozen=True, eq=False)
+class TableReader:
+    """A table that was opened, with the groups or times of its rows; ``content`` is None where it is streamed."""
+
+    table: TableFile
+    content: Any = field(repr=False)
+    along: Along | None = field(repr=False)
+
+    def __call__(self, request: DataRequest) -> Dataset | StreamedDataset:
+        """Return the dataset of a request."""
+        table, options = self.table, request.options
+        if self.content is None:
+            targets = self._targets(lambda: table.batches(only=table.targets), request)
+            fitted = fit_table(table, table.batches, targets, options)
+            return _streamed(table, targets, fitted, request)
+        targets = self._targets(self._whole, request)
+        return in_memory(
+            self.content, targets, fit_table(table, self._whole, targets, options), request
+        )
+
+    def _whole(self) -> Batches:
+        return [(0, self.content)]
+
+    def _targets(self, batches: Callable[[], Batches], request: DataRequest) -> Targets:
+        """Return the labels and weights of all rows, and which split each row is for."""
+        labels, numbers, weights = scan_targets(self.table, batches(), request.task)
+        divided = assigned(labels, {"train": numbers}, self.along, request)
+        fitted = divided.labels.fitted(numbers[divided.assignment == 0])
+        return Targets(fitted, numbers, weights, divided)
+
+
+def table_reader(request: DataRequest) -> TableReader:
+    """Return what reads a table, streamed where ``options.stream`` or the free memory says so."""
     reference, options, where = request.reference, request.options, request.where
     form = cast(Literal["csv", "parquet"], reference.kind)
+    content: Any = None
     if must_stream(request):
         table = open_table(reference.place, form, options, where)
-        targets = _targets(table, lambda: table.batches(only=table.targets), request)
-        fitted = fit_table(table, table.batches, targets, options)
-        return _streamed(table, targets, fitted, request)
-    table, content = read_table(reference.place, form, options, where)
-    targets = _targets(table, lambda: [(0, content)], request)
-    fitted = fit_table(table, lambda: [(0, content)], targets, options)
-    return in_memory(content, targets, fitted, request)
+    else:
+        table, content = read_table(reference.place, form, options, where)
+    return TableReader(table, content, read_groups_or_times(table))
 
 
 def must_stream(request: DataRequest) -> bool:
@@ -154,8 +197,8 @@ def fit_table(
         for start, batch in batches():
             fit.collect(batch, training[start : start + batch.num_rows])
     recipe = fit.recipe()
-    for note in recipe.notes:
-        notice(f"{table.where}: {note}")
+    if targets.divided.numbers is not None:
+        fit.add_division(targets.divided.numbers)
     if not recipe.features:
         raise refused(table.where, "a feature was expected", "columns without a value")
     scaler = fit_scaler(options.scale, fit.moments(recipe))
@@ -177,16 +220,10 @@ def in_memory(content: Any, targets: Targets, fitted: Fitted, request: DataReque
         view="given",
         table=fitted.recipe,
         raw=raw_columns(content.take(rows_of_last(targets.assignment)), fitted.recipe),
+        division=targets.divided.facts,
     )
     dataset = dataset.viewed("codes") if is_class else dataset
     return weighted_by_class(dataset, request.options.class_weight, request.where)
-
-
-def _targets(table: TableFile, batches: Callable[[], Batches], request: DataRequest) -> Targets:
-    """Return the labels and weights of all rows, and which split each row is for."""
-    labels, numbers, weights = scan_targets(table, batches(), request.task)
-    labels, assignment = assigned(labels, {"train": numbers}, request)
-    return Targets(labels.fitted(numbers[assignment == 0]), numbers, weights, assignment)
 
 
 def _streamed(
@@ -214,6 +251,7 @@ def _streamed(
         labels=targets.labels,
         view=view,
         table=fitted.recipe,
+        division=targets.divided.facts,
     )
 
 

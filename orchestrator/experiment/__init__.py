@@ -1,22 +1,29 @@
 """An experiment from its file to its table."""
 
+from orchestrator.experiment.audit import audit
 from orchestrator.experiment.config_drift import changed_since
-from orchestrator.experiment.flow import extend, resume, run
+from orchestrator.experiment.flow import extend, resume, retry, run, verify
 from orchestrator.experiment.prepared import Prepared, prepare
 from orchestrator.experiment.preview import preview
+from orchestrator.experiment.reevaluation import Reevaluation, reevaluate
 from orchestrator.experiment.run import Run, open_run
 from orchestrator.experiment.simulation import simulate, whatif
 
 __all__ = [
     "Prepared",
+    "Reevaluation",
     "Run",
+    "audit",
     "changed_since",
     "extend",
     "open_run",
     "prepare",
     "preview",
+    "reevaluate",
     "resume",
+    "retry",
     "run",
     "simulate",
+    "verify",
     "whatif",
 ]

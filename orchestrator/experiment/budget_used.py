@@ -43,7 +43,7 @@ def spent(
                 tuple(failures.get(trial.trial, ())),
                 facts_kept(records, trial.trial),
             )
-            for trial in records.trials
+            for trial in records.all_trials
             if trial.trial in pending
         },
     )
@@ -72,7 +72,7 @@ def seconds_of_trials(records: RunRecords, anew: AbstractSet[str]) -> dict[str, 
     found: dict[str, float] = {}
     for row in records.epochs:
         found[row["trial"]] = found.get(row["trial"], 0.0) + float(row.get("seconds") or 0.0)
-    for trial in records.trials:
+    for trial in records.all_trials:
         found[trial.trial] = max(found.get(trial.trial, 0.0), trial.seconds or 0.0)
     return {trial: seconds for trial, seconds in found.items() if trial not in anew}
 
@@ -84,7 +84,7 @@ def _failures(records: RunRecords) -> dict[str, list[Failure]]:
     """
     from orchestrator.tuning.failures import Failure
 
-    open_ones = {t.trial for t in records.trials if t.ending in (None, "interrupted")}
+    open_ones = {t.trial for t in records.all_trials if t.ending in (None, "interrupted")}
     found: dict[str, list[Failure]] = {}
     for event in records.events:
         if event["event"] != "retried" or event["trial"] not in open_ones:
@@ -105,7 +105,7 @@ def incomplete_trials(records: RunRecords, plan: Plan) -> set[str]:
     if plan.nursery is not None:
         return {trial.trial for trial in records.trials if _end_is_lost(trial.trial, records)}
     lengths = _full_lengths(records, plan)
-    newest = (trial for trial in records.trials if trial.group == records.state.group)
+    newest = (trial for trial in records.all_trials if trial.group == records.state.group)
     return {trial.trial for trial in newest if _lacks_epochs(trial, records, lengths)}
 
 

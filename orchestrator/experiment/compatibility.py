@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.config import Experiment, parse_experiment
 from orchestrator.config.references import as_written
 from orchestrator.domains import Space
 from orchestrator.records import RunRecords, TrialRecord
-from orchestrator.records.run import effective_manifest, with_changes
+from orchestrator.records.run import effective_manifest, sources_of, with_changes
 from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_setup import settings_file
 
@@ -31,12 +30,7 @@ def begun_experiment(records: RunRecords) -> Experiment | None:
 def _here(content: Mapping[str, Any], records: RunRecords) -> Experiment:
     place = {"storage_path": str(records.folder.path.parent)}
     experiment = parse_experiment({**_as_of_then(content), **place})
-    return experiment.at(recorded_folder(records))
-
-
-def recorded_folder(records: RunRecords) -> Path:
-    """Return the folder that a run's references are relative to."""
-    return Path(records.manifest.get("folder", "."))
+    return experiment.at(sources_of(records))
 
 
 def _as_of_then(content: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -86,7 +80,7 @@ def flat_values(experiment: Experiment) -> dict[str, Any]:
 JUDGED_BY = ("metric", "mode", "task", "callbacks")
 SPLIT_BY = (
     *("label", "validation", "test", "scale", "drop", "missing", "columns", "sample_weight"),
-    *("class_weight", "decimal", "header"),
+    *("class_weight", "decimal", "header", "groups", "order", "folds"),
     *("steps_per_epoch", "validation_steps", "image_size"),
 )
 FINGERPRINT = 12  # characters of it that are shown

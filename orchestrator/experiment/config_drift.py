@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.catalog import space_of
 from orchestrator.config import Experiment
-from orchestrator.errors import ExperimentFileError, OrchestratorError
+from orchestrator.errors import ExperimentFileError, OrchestratorError, RecordError
 from orchestrator.experiment.compatibility import (
     begun_experiment,
     changes_between,
@@ -30,8 +30,14 @@ SHOWN = 60  # characters of a value
 def check_as_begun(records: RunRecords) -> None:
     """Refuse a run whose ``experiment.yaml`` was edited: its trials would be of two experiments.
 
-    Raises ExperimentFileError, which names each key with both values.
+    Raises ExperimentFileError, which names each key with both values, and RecordError for a part of a re-evaluation.
     """
+    whole = records.manifest.get("reevaluation")
+    if isinstance(whole, Mapping):
+        raise RecordError(
+            f"{records.folder.path}: expected a run of its own. Received: a part of a re-evaluation, which"
+            f" 'orchestrator reevaluate {whole.get('run')}' continues."
+        )
     begun = begun_experiment(records)
     if begun is None:
         return

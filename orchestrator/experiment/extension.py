@@ -21,7 +21,7 @@ from orchestrator.experiment.compatibility import (
 from orchestrator.experiment.config_drift import check_as_begun
 from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.given import KEYS, NOTHING, Given, check_needed
-from orchestrator.experiment.manifest import manifest_of
+from orchestrator.experiment.manifest import manifest_of, of_the_run
 from orchestrator.experiment.prepared import prepare_again
 from orchestrator.experiment.remaining import (
     Extension,
@@ -31,11 +31,13 @@ from orchestrator.experiment.remaining import (
     last_epoch,
     remaining,
     reopened,
+    retried,
     stopped,
     trained_seconds,
 )
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
 from orchestrator.records.events import RunEvent
+from orchestrator.records.lineage import counted
 from orchestrator.records.run import effective_manifest, with_latest_extension
 from orchestrator.report.journal_text import why_ended
 from orchestrator.schedulers import make_scheduler
@@ -45,7 +47,6 @@ from orchestrator.search.search import replay
 from orchestrator.search.users_own import scheduler_of
 from orchestrator.trials import StateStore
 
-OF_THE_RUN = ("trial", "model", "callbacks", "searcher", "scheduler", "data", "keras")
 OF_THIS_TIME = ("command", "versions", "environment", "git", "machine")
 
 
@@ -77,17 +78,17 @@ def prepare_to_extend(
         raise _nothing_changed(records)
     before = _plan_before(prepared.plan, old)
     if forced and not babysat:
-        fate, endings = _new_group(records, facts)
+        fate, endings = new_group(records, facts)
     else:
         fate, endings = _same_group(records, before, prepared.plan)
     event = {**_asked(records, changes, forced), **fate}
     endings = _first_of_each((*decisions(before, records)[1], *endings))
-    left = remaining(prepared, _extended(records, event), endings)
+    left = remaining(prepared, with_extension(records, event), endings)
     if left.search is not None and not left.search.pending and left.search.exhausted:
         raise _all_tried(records, left.search.exhausted)
     if left.search is None or left.search.is_done:
         raise _nothing_left(records, event)
-    return replace(left, extension=Extension(event, _manifest(records, event, facts)))
+    return replace(left, extension=Extension(event, manifest_after(records, event, facts)))
 
 
 def _asked(records: RunRecords, changes: Changes, forced: Sequence[str]) -> dict[str, Any]:
@@ -127,9 +128,12 @@ def write_down(resumed: Resumed, folder: RunFolder, writer: EventWriter) -> None
     moved = replace(prepared, experiment=prepared.experiment.model_copy(update=place))
     folder.write_experiment(moved.document)
     further = going_on(prepared.plan, records) | reopened(records)
+    anew = retried(records, begun=False)
     states = StateStore.of(folder)
     for trial in records.trials:
-        if trial.group < records.state.group:
+        if trial.trial in anew:
+            states.forget(trial.trial)
+        elif trial.group < records.state.group:
             states.forget_last(trial.trial)
         elif trial.trial in further:
             epoch, plan = last_epoch(records, trial.trial), prepared.plan
@@ -151,14 +155,14 @@ def _plan_before(plan: Plan, old: Experiment) -> Plan:
     )
 
 
-def _new_group(
+def new_group(
     records: RunRecords, facts: Mapping[str, Any]
 ) -> tuple[dict[str, Any], tuple[TrialEnd, ...]]:
     """Return what the event says of a new group, and the endings of the trials in training: none goes on."""
     fate = {
         "group": records.state.group + 1,
         "going_on": [],
-        "now": {name: facts[name] for name in OF_THE_RUN if name in facts},
+        "now": of_the_run(facts),
     }
     cut_off = [trial.trial for trial in records.trials if trial.ending is None]
     return fate, tuple(
@@ -217,16 +221,16 @@ def _going_on(records: RunRecords, further: list[str]) -> dict[str, Any]:
     return {"group": records.state.group, "going_on": further}
 
 
-def _extended(records: RunRecords, event: Mapping[str, Any]) -> RunRecords:
+def with_extension(records: RunRecords, event: Mapping[str, Any]) -> RunRecords:
     """Return the records as they are once the event is written."""
     extended = cast(RunEvent, {"event": "extended", **event})
     events = (*records.events, extended)
-    return replace(
-        records, events=events, experiment=with_latest_extension(records.experiment, events)
-    )
+    experiment = with_latest_extension(records.experiment, events)
+    epochs = counted(records.epochs, events)
+    return replace(records, events=events, experiment=experiment, epochs=epochs)
 
 
-def _manifest(
+def manifest_after(
     records: RunRecords, event: Mapping[str, Any], facts: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Return the manifest with how the run was extended, and what its data and model were before a forced one."""

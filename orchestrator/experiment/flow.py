@@ -6,10 +6,11 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Literal, Unpack
 
 from orchestrator.errors import NotStarted, RecordWarning
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
+from orchestrator.experiment.data_profile import keep_profile
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.extension import Growth, More, prepare_to_extend, write_down
 from orchestrator.experiment.given import (
@@ -27,8 +28,10 @@ from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
 from orchestrator.experiment.resume import driver, is_over, prepare_to_resume, with_lost_states
+from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
+from orchestrator.experiment.verification import Race, prepare_to_verify
 from orchestrator.records import RunFolder, RunRecords
 from orchestrator.search import Plan
 from orchestrator.streams import shown_streams
@@ -39,6 +42,12 @@ if TYPE_CHECKING:
 
 class MoreOrObjects(More, Objects, total=False):
     """How much longer a run becomes, the objects that it needs again, and how its trials are run."""
+
+    executor: ExecutorName | RunPlan
+
+
+class RaceOrObjects(Race, Objects, total=False):
+    """Who races and for how long, the objects that a run needs again, and how its trials are run."""
 
     executor: ExecutorName | RunPlan
 
@@ -63,19 +72,23 @@ def run(
     ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
-    to repeat: a run of that name that was cut off continues, one that is finished is returned. ``executor="inline"``
+    to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
+    model is tried again, one that is finished is returned. ``executor="inline"``
     trains one trial after another in this process, without Ray: a ``breakpoint()`` in the model has the terminal.
     """
     by = find_executor(executor)
     asked = asked_for(experiment, overrides, keys)
     folder = folder_of(asked.experiment)
     if or_resume and folder.manifest_file.exists():
+        if is_worth_retrying(Run(folder, exact=True).records):
+            return _retried(folder, ("failed",), asked.given, progress, by)
         return _resumed(folder, asked.given, progress, by)
     prepared = prepare(asked.experiment, asked.given, by.check_place)
     folder = _new_folder(prepared)
     try:
         with driving(folder) as driven:
-            _trained(Resumed(prepared), folder, driven, progress, by)
+            drive(Resumed(prepared), folder, driven, progress, by)
+            keep_profile(prepared, folder.path)
     except NotStarted:
         folder.remove()
         raise
@@ -108,7 +121,8 @@ def _resumed(folder: RunFolder, given: Given, progress: bool, executor: Executor
     check_needed(there.records, there.records.experiment, given)
     with driving(folder) as driven:
         left = prepare_to_resume(folder, given, executor.check_place)
-        _trained(with_lost_states(left), folder, driven, progress, executor)
+        drive(with_lost_states(left), folder, driven, progress, executor)
+        keep_profile(left.prepared, folder.path)
     return Run(folder, builder=given.model)
 
 
@@ -133,11 +147,62 @@ def extend(
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
-        _trained(with_lost_states(extended), folder, driven, progress, by)
+        drive(with_lost_states(extended), folder, driven, progress, by)
+        keep_profile(extended.prepared, folder.path)
     return Run(folder, builder=given.model)
 
 
-def _trained(
+def retry(
+    run: str | Path | Run,
+    endings: Sequence[Literal["failed", "diverged"]] = ("failed",),
+    progress: bool = True,
+    storage: str | Path = "./runs",
+    executor: ExecutorName | RunPlan = "tune",
+    **objects: Unpack[Objects],
+) -> Run:
+    """Train those trials of a run again that ended so, and return it.
+
+    They begin anew with the hyperparameters and seeds that they had, whatever was mended since. If code or data have
+    changed, and other trials of the run were trained with what was before, they become a group of their own. Objects:
+    as for ``resume``. Raises ExperimentFileError where the run has no such trial.
+    """
+    folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
+    return _retried(folder, endings, given_again(objects), progress, find_executor(executor))
+
+
+def _retried(
+    folder: RunFolder, endings: Sequence[str], given: Given, progress: bool, executor: Executor
+) -> Run:
+    with driving(folder) as driven:
+        left = prepare_to_retry(folder, endings, given, executor.check_place)
+        drive(with_lost_states(left), folder, driven, progress, executor)
+    return Run(folder, builder=given.model)
+
+
+def verify(
+    run: str | Path | Run,
+    *,
+    progress: bool = True,
+    storage: str | Path = "./runs",
+    **more: Unpack[RaceOrObjects],
+) -> Run:
+    """Train a finished run's best configurations again with fresh seeds, choose the winner by those, and return it.
+
+    The ``top`` configurations race, with at most so many ``seeds`` each, until one is the best with the ``confidence``;
+    without a ``budget`` (``"60 %"`` of the search's epochs) that is the only limit. The replicates become trials of the
+    run, and its winner is examined anew. Objects: as for ``resume``.
+    """
+    by = find_executor(more.get("executor", "tune"))
+    given = given_again({key: more[key] for key in KEYS if key in more})  # type: ignore[literal-required]
+    asked = {key: more[key] for key in more if key not in (*KEYS, "executor")}  # type: ignore[literal-required]
+    folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
+    with driving(folder) as driven:
+        left = prepare_to_verify(folder, asked, given, by.check_place)
+        drive(left, folder, driven, progress, by)
+    return Run(folder, builder=given.model)
+
+
+def drive(
     resumed: Resumed, folder: RunFolder, driven: Driving, progress: bool, executor: Executor
 ) -> None:
     """Run what is left of the plan, every event of it recorded and shown, to the tables."""

@@ -99,6 +99,7 @@ class KerasTrials:
                 "rows": {
                     part: getattr(dataset, part).rows for part in ("train", "validation", "test")
                 },
+                "division": dict(dataset.division) or None,
                 "scaling": dataset.scaling,
                 "streamed": dataset.streamed,
                 "files": code_files(loader) if loader is not None else {},
@@ -122,6 +123,8 @@ class KerasTrials:
         """Yield what is learned, what is done to features and labels, and what guessing gives."""
         yield f"task: {_learned(self)}"
         yield f"features: {_features(self)}"
+        if self.dataset.division:
+            yield f"rows: {_division(self.dataset)}"
         for name, value in _baseline(self).items():
             what = "guessing the mean" if name == "mae" else "always guessing the most frequent"
             yield f"baseline: {what} gives val_{name} {value:.4g}"
@@ -247,6 +250,29 @@ def _features(trials: KerasTrials) -> str:
         "minmax": f"brought to 0 … 1 by the training rows{saved}",
     }[scaling]
     return f"{size}, {how}"
+
+
+def _division(dataset: Dataset | StreamedDataset) -> str:
+    """Say along what rows are split, where each part lies, and into how many folds."""
+    facts = dataset.division
+    said: list[str] = []
+    parts = facts.get("parts", {})
+    if facts.get("by") == "groups":
+        counts = ", ".join(f"{count} for {part}" for part, count in parts.items())
+        said.append(f"no group of {facts['column']!r} is in two parts (groups: {counts})")
+    elif parts:
+        ends = ", ".join(f"{part} {first} … {last}" for part, (first, last) in parts.items())
+        said.append(f"in the order of {facts['column']!r}: {ends}")
+    if "folds" in facts:
+        rows = ", ".join(
+            f"{getattr(dataset, part).rows} {part}" for part in ("train", "validation")
+        )
+        said.append(
+            f"{facts['folds']} folds; every trial is trained and validated on fold 1 ({rows})"
+        )
+    if "column" in facts:
+        said.append(f"{facts['column']!r} is no feature")
+    return "; ".join(said)
 
 
 def _shape(shape: Any) -> str:

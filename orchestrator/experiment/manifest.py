@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess  # noqa: TID251 (asks git which commit this is; submits nothing)
 import sys
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import psutil
 import yaml
 
 from orchestrator.experiment.keras_trials import code_facts
+from orchestrator.experiment.prepared import folder_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
 
 if TYPE_CHECKING:
@@ -47,6 +49,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
     return {
         "command": sys.argv,
         "folder": str(prepared.experiment.folder.resolve()),
+        "run_folder": str(folder_of(prepared.experiment).path.resolve()),
         "seed": prepared.experiment.seed,
         "versions": versions(),
         "environment": environment(),
@@ -61,6 +64,14 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
         "task": prepared.trials.facts(),
         "experiment": yaml.safe_load(prepared.document),
     }
+
+
+OF_THE_RUN = ("trial", "model", "callbacks", "searcher", "scheduler", "data", "keras")
+
+
+def of_the_run(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of the data and the code, of all that it says."""
+    return {name: facts[name] for name in OF_THE_RUN if name in facts}
 
 
 def surroundings_of(prepared: Prepared) -> dict[str, Any]:

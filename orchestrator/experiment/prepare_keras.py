@@ -29,7 +29,9 @@ from orchestrator.experiment.keras_trials import KerasTrials, judged_by_loss
 from orchestrator.experiment.objective import judged_by, settled
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.experiment.warm_start import find_ancestor
+from orchestrator.schedulers import SchedulerOptions
 from orchestrator.search import Plan, make_plan
+from orchestrator.search.logical_time import InLogicalTime
 from orchestrator.training.keras_setup import (
     KerasSettings,
     keras_settings,
@@ -73,6 +75,7 @@ def prepare_keras(
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
+    plan = _with_rows(plan, dataset)
     trials = KerasTrials(
         model,
         dataset,
@@ -85,6 +88,16 @@ def prepare_keras(
         reference.kind,
     )
     return experiment, plan, trials
+
+
+def _with_rows(plan: Plan, dataset: Dataset | StreamedDataset) -> Plan:
+    """Return a plan whose scheduler knows how many rows a trial is judged by, where each of them counts once."""
+    rows = dataset.validation.rows
+    if not rows or getattr(dataset.validation, "weight", None) is not None:
+        return plan
+    if not isinstance(plan.scheduler, SchedulerOptions | InLogicalTime):
+        return plan
+    return replace(plan, scheduler=plan.scheduler.judging_by(plan.metric, rows))
 
 
 def callbacks_of(experiment: Experiment) -> CallableReference | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from orchestrator.experiment.budget_used import incomplete_trials, seconds_of_trials, states_ahead
 from orchestrator.experiment.disk import DiskWait, LowDisk
-from orchestrator.experiment.remaining import going_on, reopened
+from orchestrator.experiment.remaining import going_on, reopened, retried
 from orchestrator.experiment.resume import way_back
 from orchestrator.records import (
     Pen,
@@ -18,9 +18,11 @@ from orchestrator.records import (
     RunState,
     RunWriter,
     TrialEnd,
+    TrialWaits,
     read_run,
 )
 from orchestrator.records.events import Event
+from orchestrator.records.lineage import retried_from
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import StateStore
 
@@ -32,12 +34,17 @@ if TYPE_CHECKING:
 
 
 class CheckpointRetention:
-    """Keeps the checkpoints of the best ``keep`` over all trials; the newest group comes first."""
+    """Keeps the checkpoints of the best ``keep`` configurations; the newest group comes first.
 
-    def __init__(self, folder: RunFolder, state: RunState, keep: int) -> None:
+    While configurations race, the best replicate of each is kept besides; afterwards it stands for its configuration.
+    With folds, where it does not, ``racing`` trials are kept until the race is over.
+    """
+
+    def __init__(self, folder: RunFolder, state: RunState, keep: int, racing: int = 0) -> None:
         self._states = StateStore.of(folder)
         self._state = state
         self._keep = max(1, keep)
+        self._racing = max(self._keep, racing)
         self._kept: list[str] = []
         self._open: set[str] = set()
 
@@ -56,11 +63,30 @@ class CheckpointRetention:
         found = self._state.trials.get(trial)
         goes_on = not for_good and (found.group if found else 1) == self._state.group
         (self._open.add if goes_on else self._open.discard)(trial)
+        self._keep_best({*self._kept, trial})
+
+    def settle(self) -> None:
+        """Keep what is to be kept now that a race is over."""
+        self._keep_best(set(self._kept))
+
+    def _keep_best(self, among: set[str]) -> None:
         # A trial without a checkpoint takes nobody's place.
-        ranked = self._ranked(n for n in {*self._kept, trial} if self._states.best(n).exists())
-        self._kept = ranked[: self._keep]
-        for name in {trial, *ranked} - {*self._kept} - self._open:
+        ranked = self._ranked(n for n in among if self._states.best(n).exists())
+        state = self._state
+        again = {state.trials[n].configuration: n for n in reversed(ranked) if self._repeats(n)}
+        again = {} if state.has_folds else again
+        drawn = [name for name in ranked if not self._repeats(name)]
+        if state.race_result is None:
+            self._kept = [*drawn[: self._racing], *again.values()]
+        else:
+            names = sorted({*drawn, *again}, key=state.rank)
+            self._kept = [again.get(name, name) for name in names[: self._keep]]
+        for name in {*among, *ranked} - {*self._kept} - self._open:
             self._states.best(name).unlink(missing_ok=True)
+
+    def _repeats(self, trial: str) -> bool:
+        found = self._state.trials.get(trial)
+        return found is not None and found.repeats is not None
 
     def _ranked(self, trials: Iterable[str]) -> list[str]:
         state = self._state
@@ -95,11 +121,13 @@ class Recorder:
         self.state = RunState(plan.metric, plan.mode, thin=plan.nursery is None)
         pen = Pen(driven.check if driven else Pen.may_write, self.disk.wait)
         self._writer = RunWriter(folder, pen, self._apply)
-        self._retention = CheckpointRetention(folder, self.state, plan.keep_checkpoints)
+        racing = 2 * plan.finalists.top if plan.folds and plan.finalists else 0
+        self._retention = CheckpointRetention(folder, self.state, plan.keep_checkpoints, racing)
         self._running: dict[str, float] = {}
         self._before: dict[str, float] = {}
         self._told: dict[str, set[object]] = {}
         self._ended_before: set[str] = set()
+        self._retried_from: dict[str, int] = {}
         self._trained_again: set[str] = set()
 
     def __enter__(self) -> Self:
@@ -129,6 +157,8 @@ class Recorder:
     def remarked(self, event: str, text: str, **facts: Any) -> None:
         """Record what the run chose by itself, and say it."""
         self.event(event, reason=text, **facts)
+        if event == "race_ended":
+            self._retention.settle()
         self._view.note(text)
 
     def remember(self, before: RunRecords) -> None:
@@ -136,18 +166,21 @@ class Recorder:
 
         How a trial ended stays as it is recorded, whatever it is trained again for, unless it was to train further.
         """
-        further = going_on(self._plan, before) | reopened(before)
+        further = going_on(self._plan, before) | reopened(before) | retried(before)
+        self._retried_from = retried_from(before.events)
         self._ended_before = {
-            trial.trial for trial in before.trials if trial.is_over and trial.trial not in further
+            trial.trial
+            for trial in before.all_trials
+            if trial.is_over and trial.trial not in further
         }
         self._folder.sweep()
         again = incomplete_trials(before, self._plan)
-        self._before = seconds_of_trials(before, again)
+        self._before = seconds_of_trials(before, again | retried(before))
         for name in again:
             self._states.forget_last(name)
         for name in states_ahead(before):
             self._states.forget_last(name)
-        for trial in before.trials:
+        for trial in before.all_trials:
             over = trial.is_over and trial.trial not in again
             self._retention.ended(trial.trial, for_good=over)
         for row in before.epochs:
@@ -164,13 +197,23 @@ class Recorder:
         if spec.trial in self._ended_before:
             self._trained_again.add(spec.trial)
             return
-        self._writer.trial_started(
-            spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin, group=spec.group
-        )
+        about = (spec.trial, spec.index, spec.seed, spec.hyperparameters, spec.origin)
+        repeats: dict[str, Any] = {"repeats": spec.repeats, "replicate": spec.replicate}
+        self._writer.trial_started(*about, **repeats, group=spec.group)
+
+    def waits(self, trial: str, still: bool = True) -> None:
+        """Note that a trial left its place to others until it is promoted; or, not ``still``, that it trains again."""
+        self._apply([TrialWaits(trial, still)])
 
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Note finished epochs; return how many are new."""
         self._warn_of_low_disk()
+        rows = [
+            {**row, "stretch": self._retried_from[row["trial"]]}
+            if row["trial"] in self._retried_from
+            else row
+            for row in rows
+        ]
         rows = [row for row in rows if self._is_new(row["trial"], _name(row))]
         if rows:
             self._writer.epochs(rows)

@@ -14,6 +14,7 @@ from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
 from orchestrator.schedulers.scheduler import deepens, tell_ended
 from orchestrator.search import Plan, Round, Search, TrialSpec
+from orchestrator.search.finalists import Race
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Resumed:
     @property
     def trials_in_all(self) -> int:
         """How many trials the run has: those that are over, and those that are yet to end."""
-        recorded = self.records.trials if self.records else ()
+        recorded = self.records.all_trials if self.records else ()
         beyond = {t.trial for t in recorded if t.is_branch or t.index >= self.plan.trials_in_all}
         if self.search is not None:
             beyond |= self.search.pending - {trial.trial for trial in recorded}
@@ -78,7 +79,7 @@ class Resumed:
         """
         if self.records is None:
             return []
-        further = going_on(self.plan, self.records) | reopened(self.records)
+        further = going_on(self.plan, self.records) | reopened(self.records) | retried(self.records)
         events = self.records.events[:-1] if self.extension else self.records.events
         lines = (
             replace(line, status="interrupted")
@@ -87,7 +88,9 @@ class Resumed:
             for line in self.records.trial_lines
         )
         cut_off = (
-            TrialEnd(t.trial, "interrupted", t.seconds) for t in self.records.trials if not t.ending
+            TrialEnd(t.trial, "interrupted", t.seconds)
+            for t in self.records.all_trials
+            if not t.ending
         )
         # Epochs first: a state that keeps none of a trial that is over lets go of them at its end.
         return [*self.records.epochs, *self.records.journal, *lines, *cut_off, *events]
@@ -98,7 +101,8 @@ class Resumed:
 
         if self.records is None or self.search is None:
             return Sitting(self.prepared.cores, stopping=stopping)
-        before = spent(self.records, self.plan, self.search.pending, self.restored)
+        anew = self.restored | retried(self.records)
+        before = spent(self.records, self.plan, self.search.pending, anew)
         return Sitting(self.prepared.cores, self.search, before, stopping)
 
 
@@ -116,13 +120,16 @@ def remaining(
         search.recall_ending(end.trial, end.status)
     paused = {trial for trial in reopened(records) if trial in search.paused}
     further = going_on(plan, records) | again | paused
+    anew = retried(records)
     over = {
         trial.trial
-        for trial in records.trials
-        if trial.group < records.state.group or not (_is_open(trial) or trial.trial in further)
+        for trial in records.all_trials
+        if trial.trial not in anew
+        and (trial.group < records.state.group or not (_is_open(trial) or trial.trial in further))
     }
     over |= {end.trial for end in endings}
     search.take_up(_known(plan, records), over, records.state.group)
+    _take_up_race(search, records)
     for branch in _branches(records):
         if branch.trial not in over:
             search.add(replace(branch, group=records.state.group))
@@ -139,7 +146,12 @@ def decisions(
     It sees the newest group alone. Of what was recorded before the run's last extension it learns, and decides nothing:
     that was the scheduler's of then. Those that ended, but train ``again``, have not ended for good.
     """
-    current = {trial.trial: trial for trial in records.trials if trial.group == records.state.group}
+    anew, newest = retried(records), records.state.group
+    current = {
+        trial.trial: trial
+        for trial in records.all_trials
+        if trial.group == newest or trial.trial in anew
+    }
     search = _begun(plan, records, current)
     decided_before = epochs_before_extension(records)
     last = reached(records)
@@ -160,7 +172,7 @@ def decisions(
     further = going_on(plan, records)
     for trial in current.values():
         if trial.ending is not None:
-            open_again = further | again | reopened(records)
+            open_again = further | again | anew | reopened(records)
             search.recall_ending(trial.trial, trial.ending, trial.trial not in open_again)
     for name in sorted(further):
         if not (deepens(search.scheduler) and name in search.paused):
@@ -181,6 +193,14 @@ def _begun(plan: Plan, records: RunRecords, current: Mapping[str, TrialRecord]) 
         if trial.trial not in current:
             tell_ended(search.scheduler, trial.trial)
     return search
+
+
+def _take_up_race(search: Search, records: RunRecords) -> None:
+    """Have a search go on with the race that was begun: no further trial is drawn."""
+    race = records.state.race
+    if race is not None:
+        search.close()
+        search.finalists.recall(Race.from_plain(race), records.state.race_result is not None)
 
 
 def _has_chosen(records: RunRecords) -> bool:
@@ -232,12 +252,30 @@ def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
     )
 
 
+def retried(records: RunRecords, begun: bool = True) -> frozenset[str]:
+    """Return the trials that were to begin anew when the run was last extended, and have not ended since.
+
+    Those that have ``begun`` anew are among them, or not.
+    """
+    names = _yet_to_end(records, "retried")
+    since = records.state.extensions[-1].get("time") if names and not begun else None
+    return frozenset(
+        trial.trial
+        for trial in records.trials
+        if trial.trial in names and (since is None or trial.started <= since)
+    )
+
+
 def reopened(records: RunRecords) -> frozenset[str]:
     """Return the trials that wait again since the run was last extended, and have not ended since."""
+    return _yet_to_end(records, "reopened")
+
+
+def _yet_to_end(records: RunRecords, listed: str) -> frozenset[str]:
     if not records.state.extensions:
         return frozenset()
     last = records.state.extensions[-1]
-    names, since = set(last.get("reopened") or ()), last.get("time")
+    names, since = set(last.get(listed) or ()), last.get("time")
     return frozenset(
         trial.trial
         for trial in records.trials
@@ -287,7 +325,14 @@ def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     if plan.nursery is not None:
         points = {point.trial: point for point in plan.points}
         return {trial.trial: points[trial.trial] for trial in began}
-    return {t.trial: TrialSpec(t.trial, t.index, t.seed, dict(t.hyperparameters)) for t in began}
+    return {trial.trial: spec_of(trial) for trial in (*began, *records.replicates)}
+
+
+def spec_of(trial: TrialRecord) -> TrialSpec:
+    """Return a trial as it was drawn, or a replicate as it was planned."""
+    about = {"repeats": trial.repeats, "replicate": trial.replicate}
+    chosen = dict(trial.hyperparameters)
+    return TrialSpec(trial.trial, trial.index, trial.seed, chosen, **about)  # type: ignore[arg-type]
 
 
 def _branches(records: RunRecords) -> Iterator[TrialSpec]:

@@ -15,7 +15,14 @@ from orchestrator.experiment.config_drift import check_as_begun, check_unchanged
 from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.given import NOTHING, Given, check_needed
 from orchestrator.experiment.prepared import prepare_again
-from orchestrator.experiment.remaining import Resumed, decisions, reached, remaining, stops
+from orchestrator.experiment.remaining import (
+    Resumed,
+    decisions,
+    reached,
+    remaining,
+    spec_of,
+    stops,
+)
 from orchestrator.experiment.run_lease import driving
 from orchestrator.records import (
     JsonLines,
@@ -31,7 +38,6 @@ from orchestrator.records import (
 from orchestrator.records.lock.driver import now
 from orchestrator.records.reader import ParsedLog, read_events, read_manifest
 from orchestrator.schedulers import PassedBefore
-from orchestrator.search import TrialSpec
 from orchestrator.trials import StateStore
 
 
@@ -54,7 +60,9 @@ def prepare_to_resume(
     prepared = prepare_again(recorded_experiment(records), given, place)
     check_unchanged(prepared, records)
     if records.status == "finished":
-        examined = replace(prepared, plan=replace(prepared.plan, num_trials=0, rounds=None))
+        examined = replace(
+            prepared, plan=replace(prepared.plan, num_trials=0, rounds=None, finalists=None)
+        )
         return Resumed(examined, records, reason=records.standing.reason)
     return remaining(prepared, records)
 
@@ -92,19 +100,17 @@ def with_lost_states(resumed: Resumed) -> Resumed:
     if search.is_done:
         plan = replace(plan, limits=type(plan.limits)())  # the run is over: none can be met
     search.scheduler = PassedBefore(search.scheduler, reached(records), stops(records, ()))
-    search.add(
-        TrialSpec(lost.trial, lost.index, lost.seed, dict(lost.hyperparameters), group=lost.group)
-    )
+    search.add(replace(spec_of(lost), group=lost.group))
     prepared = replace(resumed.prepared, plan=plan)
     return replace(resumed, prepared=prepared, search=search, restored=frozenset({lost.trial}))
 
 
 def lost_winner(records: RunRecords) -> TrialRecord | None:
     """Return the newest group's best trial where its state is gone; None where it is there, or no trial has a best."""
-    for trial in records.contenders[:1]:
-        if not StateStore.of(records.folder).has_best(trial.trial):
-            return trial
-    return None
+    best = records.leader
+    if best is None or StateStore.of(records.folder).has_best(best.trial):
+        return None
+    return best
 
 
 def is_repeatable(trial: TrialRecord, records: RunRecords) -> bool:

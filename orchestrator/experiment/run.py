@@ -13,6 +13,7 @@ from orchestrator.catalog import CallableReference
 from orchestrator.control import RunControl
 from orchestrator.records import (
     GIVEN_UP,
+    Event,
     RunFolder,
     RunRecords,
     RunState,
@@ -20,19 +21,24 @@ from orchestrator.records import (
     read_run,
     see_driver,
 )
-from orchestrator.records.heartbeat import standing
+from orchestrator.records.heartbeat import standing, waits_told
 from orchestrator.records.reader import Follower
 
 if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
+    from orchestrator.analysis import Finding, Importance
     from orchestrator.experiment.next_space import NextSpace
     from orchestrator.report import View
+    from orchestrator.search.selection_bias import Corrected
 
 
 @dataclass(frozen=True)
 class Best:
-    """The winner: its trial, hyperparameters, best epoch and value, and scores of the final model."""
+    """The winner: its trial, hyperparameters, best epoch and value, and scores of the final model.
+
+    ``corrected`` is the value corrected for having been picked, None where nothing was or its noise is not known.
+    """
 
     trial: str
     epoch: int
@@ -40,6 +46,7 @@ class Best:
     hyperparameters: dict[str, Any]
     validation: dict[str, float] | None
     test: dict[str, float] | None
+    corrected: Corrected | None = None
 
 
 class Coarse:
@@ -66,7 +73,31 @@ class Coarse:
         return narrowed(self.records)
 
 
-class Run(RunControl, Coarse):
+class Explained:
+    """What a run's records say of why it came out as it did."""
+
+    @property
+    def records(self) -> RunRecords:
+        """Everything recorded."""
+        raise NotImplementedError
+
+    def importance(self) -> Importance:
+        """Return which hyperparameters mattered, with intervals; the same for the same records.
+
+        Raises RecordError for a panda and for fewer trials than can tell.
+        """
+        from orchestrator.analysis import importance
+
+        return importance(self.records)
+
+    def diagnose(self) -> tuple[Finding, ...]:
+        """Return what stands out, what matters most first, each with its numbers and with what to type next."""
+        from orchestrator.analysis import diagnose
+
+        return diagnose(self.records)
+
+
+class Run(RunControl, Coarse, Explained):
     """A run's folder, read when asked; ``reload`` after it continued.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
@@ -126,11 +157,11 @@ class Run(RunControl, Coarse):
         """Return the run as it is on disk now."""
         return Run(self.folder, builder=self.builder)
 
-    def table(self) -> pd.DataFrame:
-        """Return one row a trial, best first."""
+    def table(self, replicates: bool = False) -> pd.DataFrame:
+        """Return one row a configuration, best first; with ``replicates``, one row for each of them too."""
         from orchestrator.report import trials_table
 
-        return trials_table(self.records)
+        return trials_table(self.records, replicates)
 
     def epochs(self) -> pd.DataFrame:
         """Return one row an epoch of a trial."""
@@ -148,21 +179,23 @@ class Run(RunControl, Coarse):
     @property
     def best(self) -> Best | None:
         """The best trial, None where no trial has a finite value."""
-        for trial in self.records.contenders[:1]:
-            found = self.records.of(trial.trial).best
-            if found is None:
-                return None
-            winner = self.records.winner or {}
-            judged = winner if winner.get("trial") == trial.trial else {}
-            return Best(
-                trial.trial,
-                found.epoch,
-                found.value,
-                dict(judged.get("hyperparameters") or trial.hyperparameters),
-                judged.get("validation"),
-                judged.get("test"),
-            )
-        return None
+        from orchestrator.search.selection_bias import corrected_score
+
+        trial = self.records.leader
+        found = self.records.of(trial.trial).best if trial else None
+        if trial is None or found is None:
+            return None
+        winner = self.records.winner or {}
+        judged = winner if winner.get("trial") == trial.trial else {}
+        return Best(
+            trial.trial,
+            found.epoch,
+            found.value,
+            dict(judged.get("hyperparameters") or trial.hyperparameters),
+            judged.get("validation"),
+            judged.get("test"),
+            corrected_score(self.records),
+        )
 
     @property
     def model_file(self) -> Path:
@@ -184,16 +217,18 @@ class Run(RunControl, Coarse):
         builder = self.builder if model is None else given_objects(model=model).model
         return load_winner(self.records, builder)
 
-    def predict(self, x: Any) -> pd.DataFrame:
+    def predict(self, x: Any, calibrated: bool = False) -> pd.DataFrame:
         """Return what the winner says of rows: one row each, a class and its probabilities, flags, or quantities.
 
         ``x`` is what training takes, without labels or with them: a frame, an array, a dictionary of arrays by input or
         of a table's columns, a tf.data.Dataset, the path of a .csv, .parquet, .npz or .npy file, of a picture or of a
-        folder of them, or a function as ``./load.py:new``. Raises DataError for rows that do not fit.
+        folder of them, or a function as ``./load.py:new``. ``calibrated``: probabilities with the temperature that
+        was fitted on the validation rows. Raises DataError for rows that do not fit, RecordError where there is no
+        temperature.
         """
         from orchestrator.experiment.winner import predict
 
-        return predict(self.records, self.builder, x)
+        return predict(self.records, self.builder, x, calibrated)
 
 
 def open_run(path: str | Path, storage: str | Path = "./runs") -> Run:
@@ -216,13 +251,18 @@ def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
         return Run(folder)
     follower, state = Follower(folder), RunState(records.metric, records.mode, thin=True)
     with _view(records) as view:
-        first = follower.read()
+        first: list[Event] = list(follower.read())
         view.take_up(first)
         said = None
         while True:
             for event in first:
                 state.apply(event)
-            stands = standing(state.events, see_driver(folder), None)
+            seen = see_driver(folder)
+            told = waits_told(state, seen.driver.heartbeat) if seen and seen.drives else []
+            for event in told:
+                state.apply(event)
+            view.show(told)
+            stands = standing(state.events, seen, None)
             if (stands.state, stands.reason) != said:
                 said = stands.state, stands.reason
                 view.note(_words(stands))

@@ -11,10 +11,11 @@ from typing import Any
 from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, parse_experiment
 from orchestrator.errors import DataError, ExperimentFileError, explain
-from orchestrator.experiment.compatibility import recorded_experiment, recorded_folder
+from orchestrator.experiment.compatibility import recorded_experiment
 from orchestrator.experiment.prepared import read_experiment
 from orchestrator.experiment.run import Run, open_run
 from orchestrator.records import RunRecords, read_run
+from orchestrator.records.run import sources_of
 from orchestrator.search import Plan, make_plan
 from orchestrator.simulation import (
     Between,
@@ -232,7 +233,7 @@ def whatif(
         raise ExperimentFileError(explain("--set", "expected at least one change", "none"))
     table = recorded_curves(records)
     before = _plan(recorded_experiment(records))
-    changed = parse_experiment(records.experiment, overrides).at(recorded_folder(records))
+    changed = parse_experiment(records.experiment, overrides).at(sources_of(records))
     after = _plan(_caviar(changed))
     _check_comparable(before, after)
     start, resume = measured_costs(records)

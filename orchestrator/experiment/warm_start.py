@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from orchestrator.catalog import is_mark
 from orchestrator.catalog.names import parse_name
 from orchestrator.config import Duration, Experiment, parse_experiment, to_yaml
 from orchestrator.errors import (
@@ -17,6 +18,7 @@ from orchestrator.errors import (
 )
 from orchestrator.records import RunFolder, RunRecords, TrialRecord, read_run
 from orchestrator.records.lineage import changed_to, is_rollback
+from orchestrator.records.run import sources_of
 from orchestrator.search import Ancestor
 from orchestrator.trials import StateStore
 
@@ -57,10 +59,9 @@ def find_trial(reference: str, storage: str | Path) -> tuple[RunRecords, TrialRe
             raise
         records = read_run(RunFolder.open(run, storage).path, exact=True)
     if not name:
-        best = records.contenders
-        if not best:
+        if records.leader is None:
             raise RecordError(f"{reference}: expected a run with a trial that trained.")
-        return records, best[0]
+        return records, records.leader
     trial = records.trial(name)
     if trial is None:
         known = [trial.trial for trial in records.trials]
@@ -167,23 +168,23 @@ def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
             f"{records.name}: expected a run of Keras models, which a panda babysits. Received: one whose trials call"
             f" {records.experiment['trial']}."
         )
-    folder = records.manifest.get("folder")
+    folder = str(sources_of(records)) if records.manifest.get("folder") else None
     content = dict(records.experiment)
     for key in ("caviar", "panda"):
         content.pop(key, None)
     content |= {"name": f"{records.name}-{suffix}", "strategy": "panda"}
     if folder:
-        content["model"] = _absolute(content["model"], folder)
+        content["model"] = absolute(content["model"], folder)
         if content.get("callbacks"):
-            content["callbacks"] = _absolute(content["callbacks"], folder)
+            content["callbacks"] = absolute(content["callbacks"], folder)
         data = dict(content["data"])
-        data["source"] = _absolute(data["source"], folder)
+        data["source"] = absolute(data["source"], folder)
         content["data"] = data
     return content
 
 
-def _absolute(reference: str, folder: str) -> str:
+def absolute(reference: str, folder: str) -> str:
     """Return a file's reference as any folder can read it; a bundled name or a module stays."""
-    if parse_name(reference, "model").form != "file":
+    if is_mark(reference) or parse_name(reference, "model").form != "file":
         return reference
     return str((Path(folder) / Path(reference).expanduser()).resolve())

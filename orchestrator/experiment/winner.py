@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
     from orchestrator.data.new_rows import TrainingForm
+    from orchestrator.training.calibration import Tempering
 
 
 def succeeded(records: RunRecords) -> bool:
@@ -93,19 +95,43 @@ def builder_of(records: RunRecords) -> CallableReference | OrchestratorError:
         return error
 
 
-def predict(records: RunRecords, builder: CallableReference | None, x: Any) -> pd.DataFrame:
+def tempering_of(records: RunRecords) -> Tempering:
+    """Return how a winner's outputs become calibrated probabilities. Raises RecordError where that is not known."""
+    from orchestrator.training.calibration import Tempering
+
+    found = (records.winner or {}).get("calibration") or {}
+    value = found.get("temperature")
+    if not isinstance(value, int | float) or not 0 < value < float("inf"):
+        why = found.get("why_none") or (
+            "a winner without one: it gives no probabilities of known labels, or was examined by a version that"
+            " fitted none"
+        )
+        raise RecordError(
+            f"--calibrated: expected a temperature fitted on the validation rows. Received: {why}."
+        )
+    flags = learnt_of(records).kind == "multilabel"
+    return Tempering(float(value), flags, found.get("activation"))
+
+
+def predict(
+    records: RunRecords, builder: CallableReference | None, x: Any, calibrated: bool = False
+) -> pd.DataFrame:
     """Return what a run's winner says of rows in any form that training takes. See Run.predict."""
     from orchestrator.data.new_rows import new_rows
     from orchestrator.report import predictions_table
 
     if not_saved(records) is None:
         model_file(records)  # raises where there is none, before anything is read
+    how = tempering_of(records) if calibrated else None
     form = form_of(records)
     rows = new_rows(x, form)
     model = load_winner(records, builder)
     from orchestrator.training.portable import predicted
 
     outputs = predicted(model, rows.batches, form.table)
+    if how is not None:
+        one = {name: how.of(output) for name, output in outputs.by_name.items()}
+        outputs = replace(outputs, by_name=one, probabilities=True)
     learnt = learnt_of(records)
     if not outputs.probabilities and learnt.own:
         learnt = replace(learnt, kind="regression" if learnt.kind == "regression" else None)
@@ -233,12 +259,14 @@ def _numbered(name: str, output: Any) -> dict[str, Any]:
 SHOWN = 8
 
 
-def export_model(records: RunRecords, to: Path, overwrite: bool = False) -> None:
+def export_model(
+    records: RunRecords, to: Path, overwrite: bool = False, calibrated: bool = False
+) -> None:
     """Copy the run's winner, a Keras model, to ``to``, which ends in ``.keras``.
 
-    A winner that Keras could not save is copied as weights, to a file that ends in ``.weights.h5``.
-    Raises RecordError where the run has no winner, PlaceError where ``to`` cannot be written or is
-    there already.
+    A winner that Keras could not save is copied as weights, to a file that ends in ``.weights.h5``. ``calibrated``: the
+    copy answers with the temperature that was fitted on the validation rows. Raises RecordError where the run has no
+    winner, or no temperature, PlaceError where ``to`` cannot be written or is there already.
     """
     from orchestrator.training.saved_model import WEIGHTS, are_kept
 
@@ -255,13 +283,38 @@ def export_model(records: RunRecords, to: Path, overwrite: bool = False) -> None
     if to.exists() and not overwrite:
         expected = "expected a file that does not exist (--force overwrites it)"
         raise PlaceError(explain("export", expected, str(to)))
+    content = _calibrated_file(records) if calibrated else model.read_bytes()
     try:
-        write_atomically(to, model.read_bytes())
+        write_atomically(to, content)
     except OSError as error:
         received = f"{to}: {error.strerror}"
         raise PlaceError(
             explain("export", "expected a file that can be written", received)
         ) from None
+
+
+def _calibrated_file(records: RunRecords) -> bytes:
+    """Return a ``.keras`` file that answers with the winner's temperature."""
+    how = tempering_of(records)
+    refused = (
+        "--calibrated: expected a winner around which Keras can put a layer. Received: {}. 'orchestrator predict"
+        f" --calibrated' applies the temperature, {how.temperature:.4g}, to its outputs."
+    )
+    if not_saved(records) is not None:
+        raise RecordError(refused.format("weights alone"))
+    model = load_winner(records)
+    from orchestrator.training.portable import CLASS_NAMES, with_temperature, write_metadata
+
+    whole = with_temperature(model, how)
+    if whole is None:
+        raise RecordError(refused.format("a subclassed model, or one of several outputs"))
+    classes = list(learnt_of(records).classes)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        whole.save(file)
+        added = {"temperature": how.temperature}
+        write_metadata(file, added | ({CLASS_NAMES: classes} if classes else {}))
+        return file.read_bytes()
 
 
 def export_lines(records: RunRecords, to: Path) -> list[str]:

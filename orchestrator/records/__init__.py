@@ -12,6 +12,7 @@ from orchestrator.records.events import (
     JournalEntry,
     TrialEnd,
     TrialStarted,
+    TrialWaits,
 )
 from orchestrator.records.folder import RunFolder, run_names
 from orchestrator.records.heartbeat import GIVEN_UP, RunProgress, SeenDriver, Standing, see_driver
@@ -38,7 +39,7 @@ from orchestrator.records.score import Mode, Score, best_score, score_of
 from orchestrator.records.state import RunState
 from orchestrator.records.status import RunStatus, run_status, status_or_damage
 from orchestrator.records.trial import TrialHistory, TrialRecord, shared_error
-from orchestrator.records.writer import RunWriter, trial_index, trial_name
+from orchestrator.records.writer import RunWriter, replicate_name, trial_index, trial_name
 
 __all__ = [
     "GIVEN_UP",
@@ -72,6 +73,7 @@ __all__ = [
     "TrialLines",
     "TrialRecord",
     "TrialStarted",
+    "TrialWaits",
     "UnreadableRequestWarning",
     "acquire",
     "best_score",
@@ -81,6 +83,7 @@ __all__ = [
     "model_is_as_saved",
     "read_lines",
     "read_run",
+    "replicate_name",
     "requests_of",
     "run_names",
     "run_status",

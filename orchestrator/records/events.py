@@ -6,123 +6,47 @@ out of the run's folder; numbers are compared, times are subtracted. What a line
 
 from __future__ import annotations
 
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Annotated, Any, Literal, NotRequired, cast, get_args
 
-from pydantic import ConfigDict, Discriminator, PlainValidator, Tag, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
+from pydantic import ConfigDict, Discriminator, Tag, TypeAdapter, ValidationError
 from typing_extensions import TypedDict  # Python 3.11's own has no way to allow further keys
 
 from orchestrator.domains.values import shown
 from orchestrator.errors import explain
+from orchestrator.records.line_fields import (
+    Changes,
+    ChangesMade,
+    Count,
+    MaybeCount,
+    MaybeMetrics,
+    MaybeMoment,
+    MaybeName,
+    MaybeSeconds,
+    MaybeText,
+    MaybeValues,
+    Metrics,
+    Moment,
+    Name,
+    Names,
+    Origin,
+    Seconds,
+    StoppedBy,
+    Text,
+    Texts,
+    Values,
+    a_text,
+    checked,
+    maybe_a_text,
+)
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 Ending = Literal["finished", "stopped", "failed", "diverged", "interrupted"]
 FailureKind = Literal["error", "out_of_memory", "worker_died", "node_lost", "timeout", "disk"]
 Kind = Literal["asked", "applied", "refused", "effect", "advice", "day", "verdict"]
 KINDS: tuple[str, ...] = get_args(Kind)
 
 
-def is_name(value: Any) -> bool:
-    """Return whether a value can be a trial's name, and so a file's."""
-    return isinstance(value, str) and SAFE_NAME.fullmatch(value) is not None
-
-
-def _is_count(value: Any) -> bool:
-    # Up to 2**53 every reader of JSON holds a whole number exactly.
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, float):
-        return True
-    # A larger whole number does not fit into a float.
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**1000
-
-
-def _is_duration(value: Any) -> bool:
-    return _is_number(value) and math.isfinite(value)
-
-
-def _is_moment(value: Any) -> bool:
-    try:
-        return isinstance(value, str) and datetime.fromisoformat(value).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _are_metrics(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(_is_number(v) or v is None for v in value.values())
-
-
-def _are_changes(value: Any) -> bool:
-    pairs = value.values() if isinstance(value, Mapping) else [None]
-    return all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs)
-
-
-def _is_origin(value: Any) -> bool:
-    if not isinstance(value, Mapping) or not is_name(value.get("trial")):
-        return False
-    counts = [value.get("day"), value.get("stretch")]
-    whole = all(count is None or _is_count(count) for count in counts)
-    return whole and _is_count(value.get("epoch")) and isinstance(value.get("run"), str | None)
-
-
-def _is_reason(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("scheduler"), str)
-
-
-def _are_texts(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(text, str) for text in value)
-
-
-def _checked(holds: Callable[[Any], bool], expected: str, optional: bool = False) -> Any:
-    def validate(value: Any) -> Any:
-        if holds(value) or (optional and value is None):
-            return value
-        raise PydanticCustomError("expected", "{expected}", {"expected": expected})
-
-    return PlainValidator(validate)
-
-
-def _both(holds: Callable[[Any], bool], expected: str) -> tuple[Any, Any]:
-    return _checked(holds, expected), _checked(holds, expected, optional=True)
-
-
-_name, _maybe_name = _both(
-    is_name, "a name of letters, digits, '.', '_' and '-', not starting with '.'"
-)
-_count, _maybe_count = _both(_is_count, "a whole number of at least 0")
-_text, _maybe_text = _both(lambda value: isinstance(value, str), "a text")
-_mapping, _maybe_mapping = _both(lambda value: isinstance(value, Mapping), "a mapping")
-_metrics, _maybe_metrics = _both(_are_metrics, "numbers by name")
-_moment, _maybe_moment = _both(_is_moment, "a time such as 2026-11-05T10:00:00.000+00:00")
-_seconds, _maybe_seconds = _both(_is_duration, "a number of seconds")
-_changes, _maybe_changes = _both(_are_changes, "[old, new] by name")
-_maybe_texts = _both(_are_texts, "a list of texts")[1]
-_maybe_origin = _both(_is_origin, "a trial's origin: run, trial, day, epoch")[1]
-_maybe_reason = _both(_is_reason, "what stopped the trial: scheduler, epoch, value, cutoff")[1]
-
-Name = Annotated[str, _name]
-Count = Annotated[int, _count]
-Text = Annotated[str, _text]
-Moment = Annotated[str, _moment]
-Values = Annotated[Mapping[str, Any], _mapping]
-Metrics = Annotated[Mapping[str, float | None], _metrics]
-MaybeName = Annotated[str | None, _maybe_name]
-MaybeCount = Annotated[int | None, _maybe_count]
-MaybeText = Annotated[str | None, _maybe_text]
-MaybeValues = Annotated[Mapping[str, Any] | None, _maybe_mapping]
-MaybeMetrics = Annotated[Mapping[str, float | None] | None, _maybe_metrics]
-MaybeSeconds = Annotated[float | None, _maybe_seconds]
-Origin = Annotated[Mapping[str, Any] | None, _maybe_origin]
-StoppedBy = Annotated[Mapping[str, Any] | None, _maybe_reason]
-Changes = Annotated[Mapping[str, Any] | None, _maybe_changes]
-Texts = Annotated[tuple[str, ...] | None, _maybe_texts]
 _FURTHER_KEYS = ConfigDict(extra="allow")
 
 
@@ -132,6 +56,9 @@ class TrialStarted:
 
     ``index`` is its place in the order of drawing. ``origin`` is where a branch or a promoted trial comes from: {run
     (None: this one), trial, day, epoch, stretch}. Trials of one ``group`` can be compared; the first is 1.
+
+    A replicate ``repeats`` the trial of that name: its hyperparameters and its index, with a seed that follows from the
+    number of the ``replicate``, from 1, alone. That trial stands for the configuration.
     """
 
     trial: Name
@@ -141,6 +68,8 @@ class TrialStarted:
     time: Moment = ""
     origin: Origin = None
     group: MaybeCount = 1
+    repeats: MaybeName = None
+    replicate: MaybeCount = None
 
 
 @dataclass(frozen=True)
@@ -155,7 +84,7 @@ class TrialEnd:
     """
 
     trial: Name
-    status: Annotated[Ending, _text]
+    status: Annotated[Ending, a_text]
     seconds: MaybeSeconds = None
     stopped_by: StoppedBy = None
     error: MaybeText = None
@@ -165,13 +94,21 @@ class TrialEnd:
     path_reason: Any = None
     worker: Any = None
     rss_mb: Any = None
-    failure: Annotated[FailureKind | None, _maybe_text] = None
+    failure: Annotated[FailureKind | None, maybe_a_text] = None
     attempts: MaybeCount = 1
     time: Moment = ""
 
     def with_error_file(self, error_file: str) -> TrialEnd:
         """Return the same ending with the place of its whole error."""
         return replace(self, error_file=error_file)
+
+
+@dataclass(frozen=True)
+class TrialWaits:
+    """A trial left its place until it is promoted; or trains again. No line: a driver tells it those who look on."""
+
+    trial: str
+    waits: bool = True
 
 
 class EpochRow(TypedDict):
@@ -185,8 +122,8 @@ class EpochRow(TypedDict):
     trial: Name
     epoch: Count
     metrics: Metrics
-    seconds: Annotated[float, _seconds]
-    time: NotRequired[Annotated[str | None, _maybe_moment]]
+    seconds: Seconds
+    time: NotRequired[MaybeMoment]
     stretch: NotRequired[MaybeCount]
     start_seconds: NotRequired[MaybeSeconds]
     parameters: NotRequired[Any]
@@ -195,10 +132,12 @@ class EpochRow(TypedDict):
 class RunEvent(TypedDict):
     """What happened to the run as a whole: a line of ``events.jsonl``.
 
-    Besides ``extended``, ``round_began`` and ``winner``: run_started (host, pid), run_finished and run_interrupted
+    Besides ``extended``, ``round_began``, ``race_began``, ``race_ended`` and ``winner``: run_started (host, pid),
+    run_finished and run_interrupted
     (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error, attempt,
     wait_seconds), fewer_at_once (trials), trained_again (trial, reason), not_restored (trial, error, error_file),
-    scheduler_chose (reason, scheduler), not_examined (reason), searcher_failed (index, reason), other_versions.
+    scheduler_chose (reason, scheduler), not_examined (reason), searcher_failed (index, reason), not_raced
+    (reason), other_versions.
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
@@ -208,8 +147,8 @@ class RunEvent(TypedDict):
     reason: NotRequired[MaybeText]
     error: NotRequired[MaybeText]
     error_file: NotRequired[MaybeText]
-    failure: NotRequired[Annotated[FailureKind | None, _maybe_text]]
-    seconds: NotRequired[Annotated[float, _seconds]]
+    failure: NotRequired[Annotated[FailureKind | None, maybe_a_text]]
+    seconds: NotRequired[Seconds]
     changes: NotRequired[Changes]
 
 
@@ -221,15 +160,17 @@ class Extended(RunEvent):
     - group: the group that trials started from then on belong to; the first is 1
     - going_on: the finished trials that train further
     - reopened: those that ended paused, and wait again to be promoted
+    - retried: {trial: stretch} of those that begin anew; what they trained in an earlier stretch counts no more
     - epochs_before: how many epochs were recorded by then
     - now: the data and the model from then on, as in the manifest, where ``forced`` is not empty
     """
 
-    changes: Annotated[Mapping[str, Any], _changes]  # type: ignore[misc]
+    changes: ChangesMade  # type: ignore[misc]
     forced: NotRequired[Texts]
     group: NotRequired[MaybeCount]
     going_on: NotRequired[Texts]
     reopened: NotRequired[Texts]
+    retried: NotRequired[MaybeValues]
     epochs_before: NotRequired[MaybeCount]
     now: NotRequired[MaybeValues]
 
@@ -249,8 +190,44 @@ class RoundBegan(RunEvent):
     findings: NotRequired[MaybeValues]
 
 
+class RaceBegan(RunEvent):
+    """The ``finalists`` (trials' names, best first) are trained again, each at most with so many ``seeds``.
+
+    Their replicates are numbered from ``first``; those of smaller numbers belong to an earlier race. ``budget`` is the
+    most epochs that all of them train, ``confidence`` the chance of being the best at which the race stops. With
+    ``folds`` a replicate's number says on which it was trained and judged.
+    """
+
+    finalists: Names
+    seeds: Count
+    budget: Count
+    confidence: Seconds
+    first: NotRequired[MaybeCount]
+    folds: NotRequired[MaybeCount]
+
+
+class RaceEnded(RunEvent):
+    """How a race ended: ``verdict`` is best, tied or undecided; ``order`` has its configurations, the winner first.
+
+    ``chance`` is the winner's of being the best, ``chances`` are those of all that were left, ``tied`` those among them
+    that may be the best. ``dropped`` says why the others were dropped before: {trial: text}.
+    """
+
+    verdict: Text
+    order: Names
+    winner: NotRequired[MaybeName]
+    chance: NotRequired[MaybeSeconds]
+    chances: NotRequired[MaybeValues]
+    tied: NotRequired[Names]
+    dropped: NotRequired[MaybeValues]
+
+
 class Winner(RunEvent):
-    """The best trial was examined: its best epoch, and the scores of the final model."""
+    """The best trial was examined: its best epoch, the scores of the final model, and what else was found.
+
+    ``noise``: the metric's standard error from the validation rows; ``calibration`` {temperature, ece, …};
+    ``batch_norm`` {metric, moving_averages, batch_statistics, gap, batch_size}; ``failing``: a mapping a class.
+    """
 
     trial: Name  # type: ignore[misc]
     epoch: Count
@@ -261,6 +238,9 @@ class Winner(RunEvent):
     test: NotRequired[MaybeMetrics]
     test_before_recalibration: NotRequired[MaybeMetrics]
     test_after_recalibration: NotRequired[MaybeMetrics]
+    noise: NotRequired[MaybeMetrics]
+    calibration: NotRequired[MaybeValues]
+    batch_norm: NotRequired[MaybeValues]
 
 
 class JournalEntry(TypedDict):
@@ -280,7 +260,7 @@ class JournalEntry(TypedDict):
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]
-    kind: Annotated[Kind, _checked(KINDS.__contains__, f"one of {', '.join(KINDS)}")]
+    kind: Annotated[Kind, checked(KINDS.__contains__, f"one of {', '.join(KINDS)}")]
     trial: Name
     time: Moment
     epoch: Count
@@ -315,51 +295,46 @@ class Day(JournalEntry):
     metrics: Metrics
 
 
-Event = TrialStarted | TrialEnd | EpochRow | RunEvent | JournalEntry
+Event = TrialStarted | TrialEnd | TrialWaits | EpochRow | RunEvent | JournalEntry
 
 
-def _by(name: str, *special: str) -> Discriminator:
-    """Tell lines apart by one of their fields; those of no ``special`` kind are of the general one."""
+def _adapter(name: str, kinds: Any) -> TypeAdapter[Any]:
+    """Return what checks lines of these kinds, told apart by a field; those of no other are of the one tagged ""."""
+    tags = {kind.__metadata__[0].tag for kind in get_args(kinds)}
 
     def kind(value: Any) -> str:
-        found = value.get(name)
-        return found if found in special else ""
+        return found if (found := value.get(name)) in tags else ""
 
-    return Discriminator(kind)
+    return TypeAdapter(Annotated[kinds, Discriminator(kind)])
 
 
 _LINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
     "trials.jsonl": (
         "event",
-        TypeAdapter(
-            Annotated[
-                Annotated[TrialStarted, Tag("started")] | Annotated[TrialEnd, Tag("ended")],
-                _by("event", "started", "ended"),
-            ]
+        _adapter(
+            "event", Annotated[TrialStarted, Tag("started")] | Annotated[TrialEnd, Tag("ended")]
         ),
     ),
     "epochs.jsonl": ("trial", TypeAdapter(EpochRow)),
     "events.jsonl": (
         "event",
-        TypeAdapter(
-            Annotated[
-                Annotated[Extended, Tag("extended")]
-                | Annotated[RoundBegan, Tag("round_began")]
-                | Annotated[Winner, Tag("winner")]
-                | Annotated[RunEvent, Tag("")],
-                _by("event", "extended", "round_began", "winner"),
-            ]
+        _adapter(
+            "event",
+            Annotated[Extended, Tag("extended")]
+            | Annotated[RoundBegan, Tag("round_began")]
+            | Annotated[RaceBegan, Tag("race_began")]
+            | Annotated[RaceEnded, Tag("race_ended")]
+            | Annotated[Winner, Tag("winner")]
+            | Annotated[RunEvent, Tag("")],
         ),
     ),
     "journal.jsonl": (
         "kind",
-        TypeAdapter(
-            Annotated[
-                Annotated[Applied, Tag("applied")]
-                | Annotated[Day, Tag("day")]
-                | Annotated[JournalEntry, Tag("")],
-                _by("kind", "applied", "day"),
-            ]
+        _adapter(
+            "kind",
+            Annotated[Applied, Tag("applied")]
+            | Annotated[Day, Tag("day")]
+            | Annotated[JournalEntry, Tag("")],
         ),
     ),
 }

@@ -22,7 +22,7 @@ from orchestrator.errors import (
     explain,
 )
 from orchestrator.records.atomic_write import lies_below, made, write_atomically
-from orchestrator.records.events import SAFE_NAME
+from orchestrator.records.line_fields import SAFE_NAME
 from orchestrator.redaction import redact, redacted
 
 FORMAT = 2
@@ -202,7 +202,10 @@ class RunFolder:
             file.unlink(missing_ok=True)
 
     def _holds_run(self) -> bool:
-        return self.experiment_file.is_file()
+        try:
+            return self.experiment_file.is_file()
+        except OSError:  # a name too long for a file
+            return False
 
     def _without_links(self) -> RunFolder:
         found = str(self.path) if self.path.is_symlink() else first_that_is_no_file(str(self.path))

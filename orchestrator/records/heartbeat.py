@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from orchestrator.records.events import TrialWaits
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.lock.driver import (
     STALE_SECONDS,
@@ -24,6 +25,8 @@ from orchestrator.records.lock.driver import (
 from orchestrator.records.state import RunState
 
 _ASKED = "asked to pause: "
+MOST_NAMED = 128
+"""So many trials in training are named in a heartbeat, which is a small block; more are not."""
 
 
 class RunProgress:
@@ -80,10 +83,29 @@ class RunProgress:
             best=score.value if score else None,
             best_trial=leader,
             slowest_epoch=state.slowest_epoch,
+            in_training=_named(state.open - state.waiting),
         )
 
     def _progress(self, **facts: Any) -> None:
         self.heartbeat = replace(self.heartbeat, progressed=now(), **facts)
+
+
+def _named(trials: frozenset[str]) -> str | None:
+    return " ".join(sorted(trials)) if len(trials) <= MOST_NAMED else None
+
+
+def waits_told(state: RunState, heartbeat: Heartbeat) -> list[TrialWaits]:
+    """Return which trials a driver's heartbeat tells to wait for their promotion, and which no longer.
+
+    One that has no epoch yet may have begun after the beat: it waits for nothing. Where the heartbeat names none, an
+    empty list.
+    """
+    if heartbeat.in_training is None:
+        return []
+    training = set(heartbeat.in_training.split())
+    waiting = {trial for trial in state.open - training if state.history(trial).rows}
+    told = [TrialWaits(trial) for trial in sorted(waiting - state.waiting)]
+    return told + [TrialWaits(trial, False) for trial in sorted(state.waiting - waiting)]
 
 
 NO_PROGRESS_SECONDS = 600.0

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from orchestrator.records.events import JournalEntry
+from orchestrator.records.events import EpochRow, JournalEntry
 
 Entry = Mapping[str, Any]
 
@@ -22,6 +22,22 @@ def dedupe_by_id(entries: Iterable[JournalEntry]) -> tuple[JournalEntry, ...]:
     for number, entry in enumerate(entries):
         found.setdefault(entry.get("id") or number, entry)
     return tuple(found.values())
+
+
+def counted(rows: tuple[EpochRow, ...], events: Iterable[Entry]) -> tuple[EpochRow, ...]:
+    """Return the epochs without those of trials that were retried since: they began anew, in a later stretch."""
+    first = retried_from(events)
+    if not first:
+        return rows
+    return tuple(row for row in rows if stretch_of(row) >= first.get(row["trial"], 0))
+
+
+def retried_from(events: Iterable[Entry]) -> dict[str, int]:
+    """Return {trial: stretch} of the trials that were retried: from which stretch on their epochs count."""
+    found: dict[str, int] = {}
+    for event in events:
+        found |= event.get("retried") or {} if event["event"] == "extended" else {}
+    return found
 
 
 def stretch_of(line: Entry) -> int:

@@ -22,7 +22,7 @@ from orchestrator.records.jsonl import (
     warn_of_torn_line,
     way_out,
 )
-from orchestrator.records.lineage import dedupe_by_id
+from orchestrator.records.lineage import counted, dedupe_by_id
 from orchestrator.records.requests import requests_of
 from orchestrator.records.run import RunRecords, with_latest_extension
 
@@ -136,7 +136,7 @@ def read_run(path: str | Path, storage: str | Path = "./runs", exact: bool = Fal
         experiment=with_latest_extension(_read_experiment(folder.experiment_file), events),
         manifest=read_manifest(folder.manifest_file),
         trial_lines=trial_lines,
-        epochs=reader.lines(folder.epochs_file),
+        epochs=counted(reader.lines(folder.epochs_file), events),
         events=events,
         journal=dedupe_by_id(reader.lines(folder.journal_file)),
         requests=tuple(requests_of(folder)),

@@ -22,9 +22,9 @@ from typing import Any, Literal, get_args
 
 from orchestrator.errors import RecordWarning
 from orchestrator.records.atomic_write import made, write_atomically
-from orchestrator.records.events import SAFE_NAME
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.jsonl import as_plain, revived
+from orchestrator.records.line_fields import SAFE_NAME
 from orchestrator.redaction import redacted, restored
 
 Action = Literal["set", "pause", "continue", "rollback", "branch", "note", "stop"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, cast
 
 from orchestrator.domains import Space
@@ -27,27 +29,17 @@ from orchestrator.redaction import restored
 
 
 @dataclass(frozen=True)
-class RunRecords:
-    """Everything recorded about one run, line by line, and in ``state`` what it means.
-
-    ``damage`` names the damaged lines that were left out, by file.
-    """
+class RecordedExperiment:
+    """What a run was asked to do, and where: its folder, its experiment and the facts around it."""
 
     folder: RunFolder
     experiment: dict[str, Any]
     manifest: dict[str, Any]
-    trial_lines: tuple[TrialStarted | TrialEnd, ...]
-    epochs: tuple[EpochRow, ...]
-    events: tuple[RunEvent, ...]
-    journal: tuple[JournalEntry, ...] = ()
-    requests: tuple[Request, ...] = ()
-    driver: SeenDriver | None = None
-    damage: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """The run's name."""
-        return str(self.experiment.get("name", self.folder.name))
+        """The run's name: its folder's, which may have been copied or renamed since it began."""
+        return self.folder.path.resolve().name
 
     @property
     def metric(self) -> str:
@@ -74,6 +66,22 @@ class RunRecords:
         constraints = self.experiment.get("constraints") or ()
         return Space.parse(document, f"{self.folder.experiment_file}: search_space", constraints)
 
+
+@dataclass(frozen=True)
+class RunRecords(RecordedExperiment):
+    """Everything recorded about one run, line by line, and in ``state`` what it means.
+
+    ``damage`` names the damaged lines that were left out, by file.
+    """
+
+    trial_lines: tuple[TrialStarted | TrialEnd, ...]
+    epochs: tuple[EpochRow, ...]
+    events: tuple[RunEvent, ...]
+    journal: tuple[JournalEntry, ...] = ()
+    requests: tuple[Request, ...] = ()
+    driver: SeenDriver | None = None
+    damage: tuple[str, ...] = ()
+
     @property
     def status(self) -> str:
         """running, paused, interrupted, finished or stuck, as its records and its driver were when read."""
@@ -94,8 +102,24 @@ class RunRecords:
 
     @cached_property
     def trials(self) -> tuple[TrialRecord, ...]:
-        """The trials, in the order in which they first began."""
-        return tuple(self.state.trials.values())
+        """The trials, in the order in which they first began, without those that repeat another one."""
+        return tuple(trial for trial in self.state.trials.values() if trial.repeats is None)
+
+    @cached_property
+    def replicates(self) -> tuple[TrialRecord, ...]:
+        """The trials that repeat another one with a seed of their own, in the order in which they first began."""
+        return tuple(trial for trial in self.state.trials.values() if trial.repeats is not None)
+
+    @property
+    def all_trials(self) -> tuple[TrialRecord, ...]:
+        """The trials and the replicates."""
+        return (*self.trials, *self.replicates)
+
+    @property
+    def leader(self) -> TrialRecord | None:
+        """The trial whose model is the best: a replicate of the winner's after a race, else the first contender."""
+        found = self.state.leader
+        return None if found is None else self.state.trials.get(found)
 
     @property
     def planned_trials(self) -> int:
@@ -139,7 +163,8 @@ class RunRecords:
         """The time of the newest line of any record; ISO times in UTC sort as text."""
         lines = (*self.events[-1:], *self.epochs[-1:])
         times = [str(line["time"]) for line in lines if "time" in line]
-        return max([*times, *(trial.ended or trial.started for trial in self.trials)], default=None)
+        ends = (trial.ended or trial.started for trial in self.state.trials.values())
+        return max([*times, *ends], default=None)
 
 
 @dataclass(frozen=True)
@@ -269,3 +294,13 @@ def effective_manifest(records: RunRecords) -> dict[str, Any]:
     for extension in records.state.extensions:
         now |= extension.get("now") or {}
     return now
+
+
+def sources_of(records: RunRecords) -> Path:
+    """Return the folder that a run's references are relative to; where both were moved together, the one there now."""
+    began = Path(records.manifest.get("folder") or ".")
+    run = records.manifest.get("run_folder")
+    if run is None or began.is_dir():
+        return began
+    moved = (records.folder.path.resolve() / os.path.relpath(began, run)).resolve()
+    return moved if moved.is_dir() else began

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from orchestrator.records.events import EpochRow, Event, TrialEnd, TrialStarted
+from orchestrator.records.events import EpochRow, Event, TrialEnd, TrialStarted, TrialWaits
 from orchestrator.records.lineage import is_rollback
 from orchestrator.records.score import Mode, Score, score_of
 from orchestrator.records.trial import TrialHistory, TrialRecord
@@ -23,7 +23,9 @@ class RunState:
     """What is known of a run; ``apply`` takes in what happened next.
 
     ``metric`` and ``mode`` are what its trials are judged by; ``endings`` counts how they ended, ``epochs`` those
-    recorded. ``extensions`` are the ``extended`` events and ``winner`` is the ``winner`` event since the last of them.
+    recorded, replicates left out of the former. ``extensions`` are the ``extended`` events; ``race``, ``race_result``
+    and ``winner`` are the events race_began, race_ended and winner since the last of them, each void with the next one
+    of those before it.
     ``group`` is the newest group of trials, and ``groups`` says what sets each one apart from the one before it; it is
     empty where all trials compare. ``thin`` lets go of the epochs of trials that are over, so that a driver's memory
     does not grow with the run.
@@ -36,6 +38,8 @@ class RunState:
         self.events: list[Mapping[str, Any]] = []
         self.extensions: list[Mapping[str, Any]] = []
         self.groups: dict[int, tuple[str, ...]] = {}
+        self.race: Mapping[str, Any] | None = None
+        self.race_result: Mapping[str, Any] | None = None
         self.winner: dict[str, Any] | None = None
         self.endings: Counter[str] = Counter()
         self.epochs = 0
@@ -44,6 +48,7 @@ class RunState:
         self._thin = thin
         self._paused: set[str] = set()
         self._open: set[str] = set()
+        self._waiting: set[str] = set()
         self._histories: dict[str, TrialHistory] = {}
         self._leader: str | None = None
         self._leader_is_known = True
@@ -55,6 +60,8 @@ class RunState:
                 self._started(event)
             case TrialEnd():
                 self._ended(event)
+            case TrialWaits():
+                (self._waiting.add if event.waits else self._waiting.discard)(event.trial)
             case {"kind": _}:
                 self._entered(event)
             case {"event": _}:
@@ -82,24 +89,58 @@ class RunState:
         return frozenset(self._open)
 
     @property
+    def waiting(self) -> frozenset[str]:
+        """The open trials that were said to have left their place to others, until their scheduler promotes them."""
+        return frozenset(self._waiting & self._open)
+
+    @property
     def paused(self) -> frozenset[str]:
         """The open trials that were asked to wait."""
         return frozenset(self._paused & self._open)
 
     @property
     def ranked(self) -> tuple[TrialRecord, ...]:
-        """The trials of the newest group, best first and without a finite value last; then older groups'."""
-        return tuple(sorted(self.trials.values(), key=lambda trial: self.rank(trial.trial)))
+        """The trials of the newest group, best first and without a finite value last; then older groups'.
+
+        Replicates are left out; the configurations of a race that is over come first, its winner before all.
+        """
+        drawn = (trial for trial in self.trials.values() if trial.repeats is None)
+        return tuple(sorted(drawn, key=lambda trial: self.rank(trial.trial)))
 
     @property
     def leader(self) -> str | None:
-        """The best trial of the newest group; None where none of them has a finite value."""
+        """The best trial of the newest group; None where none of them has a finite value.
+
+        After a race it is the best replicate of the winner's: the trial that its configuration repeats was looked at
+        because it came out high. With folds it is that trial: it was judged on the rows of all others.
+        """
         if not self._leader_is_known:
             # By epochs, not by trials: the line that a trial began may be the one that was lost.
             known = [t for t in list(self._histories) if self._contends(t)]
             self._leader = min(known, key=self.rank, default=None)
+            won = None if self.has_folds else (self.race_result or {}).get("winner")
+            if self._leader is not None and self._leader == won:
+                again = [
+                    t.trial for t in self.replicates_of(self._leader) if self.score_of(t.trial)
+                ]
+                self._leader = min(again, key=self.rank, default=self._leader)
             self._leader_is_known = True
         return self._leader
+
+    @property
+    def has_folds(self) -> bool:
+        """Whether the replicates of the latest race were judged on other rows than the trials that they repeat."""
+        return bool((self.race or {}).get("folds"))
+
+    def replicates_of(self, trial: str) -> tuple[TrialRecord, ...]:
+        """Return the replicates of a trial in the latest race, by their numbers; none where there was no race."""
+        if self.race is None:
+            return ()
+        first = int(self.race.get("first") or 1)
+        mine = (t for t in self.trials.values() if t.repeats == trial and t.group == self.group)
+        return tuple(
+            sorted((t for t in mine if (t.replicate or 0) >= first), key=lambda t: t.replicate or 0)
+        )
 
     def round_of(self, trial: str) -> int:
         """Return the round that a trial belongs to; the first is 1."""
@@ -114,7 +155,9 @@ class RunState:
 
     def _started(self, event: TrialStarted) -> None:
         before = self.trials.get(event.trial)
-        if before and before.ending:  # begun again: its earlier ending is void
+        if (
+            before and before.ending and not event.repeats
+        ):  # begun again: its earlier ending is void
             self.endings[before.ending] -= 1
         self.trials[event.trial] = TrialRecord(
             event.trial,
@@ -124,8 +167,11 @@ class RunState:
             started=event.time,
             origin=event.origin,
             group=int(event.group or 1),
+            repeats=event.repeats,
+            replicate=event.replicate,
         )
         self._open.add(event.trial)
+        self._waiting.discard(event.trial)
         self._begin_group(int(event.group or 1))
         if before is None or event.trial == self._leader:  # its group and its index are known now
             self._leader_is_known = self._leader_is_known and event.trial not in self._histories
@@ -134,11 +180,13 @@ class RunState:
         before = self.trials[event.trial]
         facts = {name: getattr(event, name) for name in _OF_AN_ENDING}
         now = replace(before, ending=event.status, ended=event.time, **facts)
-        self.endings[event.status] += 1
-        if before.ending:
-            self.endings[before.ending] -= 1
+        if before.repeats is None:
+            self.endings[event.status] += 1
+            if before.ending:
+                self.endings[before.ending] -= 1
         self.trials[event.trial] = now
         self._open.discard(event.trial)
+        self._waiting.discard(event.trial)
         if self._thin and now.is_over and event.trial in self._histories:
             self._histories[event.trial].let_go_of_epochs()
 
@@ -166,9 +214,18 @@ class RunState:
         self.events.append(event)
         if event["event"] == "winner":
             self.winner = dict(event)
+        elif event["event"] == "race_began":
+            self.race, self.race_result, self.winner = event, None, None
+            self._leader_is_known = False
+        elif event["event"] == "race_ended":
+            self.race_result, self._leader_is_known = event, False
         elif event["event"] == "extended":
-            self.winner = None
+            self.race, self.race_result, self.winner = None, None, None
+            self._leader_is_known = False
             self.extensions.append(event)
+            for trial, stretch in (event.get("retried") or {}).items():
+                self._histories.setdefault(trial, TrialHistory()).begin_anew(int(stretch))
+                self._leader_is_known = False
             group = int(event.get("group") or 1)
             if group > 1:
                 self.groups.setdefault(group, tuple(event.get("forced") or ()))
@@ -186,14 +243,18 @@ class RunState:
             self._leader = trial if leads else self._leader
 
     def _contends(self, trial: str) -> bool:
-        return self._group_of(trial) == self.group and self.score_of(trial) is not None
+        found = self.trials.get(trial)
+        drawn = found is None or found.repeats is None
+        return drawn and self._group_of(trial) == self.group and self.score_of(trial) is not None
 
     def _group_of(self, trial: str) -> int:
         found = self.trials.get(trial)
         return found.group if found else 1
 
     def rank(self, trial: str) -> tuple[Any, ...]:
-        """Return what sorts trials best first: newest group, score, order of drawing."""
+        """Return what sorts trials best first: newest group, how a race ended, score, order of drawing."""
         found, score = self.trials.get(trial), self.score_of(trial)
         known = (False, score.rank) if score else (True, ())
-        return (-self._group_of(trial), *known, found.index if found else 0, trial)
+        order = tuple((self.race_result or {}).get("order") or ())
+        place = order.index(trial) if trial in order else len(order)
+        return (-self._group_of(trial), place, *known, found.index if found else 0, trial)

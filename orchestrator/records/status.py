@@ -19,8 +19,8 @@ class RunStatus:
 
     ``state`` is running, paused, interrupted, finished, stuck, or damaged, which ``reason`` explains. ``host``
     and ``pid`` are of the driver, the last one where none drives; ``heartbeat_seconds`` is how long ago it was last
-    heard of, ``worked_seconds`` how long the run was worked on and ``free_bytes`` the room at its storage. ``damage``
-    names the damaged lines that all of that leaves out.
+    heard of, ``in_training`` how many trials are trained at this moment, ``worked_seconds`` how long the run was worked
+    on and ``free_bytes`` the room at its storage. ``damage`` names the damaged lines that all of that leaves out.
     """
 
     run: str
@@ -33,6 +33,7 @@ class RunStatus:
     heartbeat_seconds: float | None = None
     trials_done: int | None = None
     trials: int | None = None
+    in_training: int | None = None
     epochs: int | None = None
     metric: str | None = None
     best: float | None = None
@@ -75,13 +76,14 @@ def status_or_damage(folder: RunFolder) -> RunStatus:
 
 def _told(folder: RunFolder, experiment: Mapping[str, Any], seen: SeenDriver) -> dict[str, Any]:
     heartbeat, events = seen.driver.heartbeat, read_events(folder)
-    stands = standing(events, seen)
+    stands, named = standing(events, seen), heartbeat.in_training
     return {
         "state": stands.state,
         "since": stands.since,
         "reason": stands.reason,
         "trials_done": heartbeat.trials_done,
         "trials": heartbeat.trials,
+        "in_training": len(named.split()) if named is not None else None,
         "epochs": heartbeat.epochs,
         "metric": experiment.get("metric"),
         "best": heartbeat.best,

@@ -17,7 +17,8 @@ class TrialRecord:
     """One trial, from its ``started`` line and, once it has one, its ``ended`` line.
 
     ``origin`` is where a branch or a promoted trial comes from: {run (None: this one), trial, day,
-    epoch, and stretch, where it was written down}. ``group`` is the group of comparable trials.
+    epoch, and stretch, where it was written down}. ``group`` is the group of comparable trials. A replicate, of that
+    number, ``repeats`` another trial with a seed of its own.
     """
 
     trial: str
@@ -40,6 +41,13 @@ class TrialRecord:
     seconds: float | None = None
     origin: Mapping[str, Any] | None = None
     group: int = 1
+    repeats: str | None = None
+    replicate: int | None = None
+
+    @property
+    def configuration(self) -> str:
+        """The trial that stands for its hyperparameters: the one that a replicate repeats, else itself."""
+        return self.repeats or self.trial
 
     @property
     def status(self) -> str:
@@ -70,12 +78,17 @@ class TrialHistory:
     last_epoch: int = 0
     thin: bool = False
     _stretch: int = 0
+    _least: int = 0
     _best: Score | None = None
     _best_is_known: bool = True
     _lines: TrialLines | None = None
 
     def add_epoch(self, row: EpochRow, score: Score | None) -> None:
         """Take in a finished epoch."""
+        if stretch_of(row) < self._least:
+            return
+        if self.thin and stretch_of(row) > self._stretch:  # one that was retried
+            self._best, self.last_epoch, self._stretch = None, 0, stretch_of(row)
         epoch, self._lines = int(row["epoch"]), None
         follows = stretch_of(row) == self._stretch and epoch > self.last_epoch
         if not self.thin:
@@ -94,6 +107,15 @@ class TrialHistory:
         self._lines = None
         if is_rollback(entry):
             self._best_is_known = False
+
+    def begin_anew(self, stretch: int) -> None:
+        """Let no epoch of an earlier stretch count any more."""
+        self._least, self._lines = stretch, None
+        if not self.thin:
+            self.rows = [row for row in self.rows if stretch_of(row) >= stretch]
+            self._best_is_known = False
+        elif self._stretch < stretch:
+            self._best, self.last_epoch, self._stretch = None, 0, stretch
 
     def let_go_of_epochs(self) -> None:
         """Forget the epochs, where nothing can be rolled back any more."""

@@ -22,6 +22,11 @@ def trial_name(index: int) -> str:
     return f"{index:05d}"
 
 
+def replicate_name(trial: str, replicate: int) -> str:
+    """Return the name of a trial's replicate, ``00019-r1``: it sorts behind the trial and is no trial's."""
+    return f"{trial}-r{replicate}"
+
+
 def trial_index(trial: str) -> int:
     """Return the index in a name that ``trial_name`` made."""
     return int(trial)
@@ -64,7 +69,8 @@ class RunWriter:
         """Record that a trial began; begun again (resumed), its earlier ending is void.
 
         ``origin`` is where a branch forked: {run (None: this one), trial, day, epoch, stretch};
-        ``more`` is ``group``, the group of comparable trials; left out, the first.
+        ``more`` is ``group``, the group of comparable trials (left out, the first), and of a replicate ``repeats`` and
+        ``replicate``.
         """
         started = TrialStarted(trial, index, seed, hyperparameters, _now(), origin, **more)
         line = {name: value for name, value in vars(started).items() if value is not None}

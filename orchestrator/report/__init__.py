@@ -3,7 +3,11 @@
 pandas is imported when the first table is made, so that this room itself loads at once.
 """
 
-from orchestrator.report.boundary_check import edge_hints
+from orchestrator.report.analysis_text import (
+    diagnosis_lines,
+    importance_lines,
+    importance_table,
+)
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
 from orchestrator.report.journal_text import describe_action, describe_request
@@ -15,6 +19,11 @@ from orchestrator.report.panda_tables import (
     days_table,
     journal_lines,
     journal_table,
+)
+from orchestrator.report.reevaluation_text import (
+    history_lines,
+    history_table,
+    reevaluation_lines,
 )
 from orchestrator.report.render import FORMATS, render
 from orchestrator.report.rounds_text import finding_lines, rounds_lines, rounds_table
@@ -28,6 +37,7 @@ from orchestrator.report.tables import (
     trials_table,
     write_csvs,
 )
+from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
     "FORMATS",
@@ -43,10 +53,16 @@ __all__ = [
     "days_table",
     "describe_action",
     "describe_request",
+    "detail_lines",
+    "details",
+    "diagnosis_lines",
     "draws_table",
-    "edge_hints",
     "epochs_table",
     "finding_lines",
+    "history_lines",
+    "history_table",
+    "importance_lines",
+    "importance_table",
     "jobs_table",
     "journal_lines",
     "journal_table",
@@ -54,6 +70,7 @@ __all__ = [
     "open_panda_view",
     "open_view",
     "predictions_table",
+    "reevaluation_lines",
     "render",
     "rounds_lines",
     "rounds_table",

@@ -13,15 +13,18 @@ from typing import Any
 from orchestrator.records import RecordedTrial, RunRecords, TrialRecord
 from orchestrator.report.formatting import COMPLEMENT, number, shown_name
 from orchestrator.report.journal_text import why_ended
+from orchestrator.report.race_text import outcome
+from orchestrator.search.race import Estimate
 
 
 @dataclass(frozen=True)
 class Row:
-    """What a column may look at: one trial, the run around it, and the bounds it sits at."""
+    """What a column may look at: one trial, the run around it, the bounds it sits at, and what its replicates gave."""
 
     records: RunRecords
     trial: TrialRecord
     edges: Mapping[str, str]
+    estimate: Estimate | None = None
 
     @property
     def recorded(self) -> RecordedTrial:
@@ -59,6 +62,52 @@ def best_epoch(row: Row) -> int | None:
     """Epoch of the best value; on ties the one of the lower validation loss, then the first."""
     found = row.recorded.best
     return found.epoch if found else None
+
+
+def mean(row: Row) -> float | None:
+    """Mean of the best values of the configuration's replicates; the trial itself is none of them."""
+    return row.estimate.mean if row.estimate else None
+
+
+def sd(row: Row) -> float | None:
+    """Spread of the replicates' best values: their standard deviation."""
+    return row.estimate.sd if row.estimate else None
+
+
+def low(row: Row) -> float | None:
+    """Lower end of the interval for the mean over ever more seeds, at the race's confidence."""
+    return row.estimate.low if row.estimate else None
+
+
+def high(row: Row) -> float | None:
+    """Upper end of that interval."""
+    return row.estimate.high if row.estimate else None
+
+
+def replicates(row: Row) -> int | None:
+    """Replicates that trained to their ends, each with a seed of its own."""
+    return row.estimate.replicates if row.estimate else None
+
+
+def race(row: Row) -> str | None:
+    """Place of the configuration in the race: winner, tied, lost, or dropped (why, where replicates failed)."""
+    return outcome(row.records, row.trial.trial)
+
+
+def p_best(row: Row) -> float | None:
+    """Probability of the configuration to be the best, among those that were left at the end of the race."""
+    chances = (row.records.state.race_result or {}).get("chances") or {}
+    return chances.get(row.trial.trial)
+
+
+def repeats(row: Row) -> str | None:
+    """Trial whose hyperparameters a replicate has."""
+    return row.trial.repeats
+
+
+def seed(row: Row) -> int:
+    """Seed of the weights and the order of batches; the k-th replicates of all configurations share theirs."""
+    return row.trial.seed
 
 
 def last(row: Row) -> float | None:
@@ -132,11 +181,25 @@ def error_file(row: Row) -> str | None:
 
 Column = Callable[[Row], Any]
 
+OF_RACE = ("race", "mean_{metric}", "sd", "low", "high", "replicates", "p_best")
+"""Columns of a run whose best were trained again."""
+OF_REPLICATES = ("repeats", "seed")
+"""Columns of a table of all replicates."""
+
 HEAD: tuple[tuple[str, Column], ...] = (
     ("trial", trial),
     ("group", group),
     ("round", round_),
+    ("repeats", repeats),
+    ("seed", seed),
     ("status", status),
+    ("race", race),
+    ("mean_{metric}", mean),
+    ("sd", sd),
+    ("low", low),
+    ("high", high),
+    ("replicates", replicates),
+    ("p_best", p_best),
     ("best_{metric}", best),
     ("best_epoch", best_epoch),
     ("last_{metric}", last),
@@ -167,7 +230,8 @@ def hyperparameter_columns(records: RunRecords) -> Iterator[tuple[str, Column]]:
     One whose name is already a column's (say, a hyperparameter called ``epochs``) is shown as
     ``hyperparameter_epochs``.
     """
-    taken = legend(records.metric)
+    of_replicates = set() if records.replicates else {*OF_RACE, *OF_REPLICATES}
+    taken = legend(records.metric).keys() - of_replicates
     for name in _names(records):
         shown = shown_name(name)
         yield (f"hyperparameter_{shown}" if shown in taken else shown), _reader(name)

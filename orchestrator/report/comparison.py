@@ -9,11 +9,11 @@ careful side.
 
 from __future__ import annotations
 
-import math
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.analysis import difference_noise
 from orchestrator.records import RunRecords, Score, TrialRecord
 from orchestrator.report.formatting import number, shown_name
 from orchestrator.report.tables import by_column, score, to_frame, winning_trial
@@ -54,14 +54,6 @@ def compare_lines(runs: Iterable[RunRecords], width: int = 80) -> list[str]:
         if len(ranked) > 1:
             lines += textwrap.wrap(_verdict(ranked[0], ranked[1]), width, subsequent_indent="  ")
     return lines
-
-
-def difference_noise(first: float, second: float, rows: Sequence[int | None]) -> float | None:
-    """Return the standard error of the difference of two accuracies, None where they are none."""
-    if None in rows or min(first, second) < 0 or max(first, second) > 1:
-        return None
-    variances = (p * (1 - p) / n for p, n in zip((first, second), rows, strict=True) if n)
-    return math.sqrt(sum(variances))
 
 
 def _rows(runs: Iterable[RunRecords]) -> list[dict[str, Any]]:

@@ -89,7 +89,8 @@ def _driver(status: RunStatus) -> str:
 
 
 def _progress(status: RunStatus) -> str:
-    done = f"{status.trials_done} of {status.trials} trials done, {status.epochs} epochs"
+    training = f", {status.in_training} in training" if status.in_training else ""
+    done = f"{status.trials_done} of {status.trials} trials done{training}, {status.epochs} epochs"
     if status.best is None:
         return done
     return f"{done}; best {status.metric} {number(status.best)}, trial {status.best_trial}"

@@ -9,22 +9,24 @@ from typing import Any
 
 from orchestrator.records import RunRecords, model_is_as_saved
 from orchestrator.redaction import redact
-from orchestrator.report.boundary_check import edge_hints
+from orchestrator.report.analysis_text import hint_lines
 from orchestrator.report.formatting import assignments, clock, minute, number, printable
 from orchestrator.report.journal_text import why_ended
+from orchestrator.report.race_text import race_lines
 from orchestrator.report.tables import score, winning_trial
+from orchestrator.report.winner_text import corrected_lines, quality_lines
 
 
 def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
-    """Return the winner, its scores and hyperparameters, and hints about the space's edges."""
+    """Return the winner, its scores and hyperparameters, and the few things that stand out."""
     groups = group_lines(records, width)
     name = winning_trial(records)
-    lines = [*groups, *ended_lines(records, width)]
+    lines = [*groups, *ended_lines(records, width), *race_lines(records, width)]
     if name is None:
         which = f"no trial of group {records.state.group}" if groups else "no trial"
         return [*lines, f"No winner: {which} has a finite {records.metric}."]
     winner = records.winner
-    lines += _declared(records, winner, width) if winner else _best_so_far(records, name)
+    lines += _declared(records, winner, width) if winner else _best_so_far(records, name, width)
     trial = records.trial(name)
     if trial is not None:
         same = winner is not None and winner.get("trial") == name
@@ -33,26 +35,7 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
         lines += _wrapped(text, width)
     for said in (records.manifest.get("task") or {}).get("said", []):
         lines += _wrapped(printable(said), width)
-    for hint in (*_no_better_than_guessing(records, name), *edge_hints(records)):
-        lines += textwrap.wrap(f"Hint: {hint}.", width, subsequent_indent="  ")
-    return lines
-
-
-def _no_better_than_guessing(records: RunRecords, name: str) -> list[str]:
-    """Return a sentence where the winner does not beat the best guess that looks at no feature."""
-    metric, best = records.metric, records.of(name).best
-    value = score((records.winner or {}).get("validation") or {}, metric)
-    value = best.value if value is None and best else value
-    baseline = (records.manifest.get("task") or {}).get("baseline") or {}
-    guessed = baseline.get(metric.removeprefix("val_"))
-    if value is None or guessed is None:
-        return []
-    if value > guessed if records.mode == "max" else value < guessed:
-        return []
-    return [
-        f"the winner's {metric} {number(value)} is no better than guessing, which gives {number(guessed)}:"
-        " look at the learning rate, the number of epochs and the scale of the features"
-    ]
+    return [*lines, *hint_lines(records, width)]
 
 
 def ended_lines(records: RunRecords, width: int = 80) -> list[str]:
@@ -92,7 +75,10 @@ def _trained(experiment: Mapping[str, Any]) -> str:
 def show_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return a run at a glance: what it was, how far it came, what failed, who won."""
     experiment = records.experiment
-    effort = f"{_count(len(records.trials), 'trial')}, {_count(len(records.epochs), 'epoch')}"
+    again = f" and {_count(len(records.replicates), 'replicate')}" if records.replicates else ""
+    effort = (
+        f"{_count(len(records.trials), 'trial')}{again}, {_count(len(records.epochs), 'epoch')}"
+    )
     lines = [
         f"{records.name}: {records.status}, {effort} in {clock(records.seconds)}",
         *_wrapped(
@@ -174,11 +160,13 @@ def _declared(records: RunRecords, winner: dict[str, Any], width: int) -> list[s
     value = score(winner.get("validation") or {}, metric)
     if value is not None:
         lines.append(f"  {metric}: {number(value)}")
+    lines += corrected_lines(records, width)
     test = winner.get("test") or {}
     if test:
         scores = ", ".join(f"{name} {number(value)}" for name, value in test.items())
         lines += _wrapped(f"test: {scores}", width)
     lines += _averages(winner, metric, width)
+    lines += quality_lines(records, width)
     if winner.get("not_saved"):
         return [*lines, *_not_saved(records, winner, width)]
     if not model_is_as_saved(records):
@@ -213,13 +201,14 @@ def _not_saved(records: RunRecords, winner: dict[str, Any], width: int) -> list[
     return lines
 
 
-def _best_so_far(records: RunRecords, name: str) -> list[str]:
+def _best_so_far(records: RunRecords, name: str, width: int = 80) -> list[str]:
     best = records.of(name).best
     if best is None:
         return []
     return [
         f"Best so far: trial {name}, epoch {best.epoch}",
         f"  {records.metric}: {number(best.value)}",
+        *corrected_lines(records, width),
     ]
 
 

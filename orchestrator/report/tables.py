@@ -2,45 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestrator.analysis import score_among
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import RecordError, encodable
-from orchestrator.records import RunRecords, read_run, run_names, trial_name, write_atomically
+from orchestrator.records import (
+    RunRecords,
+    TrialRecord,
+    read_run,
+    run_names,
+    trial_name,
+    write_atomically,
+)
 from orchestrator.report.boundary_check import edges
-from orchestrator.report.columns import HEAD, TAIL, Row, hyperparameter_columns
+from orchestrator.report.columns import (
+    HEAD,
+    OF_RACE,
+    OF_REPLICATES,
+    TAIL,
+    Row,
+    hyperparameter_columns,
+)
 from orchestrator.report.formatting import minute, shown_name
+from orchestrator.report.race_text import estimates
 from orchestrator.report.render import to_csv
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
+score = score_among
 JOB_COLUMNS = ("job", "state", "run", "trials_done", "trials", "best", "submitted", "results")
 
 
-def trials_table(records: RunRecords) -> pd.DataFrame:
-    """Return one row a trial, best first; failed ones keep their row and say why."""
+def trials_table(records: RunRecords, replicates: bool = False) -> pd.DataFrame:
+    """Return one row a configuration, best first; failed ones keep their row and say why.
+
+    After a race its configurations come first, with what their ``replicates`` gave, each a row of its own where asked.
+    """
     hyperparameters = list(hyperparameter_columns(records))
-    at_edge = edges(records)
+    at_edge, found = edges(records), estimates(records)
     several = {"group": bool(records.state.groups), "round": records.state.rounds > 1}
+    several |= dict.fromkeys(OF_RACE, bool(found) and not replicates)
+    several |= dict.fromkeys(OF_REPLICATES, replicates)
     head = [(name, read) for name, read in HEAD if several.get(name, True)]
     columns = [(name.format(metric=records.metric), read) for name, read in head]
     columns += [*hyperparameters, *TAIL]
-    rows = [Row(records, trial, at_edge.get(trial.trial, {})) for trial in records.ranked]
+    rows = [
+        Row(records, trial, at_edge.get(trial.trial, {}), found.get(trial.trial))
+        for trial in _rows_of(records, replicates)
+    ]
     frame = to_frame({name: [read(row) for row in rows] for name, read in columns})
     first = [name for name, _ in hyperparameters if not name.startswith("1-")]
     frame.attrs["importance"] = [
-        *("trial", *(name for name in several if several[name]), "status"),
+        *("trial", *(name for name in ("group", "round", *OF_REPLICATES) if several[name])),
+        *(("race", f"mean_{records.metric}", "sd", "replicates") if several["race"] else ()),
+        *(() if several["race"] else ("status",)),
         *(f"best_{records.metric}", "best_epoch"),
         *first[:4],
+        *("low", "high", "status"),
         *("error", "at_edge", "epochs", "stopped_by"),
         *first[4:],
     ]
     return frame
+
+
+def _rows_of(records: RunRecords, replicates: bool) -> Iterator[TrialRecord]:
+    """Yield the trials, best first, each followed by its replicates where they are asked for."""
+    for trial in records.ranked:
+        yield trial
+        if replicates:
+            yield from (again for again in records.replicates if again.repeats == trial.trial)
 
 
 def epochs_table(records: RunRecords) -> pd.DataFrame:
@@ -103,15 +139,7 @@ def winning_trial(records: RunRecords) -> str | None:
     """Return the declared winner, or the best so far; None where no trial has a finite value."""
     if records.winner is not None:
         return str(records.winner["trial"])
-    leaders = [trial.trial for trial in records.contenders[:1]]
-    return leaders[0] if leaders else None
-
-
-def score(scores: Mapping[str, Any], metric: str) -> float | None:
-    """Return the metric among one split's scores, where it may be called without its ``val_``."""
-    plain = metric.removeprefix("val_")
-    known = (metric, plain, f"test_{plain}")
-    return next((scores[name] for name in known if name in scores), None)
+    return records.leader.trial if records.leader else None
 
 
 def _listed(path: Path) -> dict[str, Any]:

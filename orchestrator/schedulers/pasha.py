@@ -80,8 +80,13 @@ class Pasha(PromotingAsha):
 
     def promote(self) -> list[str]:
         """Return those below the highest rung that may go on."""
-        below = self.milestones[: self.top]
-        return [trial for trial in super().promote() if self.waiting.get(trial) in below]
+        return [
+            t for t in super().promote() if self.promotes_from(self.waiting.get(t, self._epochs))
+        ]
+
+    def promotes_from(self, epoch: int) -> bool:
+        """Return whether a rung lies below the highest."""
+        return epoch in self.milestones[: self.top]
 
     def _learn_noise(self, trial: str, rung: PromotionRung) -> None:
         """Take in how far apart a trial and others are whose curves have crossed its own twice."""

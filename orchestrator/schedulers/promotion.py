@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from orchestrator.schedulers.noise import Noise
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
     UNKNOWN,
@@ -42,6 +43,7 @@ class PromotionRung:
     """
 
     reduction_factor: float
+    noise: Noise | None = None
     best_first: list[Place] = field(default_factory=list)
     places: dict[str, Place] = field(default_factory=dict)
     may_go_on: dict[str, Place] = field(default_factory=dict)
@@ -58,7 +60,18 @@ class PromotionRung:
         if newest is not None and newest.is_finite and newest.trial not in self.chosen:
             self.chosen.add(newest.trial)
             self.may_go_on[newest.trial] = newest
+        if self.noise is not None:
+            self._let_on_what_may_be_better(self.noise)
         return place
+
+    def _let_on_what_may_be_better(self, noise: Noise) -> None:
+        """Have those behind the best go on too that the metric's noise may have put there."""
+        for place in self.best_first[self.passing :] if self.passing else ():
+            if not noise.may_pass(-place.key[0], self.cutoff):
+                return
+            if place.trial not in self.chosen:
+                self.chosen.add(place.trial)
+                self.may_go_on[place.trial] = place
 
     def went_on(self, trial: str) -> None:
         """Note that a trial has."""
@@ -73,6 +86,8 @@ class PromotionRung:
     def is_among_the_best(self, place: Place) -> bool:
         """Return whether a trial is among the best by now, where one always is."""
         rank = bisect_left(self.best_first, place)
+        if self.noise is not None and self.noise.may_pass(-place.key[0], self.cutoff):
+            return True
         return place.is_finite and rank < max(1, self.passing)
 
     @property
@@ -82,21 +97,26 @@ class PromotionRung:
 
 
 class PromotingAsha:
-    """Pauses each trial at each rung; whenever there is room, the best ``1/reduction_factor`` of a rung go on.
+    """Pauses trials at each rung; whenever there is room, the best ``1/reduction_factor`` of a rung go on.
 
-    The highest rung comes first, then the best of it. Once nothing else is left and none has trained all ``epochs``,
-    the best of the highest rung goes on all the same.
+    One that is among them as it comes goes on at once. The highest rung comes first, then the best of it. Once nothing
+    else is left and none has trained all ``epochs``, the best of the highest rung goes on all the same.
     """
 
     name = "asha"
     deepens = True
 
     def __init__(
-        self, rungs: tuple[int, ...], reduction_factor: float, epochs: int, mode: str
+        self,
+        rungs: tuple[int, ...],
+        reduction_factor: float,
+        epochs: int,
+        mode: str,
+        noise: Noise | None = None,
     ) -> None:
         self._epochs = epochs
         self._mode = mode
-        self.rungs = {epoch: PromotionRung(reduction_factor) for epoch in rungs}
+        self.rungs = {epoch: PromotionRung(reduction_factor, noise) for epoch in rungs}
         self.waiting: dict[str, int] = {}
         self.finished: dict[str, int] = {}
 
@@ -106,7 +126,7 @@ class PromotingAsha:
         return tuple(self.rungs)
 
     def report(self, trial: str, epoch: int, value: Any, ties: Ties = UNKNOWN) -> Decision:
-        """Pause a trial that comes to a rung, and stop one whose value is no number."""
+        """Pause a trial that comes to a rung and is not among the best; stop one whose value is no number."""
         if epoch > self.waiting.get(trial, epoch):
             self.rungs[self.waiting.pop(trial)].went_on(trial)
         if epoch >= self._epochs:
@@ -118,8 +138,17 @@ class PromotingAsha:
         cutoff = reported(rung.cutoff, self._mode)
         if not place.is_finite:
             return Decision(stop=True, cutoff=cutoff)
+        if trial in rung.may_go_on and self.promotes_from(
+            epoch
+        ):  # it is the one that its arrival lets on: its worker keeps it
+            rung.went_on(trial)
+            return Decision(stop=False, cutoff=cutoff)
         self.waiting[trial] = epoch
         return Decision(stop=False, cutoff=cutoff, pause=True)
+
+    def promotes_from(self, epoch: int) -> bool:
+        """Return whether those that may go on from a rung do so now."""
+        return True
 
     def promote(self) -> list[str]:
         """Return all that may go on and have not yet, the first of them first."""
@@ -152,9 +181,14 @@ class AutoAsha(PromotingAsha):
     """Pauses and promotes until it is known what a resume costs; where that is too much, stops from then on."""
 
     def __init__(
-        self, rungs: tuple[int, ...], reduction_factor: float, epochs: int, mode: str
+        self,
+        rungs: tuple[int, ...],
+        reduction_factor: float,
+        epochs: int,
+        mode: str,
+        noise: Noise | None = None,
     ) -> None:
-        super().__init__(rungs, reduction_factor, epochs, mode)
+        super().__init__(rungs, reduction_factor, epochs, mode, noise)
         self.cost = StartCost(epochs)
         self.promotes: bool | None = None
 

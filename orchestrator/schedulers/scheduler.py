@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 from orchestrator.fields import Options
 from orchestrator.schedulers.start_cost import Remark
@@ -166,6 +166,10 @@ class SchedulerOptions(Options):
         None where there are none: it depends on what was heard first of other epochs, or on the time.
         """
         return None
+
+    def judging_by(self, metric: str, rows: int) -> Self:
+        """Return the options for trials that are judged by a ``metric`` of so many validation ``rows``."""
+        return self
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the scheduler for trials of ``epochs`` epochs; ``mode`` says which metric is good: max or min."""

@@ -68,6 +68,16 @@ class AskedSearcher(Asked):
         asked._prints_aside = False
         return asked
 
+    @property
+    def exhausted(self) -> str:
+        """What a searcher of ours says once it has tried all that there is; empty before, and of another one."""
+        return str(getattr(self._made, "exhausted", ""))
+
+    def begin_at(self, index: int) -> None:
+        """Have trial ``index`` be the first, where that makes a difference to the searcher."""
+        if hasattr(self._made, "begin_at"):
+            self._made.begin_at(index)
+
     def ask(self, index: int) -> Mapping[str, Any] | None:
         """Return its proposal; ``failure`` says afterwards why it has none, empty where it did not fail."""
         self._has_none_now, self.failure = False, ""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.records import trial_index
-from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerMaker
+from orchestrator.schedulers import Decision, Forecast, Scheduler, SchedulerOptions
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, promoted, promoted_last
 
 NOT_DUE = Decision(stop=False, pause=True)
@@ -24,7 +24,11 @@ NOT_DUE = Decision(stop=False, pause=True)
 class InLogicalTime:
     """Makes the scheduler of another maker decide by logical time."""
 
-    maker: SchedulerMaker
+    maker: SchedulerOptions
+
+    def judging_by(self, metric: str, rows: int) -> InLogicalTime:
+        """Return the same for trials that are judged by a ``metric`` of so many validation ``rows``."""
+        return InLogicalTime(self.maker.judging_by(metric, rows))
 
     def make(self, epochs: int, mode: str) -> Scheduler:
         """Return the scheduler for trials of ``epochs`` epochs."""

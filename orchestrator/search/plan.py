@@ -9,7 +9,13 @@ from typing import Any, Protocol, Self
 
 import numpy as np
 
-from orchestrator.config import Experiment, LimitOptions, Recalibration, RetryOptions
+from orchestrator.config import (
+    Experiment,
+    FinalistsOptions,
+    LimitOptions,
+    Recalibration,
+    RetryOptions,
+)
 from orchestrator.config.limits import Duration
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import without_companions
@@ -38,7 +44,8 @@ class TrialSpec:
 
     ``checkpoint`` is the state it starts from, with ``changes`` made on it; a ``branch`` also shares the history of
     the trial whose state that is. ``origin`` tells where that came from: {run, trial, day, epoch}. Trials of one
-    ``group`` can be compared: a forced extension of a run begins the next one.
+    ``group`` can be compared: a forced extension of a run begins the next one. A replicate, of that number, ``repeats``
+    the trial of that name with a seed of its own.
     """
 
     trial: str
@@ -50,6 +57,8 @@ class TrialSpec:
     changes: Mapping[str, Any] = field(default_factory=dict)
     origin: Mapping[str, Any] | None = None
     group: int = 1
+    repeats: str | None = None
+    replicate: int | None = None
 
     def redacted(self) -> Self:
         """Return it with a reference in place of each secret, as it may be written down."""
@@ -209,6 +218,8 @@ class Plan:
     limits: LimitOptions = field(default_factory=LimitOptions)
     retries: RetryOptions = field(default_factory=RetryOptions)
     nursery: Nursery | None = None
+    finalists: FinalistsOptions | None = None
+    folds: int | None = None
 
     @property
     def described(self) -> str:
@@ -263,11 +274,11 @@ class Plan:
         Where it fails, trials are drawn.
         """
         made = self.searcher.make(space, self.seed, self.epochs, self.mode)
-        if isinstance(made, WithoutRepeats):
+        if self.searcher.learns and not isinstance(made, AskedSearcher):
+            made = AskedSearcher.ours(made, name_of(self.searcher), space)
+        if isinstance(made, AskedSearcher | WithoutRepeats):
             made.begin_at(first)
-        if isinstance(made, AskedSearcher) or not self.searcher.learns:
-            return made
-        return AskedSearcher.ours(made, name_of(self.searcher), space)
+        return made
 
     def spec(self, index: int, asked: Mapping[str, Any], space: Space | None = None) -> TrialSpec:
         """Return trial ``index`` with what a searcher ``asked`` for, the rest of it drawn from ``space``."""

@@ -14,12 +14,14 @@ from orchestrator.domains.numeric import Integer, LogInteger
 from orchestrator.domains.parse import Domain
 from orchestrator.domains.space import without_companions
 from orchestrator.domains.values import Condition, same, shown
-from orchestrator.errors import ExperimentFileError, explain
-from orchestrator.records import trial_name
+from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
+from orchestrator.records import RunFolder, read_run, trial_name
 from orchestrator.search.plan import TrialSpec, trial_seed
 from orchestrator.searchers import complete
 
 KEY = ("caviar", "points")
+FROM_RUN, BEST = "run", "best"
+"""The keys of an entry that stands for the best trials of an earlier run."""
 Where = Callable[[tuple[str | int, ...]], str]
 
 
@@ -62,7 +64,55 @@ def points_of(experiment: Experiment, space: Space) -> Points:
     if isinstance(written, str):
         listed, where = find_points(written, experiment.folder)
         return Points(_checked(listed, space, where), written)
-    return Points(_checked(written, space, experiment.places.under(KEY)), "caviar.points")
+    entries = (_Listed(point, at) for at, point in enumerate(written))
+    listed = [found for entry in entries for found in _listed(entry, experiment, space)]
+    where = experiment.places.under(KEY)
+
+    def place(path: tuple[str | int, ...]) -> str:
+        """Return where a point, or a value of it, was written down, or which trial it was."""
+        found = listed[int(path[0])]
+        return where((found.at, *path[1:])) if not found.of else f"{where((found.at,))}, {found.of}"
+
+    return Points(_checked((each.point for each in listed), space, place), "caviar.points")
+
+
+@dataclass(frozen=True)
+class _Listed:
+    """A point of the experiment's list: its place there, and which trial of which run it was, if any."""
+
+    point: Mapping[str, Any]
+    at: int
+    of: str = ""
+
+
+def _listed(entry: _Listed, experiment: Experiment, space: Space) -> list[_Listed]:
+    """Return a point of the experiment's list, or those of an earlier run that it names.
+
+    A run's are its best trials, as many as ``best`` says, of each configuration one. Raises ExperimentFileError where
+    there is no such run, or it has no trial with a finite value.
+    """
+    point, at = entry.point, entry.at
+    is_run = FROM_RUN in point and point.keys() <= {FROM_RUN, BEST}
+    if not is_run or FROM_RUN in space.domains:
+        return [entry]
+    where, count = experiment.places.under((*KEY, at)), point.get(BEST, 1)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+        raise ExperimentFileError(
+            explain(where((BEST,)), "expected a whole number of at least 1", count)
+        )
+    try:
+        records = read_run(RunFolder.open(str(point[FROM_RUN]), experiment.storage_path).path)
+    except UnknownNameError as error:
+        raise ExperimentFileError(f"{where((FROM_RUN,))}: {error}") from None
+    found: list[_Listed] = []
+    for trial in records.contenders:
+        values = without_companions(trial.hyperparameters)
+        if len(found) < count and all(each.point != values for each in found):
+            found.append(_Listed(values, at, f"trial {trial.trial} of run {records.folder.name}"))
+    if not found:
+        expected = "expected a run of which a trial has a finite value of its metric"
+        raise ExperimentFileError(explain(where((FROM_RUN,)), expected, point[FROM_RUN]))
+    return found
 
 
 def with_points(experiment: Experiment, space: Space) -> Experiment:

@@ -14,6 +14,7 @@ from typing import Any
 from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.scheduler import (
+    CONTINUE,
     dropped,
     heard,
     promoted,
@@ -22,8 +23,10 @@ from orchestrator.schedulers.scheduler import (
     tell_passed,
 )
 from orchestrator.schedulers.start_cost import Remark
+from orchestrator.search.finalists import Finalists, News
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.searchers import Observation
+from orchestrator.searchers.without_repeats import WithoutRepeats
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class Search:
     ``scheduler`` is one that knows earlier epochs; None: the plan's, new. ``unproposed`` is for how many of the last
     round's trials its searcher had nothing, ``exhausted`` what it says where it has tried all;
     ``searcher_failures`` says for which trials it failed, and why: they are drawn at random. ``remarks`` are what the
-    scheduler has chosen by itself. Whoever records either takes them out.
+    scheduler has chosen by itself, ``decided`` what became of the race between the ``finalists``. Whoever records any
+    of these takes them out.
     """
 
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
@@ -90,6 +94,8 @@ class Search:
         self.unproposed = 0
         self.exhausted = ""
         self.remarks: list[Remark] = []
+        self.finalists = Finalists(plan)
+        self.decided: deque[News] = deque()
         self._begin_round(plan.first_round)
 
     def recall(self, begun: TrialSpec | Round) -> None:
@@ -97,6 +103,7 @@ class Search:
         if isinstance(begun, Round):
             self._begin_round(begun)
             return
+        self.finalists.begun(begun)
         self._known[begun.trial] = self._specs[begun.trial] = begun
         self._observe(begun.trial)
 
@@ -104,6 +111,7 @@ class Search:
         """Take in how a recorded trial ended; one that did not end ``for_good`` is yet to train further."""
         self._observe(trial, ending=status)
         if for_good and status != "interrupted":
+            self.finalists.ended(trial, status)
             tell_ended(self.scheduler, trial)
 
     def recall_going_on(self, trial: str) -> None:
@@ -121,6 +129,7 @@ class Search:
         self._known, self._over, self._group = dict(known), set(over), group
         self._index = 0
         self._given.clear()
+        self.finalists.take_up(group)
         for trial in self._over:
             self._paused.pop(trial, None)
         self.exhausted = self._all_tried()
@@ -137,6 +146,7 @@ class Search:
     def next(self) -> Step:
         """Return what to do now that there is room for a trial."""
         self._promote()
+        self._decide()
         if self._ready:
             return self._resume(self._ready.popleft())
         spec = self._draw()
@@ -144,6 +154,9 @@ class Search:
             return Start(self._begun(spec))
         if self._further:
             return Start(self._begun(self._further.popleft()))
+        spec = self.finalists.next()
+        if spec is not None:
+            return Start(self._begun(spec))
         if self._live:
             return Wait()
         return self._next_round() or self._promote_last() or self._end()
@@ -154,8 +167,10 @@ class Search:
             self._live.discard(event.trial)
             self._paused.pop(event.trial, None)
             self._observe(event.trial, ending=event.status)
+            self.finalists.ended(event.trial, event.status)
             if event.status != "interrupted":
                 tell_ended(self.scheduler, event.trial)
+            self._decide()
             return None
         trial, epoch = event["trial"], int(event["epoch"])
         again = epoch <= self._paused_at.get(trial, 0)  # told by the worker that went on with it
@@ -164,6 +179,9 @@ class Search:
             self._paused.pop(trial)
             self._ready = deque(name for name in self._ready if name != trial)
         self._last_epochs[trial] = epoch, event["metrics"].get(self._plan.metric)
+        self.finalists.heard(event)
+        if self._is_replicate(trial):
+            return CONTINUE
         self._observe(trial)
         remark = heard(self.scheduler, event)
         self.remarks += [remark] if remark else []
@@ -191,8 +209,25 @@ class Search:
     @property
     def is_done(self) -> bool:
         """Whether nothing is left to begin, and nothing paused."""
+        return not (self._is_left or self.finalists.has_news)
+
+    def _decide(self) -> None:
+        """Decide about the race between the best, where nothing of the search is left."""
+        while not (self._live or self._is_left):
+            news = self.finalists.news()
+            if news is None:
+                return
+            self.decided.append(news)
+
+    @property
+    def _is_left(self) -> bool:
+        """Whether a trial of the plan is left to begin or to promote."""
         is_left = self._next_index() is not None or self._further or self._paused
-        return not (is_left or self._rounds)
+        return bool(is_left or self._rounds)
+
+    def _is_replicate(self, trial: str) -> bool:
+        spec = self._specs.get(trial)
+        return spec is not None and spec.repeats is not None
 
     @property
     def paused(self) -> Mapping[str, Mapping[str, Any]]:
@@ -213,6 +248,7 @@ class Search:
 
     def _begun(self, spec: TrialSpec) -> TrialSpec:
         self._specs[spec.trial] = spec
+        self.finalists.begun(spec)
         self._live.add(spec.trial)
         self._given.add(spec.trial)
         self._observe(spec.trial)
@@ -246,21 +282,22 @@ class Search:
         self.exhausted = self._all_tried()
         self.unproposed = 0 if left is None else self._round.end - left
         self.close()
-        return Done()
+        self._decide()
+        return Wait() if self.finalists.has_news else Done()
 
     def _all_tried(self) -> str:
         """Return what the searcher says where it has tried all that there is; empty where more may come."""
         index = self._next_index()
-        if self._rounds or not hasattr(self._searcher, "exhausted"):
+        if self._rounds:
             return ""
-        if index is not None:  # one that learns nothing: to be asked changes nothing
-            self._searcher.ask(index)
-        return str(self._searcher.exhausted)
+        if index is not None and isinstance(self._searcher, WithoutRepeats):
+            self._searcher.ask(index)  # which changes nothing
+        return str(getattr(self._searcher, "exhausted", ""))
 
     def _observe(self, trial: str, ending: str | None = None) -> None:
         """Have the searcher, and what derives rounds, know how a trial of the plan stands."""
         spec = self._specs.get(trial)
-        if spec is None or spec.branch:
+        if spec is None or spec.branch or spec.repeats:
             return
         epoch, value = self._last_epochs.get(trial, (0, None))
         seen = Observation(trial, dict(spec.hyperparameters), epoch, value, ending)

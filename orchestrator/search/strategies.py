@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.config import Experiment
+from orchestrator.config import Experiment, FinalistsOptions
 from orchestrator.config.panda_options import ScheduledChange
 from orchestrator.domains import Space
 from orchestrator.domains.acceptance import check_satisfiable
@@ -48,8 +48,19 @@ def caviar(experiment: Experiment, space: Space) -> Plan:
         points=points_of(experiment, space).specs(space, experiment.seed),
         searcher=searcher_of(experiment, space),
         scheduler=scheduler_of(experiment),
+        finalists=_finalists(options.finalists, experiment.folds),
+        folds=experiment.folds,
         max_concurrent_trials=None if concurrent == "auto" else concurrent,
     )
+
+
+def _finalists(options: FinalistsOptions, folds: int | None) -> FinalistsOptions | None:
+    """Return whether and how the best race; folds ask for it, one replicate on each but the first."""
+    if options.race is False:
+        return None
+    if folds is None or options.race is True:
+        return options
+    return options.model_copy(update={"race": True, "seeds": max(options.seeds, folds - 1)})
 
 
 def in_order(schedule: Sequence[ScheduledChange]) -> list[ScheduledChange]:

@@ -12,8 +12,10 @@ from pydantic import Field
 
 from orchestrator.domains import Choice, Domain, Fixed, Integer, Space, Uniform
 from orchestrator.fields import Count, Real
+from orchestrator.searchers.random import combinations_of, draws_of
 from orchestrator.searchers.searcher import Observation, SearcherOptions
 from orchestrator.searchers.told import Told
+from orchestrator.searchers.without_repeats import WithoutRepeats
 
 ENOUGH = 8
 """So many trials at least have to reach an epoch at which trials are compared."""
@@ -37,52 +39,42 @@ class LearningOptions(SearcherOptions):
         description="The share of later trials that are drawn at random all the same.",
     )
 
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return how many combinations there are: none is proposed or drawn twice."""
+        return combinations_of(space)
+
 
 class SeededSearcher:
-    """Has a stream of random numbers for each trial, whatever was drawn before."""
+    """Has a stream of random numbers for each trial, whatever was drawn before, and draws without repeats."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, space: Space, seed: int) -> None:
         self._seed = seed
-
-    def _random(self, purpose: str, index: int, attempt: int = 0) -> np.random.Generator:
-        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode()), attempt])
-
-
-class LearningSearcher(SeededSearcher):
-    """Draws at random until enough is known; then each proposal is a function of the seed and of what was told."""
-
-    def __init__(self, options: LearningOptions, space: Space, seed: int, mode: str) -> None:
-        super().__init__(seed)
-        self._options = options
         self._space = space
         self._free = varied(space)
-        self._told = Told(mode, max(ENOUGH, len(self._free) + 1))
+        self._draws = draws_of(space, seed)
         self._tried: set[tuple[tuple[str, bool, Any], ...]] = set()
+        self._next = 0
 
-    def tell(self, observation: Observation) -> None:
-        """Take in what has become of a trial."""
-        self._told.tell(observation)
+    @property
+    def exhausted(self) -> str:
+        """What there is to say once each combination of a finite space was tried; empty before."""
+        if not isinstance(self._draws, WithoutRepeats):
+            return ""
+        self._draws.ask(self._next)
+        return self._draws.exhausted
+
+    def begin_at(self, index: int) -> None:
+        """Have trial ``index`` be the first, as that of a later round is."""
+        self._next = index
+        if isinstance(self._draws, WithoutRepeats):
+            self._draws.begin_at(index)
+
+    def _note(self, observation: Observation) -> None:
+        """Take in what a trial is: none is proposed or drawn again."""
+        self._draws.tell(observation)
         self._tried.add(self._key(observation.hyperparameters))
-
-    def ask(self, index: int) -> Mapping[str, Any] | None:
-        """Return values for trial ``index``, none where it is to be drawn."""
-        if self._told.known < self._options.startup or not self._free:
-            return {}
-        random = self._random("share", index)
-        if random.random() < self._options.random_share:
-            return {}
-        proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
-        fitting = (each for each in proposals if self._space.broken_by(each) is None)
-        return next((each for each in fitting if self._is_new(each)), None) or self._drawn(index)
-
-    def _drawn(self, index: int) -> Mapping[str, Any]:
-        """Return a draw that no trial had, none where the trial's own is that or there is no such."""
-        for attempt in range(DRAWS):
-            drawn = self._space.draw(self._seed + (attempt << 32), index)
-            if self._is_new(drawn):
-                own = {name: drawn[name] for name in self._free if name in drawn}
-                return own if attempt else {}
-        return {}
+        if observation.trial.isdecimal():
+            self._next = max(self._next, int(observation.trial) + 1)
 
     def _is_new(self, values: Mapping[str, Any]) -> bool:
         """Return whether no trial had these values: one of them again would teach next to nothing."""
@@ -94,6 +86,45 @@ class LearningSearcher(SeededSearcher):
             for name in self._free
             if name in values
         )
+
+    def _random(self, purpose: str, index: int, attempt: int = 0) -> np.random.Generator:
+        return np.random.default_rng([self._seed, index, zlib.crc32(purpose.encode()), attempt])
+
+
+class LearningSearcher(SeededSearcher):
+    """Draws at random until enough is known; then each proposal is a function of the seed and of what was told."""
+
+    def __init__(self, options: LearningOptions, space: Space, seed: int, mode: str) -> None:
+        super().__init__(space, seed)
+        self._options = options
+        self._told = Told(mode, max(ENOUGH, len(self._free) + 1))
+
+    def tell(self, observation: Observation) -> None:
+        """Take in what has become of a trial."""
+        self._told.tell(observation)
+        self._note(observation)
+
+    def ask(self, index: int) -> Mapping[str, Any] | None:
+        """Return values for trial ``index``, none where it is to be drawn, and None where all were tried."""
+        if self._told.known < self._options.startup or not self._free:
+            return self._draws.ask(index)
+        random = self._random("share", index)
+        if random.random() < self._options.random_share:
+            return self._draws.ask(index)
+        proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
+        fitting = (each for each in proposals if self._space.broken_by(each) is None)
+        return next((each for each in fitting if self._is_new(each)), None) or self._drawn(index)
+
+    def _drawn(self, index: int) -> Mapping[str, Any] | None:
+        """Return a draw that no trial had, none where the trial's own is that or there is no such."""
+        if isinstance(self._draws, WithoutRepeats):
+            return self._draws.ask(index)
+        for attempt in range(DRAWS):
+            drawn = self._space.draw(self._seed + (attempt << 32), index)
+            if self._is_new(drawn):
+                own = {name: drawn[name] for name in self._free if name in drawn}
+                return own if attempt else {}
+        return {}
 
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         """Return what the model proposes for trial ``index``; at a further attempt, after one broke a constraint."""

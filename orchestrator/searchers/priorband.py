@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 from pydantic import Field
 
 from orchestrator.domains import Choice, Domain, Space
+from orchestrator.domains.space import without_companions
 from orchestrator.domains.truncated_normal import TruncatedNormal
 from orchestrator.fields import Whole
-from orchestrator.searchers.learning import ATTEMPTS, ENOUGH, SeededSearcher, varied
-from orchestrator.searchers.searcher import Fault, Observation, SearcherOptions
+from orchestrator.searchers.learning import ATTEMPTS, ENOUGH, SeededSearcher
+from orchestrator.searchers.random import combinations_of
+from orchestrator.searchers.searcher import Fault, Observation, SearcherOptions, complete
 from orchestrator.searchers.told import Standing, Told
+from orchestrator.searchers.without_repeats import WithoutRepeats
 
 WIDTH = 0.25
 """The standard deviation around the best trial, as a share of the scale."""
@@ -39,6 +43,10 @@ class PriorBandOptions(SearcherOptions):
         description="η: the best 1/η of the trials decide between the prior and the best trial, and 1/(1+η) of the"
         " trials are drawn from the whole space for ever.",
     )
+
+    def at_most(self, space: Space, points: int) -> int | None:
+        """Return how many combinations there are: none is tried twice."""
+        return combinations_of(space)
 
     def option_fault(self, space: Space, trials: int) -> Fault | None:
         """Return what is missing where no hyperparameter has a prior."""
@@ -59,23 +67,29 @@ class PriorBandSearcher(SeededSearcher):
     """Draws each trial from one of three: the whole space, the prior, the neighbourhood of the best trial."""
 
     def __init__(self, reduction_factor: int, space: Space, seed: int, mode: str) -> None:
-        super().__init__(seed)
+        super().__init__(space, seed)
         self._eta = reduction_factor
-        self._space = space
-        self._free = varied(space)
         self._believed = {name: each for name, each in self._free.items() if each.prior is not None}
         self._told = Told(mode, max(ENOUGH, len(self._free) + 1))
 
     def tell(self, observation: Observation) -> None:
         """Take in what has become of a trial."""
         self._told.tell(observation)
+        self._note(observation)
 
     def ask(self, index: int) -> Mapping[str, Any] | None:
         """Return values for trial ``index``: of the prior's for what has one, of all near the best trial, or none."""
         if not self._free:
-            return {}
+            return self._draws.ask(index)
         proposals = (self._proposed(index, attempt) for attempt in range(ATTEMPTS))
-        return next((each for each in proposals if self._space.broken_by(each) is None), {})
+        fitting = (each for each in proposals if self._space.broken_by(each) is None)
+        if not isinstance(self._draws, WithoutRepeats):
+            return next(fitting, {})
+        whole = (
+            complete(each, self._space, self._seed, index) for each in takewhile(bool, fitting)
+        )
+        new = next((each for each in whole if self._is_new(each)), None)
+        return without_companions(new) if new else self._draws.ask(index)
 
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         random = self._random("priorband", index, attempt)

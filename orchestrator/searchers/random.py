@@ -34,12 +34,22 @@ class RandomOptions(SearcherOptions):
 
     def make(self, space: Space, seed: int, epochs: int, mode: str) -> Searcher:
         """Return the searcher."""
-        found = Combinations.of(space)
-        if found is None:
-            return RandomSearcher()
-        return WithoutRepeats(space, found, Shuffle(found.count, seed).at, seed, TRIES)
+        return draws_of(space, seed)
 
     def at_most(self, space: Space, points: int) -> int | None:
         """Return how many combinations there are."""
-        found = Combinations.of(space)
-        return None if found is None else found.count
+        return combinations_of(space)
+
+
+def draws_of(space: Space, seed: int) -> RandomSearcher | WithoutRepeats:
+    """Return what draws each trial of a space by itself; where that is finite, no combination twice."""
+    found = Combinations.of(space)
+    if found is None:
+        return RandomSearcher()
+    return WithoutRepeats(space, found, Shuffle(found.count, seed).at, seed, TRIES)
+
+
+def combinations_of(space: Space) -> int | None:
+    """Return how many combinations a space has, None where it is not finite."""
+    found = Combinations.of(space)
+    return None if found is None else found.count

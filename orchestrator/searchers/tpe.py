@@ -41,22 +41,24 @@ class TpeSearcher(LearningSearcher):
 
     def __init__(self, options: LearningOptions, space: Space, seed: int, mode: str) -> None:
         super().__init__(options, space, seed, mode)
-        self._scales = {name: _Scale(domain) for name, domain in self._free.items()}
+        self._scales = {name: Scale(domain) for name, domain in self._free.items()}
         self._shown: dict[str, FrozenTrial] = {}
+        self._trials: list[FrozenTrial] = []
+        self._study = study_of(self._trials)
 
     def _proposed(self, index: int, attempt: int) -> Mapping[str, Any]:
         import optuna
 
         seed = int(self._random("tpe", index, attempt).integers(2**32))
-        trials = list(self._trials(self._told.evidence(BEST, NEWEST)))
+        self._trials[:] = self._shown_of(self._told.evidence(BEST, NEWEST))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             sampler = optuna.samplers.TPESampler(
                 multivariate=True, constant_liar=True, n_startup_trials=0, seed=seed
             )
-            return self._sampled(sampler, _study(trials, sampler), len(trials))
+            return self._sampled(sampler)
 
-    def _sampled(self, sampler: Any, study: Any, number: int) -> Mapping[str, Any]:
+    def _sampled(self, sampler: Any) -> Mapping[str, Any]:
         """Return one value of each hyperparameter that exists beside the others."""
         from optuna.trial import TrialState
 
@@ -65,11 +67,11 @@ class TpeSearcher(LearningSearcher):
             for name, domain in self._space.domains.items()
             if name not in self._free
         }
-        asked = _frozen(number, TrialState.RUNNING, {}, {})
+        asked = frozen(len(self._trials), TrialState.RUNNING, {}, {})
         for group in self._groups():
             if exists(self._free[group[0]], values):
                 scales = {name: self._scales[name].distribution for name in group}
-                found = sampler.sample_relative(study, asked, scales)
+                found = sampler.sample_relative(self._study, asked, scales)
                 values |= {name: self._scales[name].value(found[name]) for name in group}
         return {name: value for name, value in values.items() if name in self._free}
 
@@ -80,7 +82,7 @@ class TpeSearcher(LearningSearcher):
             groups.setdefault(domain.when, []).append(name)
         return list(groups.values())
 
-    def _trials(self, evidence: Evidence) -> Iterator[FrozenTrial]:
+    def _shown_of(self, evidence: Evidence) -> Iterator[FrozenTrial]:
         """Yield trials as Optuna knows them: those of the last proposal again, with their ranks of now."""
         from optuna.trial import TrialState
 
@@ -102,10 +104,10 @@ class TpeSearcher(LearningSearcher):
         scales = {name: scale for name, scale in self._scales.items() if name in had}
         params = {name: scale.param(had[name]) for name, scale in scales.items()}
         distributions = {name: scale.distribution for name, scale in scales.items()}
-        return _frozen(0, TrialState.RUNNING, params, distributions)
+        return frozen(0, TrialState.RUNNING, params, distributions)
 
 
-class _Scale:
+class Scale:
     """A domain as Optuna has it: the cells of a grid, the values of a choice, else shares of its scale, 0 to 1."""
 
     def __init__(self, domain: Domain) -> None:
@@ -135,12 +137,13 @@ class _Scale:
         return self._domain.from_unit(param if self._cells is None else (param + 0.5) / self._cells)
 
 
-def _frozen(
+def frozen(
     number: int,
     state: TrialState,
     params: Mapping[str, Any],
     distributions: Mapping[str, BaseDistribution],
 ) -> FrozenTrial:
+    """Return a trial as Optuna has it, without a value."""
     from optuna.trial import FrozenTrial
 
     return FrozenTrial(
@@ -158,8 +161,8 @@ def _frozen(
     )
 
 
-def _study(trials: Sequence[FrozenTrial], sampler: Any) -> Any:
-    """Return a study of these trials, which are not copied; it keeps nothing and logs nothing."""
+def study_of(trials: Sequence[FrozenTrial]) -> Any:
+    """Return a study of these trials, whichever they are then, not copied; it keeps nothing and logs nothing."""
     import optuna
 
     class Shown(optuna.storages.InMemoryStorage):
@@ -174,6 +177,6 @@ def _study(trials: Sequence[FrozenTrial], sampler: Any) -> Any:
     level = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
-        return optuna.create_study(storage=Shown(), sampler=sampler)
+        return optuna.create_study(storage=Shown())
     finally:
         optuna.logging.set_verbosity(level)

@@ -41,7 +41,10 @@ class WithoutRepeats:
         """What there is to say once all was tried; empty before."""
         if self._passed < self._of.count:
             return ""
-        return f"all {self._of.count - self._refused:,} combinations tried"
+        count = self._of.count - self._refused
+        return (
+            "the only combination was tried" if count == 1 else f"all {count:,} combinations tried"
+        )
 
     def ask(self, index: int) -> Mapping[str, Any] | None:
         """Return what no trial before ``index`` had; nothing where its own draw is that."""

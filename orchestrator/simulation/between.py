@@ -53,10 +53,9 @@ class PlanOverCurves(Plan):
 
 
 def over_curves(plan: Plan, curves: Curves) -> Plan:
-    """Return a plan whose trials are those of recorded curves."""
-    return PlanOverCurves(
-        **{each.name: getattr(plan, each.name) for each in fields(Plan)}, curves=curves
-    )
+    """Return a plan whose trials are those of recorded curves: there is one of each, and nobody races."""
+    of_plan = {each.name: getattr(plan, each.name) for each in fields(Plan)}
+    return PlanOverCurves(**of_plan | {"finalists": None}, curves=curves)
 
 
 class Scale:

@@ -89,7 +89,7 @@ def _command(submission: Submission) -> list[str]:
     command = ["docker", "run", "--detach", f"--label=orchestrator.run={submission.run}", "--init"]
     command += ["--cap-drop=ALL", "--security-opt=no-new-privileges"]
     command += [f"--user={options.user or f'{os.getuid()}:{os.getgid()}'}"]
-    command += [f"--volume={submission.results}:{submission.storage}"]
+    command += [_mount(str(submission.results), str(submission.storage))]
     command += [f"--volume={mount}" for mount in options.mounts]
     command += [f"--shm-size={options.shm_size.lower().removesuffix('i')}"]
     if options.memory is not None:
@@ -105,6 +105,16 @@ def _command(submission: Submission) -> list[str]:
     experiment = str(submission.folder_there / EXPERIMENT_FILE)
     run = ["orchestrator", "run", experiment, "--or-resume"]
     return [*command, *options.extra, options.image, *run]
+
+
+def _mount(here: str, there: str) -> str:
+    """Return the option that mounts a folder; ``--volume`` takes a colon in a path for its own."""
+    if ":" not in here + there:
+        return f"--volume={here}:{there}"
+    quoted = (
+        f"{key}={path}".replace('"', '""') for key, path in (("source", here), ("target", there))
+    )
+    return "--mount=type=bind," + ",".join(f'"{field}"' for field in quoted)
 
 
 def _shown(command: list[str]) -> list[str]:

@@ -8,14 +8,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from orchestrator.config.targets import TARGETS
 from orchestrator.errors import PlaceError, UnknownNameError, explain
 from orchestrator.records import JsonLines, read_lines
 
 State = Literal["queued", "running", "finished", "failed", "stopped", "lost"]
-STATES: tuple[str, ...] = get_args(State)
 ACTIVE: tuple[State, ...] = ("queued", "running")
 
 EXITS: Mapping[int, State] = {

@@ -139,7 +139,8 @@ def _directives(submission: Submission, options: SlurmOptions) -> Iterator[str]:
         yield f"--gpus-per-node={options.gpus}"
     if options.memory:
         yield f"--mem={options.memory.removesuffix('i')}"
-    yield f"--output={shlex.quote(f'{submission.folder_there}/slurm-%j.log')}"
+    folder = str(submission.folder_there).replace("%", "%%")  # sbatch writes out %j, %u and so on
+    yield f"--output={shlex.quote(f'{folder}/slurm-%j.log')}"
     yield "--open-mode=append"
     yield f"--signal=B:USR1@{options.warning_seconds}"
     yield "--requeue" if options.requeue else "--no-requeue"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,6 +70,21 @@ class LiveMomentum:
                 object.__delattr__(layer, "call")
 
     @contextmanager
+    def using_batches(self) -> Iterator[None]:
+        """Let each layer normalize by the batch it is given, as in training; all other layers are as they are called.
+
+        The moving averages are put back after it.
+        """
+        with kept(self.averages):
+            for layer in self.layers:
+                object.__setattr__(layer, "call", _in_training(layer.call))
+            try:
+                yield
+            finally:
+                for layer in self.layers:
+                    object.__delattr__(layer, "call")
+
+    @contextmanager
     def recalibrating(self, model: Any) -> Iterator[None]:
         """Have the averages replaced in the block: other state that a forward pass changes is put back after it."""
         averages = {id(variable) for variable in self.averages}
@@ -104,6 +119,35 @@ def _counted(call: Callable[..., Any], calls: Any, momentum: Any) -> Callable[..
         return call(*given, **options)
 
     return counted
+
+
+def _in_training(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def in_training(inputs: Any, *given: Any, **options: Any) -> Any:
+        return call(inputs, **{**options, "training": True})
+
+    return in_training
+
+
+def distances(layers: Sequence[Any], moving: Sequence[Any], of_rows: Sequence[Any]) -> list[Any]:
+    """Return how far moving averages are from the statistics over training rows, a mapping a layer, in their order.
+
+    Both are (mean, variance) of each layer in turn, as ``LiveMomentum.averages``. ``mean_off``: the root mean square
+    over units of the distance of the means, in standard deviations of the rows; ``most`` the largest;
+    ``variance_ratio``: moving by that of the rows, the geometric mean over units.
+    """
+    found = []
+    for at, layer in enumerate(layers):
+        (mean, variance), (true_mean, true_variance) = (
+            (np.float64(values[2 * at]), np.float64(values[2 * at + 1]) + layer.epsilon)
+            for values in (moving, of_rows)
+        )
+        off = np.abs(mean - true_mean) / np.sqrt(true_variance)
+        ratio = np.exp(np.mean(np.log(variance / true_variance)))
+        said = {"layer": str(layer.name), "units": int(off.size)}
+        said |= {"mean_off": float(np.sqrt(np.mean(off**2))), "most": float(off.max())}
+        found.append(said | {"variance_ratio": float(ratio)})
+    return found
 
 
 def recalibration_rows(rows: int) -> np.ndarray:

@@ -25,6 +25,7 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.catalog import is_users_module, is_users_own
+from orchestrator.catalog.contents import codes_in, is_empty
 from orchestrator.training.keras_internals import BOOKKEEPING
 
 MOST_OBJECTS = 200_000
@@ -171,10 +172,10 @@ class _Reading:
     def _look_into_code(self, function: types.FunctionType) -> None:
         users = is_users_own(function)
         self._note("function", function.__qualname__)
-        cells = [cell.cell_contents for cell in function.__closure__ or () if not _is_empty(cell)]
+        cells = [cell.cell_contents for cell in function.__closure__ or () if not is_empty(cell)]
         self._then([function.__defaults__, function.__kwdefaults__, cells])
         if users:
-            codes = list(_codes_in(function.__code__))
+            codes = list(codes_in(function.__code__))
             for code in codes:
                 constants = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
                 self._note(code.co_code, [repr(c) for c in constants], code.co_names)
@@ -244,18 +245,3 @@ _FUNCTIONS = (
     types.MethodDescriptorType,
     *_BUILT_IN,
 )
-
-
-def _codes_in(code: types.CodeType) -> Iterable[types.CodeType]:
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _codes_in(constant)
-
-
-def _is_empty(cell: Any) -> bool:
-    try:
-        cell.cell_contents  # noqa: B018
-    except ValueError:
-        return True
-    return False

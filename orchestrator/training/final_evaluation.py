@@ -22,11 +22,14 @@ from orchestrator.records import (
     write_atomically,
 )
 from orchestrator.redaction import redacted
+from orchestrator.training.batch_norm import distances
+from orchestrator.training.saved_model import DETAILS
 from orchestrator.training.saving import save_model
 from orchestrator.training.state_transfer import finalise
 from orchestrator.training.task import recalibration
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of, assign_all
+from orchestrator.training.winner_details import winner_details
 from orchestrator.trials import load_checkpoint
 
 
@@ -39,9 +42,10 @@ def judge(
 ) -> dict[str, Any]:
     """Evaluate a checkpointed model and save it under ``best``.
 
-    Returns {trial, epoch, hyperparameters, validation, test, task, sha256} and what recalibration came to
-    (``examined``), by ``metric``: each split's value a mapping of metrics, the hyperparameters those in force at that
-    epoch, the task what it learned. The saved ``model.keras``, whose ``sha256`` that is, needs nothing of ours to be
+    Returns {trial, epoch, hyperparameters, validation, test, task, sha256}, what recalibration came to
+    (``examined``), by ``metric``, and what else is known (``winner_details``, the whole of which is in
+    ``details.json``): each split's value a mapping of metrics, the hyperparameters those in force at that epoch, the
+    task what it learned. The saved ``model.keras``, whose ``sha256`` that is, needs nothing of ours to be
     loaded. ``test`` is None where the data has no test split; ``not_saved`` says why where the user's model cannot be
     saved, which costs no score. Raises DiskFull where it does not fit, another OSError where ``best`` takes nothing.
     """
@@ -49,16 +53,22 @@ def judge(
     trainer.resume(checkpoint)
     learned = trainer.backend.compiled.goal.task
     finalise(trainer.backend.compiled)
+    scores = examined(trainer, metric, mode)
+    layers = scores.pop("batch_norm_layers", None)
+    record, details = winner_details(trainer, metric, {"layers": layers} if layers else {})
     metrics = {
         "trial": checkpoint.about.get("trial"),
         "epoch": checkpoint.about["epoch"],
         "hyperparameters": checkpoint.about.get("chosen", {}),
-        **examined(trainer, metric, mode),
+        **scores,
         "task": {"kind": learned.kind, "own": learned.compiled_by_user},
+        **record,
     }
     made(best)
     metrics |= _saved(trainer, checkpoint_file, best)
     metrics = dict(redacted(metrics))
+    details = {"trial": metrics["trial"], "epoch": metrics["epoch"], **redacted(details)}
+    write_atomically(best / DETAILS, json.dumps(details, indent=1, ensure_ascii=False) + "\n")
     hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
     write_atomically(best / "hyperparameters.yaml", hyperparameters)
     write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
@@ -88,17 +98,21 @@ def examined(trainer: Trainer, metric: str, mode: Mode) -> dict[str, Any]:
 
     Returns {validation, test} of that model, each a mapping of metrics; ``test`` is None where there are no test rows.
     Where new averages were tried and are other ones, also {recalibrated, validation_before_recalibration, …_after_…,
-    test_before_recalibration, …_after_…}. Test rows decide nothing.
+    test_before_recalibration, …_after_…}. Test rows decide nothing. ``batch_norm_layers``, where new averages were
+    computed: how far those of training are from them (``distances``).
     """
     trained = _scores(trainer)
-    averages = trainer.backend.batch_norm.averages
+    norm = trainer.backend.batch_norm
+    averages = norm.averages
     before = arrays_of(averages)
     when = recalibration(trainer.hyperparameters, trainer.task)
     if when == "off" or not averages:
         return trained
     trainer.backend.recalibrate()
-    if _same(before, arrays_of(averages)):
-        return trained
+    anew = arrays_of(averages)
+    layers = {"batch_norm_layers": distances(norm.layers, before, anew)}
+    if _same(before, anew):
+        return trained | layers
     after = _scores(trainer)
     chosen = when != "auto" or is_better(after["validation"], trained["validation"], metric, mode)
     if not chosen:
@@ -106,6 +120,7 @@ def examined(trainer: Trainer, metric: str, mode: Mode) -> dict[str, Any]:
     tried = {"before": trained, "after": after}
     return {
         **(after if chosen else trained),
+        **layers,
         "recalibrated": chosen,
         **{
             f"{part}_{which}_recalibration": tried[which][part]

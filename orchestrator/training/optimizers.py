@@ -19,8 +19,6 @@ from orchestrator.errors import TrialError, explain
 from orchestrator.training.hyperparameters import ADAMW_WEIGHT_DECAY, DEFAULTS, OPTIMIZER_READS
 from orchestrator.training.keras_internals import CURRENT_RATE, rate_held_by
 
-KERAS_NAMES = {"momentum": "momentum", "beta_1": "beta_1", "beta_2": "beta_2", "epsilon": "epsilon"}
-
 
 def _live(value: float) -> Any:
     """Return a variable outside the optimizer's own list, so that slots and hyperparameters stay apart."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from orchestrator.catalog import UsersCode
 from orchestrator.data import RAW_ROWS, ColumnRecipe, StreamedDataset, TableRecipe
 from orchestrator.data.table_rows import features_of
 from orchestrator.training.backend import AnyDataset
+from orchestrator.training.calibration import NEXT_TO_ONE, SMALLEST, Tempering
 from orchestrator.training.compiling import compile_stock
 from orchestrator.training.heads import loss_name
 from orchestrator.training.keras_setup import without_remarks
@@ -135,16 +136,40 @@ def _answer(outputs: Any, transforms: Transforms) -> Any:
     return unit(outputs)
 
 
-def write_class_names(path: Path, classes: Sequence[str]) -> None:
-    """Put the names of the classes into a ``.keras`` file, beside what Keras writes there of itself."""
-    if not classes:
+def with_temperature(model: Any, how: Tempering) -> Any | None:
+    """Return a saved model that answers as ``how`` says; None where Keras does not know the model's inputs.
+
+    Compiled as it was, unless its loss takes logits, which its answers are no more.
+    """
+    if not getattr(model, "inputs", None) or len(model.outputs) != 1:
+        return None
+    ops, outputs = keras.ops, keras.ops.cast(model.outputs[0], "float32")
+    if how.activation is not None:
+        outputs = keras.layers.Activation(how.activation, dtype="float32")(outputs)
+    logs = ops.log(ops.maximum(outputs, SMALLEST))
+    if how.flags or outputs.shape[-1] == 1:
+        logits = logs - ops.log(ops.maximum(1.0 - outputs, NEXT_TO_ONE))
+        answers = ops.sigmoid(logits / how.temperature)
+    else:
+        answers = ops.softmax(logs / how.temperature, axis=-1)
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    whole = keras.Model(inputs, answers)
+    config = model.get_compile_config() if model.compiled and how.activation is None else None
+    if config is not None:
+        whole.compile_from_config(config)
+    return whole
+
+
+def write_metadata(path: Path, added: Mapping[str, Any]) -> None:
+    """Put values, such as the classes' names, into a ``.keras`` file, beside what Keras writes there of itself."""
+    if not added:
         return
     with zipfile.ZipFile(path) as file:
         entries = [(info, file.read(info)) for info in file.infolist()]
     with zipfile.ZipFile(path, "w") as file:
         for info, content in entries:
             if info.filename == "metadata.json":
-                content = json.dumps({**json.loads(content), CLASS_NAMES: list(classes)}).encode()
+                content = json.dumps({**json.loads(content), **added}).encode()
             file.writestr(info, content)
 
 
@@ -175,10 +200,10 @@ def rows_to_compare(dataset: AnyDataset, transforms: Transforms) -> tuple[Any, A
     else:
         x = keras.tree.map_structure(lambda array: array[:RAW_ROWS], dataset.last.x)
         raw = x if dataset.raw is None else dataset.raw
-    return x, _as_taken(raw, transforms.table)
+    return x, as_taken(raw, transforms.table)
 
 
-def _as_taken(rows: Any, table: TableRecipe | None) -> Any:
+def as_taken(rows: Any, table: TableRecipe | None) -> Any:
     """Return raw rows as a saved model takes them: a table's columns by name, or encoded as features."""
     if table is None:
         return rows
@@ -246,7 +271,7 @@ def predicted(model: Any, batches: Iterator[Any], table: TableRecipe | None) -> 
     names: list[str] = []
     for batch in batches:
         with UsersCode("predict", None):
-            answer = model.predict(_as_taken(batch, table), verbose=0)
+            answer = model.predict(as_taken(batch, table), verbose=0)
         names = names or _names(model, answer)
         found.append([np.asarray(tf.cast(one, tf.float64)) for one in keras.tree.flatten(answer)])
     whole = [np.concatenate(parts) for parts in zip(*found, strict=True)]

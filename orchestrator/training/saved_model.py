@@ -118,6 +118,8 @@ def _types(dataset: Dataset | StreamedDataset) -> Any:
 
 WEIGHTS = "model.weights.h5"
 RECIPE = "model.json"
+DETAILS = "details.json"
+"""All that an examination found of a winner; its record has the important part."""
 
 
 def are_kept(folder: Path) -> bool:

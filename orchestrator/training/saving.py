@@ -20,6 +20,7 @@ from orchestrator.training.building import build_model, set_followed_momentum
 from orchestrator.training.hyperparameters import batch_norm_momentum
 from orchestrator.training.keras_internals import layers_of
 from orchestrator.training.portable import (
+    CLASS_NAMES,
     alike,
     answers_of,
     arrays,
@@ -27,7 +28,7 @@ from orchestrator.training.portable import (
     portable,
     rows_to_compare,
     unit_of,
-    write_class_names,
+    write_metadata,
 )
 from orchestrator.training.process_state import settle
 from orchestrator.training.saved_model import (
@@ -90,7 +91,8 @@ def save_model(trainer: Trainer, path: Path) -> None:
             compile_portable(whole, built, trainer.hyperparameters, trainer.backend.compiled.goal)
             whole.save(partial)
             _check_file(partial, trainer, how.transforms)
-        write_class_names(partial, task.dataset.classes)
+        classes = list(task.dataset.classes)
+        write_metadata(partial, {CLASS_NAMES: classes} if classes else {})
         partial.replace(path)
     except TrialError as error:
         if isinstance(error.__cause__, OSError):

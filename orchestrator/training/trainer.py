@@ -53,8 +53,8 @@ class Trainer:
 
     def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
         self.task = task
-        self._tensors = Tensors(task.dataset)
-        self.programs = ProgramCache(task, self._tensors, programs_kept)
+        self.tensors = Tensors(task.dataset)
+        self.programs = ProgramCache(task, self.tensors, programs_kept)
         self.slot: Slot | None = None
         self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
         self.given: dict[str, Any] = {}

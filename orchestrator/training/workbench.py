@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class KerasJob:
 
 
 class KerasWorkbench:
-    """One process's trainer, its programs warm between trials."""
+    """One process's trainer, its programs warm between trials; with folds another one for the fold trained on last."""
 
     def __init__(self, job: KerasJob) -> None:
         from orchestrator.training.keras_setup import prepare_tensorflow
@@ -52,7 +52,8 @@ class KerasWorkbench:
         from orchestrator.training.trainer import Trainer
 
         self._job = job
-        self._trainer = Trainer(job.task)
+        self._first = self._trainer = Trainer(job.task)
+        self._fold = 1
 
     def session(self, spec: TrialSpec) -> Session:
         """Return a trial's training: babysat where the job has a nursery."""
@@ -60,10 +61,23 @@ class KerasWorkbench:
         from orchestrator.training.trial_session import TrialSession
 
         self._trainer.leave()
+        self._take_fold_of(spec)
         objective, nursery = self._job.objective, self._job.nursery
         if nursery is None:
             return TrialSession(self._trainer, spec, objective)
         return PandaSession(self._trainer, spec, nursery, objective)
+
+    def _take_fold_of(self, spec: TrialSpec) -> None:
+        """Have the trainer be of the fold that a replicate is trained on, of other trials the first."""
+        from orchestrator.training.trainer import Trainer
+
+        dataset = self._job.task.dataset
+        fold = dataset.others.of_replicate(spec.replicate) if dataset.others else 1
+        if fold == 1:
+            self._trainer = self._first
+        elif fold != self._fold or self._trainer is self._first:
+            self._trainer = Trainer(replace(self._job.task, dataset=dataset.fold(fold)))
+        self._fold = fold
 
     def leave(self) -> None:
         """Put the process's settings back as they were before the trials; programs stay warm."""
@@ -78,4 +92,6 @@ class KerasWorkbench:
         from orchestrator.training.final_evaluation import judge
 
         objective = self._job.objective
+        self._trainer.leave()
+        self._trainer, self._fold = self._first, 1
         return judge(self._trainer, checkpoint, best, objective.metric, objective.mode)

@@ -1,6 +1,7 @@
 """Trials that call a Python function of the user's, whatever it trains with; it reports its metrics, epoch by epoch.
 
-``def train(hp, report)`` calls ``report(epoch, val_accuracy=0.9)``, or yields ``{"val_accuracy": 0.9}``. It runs in a
+``def train(hp, report)`` calls ``report(epoch, val_accuracy=0.9)``, or yields ``{"val_accuracy": 0.9}``. One that has a
+parameter ``seed`` is given its trial's there; the usual generators are seeded by it in any case. It runs in a
 thread of its own that waits at each report until the next epoch is asked for, so only one of the two ever runs; where
 its trial was stopped, ``Stopped`` is raised at its report.
 """
@@ -303,7 +304,8 @@ class _Reports:
     def _called(self) -> Iterator[Mapping[str, Any]]:
         """Call the function; yield what it yields."""
         given: tuple[Any, ...] = (dict(self._spec.hyperparameters), self._report)
-        answer = self._function(*given[: 2 if takes_report(self._function) else 1])
+        seed = {"seed": self._spec.seed} if takes_seed(self._function) else {}
+        answer = self._function(*given[: 2 if takes_report(self._function) else 1], **seed)
         if inspect.iscoroutine(answer):
             answer.close()
             expected = "expected a function that trains when it is called"
@@ -334,10 +336,20 @@ def takes_report(function: Callable[..., Any]) -> bool:
     places = list(inspect.signature(function).parameters.values())
     if any(each.kind is each.VAR_POSITIONAL for each in places):
         return True
-    second = [
-        each for each in places if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)
-    ][1:2]
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    second = [each for each in places if each.kind in kinds][1:2]
+    if second and second[0].name == "seed":
+        return False
     return bool(second) and (second[0].default is second[0].empty or second[0].name == "report")
+
+
+def takes_seed(function: Callable[..., Any]) -> bool:
+    """Return whether a function has a parameter ``seed`` without a default of its own, beyond its hyperparameters."""
+    places = list(inspect.signature(function).parameters.values())[1:]
+    by_name = (
+        each for each in places if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    )
+    return any(each.name == "seed" and each.default is each.empty for each in by_name)
 
 
 def _metric(where: str, name: Any) -> str:

@@ -64,6 +64,11 @@ class StateStore:
         """Delete a trial's last state: it is over, or starts again."""
         self.last(trial).unlink(missing_ok=True)
 
+    def forget(self, trial: str) -> None:
+        """Delete a trial's states: it begins anew."""
+        self.forget_last(trial)
+        self.best(trial).unlink(missing_ok=True)
+
     def go_on_from_best(self, trial: str, epoch: int, metric: str, mode: Mode) -> bool:
         """Make a trial's best state its last one, from which it goes on, where it is that of its last ``epoch``.
 

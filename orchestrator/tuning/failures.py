@@ -17,7 +17,7 @@ from orchestrator.redaction import redact
 LONGEST_WAIT_SECONDS = 300.0
 LONGEST_WHOLE = 200_000
 """Characters that are kept of a traceback."""
-_TRANSIENT = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
+TRANSIENT = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
 _TRANSIENT_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH)
 
 
@@ -51,7 +51,7 @@ def from_exception(error: BaseException, home: Path | None = None) -> Failure:
         return Failure("disk", first_line(error), whole, bytes_needed=needed)
     if isinstance(cause, MemoryError) or type(cause).__name__ == "ResourceExhaustedError":
         return Failure("out_of_memory", first_line(error), whole)
-    transient = isinstance(cause, _TRANSIENT) or (
+    transient = isinstance(cause, TRANSIENT) or (
         isinstance(cause, OSError) and cause.errno in _TRANSIENT_NUMBERS
     )
     of_run = isinstance(error, RecordError) or (

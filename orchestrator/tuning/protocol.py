@@ -114,6 +114,9 @@ class Listener(Protocol):
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
 
+    def waits(self, trial: str, still: bool = True) -> None:
+        """Note that a trial left its place to others until it is promoted; or, not ``still``, that it trains again."""
+
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Note finished epochs: {trial, epoch, metrics, seconds}; return how many were not told before."""
 

@@ -5,7 +5,6 @@ Pure: no Ray type, no worker. ``tune`` ties it to Ray Tune, ``inline`` to this p
 
 from __future__ import annotations
 
-import heapq
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -13,73 +12,14 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.search import Plan, Round, Search, TrialSpec
-from orchestrator.search.search import NextRound, Resume, Start
+from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
+from orchestrator.tuning.queue import TrialQueue
 
 NOT_PROMOTED = {"paused": True}
 """What the record of a trial that its scheduler had paused, and never promoted, says of its end besides."""
-
-
-class TrialQueue:
-    """The trials that a search gives, those waiting to be tried again, and those in training.
-
-    ``at_once`` is the most that train at one time, None as many as find room; ``round_began`` is told of each further
-    round.
-    """
-
-    def __init__(
-        self, search: Search, at_once: int | None, round_began: Callable[[Round], None]
-    ) -> None:
-        self._search = search
-        self._round_began = round_began
-        self._later: list[tuple[float, str, TrialSpec]] = []
-        self.live: dict[str, TrialSpec] = {}
-        self.at_once = at_once
-        self.closed = False
-
-    def try_again(self, spec: TrialSpec, ready: float) -> None:
-        """Have a trial that was lost wait until ``ready``."""
-        self.live.pop(spec.trial, None)
-        heapq.heappush(self._later, (ready, spec.trial, spec))
-
-    def next(self, now: float) -> TrialSpec | None:
-        """Return the next trial and count it as in training; None where none is ready or no more may train."""
-        if self.closed or (self.at_once is not None and len(self.live) >= self.at_once):
-            return None
-        if self._later and self._later[0][0] <= now:
-            spec = heapq.heappop(self._later)[2]
-        else:
-            step = self._search.next()
-            if isinstance(step, NextRound):
-                self._round_began(step.round)
-                step = self._search.next()
-            if not isinstance(step, Start | Resume):
-                return None
-            spec = step.spec
-        self.live[spec.trial] = spec
-        return spec
-
-    def leave(self, trial: str) -> None:
-        """Take a trial out of training."""
-        self.live.pop(trial, None)
-
-    def fewer_than(self, trials: int) -> int:
-        """Let fewer than so many train at once, but one at least; return how many."""
-        self.at_once = max(1, trials - 1)
-        return self.at_once
-
-    @property
-    def is_empty(self) -> bool:
-        """Return whether nobody waits, or waits in vain."""
-        return self.closed or (self._search.is_done and not self._later)
-
-    @property
-    def waits_for_promotion(self) -> bool:
-        """Return whether nothing trains or is tried again, and what is left is paused."""
-        return not (self.closed or self.live or self._later or self._search.is_done)
 
 
 class Stage:
@@ -99,7 +39,11 @@ class Stage:
         self._listener = listener
         self._clock = now
         self._search = sitting.search or Search(plan)
-        self._queue = TrialQueue(self._search, plan.max_concurrent_trials, self._round_began)
+        self._queue = TrialQueue(
+            self._search,
+            plan.max_concurrent_trials,
+            lambda begun: listener.event("round_began", **begun.to_plain()),
+        )
         self._specs: dict[str, TrialSpec] = {}
         self._limits = Limits(plan.limits, self._now(), sitting.spent)
         self._first_failures = FirstFailures(sitting.spent.trials == sitting.spent.failed)
@@ -117,13 +61,21 @@ class Stage:
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
+        for trial in self._search.paused:
+            listener.waits(trial)
 
     def _now(self) -> float:
         """Return the time on a clock that stands still while the run waits for a disk."""
         return self._clock() - self._listener.disk.seconds
 
-    def _round_began(self, begun: Round) -> None:
-        self._listener.event("round_began", **begun.to_plain())
+    def _tell_chosen(self) -> None:
+        """Have what became of the searcher's proposals and of the finalists be written down."""
+        while self._search.searcher_failures:
+            index, reason = self._search.searcher_failures.popleft()
+            self._listener.event("searcher_failed", index=index, reason=reason)
+        while self._search.decided:
+            news = self._search.decided.popleft()
+            self._listener.remarked(news.event, news.text, **news.facts)
 
     @property
     def over(self) -> bool:
@@ -137,9 +89,7 @@ class Stage:
         if self._search.is_learning and self._awaited:
             return None
         spec = self._queue.next(self._now())
-        while self._search.searcher_failures:
-            index, reason = self._search.searcher_failures.popleft()
-            self._listener.event("searcher_failed", index=index, reason=reason)
+        self._tell_chosen()
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
         if spec is None and self._search.unproposed:
@@ -148,12 +98,12 @@ class Stage:
         if spec is None or spec.trial in self._handed_out:
             return spec
         self._specs[spec.trial] = spec
-        if not self._limits.more_trials():
+        if spec.repeats is None and not self._limits.more_trials():
             self._queue.leave(spec.trial)
             self._search.close()
             self.reason = f"limits.max_trials of {self._plan.limits.max_trials} is used up"
             return None
-        self._limits.trials += 1
+        self._limits.trials += spec.repeats is None
         self._handed_out.add(spec.trial)
         self._awaited.add(spec.trial)
         return spec
@@ -167,6 +117,8 @@ class Stage:
                 return
             self._timers[trial] = TrialTimer(before=self._before.get(trial, SpentOnTrial()).seconds)
             self._listener.started(self._specs[trial])
+        elif self._timers[trial].since is None:
+            self._listener.waits(trial, still=False)
         self._timers[trial].start(now)
         self._taken[trial] = now
 
@@ -206,6 +158,7 @@ class Stage:
             clock.stop(now)
             self._about[trial] = dict(report.about)
             self._queue.leave(trial)
+            self._listener.waits(trial)
             return False
         return end is None
 
@@ -220,7 +173,7 @@ class Stage:
         self._warm.add(worker)
 
     def is_paused(self, trial: str) -> bool:
-        """Return whether a trial has left its place to others: its state is to be kept."""
+        """Return whether a trial has left its place: its state is to be kept."""
         return trial in self._search.paused
 
     def lost(self, trial: str, failure: Failure) -> None:
@@ -312,8 +265,8 @@ class Stage:
     def _end_what_stays_paused(self) -> None:
         """End the trials that nothing is left to promote for."""
         paused = dict(self._search.paused)
-        epochs = {int(row["epoch"]) for row in paused.values()}
-        rungs = {epoch: self._search.scheduler.review(epoch) for epoch in epochs}
+        review = self._search.scheduler.review
+        rungs = {epoch: review(epoch) for epoch in {int(r["epoch"]) for r in paused.values()}}
         for trial, row in paused.items():
             held = rungs[int(row["epoch"])].get(trial)
             self._end_paused(trial, held.cutoff if held else None, NOT_PROMOTED)
@@ -358,9 +311,9 @@ class Stage:
             self._queue.closed = True
             self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
             return
-        facts = {**about, "trial": trial, "seconds": self._trained(trial)}
-        facts |= {"error": failure.message, "failure": failure.kind}
-        self._limits.failed += 1
+        facts = {**about, "trial": trial, "error": failure.message, "failure": failure.kind}
+        facts["seconds"] = self._trained(trial)
+        self._limits.failed += self._specs[trial].repeats is None
         attempts = self._attempts.made(trial) - 1
         self._end(TrialEnd(status="failed", attempts=attempts, **facts), failure.whole)
 
@@ -372,6 +325,7 @@ class Stage:
             self._queue.leave(end.trial)
             self._search.tell(end)
             self._listener.ended(end, traceback)
+            self._tell_chosen()
             self._first_failures.ended(end)
             self._close_if_a_limit_is_met()
 
@@ -392,5 +346,4 @@ class Stage:
 
 
 def _last_epoch(report: Report) -> int:
-    rows = report.progress.rows
-    return int(rows[-1]["epoch"]) if rows else report.progress.epoch
+    return int((report.progress.rows or [{"epoch": report.progress.epoch}])[-1]["epoch"])

@@ -74,11 +74,17 @@ def test_the_format_follows_the_ending_of_the_file(cli, a_run):
         (["--format", "parquet"], "expected --output FILE"),
         (["--output", "nowhere/t.csv"], "folder that exists"),
         (["--output", "."], "which is a folder"),
+        (["--output", "net.py"], "expected a new file"),
+        (["--output", "notes.txt", "--format", "csv"], "says csv"),
+        (["--output", "runs/first/best/t.csv"], "outside of a run's folder"),
     ],
 )
 def test_a_table_that_cannot_be_written_is_refused(cli, a_run, options, words):
     a_run("first")
+    for file in ("net.py", "notes.txt", "runs/first/best/t.csv"):
+        Path(file).write_text("precious")
     result = cli("table", "first", *options)
+    assert Path("net.py").read_text() == Path("notes.txt").read_text() == "precious"
     assert (result.exit_code, result.stdout) == (2, "")
     assert words in result.stderr and result.stderr.startswith("error: --")
 

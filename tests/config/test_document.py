@@ -177,7 +177,7 @@ def test_a_folder_a_binary_a_giant_and_an_impossible_path_are_refused(tmp_path):
     for path, sentence in [
         (tmp_path, "a folder"),
         (tmp_path / "binary.yaml", "text in UTF-8"),
-        (tmp_path / "giant.yaml", "at most 1000000 bytes"),
+        (tmp_path / "giant.yaml", "at most 250000 bytes"),
         (tmp_path / ("x" * 400), "a readable file"),
         ("a\0b", "a readable file"),
     ]:

@@ -16,7 +16,7 @@ def refusal(load, text, *overrides):
 WRONG = [
     ("modell: mlp", [], "digits.yaml, line 4, modell: unknown key. Received: 'modell'. Did you mean 'model'?"),
     ("caviar:\n  num_sample: 3", [], "digits.yaml, line 5, caviar.num_sample: unknown key. Received:"
-     " 'num_sample'. Did you mean 'num_samples'? Known: max_concurrent_trials, num_samples, points, reproducible,"),
+     " 'num_sample'. Did you mean 'num_samples'? Known: finalists, max_concurrent_trials, num_samples, points,"),
     ("caviar: {scheduler: {asha: {grace: 1}}}", [], "line 4, caviar.scheduler.asha.grace: unknown key"),
     ("num_samples: 3", [], "num_samples: unknown key here; it belongs to caviar"),
     ("", ["caviar.num_sample=8"], "--set caviar.num_sample=8: unknown key. Received: 'num_sample'. Did you mean"),

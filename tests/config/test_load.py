@@ -146,3 +146,35 @@ def test_reading_an_experiment_loads_no_framework():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("written", ["~/runs", "$PLACE/runs", "${PLACE}/runs"])
+def test_the_place_of_the_runs_is_written_out_as_a_shell_would(load, monkeypatch, written):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("PLACE", "/home/ada")
+    assert load(BASE + f"storage_path: {written}\n").storage_path == "/home/ada/runs"
+
+
+@pytest.mark.parametrize(
+    ("written", "unknown"), [("$NOT_SET/runs", "NOT_SET"), ("~nobody1/runs", "~nobody1")]
+)
+def test_a_place_of_which_a_part_is_unknown_is_refused(load, written, unknown):
+    with pytest.raises(ExperimentFileError, match=f"storage_path: expected .*{unknown} is not"):
+        load(BASE + f"storage_path: {written}\n")
+
+
+def test_a_folder_with_a_dollar_in_its_name_stays_what_it_is(load, tmp_path):
+    (tmp_path / "a$b").mkdir()
+    assert load(BASE + f"storage_path: {tmp_path}/a$b\n").storage_path == f"{tmp_path}/a$b"
+
+
+def test_a_name_that_a_command_would_take_for_an_option_is_refused(load):
+    with pytest.raises(ExperimentFileError, match=r"not starting with '\.' or '-'"):
+        load(BASE + "name: -x\n")
+
+
+def test_of_thousands_of_unknown_keys_the_first_are_named_and_the_rest_counted(load):
+    with pytest.raises(ExperimentFileError) as refusal:
+        load(BASE + "".join(f"key{i}: 1\n" for i in range(3000)))
+    *named, last = str(refusal.value).splitlines()
+    assert len(named) == 50 and "key49" in named[49] and last.endswith("2950 more keys are wrong.")

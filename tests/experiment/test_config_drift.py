@@ -13,6 +13,7 @@ from orchestrator.experiment.config_drift import other_versions
 from orchestrator.experiment.extension import Growth, prepare_to_extend, write_down
 from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunWriter, read_run
+from orchestrator.records.run import sources_of
 from tests.depth import in_depth
 
 NONE = {"scheduler": "none", "num_samples": 3}
@@ -243,3 +244,9 @@ def test_another_scheduler_of_ones_own_is_named_and_an_extension_may_bring_one(w
     assert prepare_to_extend(run.folder, more).prepared.plan.scheduler.code.place.endswith(
         "other.py"
     )
+
+
+def test_a_project_moved_with_its_runs_is_found_where_it_is_now(of_files, tmp_path):
+    before = of_files.folder.path
+    project = tmp_path.rename(tmp_path.with_name("moved"))
+    assert sources_of(read_run(project / before.relative_to(tmp_path))) == project

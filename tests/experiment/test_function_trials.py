@@ -13,7 +13,6 @@ from orchestrator.errors import ExperimentFileError, OrchestratorError, RecordEr
 from orchestrator.experiment import (
     extend,
     function_trials,
-    open_run,
     preview,
     resume,
     run,
@@ -75,12 +74,12 @@ def test_a_run_is_ranked_and_its_winner_is_written_down(here):
 @pytest.mark.parametrize(("epochs", "trials"), [(0, 1), (4, 1), (9, 2), (11, 4)])
 def test_one_that_was_cut_off_goes_on_to_the_same_records(here, epochs, trials, promote):
     keys = {**KEYS, "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": promote}}}}
-    whole = facts(run(keys, **QUIETLY).records)
-    again = run({**keys, "name": "again"}, **QUIETLY)
-    cut_off(again.path, epochs, trials)
-    resumed = resume(again.path, **QUIETLY)
+    done = run(keys, **QUIETLY)
+    whole, best = facts(done.records), done.best.trial
+    cut_off(done.path, epochs, trials)
+    resumed = resume(done.path, **QUIETLY)
     assert facts(resumed.records) == whole
-    assert resumed.status == "finished" and resumed.best.trial == open_run("fn").best.trial
+    assert resumed.status == "finished" and resumed.best.trial == best
 
 
 def test_it_is_not_gone_on_with_by_another_code(here):
@@ -208,8 +207,8 @@ def test_rounds_are_recorded_and_each_begins_where_the_last_one_led(here, in_rou
 
 @pytest.mark.parametrize("over", range(1, 9))
 def test_a_run_in_rounds_goes_on_to_the_same_records(here, in_rounds, over):
-    whole = facts(run(KEYS_OF_ROUNDS, **QUIETLY).records)
-    again = run({**KEYS_OF_ROUNDS, "name": "again"}, **QUIETLY)
+    again = run(KEYS_OF_ROUNDS, **QUIETLY)
+    whole = facts(again.records)
     cut_off(again.path, 9 * over, 2 * over)
     lines = (again.path / "events.jsonl").read_text().splitlines(keepends=True)
     begun = [line for line in lines if '"round_began"' in line][: (over - 1) // 3]

@@ -35,7 +35,7 @@ def weights(run):
 
 def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
     short = tune(3, name="short", epochs=2, caviar=ONE_BY_ONE, keep_checkpoints=2)
-    grown = orchestrator.extend(short, num_samples="+2", progress=False)
+    grown = orchestrator.extend(short, num_samples="+2", **INLINE)
     assert len(grown.records.trials) == 5
     grown = orchestrator.extend(grown, epochs=5, progress=False)
     whole = tune(

@@ -108,7 +108,8 @@ def test_two_trials_at_once_run_in_two_processes_at_the_same_time(fates):
 
 
 def test_where_every_trial_fails_there_is_no_winner(tune):
-    run = tune(2, FAILS, search_space={"learning_rate": "uniform(0.1, 0.2)"})
+    space = {"learning_rate": "uniform(0.1, 0.2)"}
+    run = tune(2, FAILS, search_space=space, executor="inline")
     assert [trial.status for trial in run.records.trials] == ["failed"] * 2
     assert run.status == "finished"
     assert run.best is None

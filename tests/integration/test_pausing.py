@@ -133,6 +133,12 @@ def promoting(epochs, mode, cut_off_at=None):
 ASHA = {"asha": {"promote": True, "reduction_factor": 2}}
 
 
+@pytest.fixture(scope="module")
+def whole_asha(halved):
+    """Four trials under ASHA that promotes, in this process and never cut off."""
+    return halved("asha-inline", ASHA, executor="inline")
+
+
 def epochs_and_endings(run):
     return {t.trial: (len(curve(run, t.trial)), t.status, t.stopped_by) for t in run.records.trials}
 
@@ -152,23 +158,20 @@ def check_promoted(run, whole):
     assert run.best.test is not None
 
 
-def test_asha_promotes_in_this_process(halved):
-    check_promoted(
-        halved("asha-inline", ASHA, executor="inline"), halved("whole-asha", executor="inline")
-    )
+def test_asha_promotes_in_this_process(whole_asha, whole):
+    check_promoted(whole_asha, whole)
 
 
-def test_asha_promotes_on_ray_tune_as_in_this_process(cluster, halved):
+def test_asha_promotes_on_ray_tune_as_in_this_process(cluster, halved, whole_asha):
     run = halved("asha-tune", ASHA)
-    assert epochs_and_endings(run) == epochs_and_endings(
-        halved("asha-here", ASHA, executor="inline")
-    )
+    assert epochs_and_endings(run) == epochs_and_endings(whole_asha)
 
 
 @pytest.mark.parametrize("at", ["00002/1", "00001/2", "00003/1"])
-def test_asha_promotes_over_a_resume_whom_it_would_have_promoted(halved, monkeypatch, at):
+def test_asha_promotes_over_a_resume_whom_it_would_have_promoted(
+    halved, whole_asha, monkeypatch, at
+):
     name = at.replace("/", "-")
-    whole = epochs_and_endings(halved(f"asha-whole-{name}", ASHA, executor="inline"))
     monkeypatch.setenv("CUT_OFF_AT", at)
     cut = halved(f"asha-cut-{name}", "./mine.py:promoting", executor="inline")
     assert (
@@ -176,19 +179,18 @@ def test_asha_promotes_over_a_resume_whom_it_would_have_promoted(halved, monkeyp
         or len(cut.records.trials) < 4
     )
     resumed = orchestrator.resume(cut.path, progress=False, executor="inline")
-    assert epochs_and_endings(resumed) == whole
+    assert epochs_and_endings(resumed) == epochs_and_endings(whole_asha)
 
 
 @pytest.mark.parametrize("lengths", [(1, 2, 4), (3, 4)], ids=str)
-def test_a_run_that_is_made_longer_ends_where_a_longer_one_does(halved, lengths):
+def test_a_run_that_is_made_longer_ends_where_a_longer_one_does(halved, whole_asha, lengths):
     name = "-".join(map(str, lengths))
     first, *later = lengths
     run = halved(f"deeper-{name}", ASHA, epochs=first, executor="inline")
     for epochs in later:
         run = orchestrator.extend(run.path, epochs=epochs, progress=False, executor="inline")
-    whole = halved(f"deep-{name}", ASHA, executor="inline")
-    assert epochs_and_endings(run) == epochs_and_endings(whole)
+    assert epochs_and_endings(run) == epochs_and_endings(whole_asha)
     assert {t.trial: curve(run, t.trial) for t in run.records.trials} == {
-        t.trial: curve(whole, t.trial) for t in whole.records.trials
+        t.trial: curve(whole_asha, t.trial) for t in whole_asha.records.trials
     }
-    assert run.best.trial == whole.best.trial
+    assert run.best.trial == whole_asha.best.trial

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.pages import environment
+from tests.preloaded import command_line
 
 DATA = """
 import numpy as np
@@ -134,7 +135,7 @@ def test_the_command_line_shows_the_run_and_says_what_resume_needs(found):
     events = folder / "runs" / "build" / "events.jsonl"
     kept = [line for line in events.read_text().splitlines() if '"run_finished"' not in line]
     events.write_text("\n".join(kept[:2]) + "\n")
-    command = [sys.executable, "-m", "orchestrator", "resume", "build"]
+    command = command_line("resume", "build")
     done = subprocess.run(
         command, cwd=folder, env=environment(folder), capture_output=True, text=True, timeout=300
     )

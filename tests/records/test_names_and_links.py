@@ -182,3 +182,8 @@ def test_a_run_moved_or_deleted_while_it_is_looked_at_is_no_link(folder, monkeyp
 
     monkeypatch.setattr(os, "scandir", vanishing)
     assert RunFolder.open(folder.path).name == "one"
+
+
+def test_a_name_too_long_for_a_folder_is_that_of_no_run(tmp_path):
+    with pytest.raises(OrchestratorError, match="expected a run's name"):
+        RunFolder.open("a" * 300, tmp_path)

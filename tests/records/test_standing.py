@@ -6,8 +6,19 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.records import Heartbeat, RunFolder, RunWriter, acquire, read_run, run_status
-from orchestrator.records.heartbeat import SeenDriver, seconds_worked, standing
+from orchestrator.records import (
+    Heartbeat,
+    RunFolder,
+    RunProgress,
+    RunState,
+    RunWriter,
+    TrialStarted,
+    TrialWaits,
+    acquire,
+    read_run,
+    run_status,
+)
+from orchestrator.records.heartbeat import SeenDriver, seconds_worked, standing, waits_told
 from orchestrator.records.lock.driver import Driver, this_process
 from tests.drivers import dead
 
@@ -148,8 +159,9 @@ def test_a_run_whose_driver_was_killed_is_interrupted(folder):
 def test_the_status_of_a_driven_run_is_what_its_heartbeat_tells(folder):
     lock = acquire(folder.driver_file)
     told = {"trials_done": 3, "trials": 9, "epochs": 70, "best": 0.75, "best_trial": "00002"}
-    lock.beat(replace(lock.driver.heartbeat, **told))
+    lock.beat(replace(lock.driver.heartbeat, **told, in_training="00004 00007"))
     status = run_status(folder)
+    assert status.in_training == 2
     assert {name: getattr(status, name) for name in told} == told
     assert (status.state, status.pid) == ("running", this_process().pid)
     assert status.heartbeat_seconds is not None
@@ -167,3 +179,37 @@ def test_the_status_of_a_run_that_nobody_drives_is_what_its_records_tell(folder)
         1,
     )
     assert (status.best, status.best_trial, status.heartbeat_seconds) == (0.5, "00000", None)
+
+
+def looked_at(in_training):
+    state = RunState("val_accuracy", "max")
+    for index, trial in enumerate(("00000", "00001", "00002")):
+        state.apply(TrialStarted(trial, index, 1, {}, at(0)))
+        metrics = {"val_accuracy": 0.5}
+        if index < 2:
+            state.apply({"trial": trial, "epoch": 1, "metrics": metrics, "seconds": 1.0})
+    state.apply(TrialWaits("00001"))
+    for told in waits_told(state, Heartbeat(in_training=in_training)):
+        state.apply(told)
+    return state.waiting
+
+
+def test_a_heartbeat_tells_another_process_which_trials_wait_for_their_promotion():
+    assert looked_at("00001 00002") == {"00000"}
+    assert looked_at("") == {"00000", "00001"}, "00002 has no epoch: it has begun since"
+
+
+def test_a_heartbeat_that_names_no_trials_changes_nothing():
+    assert looked_at(None) == {"00001"}
+
+
+def test_a_driver_with_very_many_trials_in_training_does_not_name_them():
+    state, progress = RunState("val_accuracy", "max"), RunProgress()
+    for index in range(200):
+        state.apply(TrialStarted(f"{index:05}", index, 1, {}, at(0)))
+    progress.begin(state, 200)
+    assert progress.heartbeat.in_training is None
+    for index in range(190):
+        state.apply(TrialWaits(f"{index:05}"))
+    progress.refresh()
+    assert len(progress.heartbeat.in_training.split()) == 10

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from orchestrator.records import TrialStarted
+from orchestrator.records import TrialStarted, TrialWaits
 
 TIME = "2026-11-05T10:00:00+00:00"
 
@@ -39,6 +39,9 @@ class Driven:
 
     def epoch(self, row):
         self._show(row)
+
+    def waits(self, trial, still=True):
+        self._show(TrialWaits(trial, still))
 
     def trial_ended(self, end):
         self._show(end)

@@ -5,10 +5,10 @@ import sys
 
 import pandas as pd
 
+from orchestrator.analysis import diagnose
 from orchestrator.records import RunFolder, RunWriter, read_run
 from orchestrator.report import (
     compare_table,
-    edge_hints,
     epochs_table,
     legend,
     runs_table,
@@ -66,7 +66,7 @@ def test_only_the_three_leading_of_eleven_trials_are_looked_at_for_edges(run):
 
 
 def test_the_hint_names_the_end_that_the_best_share(run):
-    assert edge_hints(run) == [
+    assert [each.says for each in diagnose(run)] == [
         "the best 3 sit at the high end of learning_rate (1): widen it",
     ]
 
@@ -74,7 +74,7 @@ def test_the_hint_names_the_end_that_the_best_share(run):
 def test_a_run_without_an_inline_space_has_no_edges(run, write_experiment):
     write_experiment(run.folder, search_space="mlp")
     records = read_run(run.folder.path)
-    assert edge_hints(records) == []
+    assert diagnose(records) == ()
     assert trials_table(records)["at_edge"].isna().all()
 
 

@@ -79,3 +79,15 @@ def test_what_is_shown_is_right_within_two_though_workers_take_long_to_start(tri
     ratios = [seconds_of(words) / truth for truth, words in shown]
     assert len(ratios) > 50
     assert sum(0.5 <= ratio <= 2 for ratio in ratios) / len(ratios) > 0.9
+
+
+def test_paused_trials_are_taken_to_end_where_they_are():
+    clock = [0.0]
+    progress = Driven(Progress(16, 27, "m", "max", now=lambda: clock[0]))
+    for number in range(12):
+        progress.trial_started(str(number), {}, number)
+        clock[0] += 1.0
+        progress.epoch({"trial": str(number), "epoch": 1, "metrics": {"m": 0.5}, "seconds": 1.0})
+        progress.waits(str(number))
+    assert progress.time_left() == "about 4 s left"
+    assert progress.share() == pytest.approx(0.75)

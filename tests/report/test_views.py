@@ -167,3 +167,15 @@ def test_a_long_curve_is_thinned_and_ends_with_its_last_value():
     line = sparkline([0.0] * 999 + [1.0], 0, 1, width=10)
     assert len(line) == 10
     assert line[-1] == "█"
+
+
+def test_a_trial_that_waits_for_its_promotion_is_not_counted_as_running():
+    view = plain(io.StringIO())
+    for trial in ("00000", "00001"):
+        view.trial_started(trial, {})
+        view.epochs([epoch(trial, 1, 0.5)])
+    view.waits("00000")
+    assert view.progress.counted() == "1 running, 1 paused"
+    assert set(view.progress.running) == {"00001"}
+    view.waits("00000", still=False)
+    assert view.progress.counted() == "2 running"

@@ -59,16 +59,21 @@ def test_equals_go_on_by_their_loss_and_then_as_they_came():
 
 def test_the_highest_rung_comes_first_and_the_best_of_it():
     scheduler = asha(27)
-    arrive(scheduler, {str(at): at / 10 for at in range(9)})
-    arrive(scheduler, {"8": 0.8, "7": 0.7, "6": 0.6}, epoch=3)
-    arrive(scheduler, {"9": 0.9, "10": 0.95, "11": 0.1})
-    assert scheduler.promote()[:2] == ["8", "10"]
+    arrive(scheduler, {"a": 0.9, "b": 0.1, "c": 0.2, "d": 0.95, "e": 0.3, "f": 0.3})
+    arrive(scheduler, {"x": 0.8, "y": 0.7, "z": 0.6}, epoch=3)
+    assert scheduler.promote() == ["x", "a"]
 
 
 def test_one_that_may_go_on_may_still_when_better_ones_have_come():
     scheduler = asha()
     arrive(scheduler, {"a": 0.5, "b": 0.1, "c": 0.1, "d": 0.8, "e": 0.9})
-    assert scheduler.promote() == ["e", "d", "a"]
+    assert scheduler.promote() == ["a"]
+
+
+def test_one_that_is_among_the_best_as_it_comes_goes_on_without_a_pause():
+    decided = arrive(asha(), {"a": 0.1, "b": 0.2, "c": 0.9, "d": 0.1})
+    assert [each.pause for each in decided.values()] == [True, True, False, True]
+    assert not decided["c"].stop
 
 
 def test_one_that_went_on_is_promoted_no_more():
@@ -81,12 +86,14 @@ def test_one_that_went_on_is_promoted_no_more():
 @given(VALUES, st.sampled_from([2, 3, 4]))
 def test_all_that_were_ever_among_the_best_may_go_on_and_no_others(values, factor):
     scheduler = asha(factor=factor)
-    wanted = set()
+    wanted, went_on = set(), set()
     for count, value in enumerate(values, 1):
-        scheduler.report(str(count), 1, value)
+        if not scheduler.report(str(count), 1, value).pause:
+            went_on.add(str(count))
         best = sorted(range(count), key=lambda at: (-values[at], at))[: count // factor]
         wanted |= {str(at + 1) for at in best}
-    assert set(scheduler.promote()) == wanted
+    assert set(scheduler.promote()) | went_on == wanted
+    assert not went_on & set(scheduler.promote())
 
 
 def test_when_nothing_else_is_left_the_best_of_the_highest_rung_goes_on_unless_one_is_through():

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.catalog import space_of
 from orchestrator.config import load_experiment, parse_experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, OrchestratorError
+from orchestrator.records import RunFolder, RunWriter
 from orchestrator.search import Search, make_plan
 from orchestrator.search.points import points_of, with_points
 from orchestrator.search.search import Start
@@ -180,3 +181,60 @@ def test_a_record_names_each_point_whatever_they_came_from(shipped, tmp_path):
     (tmp_path / "record.yaml").write_text(to_yaml(complete))
     again = load_experiment(tmp_path / "record.yaml")
     assert make_plan(again, space_of(again)) == make_plan(asked, space)
+
+
+def earlier_run(folder, *trials):
+    run = RunFolder.create(folder, "earlier")
+    run.write_experiment("name: earlier\nmetric: loss\nmode: min\n")
+    with RunWriter(run) as writer:
+        for index, (values, loss) in enumerate(trials):
+            writer.trial_started(f"{index:05d}", index, 1, values)
+            row = {"trial": f"{index:05d}", "epoch": 1, "metrics": {"loss": loss}, "seconds": 1.0}
+            writer.epochs([row])
+    return {"storage_path": str(folder)}
+
+
+def test_the_best_trials_of_an_earlier_run_come_first_of_each_configuration_one(tmp_path):
+    here = earlier_run(
+        tmp_path,
+        ({"rate": 0.1, "units": 5}, 0.3),
+        ({"rate": 0.2, "units": 6}, 0.1),
+        ({"rate": 0.2, "units": 6}, 0.2),
+        ({"rate": 0.3, "units": 7}, float("nan")),
+    )
+    plan = planned([{"run": "earlier", "best": 3}, {"units": 9}], **here)
+    assert [spec.hyperparameters["units"] for spec in plan.points] == [6, 5, 9]
+    assert plan.points[0].hyperparameters["rate"] == 0.2
+    assert len(planned([{"run": "earlier"}], **here).points) == 1
+
+
+def test_the_record_of_a_run_has_the_values_of_the_earlier_run_it_began_with(tmp_path):
+    here = earlier_run(tmp_path, ({"rate": 0.1, "units": 5}, 0.3))
+    asked = experiment([{"run": "earlier"}], **here)
+    recorded = with_points(asked, space_of(asked))
+    assert recorded.caviar.points == ({"rate": 0.1, "units": 5},)
+
+
+def test_a_trial_of_an_earlier_run_that_is_not_in_the_space_is_refused_by_its_name(tmp_path):
+    here = earlier_run(tmp_path, ({"rate": 0.1, "units": 500}, 0.3))
+    said = refusal([{"units": 3}, {"run": "earlier"}], **here)
+    assert "caviar.points.1, trial 00000 of run earlier" in said
+    assert "expected a value of integer(1, 64)" in said
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ({"run": "nothing"}, "caviar.points.0.run: run below"),
+        ({"run": "earlier", "best": 0}, "expected a whole number of at least 1"),
+        ({"run": "earlier"}, "expected a run of which a trial has a finite value"),
+    ],
+)
+def test_a_run_that_gives_no_point_is_refused(tmp_path, entry, said):
+    assert said in refusal([entry], **earlier_run(tmp_path, ({"rate": 0.1}, float("nan"))))
+
+
+def test_a_hyperparameter_may_be_called_run():
+    space = {"run": "integer(1, 9)"}
+    plan = planned([{"run": 3}], search_space=space)
+    assert plan.points[0].hyperparameters["run"] == 3

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from orchestrator.domains import Space
-from orchestrator.searchers import Observation, RandomOptions, complete
+from orchestrator.searchers import SEARCHERS, Observation, RandomOptions, complete
 from orchestrator.testing import check_searcher
 
 SMALL = Space.parse(
@@ -135,3 +135,53 @@ def test_combinations_that_break_a_constraint_are_never_tried_and_do_not_count()
     made = searcher(bound)
     made.ask(fulfilling)
     assert made.exhausted == f"all {fulfilling} combinations tried"
+
+
+LEARNED = Space.parse(
+    {
+        "units": {"distribution": "choice", "values": [8, 16, 32], "prior": 16},
+        "layers": "integer(1, 4)",
+    }
+)
+
+
+def learned(name, first=0, told_first=()):
+    made = SEARCHERS[name]().make(LEARNED, 0, 9, "max")
+    made.begin_at(first)
+    for index, values in told_first:
+        made.tell(Observation(f"{index:05d}", values, 1, 0.5, "stopped"))
+    found = []
+    for index in range(first + len(told_first), first + 30):
+        values = trial(made, LEARNED, index)
+        if values is None:
+            return made, found
+        found.append(tuple(values.items()))
+        made.tell(told(index, values))
+        score = -abs(values["units"] - 16) - values["layers"]
+        made.tell(Observation(f"{index:05d}", values, 1, float(score), "stopped"))
+    return made, found
+
+
+@pytest.mark.parametrize("name", ["tpe", "gp", "cqr", "priorband"])
+def test_a_searcher_that_learns_tries_each_combination_once_and_ends(name):
+    made, found = learned(name)
+    assert len(found) == len(set(found)) == 12
+    assert made.exhausted == "all 12 combinations tried"
+
+
+def test_what_earlier_trials_were_is_proposed_no_more_by_one_that_learns():
+    points = [(0, {"units": 16, "layers": 1}), (1, {"units": 8, "layers": 4})]
+    _, found = learned("tpe", told_first=points)
+    assert len(found) == 10
+    assert not {tuple(values.items()) for _, values in points} & set(found)
+
+
+def test_a_later_round_of_one_that_learns_has_all_combinations_of_its_own():
+    assert len(learned("tpe", first=40)[1]) == 12
+
+
+def test_a_space_of_one_value_is_one_trial():
+    only = Space.parse({"units": 16})
+    made = searcher(only)
+    assert [made.ask(0), made.ask(1)] == [{}, None]
+    assert made.exhausted == "the only combination was tried"

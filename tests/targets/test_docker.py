@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import Any
 
 import pytest
@@ -72,3 +73,15 @@ def test_a_missing_client_is_one_sentence_with_how_to_get_it_and_nothing_is_writ
     with pytest.raises(PlaceError, match="expected this command on PATH"):
         docker.state(Job("docker", "abc"))
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("results", "option"),
+    [
+        ("/plain/runs", "--volume=/plain/runs:/runs"),
+        ("/a:b/runs", '--mount=type=bind,"source=/a:b/runs","target=/runs"'),
+        ('/a:"b",c', '--mount=type=bind,"source=/a:""b"",c","target=/runs"'),
+    ],
+)
+def test_a_colon_in_the_folder_of_runs_is_no_colon_of_docker_s(results, option):
+    assert shlex.quote(option) in docker.prepare(submission({}, results))

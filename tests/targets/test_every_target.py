@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from orchestrator.errors import PlaceError, RunExistsError, UnknownNameError
 from orchestrator.experiment import submission as jobs
 from orchestrator.experiment.submission import submit
 from orchestrator.targets import TARGETS, find_job, find_target, known_jobs, parse_handle
-from orchestrator.targets.job import STATES
+from orchestrator.targets.job import State
 from tests.targets.places import PLACES
 
 PATIENCE_SECONDS = 30
@@ -94,7 +95,7 @@ def test_what_is_sent_is_complete(place, submission):
 @pytest.mark.parametrize("name", TARGETS)
 def test_native_states_become_ours_through_one_table(name):
     native = getattr(find_target(name), "NATIVE", {})
-    assert set(native.values()) <= set(STATES)
+    assert set(native.values()) <= set(get_args(State))
 
 
 def wait_for(target, job, state: str) -> bool:

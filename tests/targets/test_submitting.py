@@ -10,7 +10,7 @@ from orchestrator.errors import ExperimentFileError, RunExistsError, UnknownName
 from orchestrator.experiment import submission as jobs
 from orchestrator.experiment.submission import submit
 from orchestrator.records import RunFolder, acquire
-from orchestrator.targets import Job, remember
+from orchestrator.targets import Job, find_target, remember
 from tests.cli.conftest import write_run
 from tests.targets.places import PLACES, Slurm
 
@@ -141,3 +141,17 @@ def test_a_shared_storage_path_is_where_this_machine_reaches_the_results(submiss
     for name in ("ray", "slurm", "local", "docker"):
         assert submission(name).results == str(here / "runs")
     assert submission("slurm", "target.slurm.storage=/mnt/runs").results == str(here / "runs")
+
+
+def test_a_percent_sign_in_a_path_is_none_of_sbatch_s(submission, here):
+    made = submission("slurm", f"storage_path={here}/50%u")
+    assert f"#SBATCH --output={here}/50%%u/.jobs/digits/slurm-%j.log" in find_target(
+        "slurm"
+    ).prepare(made)
+
+
+@pytest.mark.parametrize("key", ["partition", "account", "qos", "constraint", "extra"])
+def test_an_option_of_slurm_stays_on_its_line(submission, key):
+    value = '["a\\n#SBATCH --uid=0"]' if key == "extra" else '"a\\n#SBATCH --uid=0"'
+    with pytest.raises(ExperimentFileError, match=f"target.slurm.{key}.*expected text on one line"):
+        submission("slurm", f"target.slurm={{{key}: {value}}}")

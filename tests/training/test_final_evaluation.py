@@ -122,6 +122,7 @@ def test_a_model_that_cannot_be_saved_is_examined_all_the_same(net, judged, tmp_
     assert "not to be written down" in verdict["not_saved"]
     assert json.loads((tmp_path / "best/metrics.json").read_text()) == verdict
     assert sorted(file.name for file in (tmp_path / "best").iterdir()) == [
+        "details.json",
         "hyperparameters.yaml",
         "metrics.json",
         "model.json",

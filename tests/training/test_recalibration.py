@@ -121,7 +121,7 @@ def test_without_averages_that_training_moves_there_is_no_word_of_it(
     task = replace(net(FROZEN) if kind == "frozen" else mlp, recalibrate_batch_norm=asked)
     hp = {"batch_size": 32} if kind == "frozen" else HP | {"batch_norm": False}
     _, record = examined(task, hp)
-    about = {"trial", "epoch", "hyperparameters", "task", "sha256"}
+    about = {"trial", "epoch", "hyperparameters", "task", "sha256", "calibration", "noise"}
     assert set(record) == about | {"validation", "test"}
     assert record["test"]["loss"] > 0
 

@@ -39,6 +39,7 @@ class Heard:
             [],
         )
         self.disk = Disk()
+        self.waiting = set()
 
     def event(self, event, **facts):
         self.events.append((event, facts))
@@ -48,6 +49,9 @@ class Heard:
 
     def started(self, spec):
         self.begun.append(spec.trial)
+
+    def waits(self, trial, still=True):
+        (self.waiting.add if still else self.waiting.discard)(trial)
 
     def epochs(self, rows):
         known = {(row["trial"], row["epoch"]) for row in self.rows}

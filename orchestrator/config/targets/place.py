@@ -13,14 +13,14 @@ from orchestrator.fields import AS_LIST, Options, Text
 Texts = Annotated[tuple[Text, ...], Field(strict=False), AS_LIST]
 
 
-def _lines(written: Any) -> Any:
+def lines_of(written: Any) -> Any:
     """Turn a block of text into its lines."""
     if isinstance(written, str):
         return [line.rstrip() for line in written.splitlines() if line.strip()]
     return written
 
 
-Lines = Annotated[Texts, BeforeValidator(_lines, json_schema_input_type=str | tuple[Text, ...])]
+Lines = Annotated[Texts, BeforeValidator(lines_of, json_schema_input_type=str | tuple[Text, ...])]
 """A list of lines, or a block of text (``|`` in YAML)."""
 
 
@@ -37,6 +37,7 @@ def written_as(pattern: str, expected: str) -> BeforeValidator:
     return BeforeValidator(check, json_schema_input_type=form | int)
 
 
+Line = Annotated[Text, written_as(r"[^\x00-\x1f\x7f]+", "expected text on one line")]
 Memory = Annotated[
     Text,
     written_as(r"[1-9][0-9]*(\.[0-9]+)?([kKMGT]i?)?", "expected an amount of memory, such as 16G"),
@@ -84,7 +85,7 @@ class FolderOptions(PlaceOptions):
     @field_validator("storage", "results")
     @classmethod
     def _is_a_folder(cls, written: str | None) -> str | None:
-        if written is not None and "://" in written:
+        if written is not None and ("://" in written or not written.isprintable()):
             raise PydanticCustomError(
                 "written_as", "expected a folder, which the job and this machine both write into"
             )

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from orchestrator.config.targets.place import FolderOptions, Lines, Memory, written_as
-from orchestrator.fields import Count, Text, Whole, field_error
+from orchestrator.config.targets.place import (
+    FolderOptions,
+    Line,
+    Lines,
+    Memory,
+    lines_of,
+    written_as,
+)
+from orchestrator.fields import AS_LIST, Count, Text, Whole, field_error
 
 TimeLimit = Annotated[
     Text,
     written_as(r"([0-9]+-)?[0-9]+(:[0-9]+){0,2}", "expected minutes, 'H:MM:SS' or 'days-H:MM:SS'"),
 ]
 
+Directives = Annotated[
+    tuple[Line, ...],
+    Field(strict=False),
+    AS_LIST,
+    BeforeValidator(lines_of, json_schema_input_type=str | tuple[Text, ...]),
+]
+
 
 class SlurmOptions(FolderOptions):
     """A batch job: one node, or several with Ray's head on the first."""
 
-    partition: Text | None = Field(default=None, description="The partition (queue).")
-    account: Text | None = Field(default=None, description="The account to charge.")
-    qos: Text | None = Field(default=None, description="The quality of service.")
+    partition: Line | None = Field(default=None, description="The partition (queue).")
+    account: Line | None = Field(default=None, description="The account to charge.")
+    qos: Line | None = Field(default=None, description="The quality of service.")
     time: TimeLimit | None = Field(
         default=None,
         description="The time limit: minutes, H:MM:SS or days-H:MM:SS (in quotes). Default: the partition's.",
@@ -29,8 +43,8 @@ class SlurmOptions(FolderOptions):
     cpus: Count = Field(default=1, description="CPU cores per node.")
     gpus: Whole = Field(default=0, description="GPUs per node.")
     memory: Memory | None = Field(default=None, description="Memory per node, such as 16G.")
-    constraint: Text | None = Field(default=None, description="Features that the nodes must have.")
-    extra: Lines = Field(
+    constraint: Line | None = Field(default=None, description="Features that the nodes must have.")
+    extra: Directives = Field(
         default=(), description="Further options of sbatch, one per line, such as --mail-type=END."
     )
     setup: Lines = Field(

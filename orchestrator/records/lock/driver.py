@@ -120,7 +120,8 @@ class Heartbeat:
 
     ``state`` is running (``reason``: what is examined after the last trial), paused (``reason`` says for what) or ended
     (its driver let go of it), ``since`` when it became so; ``progressed`` is when a trial last began, finished an epoch
-    or ended; ``trials`` are those planned so far; ``slowest_epoch`` is in seconds.
+    or ended; ``trials`` are those planned so far; ``slowest_epoch`` is in seconds. ``in_training`` names the trials
+    that have begun and are not paused, with spaces between them; None where they are too many to name.
     """
 
     state: str = "running"
@@ -133,6 +134,7 @@ class Heartbeat:
     best: float | None = None
     best_trial: str | None = None
     slowest_epoch: float = 0.0
+    in_training: str | None = None
 
 
 @dataclass(frozen=True)
@@ -202,7 +204,7 @@ def from_block(content: bytes) -> Driver | None:
 def _holds(name: str, value: Any) -> bool:
     """Return whether a value is what its name says: anyone can edit a text file."""
     if value is None:
-        return name in ("reason", "best", "best_trial")
+        return name in ("reason", "best", "best_trial", "in_training")
     if name in ("started", "beat", "since", "progressed"):
         return _is_time(value)
     if name in ("process_started", "best", "slowest_epoch"):

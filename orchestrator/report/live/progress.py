@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.records import Event, Mode, RunState, Score, TrialEnd, TrialStarted
+from orchestrator.records import Event, Mode, RunState, Score, TrialEnd, TrialStarted, TrialWaits
 from orchestrator.report.formatting import brief, clock, number
 
 FEWEST_ENDED = 4
@@ -67,11 +67,13 @@ class Progress:
     lengths: Counter[int] = field(default_factory=Counter)  # of trials that ended and did not fail
     at_once: int = 0
     first_start: float | None = None
-    first_end: tuple[float, int] | None = None  # when a trial first ended, and the epochs by then
+    first_end: tuple[float, int] | None = (
+        None  # when one first left its place, and the epochs by then
+    )
     # When the first epoch seen of a trial began, and how many epochs it had by then.
     _since: dict[str, tuple[float, int]] = field(default_factory=dict)
     _seen: int = 0  # epochs that this view has heard of
-    _ended: int = 0
+    _places_left: int = 0
     _untrained: int = 0  # trials that ended while nobody drove the run, without a start seen here
     _started: set[str] = field(default_factory=set)
     _again: set[str] = field(default_factory=set)  # interrupted before, and not begun again yet
@@ -85,6 +87,8 @@ class Progress:
         for event in events:
             self.state.apply(event)
         for trial in self.state.trials.values():
+            if trial.repeats is not None:
+                continue
             if trial.is_over and trial.ending != "failed":
                 self.lengths[self.state.history(trial.trial).last_epoch] += 1
             elif trial.ending is not None and not trial.is_over:
@@ -95,37 +99,56 @@ class Progress:
         known = event.trial in self._started if isinstance(event, TrialEnd) else False
         epochs = self.state.epochs
         self.state.apply(event)
-        if isinstance(event, TrialStarted):
+        if self._is_replicate(event):
+            self._since.pop(event.trial, None)  # type: ignore[union-attr]
+        elif isinstance(event, TrialStarted):
             self.first_start = self.now() if self.first_start is None else self.first_start
             self._started.add(event.trial)
             self._again.discard(event.trial)
         elif isinstance(event, TrialEnd):
             self._trial_ended(event, known)
+        elif isinstance(event, TrialWaits):
+            self._left(event.trial)
         elif self.state.epochs > epochs:
             self._seen += 1
             self._trained(event)  # type: ignore[arg-type]
+
+    def _is_replicate(self, event: Event) -> bool:
+        """Return whether a replicate began or ended: the search's trials alone are counted."""
+        if not isinstance(event, TrialStarted | TrialEnd):
+            return False
+        return self.state.trials[event.trial].repeats is not None
 
     def _trained(self, row: Mapping[str, Any]) -> None:
         if row["trial"] not in self._since:
             before = len(self.state.history(row["trial"]).rows) - 1
             self._since[row["trial"]] = self.now() - float(row.get("seconds") or 0.0), before
-            self.at_once = max(self.at_once, len(self._since.keys() & self.state.open))
+            self.at_once = max(self.at_once, len(self._since.keys() & self.in_training))
+
+    def _left(self, trial: str) -> None:
+        """Note that a trial left its place, for good or not: its pace is that of the time it is trained."""
+        if self._since.pop(trial, None) is not None:
+            self._places_left += 1
+            self.first_end = self.first_end or (self.now(), self._seen)
 
     def _trial_ended(self, end: TrialEnd, known: bool) -> None:
         self._started.discard(end.trial)
-        self._since.pop(end.trial, None)
         self._again.discard(end.trial)
-        self._ended += 1
+        self._left(end.trial)
         if not known:
             self._untrained += 1
         elif end.status != "failed":  # how far that came says nothing of the others
             self.lengths[self.state.history(end.trial).last_epoch] += 1
-            self.first_end = self.first_end or (self.now(), self._seen)
 
     @property
     def counts(self) -> Counter[str]:
         """How many trials ended in which way."""
         return self.state.endings - Counter(interrupted=len(self._again))
+
+    @property
+    def in_training(self) -> frozenset[str]:
+        """The trials that began, have not ended and do not wait for their promotion."""
+        return self.state.open - self.state.waiting
 
     @property
     def running(self) -> dict[str, RunningTrial]:
@@ -136,7 +159,7 @@ class Progress:
                 [_value(row["metrics"].get(self.metric)) for row in history.rows],
                 history.rows[-1]["epoch"] if history.rows else 0,
             )
-            for name in sorted(self.state.open)
+            for name in sorted(self.in_training)
             for history in [self.state.history(name)]
         }
 
@@ -165,7 +188,9 @@ class Progress:
         Trials that are stopped early make the others of their kind shorter too: a running trial is
         measured against the mean length of those that are over, once there are some.
         """
-        total, ended = self.total_trials - self._untrained, self.ended - self._untrained
+        paused = len(self.state.waiting)
+        total = self.total_trials - self._untrained
+        ended = self.ended + paused - self._untrained
         if total <= 0:
             return 1.0
         lengths = [len(trial.curve) for trial in self.running.values()]
@@ -177,14 +202,14 @@ class Progress:
 
     def time_left(self) -> str:
         """Return the time left in words, or nothing while there is too little to judge by."""
-        running = self.running
-        waiting = self.total_trials - self.ended - len(running)
+        running, paused = self.running, self._paused_at()
+        waiting = self.total_trials - self.ended - len(running) - paused.total()
         if not self._seen or not (running or waiting > 0):
             return ""
         now = self.now()
         seen = Seen(
             self.epochs_each,
-            self.lengths,
+            self.lengths + paused,
             [
                 InTraining(trial.epoch, self._pace_of(name, trial, now))
                 for name, trial in running.items()
@@ -196,10 +221,14 @@ class Progress:
         left = seconds_left(seen)
         return "" if left is None else f"about {clock(left)} left"
 
+    def _paused_at(self) -> Counter[int]:
+        """Return where the paused trials are: most of them end there."""
+        return Counter(self.state.history(name).last_epoch for name in self.state.waiting)
+
     def _pace(self, now: float) -> float:
         """Return the seconds between two epochs of the run, after the first trial's end: before, workers started."""
         since, before = self.first_end or (now, self._seen)
-        if self._ended > 2 and self._seen > before:
+        if self._places_left > 2 and self._seen > before:
             return (now - since) / (self._seen - before)
         start = now if self.first_start is None else self.first_start
         return (now - start) / max(self._seen, 1)
@@ -213,11 +242,22 @@ class Progress:
     def counted(self) -> str:
         """Return the counts by status: ``20 stopped, 8 finished, 2 running``."""
         counts = [f"{count} {status}" for status, count in self.counts.most_common()]
-        if self.state.open:
-            counts.append(f"{len(self.state.open)} running")
+        if self.in_training:
+            counts.append(f"{len(self.in_training)} running")
+        if self.state.waiting:
+            counts.append(f"{len(self.state.waiting)} paused")
         if self.state.rounds > 1:
             counts.append(f"round {self.state.rounds}")
-        return ", ".join(counts) or "no trial started"
+        return ", ".join([*counts, *self._race()]) or "no trial started"
+
+    def _race(self) -> list[str]:
+        """Return how far a race between the best configurations has come."""
+        race = self.state.race
+        if race is None or self.state.race_result is not None:
+            return []
+        again = [t for name in race["finalists"] for t in self.state.replicates_of(name)]
+        most = int(race["seeds"]) * len(race["finalists"])
+        return [f"race: {sum(t.is_over for t in again)} of at most {most} replicates"]
 
     def best_line(self) -> str:
         """Return the best so far with its hyperparameters, in one line."""

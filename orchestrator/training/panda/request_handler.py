@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import OrchestratorError, RequestError, explain
-from orchestrator.records.events import SAFE_NAME
+from orchestrator.records.line_fields import SAFE_NAME
 from orchestrator.records.requests import Request
 from orchestrator.sitter import after_change
 from orchestrator.training.panda.state import Panda, PandaState, note

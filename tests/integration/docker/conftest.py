@@ -7,13 +7,13 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from tests import preloaded
 from tests.deployment.validators import tool
 from tests.integration.docker.engine import IMAGE, ROOT, SOMEONE, Engine, running_engine, why_not
 
@@ -58,7 +58,7 @@ def page_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     digits.write_text(re.sub(r"(?m)^epochs: \d+", "epochs: 3", digits.read_text()))
     command = place / "bin/orchestrator"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m orchestrator "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {preloaded.shell_command()} "$@"\n')
     command.chmod(0o755)
     plugins = place / "client/cli-plugins"
     plugins.mkdir(parents=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from tests.integration.docker.engine import ROOT, SOMEONE, Engine
+from tests.preloaded import command_line
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -25,7 +25,7 @@ def orchestrator(engine: Engine, tmp_path: Path) -> Command:
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "orchestrator", *arguments],
+            command_line(*arguments),
             capture_output=True, text=True, timeout=240, cwd=tmp_path,
             env=engine.variables | {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)},
         )  # fmt: skip

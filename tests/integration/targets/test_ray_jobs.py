@@ -18,6 +18,7 @@ import pytest
 
 from orchestrator.records import read_run
 from tests.pages import environment, lay_out
+from tests.preloaded import command_line
 
 HOST, PORT = "127.0.0.2", 28265  # those of the page; Ray turns 127.0.0.1 into another address
 PATIENCE_SECONDS = 400
@@ -85,7 +86,7 @@ def token() -> Iterator[str]:
 
 def orchestrator(folder: Path, token: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "orchestrator", *arguments], cwd=folder, capture_output=True, text=True,
+        command_line(*arguments), cwd=folder, capture_output=True, text=True,
         env=environment(folder, RAY_CLUSTER_TOKEN=token), timeout=PATIENCE_SECONDS,
     )  # fmt: skip
 

@@ -1,0 +1,90 @@
+"""The commands for a run that is looked at again: reevaluate, and history."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.options import (
+    RUNS,
+    Address,
+    Format,
+    Inline,
+    Output,
+    RunName,
+    Storage,
+    TextFormat,
+    run_by,
+)
+from orchestrator.cli.output import destination, say, terminal_width
+
+NEW_DATA = "Today's data, as data.source has them: ./new.csv, ./load.py:new. Default: the run's own source, read again."
+
+
+Data = Annotated[
+    str | None, typer.Option("--data", metavar="NEW", show_default=False, help=NEW_DATA)
+]
+Act = Annotated[
+    bool, typer.Option("--act", help="If the decision is retune, start the narrow search.")
+]
+Seeds = Annotated[
+    int,
+    typer.Option(
+        "--seeds",
+        metavar="K",
+        help="With how many seeds a configuration is trained; one that may yet win gets more.",
+    ),
+]
+
+
+def reevaluate(  # noqa: PLR0913 (a command's parameters are its flags)
+    run: RunName,
+    data: Data = None,
+    act: Act = False,
+    seeds: Seeds = 5,
+    storage: Storage = RUNS,
+    inline: Inline = False,
+    address: Address = None,
+    format: TextFormat = "table",
+) -> None:
+    """Decide whether a run's winner is still right today: keep it, retune it, or search again.
+
+    Retrains the winner, its neighbours and the defaults on today's data with fresh seeds, and compares the data with
+    those of then. Exit codes: 0 keep, 10 retune, 11 search again, 2 an error that you can fix, 130 interrupted.
+    """
+    from orchestrator.catalog import printed_aside
+    from orchestrator.experiment import reevaluate as reevaluate_run
+    from orchestrator.report import reevaluation_lines
+
+    with printed_aside():
+        done = reevaluate_run(
+            run,
+            act=act,
+            seeds=seeds,
+            storage=storage,
+            executor=run_by(inline, address),
+            **({} if data is None else {"data": data}),  # type: ignore[arg-type]
+        )
+    if format == "json":
+        say(json.dumps(done.record, ensure_ascii=False, default=str))
+    else:
+        say("\n".join(reevaluation_lines(done.record, terminal_width())))
+    raise typer.Exit(done.exit_code)
+
+
+def history(
+    run: RunName, storage: Storage = RUNS, format: Format = None, output: Output = None
+) -> None:
+    """Show what became of a run since: each re-evaluation with its scores and findings, and their trend."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import history_lines, history_table
+
+    where = destination(format, output)
+    records = open_run(run, storage).records
+    frame = history_table(records)
+    if len(frame) or not where.for_people or where.output:
+        where.write(frame)
+    if where.format == "table" and where.output is None:
+        say("\n".join(history_lines(records, terminal_width())))

@@ -1,0 +1,359 @@
+"""The last phase of a search: its best configurations race with fresh seeds. Pure: told events, rebuilt from records.
+
+Replicates come in blocks: the k-th of every configuration that is left, all from one seed. A decision is made when a
+block is complete, so it does not depend on who came first. The trial that a configuration was found by is no replicate:
+it is among the best for its score, which is therefore too high. A replicate counts by its best epoch, as every trial.
+With folds its number says on which of them it is trained, so that pairs have their rows in common too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from orchestrator.config import FinalistsOptions
+from orchestrator.records import Score, replicate_name, score_of
+from orchestrator.records.score import Mode
+from orchestrator.search.plan import Plan, TrialSpec
+from orchestrator.search.race import FEWEST, Verdict, surely_not_best, verdict
+
+FEWEST_TRIALS = 10
+"""A search of fewer trials with a score is not raced by itself."""
+FULL_RACE = 3
+"""For so many replicates of each finalist the budget is to suffice."""
+NO_LIMIT = 2**53
+_REPLICATE = 5
+"""What tells the seeds of replicates from a seed's others."""
+
+
+def replicate_seed(seed: int, replicate: int) -> int:
+    """Return the seed of replicate ``replicate`` (from 1) of every configuration, a 31-bit integer."""
+    state = np.random.SeedSequence([seed, _REPLICATE, replicate]).generate_state(1)
+    return int(state[0] & 0x7FFFFFFF)
+
+
+@dataclass(frozen=True)
+class News:
+    """What a search has decided about its race: an event to be written down, and a sentence that says it."""
+
+    event: str
+    text: str
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Race:
+    """Who races, by which rules: the facts of a ``race_began`` event."""
+
+    finalists: tuple[str, ...]
+    seeds: int
+    budget: int
+    confidence: float
+    first: int = 1
+    folds: int | None = None
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as the fields of its event."""
+        plain = {**vars(self), "finalists": list(self.finalists)}
+        return {key: value for key, value in plain.items() if value is not None}
+
+    @classmethod
+    def from_plain(cls, event: Mapping[str, Any]) -> Race:
+        """Return the race that an event tells of."""
+        names = tuple(map(str, event["finalists"]))
+        numbers = (int(event["seeds"]), int(event["budget"]))
+        first, folds = int(event.get("first") or 1), event.get("folds")
+        return cls(names, *numbers, float(event["confidence"]), first, folds)
+
+
+@dataclass
+class _Told:
+    """What is known of a trial: its best epoch's score, how far it came, and how it ended."""
+
+    spec: TrialSpec
+    best: Score | None = None
+    epoch: int = 0
+    ending: str | None = None
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """How a race stands: the replicates that are needed next, or its verdict; and who was dropped, why."""
+
+    needed: tuple[TrialSpec, ...] = ()
+    verdict: Verdict | None = None
+    is_over: bool = False
+    dropped: Mapping[str, str] = field(default_factory=dict)
+    replicates: int = 0
+
+
+class Finalists:
+    """Decides whether there is a race, who is trained again, and how it ends; of one search.
+
+    ``options`` None: there is none.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._options: FinalistsOptions | None = plan.finalists
+        self._told: dict[str, _Told] = {}
+        self._race: Race | None = None
+        self._given: set[str] = set()
+        self._group = 1
+        self._is_over = plan.finalists is None
+
+    def begun(self, spec: TrialSpec) -> None:
+        """Take in that a trial or a replicate began."""
+        self._told.setdefault(spec.trial, _Told(spec))
+
+    def heard(self, row: Mapping[str, Any]) -> None:
+        """Take in an epoch."""
+        told = self._told.get(row["trial"])
+        if told is None:
+            return
+        score = score_of(row, self._plan.metric, self._mode)
+        told.epoch = max(told.epoch, int(row["epoch"]))
+        if score is not None and score.beats(told.best):
+            told.best = score
+
+    def ended(self, trial: str, ending: str) -> None:
+        """Take in how a trial ended."""
+        if trial in self._told and ending != "interrupted":
+            self._told[trial].ending = ending
+
+    def recall(self, race: Race, is_over: bool) -> None:
+        """Take in the race that an earlier driver began."""
+        self._race, self._is_over = race, is_over
+
+    def take_up(self, group: int) -> None:
+        """Give replicates out anew, as trials of this ``group``."""
+        self._given.clear()
+        self._group = group
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether replicates are trained."""
+        return self._race is not None and not self._is_over
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something is left to decide or to train, the trials of the search being over."""
+        if self._is_over:
+            return False
+        return self._race is not None or not isinstance(self._chosen(), str) or self._is_asked
+
+    @property
+    def why_not(self) -> str:
+        """Return why there can be no race; empty where there can."""
+        chosen = self._chosen()
+        return chosen if isinstance(chosen, str) else ""
+
+    def next(self) -> TrialSpec | None:
+        """Return the next replicate to train; None where none is left, or none now."""
+        if not self.has_begun:
+            return None
+        for spec in self._standing().needed:
+            if spec.trial not in self._given:
+                self._given.add(spec.trial)
+                return replace(spec, group=self._group)
+        return None
+
+    def news(self) -> News | None:
+        """Return what is decided now that nothing is in training: that a race begins, that it is over, or neither."""
+        if self._is_over:
+            return None
+        if self._race is None:
+            return self._begin()
+        standing = self._standing()
+        if not standing.is_over:
+            return None
+        self._is_over = True
+        return _ended(self._race, standing, self._means)
+
+    @property
+    def _mode(self) -> Mode:
+        return "min" if self._plan.mode == "min" else "max"
+
+    @property
+    def _is_asked(self) -> bool:
+        return self._options is not None and self._options.race is True
+
+    def _begin(self) -> News | None:
+        chosen = self._chosen()
+        if not isinstance(chosen, str):
+            self._race = chosen
+            who, seeds = len(chosen.finalists), chosen.seeds
+            on = f" on the folds from 2 to {chosen.folds} in turn," if chosen.folds else ""
+            text = (
+                f"race: the best {who} configurations are trained again, each with at most {seeds} seeds,"
+                f"{on} at most {chosen.budget:,} epochs in all"
+            )
+            return News("race_began", text, chosen.to_plain())
+        self._is_over = True
+        return News("not_raced", f"no race: {chosen}") if self._is_asked else None
+
+    def _chosen(self) -> Race | str:
+        """Return the race that the search's trials lead to, or why there is none."""
+        options = self._options
+        if options is None:
+            return "finalists is false"
+        drawn = [told for told in self._told.values() if told.spec.repeats is None]
+        scored = [told for told in drawn if told.best is not None]
+        full = any(told.epoch >= self._plan.epochs for told in scored)
+        if not self._is_asked and (len(scored) < FEWEST_TRIALS or not full):
+            return "the search is too small"
+        trained = sum(told.epoch for told in drawn)
+        budget = int(min(options.budget * trained + 1e-9, NO_LIMIT))
+        affordable = budget // self._plan.epochs
+        ended = [told for told in scored if told.ending in ("finished", "stopped")]
+        eligible = _distinct(ended, options.top)
+        if len(eligible) < FEWEST:
+            return "it takes two different configurations with a score"
+        if affordable < FEWEST * FEWEST:
+            needed = FEWEST * FEWEST * self._plan.epochs
+            return (
+                f"two finalists with two seeds each need {needed:,} epochs; budget {options.budget:.0%}"
+                f" of the search's {trained:,} epochs is {budget:,}"
+            )
+        top = min(options.top, max(FEWEST, affordable // FULL_RACE), len(eligible))
+        names = tuple(told.spec.trial for told in eligible[:top])
+        most = min(budget, top * options.seeds * self._plan.epochs)
+        first, folds = self._first(), self._plan.folds
+        return Race(names, options.seeds, most, options.confidence, first, folds)
+
+    def _first(self) -> int:
+        """Return the number of the first replicate: those of fewer epochs than are planned now do not count."""
+        short = [
+            told.spec.replicate or 0
+            for told in self._told.values()
+            if told.spec.repeats and told.ending == "finished" and told.epoch < self._plan.epochs
+        ]
+        return 1 + max(short, default=0)
+
+    def _standing(self) -> _Standing:
+        """Return how the race stands, by all that was told, block by block."""
+        race = self._race
+        if race is None:
+            raise ValueError("expected a race that began")
+        left, dropped = list(race.finalists), dict[str, str]()
+        replicates = 0
+        for count in range(FEWEST, race.seeds + 1):
+            new = (count if count == FEWEST else 1) * len(left)
+            if count > FEWEST and (replicates + new) * self._plan.epochs > race.budget:
+                break
+            replicates += new
+            needed = tuple(self._missing(race, left, count))
+            if needed:
+                return _Standing(needed, dropped=dropped, replicates=replicates)
+            found = self._judged(race, left, count, dropped)
+            if found is None or found.kind == "best":
+                return _Standing((), found, True, dropped, replicates)
+            left = [name for name in left if name in found.tied]
+        return _Standing((), found, True, dropped, replicates)
+
+    def _judged(
+        self, race: Race, left: Sequence[str], count: int, dropped: dict[str, str]
+    ) -> Verdict | None:
+        """Return the verdict on those that are ``left`` after ``count`` replicates of each; add to the ``dropped``."""
+        scores = {}
+        for name in left:
+            failed = [why for told in self._block(race, name, count) if (why := _failure(told))]
+            if failed:
+                dropped[name] = f"{len(failed)} of {count} replicates {failed[0]}"
+            else:
+                scores[name] = self._scores(race, name, count)
+        if not scores:
+            return None
+        if len(scores) == 1:
+            [name] = scores
+            return Verdict("best", name, 1.0, {name: 1.0})
+        sizes = {name: self._parameters(race, name, count) for name in scores}
+        found = verdict(scores, sizes, race.confidence, len(race.finalists))
+        for name in surely_not_best(found.chances, len(race.finalists), race.confidence):
+            if name != found.winner:
+                chance = found.chances[name]
+                dropped[name] = f"best with a chance of {chance:.2g} after {count} replicates"
+        return found
+
+    def _missing(self, race: Race, left: Sequence[str], count: int) -> Iterator[TrialSpec]:
+        """Yield the replicates of these that have not ended yet, the first number first."""
+        for number in range(race.first, race.first + count):
+            for name in left:
+                told = self._told.get(replicate_name(name, number))
+                if told is None or told.ending is None:
+                    yield told.spec if told else self._spec(name, number)
+
+    def _spec(self, trial: str, number: int) -> TrialSpec:
+        return replace(
+            self._told[trial].spec,
+            trial=replicate_name(trial, number),
+            seed=replicate_seed(self._plan.seed, number),
+            repeats=trial,
+            replicate=number,
+        )
+
+    def _block(self, race: Race, name: str, count: int) -> list[_Told]:
+        numbers = range(race.first, race.first + count)
+        return [self._told[replicate_name(name, number)] for number in numbers]
+
+    def _scores(self, race: Race, name: str, count: int) -> list[float]:
+        """Return the scores of a configuration's replicates, more is better."""
+        sign = 1.0 if self._mode == "max" else -1.0
+        return [sign * told.best.value for told in self._block(race, name, count) if told.best]
+
+    def _parameters(self, race: Race, name: str, count: int) -> int | None:
+        known = [told.best.parameters for told in self._block(race, name, count) if told.best]
+        return known[0] if known else None
+
+    def _means(self, race: Race, name: str) -> float:
+        """Return the mean of what a configuration's replicates came to, more is better."""
+        count = sum(1 for t in self._told.values() if t.spec.repeats == name and t.ending)
+        scores = self._scores(race, name, count)
+        return float(np.mean(scores)) if scores else -np.inf
+
+
+def _distinct(scored: Sequence[_Told], most: int) -> list[_Told]:
+    """Return the best trials, of those of the same hyperparameters the first, ``most`` at most."""
+    ranked = sorted(scored, key=lambda told: (told.best.rank if told.best else (), told.spec.index))
+    found: list[_Told] = []
+    for told in ranked:
+        same = (told.spec.hyperparameters == other.spec.hyperparameters for other in found)
+        if len(found) < most and not any(same):
+            found.append(told)
+    return found
+
+
+def _failure(told: _Told) -> str | None:
+    """Return what befell a replicate that has no score of its full length; None where it has one."""
+    if told.ending == "finished":
+        return None if told.best is not None else "had no finite value"
+    return {"failed": "failed", "diverged": "diverged"}.get(str(told.ending), "were stopped")
+
+
+def _ended(race: Race, standing: _Standing, means: Any) -> News:
+    found = standing.verdict
+    facts: dict[str, Any] = {"dropped": dict(standing.dropped), "replicates": standing.replicates}
+    if found is None:
+        text = "race: undecided, since of each finalist a replicate failed; the best trial stays the winner"
+        return News("race_ended", text, {**facts, "verdict": "undecided", "order": []})
+    rest = [name for name in race.finalists if name != found.winner]
+    rest.sort(key=lambda name: (name in standing.dropped, -means(race, name)))
+    facts |= {
+        "verdict": found.kind,
+        "winner": found.winner,
+        "chance": round(found.chance, 4),
+        "chances": {name: round(chance, 4) for name, chance in found.chances.items()},
+        "tied": list(found.tied),
+        "order": [found.winner, *rest],
+    }
+    return News("race_ended", _sentence(found), facts)
+
+
+def _sentence(found: Verdict) -> str:
+    if found.kind == "best":
+        return f"race: {found.winner} is the best with a chance of {found.chance:.1%}"
+    others = ", ".join(name for name in found.tied if name != found.winner)
+    return f"race: {found.winner} and {others} are tied; take {found.winner}, the smaller or better of them"
