@@ -27,11 +27,17 @@ from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
-from orchestrator.experiment.resume import driver, is_over, prepare_to_resume, with_lost_states
+from orchestrator.experiment.resume import (
+    Race,
+    driver,
+    is_over,
+    prepare_to_resume,
+    prepare_to_verify,
+    with_lost_states,
+)
 from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
-from orchestrator.experiment.verification import Race, prepare_to_verify
 from orchestrator.records import RunFolder, RunRecords
 from orchestrator.search import Plan
 from orchestrator.streams import shown_streams

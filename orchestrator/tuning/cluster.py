@@ -93,6 +93,14 @@ def running_ray(cores: int) -> Iterator[None]:
         yield
 
 
+def _have_ray_say_little() -> None:
+    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
+    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # What it calls an error, a trial that failed, has its row and its file in our records.
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+
+
 def ray_address() -> str:
     """Return the cluster that ``RAY_ADDRESS`` names, "" where one is to be started here."""
     address = os.environ.get("RAY_ADDRESS", "")
@@ -109,14 +117,6 @@ def _start(ray_init: Callable[[], object], folder: str | None, address: str) -> 
         said = said_in_logs(folder) or " ".join(said_by(error).split())
         where = f"RAY_ADDRESS: expected to join the Ray at {address}" if address else _STARTS_HERE
         raise NotStarted(f"{where}. Received: {shortened(said, 300)}") from None
-
-
-def _have_ray_say_little() -> None:
-    os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
-    for name in ("ray", "ray.tune", "ray.data", "ray.train"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    # What it calls an error, a trial that failed, has its row and its file in our records.
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
 def start(ray_init: Callable[[], object], folder: str | None) -> None:
