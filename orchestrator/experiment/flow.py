@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
-from orchestrator.errors import RecordWarning
+from orchestrator.errors import NotStarted, RecordWarning
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
 from orchestrator.experiment.data_profile import keep_profile
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
@@ -91,9 +91,13 @@ def run(
         return _resumed(folder, asked.given, progress, by)
     prepared = prepare(asked.experiment, asked.given, by.check_place)
     folder = _new_folder(prepared)
-    with driving(folder) as driven:
-        drive(Resumed(prepared), folder, driven, progress, by)
-        keep_profile(prepared, folder.path)
+    try:
+        with driving(folder) as driven:
+            drive(Resumed(prepared), folder, driven, progress, by)
+            keep_profile(prepared, folder.path)
+    except NotStarted:
+        folder.remove()
+        raise
     return Run(folder, builder=asked.given.model)
 
 
