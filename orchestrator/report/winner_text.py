@@ -104,7 +104,7 @@ def _batch_norm(winner: Mapping[str, Any]) -> Iterator[str]:
     if not isinstance(found, Mapping) or not _are_numbers(found, _GAP):
         return
     noise = (winner.get("noise") or {}).get(found["metric"])
-    if noise is not None and abs(found["gap"]) <= noise:
+    if abs(found["gap"]) <= (noise or 0.0):
         return
     yield (
         f"batch norm: {found['metric']} {number(found['moving_averages'])} with moving averages,"

@@ -292,10 +292,10 @@ def _batch_norm(
         batches = shuffled_batches(trainer, how.view, size, BATCHES)
         return judged_rows(trainer, "validation", batches)
 
-    # Both on the same rows in the same batches: what differs is what BatchNormalization divides by.
-    moving = judged()
     with norm.using_batches():
         by_batch = judged()
+    # Both on the same rows: what differs is what BatchNormalization divides by.
+    moving = rows if by_batch is not None and by_batch.rows == rows.rows else judged()
     name = metric.removeprefix("val_")
     usual = "mae" if rows.kind == "quantities" else "accuracy"
     for one in dict.fromkeys([name, usual]):

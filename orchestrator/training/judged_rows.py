@@ -156,9 +156,8 @@ def figure(rows: JudgedRows, name: str) -> float | None:
     """Return a metric by its name, without ``val_``, of these rows; None where no such one can be had of answers."""
     if name == "loss" and rows.kind != "quantities":
         return log_loss(rows)
-    if name == "accuracy" and rows.kind == "flags":
-        right = ((rows.answers > 0.5) == (rows.truth > 0.5)).mean(axis=1)
-        return float(np.average(right, weights=rows.weight))
+    if name == "accuracy" and rows.kind != "quantities":
+        return float(np.average(_right(rows), weights=rows.weight))
     metrics = _by_name(rows, name)
     if metrics is None:
         return None
@@ -166,6 +165,13 @@ def figure(rows: JudgedRows, name: str) -> float | None:
     metrics.add(tf.constant(_truth(rows)), tf.constant(rows.answers, tf.float32), rows.weight)
     value = float(metrics.result())
     return value if math.isfinite(value) else None
+
+
+def _right(rows: JudgedRows) -> Any:
+    """Return whether each row is right, of flags the share of them (rows,)."""
+    if rows.kind == "classes":
+        return rows.answers.argmax(axis=1) == rows.truth
+    return ((rows.answers > 0.5) == (rows.truth > 0.5)).mean(axis=1)
 
 
 def _by_name(rows: JudgedRows, name: str) -> Any:
