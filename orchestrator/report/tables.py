@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,6 @@ from orchestrator.records import (
     trial_name,
     write_atomically,
 )
-from orchestrator.report.boundary_check import edges
 from orchestrator.report.columns import (
     HEAD,
     OF_RACE,
@@ -45,7 +45,7 @@ def trials_table(records: RunRecords, replicates: bool = False) -> pd.DataFrame:
     After a race its configurations come first, with what their ``replicates`` gave, each a row of its own where asked.
     """
     hyperparameters = list(hyperparameter_columns(records))
-    at_edge, found = edges(records), estimates(records)
+    at_edge, found = at_edges(records), estimates(records)
     several = {"group": bool(records.state.groups), "round": records.state.rounds > 1}
     several |= dict.fromkeys(OF_RACE, bool(found) and not replicates)
     several |= dict.fromkeys(OF_REPLICATES, replicates)
@@ -165,6 +165,21 @@ def by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
     """Return rows turned into columns, in the order in which names first appear."""
     names = dict.fromkeys(name for row in rows for name in row)
     return {name: [row.get(name) for row in rows] for name in names}
+
+
+def at_edges(records: RunRecords) -> dict[str, dict[str, str]]:
+    """Return, for each leading trial, which hyperparameters sit at which end of the space ("low", "high").
+
+    Leading are the best tenth, and three where there are ten. Source: Godbole et al., "Deep Learning Tuning Playbook",
+    "Identifying bad search space boundaries".
+    """
+    space = records.space
+    if space is None:
+        return {}
+    trials = sum(trial.group == records.state.group for trial in records.trials)
+    count = max(3 if trials >= 10 else 1, math.ceil(trials / 10))
+    leading = records.contenders[:count]
+    return {trial.trial: dict(space.edges(trial.hyperparameters)) for trial in leading}
 
 
 def to_frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:

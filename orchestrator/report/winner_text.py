@@ -91,7 +91,7 @@ def _calibration(winner: Mapping[str, Any]) -> Iterator[str]:
     if _are_numbers(found, ("ece_by_chance",)):
         text += f" (by chance up to {number(found['ece_by_chance'])})"
     names = ("temperature", "temperature_log_error", "ece_calibrated")
-    value, error, after = (found.get(name) for name in names)
+    value, error, after = (found.get(name) or 0.0 for name in names)
     if _are_numbers(found, names) and value > 0 and abs(math.log(value)) > NEEDED * error:
         text += (
             f"; {number(after)} with temperature {number(value)} (predict and export --calibrated)"
@@ -200,6 +200,7 @@ def _confusion_rows(found: Mapping[str, Any], part: str) -> list[str]:
     matrix, classes = found.get("confusion") or [], _mappings(found.get("classes"))
     names = [str(one.get("class")) for one in classes]
     flags = bool(matrix) and isinstance(matrix[0][0], Sequence)
+    # What is wide is in the file, and in JSON, whole.
     if not matrix or flags or len(names) > MOST_COLUMNS:
         return []
     rows = [

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from orchestrator.search import TrialSpec
 from orchestrator.search.search import Done, Start
-from orchestrator.tuning.stage import TrialQueue
+from orchestrator.tuning.queue import TrialQueue
 
 
 class Listed:
