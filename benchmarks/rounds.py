@@ -116,7 +116,11 @@ class OnSurface:
         self._surface = surface
         self._space = space
 
-    def spec(self, proposed: TrialSpec, drawn_from: Space | None) -> TrialSpec:
+    def by_chance(self, index: int, seed: int, space: Space) -> TrialSpec | None:
+        """Return None: what is left to chance is drawn."""
+        return None
+
+    def spec(self, proposed: TrialSpec) -> TrialSpec:
         """Return a trial as it was proposed."""
         return proposed
 

@@ -10,6 +10,7 @@ OrchestratorError
 ├── RecordError           look at the record: file and line are named
 ├── TrialError            look at the trial: its code raised
 └── PlaceError            look at the place: cores, memory, disk, a missing package
+    └── NotStarted        look at Ray: no trial began
 
 Sentence shape: *where: what was expected. Received: X. Did you mean Y? Known: A, B, C.*
 The command line prints them as one block and exits 2; any other exception is a bug.
@@ -72,6 +73,10 @@ class StopNow(KeyboardInterrupt):
 
 class PlaceError(OrchestratorError):
     """The machine or cluster lacks what was asked of it."""
+
+
+class NotStarted(PlaceError):
+    """Ray could not be started or joined: no trial began."""
 
 
 _SHORT_FOR = {

@@ -51,7 +51,9 @@ def lay_out(page: str, folder: Path, forked: bool = True, inline: bool = False) 
 
 def run_inline(command: str) -> str:
     """Return a command of a page, which trains in its own process where it trains."""
-    return re.sub(r"^orchestrator (run|extend|resume) ", r"orchestrator \1 --inline ", command)
+    return re.sub(
+        r"^orchestrator (run|extend|resume|reevaluate) ", r"orchestrator \1 --inline ", command
+    )
 
 
 def shown_output(page: str, word: str) -> list[str]:

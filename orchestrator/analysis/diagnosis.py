@@ -6,9 +6,11 @@ To add one: write the function (case in, findings out; none where it has nothing
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from itertools import chain, takewhile
+from statistics import fmean, stdev
 
 from orchestrator.analysis import next_steps, patterns
 from orchestrator.analysis.case import LEADERS, Case, Finding
@@ -47,7 +49,7 @@ def guessing(case: Case) -> Iterator[Finding]:
         "guessing",
         f"the winner's {case.metric} {value:.4g} is no better than guessing, which gives {guessed:.4g}:"
         " look at the learning rate, the number of epochs and the scale of the features",
-        f"orchestrator show {case.records.folder.path}",
+        f"orchestrator show {shlex.quote(str(case.records.folder.path))}",
         {"value": value, "guessing": guessed},
     )
 
@@ -132,7 +134,10 @@ def noise(case: Case) -> Iterator[Finding]:
     scores = [case.records.of(trial.trial).best for trial in case.records.contenders]
     values = [score.value for score in scores if score]
     rows = case.rows("validation")
-    if len(values) < LEADERS or rows is None or "accuracy" not in case.metric:
+    raced = (
+        case.records.state.race_result is not None
+    )  # fresh seeds have told the leaders apart, or could not
+    if len(values) < LEADERS or rows is None or "accuracy" not in case.metric or raced:
         return
     # Two more right and two more wrong: without them a share of 1 would have no noise (Agresti & Coull, 1998).
     shares = [(value * rows + 2) / (rows + 4) for value in values]
@@ -150,8 +155,36 @@ def noise(case: Case) -> Iterator[Finding]:
         "noise",
         f"the best {number(count, 'trial')} differ by {abs(values[0] - values[count - 1]):.2g} at most, within one"
         f" standard error ({error:.2g}) of a difference on {rows} validation rows: their order may be chance",
-        f"orchestrator verify {case.records.folder.path}",
+        f"orchestrator verify {shlex.quote(str(case.records.folder.path))}",
         {"trials": count, "standard_error": error, "validation_rows": rows},
+    )
+
+
+def seeds(case: Case) -> Iterator[Finding]:
+    """Find finalists whose own seeds differ by more than they differ from one another."""
+    state = case.records.state
+    result = state.race_result
+    if result is None or result.get("verdict") == "best":
+        return
+    scores: dict[str, list[float]] = {}
+    for trial in result.get("order") or ():
+        again = (state.score_of(each.trial) for each in state.replicates_of(trial))
+        scores[trial] = [score.value for score in again if score]
+    several = {trial: values for trial, values in scores.items() if len(values) > 1}
+    if len(several) < 2:
+        return
+    spread = fmean(stdev(values) for values in several.values())
+    means = [fmean(values) for values in several.values()]
+    first, most = next(iter(several)), max(map(len, several.values()))
+    if max(means) - min(means) > spread:
+        return
+    yield Finding(
+        "seeds",
+        f"seeds disagree: trial {first} came out between {min(several[first]):.4g} and {max(several[first]):.4g} with"
+        f" {len(several[first])} seeds (standard deviation {spread:.2g} over all finalists), while the means of"
+        f" {len(means)} finalists differ by {max(means) - min(means):.2g}: take the cheapest, or more seeds",
+        f"orchestrator verify {shlex.quote(str(case.records.folder.path))} --seeds {2 * most}",
+        {"standard_deviation": spread, "means": dict(zip(several, means, strict=True))},
     )
 
 
@@ -315,6 +348,7 @@ RULES: Mapping[str, Judge] = {
     "overfitting": overfitting,
     "grace": grace,
     "batch_norm": batch_norm,
+    "seeds": seeds,
     "noise": noise,
 }
 """The rules, and the order in which what they find matters."""

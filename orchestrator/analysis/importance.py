@@ -18,13 +18,13 @@ import numpy as np
 
 from orchestrator.analysis import next_steps
 from orchestrator.analysis.compared import number, ranking_of, space_of
-from orchestrator.domains import Choice, Domain, Space
+from orchestrator.domains import Choice, Domain, Integer, Space
 from orchestrator.domains.values import same
 from orchestrator.errors import RecordError, explain
 from orchestrator.records import RunRecords
 from orchestrator.search.evidence import Ranking
 from orchestrator.search.scales import Ranged
-from orchestrator.searchers.learning import varied
+from orchestrator.searchers.learning import cells, varied
 from orchestrator.searchers.tpe import Scale, frozen, study_of
 
 if TYPE_CHECKING:
@@ -35,9 +35,9 @@ FEWEST_TRIALS = 20
 with 20, 95 % with 30, 100 % with 40. PED-ANOVA wants five of the best trials at least (Optuna's documentation)."""
 TOP = 0.25
 """The share of the trials that are the best ones."""
-RESAMPLES = 60
-SHUFFLES = 60
-TREES, TREES_AGAIN, DEPTH = 48, 8, 6
+RESAMPLES = 40
+SHUFFLES = 40
+TREES, TREES_AGAIN, DEPTH = 48, 4, 6
 LEVEL = 0.95
 USUAL: tuple[tuple[str, ...], ...] = (
     ("learning_rate",),
@@ -73,8 +73,9 @@ class Weight:
     """How much a hyperparameter mattered; ``trials`` have it and ``usual`` is its place in the usual order.
 
     ``top`` is its share of what sets the best trials apart (PED-ANOVA; all hyperparameters' add up to 1),
-    ``variance`` the share of the ranks' variance that it explains alone (fANOVA, among the trials that have it; what
-    is missing to 1 lies in interactions and noise). ``matters``: more than in 95 % of shuffles of the ranks.
+    ``variance`` the share that it explains alone of the variance of a forest fitted to the ranks (fANOVA, among the
+    trials that have it; what is missing to 1 lies in interactions). ``matters``: more than in 95 % of shuffles of the
+    ranks.
     """
 
     hyperparameter: str
@@ -94,8 +95,8 @@ class Weight:
 class Importance:
     """What mattered in a run, most first; ``fixed`` never varied, ``rare`` too few trials have.
 
-    ``against`` are the pairs (more, less) important here that the usual order has the other way round, in 95 % of the
-    resamples of both measures.
+    ``against`` are the pairs (more, less) important here that the usual order has the other way round: in 95 % of the
+    resamples by fANOVA, and not the other way round by PED-ANOVA.
     """
 
     metric: str
@@ -163,9 +164,9 @@ def importance_of(space: Space, ranking: Ranking, metric: str) -> Importance:
 
 def _axes(
     space: Space, ranking: Ranking
-) -> tuple[dict[str, Scale], tuple[str, ...], tuple[str, ...]]:
+) -> tuple[dict[str, _Axis], tuple[str, ...], tuple[str, ...]]:
     """Return the scales of what varied, the names of what never did, and of what too few trials have."""
-    axes: dict[str, Scale] = {}
+    axes: dict[str, _Axis] = {}
     rare = []
     values = {
         name: [
@@ -178,7 +179,7 @@ def _axes(
         if name in several and len(values[name]) < FEWEST_TRIALS // 2:
             rare.append(name)
         elif name in several:
-            axes[name] = Scale(_covering(space.domains[name], values[name]))
+            axes[name] = _Axis.of(_covering(space.domains[name], values[name]))
     fixed = tuple(name for name in space.domains if name not in {*axes, *rare})
     return axes, fixed, tuple(rare)
 
@@ -199,21 +200,48 @@ def _covering(domain: Domain, values: Sequence[Any]) -> Domain:
 
 
 @dataclass(frozen=True)
+class _Axis:
+    """A hyperparameter as Optuna has it; of a choice of numbers their places in order, ``ordered``."""
+
+    scale: Scale
+    ordered: tuple[float, ...] = ()
+
+    @classmethod
+    def of(cls, domain: Domain) -> _Axis:
+        """Return the axis of a domain."""
+        values = domain.values if isinstance(domain, Choice) else ()
+        numbers = [v for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+        if len(numbers) < 2 or len(numbers) < len(values):
+            return cls(Scale(domain))
+        return cls(Scale(Integer(0, len(numbers) - 1)), tuple(sorted(numbers)))
+
+    def param(self, value: Any) -> float:
+        """Return a value as Optuna is told it."""
+        return self.scale.param(self.ordered.index(value) if self.ordered else value)
+
+    @property
+    def middle(self) -> float:
+        """What stands for a value where a trial has none: where it makes the least difference."""
+        many = cells(self.scale.domain)
+        return 0.5 if many is None else (many - 1) // 2
+
+
+@dataclass(frozen=True)
 class _Sample:
     """Trials as Optuna has them, whose value is their rank with the best lowest."""
 
-    axes: Mapping[str, Scale]
+    axes: Mapping[str, _Axis]
     trials: tuple[FrozenTrial, ...]
 
     @classmethod
-    def of(cls, axes: Mapping[str, Scale], ranking: Ranking) -> _Sample:
+    def of(cls, axes: Mapping[str, _Axis], ranking: Ranking) -> _Sample:
         from optuna.trial import TrialState
 
         trials: list[FrozenTrial] = []
         for seen, rank in zip(ranking.judged, ranking.ranks, strict=True):
             had = {name: axes[name] for name in axes if name in seen.hyperparameters}
             params = {name: axis.param(seen.hyperparameters[name]) for name, axis in had.items()}
-            scales = {name: axis.distribution for name, axis in had.items()}
+            scales = {name: axis.scale.distribution for name, axis in had.items()}
             trials.append(frozen(len(trials), TrialState.COMPLETE, params, scales))
             trials[-1].value = -float(rank)
         return cls(axes, tuple(trials))
@@ -251,28 +279,40 @@ class _Sample:
         return {name: weight / total if total else 0.0 for name, weight in weights.items()}
 
     def variances(self, trees: int) -> dict[str, float]:
-        """Return the share of the variance that each hyperparameter explains alone, among the trials that have it."""
-        everywhere = [name for name in self.axes if self._having(name) == len(self.trials)]
-        found = self._fanova(everywhere, everywhere, trees)
-        for name in self.axes:
-            if name not in everywhere:
-                found |= self._fanova([*everywhere, name], [name], trees)
+        """Return the share of the variance that each hyperparameter explains alone.
+
+        One that not every trial has is judged among those that have it; beside the others it stands in the middle of
+        its scale where a trial has none.
+        """
+        some = [name for name in self.axes if any(name not in t.params for t in self.trials)]
+        found = self._fanova([name for name in self.axes if name not in some], self.trials, trees)
+        for name in some:
+            having = [each for each in self.trials if name in each.params]
+            found |= self._fanova([name], having, trees)
         return found
 
-    def _having(self, name: str) -> int:
-        return sum(name in each.params for each in self.trials)
-
-    def _fanova(self, among: list[str], wanted: list[str], trees: int) -> dict[str, float]:
+    def _fanova(
+        self, wanted: list[str], trials: Sequence[FrozenTrial], trees: int
+    ) -> dict[str, float]:
         from optuna.importance import FanovaImportanceEvaluator
 
-        trials = [each for each in self.trials if all(name in each.params for name in among)]
         if not wanted or len(trials) < FEWEST_TRIALS // 4 or _are_equal(trials):
             return {}
+        filled = [self._filled(each) for each in trials]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             evaluator = FanovaImportanceEvaluator(n_trees=trees, max_depth=DEPTH, seed=0)
-            found = evaluator.evaluate(study_of(trials), among)
+            found = evaluator.evaluate(study_of(filled))
         return {name: float(found[name]) for name in wanted}
+
+    def _filled(self, trial: FrozenTrial) -> FrozenTrial:
+        from optuna.trial import TrialState
+
+        params = {name: trial.params.get(name, axis.middle) for name, axis in self.axes.items()}
+        scales = {name: axis.scale.distribution for name, axis in self.axes.items()}
+        filled = frozen(trial.number, TrialState.COMPLETE, params, scales)
+        filled.value = trial.value
+        return filled
 
     def beyond_chance(self, random: np.random.Generator) -> dict[str, bool]:
         """Return which hyperparameters weigh more than in 95 % of the shuffles of the ranks."""
@@ -320,13 +360,13 @@ class _Spread:
         return bool(np.mean(self.again[more] > self.again[less]) >= LEVEL)
 
 
-def _against(weights: Sequence[Weight], *spreads: _Spread) -> list[tuple[str, str]]:
-    """Return (more, less) important where both measures put them so and the usual order does not."""
+def _against(weights: Sequence[Weight], top: _Spread, variance: _Spread) -> list[tuple[str, str]]:
+    """Return (more, less) important where fANOVA puts them so, PED-ANOVA not otherwise, and the usual order does."""
     return [
         (more.hyperparameter, less.hyperparameter)
         for more in weights
         for less in weights
         if more.usual > less.usual
-        and more.matters
-        and all(each.says(more.hyperparameter, less.hyperparameter) for each in spreads)
+        and variance.says(more.hyperparameter, less.hyperparameter)
+        and not top.says(less.hyperparameter, more.hyperparameter)
     ]

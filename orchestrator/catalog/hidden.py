@@ -57,7 +57,8 @@ def _canonical(name: str) -> str:
 def hidden_in(folder: Path) -> list[Path]:
     """Return the modules and packages in a folder whose names are taken."""
     found = [*folder.glob("*.py"), *(init.parent for init in folder.glob("*/__init__.py"))]
-    return sorted(entry for entry in found if is_taken(entry.stem))
+    ours = Path(__file__).parents[1]
+    return sorted(entry for entry in found if is_taken(entry.stem) and entry != ours)
 
 
 def tell_hidden_imports(path: Path) -> None:

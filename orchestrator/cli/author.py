@@ -64,13 +64,15 @@ SOMETHING_FAILS = 1
 
 def doctor(
     storage: Storage = RUNS,
-    no_ray: Annotated[bool, typer.Option("--no-ray", help="Do not start or join Ray.")] = False,
+    ray: Annotated[
+        bool, typer.Option("--ray/--no-ray", help="Start Ray, or join the one at RAY_ADDRESS.")
+    ] = False,
 ) -> None:
-    """Check this machine: versions, cores, memory, GPUs, disk, Ray."""
+    """Check this machine: versions, memory, disk, limits, names, what is left over; with --ray that Ray starts."""
     from orchestrator.experiment.doctor import examine
 
     failed = False
-    for check in examine(storage, with_ray=not no_ray):
+    for check in examine(storage, with_ray=ray):
         say(_line(check))
         failed = failed or check.status == "fail"
     if failed:

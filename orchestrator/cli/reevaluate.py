@@ -38,12 +38,21 @@ Seeds = Annotated[
     ),
 ]
 
+ExitZero = Annotated[
+    bool,
+    typer.Option(
+        "--exit-zero",
+        help="Exit 0 whatever is decided, for schedulers that try again what ends with another code.",
+    ),
+]
+
 
 def reevaluate(  # noqa: PLR0913 (a command's parameters are its flags)
     run: RunName,
     data: Data = None,
     act: Act = False,
     seeds: Seeds = 5,
+    exit_zero: ExitZero = False,
     storage: Storage = RUNS,
     inline: Inline = False,
     address: Address = None,
@@ -71,7 +80,7 @@ def reevaluate(  # noqa: PLR0913 (a command's parameters are its flags)
         say(json.dumps(done.record, ensure_ascii=False, default=str))
     else:
         say("\n".join(reevaluation_lines(done.record, terminal_width())))
-    raise typer.Exit(done.exit_code)
+    raise typer.Exit(0 if exit_zero else done.exit_code)
 
 
 def history(

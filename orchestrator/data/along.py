@@ -55,9 +55,9 @@ class Along:
     def said(self, code: int) -> str:
         """Return a group or time as text."""
         value = self.values[code]
-        return (
-            str(value).removesuffix("T00:00:00.000000") if value.dtype.kind == "M" else str(value)
-        )
+        if value.dtype.kind != "M":
+            return str(value)
+        return str(value).removesuffix(".000000").removesuffix("T00:00:00")
 
 
 def read_along(of: AlongName, given: Any) -> Along:

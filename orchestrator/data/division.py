@@ -176,20 +176,22 @@ def _by_groups(rows: Rows, along: Along, cut: Cut) -> Division:
     codes = along.codes
     found = len(np.unique(codes))
     test = cut.shares.get("test", 0.0)
-    needed = (cut.folds + bool(test)) if cut.folds else 1 + len(cut.shares)
+    needed = cut.folds or 1 + len(cut.shares)
     if found < needed:
         raise _too_few(along, found, needed, cut)
     _check_spread(codes, rows, along, cut)
     shares = {"test": test} if cut.folds and test else {} if cut.folds else cut.shares
     numbers = np.zeros(rows.count, dtype=np.int16)
     if shares:
-        bins = _bins(shares, min(found - (cut.folds or 1) + 1, MOST_BINS))
-        dealt = _dealt(codes, rows.codes, sum(bins.values()), cut.seed)
+        bins = _bins(shares, min(found, MOST_BINS))
+        dealt = _smallest_first(_dealt(codes, rows.codes, sum(bins.values()), cut.seed))
         ends = np.cumsum(list(bins.values()))
         names = {"train": 0, "validation": 1, "test": -1 if cut.folds else TEST}
         numbers = np.array([names[part] for part in bins])[np.searchsorted(ends, dealt, "right")]
     if cut.folds:
         left = np.flatnonzero(numbers == 0)
+        if (beside := len(np.unique(codes[left]))) < cut.folds:
+            raise _too_few(along, beside, cut.folds, cut)
         classes = None if rows.codes is None else rows.codes[left]
         numbers[left] = _dealt(codes[left], classes, cut.folds, cut.seed)
     return Division(numbers.astype(np.int16), cut.folds)
@@ -233,17 +235,25 @@ def _dealt(groups: Array, classes: Array | None, bins: int, seed: int) -> npt.ND
     return dealt
 
 
+def _smallest_first(bins: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
+    """Return bins numbered by their rows: a group that is most of the rows is trained on, it does not judge."""
+    order = np.argsort(np.bincount(bins), kind="stable")
+    return np.argsort(order).astype(np.int16)[bins]
+
+
 def _draw(seed: int) -> int:
     return int(np.random.default_rng([seed, zlib.crc32(b"split")]).integers(2**31))
 
 
 def _too_few(along: Along, found: int, needed: int, cut: Cut) -> Exception:
     what = "groups" if along.of.key == "groups" else "different times"
-    parts = f"the test rows and {cut.folds} folds" if cut.folds else "one for each part"
-    if cut.folds and "test" not in cut.shares:
-        parts = f"{cut.folds} folds"
+    if not cut.folds:
+        parts = "one for each part"
+    else:
+        beside = " beside those of the test rows" if "test" in cut.shares else ""
+        parts = f"one for each of {cut.folds} folds{beside}"
     where = f"{cut.where}, {along.of.name!r}"
-    return refused(where, f"at least {needed} {what} were expected, for {parts}", str(found))
+    return refused(where, f"at least {needed} {what} were expected, {parts}", str(found))
 
 
 def _check_spread(groups: Array, rows: Rows, along: Along, cut: Cut) -> None:

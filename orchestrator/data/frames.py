@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -159,6 +160,8 @@ def _column(series: Any, name: str, where: str) -> Any:
             return pa.array(items, pa.bool_())
         if all(issubclass(kind, int | float | np.number) for kind in kinds):
             return pa.array(items, pa.float64())
+        if all(issubclass(kind, datetime.date) for kind in kinds):
+            return pa.array(items)
         if all(issubclass(kind, _SIMPLE) for kind in kinds):
             return pa.array([None if item is None else str(item) for item in items], pa.string())
         received = f"{several(sorted(kind.__name__ for kind in kinds))} objects"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import platform
 import shutil
+import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,9 +16,17 @@ from typing import Literal
 
 import psutil
 
+from orchestrator.catalog.hidden import hidden_in
 from orchestrator.errors import PlaceError
-from orchestrator.experiment.executors import available_cores, check_ray_address, visible_gpus
+from orchestrator.experiment.executors import (
+    available_cores,
+    check_ray_address,
+    check_ray_form,
+    visible_gpus,
+)
 from orchestrator.experiment.manifest import versions
+from orchestrator.tuning.ray_limits import local_limits
+from orchestrator.tuning.scratch import left_by_the_dead, processes_in
 
 GIB = 2**30
 WORKER_GIB = 1.0
@@ -33,8 +44,8 @@ class Check:
     advice: str = ""
 
 
-def examine(storage: Path, with_ray: bool = True) -> Iterator[Check]:
-    """Yield the findings, the quick ones first; Ray is started (or joined) and let go of."""
+def examine(storage: Path, with_ray: bool = False) -> Iterator[Check]:
+    """Yield the findings, within three seconds; ``with_ray`` it is started (or joined) and let go of, too."""
     yield Check("ok", "Python", f"{platform.python_version()} on {platform.platform(terse=True)}")
     yield packages(versions())
     yield Check("ok", "cores", f"{available_cores()} for this process")
@@ -43,8 +54,12 @@ def examine(storage: Path, with_ray: bool = True) -> Iterator[Check]:
     yield disk("disk", storage)
     yield disk("temporary", Path(tempfile.gettempdir()))
     yield shared_memory(Path("/dev/shm"))  # noqa: S108  (where Ray keeps its objects)
-    if with_ray:
-        yield ray_answers()
+    yield encodings(sys.getfilesystemencoding(), sys.stdout.encoding or "none")
+    yield limits()
+    yield hidden_files(Path.cwd())
+    yield folder_modes(storage)
+    yield leftovers()
+    yield ray_answers() if with_ray else ray_can_be_reached()
 
 
 def packages(found: dict[str, str]) -> Check:
@@ -114,6 +129,68 @@ def shared_memory(folder: Path) -> Check:
         advice = "in a container: --shm-size=2g. Ray keeps data on disk instead, which is slow"
         return Check("warn", "shared", finding, advice)
     return Check("ok", "shared", finding)
+
+
+def encodings(of_names: str, of_stdout: str) -> Check:
+    """Return whether files' names and what is printed can hold every character."""
+    finding = f"file names in {of_names}, output in {of_stdout}"
+    if {codecs.lookup(of_names).name, codecs.lookup(of_stdout).name} <= {"utf-8"}:
+        return Check("ok", "text", finding)
+    advice = "set LANG=C.UTF-8 (and unset PYTHONIOENCODING, PYTHONUTF8): other characters are replaced or refused"
+    return Check("warn", "text", finding, advice)
+
+
+def limits() -> Check:
+    """Return whether this process may do what Ray does."""
+    found = local_limits()
+    if found:
+        return Check(
+            "fail", "limits", " ".join(found), "raise them: ulimit -v, -f, -n; or --inline"
+        )
+    return Check("ok", "limits", "of memory, files' sizes and open files: none in Ray's way")
+
+
+def hidden_files(folder: Path) -> Check:
+    """Return which files here have names that are taken."""
+    found = [each.name for each in hidden_in(folder)]
+    if not found:
+        return Check("ok", "names", f"no file in {folder} has the name of an installed module")
+    advice = "rename them, if your code is to import them: the installed modules come first"
+    return Check("warn", "names", f"hidden by modules of those names: {', '.join(found)}", advice)
+
+
+def folder_modes(storage: Path) -> Check:
+    """Return whether others may change what lies in the runs' folder, or in that of temporary files."""
+    open_to_all = [
+        folder
+        for folder in (storage, Path(tempfile.gettempdir()))
+        if folder.is_dir() and folder.stat().st_mode & 0o1002 == stat.S_IWOTH
+    ]
+    if not open_to_all:
+        return Check("ok", "modes", "nobody else may change runs or temporary files")
+    names = ", ".join(map(str, open_to_all))
+    return Check("warn", "modes", f"any user may change what lies in {names}", f"chmod o-w {names}")
+
+
+def leftovers() -> Check:
+    """Return what drivers that are dead have left on this machine."""
+    folders = left_by_the_dead()
+    if not folders:
+        return Check("ok", "left over", "nothing of drivers that died")
+    many = sum(len(processes_in(str(folder))) for folder in folders)
+    finding = f"{len(folders)} folders and {many} processes of drivers that died: {folders[0]}"
+    return Check("warn", "left over", finding, "the next run that starts here removes them")
+
+
+def ray_can_be_reached() -> Check:
+    """Return whether Ray can be expected to start or to be joined, without doing either."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    try:
+        check_ray_form()
+    except PlaceError as error:
+        return Check("fail", "Ray", str(error), "see RAY_ADDRESS, RAY_TMPDIR and ulimit -a")
+    what = f"something listens at {address}" if address else "nothing is in its way"
+    return Check("ok", "Ray", f"{what}; doctor --ray {'joins' if address else 'starts'} it")
 
 
 def ray_answers() -> Check:

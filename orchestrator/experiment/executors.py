@@ -72,16 +72,35 @@ def available_cores() -> int:
 
 
 def check_ray_address() -> None:
-    """Raise PlaceError where ``RAY_ADDRESS`` names a host and port that no one answers at."""
+    """Raise PlaceError where ``RAY_ADDRESS`` names no cluster that can be joined, or no Ray can start here."""
+    from orchestrator.tuning.ray_limits import check_answers
+
+    address = check_ray_form()
+    if address.rpartition(":")[0] and not address.startswith("ray://"):
+        check_answers(address)
+
+
+def check_ray_form() -> str:
+    """Return ``RAY_ADDRESS``, "" for a Ray that is to start here.
+
+    Raises PlaceError where nothing listens there, or a limit or folder of this process keeps Ray from starting.
+    """
+    from orchestrator.tuning.ray_limits import check_form, check_local
+
     address = os.environ.get("RAY_ADDRESS", "")
+    if address in ("", "local"):
+        check_local()
+        return ""
+    check_form(address)
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
-        return
+    if not host:
+        return address
     try:
         socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:
         expected = "expected the address of a Ray cluster that runs"
         raise PlaceError(explain("RAY_ADDRESS", expected, f"{address}: {error}")) from None
+    return address
 
 
 class RunPlan(Protocol):

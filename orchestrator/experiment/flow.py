@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
-from orchestrator.errors import RecordWarning
+from orchestrator.errors import NotStarted, RecordWarning
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
 from orchestrator.experiment.data_profile import keep_profile
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
@@ -27,11 +27,17 @@ from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder
 from orchestrator.experiment.remaining import Resumed
-from orchestrator.experiment.resume import driver, is_over, prepare_to_resume, with_lost_states
+from orchestrator.experiment.resume import (
+    Race,
+    driver,
+    is_over,
+    prepare_to_resume,
+    prepare_to_verify,
+    with_lost_states,
+)
 from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
-from orchestrator.experiment.verification import Race, prepare_to_verify
 from orchestrator.records import RunFolder, RunRecords
 from orchestrator.search import Plan
 from orchestrator.streams import shown_streams
@@ -85,9 +91,13 @@ def run(
         return _resumed(folder, asked.given, progress, by)
     prepared = prepare(asked.experiment, asked.given, by.check_place)
     folder = _new_folder(prepared)
-    with driving(folder) as driven:
-        drive(Resumed(prepared), folder, driven, progress, by)
-        keep_profile(prepared, folder.path)
+    try:
+        with driving(folder) as driven:
+            drive(Resumed(prepared), folder, driven, progress, by)
+            keep_profile(prepared, folder.path)
+    except NotStarted:
+        folder.remove()
+        raise
     return Run(folder, builder=asked.given.model)
 
 

@@ -73,6 +73,7 @@ class CheckpointRetention:
         # A trial without a checkpoint takes nobody's place.
         ranked = self._ranked(n for n in among if self._states.best(n).exists())
         state = self._state
+        # Ranked best first, so in reverse the best replicate of a configuration is the last one to be put down.
         again = {state.trials[n].configuration: n for n in reversed(ranked) if self._repeats(n)}
         again = {} if state.has_folds else again
         drawn = [name for name in ranked if not self._repeats(name)]

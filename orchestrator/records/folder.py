@@ -116,6 +116,10 @@ class RunFolder:
         """Whether anything of this name is there."""
         return self.path.exists() or self.path.is_symlink()
 
+    def remove(self) -> None:
+        """Remove this folder: of a run in which nothing began."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
     def check_place(self) -> None:
         """Raise PlaceError where this folder could not be made; nothing is written."""
         place = self.path.absolute().parent

@@ -67,8 +67,38 @@ class RecordedExperiment:
         return Space.parse(document, f"{self.folder.experiment_file}: search_space", constraints)
 
 
+class Replicated:
+    """What a run's records say of its trials and of those that repeat one with a seed of their own."""
+
+    @property
+    def state(self) -> RunState:
+        """What all of its lines mean."""
+        raise NotImplementedError
+
+    @property
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """The trials of the search."""
+        raise NotImplementedError
+
+    @property
+    def replicates(self) -> tuple[TrialRecord, ...]:
+        """The trials that repeat another one with a seed of their own, in the order in which they first began."""
+        return tuple(trial for trial in self.state.trials.values() if trial.repeats is not None)
+
+    @property
+    def all_trials(self) -> tuple[TrialRecord, ...]:
+        """The trials and the replicates."""
+        return (*self.trials, *self.replicates)
+
+    @property
+    def leader(self) -> TrialRecord | None:
+        """The trial whose model is the best: a replicate of the winner's after a race, else the first contender."""
+        found = self.state.leader
+        return None if found is None else self.state.trials.get(found)
+
+
 @dataclass(frozen=True)
-class RunRecords(RecordedExperiment):
+class RunRecords(RecordedExperiment, Replicated):
     """Everything recorded about one run, line by line, and in ``state`` what it means.
 
     ``damage`` names the damaged lines that were left out, by file.
@@ -104,22 +134,6 @@ class RunRecords(RecordedExperiment):
     def trials(self) -> tuple[TrialRecord, ...]:
         """The trials, in the order in which they first began, without those that repeat another one."""
         return tuple(trial for trial in self.state.trials.values() if trial.repeats is None)
-
-    @cached_property
-    def replicates(self) -> tuple[TrialRecord, ...]:
-        """The trials that repeat another one with a seed of their own, in the order in which they first began."""
-        return tuple(trial for trial in self.state.trials.values() if trial.repeats is not None)
-
-    @property
-    def all_trials(self) -> tuple[TrialRecord, ...]:
-        """The trials and the replicates."""
-        return (*self.trials, *self.replicates)
-
-    @property
-    def leader(self) -> TrialRecord | None:
-        """The trial whose model is the best: a replicate of the winner's after a race, else the first contender."""
-        found = self.state.leader
-        return None if found is None else self.state.trials.get(found)
 
     @property
     def planned_trials(self) -> int:

@@ -256,5 +256,6 @@ class RunState:
         found, score = self.trials.get(trial), self.score_of(trial)
         known = (False, score.rank) if score else (True, ())
         order = tuple((self.race_result or {}).get("order") or ())
+        # A race's own order comes before scores: those of its configurations were picked for being high.
         place = order.index(trial) if trial in order else len(order)
         return (-self._group_of(trial), place, *known, found.index if found else 0, trial)

@@ -60,15 +60,16 @@ def _said(found: Importance, width: int) -> list[str]:
     said = [
         f"{number(found.trials, 'trial')} compared by {found.metric} at epoch {found.epoch}; those stopped before stand"
         " behind, diverged ones last. 95 % intervals over trials drawn anew with replacement.",
-        "Variance: of the trials' ranks, explained by it alone (fANOVA); the rest lies in interactions and noise."
-        f" Apart: its share of what sets the best {found.best} apart (PED-ANOVA). *: more than by chance.",
+        "Variance explained: by it alone, of a forest fitted to the trials' ranks (fANOVA); the rest lies in"
+        f" interactions. Sets apart: its share of what sets the best {found.best} apart (PED-ANOVA). *: more than by"
+        " chance.",
     ]
     some = [w for w in found.weights if w.trials < found.trials]
     if some:
         had = ", ".join(f"{each.hyperparameter} ({each.trials} trials)" for each in some)
         said.append(
-            f"Not every trial has {had}. Optuna's fANOVA takes no conditional spaces: its share is among the trials"
-            " that have it; PED-ANOVA weighs how often the best have it."
+            f"Not every trial has {had}. Optuna's fANOVA takes no conditional spaces: variance is among the trials that"
+            " have it; PED-ANOVA weighs how often the best have it."
         )
     if any(each.variance is None for each in found.weights):
         said.append("-: fANOVA cannot tell from these trials.")

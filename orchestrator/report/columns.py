@@ -230,6 +230,7 @@ def hyperparameter_columns(records: RunRecords) -> Iterator[tuple[str, Column]]:
     One whose name is already a column's (say, a hyperparameter called ``epochs``) is shown as
     ``hyperparameter_epochs``.
     """
+    # In a run without replicates a hyperparameter may be called seed, or low, as before.
     of_replicates = set() if records.replicates else {*OF_RACE, *OF_REPLICATES}
     taken = legend(records.metric).keys() - of_replicates
     for name in _names(records):

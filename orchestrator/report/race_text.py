@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import RunRecords
@@ -30,7 +31,17 @@ def estimates(records: RunRecords) -> dict[str, Estimate]:
     finalists = tuple((records.state.race or {}).get("finalists") or ())
     scores = {name: values for name in finalists if (values := scores_of(records, name))}
     unit, confidence = unit_of(scores), confidence_of(records)
-    return {name: estimate(values, confidence, unit) for name, values in scores.items()}
+    found = {name: estimate(values, confidence, unit) for name, values in scores.items()}
+    if "accuracy" in records.metric and all(0 <= v <= 1 for each in scores.values() for v in each):
+        return {name: _as_share(each) for name, each in found.items()}
+    return found
+
+
+def _as_share(found: Estimate) -> Estimate:
+    """Return an interval of accuracies without what none can be."""
+    if found.low is None or found.high is None:
+        return found
+    return replace(found, low=max(0.0, found.low), high=min(1.0, found.high))
 
 
 def outcome(records: RunRecords, trial: str) -> str | None:

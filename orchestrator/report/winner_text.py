@@ -200,6 +200,7 @@ def _confusion_rows(found: Mapping[str, Any], part: str) -> list[str]:
     matrix, classes = found.get("confusion") or [], _mappings(found.get("classes"))
     names = [str(one.get("class")) for one in classes]
     flags = bool(matrix) and isinstance(matrix[0][0], Sequence)
+    # What is wide is in the file, and in JSON, whole.
     if not matrix or flags or len(names) > MOST_COLUMNS:
         return []
     rows = [

@@ -31,6 +31,7 @@ _REPLICATE = 5
 
 def replicate_seed(seed: int, replicate: int) -> int:
     """Return the seed of replicate ``replicate`` (from 1) of every configuration, a 31-bit integer."""
+    # Three numbers, where a trial's seed comes from two: no replicate has the seed of a trial.
     state = np.random.SeedSequence([seed, _REPLICATE, replicate]).generate_state(1)
     return int(state[0] & 0x7FFFFFFF)
 
@@ -218,6 +219,7 @@ class Finalists:
                 f"two finalists with two seeds each need {needed:,} epochs; budget {options.budget:.0%}"
                 f" of the search's {trained:,} epochs is {budget:,}"
             )
+        # Fewer finalists with more replicates each tell more than many that nobody can tell apart.
         top = min(options.top, max(FEWEST, affordable // FULL_RACE), len(eligible))
         names = tuple(told.spec.trial for told in eligible[:top])
         most = min(budget, top * options.seeds * self._plan.epochs)
@@ -238,6 +240,7 @@ class Finalists:
         race = self._race
         if race is None:
             raise ValueError("expected a race that began")
+        # Played through from the start each time: what was decided follows from what was told alone.
         left, dropped = list(race.finalists), dict[str, str]()
         replicates = 0
         for count in range(FEWEST, race.seeds + 1):

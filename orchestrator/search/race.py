@@ -187,10 +187,12 @@ def _table(scores: Scores) -> np.ndarray:
 def _spreads(table: np.ndarray, floor: float) -> tuple[np.ndarray, int]:
     """Return the standard deviation of a score of each configuration, (m,), and its degrees of freedom."""
     m, n = table.shape
+    # What a replicate does to all, and what a configuration is worth, are taken out: the rest is noise.
     left = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
     squares = (left**2).sum(axis=1)
     own = squares * m / ((m - 1) * (n - 1))
     pooled = squares.sum() / ((m - 1) * (n - 1))
+    # Of two configurations what is left of one is that of the other: nothing is learned from it besides.
     prior = min(PRIOR_DF, (m - 2) * (n - 1))
     moderated = (prior * pooled + (n - 1) * own) / (prior + n - 1)
     return np.maximum(np.sqrt(moderated), floor), prior + n - 1
@@ -200,6 +202,7 @@ def _chances(means: np.ndarray, errors: np.ndarray, df: int) -> np.ndarray:
     """Return the chance of each of (m,) means to be the highest, each t-distributed with its standard error."""
     places = means[:, None] + errors[:, None] * _spaced(df)[None, :]
     below = _below(df, (places[:, None, :] - means[None, :, None]) / errors[None, :, None])
+    # A mean is compared with the others, not with itself.
     below[np.arange(len(means)), np.arange(len(means))] = 1.0
     found = np.asarray(below.prod(axis=1).mean(axis=1))
     return np.asarray(found / found.sum())

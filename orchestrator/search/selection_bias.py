@@ -42,6 +42,7 @@ MOST_TRIALS = 200
 MOST_EPOCHS = 60
 SMOOTHED = 5
 """Over how many epochs a curve is averaged, fewer towards its ends."""
+FLAT = 1.0
 GRID = 61
 
 
@@ -74,7 +75,8 @@ def optimism(curves: Sequence[Sequence[float]], noise: float) -> tuple[float, fl
     near = [np.asarray(curve, float) for curve in curves if max(curve) >= least][:MOST_TRIALS]
     if own <= 0 or sum(map(len, near)) < 2:
         return 0.0, 0.0
-    shapes = _shapes(near)
+    # First by how much the best epoch of each trial is too good, then by how much the best trial is.
+    shapes = _shapes(near, own)
     draw = np.random.default_rng(0)
     noisy = [(shapes + _noise(draw, shapes.shape, own)).max(axis=1) for _ in range(DRAWS)]
     lifted, spread = np.mean(noisy, axis=0), float(np.std(noisy, axis=0).mean())
@@ -91,18 +93,22 @@ def _too_good(truth: Array, own: float, draw: np.random.Generator) -> float:
     return float(seen[at] - truth[at])
 
 
-def _shapes(curves: Sequence[Array]) -> Array:
-    """Return each curve, smoothed and less its highest point (trials, epochs); -inf beyond its end."""
+def _shapes(curves: Sequence[Array], own: float) -> Array:
+    """Return each curve, smoothed and less its highest point (trials, epochs); -inf beyond its end.
+
+    What lies less than ``FLAT`` standard deviations of its own noise below its top counts as level with it.
+    """
     thin = [_thinned(curve) for curve in curves]
     found = np.full((len(thin), max(map(len, thin))), -np.inf)
     for at, curve in enumerate(thin):
         smooth = _smoothed(curve)
-        found[at, : len(curve)] = smooth - smooth.max()
+        found[at, : len(curve)] = np.minimum(0.0, smooth - smooth.max() + FLAT * own)
     return found
 
 
 def _thinned(curve: Array) -> Array:
     step = -(-len(curve) // MOST_EPOCHS)
+    # From an offset at which the best epoch is one of those that stay.
     return curve[int(curve.argmax()) % step :: step]
 
 
@@ -143,11 +149,14 @@ def corrected_score(records: RunRecords) -> Corrected | None:
     """Return the corrected score of a run's winner, or of the best so far.
 
     None where nothing was picked (one epoch of one trial), where the metric is not one of validation rows, or where
-    its noise is not known: neither from the winner's examination, nor as an accuracy of so many rows.
+    its noise is not known: neither from the winner's examination, nor as an accuracy of so many rows. None too after a
+    race over folds: it judged on other rows, and what it says of the winner needs no correction.
     """
     leader = records.leader
     best = records.of(leader.trial).best if leader else None
     if leader is None or best is None or not records.metric.startswith("val_"):
+        return None
+    if records.state.race_result and records.state.has_folds:
         return None
     noise = noise_of(records, best.value)
     if noise is None:
@@ -157,6 +166,7 @@ def corrected_score(records: RunRecords) -> Corrected | None:
     epochs = sum(map(len, curves))
     if epochs < 2:
         return None
+    # The averages of BatchNormalization may be others than in training, and so the score; what it was picked by is not.
     judged = records.winner or {}
     shown = judged.get("validation") if judged.get("trial") == leader.trial else None
     raw = (shown or {}).get(records.metric.removeprefix("val_"), best.value)

@@ -117,7 +117,7 @@ class Scale:
             IntDistribution,
         )
 
-        self._domain = domain
+        self.domain = domain
         self._cells = cells(domain)
         self.distribution: BaseDistribution
         if self._cells is None:
@@ -129,12 +129,12 @@ class Scale:
 
     def param(self, value: Any) -> float:
         """Return a value as Optuna is told it."""
-        share = self._domain.to_unit(value)
+        share = self.domain.to_unit(value)
         return share if self._cells is None else min(int(share * self._cells), self._cells - 1)
 
     def value(self, param: float) -> Any:
         """Return the value that Optuna proposes."""
-        return self._domain.from_unit(param if self._cells is None else (param + 0.5) / self._cells)
+        return self.domain.from_unit(param if self._cells is None else (param + 0.5) / self._cells)
 
 
 def frozen(

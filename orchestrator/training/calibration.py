@@ -77,6 +77,7 @@ class Temperature:
 def both_classes(second: Any) -> Array:
     """Return the probabilities of both classes (rows, 2) from a sigmoid's, that of the second."""
     second = np.asarray(second, np.float64).reshape(-1, 1)
+    # A float32 next to 0 is known to seven digits, one next to 1 to 2**-24 at best.
     return np.hstack([np.maximum(1 - second, NEXT_TO_ONE * (second > 0.5)), second])
 
 
@@ -127,6 +128,7 @@ def fit_temperature(rows: JudgedRows) -> Temperature:
     def loss(log: float) -> float:
         return log_loss(rows, math.exp(log))
 
+    # Of 1/T it is convex, so that there is one minimum of log T, too.
     low, high = (math.log(bound) for bound in BOUNDS)
     found = float(minimize_scalar(loss, bounds=(low, high), method="bounded").x)
     step = 0.01
@@ -214,6 +216,7 @@ def _by_chance(bins: list[dict[str, Any]], shares: Array) -> dict[str, float]:
     rows = np.array([max(1, round(one["effective_rows"])) for one in bins])
     sure = np.clip([one["confidence"] for one in bins], 0, 1)
     drawn = np.random.default_rng(0).binomial(rows, sure, (DRAWS, len(bins))) / rows
+    # A binomial of the mean spreads a little more than single rows do, so that the bound errs upwards.
     found = np.abs(drawn - sure) @ shares
     return {"mean": float(found.mean()), "at_most": float(np.quantile(found, 0.95))}
 

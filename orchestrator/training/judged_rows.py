@@ -73,7 +73,8 @@ def reading(trainer: Trainer) -> Reading | None:
     if labels.form != "classes":
         return None
     if own and kind == "binary" and labels.type == "whole" and labels.classes != ("0", "1"):
-        return None  # the loss has taken the numbers themselves
+        # Its loss has taken the numbers themselves: a sigmoid says nothing of 3 and 9.
+        return None
     softmax = kind == "classification"
     activation = ("softmax" if softmax else "sigmoid") if logits else None
     return Reading("classes", labels.classes, activation, transforms)
@@ -144,6 +145,7 @@ def shuffled_batches(trainer: Trainer, view: Any, size: int, most: int) -> Itera
                 return
             yield batch
         return
+    # Rows that are sorted by class would have batches of one class each, and no like statistics.
     data, rows = tensors.of("validation", view), tensors.dataset.validation.rows
     order = np.random.default_rng(0).permutation(rows)
     for chosen in np.array_split(order, max(1, round(rows / size)))[:most]:

@@ -109,6 +109,7 @@ def failing(rows: JudgedRows, matrix: Array) -> list[dict[str, Any]]:
     hits, predicted, support, counted = _counts(rows, matrix)
     present = [at for at in range(len(support)) if support[at] > 0]
     found = []
+    # The others are taken together: a class may be rare, and its own recall next to unknown.
     for at in present:
         others = [each for each in present if each != at]
         weighed = sum(support[each] for each in others)
@@ -132,6 +133,7 @@ def _least(share: float, counted: list[float], of: list[int], chance: float) -> 
 
 
 def _taken_for(rows: JudgedRows, matrix: Array, at: int) -> dict[str, Any]:
+    # Of two classes there is but the other one.
     if rows.kind == "flags" or len(matrix) < 3:
         return {}
     missed = matrix[at].copy()

@@ -143,6 +143,7 @@ def with_temperature(model: Any, how: Tempering) -> Any | None:
     """
     if not getattr(model, "inputs", None) or len(model.outputs) != 1:
         return None
+    # The formula of calibration.tempered, of float32 as there.
     ops, outputs = keras.ops, keras.ops.cast(model.outputs[0], "float32")
     if how.activation is not None:
         outputs = keras.layers.Activation(how.activation, dtype="float32")(outputs)

@@ -338,6 +338,7 @@ def takes_report(function: Callable[..., Any]) -> bool:
         return True
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     second = [each for each in places if each.kind in kinds][1:2]
+    # A generator train(hp, seed) reports by what it yields.
     if second and second[0].name == "seed":
         return False
     return bool(second) and (second[0].default is second[0].empty or second[0].name == "report")

@@ -18,7 +18,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from orchestrator.errors import PlaceError
+from orchestrator.errors import NotStarted, PlaceError, said_by, shortened
+from orchestrator.tuning.ray_limits import raise_open_files, said_in_logs
 from orchestrator.tuning.scratch import end_processes_in, scratch_folder
 
 QUIET = {
@@ -40,6 +41,7 @@ QUIET = {
 TOO_SLOW = "timed out during startup"
 """What Ray says of a node that did not start in time, in a bare Exception (ray-project/ray#50474)."""
 
+_STARTS_HERE = "Ray: expected its processes to start on this machine"
 STARTS = 3
 """How many starts of Ray are tried."""
 
@@ -68,10 +70,11 @@ def running_ray(cores: int) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    address = os.environ.get("RAY_ADDRESS")
+    address = ray_address()
     with contextlib.ExitStack() as stack:
         how: dict[str, Any] = {"address": address or "local"}
         if not address:
+            raise_open_files()
             stack.enter_context(closed_to_others())
             own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
             # A worker that was about to start would make its folders again.
@@ -82,7 +85,7 @@ def running_ray(cores: int) -> Iterator[None]:
         stack.callback(do, ray.shutdown)
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)
         with groups_of_their_own(), installed_first():
-            start(partial(do, init), how.get("_temp_dir"))
+            _start(partial(do, init), how.get("_temp_dir"), address)
         yield
 
 
@@ -94,10 +97,28 @@ def _have_ray_say_little() -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
 
 
+def ray_address() -> str:
+    """Return the cluster that ``RAY_ADDRESS`` names, "" where one is to be started here."""
+    address = os.environ.get("RAY_ADDRESS", "")
+    return "" if address == "local" else address
+
+
+def _start(ray_init: Callable[[], object], folder: str | None, address: str) -> None:
+    """Start or join Ray. Raises NotStarted with what it says, or its logs do, where it cannot be."""
+    try:
+        start(ray_init, folder)
+    except PlaceError as error:
+        raise NotStarted(str(error)) from None
+    except Exception as error:  # noqa: BLE001 (a bare one where its processes end, besides others)
+        said = said_in_logs(folder) or " ".join(said_by(error).split())
+        where = f"RAY_ADDRESS: expected to join the Ray at {address}" if address else _STARTS_HERE
+        raise NotStarted(f"{where}. Received: {shortened(said, 300)}") from None
+
+
 def start(ray_init: Callable[[], object], folder: str | None) -> None:
     """Start Ray, in ``folder``; again where its processes took longer than the 30 s that it gives them.
 
-    Raises PlaceError where no start was quick enough, and whatever else ``ray_init`` raises.
+    Raises PlaceError where no start was quick enough, or its logs say why, and whatever else ``ray_init`` raises.
     """
     for _ in range(STARTS):
         try:
@@ -106,8 +127,11 @@ def start(ray_init: Callable[[], object], folder: str | None) -> None:
         except Exception as error:
             if TOO_SLOW not in str(error):
                 raise
+            said = said_in_logs(folder)
             if folder is not None:
                 end_processes_in(folder)
+            if said is not None:
+                raise PlaceError(f"{_STARTS_HERE}. Received: {said}") from None
     load = " ".join(f"{each:.0f}" for each in os.getloadavg())
     raise PlaceError(
         f"Ray: expected its processes to start within 30 s. Received: {STARTS} starts that took longer; the load of"
@@ -165,7 +189,7 @@ def _ask(there: Connection, cores: int, scratch: str) -> None:
     try:
         with running_ray(cores):
             there.send({str(name): float(many) for name, many in ray.cluster_resources().items()})
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+    except (ConnectionError, OSError, RuntimeError, ValueError, PlaceError) as error:
         there.send(f"{type(error).__name__}: {str(error).strip().splitlines()[0]}")
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants, services
-from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]
+from ray._private import ray_constants, services, worker
+from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
 from ray.job_config import JobConfig
 
 _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
@@ -86,6 +86,27 @@ def closed_to_others() -> Iterator[None]:
                 os.environ.pop(name, None)
             AuthenticationTokenLoader.instance().reset_cache()
             Config.initialize("")  # it remembers the mode
+
+
+def ask_gcs(address: str) -> None:
+    """Ask the cluster at HOST:PORT who it is. Raises ConnectionError where it runs not, or lets us not in."""
+    try:
+        GcsClient(address=address)
+    except (ray.exceptions.RayError, RuntimeError, ValueError) as error:
+        raise ConnectionError(str(error)) from None
+
+
+def core_processes() -> dict[str, Any]:
+    """Return what a Ray started by this process cannot live without, {name: Popen}; nothing of one that was joined."""
+    node = getattr(worker, "_global_node", None)
+    started = getattr(node, "all_processes", {})
+    names = (ray_constants.PROCESS_TYPE_GCS_SERVER, ray_constants.PROCESS_TYPE_RAYLET)
+    return {name: each.process for name in names for each in started.get(name, ())}
+
+
+def gcs_address() -> str:
+    """Return HOST:PORT of the cluster that this process is connected to."""
+    return str(getattr(getattr(worker, "_global_node", None), "gcs_address", ""))
 
 
 def worker_of(trial: Any) -> Any:

@@ -22,6 +22,8 @@ from orchestrator.records.lock.driver import ProcessIdentity, lives, this_proces
 
 OWNER = "owner.json"
 ROUNDS = 3
+PREFIXES = ("orch-", "orchestrator-tune-")
+"""What the names of our folders begin with."""
 
 
 @contextlib.contextmanager
@@ -41,13 +43,25 @@ def scratch_folder(prefix: str, place: str | None = None) -> Iterator[str]:
 def end_processes_in(folder: str) -> None:
     """End what Ray has started in ``folder`` and forgotten, and what that starts meanwhile."""
     for _ in range(ROUNDS):
-        ended = [process for process in psutil.process_iter() if _is_of(folder, process)]
+        ended = processes_in(folder)
         for process in ended:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(ended, timeout=5)
         if not ended:
             return
+
+
+def left_by_the_dead(place: str | None = None) -> list[Path]:
+    """Return the folders of ours below ``place`` whose processes are gone; the next start removes them."""
+    where = Path(place or tempfile.gettempdir())
+    found = (folder for prefix in PREFIXES for folder in where.glob(f"{prefix}*"))
+    return sorted(folder for folder in found if _is_orphan(folder))
+
+
+def processes_in(folder: str) -> list[psutil.Process]:
+    """Return what Ray has started in ``folder`` and is there."""
+    return [process for process in psutil.process_iter() if _is_of(folder, process)]
 
 
 def _is_of(folder: str, process: psutil.Process) -> bool:

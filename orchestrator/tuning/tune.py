@@ -28,6 +28,7 @@ from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.protocol import Listener, Outcome, Report, Sitting, Verdict
 from orchestrator.tuning.ray_internals import error_of, worker_of
+from orchestrator.tuning.ray_watch import ended_with_ray
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
@@ -186,6 +187,7 @@ def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -
     with (
         contextlib.redirect_stdout(sys.stderr),
         running_ray(sitting.cores),
+        ended_with_ray(lambda why: listener.event("run_interrupted", reason=why)),
         scratch_folder("orchestrator-tune-") as scratch,
     ):
         rounds = _Rounds(plan, job, stage, scratch)

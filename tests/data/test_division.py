@@ -90,6 +90,13 @@ def test_groups_keep_about_the_same_share_of_each_class_in_each_part(arrays):
         assert counts == pytest.approx(np.bincount(y) / ROWS, abs=0.12)
 
 
+def test_a_group_that_is_most_of_the_rows_is_trained_on(arrays):
+    x, y, groups, _ = made()
+    one = np.where(np.arange(ROWS) < 200, 0, groups + 1)
+    data = arrays(options={"groups": "who"}, x=x, y=y, who=one)
+    assert data.train.rows >= 200
+
+
 def test_very_many_groups_are_dealt_in_the_shares_asked_for(arrays):
     rng = np.random.default_rng(0)
     x = np.stack([np.arange(9000), np.ones(9000)], axis=1)
@@ -270,8 +277,8 @@ REFUSED = {
     "few times": ({"order": "day"}, {"day": np.arange(ROWS) % 2}, "at least 3 different times"),
     "few for folds": (
         {"groups": "who", "folds": 9},
-        {"who": np.arange(ROWS) % 9},
-        r"at least 10 groups .* 9 folds",
+        {"who": np.arange(ROWS) // 3 % 9},
+        r"at least 9 groups .* each of 9 folds beside",
     ),
     "length": ({"groups": "who"}, {"who": np.arange(5)}, "a value for each of the 240 rows"),
     "shape": (

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from orchestrator.cli import app
 from tests.deployment.validators import ROOT, faults, rendered, tool
 
 SCRIPT = ROOT / "k8s/base/cronjob/create_rayjob.py"
@@ -74,11 +76,13 @@ def manifests(tmp_path: Path) -> Path:
     return file
 
 
-def tick(api: ApiServer, manifests: Path, name: str) -> subprocess.CompletedProcess[str]:
+def tick(
+    api: ApiServer, manifests: Path, name: str, run: str = ""
+) -> subprocess.CompletedProcess[str]:
     """The script as the Pod runs it, but for the account's folder, which only a Pod has."""
     program = (
         f"import runpy, sys; from pathlib import Path; m = runpy.run_path({str(SCRIPT)!r});"
-        f"print(m['create'](m['job_of_tick'](Path({str(manifests)!r}).read_text(), {name!r}, 'its-uid'),"
+        f"print(m['create'](m['job_of_tick'](Path({str(manifests)!r}).read_text(), {name!r}, 'its-uid', {run!r}),"
         f" Path({str(api.account)!r})))"
     )
     where = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api.port)}
@@ -102,6 +106,20 @@ def test_a_tick_creates_the_rayjob_under_its_own_name_and_as_a_run_of_its_own(
     assert faults([body]) == []
 
 
+def test_a_tick_of_the_overlay_re_evaluates_its_run_where_the_runs_are(api_server, manifests):
+    (schedule,) = (
+        each for each in rendered(ROOT / "k8s/overlays/schedule") if each["kind"] == "CronJob"
+    )
+    (container,) = schedule["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    (run,) = (each["value"] for each in container["env"] if each["name"] == "RUN")
+    tick(api_server, manifests, "schedule-1", run)
+    ((_, _, body),) = api_server.received
+    command = body["spec"]["entrypoint"]
+    assert command == "orchestrator reevaluate digits --storage /runs --exit-zero"
+    assert CliRunner().invoke(app, [*command.split()[1:], "--help"]).exit_code == 0
+    assert faults([body]) == []
+
+
 def test_a_rayjob_goes_with_its_tick_s_job_and_without_a_right_to_delete(api_server, manifests):
     tick(api_server, manifests, "schedule-1")
     ((_, _, body),) = api_server.received
@@ -112,8 +130,12 @@ def test_a_rayjob_goes_with_its_tick_s_job_and_without_a_right_to_delete(api_ser
     jobs = schedule["spec"]["jobTemplate"]["spec"]
     assert "ttlSecondsAfterFinished" not in jobs, "it would end runs that last longer"
     (container,) = jobs["template"]["spec"]["containers"]
-    fields = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
-    assert container["command"][-2:] == ["$(TICK)", "$(TICK_UID)"]
+    fields = {
+        each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"]
+        for each in container["env"]
+        if "valueFrom" in each
+    }
+    assert container["command"][-3:] == ["$(TICK)", "$(TICK_UID)", "$(RUN)"]
     assert fields["TICK_UID"] == "metadata.labels['controller-uid']"
 
 

@@ -13,12 +13,11 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 
 from orchestrator.data import Labels, Split
 from orchestrator.training.calibration import Tempering
-from orchestrator.training.final_evaluation import judge
+from orchestrator.training.final_evaluation import judge, winner_details
 from orchestrator.training.judged_rows import judged_rows
 from orchestrator.training.portable import with_temperature, write_metadata
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of
-from orchestrator.training.winner_details import winner_details
 from orchestrator.trials import save_checkpoint
 from tests.training.streams import streamed_from
 
@@ -135,7 +134,7 @@ def test_a_model_that_cannot_be_called_costs_no_score_and_says_why(mlp, train):
 
     object.__setattr__(trainer.backend.compiled.model, "call", call)
     record, whole = winner_details(trainer, "val_accuracy", {})
-    assert "not to be called" in record["not_detailed"]
+    assert "its code raised RuntimeError" in record["not_detailed"]
     assert whole == record
 
 

@@ -1,8 +1,9 @@
-"""Create the RayJob of a tick of the schedule: ``create_rayjob.py MANIFESTS TICK UID``, in a Pod.
+"""Create the RayJob of a tick of the schedule: ``create_rayjob.py MANIFESTS TICK UID [RUN]``, in a Pod.
 
 MANIFESTS is any rendered set that holds one RayJob. The RayJob and its run are named after the tick, so that each
 tick is a run of its own and a tick that is tried again creates nothing twice. The tick's Job, of that UID, owns its
-RayJob: Kubernetes removes both together, and no account needs the right to.
+RayJob: Kubernetes removes both together, and no account needs the right to. With RUN, the RayJob re-evaluates that run
+in the volume instead of making one of its own; what it decides is in the run's history, and is no failed RayJob.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LONGEST_NAME = 47  # KubeRay's: it adds to it for the cluster and its services
 MARK = "-run"  # KubeRay's Job that submits has the RayJob's name, which must not be the tick's
 
 
-def job_of_tick(manifests: str, tick: str, uid: str) -> dict[str, Any]:
+def job_of_tick(manifests: str, tick: str, uid: str, run: str = "") -> dict[str, Any]:
     """Return the RayJob among ``manifests`` as the one of this tick."""
     jobs = [each for each in yaml.safe_load_all(manifests) if each and each["kind"] == "RayJob"]
     if len(jobs) != 1:
@@ -33,8 +34,19 @@ def job_of_tick(manifests: str, tick: str, uid: str) -> dict[str, Any]:
     owner = {"apiVersion": "batch/v1", "kind": "Job", "name": tick, "uid": uid}
     labels = job["metadata"].get("labels", {})
     job["metadata"] = {"name": name, "labels": labels, "ownerReferences": [owner]}
-    job["spec"]["entrypoint"] += f" --set name={name}"
+    job["spec"]["entrypoint"] = (
+        reevaluation(job, run) or f"{job['spec']['entrypoint']} --set name={name}"
+    )
     return job
+
+
+def reevaluation(job: dict[str, Any], run: str) -> str:
+    """Return the command that re-evaluates a run where the RayJob keeps its runs; empty without one."""
+    if not run:
+        return ""
+    given = job["spec"]["entrypoint"].split()
+    places = [each.partition("=")[2] for each in given if each.startswith("storage_path=")]
+    return f"orchestrator reevaluate {run} --storage {places[0] if places else 'runs'} --exit-zero"
 
 
 def create(job: dict[str, Any], account: Path = ACCOUNT) -> str:

@@ -1,0 +1,92 @@
+"""What keeps Ray from starting or being joined is one sentence, before anything is written."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.errors import PlaceError
+from orchestrator.experiment.executors import check_ray_address
+from orchestrator.tuning.ray_limits import check_answers, check_form, said_in_logs
+
+ROOT = Path(__file__).parents[2]
+FILE = """
+name: one
+trial: ./train.py:train
+metric: score
+mode: max
+epochs: 1
+strategy: caviar
+caviar: {num_samples: 1, scheduler: none}
+search_space: {x: "uniform(0, 1)"}
+"""
+
+
+def test_limits_that_ray_cannot_start_with_are_refused_with_nothing_written(tmp_path):
+    (tmp_path / "train.py").write_text("def train(hp, report):\n    report(score=1.0)\n")
+    (tmp_path / "e.yaml").write_text(FILE)
+    ended = subprocess.run(
+        ["bash", "-c", 'ulimit -v 1000000 -f 1000 -n 64; exec "$0" -P -m orchestrator run e.yaml', sys.executable],
+        cwd=tmp_path, capture_output=True, text=True, timeout=240,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": ""}, check=False,
+    )  # fmt: skip
+    said = " ".join(ended.stderr.split())
+    assert ended.returncode == 2 and said.startswith("error: ")
+    for each in (
+        "ulimit -v: expected at least 2 GiB of address space",
+        "ulimit -f: expected at least 0.125 GiB a file",
+        "ulimit -n: expected at least 512 files",
+    ):
+        assert each in said
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_temporary_folder_of_rays_that_is_not_there(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setenv("RAY_TMPDIR", "/no/such/folder")
+    with pytest.raises(PlaceError, match="RAY_TMPDIR: expected a folder that can be written"):
+        check_ray_address()
+
+
+@pytest.mark.parametrize(
+    "address", ["  ", "host", "host:", ":1", "host:0", "host:65536", "http://h:1", "[::1"]
+)
+def test_what_is_no_address(address):
+    with pytest.raises(PlaceError, match="RAY_ADDRESS: expected HOST:PORT"):
+        check_form(address)
+
+
+@pytest.mark.parametrize(
+    "address", ["auto", "local", "node1:6379", "10.0.0.1:6379", "[::1]:6379", "ray://h:10001"]
+)
+def test_what_may_be_one(address):
+    check_form(address)
+
+
+def test_one_where_something_listens_that_is_no_ray(monkeypatch):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        address = f"127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(PlaceError, match=f"Received: '{address}: no answer in 0.5 s'"):
+            check_answers(address, 0.5)
+
+
+def test_one_where_nothing_listens(monkeypatch):
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(PlaceError, match="Connection refused"):
+        check_ray_address()
+
+
+def test_the_line_of_rays_logs_that_says_why(tmp_path):
+    logs = tmp_path / "session_latest" / "logs"
+    logs.mkdir(parents=True)
+    assert said_in_logs(str(tmp_path)) is None and said_in_logs(None) is None
+    line = "[2026-01-01 00:00:00,1 C 7 7] (raylet) plasma.cc:12:  Check failed: ftruncate: File too large"
+    (logs / "raylet.out").write_text(f"[2026 I 7 7] (raylet) main.cc:1: begins\n{line}\n")
+    assert said_in_logs(str(tmp_path)) == "Check failed: ftruncate: File too large"
