@@ -166,7 +166,9 @@ def _way(before: Array, after: Array, chosen: Array, picture: bool) -> str:
         return f"noisier, {np.median(wider):.1f} times the spread around the same means"
     if np.median(moved) >= 0.3:
         steps = (means[1] - means[0])[chosen] / scale[chosen]
-        return f"moved by {np.median(steps):+.1f} standard deviations"
+        same_way = (steps > 0).all() or (steps < 0).all()
+        size = f"{np.median(steps):+.1f}" if same_way else f"{np.median(moved):.1f}"
+        return f"moved by {size} standard deviations" + ("" if same_way else ", up or down")
     return f"another distribution, {np.median(wider):.1f} times the spread"
 
 

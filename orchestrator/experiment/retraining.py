@@ -101,6 +101,7 @@ class Retraining:
             scheduler=NoSchedulerOptions(),
             searcher=RandomOptions(),
             rounds=None,
+            finalists=None,
             limits=type(plan.limits)(max_trial_time=plan.limits.max_trial_time),
             keep_checkpoints=1,
         )
