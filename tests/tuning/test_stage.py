@@ -170,8 +170,8 @@ def test_a_searcher_that_has_nothing_more_ends_the_run_which_says_so(monkeypatch
 
 def test_whoever_looks_on_is_told_which_trials_wait_for_their_promotion():
     play = Play(6, scheduler={"asha": {"promote": True, "reduction_factor": 2}})
-    for trial, value in zip(play.begin(3), (0.1, 0.9, 0.5), strict=True):
+    for trial, value in zip(play.begin(3), (0.9, 0.1, 0.5), strict=True):
         play.report(trial, 1, value=value)
     assert play.heard.waiting == {"00000", "00001", "00002"}
-    assert play.begin(1) == ["00001"]
-    assert play.heard.waiting == {"00000", "00002"}
+    assert play.begin(1) == ["00000"]
+    assert play.heard.waiting == {"00001", "00002"}
