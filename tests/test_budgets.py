@@ -290,7 +290,7 @@ def _is_private(node: ast.AST, ours: set[str | None]) -> bool:
         words = [*(node.module or "").split("."), *(each.name for each in node.names)]
         return words[0] in LIBRARIES and any(w[0] == "_" or w in INSIDE for w in words)
     hidden = isinstance(node, ast.Attribute) and node.attr[0] == "_" and node.attr[1] != "_"
-    return hidden and node.attr not in ours
+    return hidden and node.attr not in ours and ast.unparse(node) != "os._exit"  # it is public
 
 
 def files_that_resume_opens() -> float:
