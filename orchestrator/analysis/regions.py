@@ -192,9 +192,11 @@ def _region_found(case: Case, name: str, region: patterns.Region, what: str) -> 
     if command is None:
         return
     others = region.hit_elsewhere or "none"
+    who = f"{region.hit} of the" if region.hit < region.count else "all"
+    who = f"{who} {number(region.count, 'trial')}"
     yield Finding(
         "divergence" if what == "diverged" else "high_rate",
-        f"{region.hit} of the {number(region.count, 'trial')} with {name} {word} {limit:.3g} {what}, {others} of the"
+        f"{who} with {name} {word} {limit:.3g} {what}, {others} of the"
         f" other {region.count_elsewhere} (by chance in {percent(region.chance)}): leave that part out",
         command,
         {"hyperparameter": name, "limit": limit, **asdict(region)},

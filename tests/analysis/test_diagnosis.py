@@ -12,7 +12,8 @@ import pytest
 from orchestrator.analysis import RULES, diagnose
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
-from tests.analysis.made import SPACE, learning, made, place
+from orchestrator.records import TrialStarted
+from tests.analysis.made import SPACE, TIME, learning, made, place
 
 DRAWN = Space.parse(SPACE)
 
@@ -140,7 +141,7 @@ def test_a_region_of_divergence_is_named_with_its_limit_and_left_out():
     [found] = said(made(diverging_above(0.1)), "divergence")
     assert found.evidence["hyperparameter"] == "learning_rate"
     assert found.evidence["limit"] == pytest.approx(0.1, rel=0.5)
-    assert f"{found.evidence['hit']} of the {found.evidence['count']} trials" in found.says
+    assert found.says.startswith(f"all {found.evidence['count']} trials with learning_rate above")
     assert "none of the other" in found.says
     assert "search_space.learning_rate=loguniform(1e-4, " in found.next
 
@@ -340,3 +341,32 @@ def test_what_is_to_be_typed_next_is_read_back_by_the_experiment_file(rule):
     changed = parse_experiment(records.experiment, sets)
     assert changed != parse_experiment(records.experiment)
     Space.parse(changed.search_space, "search_space", changed.constraints)
+
+
+def raced(scores, verdict):
+    """A run whose finalists were trained again: {trial: its replicates' values}."""
+    records = made(ordinary, 12)
+    starts, rows = [], []
+    for trial, values in scores.items():
+        for number, value in enumerate(values, 1):
+            name = f"{trial}-r{number}"
+            starts.append(TrialStarted(name, 0, number, {}, TIME, repeats=trial, replicate=number))
+            metrics = {"val_accuracy": value}
+            rows.append({"trial": name, "epoch": 1, "metrics": metrics, "seconds": 0.1})
+    began = {"event": "race_began", "time": TIME, "finalists": list(scores), "seeds": 3}
+    ended = {"event": "race_ended", "time": TIME, "verdict": verdict, "order": list(scores)}
+    lines, epochs = (*records.trial_lines, *starts), (*records.epochs, *rows)
+    return replace(records, trial_lines=lines, epochs=epochs, events=(began, ended))
+
+
+def test_seeds_that_differ_by_more_than_the_finalists_are_told_of_with_more_seeds_to_type():
+    level = {"00001": [0.90, 0.94, 0.86], "00002": [0.89, 0.95, 0.87]}
+    [found] = said(raced(level, "tied"), "seeds")
+    assert "between 0.86 and 0.94 with 3 seeds" in found.says
+    assert found.next == "orchestrator verify runs/made --seeds 6"
+
+
+def test_finalists_that_differ_by_more_than_their_seeds_have_nothing_to_tell_of_them():
+    apart = {"00001": [0.90, 0.91, 0.90], "00002": [0.80, 0.81, 0.80]}
+    assert said(raced(apart, "best"), "seeds") == []
+    assert said(raced(apart, "undecided"), "seeds") == []
