@@ -56,7 +56,10 @@ def guessing(case: Case) -> Iterator[Finding]:
 
 def rising(case: Case) -> Iterator[Finding]:
     """Find the best trials' curves still rising at their last epoch."""
-    noise = patterns.movement(case.curve(trial, case.metric) for trial in case.full or case.leaders)
+    better = case.full[
+        : max(LEADERS, len(case.full) // 2)
+    ]  # those that learned little move otherwise
+    noise = patterns.movement(case.curve(trial, case.metric) for trial in better or case.leaders)
     gains = [patterns.rise(_signed(case, trial), noise) for trial in case.leaders]
     strong = [gain for gain in gains if gain is not None and gain >= STILL_RISING]
     if not strong or 2 * len(strong) <= len(gains):

@@ -139,10 +139,11 @@ def _columns(old: Profile, new: Profile) -> Iterator[Finding]:
 
 
 def _spreads(before: Array, after: Array) -> tuple[Array, Array]:
-    """Return how many times as wide each column is, and the p-value: Brown & Forsythe's test, JASA 69, 1974."""
+    """Return how many times as wide each column is, and the p-value: Levene's test (1960)."""
     from scipy.stats import ttest_ind
 
-    away = [np.abs(each - np.median(each, axis=0)) for each in (before, after)]
+    # From the mean, not the median: of two heaps of values the median may lie in either by chance.
+    away = [np.abs(each - each.mean(axis=0)) for each in (before, after)]
     means = [each.mean(axis=0) for each in away]
     alive = (means[0] > 0) & (means[1] > 0)
     wider = np.where(alive, means[1] / np.where(alive, means[0], 1.0), 1.0)

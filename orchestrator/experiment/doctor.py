@@ -179,7 +179,7 @@ def leftovers() -> Check:
         return Check("ok", "left over", "nothing of drivers that died")
     many = sum(len(processes_in(str(folder))) for folder in folders)
     finding = f"{len(folders)} folders and {many} processes of drivers that died: {folders[0]}"
-    return Check("warn", "left over", finding, "the next run that starts here removes them")
+    return Check("warn", "left over", finding, "the next run on this machine removes them")
 
 
 def ray_can_be_reached() -> Check:

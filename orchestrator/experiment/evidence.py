@@ -124,8 +124,9 @@ class Evidence:
         yield from of_model
         known = {each.what for each in found}
         fell = any(each.what == "old model" for each in of_model)
-        if fell and not known & {"features", "features together", "concept", "new class"}:
-            said = "concept: the old model errs more on features that are as they were: the labels mean something else"
+        if fell and not known & {"features together", "concept", "new class"}:
+            rest = " but for the features named above" if "features" in known else ""
+            said = f"concept: the old model errs more on rows that look as they did{rest}: do the labels mean the same?"
             yield Finding("concept", said)
 
     def _of_surroundings(self) -> Iterator[Finding]:

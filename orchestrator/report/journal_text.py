@@ -45,7 +45,8 @@ class JournalFormatter:
 
     def _refused(self, entry: Entry) -> str:
         asked = self._asked.get(entry.get("request") or "")
-        what = f"{describe_request(asked)}, asked by {asked.get('who')}" if asked else "a request"
+        unknown = "the schedule" if entry.get("by") == "schedule" else "a request"
+        what = f"{describe_request(asked)}, asked by {asked.get('who')}" if asked else unknown
         return f"refused: {what}: {entry.get('reason', 'no reason was given')}"
 
     def _effect(self, entry: Entry) -> str:

@@ -129,7 +129,8 @@ def _done(entries: list[Entry], asked: Mapping[str, Entry]) -> tuple[str, str]:
             case "applied":
                 actions.append(f"{describe_action(entry)} by {_who(entry, request)}")
             case "refused":
-                what = describe_request(request) if request else "a request"
+                unknown = "the schedule" if entry.get("by") == "schedule" else "a request"
+                what = describe_request(request) if request else unknown
                 actions.append(f"refused: {what}")
             case "advice" if not entry.get("done"):  # what was done has an entry of its own
                 note = " (not done)" if entry.get("done") is False else ""

@@ -72,19 +72,15 @@ def running_ray(cores: int) -> Iterator[None]:
         return
     address = ray_address()
     with contextlib.ExitStack() as stack:
-        how: dict[str, Any] = {"address": address}
+        how: dict[str, Any] = {"address": address or "local"}
         if not address:
             raise_open_files()
             stack.enter_context(closed_to_others())
             own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
             # A worker that was about to start would make its folders again.
             stack.callback(end_processes_in, own)
-            how = {
-                "address": "local",
-                "num_cpus": cores,
-                "include_dashboard": False,
-                "_temp_dir": str(Path(own, OPEN_BY_RAY)),
-            }
+            folder = str(Path(own, OPEN_BY_RAY))
+            how |= {"num_cpus": cores, "include_dashboard": False, "_temp_dir": folder}
         do = stack.enter_context(deferred_signals())
         stack.callback(do, ray.shutdown)
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)

@@ -27,8 +27,7 @@ from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.protocol import Listener, Outcome, Report, Sitting, Verdict
-from orchestrator.tuning.ray_internals import error_of, worker_of
-from orchestrator.tuning.ray_watch import ended_with_ray
+from orchestrator.tuning.ray_internals import ended_with_ray, error_of, worker_of
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner

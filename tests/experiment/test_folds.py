@@ -10,6 +10,7 @@ from orchestrator.experiment import audit, resume, run
 from orchestrator.experiment.compatibility import recorded_experiment
 from orchestrator.experiment.prepared import prepare_again
 from orchestrator.records import read_run
+from orchestrator.report.race_text import judged_score, race_lines
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
 from tests.experiment.inline import InlineTuner
@@ -81,6 +82,19 @@ def test_the_winners_model_is_that_of_the_first_fold(raced):
     assert records.leader.repeats is None
     found = records.of(records.leader.trial).best
     assert found.value == pytest.approx(raced.best.value)
+
+
+def test_the_summary_judges_the_winner_at_epochs_that_other_folds_choose(raced):
+    records = raced.records
+    winner = records.state.race_result["winner"]
+    curves = [
+        [row["val_accuracy"] for row in curve(records, each.trial)]
+        for each in records.state.replicates_of(winner)
+    ]
+    means = [np.delete(curves, at, axis=0).mean(axis=0) for at in range(len(curves))]
+    scores = [own[int(others.argmax())] for own, others in zip(curves, means, strict=True)]
+    assert judged_score(records, winner) == pytest.approx(np.mean(scores))
+    assert "(rows of the other folds)" in " ".join(race_lines(records, 999))
 
 
 def test_replicates_are_audited_on_their_folds(raced):

@@ -225,7 +225,7 @@ def test_the_document_is_complete_and_prepares_to_the_same_plan(prepared, tmp_pa
     first = prepared(search_space="mlp")
     document = yaml.safe_load(first.document)
     assert isinstance(document["search_space"], dict)
-    asha = {"grace_period": 1, "reduction_factor": 3, "promote": "auto"}
+    asha = {"grace_period": 1, "reduction_factor": 3, "promote": "auto", "noise": False}
     assert document["caviar"]["scheduler"] == {"asha": asha}
     again = prepare(read_experiment(document))
     assert again.plan == first.plan

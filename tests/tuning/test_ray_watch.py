@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DRIVER = """
 import subprocess, sys, time
-from orchestrator.tuning import ray_watch
+from orchestrator.tuning import ray_internals as ray_watch
 
 ray_watch.LOOK_SECONDS = 0.05
 watched = {} if len(sys.argv) > 1 else {"raylet": subprocess.Popen(["sleep", "100"])}

@@ -33,12 +33,24 @@ def handle(request: Request, state: PandaState, panda: Panda) -> PandaState:
 
 
 def apply_schedule(state: PandaState, panda: Panda) -> PandaState:
-    """Apply what the plan has scheduled for this many finished epochs."""
+    """Apply what the plan has scheduled for this many finished epochs.
+
+    What was applied before a rollback is applied again, but for what somebody has set since: that was the answer to it.
+    """
     for epoch, changes in panda.nursery.schedule[state.scheduled :]:
         if epoch > panda.trainer.epoch:
             break
+        again = state.scheduled < state.scheduled_before
         state = replace(state, scheduled=state.scheduled + 1)
-        state = change(state, panda, changes, by="schedule")
+        held = [name for name in changes if again and name in state.set_since]
+        due = {name: value for name, value in changes.items() if name not in held}
+        if held:
+            what = ", ".join(f"{name} {changes[name]!r}" for name in held)
+            reason = f"{what} of epoch {epoch}: it was set otherwise since the rollback"
+            facts = {"request": None, "by": "schedule", "action": "set", "reason": reason}
+            state = note(state, panda, "refused", **facts)
+        if due:
+            state = change(state, panda, due, by="schedule")
     return state
 
 
@@ -52,6 +64,8 @@ def change(
     state = replace(
         state, changed=(*state.changed, *new), monitor=after_change(state.monitor, changes)
     )
+    if by != "schedule":
+        state = replace(state, set_since=tuple(dict.fromkeys((*state.set_since, *changes))))
     old_and_new = {name: [before.get(name), value] for name, value in changes.items()}
     entry = {"request": None, "by": by, "action": "set", **facts}
     state = note(state, panda, "applied", **entry, changes=old_and_new, how=how)

@@ -56,8 +56,9 @@ class PandaState:
 
     ``days`` holds one mapping {day, epoch, metrics} a finished day; ``effects`` the changes whose effect the coming
     day will show; ``asked`` and ``handled`` the ids of requests journaled and dealt with; ``entries`` counts the
-    journal's. ``scheduled`` counts the entries of the plan's schedule that were applied, ``changed`` names what was
-    ever changed. ``segment`` is the number of rollbacks so far. ``monitor`` is the sitter's memory.
+    journal's. ``scheduled`` counts the entries of the plan's schedule that were applied, ``scheduled_before`` those
+    that were before a rollback, and ``set_since`` names what others have set since it; ``changed`` names what was ever
+    changed. ``segment`` is the number of rollbacks so far. ``monitor`` is the sitter's memory.
     """
 
     day: int = 0
@@ -66,6 +67,8 @@ class PandaState:
     steps_today: int = 0
     segment: int = 0
     scheduled: int = 0
+    scheduled_before: int = 0
+    set_since: tuple[str, ...] = ()
     entries: int = 0
     tested: bool = False
     changed: tuple[str, ...] = ()
@@ -128,6 +131,8 @@ class PandaState:
             asked=self.asked,
             entries=self.entries,
             segment=self.segment + 1,
+            scheduled_before=max(self.scheduled, self.scheduled_before),
+            set_since=(),
             effects=(),
             paused=self.paused,
             ending=self.ending,

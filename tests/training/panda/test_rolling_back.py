@@ -137,3 +137,22 @@ def test_a_rollback_to_nowhere_is_refused(panda, wrong):
     life.advance()
     assert life.answer(asked)["kind"] == "refused"
     assert life.trainer.epoch == 3
+
+
+@pytest.mark.parametrize("answered", [True, False])
+def test_the_schedule_sets_again_after_a_rollback_what_nobody_has_set_since(panda, answered):
+    life = panda(schedule=[{"epoch": 5, "set": {"learning_rate": 0.01, "momentum": 0.5}}])
+    life.to_day(4)
+    assert (life.hyperparameters["learning_rate"], life.hyperparameters["momentum"]) == (0.01, 0.5)
+    life.ask("rollback", to_day=2)
+    if answered:
+        life.set(learning_rate=0.2)
+    life.to_day(4)
+    expected = 0.2 if answered else 0.01
+    assert (life.hyperparameters["learning_rate"], life.hyperparameters["momentum"]) == (
+        expected,
+        0.5,
+    )
+    refused = [entry["reason"] for entry in life.records.journal if entry["kind"] == "refused"]
+    said = "learning_rate 0.01 of epoch 5: it was set otherwise since the rollback"
+    assert refused == ([said] if answered else [])
