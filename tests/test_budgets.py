@@ -32,6 +32,7 @@ DEPTH_OF_NESTING = 3
 NOT_UNDERSTOOD_YET = {"utils", "util", "common", "core", "base", "manager", "helpers", "misc"}
 MAY_CATCH_EVERYTHING = {
     "orchestrator/errors.py": 1,  # str and repr of anyone's classes
+    "orchestrator/experiment/data_profile.py": 1,  # a user's stream read once more, when the run is over
     "orchestrator/tuning/trial_runner.py": 1,  # the trial boundary: one trial's error is a row of the table
     "orchestrator/tuning/cluster.py": 1,  # Ray's start: it raises a bare Exception
     "orchestrator/trials/function.py": 1,  # a call's thread, as one_fit_backend's

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -21,6 +22,8 @@ from orchestrator.data.dataset import Split
 KEPT_ROWS = 256
 KEPT_NUMBERS = 250_000
 LOOKED_AT = 2_000
+LOOKED_AT_NUMBERS = 20_000_000
+"""Of wide rows, such as large pictures, fewer are looked at: as many as have so many numbers."""
 MOST_FEATURES = 1_024
 """Pictures are made smaller, and of wider rows some columns are taken, to come to so many features."""
 DIGITS = 5
@@ -123,11 +126,12 @@ class Profile:
         )
 
 
-def profile_of(dataset: Dataset | StreamedDataset, most: int = LOOKED_AT) -> Profile:
-    """Return the profile of a dataset's training rows, at most so many of them: the same ones at every call.
+def profile_of(dataset: Dataset | StreamedDataset) -> Profile:
+    """Return the profile of a dataset's training rows, at most ``LOOKED_AT`` of them: the same ones at every call.
 
     Of a stream these are its first rows.
     """
+    most = min(LOOKED_AT, max(1, LOOKED_AT_NUMBERS // max(1, _width(dataset.input_shape))))
     whole = dataset.head(most) if isinstance(dataset, StreamedDataset) else dataset
     split = whole.train
     # Not the experiment's seed: the same rows are drawn of the same file, whatever that is.
@@ -150,6 +154,15 @@ def profile_of(dataset: Dataset | StreamedDataset, most: int = LOOKED_AT) -> Pro
         shape=tuple(x.shape[1:]) if whole_row else None,
         x=raw_rows(x, dataset),
     )
+
+
+def _width(shape: Any) -> int:
+    """Return how many numbers a row of this shape has, or one of a tree of shapes."""
+    if isinstance(shape, Mapping):
+        return sum(map(_width, shape.values()))
+    if all(isinstance(size, int | None) for size in shape):
+        return math.prod(size or 1 for size in shape)
+    return sum(map(_width, shape))
 
 
 def raw_rows(x: Any, dataset: Dataset | StreamedDataset) -> Any:

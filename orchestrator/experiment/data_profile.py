@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DataError
 from orchestrator.experiment.winner import form_of
-from orchestrator.records import RunRecords, write_atomically
+from orchestrator.records import RunRecords
 from orchestrator.records.run import effective_manifest
 
 if TYPE_CHECKING:
@@ -17,14 +16,17 @@ PROFILE = "data-profile.npz"
 """The file in a run's folder that holds what is remembered of its training rows."""
 
 
-def keep_profile(prepared: Prepared, folder: Path) -> None:
-    """Write what is remembered of the training rows into a run's folder; nothing for trials that have no data."""
+def profile_to_keep(prepared: Prepared) -> bytes | str | None:
+    """Return what a run remembers of its training rows; why it cannot, as text; None for trials that have no data."""
     dataset, options = getattr(prepared.trials, "dataset", None), prepared.experiment.data
     if dataset is None or options is None:
-        return
+        return None
     from orchestrator.drift.profile import profile_of  # with NumPy: not for --help
 
-    write_atomically(folder / PROFILE, profile_of(dataset).kept(options.profile_rows).to_bytes())
+    try:
+        return profile_of(dataset).kept(options.profile_rows).to_bytes()
+    except Exception as error:  # noqa: BLE001 (a stream is a user's code, and the run is over: nothing is to be lost)
+        return f"{type(error).__name__}: {error}"
 
 
 def same_form(records: RunRecords, prepared: Prepared) -> None:

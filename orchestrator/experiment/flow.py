@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Unpack
 
 from orchestrator.errors import NotStarted, RecordWarning
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
-from orchestrator.experiment.data_profile import keep_profile
+from orchestrator.experiment.data_profile import PROFILE, profile_to_keep
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.extension import Growth, More, prepare_to_extend, write_down
 from orchestrator.experiment.given import (
@@ -38,7 +38,7 @@ from orchestrator.experiment.resume import (
 from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
-from orchestrator.records import RunFolder, RunRecords
+from orchestrator.records import RunFolder, RunRecords, write_atomically
 from orchestrator.search import Plan
 from orchestrator.streams import shown_streams
 
@@ -94,7 +94,6 @@ def run(
     try:
         with driving(folder) as driven:
             drive(Resumed(prepared), folder, driven, progress, by)
-            keep_profile(prepared, folder.path)
     except NotStarted:
         folder.remove()
         raise
@@ -128,7 +127,6 @@ def _resumed(folder: RunFolder, given: Given, progress: bool, executor: Executor
     with driving(folder) as driven:
         left = prepare_to_resume(folder, given, executor.check_place)
         drive(with_lost_states(left), folder, driven, progress, executor)
-        keep_profile(left.prepared, folder.path)
     return Run(folder, builder=given.model)
 
 
@@ -154,7 +152,6 @@ def extend(
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
         drive(with_lost_states(extended), folder, driven, progress, by)
-        keep_profile(extended.prepared, folder.path)
     return Run(folder, builder=given.model)
 
 
@@ -236,6 +233,8 @@ def drive(
             outcome = executor.run_plan(
                 plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
             )
+            if outcome.ended:
+                _keep_profile(resumed.prepared, folder, recorder)
         except KeyboardInterrupt:
             pass
         finally:
@@ -247,6 +246,15 @@ def drive(
         recorder.disk.write(lambda: _write_tables(folder))
     if outcome.trouble is not None:
         raise folder.unusable(outcome.trouble)
+
+
+def _keep_profile(prepared: Prepared, folder: RunFolder, recorder: Recorder) -> None:
+    """Have the run remember its training data, with which `reevaluate` compares later ones; or why it does not."""
+    kept = profile_to_keep(prepared)
+    if isinstance(kept, str):
+        recorder.event("not_profiled", reason=kept)
+    elif kept is not None:
+        recorder.disk.write(lambda: write_atomically(folder.path / PROFILE, kept))
 
 
 def _take_up(resumed: Resumed, recorder: Recorder, view: View) -> None:
