@@ -226,7 +226,6 @@ def drive(
         if driven.taken_from:
             recorder.event("taken_over", **{"from": driven.taken_from})
         write_down(resumed, folder, recorder)
-        recorder.event("run_started", **driver())
         _take_up(resumed, recorder, view)
         view.note(f"{executor.begins} {resumed.described}")
         try:
@@ -258,7 +257,8 @@ def _keep_profile(prepared: Prepared, folder: RunFolder, recorder: Recorder) -> 
 
 
 def _take_up(resumed: Resumed, recorder: Recorder, view: View) -> None:
-    """Have the recorder know what happened so far, and write down what follows from it."""
+    """Say that a driver is at work, have the recorder know what happened, and write down what follows from it."""
+    recorder.event("run_started", **driver())
     if resumed.records is not None:
         _tell_other_versions(resumed.records, recorder)
         recorder.remember(resumed.records)

@@ -139,7 +139,7 @@ def test_the_experiment_is_rewritten_whole_and_reads_back(written):
     before = yaml.safe_load(run.folder.experiment_file.read_text())
     commit(run, extended)
     after = yaml.safe_load(run.folder.experiment_file.read_text())
-    asha = {"asha": {"grace_period": 1, "reduction_factor": 4, "promote": "auto"}}
+    asha = {"asha": {"grace_period": 1, "reduction_factor": 4, "promote": "auto", "noise": False}}
     assert after == before | {"caviar": before["caviar"] | {"num_samples": 5, "scheduler": asha}}
     records = read_run(run.folder.path)
     assert records.status == "interrupted"

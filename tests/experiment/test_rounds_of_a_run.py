@@ -28,7 +28,7 @@ def train(hp, report):
 KEYS = {
     "name": "fn", "trial": "./mine.py:train", "metric": "val_loss", "epochs": 3,
     "search_space": {"rate": "loguniform(1e-4, 1)", "units": "choice([8, 16])"},
-    "caviar": {"num_samples": 48, "rounds": 3, "scheduler": "none"},
+    "caviar": {"num_samples": 48, "rounds": 3, "scheduler": "none", "finalists": False},
 }  # fmt: skip
 
 

@@ -23,7 +23,7 @@ def experiment_of(caviar, **more):
     return parse_experiment(
         {
             "name": "one", "model": "mlp", "data": "digits", "metric": "val_accuracy", "mode": "max",
-            "search_space": SPACE, "epochs": 1, "caviar": {"scheduler": "none", **caviar}, **more,
+            "search_space": SPACE, "epochs": 1, "caviar": {"scheduler": "none", "finalists": False, **caviar}, **more,
         }
     )  # fmt: skip
 

@@ -122,7 +122,7 @@ def test_without_averages_that_training_moves_there_is_no_word_of_it(
     hp = {"batch_size": 32} if kind == "frozen" else HP | {"batch_norm": False}
     _, record = examined(task, hp)
     about = {"trial", "epoch", "hyperparameters", "task", "sha256", "calibration", "noise"}
-    assert set(record) == about | {"validation", "test"}
+    assert set(record) - {"failing"} == about | {"validation", "test"}
     assert record["test"]["loss"] > 0
 
 
