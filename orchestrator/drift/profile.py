@@ -260,11 +260,25 @@ def _of_table(
 def _unscaled(values: Array, scaling: Mapping[str, Any]) -> Array:
     """Return features as they were before ``data/scaling.py`` scaled them."""
     if scaling.get("how") == "standard":
-        return np.asarray(values * np.asarray(scaling["std"]) + np.asarray(scaling["mean"]))
+        return _on_grid(values * np.asarray(scaling["std"]) + np.asarray(scaling["mean"]))
     if scaling.get("how") == "minmax":
         low, high = np.asarray(scaling["min"]), np.asarray(scaling["max"])
-        return np.asarray(values * np.where(high > low, high - low, 1.0) + low)
+        return _on_grid(values * np.where(high > low, high - low, 1.0) + low)
     return values
+
+
+def _on_grid(values: Array) -> Array:
+    """Return features rounded to so many decimals that ``DIGITS`` digits of the largest one stay.
+
+    What scaling and its way back add lies below that. It would make every 0 another number in each data set.
+    """
+    rounded = np.array(values, dtype=np.float64)
+    columns = rounded.reshape(len(rounded), -1)
+    largest = np.abs(columns).max(axis=0, initial=0.0, where=np.isfinite(columns))
+    for at in np.flatnonzero(largest):
+        decimals = DIGITS - 1 - math.floor(math.log10(largest[at]))
+        columns[:, at] = np.round(columns[:, at], decimals)
+    return rounded
 
 
 def _smaller(pictures: Array) -> Array:

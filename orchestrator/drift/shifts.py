@@ -28,6 +28,7 @@ LEAST_DISTANCE = 0.1
 """The distance of two distributions that matters: Kolmogorov & Smirnov's of numbers, total variation of texts."""
 LEAST_WIDER = 1.2
 """How many times as wide or as narrow a distribution has to be to matter."""
+LEAST_DISTANCE_OF_SPREAD = 0.03
 LEAST_BALANCE = 0.05
 """The total variation of labels that matters."""
 
@@ -124,7 +125,9 @@ def _columns(old: Profile, new: Profile) -> Iterator[Finding]:
     wider, p_wider = _spreads(before, after)
     # Two tests a feature: of the whole distribution, and of its spread, which noise changes first.
     p = np.minimum(1.0, 2 * np.minimum(p, p_wider))
-    large = (distances >= LEAST_DISTANCE) | (np.maximum(wider, 1 / wider) >= LEAST_WIDER)
+    # Where nearly all values are alike, a few others make the spread.
+    spread = (np.maximum(wider, 1 / wider) >= LEAST_WIDER) & (distances >= LEAST_DISTANCE_OF_SPREAD)
+    large = (distances >= LEAST_DISTANCE) | spread
     chosen = np.flatnonzero((controlled_p(p) <= LEVEL) & large)
     if not len(chosen):
         return

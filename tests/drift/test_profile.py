@@ -62,3 +62,22 @@ def test_data_that_cannot_be_read_again_cost_the_profile_alone(error):
 
 def test_trials_without_data_have_no_profile():
     assert profile_to_keep(prepared(None)) is None
+
+
+@pytest.mark.parametrize("how", ["standard", "minmax"])
+def test_scaling_and_its_way_back_change_no_number(how):
+    x = np.random.default_rng(1).poisson(1.0, size=(3000, 5)).astype(np.float32)
+    x[:, 4] = 0
+    mean, std, high = x.mean(0), np.where(x.std(0) > 0, x.std(0), 1), x.max(0)
+    scaling = {
+        "how": how,
+        "mean": mean.tolist(),
+        "std": std.tolist(),
+        "min": [0] * 5,
+        "max": high.tolist(),
+    }
+    scaled = (x - mean) / std if how == "standard" else x / np.where(high > 0, high, 1)
+    rows = np.arange(3000) % 2
+    split = Split(scaled.astype(np.float32), rows, None)
+    found = profile_of(Dataset(split, split, split, ("0", "1"), scaling, "f", "mine")).numbers
+    assert {float(value) for value in np.unique(found)} <= {float(value) for value in range(12)}
