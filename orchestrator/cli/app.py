@@ -8,16 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import (
-    author,
-    control,
-    explain,
-    inspect,
-    reevaluate,
-    run,
-    simulate,
-    submit,
-)
+from orchestrator.cli import author, control, inspect, judge, run, simulate, submit
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -88,15 +79,15 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.table,
         inspect.best,
         inspect.compare,
-        explain.importance,
-        explain.diagnose,
+        judge.importance,
+        judge.diagnose,
         inspect.rounds,
         inspect.narrow,
         inspect.export,
         inspect.predict,
         inspect.audit,
     ),
-    "Some time later": (reevaluate.reevaluate, reevaluate.history),
+    "Some time later": (judge.reevaluate, judge.history),
     "This machine": (author.doctor, author.version),
 }
 
