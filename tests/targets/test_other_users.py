@@ -23,7 +23,7 @@ TEMPORARY = Path("/tmp")  # noqa: S108 (the script's own place)
 SECRET = "opensesame-hunter2"
 RAY = f"""#!{sys.executable}
 import os, pathlib, sys, time
-if sys.argv[2] != "ray.scripts.scripts":
+if "ray.scripts.scripts" not in sys.argv:
     os.execv({sys.executable!r}, [{sys.executable!r}, *sys.argv[1:]])
 [place] = [word.partition("=")[2] for word in sys.argv if word.startswith("--temp-dir=")]
 logs = pathlib.Path(place, "session_1", "logs")
