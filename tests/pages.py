@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -47,6 +48,22 @@ def lay_out(page: str, folder: Path, forked: bool = True, inline: bool = False) 
     script = folder / "page.sh"
     script.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return script
+
+
+def run_page(
+    page: str, folder: Path, inline: bool = False, patience: float = 1200, **more: str
+) -> subprocess.CompletedProcess[str]:
+    """Lay a page out and run its commands, within so many seconds, ``more`` in their environment; none may fail."""
+    script = lay_out(page, folder, inline=inline)
+    done = subprocess.run(
+        ["bash", str(script)],
+        env=environment(folder, **more),
+        capture_output=True,
+        text=True,
+        timeout=patience,
+    )
+    assert done.returncode == 0, done.stderr
+    return done
 
 
 def run_inline(command: str) -> str:

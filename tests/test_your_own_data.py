@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
-from tests.pages import EACH_EXECUTOR, ROOT, environment, lay_out
+from tests.pages import EACH_EXECUTOR, ROOT, run_page
 
-PATIENCE_SECONDS = 1200
 PAGE = (ROOT / "docs" / "your-own-data.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.integration
 @EACH_EXECUTOR
 def test_what_the_page_runs_runs(tmp_path, inline):
-    done = subprocess.run(
-        ["bash", str(lay_out("your-own-data.md", tmp_path, inline=inline))],
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_page("your-own-data.md", tmp_path, inline=inline)
     assert {run.name for run in (tmp_path / "runs").iterdir()} >= {
         "weather", "frame", "one", "stream",
     }  # fmt: skip

@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import environment, lay_out
-
-PATIENCE_SECONDS = 300
+from tests.pages import run_page
 
 
 @pytest.mark.integration
 def test_what_the_page_runs_is_decided_by_its_scheduler(tmp_path):
-    script = lay_out("your-own-scheduler.md", tmp_path)
-    done = subprocess.run(
-        ["bash", str(script)],
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr
+    run_page("your-own-scheduler.md", tmp_path)
     floor = read_run(tmp_path / "runs" / "floor")
     stopped = {trial.trial for trial in floor.trials if trial.status == "stopped"}
     first = {

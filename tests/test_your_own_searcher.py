@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from orchestrator.domains import Space
 from orchestrator.records import read_run
-from tests.pages import environment, lay_out
-
-PATIENCE_SECONDS = 300
+from tests.pages import run_page
 
 
 @pytest.mark.integration
 def test_what_the_page_runs_is_proposed_by_its_searcher(tmp_path):
-    script = lay_out("your-own-searcher.md", tmp_path)
-    done = subprocess.run(
-        ["bash", str(script)],
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr
+    run_page("your-own-searcher.md", tmp_path)
     climb = read_run(tmp_path / "runs" / "climb")
     assert len(climb.trials) == 6 and climb.status == "finished"
     assert set(climb.manifest["searcher"]["files"]) == {"climb.py"}

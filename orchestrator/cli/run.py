@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -55,16 +55,13 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Run an experiment to its table and winner. Ctrl-C stops it; what was done is kept."""
-    from orchestrator.catalog import printed_aside
     from orchestrator.experiment import run as run_experiment
 
     where = destination(format, output)
     executor = run_by(inline, address)
     if or_resume:
         _note_changes(file, overrides or ())
-    with printed_aside():
-        ended = run_experiment(file, overrides or (), or_resume=or_resume, executor=executor)
-    conclude(ended, where)
+    _train(where, run_experiment, file, overrides or (), or_resume=or_resume, executor=executor)
 
 
 def _note_changes(file: Path, overrides: Sequence[str]) -> None:
@@ -79,6 +76,15 @@ def _note_changes(file: Path, overrides: Sequence[str]) -> None:
             " orchestrator extend",
             err=True,
         )
+
+
+def _train(where: Destination, by: Callable[..., Run], *given: Any, **asked: Any) -> None:
+    """Train, what loaders and builders print kept off stdout, and conclude."""
+    from orchestrator.catalog import printed_aside
+
+    with printed_aside():
+        ended = by(*given, **asked)
+    conclude(ended, where)
 
 
 def conclude(ended: Run, where: Destination) -> None:
@@ -148,14 +154,10 @@ def resume(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Continue a run that was cut off: Ctrl-C, a kill, a reboot."""
-    from orchestrator.catalog import printed_aside
     from orchestrator.experiment import resume as resume_run
 
     where = destination(format, output)
-    executor = run_by(inline, address)
-    with printed_aside():
-        ended = resume_run(run, storage=storage, executor=executor)
-    conclude(ended, where)
+    _train(where, resume_run, run, storage=storage, executor=run_by(inline, address))
 
 
 def retry(  # noqa: PLR0913 (a command's parameters are its flags)
@@ -171,16 +173,12 @@ def retry(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Train failed trials again, with the draws and seeds they had, once what ailed them is mended."""
-    from orchestrator.catalog import printed_aside
     from orchestrator.experiment import retry as retry_run
 
     endings: list[Literal["failed", "diverged"]] = ["failed"] if failed else []
     endings += ["diverged"] if diverged else []
     where = destination(format, output)
-    executor = run_by(inline, address)
-    with printed_aside():
-        ended = retry_run(run, endings, storage=storage, executor=executor)
-    conclude(ended, where)
+    _train(where, retry_run, run, endings, storage=storage, executor=run_by(inline, address))
 
 
 def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
@@ -260,23 +258,22 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Make a run longer: more trials, epochs or days, with all of its history."""
-    from orchestrator.catalog import printed_aside
     from orchestrator.experiment import extend as extend_run
 
     where = destination(format, output)
-    with printed_aside():
-        ended = extend_run(
-            run,
-            overrides or (),
-            force=force,
-            storage=storage,
-            executor=run_by(inline),
-            num_samples=num_samples,
-            epochs=epochs,
-            scheduler=scheduler,
-            days=days,
-        )
-    conclude(ended, where)
+    _train(
+        where,
+        extend_run,
+        run,
+        overrides or (),
+        force=force,
+        storage=storage,
+        executor=run_by(inline),
+        num_samples=num_samples,
+        epochs=epochs,
+        scheduler=scheduler,
+        days=days,
+    )
 
 
 Top = Annotated[
@@ -329,11 +326,8 @@ def verify(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Train a finished run's best configurations again with fresh seeds, and choose the winner by those."""
-    from orchestrator.catalog import printed_aside
     from orchestrator.experiment import verify as verify_run
 
     where = destination(format, output)
     asked: dict[str, Any] = {"top": top, "seeds": seeds, "budget": budget, "confidence": confidence}
-    with printed_aside():
-        ended = verify_run(run, storage=storage, executor=run_by(inline), **asked)
-    conclude(ended, where)
+    _train(where, verify_run, run, storage=storage, executor=run_by(inline), **asked)

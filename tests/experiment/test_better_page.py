@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-
 from orchestrator.records import read_run
-from tests.pages import environment, lay_out
+from tests.pages import run_page
 
 
 def test_on_the_page_the_first_row_of_the_search_is_not_the_winner(tmp_path):
-    script = lay_out("is-it-really-better.md", tmp_path)
-    more = {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        ["bash", str(script)],
-        env=environment(tmp_path, **more),
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_page("is-it-really-better.md", tmp_path, OMP_NUM_THREADS="1")
     run = read_run(tmp_path / "runs" / "cells")
     raced = run.state.race_result
     assert run.state.race["finalists"][0] == "00008" and raced["winner"] != "00008"

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import EACH_EXECUTOR, environment, lay_out, shown_output
+from tests.pages import EACH_EXECUTOR, run_page, shown_output
 
 pytestmark = pytest.mark.integration
 
 
 @EACH_EXECUTOR
 def test_the_page_runs(tmp_path, inline):
-    script = lay_out("tasks-and-metrics.md", tmp_path, inline=inline)
-    ran = subprocess.run(
-        ["bash", str(script)],
-        capture_output=True,
-        text=True,
-        env=environment(tmp_path),
-        check=False,
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = run_page("tasks-and-metrics.md", tmp_path, inline=inline)
     assert "; val_doubt, min;" in " ".join(ran.stdout.split())
     progress, by_name = (read_run(tmp_path / "runs" / name) for name in ("progress", "by_name"))
     assert (progress.metric, progress.mode, by_name.mode) == ("val_mae", "min", "max")

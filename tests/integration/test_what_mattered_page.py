@@ -3,23 +3,18 @@
 from __future__ import annotations
 
 import json
-import subprocess
 
 import pandas as pd
 import pytest
 
-from tests.pages import EACH_EXECUTOR, environment, lay_out
+from tests.pages import EACH_EXECUTOR, run_page
 
 pytestmark = pytest.mark.integration
 
 
 @EACH_EXECUTOR
 def test_the_page_runs_and_alpha_mattered_most_and_is_to_be_widened(tmp_path, inline):
-    script = lay_out("what-mattered.md", tmp_path, inline=inline)
-    ran = subprocess.run(
-        ["bash", str(script)], capture_output=True, text=True, env=environment(tmp_path)
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = run_page("what-mattered.md", tmp_path, inline=inline)
     assert pd.read_csv(tmp_path / "importance.csv")["hyperparameter"][0] == "learning_rate"
     findings = json.loads((tmp_path / "findings.json").read_text())["findings"]
     assert "learning_rate" in [each["evidence"].get("hyperparameter") for each in findings]

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
-
 import pytest
 
-from tests.pages import EACH_EXECUTOR, environment, lay_out
+from tests.pages import EACH_EXECUTOR, run_page
 
 pytestmark = pytest.mark.integration
 
 
 @EACH_EXECUTOR
 def test_the_page_runs(tmp_path, inline):
-    script = lay_out("when-data-change.md", tmp_path, inline=inline)
-    ran = subprocess.run(
-        ["bash", str(script)], capture_output=True, text=True, env=environment(tmp_path)
-    )
-    assert ran.returncode == 0, ran.stderr
+    ran = run_page("when-data-change.md", tmp_path, inline=inline)
     said = " ".join(ran.stdout.split())
     assert "Decision: " in said
     assert "noisier" in said
