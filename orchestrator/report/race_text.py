@@ -96,11 +96,13 @@ def race_lines(records: RunRecords, width: int = 80) -> list[str]:
 
 def _verdict(records: RunRecords, result: Mapping[str, Any], finalists: list[str]) -> str:
     raced = f"{len(finalists)} configurations, {result.get('replicates', '?')} replicates"
-    winner, chance = result.get("winner"), float(result.get("chance") or 0)
+    winner, chance = result.get("winner"), result.get("chance")
     if winner is None:
         return f"{raced}; undecided, since of each configuration a replicate failed."
+    if chance is None:
+        return f"{raced}; {winner} wins, since a replicate of each other one failed."
     if result.get("verdict") == "best":
-        return f"{raced}; {winner} is the best with a probability of {percent(chance)}."
+        return f"{raced}; {winner} is the best with a probability of {percent(float(chance))}."
     tied = [str(name) for name in result.get("tied") or ()]
     sizes = [_parameters(records, name) for name in tied]
     smaller = len(set(sizes)) > 1 and _parameters(records, str(winner)) == min(

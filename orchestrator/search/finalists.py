@@ -8,6 +8,7 @@ With folds its number says on which of them it is trained, so that pairs have th
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -271,8 +272,8 @@ class Finalists:
         if not scores:
             return None
         if len(scores) == 1:
-            [name] = scores
-            return Verdict("best", name, 1.0, {name: 1.0})
+            [name] = scores  # the others failed: nothing tells how good it is beside them
+            return Verdict("best", name, math.nan, {})
         sizes = {name: self._parameters(race, name, count) for name in scores}
         found = verdict(scores, sizes, race.confidence, len(race.finalists))
         for name in surely_not_best(found.chances, len(race.finalists), race.confidence):
@@ -347,7 +348,7 @@ def _ended(race: Race, standing: _Standing, means: Any) -> News:
     facts |= {
         "verdict": found.kind,
         "winner": found.winner,
-        "chance": round(found.chance, 4),
+        "chance": None if math.isnan(found.chance) else round(found.chance, 4),
         "chances": {name: round(chance, 4) for name, chance in found.chances.items()},
         "tied": list(found.tied),
         "order": [found.winner, *rest],
@@ -356,6 +357,8 @@ def _ended(race: Race, standing: _Standing, means: Any) -> News:
 
 
 def _sentence(found: Verdict) -> str:
+    if math.isnan(found.chance):
+        return f"race: {found.winner} wins, since a replicate of each other finalist failed"
     if found.kind == "best":
         return f"race: {found.winner} is the best with a chance of {found.chance:.1%}"
     others = ", ".join(name for name in found.tied if name != found.winner)

@@ -50,6 +50,7 @@ class Estimate:
 class Verdict:
     """Which configuration to take: the ``best``, with the ``chance`` that it is, or the smallest of those that tied.
 
+    The chance is NaN of the one that is left where replicates of all others failed.
     ``chances`` has that of every one that was judged; ``tied`` those that may be the best, the likeliest first.
     """
 

@@ -8,6 +8,7 @@ from orchestrator.errors import ExperimentFileError, RecordError
 from orchestrator.experiment import extend, preview, resume, run, verify
 from orchestrator.records import read_run
 from orchestrator.report import show_lines
+from orchestrator.report.race_text import race_lines
 from orchestrator.search.finalists import replicate_seed
 from orchestrator.trials import StateStore
 from tests.experiment.inline import InlineTuner
@@ -206,6 +207,19 @@ def test_a_configuration_whose_replicates_fail_cannot_win(here):
     table = done.table()
     [row] = table[table["rate"] == 0.2]["race"]
     assert row == "dropped: 2 of 2 replicates failed"
+
+
+def test_of_the_one_that_is_left_by_others_failures_no_chance_is_told(here):
+    text = (here / "mine.py").read_text()
+    failing = text.replace(
+        "    noise =", "    assert hp['rate'] == 0.2 or seed in FIRST, 'unlucky'\n    noise ="
+    )
+    (here / "mine.py").write_text(failing)
+    done = run(RACING, **QUIETLY)
+    ended = done.records.state.race_result
+    assert (ended["chance"], ended["chances"]) == (None, {})
+    assert done.best.hyperparameters["rate"] == 0.2
+    assert "wins, since a replicate of each other one failed." in race_lines(done.records, 200)[0]
 
 
 def test_extending_by_trials_ends_the_race_and_begins_another_that_reuses_its_replicates():
