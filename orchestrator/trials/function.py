@@ -10,35 +10,31 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import json
-import math
 import os
 import queue
 import random
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
-from orchestrator.errors import RecordError, TrialError, encodable, exit_code, explain
-from orchestrator.records import Mode, Score, made, score_of, write_atomically
-from orchestrator.redaction import conceal, redacted
+from orchestrator.errors import TrialError, exit_code, explain
+from orchestrator.redaction import conceal
 from orchestrator.search import TrialSpec
-from orchestrator.trials.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from orchestrator.trials.protocol import Progress
-from orchestrator.trials.state_store import StateStore
+from orchestrator.trials.reporting import (
+    Metrics,
+    ReportingJob,
+    ReportingWorkbench,
+    metric_name,
+    metric_value,
+)
 
-Metrics = dict[str, float]
-NOT_METRICS = ("trial", "epoch", "seconds", "time", "group", "stretch")
-"""Names that a table of epochs has for itself."""
 ENDED_TIMES = 9
 """How often ``Stopped`` is raised in a function that catches it and reports on; then it is left where it waits."""
 
@@ -47,186 +43,17 @@ class Stopped(BaseException):
     """Raised where a function reports whose trial is over. Like Ctrl-C, it passes ``except Exception``."""
 
 
-@dataclass(frozen=True)
-class FunctionJob:
-    """Trials that call a function: plain values, shipped to a worker once.
-
-    ``milestones`` are the epochs after which the driver decides: each gets a report of its own. ``secrets`` are the
-    values behind references, by the names of their variables.
-    """
+@dataclass(frozen=True, kw_only=True)
+class FunctionJob(ReportingJob):
+    """Trials that call a function."""
 
     function: CallableReference
-    home: Path
-    epochs: int
-    metric: str
-    mode: Mode
-    milestones: frozenset[int] = frozenset()
-    secrets: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def states(self) -> StateStore:
-        """Return where a trial's best report is kept."""
-        return StateStore(self.home / "checkpoints")
-
-    def open(self) -> FunctionWorkbench:
+    def open(self) -> ReportingWorkbench:
         """Set this process up: the function's file is run."""
         conceal(self.secrets)
-        return FunctionWorkbench(self)
-
-
-class FunctionWorkbench:
-    """A process in which a function is called, trial after trial."""
-
-    def __init__(self, job: FunctionJob) -> None:
-        self._job = job
-        self._function = job.function.load()
-        self._session: FunctionSession | None = None
-
-    def session(self, spec: TrialSpec) -> FunctionSession:
-        """Return the next trial's call, not begun."""
-        self.leave()
-        self._session = FunctionSession(self._job, self._function, spec)
-        return self._session
-
-    def about(self) -> Mapping[str, Any]:
-        """Return how the trial trains."""
-        return {"path": "function"}
-
-    def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
-        """Write the winner's hyperparameters and its metrics under ``best``; return its ``winner`` event's fields."""
-        about = load_checkpoint(checkpoint).about
-        metrics = {
-            "trial": about["trial"],
-            "epoch": about["epoch"],
-            "hyperparameters": about["chosen"],
-            "validation": _by_plain_name(about["metrics"]),
-        }
-        metrics = dict(redacted(metrics))
-        made(best)
-        hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
-        write_atomically(best / "hyperparameters.yaml", hyperparameters)
-        write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
-        return metrics
-
-    def leave(self) -> None:
-        """End the call of a trial that is over."""
-        if self._session is not None:
-            self._session.end()
-        self._session = None
-
-
-def _by_plain_name(metrics: Metrics) -> Metrics:
-    """Return metrics without their ``val_``, but where both were reported."""
-    plain = {name: name.removeprefix("val_") for name in metrics}
-    return {name if plain[name] in metrics else plain[name]: metrics[name] for name in metrics}
-
-
-class FunctionSession:
-    """One trial's call of the function.
-
-    What the function holds cannot be kept. One that was cut off is called again: what it reports once more up to where
-    it was is not heard, so that what was recorded stays as it is, whatever it reports now.
-    """
-
-    def __init__(self, job: FunctionJob, function: Callable[..., Any], spec: TrialSpec) -> None:
-        self._job = job
-        self._spec = spec
-        self._states = job.states
-        self._reports = _Reports(function, job.function, spec)
-        self._begun = False
-        self._epoch = 0
-        self._heard_before = 0
-        self._best: Score | None = None
-        self._improved: Mapping[str, Any] | None = None
-
-    def advance(self, progress: Progress, seconds: float) -> None:
-        """Train to the next milestone or for about ``seconds``, whichever comes first."""
-        if not self._begun:
-            self._begun = True
-            self._take_up(progress)
-            if progress.rows and self._is_to_report(progress):
-                return  # it was cut off before the driver heard this, and decided
-        until = time.monotonic() + seconds
-        try:
-            while not self._comes_to_report(progress) and time.monotonic() < until:
-                pass
-        finally:
-            self._save(progress)
-
-    def keep(self) -> None:
-        """Keep nothing more: how far it is was kept with its last report."""
-
-    def end(self) -> None:
-        """Have the function return, wherever it is."""
-        self._reports.end()
-
-    def _take_up(self, progress: Progress) -> None:
-        """Tell the last report again of a trial that was cut off; one that kept none begins anew."""
-        try:
-            about = load_checkpoint(self._states.last(self._spec.trial)).about
-        except RecordError:
-            return
-        if about["best"] is not None and not self._states.best(self._spec.trial).exists():
-            return
-        self._best = Score.from_plain(about["best"])
-        self._heard_before = self._epoch = progress.epoch = int(about["epoch"])
-        progress.rows.extend(about["rows"])
-
-    def _comes_to_report(self, progress: Progress) -> bool:
-        """Wait for an epoch; return whether the trial is over with it, or the driver decides after it."""
-        began = time.monotonic()
-        metrics = self._reports.next()
-        if metrics is None:
-            self._check_reported()
-            progress.done = True
-            return True
-        if self._reports.epoch <= self._heard_before:
-            return False
-        self._take_in(metrics, time.monotonic() - began, progress)
-        return self._is_to_report(progress)
-
-    def _take_in(self, metrics: Metrics, seconds: float, progress: Progress) -> None:
-        metric = self._job.metric
-        if metric not in metrics:
-            expected = f"expected {metric}, by which trials are judged, in every report"
-            raise TrialError(explain(self._job.function.text, expected, sorted(metrics)))
-        self._epoch += 1
-        row = {
-            "trial": self._spec.trial,
-            "epoch": self._epoch,
-            "metrics": metrics,
-            "seconds": seconds,
-        }
-        progress.rows.append(row)
-        progress.epoch = self._epoch
-        score = score_of(row, metric, self._job.mode)
-        if score is not None and score.beats(self._best):
-            self._best, self._improved = score, row
-
-    def _is_to_report(self, progress: Progress) -> bool:
-        """Return whether the trial is over with its last epoch, or the driver decides after it."""
-        progress.diverged = not math.isfinite(progress.rows[-1]["metrics"].get("loss", 0.0))
-        progress.done = self._epoch >= self._job.epochs
-        return progress.done or progress.diverged or self._epoch in self._job.milestones
-
-    def _save(self, progress: Progress) -> None:
-        """Keep the best report, and how far the trial is before the driver hears of it."""
-        if self._improved is not None:
-            about = {**self._improved, "chosen": dict(self._spec.hyperparameters)}
-            save_checkpoint(self._states.best(self._spec.trial), Checkpoint((), (), about))
-            self._improved = None
-        if progress.rows:
-            best = self._best.to_plain() if self._best else None
-            about = {"trial": self._spec.trial, "epoch": self._epoch, "best": best}
-            last = Checkpoint((), (), {**about, "rows": progress.rows})
-            save_checkpoint(self._states.last(self._spec.trial), last)
-
-    def _check_reported(self) -> None:
-        if self._epoch == 0:
-            raise TrialError(
-                f"{self._job.function.text}: expected at least one report of its metrics."
-                " Received: a function that returned without one."
-            )
+        function = self.function.load()
+        return ReportingWorkbench(self, lambda spec: _Reports(function, self.function, spec))
 
 
 class _Reports:
@@ -324,7 +151,9 @@ class _Reports:
         if epoch is not None and epoch != self.epoch + 1:
             expected = f"expected a report of epoch {self.epoch + 1}, the next one"
             raise TrialError(explain(where, expected, epoch))
-        told = {_metric(where, name): _number(where, name, metrics[name]) for name in metrics}
+        told = {
+            metric_name(where, name): metric_value(where, name, metrics[name]) for name in metrics
+        }
         self.epoch += 1
         self._told.put(told)
         if not self._asked.get():
@@ -351,24 +180,6 @@ def takes_seed(function: Callable[..., Any]) -> bool:
         each for each in places if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
     )
     return any(each.name == "seed" and each.default is each.empty for each in by_name)
-
-
-def _metric(where: str, name: Any) -> str:
-    """Return a metric's name; tables have columns of their own under some."""
-    if isinstance(name, str) and name and name not in NOT_METRICS:
-        return encodable(name)
-    expected = f"expected a metric's name, none of {', '.join(NOT_METRICS)}"
-    raise TrialError(explain(where, expected, name))
-
-
-def _number(where: str, name: str, value: Any) -> float:
-    """Return a metric as a float: a number, or an array or tensor of one."""
-    try:
-        if not isinstance(value, str):
-            return float(value.item() if hasattr(value, "item") else value)
-    except (TypeError, ValueError):
-        pass
-    raise TrialError(explain(where, f"expected a number as {name}", type(value).__name__))
 
 
 def seed_everything(seed: int) -> None:
