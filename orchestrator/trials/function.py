@@ -10,6 +10,7 @@ stopped, ``Stopped`` is raised at its report.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import inspect
 import os
 import queue
@@ -39,6 +40,8 @@ from orchestrator.trials.state_store import epoch_of
 
 ENDED_TIMES = 9
 """How often ``Stopped`` is raised in a function that catches it and reports on; then it is left where it waits."""
+ENDING_SECONDS = 60.0
+"""How long a function may take to end; then ``Stopped`` is raised wherever it is, and what still runs is left alone."""
 
 
 class Stopped(BaseException):
@@ -139,6 +142,7 @@ class _Reports:
         self._told: queue.Queue[Metrics | BaseException | None] = queue.Queue()
         self._thread: threading.Thread | None = None
         self._folder = Path.cwd()
+        self._process = os.getpid()
         self._over = False
 
     @property
@@ -157,7 +161,9 @@ class _Reports:
             return None
         if self._thread is not None:
             return self._turn(lambda: self._asked.put(True))
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"train-{self._spec.trial}", daemon=True
+        )
         return self._turn(self._thread.start)
 
     def end(self) -> None:
@@ -167,16 +173,30 @@ class _Reports:
             if self._thread is None or self._over:
                 return
             with contextlib.suppress(Exception):  # what it raises now is of a trial that is over
-                self._turn(lambda: self._asked.put(False))
+                self._turn(lambda: self._asked.put(False), self._ended)
 
-    def _turn(self, begin: Callable[[], None]) -> Metrics | None:
-        """Let the function run until it reports or returns."""
+    def _ended(self) -> Metrics | BaseException | None:
+        """Return what a function that is to end tells; that it is over where it does not end."""
+        for told in range(2):
+            with contextlib.suppress(queue.Empty):
+                return self._told.get(timeout=ENDING_SECONDS)
+            if told == 0 and self._thread is not None and self._thread.ident is not None:
+                thread = ctypes.c_ulong(self._thread.ident)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(Stopped))
+        return None
+
+    def _turn(
+        self,
+        begin: Callable[[], None],
+        wait: Callable[[], Metrics | BaseException | None] | None = None,
+    ) -> Metrics | None:
+        """Let the function run until it reports or returns, or as long as is waited for it."""
         ours = Path.cwd()
         with printed_aside():
             try:
                 os.chdir(self._folder)
                 begin()
-                told = self._told.get()
+                told = (wait or self._told.get)()
                 self._folder = Path.cwd()
             finally:
                 os.chdir(ours)
@@ -203,6 +223,8 @@ class _Reports:
             raised = TrialError(f"{where}: its code ended the process{said}.")
         except BaseException as error:  # noqa: BLE001 (raised on in the thread of whoever asks for the next epoch)
             raised = error
+        if os.getpid() != self._process:  # it forked, and this is the child
+            os._exit(0)
         self._told.put(raised)
 
     def _called(self) -> Iterator[Mapping[str, Any]]:
@@ -225,6 +247,8 @@ class _Reports:
     def _report(self, epoch: Any, metrics: Mapping[str, Any]) -> None:
         """Take in the metrics of an epoch, and wait until the next one is asked for."""
         where, reported = self._reference.text, self._checkpoint.reported
+        if self._over or os.getpid() != self._process:  # of a thread or a process that it has left
+            raise Stopped
         if isinstance(epoch, Mapping):
             metrics = {**epoch, **metrics}
             epoch = metrics.pop("epoch", None)
@@ -266,15 +290,22 @@ def takes(name: str, function: Callable[..., Any]) -> bool:
     return any(each.name == name and each.default is each.empty for each in by_name)
 
 
+SEEDED = {
+    "tensorflow": "random.set_seed",
+    "torch": "manual_seed",
+    "paddle": "seed",
+    "mxnet": "random.seed",
+    "cupy": "random.seed",
+    "keras": "utils.set_random_seed",
+}
+"""Modules with generators of their own, and what seeds those."""
+
+
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy, and those of TensorFlow, torch and JAX that the user's code has imported."""
+    """Seed Python, NumPy, and whichever of SEEDED the user's code has imported. JAX has no generator to be seeded."""
     random.seed(seed)
     np.random.seed(seed)
-    for name, call in (
-        ("tensorflow", "random.set_seed"),
-        ("torch", "manual_seed"),
-        ("paddle", "seed"),
-    ):
+    for name, call in SEEDED.items():
         found: Any = sys.modules.get(name)
         for part in call.split("."):
             found = getattr(found, part, None)
