@@ -14,19 +14,22 @@ def digits():
 
 
 def train(hp, report, *, seed):
-    (x, y), (x_val, y_val) = digits()
-    # A state goes by the weights' names, which Paddle else counts on from net to net.
+    # States go by names, which Paddle would otherwise count on from trial to trial.
     with paddle.utils.unique_name.guard():
-        net = nn.Sequential(
-            nn.Linear(64, hp["units"], bias_attr=False),
-            nn.BatchNorm1D(hp["units"]),
-            nn.ReLU(),
-            nn.Linear(hp["units"], 10),  # its softmax is in the loss
-        )
-    loss_of = nn.CrossEntropyLoss()
-    optimizer = paddle.optimizer.Momentum(
-        hp["learning_rate"], hp["momentum"], parameters=net.parameters()
+        trained(hp, report, seed)
+
+
+def trained(hp, report, seed):
+    (x, y), (x_val, y_val) = digits()
+    net = nn.Sequential(
+        nn.Linear(64, hp["units"], bias_attr=False),
+        nn.BatchNorm1D(hp["units"]),
+        nn.ReLU(),
+        nn.Linear(hp["units"], 10),  # its softmax is in the loss
     )
+    loss_of = nn.CrossEntropyLoss()
+    rates = hp["learning_rate"], hp["momentum"]
+    optimizer = paddle.optimizer.Momentum(*rates, parameters=net.parameters())
     found = report.checkpoint.load()
     if found:
         net.set_state_dict(paddle.load(str(found / "net")))
