@@ -16,11 +16,12 @@ from orchestrator.experiment.compatibility import (
     recorded_experiment,
     unlike_surroundings,
 )
-from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of, versions
+from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of
 from orchestrator.experiment.prepared import Prepared, folder_of, read_experiment
 from orchestrator.records import RunRecords, read_run
 from orchestrator.redaction import restored
 from orchestrator.search.points import with_points
+from orchestrator.tuning.machine import versions
 
 ELSEWHERE = ("name", "storage_path", "target")
 """What says where a run is, not what it is."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import OrchestratorError, RunExistsError
-from orchestrator.experiment.executors import PlaceCheck, available_cores, check_place
+from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.prepare_keras import prepare_keras
@@ -19,6 +19,7 @@ from orchestrator.experiment.tuners_code import prepare_optuna, space_of
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 from orchestrator.search.points import points_of, with_points
+from orchestrator.tuning.machine import available_cores
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
