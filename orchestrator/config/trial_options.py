@@ -45,6 +45,15 @@ class FunctionTrial(TrialOptions):
     function: Text = Field(description="The function, such as `./train.py:train`.")
 
 
+class OptunaTrial(TrialOptions):
+    """An Optuna objective of the user's, ``objective(trial)``, as it stands."""
+
+    python_function = ("objective", 1)
+    brings_space = True
+
+    optuna: Text = Field(description="An Optuna objective, such as `./objective.py:objective`.")
+
+
 @dataclass(frozen=True)
 class _TrialForms:
     """What ``trial`` holds: options of one of ``kinds``; a text alone is a function."""
@@ -86,6 +95,6 @@ class _TrialForms:
         return {"anyOf": [{"type": "string", "minLength": 1}, *options]}
 
 
-TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {"function": FunctionTrial}
+TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {"function": FunctionTrial, "optuna": OptunaTrial}
 """The kinds of trial beside Keras models; ``experiment/prepared.py`` says how each is prepared."""
 Trial = Annotated[TrialOptions, _TrialForms(TRIAL_KINDS)]
