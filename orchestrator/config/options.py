@@ -17,6 +17,7 @@ from orchestrator.config.limits import Length, LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
+from orchestrator.config.trial_options import Trial, TrialOptions
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
@@ -69,7 +70,7 @@ class Experiment(Options):
         description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
         " `-`. It is never overwritten.",
     )
-    trial: Text | None = Field(
+    trial: Trial | None = Field(
         default=None,
         description="A function `train(hp, report)` of your own that each trial calls, such as `./train.py:train`, in"
         " place of `model` and `data`.",
@@ -204,13 +205,15 @@ class Experiment(Options):
 
     @property
     def kind(self) -> str:
-        """What its trials are: ``keras`` models, or calls of a ``function``."""
-        return "keras" if self.trial is None else "function"
+        """What its trials are: ``keras`` models, or one of TRIAL_KINDS."""
+        return "keras" if self.trial is None else self.trial.kind
 
     @property
     def described(self) -> str:
         """What its trials are made of, in a few words."""
-        return f"{self.model} on {self.data.source}" if self.data else str(self.trial)
+        if self.trial is not None:
+            return str(self.trial.runs)
+        return f"{self.model} on {self.data_options.source}"
 
     @property
     def model_name(self) -> str:
@@ -307,11 +310,12 @@ class Experiment(Options):
         if self.strategy == "panda" and self.panda is None:
             what = "expected the options of strategy panda: {start: {…}} or {from: <run>}"
             raise field_error(("panda",), what, "nothing")
-        if self.strategy == "caviar" and not self.search_space:
+        brings_space = self.trial is not None and self.trial.brings_space
+        if self.strategy == "caviar" and not self.search_space and not brings_space:
             what = "expected a bundled space's name (cnn, mlp, resnet), ./space.yaml or a mapping, to draw from"
             raise field_error(("search_space",), what, "nothing")
         if self.trial is not None:
-            self._check_function()
+            self._check_trial(self.trial)
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
@@ -324,20 +328,18 @@ class Experiment(Options):
             self._check_reproducible()
         return self
 
-    def _check_function(self) -> None:
-        """Refuse beside a function what only a Keras model has, and what has to be said of a function."""
+    def _check_trial(self, trial: TrialOptions) -> None:
+        """Refuse beside ``trial`` what only a Keras model has, and what has to be said where it has none."""
         for key in (*OF_KERAS, *OF_KERAS_AT_WILL):
             value = getattr(self, key)
             if value != type(self).model_fields[key].get_default(call_default_factory=True):
-                expected = "expected no such key beside trial, whose function brings its own model and data"
+                expected = f"expected no such key beside trial, whose {trial.kind} brings its own model and data"
                 raise field_error((key,), expected, "data" if key == "data" else value)
         if self.strategy == "panda":
-            expected = (
-                "expected caviar, since trial names a function and a panda babysits a Keras model"
-            )
+            expected = f"expected caviar, since trial names a {trial.kind} and a panda babysits a Keras model"
             raise field_error(("strategy",), expected, self.strategy)
         if self.metric == "auto":
-            expected = "expected the name of a metric that the function reports, by which trials are judged"
+            expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"
             raise field_error(("metric",), expected, "nothing")
 
     def _check_folds(self) -> None:

@@ -41,7 +41,7 @@ from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
 from orchestrator.records import RunFolder, RunRecords, write_atomically
 from orchestrator.search import Plan
-from orchestrator.streams import shown_streams
+from orchestrator.streams import unstalled_streams
 
 if TYPE_CHECKING:
     from orchestrator.report import View
@@ -221,7 +221,7 @@ def drive(
     plan = resumed.prepared.plan
     outcome = Outcome(ended=False)
     with (
-        shown_streams(),
+        unstalled_streams(),
         folder.in_use(),
         asked_to_stop() as asked,
         _view(plan, resumed.trials_in_all, executor) if progress else NullView() as view,

@@ -106,8 +106,9 @@ def _sent_code(gathered: Gathered, reference: CallableReference) -> str:
 def code_of(experiment: Experiment) -> dict[str, CallableReference]:
     """Return the code that an experiment names, by its keys. Raises as finding each of it does."""
     folder = experiment.folder
+    trial = experiment.trial
     found = {
-        "trial": find_trial(experiment.trial, folder) if experiment.trial else None,
+        "trial": find_trial(trial, folder) if trial and trial.python_function else None,
         "model": find_model(experiment.model, folder) if experiment.model else None,
         "callbacks": callbacks_of(experiment),
         "searcher": searcher_code(experiment),
