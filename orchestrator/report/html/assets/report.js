@@ -94,7 +94,7 @@ function filter() {
     row.classList.toggle("later", fits && ++found > many);
   }
   const all = table.tBodies[0].rows.length;
-  document.getElementById("shown").textContent = found === all ? `${all} trials` : `${found} of ${all} trials`;
+  document.getElementById("shown").textContent = (found === all ? "" : `${found} of `) + `${all} trial${all === 1 ? "" : "s"}`;
   document.getElementById("pages").hidden = found <= many;
   document.getElementById("more").textContent = `Show ${Math.min(PAGE, found - many)} more`;
   document.getElementById("clear").hidden = found === all;
