@@ -198,8 +198,12 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Delete what killed writers had begun; nobody but the driver's own writes where that lies."""
-        for file in [*self.checkpoints.rglob(".*.part"), *self.path.glob(".room-*")]:
-            file.unlink(missing_ok=True)
+        begun = [*self.checkpoints.glob(".*.part"), *self.checkpoints.glob("*/.*.part")]
+        for file in [*begun, *self.path.glob(".room-*")]:
+            if file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
 
     def _holds_run(self) -> bool:
         try:

@@ -1,14 +1,16 @@
 """Trials that call a Python function of the user's, whatever it trains with; it reports its metrics, epoch by epoch.
 
 ``def train(hp, report)`` calls ``report(epoch, val_accuracy=0.9)``, or yields ``{"val_accuracy": 0.9}``. One that has a
-parameter ``seed`` is given its trial's there; the usual generators are seeded by it in any case. It runs in a
-thread of its own that waits at each report until the next epoch is asked for, so only one of the two ever runs; where
-its trial was stopped, ``Stopped`` is raised at its report.
+parameter ``seed`` is given its trial's there; the usual generators are seeded by it in any case. With
+``report.checkpoint``, or a parameter ``checkpoint``, it keeps states and goes on from them. It runs in a thread of its
+own that waits at each report until the next epoch is asked for, so only one of the two ever runs; where its trial was
+stopped, ``Stopped`` is raised at its report.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import inspect
 import os
 import queue
@@ -26,17 +28,20 @@ from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
 from orchestrator.errors import TrialError, exit_code, explain
 from orchestrator.redaction import conceal
-from orchestrator.search import TrialSpec
 from orchestrator.trials.reporting import (
     Metrics,
     ReportingJob,
     ReportingWorkbench,
+    Start,
     metric_name,
     metric_value,
 )
+from orchestrator.trials.state_store import epoch_of
 
 ENDED_TIMES = 9
 """How often ``Stopped`` is raised in a function that catches it and reports on; then it is left where it waits."""
+ENDING_SECONDS = 60.0
+"""How long a function may take to end; then ``Stopped`` is raised wherever it is, and what still runs is left alone."""
 
 
 class Stopped(BaseException):
@@ -53,7 +58,71 @@ class FunctionJob(ReportingJob):
         """Set this process up: the function's file is run."""
         conceal(self.secrets)
         function = self.function.load()
-        return ReportingWorkbench(self, lambda spec: _Reports(function, self.function, spec))
+        return ReportingWorkbench(self, lambda start: _Reports(function, self.function, start))
+
+
+class FunctionCheckpoint:
+    """Where a function keeps its states and finds the one that it is to go on from: ``report.checkpoint``."""
+
+    def __init__(self, where: str, start: Start) -> None:
+        self._where = f"{where}: checkpoint"
+        self._start = start
+        self.epoch = 0
+        self.kept: str | None = None
+        self.reported = 0
+        self.over = False
+
+    def load(self) -> Path | None:
+        """Return the folder with the state that the trial goes on from, to be read alone; None: it begins.
+
+        ``epoch`` is then the epoch after which it was saved, and the next one is to be reported next.
+        """
+        if self.reported > self.epoch:
+            expected = "expected load() before the first report"
+            raise TrialError(explain(self._where, expected, f"after that of epoch {self.reported}"))
+        if self._start.state is None:
+            return None
+        found = self._start.files.find(self._start.state)
+        self.kept = self._start.state
+        self.epoch = self.reported = epoch_of(self.kept)
+        return found
+
+    @contextlib.contextmanager
+    def save(self, epoch: int | None = None) -> Iterator[Path]:
+        """Yield an empty folder; what is written into it is the trial's state after the epoch that is reported next.
+
+        When the block is over, all of it is kept, or nothing where the block raised.
+        """
+        if self.over:
+            raise Stopped
+        if epoch is not None and epoch != self.reported + 1:
+            expected = (
+                f"expected a state of epoch {self.reported + 1}, saved before that is reported"
+            )
+            raise TrialError(explain(self._where, expected, epoch))
+        files = self._start.files
+        folder = files.begin()
+        try:
+            yield folder
+            if self.over:
+                raise Stopped
+            self.kept = files.keep(folder, self.reported + 1)
+        finally:
+            files.drop(folder)
+
+
+class Reporter:
+    """What a function reports with: ``report(epoch, **metrics)``, and the states that it keeps."""
+
+    def __init__(
+        self, take: Callable[[Any, Metrics], None], checkpoint: FunctionCheckpoint
+    ) -> None:
+        self._take = take
+        self.checkpoint = checkpoint
+
+    def __call__(self, epoch: Any = None, **metrics: Any) -> None:
+        """Report the metrics of an epoch, the first is 1, and wait until the next one is asked for."""
+        self._take(epoch, metrics)
 
 
 class _Reports:
@@ -63,17 +132,28 @@ class _Reports:
     """
 
     def __init__(
-        self, function: Callable[..., Any], reference: CallableReference, spec: TrialSpec
+        self, function: Callable[..., Any], reference: CallableReference, start: Start
     ) -> None:
         self._function = function
         self._reference = reference
-        self._spec = spec
+        self._spec = start.spec
+        self._checkpoint = FunctionCheckpoint(reference.text, start)
         self._asked: queue.Queue[bool] = queue.Queue()
         self._told: queue.Queue[Metrics | BaseException | None] = queue.Queue()
         self._thread: threading.Thread | None = None
         self._folder = Path.cwd()
+        self._process = os.getpid()
         self._over = False
-        self.epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """Return the last epoch that was reported."""
+        return self._checkpoint.reported
+
+    @property
+    def state(self) -> str | None:
+        """Return the last state that was kept by then."""
+        return self._checkpoint.kept
 
     def next(self) -> Metrics | None:
         """Return the next epoch's metrics, None once the function has returned. Raises what it raises."""
@@ -81,25 +161,42 @@ class _Reports:
             return None
         if self._thread is not None:
             return self._turn(lambda: self._asked.put(True))
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, name=f"train-{self._spec.trial}", daemon=True
+        )
         return self._turn(self._thread.start)
 
     def end(self) -> None:
         """Have the function end at its report, where it waits."""
+        self._checkpoint.over = True
         for _ in range(ENDED_TIMES):
             if self._thread is None or self._over:
                 return
             with contextlib.suppress(Exception):  # what it raises now is of a trial that is over
-                self._turn(lambda: self._asked.put(False))
+                self._turn(lambda: self._asked.put(False), self._ended)
 
-    def _turn(self, begin: Callable[[], None]) -> Metrics | None:
-        """Let the function run until it reports or returns."""
+    def _ended(self) -> Metrics | BaseException | None:
+        """Return what a function that is to end tells; that it is over where it does not end."""
+        for told in range(2):
+            with contextlib.suppress(queue.Empty):
+                return self._told.get(timeout=ENDING_SECONDS)
+            if told == 0 and self._thread is not None and self._thread.ident is not None:
+                thread = ctypes.c_ulong(self._thread.ident)
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(thread, ctypes.py_object(Stopped))
+        return None
+
+    def _turn(
+        self,
+        begin: Callable[[], None],
+        wait: Callable[[], Metrics | BaseException | None] | None = None,
+    ) -> Metrics | None:
+        """Let the function run until it reports or returns, or as long as is waited for it."""
         ours = Path.cwd()
         with printed_aside():
             try:
                 os.chdir(self._folder)
                 begin()
-                told = self._told.get()
+                told = (wait or self._told.get)()
                 self._folder = Path.cwd()
             finally:
                 os.chdir(ours)
@@ -115,7 +212,7 @@ class _Reports:
             seed_everything(self._spec.seed)
             with UsersCode(where, self._reference.runs_in, aside=False):
                 for yielded in self._called():
-                    self._report(yielded)
+                    self._report(yielded, {})
         except Stopped:
             pass
         except (
@@ -126,13 +223,18 @@ class _Reports:
             raised = TrialError(f"{where}: its code ended the process{said}.")
         except BaseException as error:  # noqa: BLE001 (raised on in the thread of whoever asks for the next epoch)
             raised = error
+        if os.getpid() != self._process:  # it forked, and this is the child
+            os._exit(0)
         self._told.put(raised)
 
     def _called(self) -> Iterator[Mapping[str, Any]]:
         """Call the function; yield what it yields."""
-        given: tuple[Any, ...] = (dict(self._spec.hyperparameters), self._report)
-        seed = {"seed": self._spec.seed} if takes_seed(self._function) else {}
-        answer = self._function(*given[: 2 if takes_report(self._function) else 1], **seed)
+        given: list[Any] = [dict(self._spec.hyperparameters)]
+        if takes_report(self._function):
+            given.append(Reporter(self._report, self._checkpoint))
+        by_name = {"seed": self._spec.seed, "checkpoint": self._checkpoint}
+        asked = {name: by_name[name] for name in by_name if takes(name, self._function)}
+        answer = self._function(*given, **asked)
         if inspect.iscoroutine(answer):
             answer.close()
             expected = "expected a function that trains when it is called"
@@ -142,19 +244,21 @@ class _Reports:
             with beside(folder) if folder else contextlib.nullcontext():
                 yield from answer
 
-    def _report(self, epoch: Any = None, **metrics: Any) -> None:
-        """Take in the metrics of an epoch, the first is 1, and wait until the next one is asked for."""
-        where = self._reference.text
+    def _report(self, epoch: Any, metrics: Mapping[str, Any]) -> None:
+        """Take in the metrics of an epoch, and wait until the next one is asked for."""
+        where, reported = self._reference.text, self._checkpoint.reported
+        if self._over or os.getpid() != self._process:  # of a thread or a process that it has left
+            raise Stopped
         if isinstance(epoch, Mapping):
             metrics = {**epoch, **metrics}
             epoch = metrics.pop("epoch", None)
-        if epoch is not None and epoch != self.epoch + 1:
-            expected = f"expected a report of epoch {self.epoch + 1}, the next one"
+        if epoch is not None and epoch != reported + 1:
+            expected = f"expected a report of epoch {reported + 1}, the next one"
             raise TrialError(explain(where, expected, epoch))
         told = {
             metric_name(where, name): metric_value(where, name, metrics[name]) for name in metrics
         }
-        self.epoch += 1
+        self._checkpoint.reported += 1
         self._told.put(told)
         if not self._asked.get():
             raise Stopped
@@ -168,29 +272,40 @@ def takes_report(function: Callable[..., Any]) -> bool:
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     second = [each for each in places if each.kind in kinds][1:2]
     # A generator train(hp, seed) reports by what it yields.
-    if second and second[0].name == "seed":
+    if second and second[0].name in BY_NAME:
         return False
     return bool(second) and (second[0].default is second[0].empty or second[0].name == "report")
 
 
-def takes_seed(function: Callable[..., Any]) -> bool:
-    """Return whether a function has a parameter ``seed`` without a default of its own, beyond its hyperparameters."""
+BY_NAME = ("seed", "checkpoint")
+"""What a function is given if it has a parameter of that name."""
+
+
+def takes(name: str, function: Callable[..., Any]) -> bool:
+    """Return whether a function has a parameter ``name`` without a default of its own, beyond its hyperparameters."""
     places = list(inspect.signature(function).parameters.values())[1:]
     by_name = (
         each for each in places if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
     )
-    return any(each.name == "seed" and each.default is each.empty for each in by_name)
+    return any(each.name == name and each.default is each.empty for each in by_name)
+
+
+SEEDED = {
+    "tensorflow": "random.set_seed",
+    "torch": "manual_seed",
+    "paddle": "seed",
+    "mxnet": "random.seed",
+    "cupy": "random.seed",
+    "keras": "utils.set_random_seed",
+}
+"""Modules with generators of their own, and what seeds those."""
 
 
 def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy, and those of TensorFlow, torch and JAX that the user's code has imported."""
+    """Seed Python, NumPy, and whichever of SEEDED the user's code has imported. JAX has no generator to be seeded."""
     random.seed(seed)
     np.random.seed(seed)
-    for name, call in (
-        ("tensorflow", "random.set_seed"),
-        ("torch", "manual_seed"),
-        ("paddle", "seed"),
-    ):
+    for name, call in SEEDED.items():
         found: Any = sys.modules.get(name)
         for part in call.split("."):
             found = getattr(found, part, None)

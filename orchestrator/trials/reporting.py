@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -21,17 +22,32 @@ from orchestrator.redaction import redacted
 from orchestrator.search import TrialSpec
 from orchestrator.trials.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from orchestrator.trials.protocol import Progress
-from orchestrator.trials.state_store import StateStore
+from orchestrator.trials.state_store import StateFolders, StateStore, epoch_of
 
 Metrics = dict[str, float]
 NOT_METRICS = ("trial", "epoch", "seconds", "time", "group", "stretch")
 """Names that a table of epochs has for itself."""
 
 
+@dataclass(frozen=True)
+class Start:
+    """How something that reports begins: its trial, where its states go, and from which it goes on (None: epoch 1)."""
+
+    spec: TrialSpec
+    files: StateFolders
+    state: str | None = None
+
+
 class Reports(Protocol):
     """What runs for one trial, and what it reports."""
 
-    epoch: int
+    @property
+    def epoch(self) -> int:
+        """Return the epoch of its last report: from the state that it goes on from, it counts on."""
+
+    @property
+    def state(self) -> str | None:
+        """Return the last state that it kept by then, as StateFolders names it."""
 
     def next(self) -> Metrics | None:
         """Let it run on; return the next epoch's metrics, None once it has returned. Raises what it raises."""
@@ -66,7 +82,7 @@ class ReportingJob:
 class ReportingWorkbench:
     """A process in which trials that report run, one after another."""
 
-    def __init__(self, job: ReportingJob, begin: Callable[[TrialSpec], Reports]) -> None:
+    def __init__(self, job: ReportingJob, begin: Callable[[Start], Reports]) -> None:
         self._job = job
         self._begin = begin
         self._session: ReportingSession | None = None
@@ -74,7 +90,7 @@ class ReportingWorkbench:
     def session(self, spec: TrialSpec) -> ReportingSession:
         """Return the next trial's training, not begun."""
         self.leave()
-        self._session = ReportingSession(self._job, self._begin(spec), spec)
+        self._session = ReportingSession(self._job, self._begin, spec)
         return self._session
 
     def about(self) -> Mapping[str, Any]:
@@ -82,7 +98,7 @@ class ReportingWorkbench:
         return {"path": self._job.kind}
 
     def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
-        """Write the winner's hyperparameters and its metrics under ``best``; return its ``winner`` event's fields."""
+        """Write the winner's hyperparameters, metrics and state under ``best``; return the winner's event."""
         about = load_checkpoint(checkpoint).about
         metrics = {
             "trial": about["trial"],
@@ -92,6 +108,7 @@ class ReportingWorkbench:
         }
         metrics = dict(redacted(metrics))
         made(best)
+        _put(best / "checkpoint", self._job.states.files(about["trial"]), about.get("state"))
         hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
         write_atomically(best / "hyperparameters.yaml", hyperparameters)
         write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
@@ -104,6 +121,18 @@ class ReportingWorkbench:
         self._session = None
 
 
+def _put(where: Path, files: StateFolders, state: str | None) -> None:
+    """Copy a state, in place of what is there; nothing is left there where there is none."""
+    aside = where.with_name(f".{where.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    if state is not None:
+        shutil.copytree(files.find(state), aside)
+    if where.exists():
+        shutil.rmtree(where)
+    if state is not None:
+        aside.rename(where)
+
+
 def _by_plain_name(metrics: Metrics) -> Metrics:
     """Return metrics without their ``val_``, but where both were reported."""
     plain = {name: name.removeprefix("val_") for name in metrics}
@@ -113,31 +142,38 @@ def _by_plain_name(metrics: Metrics) -> Metrics:
 class ReportingSession:
     """One trial that reports.
 
-    What it holds cannot be kept. One that was cut off runs again: what it reports once more up to where it was is not
-    heard, so that what was recorded stays as it is, whatever it reports now.
+    One that was cut off goes on from the last state that it kept, and runs again from epoch 1 where it keeps none: what
+    it reports once more up to where it was is not heard, so that what was recorded stays as it is, whatever it reports
+    now.
     """
 
-    def __init__(self, job: ReportingJob, reports: Reports, spec: TrialSpec) -> None:
+    def __init__(
+        self, job: ReportingJob, begin: Callable[[Start], Reports], spec: TrialSpec
+    ) -> None:
         self._job = job
         self._spec = spec
+        self._begin = begin
         self._states = job.states
-        self._reports = reports
-        self._begun = False
+        self._files = job.states.files(spec.trial)
+        self._reports: Reports | None = None
         self._epoch = 0
         self._heard_before = 0
         self._best: Score | None = None
         self._improved: Mapping[str, Any] | None = None
+        self._state: str | None = None
+        self._named: dict[str, str | None] = {"best": None, "last": None}
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train to the next milestone or for about ``seconds``, whichever comes first."""
-        if not self._begun:
-            self._begun = True
+        if self._reports is None:
             self._take_up(progress)
+            self._reports = self._begin(Start(self._spec, self._files, self._state))
             if progress.rows and self._is_to_report(progress):
                 return  # it was cut off before the driver heard this, and decided
+        progress.epoch = self._epoch
         until = time.monotonic() + seconds
         try:
-            while not self._comes_to_report(progress) and time.monotonic() < until:
+            while not self._comes_to_report(self._reports, progress) and time.monotonic() < until:
                 pass
         finally:
             self._save(progress)
@@ -147,29 +183,43 @@ class ReportingSession:
 
     def end(self) -> None:
         """Have it end, wherever it is."""
-        self._reports.end()
+        if self._reports is not None:
+            self._reports.end()
 
     def _take_up(self, progress: Progress) -> None:
         """Tell the last report again of a trial that was cut off; one that kept none begins anew."""
+        self._files.sweep()
         try:
             about = load_checkpoint(self._states.last(self._spec.trial)).about
+            if about["best"] is not None:
+                best = load_checkpoint(self._states.best(self._spec.trial)).about
+                self._named["best"] = best.get("state")
         except RecordError:
-            return
-        if about["best"] is not None and not self._states.best(self._spec.trial).exists():
             return
         self._best = Score.from_plain(about["best"])
         self._heard_before = self._epoch = progress.epoch = int(about["epoch"])
         progress.rows.extend(about["rows"])
+        self._state = self._named["last"] = self._whole(about.get("state"))
 
-    def _comes_to_report(self, progress: Progress) -> bool:
+    def _whole(self, state: str | None) -> str | None:
+        """Return a state, None where it cannot be gone on from."""
+        try:
+            return state and self._files.find(state).name
+        except RecordError:
+            return None
+
+    def _comes_to_report(self, reports: Reports, progress: Progress) -> bool:
         """Wait for an epoch; return whether the trial is over with it, or the driver decides after it."""
         began = time.monotonic()
-        metrics = self._reports.next()
+        metrics = reports.next()
         if metrics is None:
             self._check_reported()
             progress.done = True
             return True
-        if self._reports.epoch <= self._heard_before:
+        if reports.state != self._state:
+            self._state = reports.state
+            self._keep_states()
+        if reports.epoch <= self._heard_before:
             return False
         self._take_in(metrics, time.monotonic() - began, progress)
         return self._is_to_report(progress)
@@ -190,7 +240,9 @@ class ReportingSession:
         progress.epoch = self._epoch
         score = score_of(row, metric, self._job.mode)
         if score is not None and score.beats(self._best):
-            self._best, self._improved = score, row
+            self._best = score
+            state = self._state if epoch_of(self._state) == self._epoch else None
+            self._improved = {**row, "state": state}
 
     def _is_to_report(self, progress: Progress) -> bool:
         """Return whether the trial is over with its last epoch, or the driver decides after it."""
@@ -200,15 +252,25 @@ class ReportingSession:
 
     def _save(self, progress: Progress) -> None:
         """Keep the best report, and how far the trial is before the driver hears of it."""
+        before = dict(self._named)
         if self._improved is not None:
             about = {**self._improved, "chosen": dict(self._spec.hyperparameters)}
             save_checkpoint(self._states.best(self._spec.trial), Checkpoint((), (), about))
+            self._named["best"] = self._improved["state"]
             self._improved = None
-        if progress.rows:
+        if progress.rows or self._state != self._named["last"]:
             best = self._best.to_plain() if self._best else None
             about = {"trial": self._spec.trial, "epoch": self._epoch, "best": best}
-            last = Checkpoint((), (), {**about, "rows": progress.rows})
-            save_checkpoint(self._states.last(self._spec.trial), last)
+            about |= {"state": self._state, "rows": progress.rows}
+            save_checkpoint(self._states.last(self._spec.trial), Checkpoint((), (), about))
+            self._named["last"] = self._state
+        if self._named != before:
+            self._keep_states()
+
+    def _keep_states(self) -> None:
+        """Delete the states that neither what was kept names nor what is to be kept will name."""
+        improved = (self._improved or {}).get("state")
+        self._files.keep_only({self._state, improved, *self._named.values()})
 
     def _check_reported(self) -> None:
         if self._epoch == 0:
