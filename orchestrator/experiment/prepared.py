@@ -12,6 +12,7 @@ from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import OrchestratorError, RunExistsError
+from orchestrator.experiment.command_trials import prepare_command
 from orchestrator.experiment.executors import PlaceCheck, available_cores, check_place
 from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
@@ -41,7 +42,11 @@ class Trials(Protocol):
 
 
 Prepare = Callable[[Experiment, Space, Given, PlaceCheck], tuple[Experiment, Plan, Trials]]
-KINDS: Mapping[str, Prepare] = {"keras": prepare_keras, "function": prepare_function}
+KINDS: Mapping[str, Prepare] = {
+    "keras": prepare_keras,
+    "function": prepare_function,
+    "command": prepare_command,
+}
 """The kinds of trial: each checks an experiment; returns it with what was found out, its plan and its trials."""
 
 

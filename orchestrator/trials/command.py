@@ -5,25 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import shutil
 import string
 import tempfile
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from orchestrator.config.trial_options import CommandWords, named_in
 from orchestrator.errors import TrialError, explain, shortened
 from orchestrator.redaction import conceal
-from orchestrator.search import TrialSpec
 from orchestrator.trials.program import KeptOutput, Launch, Program, said_of
 from orchestrator.trials.reporting import (
     NOT_METRICS,
     Metrics,
     ReportingJob,
     ReportingWorkbench,
+    Start,
     metric_value,
 )
+from orchestrator.trials.state_store import epoch_of
 
 FACTS = ("seed", "epochs", "trial", "config", "checkpoint")
 """What a command may name in braces beside hyperparameters."""
@@ -34,8 +37,6 @@ LONGEST_LINE = 1_000_000
 _NOT_JSON = re.compile(r"(?<=[:\s])([-+]?)(nan|inf)(?:inity)?(?=\s*[,}])", re.IGNORECASE)
 """How C and others print numbers that are none."""
 
-Words = tuple[str | tuple[str, ...], ...]
-
 
 @dataclass(frozen=True)
 class Template:
@@ -44,7 +45,7 @@ class Template:
     Under ``shell`` it is one text that a shell runs.
     """
 
-    words: Words
+    words: CommandWords
     shell: bool = False
 
     def names(self, optional: bool = True) -> list[str]:
@@ -70,15 +71,6 @@ def variable(name: str) -> str:
     """Return the environment variable in which a program is given a hyperparameter, or one of FACTS."""
     plain = re.sub(r"[^A-Z0-9_]", "_", name.upper())
     return f"{VARIABLES}{plain}" if name in FACTS else f"{OF_HYPERPARAMETERS}{plain}"
-
-
-def named_in(text: str) -> Iterator[str]:
-    """Yield the names in braces. Raises ValueError for a brace without its other one, and for more than a name."""
-    for _, name, form, conversion in string.Formatter().parse(text):
-        if name is not None:
-            if form or conversion or not name:
-                raise ValueError("expected a name alone in braces, and {{ for a brace")
-            yield name
 
 
 def _filled(text: str, values: Mapping[str, str]) -> str:
@@ -118,87 +110,150 @@ class CommandJob(ReportingJob):
     def open(self) -> ReportingWorkbench:
         """Set this process up: programs have processes of their own."""
         conceal(self.secrets)
-        return ReportingWorkbench(self, lambda spec: _Run(self, spec))
+        return ReportingWorkbench(self, lambda start: _Run(self, start))
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the program is given a folder for its state."""
+        return "checkpoint" in self.command.names()
 
 
 class _Run:
     """One run of the program, and what it reports.
 
     It runs while the next report is waited for, and is paused in between: it gets ahead by no more than it does until
-    the signal reaches it.
+    the signal reaches it. What lies in its checkpoint folder at a report is the trial's state of that epoch, unless the
+    program had printed more by then.
     """
 
-    def __init__(self, job: CommandJob, spec: TrialSpec) -> None:
+    def __init__(self, job: CommandJob, start: Start) -> None:
         self._job = job
-        self._spec = spec
-        self._reader = Reader(job.text, job.metric, job.format)
-        logs = job.home / "logs"
-        self._stdout = KeptOutput(logs / f"{spec.trial}.stdout.txt")
-        self._stderr = KeptOutput(logs / f"{spec.trial}.stderr.txt")
-        self._program: Program | None = None
-        self._files = contextlib.ExitStack()
+        self._spec = start.spec
+        self._files = start.files
+        self.state = start.state
         self.epoch = 0
+        logs = job.home / "logs"
+        self._stdout = KeptOutput(logs / f"{start.spec.trial}.stdout.txt")
+        self._stderr = KeptOutput(logs / f"{start.spec.trial}.stderr.txt")
+        self._folder: Path | None = None
+        self._seen: object = None
+        self._config = tempfile.TemporaryDirectory()
+        self._program: Program | None = None
 
     def next(self) -> Metrics | None:
         """Return the next epoch's metrics, None once the program has ended well. Raises TrialError where it did not."""
         if self._program is None:
-            self._program = self._start()
+            self._start()
+        try:
+            return self._next()
+        except _AheadOfReports:
+            self._stop()
+            self.state = None
+        self._start()
+        return self._next()
+
+    def _next(self) -> Metrics | None:
+        assert self._program is not None  # noqa: S101
         if not self._reader.reports:
             self._program.go_on()
-            goes_on = self._program.read(lambda: bool(self._reader.reports))
-            if goes_on:
+            if self._program.read(lambda: self._reader.has_news):
                 self._program.pause()
+            elif self._program.ending == "exit 0":
+                self._reader.end()
         if self._reader.reports:
             self.epoch, metrics = self._reader.reports.popleft()
+            if not self._reader.reports:
+                self._keep_state()
             return metrics
         self._write()
+        if self._reader.fault is not None:
+            raise self._reader.fault
         if self._program.ending != "exit 0":
             how = said_of(self._program.ending)
             why = self._stderr.last_line or self._stdout.last_line
             raise TrialError(f"{self._job.text}: the program {how}{f': {why}' if why else ''}.")
-        self._reader.end()
         return None
 
     def end(self) -> None:
         """Have the program end; one that has reported all of its epochs has its grace to do so by itself."""
+        self._stop(self._job.grace if self.epoch >= self._job.epochs else 0.0)
+        self._config.cleanup()
+
+    def _stop(self, patience: float = 0.0) -> None:
         if self._program is not None:
-            finishes = self.epoch >= self._job.epochs
-            self._program.end(self._job.grace if finishes else 0.0)
+            self._program.end(patience)
             self._program = None
             self._write()
-        self._files.close()
+        if self._folder is not None:
+            self._files.drop(self._folder)
+            self._folder = None
 
     def _write(self) -> None:
         self._stdout.write()
         self._stderr.write()
 
-    def _start(self) -> Program:
+    def _start(self) -> None:
         spec, job = self._spec, self._job
-        folder = Path(self._files.enter_context(tempfile.TemporaryDirectory()))
-        config = folder / "config.json"
-        config.write_text(json.dumps(dict(spec.hyperparameters), indent=2), encoding="utf-8")
         values = {name: as_text(value) for name, value in spec.hyperparameters.items()}
         values |= {"seed": str(spec.seed), "epochs": str(job.epochs), "trial": spec.trial}
+        config = Path(self._config.name) / "config.json"
+        config.write_text(json.dumps(dict(spec.hyperparameters), indent=2), encoding="utf-8")
         values["config"] = str(config)
-        environment = {variable(name): value for name, value in values.items()}
+        if job.resumes:
+            self._folder = self._files.begin()
+            if self.state is not None:
+                shutil.copytree(self._files.find(self.state), self._folder, dirs_exist_ok=True)
+            self._seen = _seen_in(self._folder)
+            values["checkpoint"] = str(self._folder)
+        reported = epoch_of(self.state) if job.resumes else None
+        self._reader = Reader(job.text, job.metric, job.format, reported)
+        variables = {variable(name): value for name, value in values.items()}
         launch = Launch(
-            folder=job.folder, environment={**job.environment, **environment}, grace=job.grace
+            folder=job.folder, environment={**job.environment, **variables}, grace=job.grace
         )
-        merged = bool(job.format.metrics)  # programs that cannot be changed log to stderr as well
-
-        def stdout(printed: bytes) -> None:
-            self._stdout(printed)
-            self._reader.take(printed)
-
         arguments = job.command.arguments(values)
-        return Program(arguments, launch, stdout, None if merged else self._stderr)
+        merged = bool(job.format.metrics)  # programs that cannot be changed log to stderr as well
+        self._program = Program(arguments, launch, self._heard, None if merged else self._stderr)
+
+    def _heard(self, printed: bytes) -> None:
+        self._stdout(printed)
+        self._reader.take(printed)
+
+    def _keep_state(self) -> None:
+        """Keep a copy of what is in the program's checkpoint folder, where it has changed."""
+        if self._folder is None or (seen := _seen_in(self._folder)) in (self._seen, ()):
+            return
+        copy = self._files.begin()
+        try:
+            shutil.copytree(self._folder, copy, dirs_exist_ok=True, ignore_dangling_symlinks=True)
+            self.state = self._files.keep(copy, self.epoch)
+            self._seen = seen
+        finally:
+            self._files.drop(copy)
+
+
+def _seen_in(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what tells whether the files below a folder have changed."""
+    found = []
+    for file in sorted(folder.rglob("*")):
+        with contextlib.suppress(OSError):
+            if file.is_file():
+                facts = file.stat()
+                found.append((str(file), facts.st_size, facts.st_mtime_ns))
+    return tuple(found)
+
+
+class _AheadOfReports(Exception):
+    """A program went on from a state beyond what it had reported."""
 
 
 class Reader:
     """Makes reports of what a program prints."""
 
-    def __init__(self, where: str, metric: str, form: Format) -> None:
+    def __init__(self, where: str, metric: str, form: Format, reported: int | None = None) -> None:
+        """Begin; ``reported`` are the epochs up to a state that it may go on from, None where it keeps none."""
         self._where = where
+        self._reported = reported
         self._metric = metric
         self._form = form
         self._patterns = {name: re.compile(text) for name, text in form.metrics.items()}
@@ -207,8 +262,13 @@ class Reader:
         self._pending: Metrics = {}
         self._told: int | None = None
         self._last: int | None = None
-        self._nearly = ""
         self.reports: deque[tuple[int, Metrics]] = deque()
+        self.fault: Exception | None = None
+
+    @property
+    def has_news(self) -> bool:
+        """Whether there is a report, or something that is none, which counts once the reports before it are taken."""
+        return bool(self.reports) or self.fault is not None
 
     def take(self, printed: bytes) -> None:
         """Take in what was printed; a progress bar's returns end lines too."""
@@ -219,8 +279,11 @@ class Reader:
             )  # a flood of lines of which none is a report
             self._line.clear()
         *lines, rest = printed.split(b"\n")
-        for line in lines:
-            self._take_line(line)
+        try:
+            for line in lines if self.fault is None else []:
+                self._take_line(line)
+        except (TrialError, _AheadOfReports) as fault:
+            self.fault = fault
         self._keep(rest)
 
     def _keep(self, rest: bytes) -> None:
@@ -235,16 +298,18 @@ class Reader:
         self._line.clear()
 
     def end(self) -> None:
-        """Take in the last line where no line break follows it. Raises TrialError for half a report."""
+        """Take in the last line where no line break follows it; half a report is a fault."""
         begun = self._line.decode(errors="replace").strip()
-        self._take_line(b"")
+        self.take(b"\n")
+        if self.fault is not None:
+            return
         if not self._patterns and begun.startswith("{") and _object(begun) is None:
-            self._nearly = begun
-            raise TrialError(explain(self._where, "expected whole reports", shortened(begun)))
-        if self._pending:
+            said = explain(self._where, "expected whole reports", shortened(begun))
+            self.fault = TrialError(said)
+        elif self._pending:
             absent = [n for n in self._patterns or (self._metric,) if n not in self._pending]
             expected = f"expected {', '.join(absent)} of each epoch"
-            raise TrialError(explain(self._where, expected, sorted(self._pending)))
+            self.fault = TrialError(explain(self._where, expected, sorted(self._pending)))
 
     def _parse(self, line: str) -> None:
         """Take a line that is a JSON object as a part of the report of its epoch."""
@@ -300,7 +365,17 @@ class Reader:
         told = self._told
         due = self._last + 1 if self._last is not None else first
         if told is None:
+            if self._reported is not None:
+                expected = (
+                    "expected the number of the epoch in each report, since a program with"
+                    " {checkpoint} may go on later"
+                )
+                raise TrialError(explain(self._where, expected, sorted(self._pending)))
             told = due
+        if self._last is None and self._reported and told > first:
+            if told > first + self._reported:
+                raise _AheadOfReports
+            due = told
         if self._last is None and told < first:
             expected = f"expected {first} as the first epoch, or first_epoch: {told}"
             raise TrialError(explain(self._where, expected, told))

@@ -172,6 +172,9 @@ class Program:
             return
         self._channels.unregister(stream)
         stream.close()  # type: ignore[union-attr]
+        if stream is self._say and self.ending is None and self._said:
+            with contextlib.suppress(OSError):  # its supervisor is gone: nobody else ends its group
+                os.killpg(int(self._said.split()[1]), signal.SIGKILL)
 
     def pause(self) -> None:
         """Stop it and its group where they are, until ``go_on``."""
@@ -200,9 +203,6 @@ class Program:
         except subprocess.TimeoutExpired:
             self._supervisor.kill()
             self._supervisor.wait()
-        if self.ending is None and self._said.startswith(b"started "):  # nobody was left to end it
-            with contextlib.suppress(OSError):
-                os.killpg(int(self._said.split()[1]), signal.SIGKILL)
 
     def _close(self) -> None:
         for key in list((self._channels.get_map() or {}).values()):
