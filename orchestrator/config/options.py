@@ -23,6 +23,7 @@ from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
     Count,
+    Flag,
     Options,
     Real,
     Referenced,
@@ -172,6 +173,10 @@ class Experiment(Options):
         " or at a tie the better loss; test rows decide nothing. `final`: for the final model, always. `off`: never."
         " `every_validation`: before each validation, so that a trial's metrics differ from those of Keras's `fit`,"
         " and for the final model. A hyperparameter of this name takes precedence.",
+    )
+    report: Flag = Field(
+        default=True,
+        description="Whether a run writes `report.html`, a page with its figures and tables, when it ends.",
     )
     target: Target = Field(
         default=None,

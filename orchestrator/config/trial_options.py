@@ -149,7 +149,12 @@ class CommandTrial(TrialOptions):
                 f"expected {{{quoted}}} outside of quotes: it is one argument, whatever its value"
             )
             raise field_error(here, expected, self.text)
-        if "checkpoint" in named and self.metrics and self.epoch is None:
+        self._check_epoch("checkpoint" in named)
+        return self
+
+    def _check_epoch(self, resumes: bool) -> None:
+        """Refuse an expression of the epoch that is needed and not there, or that would not be looked for."""
+        if resumes and self.metrics and self.epoch is None:
             expected = (
                 "expected a regular expression of the epoch's number, since a program with"
                 " {checkpoint} may go on later"
@@ -158,7 +163,6 @@ class CommandTrial(TrialOptions):
         if self.epoch is not None and not self.metrics:
             expected = "expected none without trial.metrics: JSON lines name their epoch"
             raise field_error(("trial", "epoch"), expected, self.epoch)
-        return self
 
     @field_validator("metrics", "epoch")
     @classmethod
@@ -199,6 +203,15 @@ def _in_quotes(text: str) -> str | None:
         ):
             return name[1]
     return None
+
+
+class OptunaTrial(TrialOptions):
+    """An Optuna objective of the user's, ``objective(trial)``, as it stands."""
+
+    python_function = ("objective", 1)
+    brings_space = True
+
+    optuna: Text = Field(description="An Optuna objective, such as `./objective.py:objective`.")
 
 
 @dataclass(frozen=True)
@@ -250,6 +263,7 @@ class _TrialForms:
 TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {
     "function": FunctionTrial,
     "command": CommandTrial,
+    "optuna": OptunaTrial,
 }
 """The kinds of trial beside Keras models; ``experiment/prepared.py`` says how each is prepared."""
 Trial = Annotated[TrialOptions, _TrialForms(TRIAL_KINDS)]

@@ -20,7 +20,8 @@ for epoch in 1 2 3 4 5; do echo "{\\"epoch\\": $epoch, \\"val_loss\\": $1, \\"lo
 """
 KEYS = {
     "name": "cmd", "trial": {"command": "./mine.sh {rate}"}, "metric": "val_loss", "epochs": 5,
-    "search_space": {"rate": "loguniform(1e-3, 1)"}, "caviar": {"num_samples": 4},
+    "search_space": {"rate": "loguniform(1e-3, 1)"},
+    "caviar": {"num_samples": 4, "scheduler": {"asha": {"promote": True}}},
 }  # fmt: skip
 
 
@@ -93,37 +94,53 @@ def test_preview_says_what_a_trial_is(here):
 
 
 SPACE = {"rate": "loguniform(1e-3, 1)", "units": "integer(1, 9)"}
+SOMETIMES = {"k": "choice([x, y])", "a": {"domain": "uniform(0, 1)", "when": {"k": "x"}}}
+COMMANDS = {
+    "./mine.sh {ratte}": "braces. Received: 'ratte'. Did you mean 'rate'?",
+    "nothere {rate}": "a program on PATH, or ./file beside the experiment. Received: 'nothere'.",
+    "mine.sh {rate}": "For the file beside the experiment write ./mine.sh.",
+    "./other.sh {rate}": "expected a program. Received: ./other.sh, and no file",
+    "./plain {rate}": "which may not: chmod +x",
+    "./mine.sh {rate": "expected names in braces",
+    "./mine.sh {rate:.3f}": "expected names in braces",
+    "./mine.sh 'a {rate}": "quotes in pairs (No closing quotation)",
+}
+SPACES = {
+    "./mine.sh {rate}": (SPACE, "search_space.units: expected a hyperparameter that the program"),
+    "./mine.sh {rate} {seed}": ({"seed": 3}, "another name, since {seed} is the trial's"),
+    "./mine.sh {rate} {Rate}": (
+        {"Rate": 3},
+        "names that differ in more than case and signs (rate)",
+    ),
+    "./mine.sh {rate} {a}": (SOMETIMES, "a does not exist in every trial. Write the command as a"),
+}
+OPTIONS = [
+    ({"command": './mine.sh "{rate}"', "shell": True}, "expected {rate} outside of quotes"),
+    ({"command": ["./mine.sh"], "shell": True}, "expected one text beside shell: true"),
+    ({"command": []}, "trial.command: expected a text (in quotes if it"),
+    ({"metrics": {"val_loss": "x"}}, "expected a regular expression with one group"),
+    ({"metrics": {"val_loss": "("}}, "expected a regular expression ("),
+    ({"metrics": {"loss": "(.)"}}, "metric: expected metric to be one of trial.metrics."),
+    ({"metrics": {"val_loss": "(.)", "time": "(.)"}}, "trial.metrics: expected a metric's name"),
+    ({"epoch": "(.)"}, "expected none without trial.metrics"),
+    (
+        {"command": "./mine.sh {rate} {checkpoint}", "metrics": {"val_loss": "(.)"}},
+        "expected a regular expression of the epoch's number",
+    ),
+    ({"metrcs": {}}, "unknown key. Received: 'metrcs'. Did you mean 'metrics'?"),
+    ({"function": "./mine.py"}, "expected what each trial runs, under one of the keys"),
+    ({"grace_seconds": -1}, "expected a number of at least 0"),
+]
 
 
 @pytest.mark.parametrize(
     ("trial", "space", "said"),
     [
-        ({"command": "./mine.sh {ratte}"}, {}, "trial.command: expected a hyperparameter of search_space in braces. Received: 'ratte'. Did you mean 'rate'?"),
-        ({"command": "./mine.sh {rate}"}, SPACE, "search_space.units: expected a hyperparameter that the program is given. Received: units, which the command does not name"),
-        ({"command": "./mine.sh {rate} {seed}"}, {"seed": 3}, "search_space.seed: expected another name, since {seed} is the trial's"),
-        ({"command": "./mine.sh {rate} {Rate}"}, {"Rate": 3}, "search_space.Rate: expected names that differ in more than case and signs (rate)"),
-        ({"command": "nothere {rate}"}, {}, "expected a program on PATH, or ./file beside the experiment. Received: 'nothere'."),
-        ({"command": "mine.sh {rate}"}, {}, "For the file beside the experiment write ./mine.sh."),
-        ({"command": "./other.sh {rate}"}, {}, "expected a program. Received: ./other.sh, and no file"),
-        ({"command": "./plain {rate}"}, {}, "which may not: chmod +x"),
-        ({"command": "./mine.sh {rate} {a}"}, {"k": "choice([x, y])", "a": {"domain": "uniform(0, 1)", "when": {"k": "x"}}}, "a does not exist in every trial. Write the command as a list"),
-        ({"command": "./mine.sh {rate"}, {}, "expected names in braces"),
-        ({"command": "./mine.sh {rate:.3f}"}, {}, "expected names in braces"),
-        ({"command": "./mine.sh 'a {rate}"}, {}, "quotes in pairs (No closing quotation)"),
-        ({"command": "./mine.sh \"{rate}\"", "shell": True}, {}, "expected {rate} outside of quotes"),
-        ({"command": ["./mine.sh"], "shell": True}, {}, "expected one text beside shell: true"),
-        ({"command": []}, {}, "trial"),
-        ({"command": "./mine.sh {rate}", "metrics": {"val_loss": "x"}}, {}, "expected a regular expression with one group"),
-        ({"command": "./mine.sh {rate}", "metrics": {"val_loss": "("}}, {}, "expected a regular expression ("),
-        ({"command": "./mine.sh {rate}", "metrics": {"loss": "(.)"}}, {}, "metric: expected metric to be one of trial.metrics. Received: 'val_loss'"),
-        ({"command": "./mine.sh {rate}", "metrics": {"time": "(.)"}}, {}, "trial.metrics: expected a metric's name"),
-        ({"command": "./mine.sh {rate}", "epoch": "(.)"}, {}, "expected none without trial.metrics"),
-        ({"command": "./mine.sh {rate} {checkpoint}", "metrics": {"val_loss": "(.)"}}, {}, "expected a regular expression of the epoch's number"),
-        ({"command": "./mine.sh {rate}", "metrcs": {}}, {}, "unknown key. Received: 'metrcs'. Did you mean 'metrics'?"),
-        ({"command": "./mine.sh {rate}", "function": "./mine.py"}, {}, "expected what each trial runs, under one of the keys"),
-        ({"command": "./mine.sh {rate}", "grace_seconds": -1}, {}, "expected a number of at least 0"),
+        *(({"command": command}, {}, said) for command, said in COMMANDS.items()),
+        *(({"command": command}, *told) for command, told in SPACES.items()),
+        *(({"command": "./mine.sh {rate}", **options}, {}, said) for options, said in OPTIONS),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_refused_in_one_sentence(here, trial, space, said):
     (here / "plain").write_text("")
     space = {**KEYS["search_space"], **space}
