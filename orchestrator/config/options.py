@@ -224,7 +224,7 @@ class Experiment(Options):
     def described(self) -> str:
         """What its trials are made of, in a few words."""
         if self.trial is not None:
-            return str(self.trial.runs)
+            return self.trial.text
         return f"{self.model} on {self.data_options.source}"
 
     @property
