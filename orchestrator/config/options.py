@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
 from orchestrator.config.document import Places
-from orchestrator.config.limits import Length, LimitOptions, RetryOptions
+from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
@@ -25,7 +25,6 @@ from orchestrator.fields import (
     Count,
     Flag,
     Options,
-    Real,
     Referenced,
     Text,
     Whole,
@@ -45,7 +44,6 @@ OF_KERAS_AT_WILL = (
     "checkpoint_every",
     "recalibrate_batch_norm",
 )
-SMALLEST_SHARE = 0.0001
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -53,20 +51,6 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 def _names(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
-
-
-class ResourceOptions(Options):
-    """The resources of one trial."""
-
-    cpu: Real = Field(default=1, gt=0, description="CPU cores per trial.")
-    gpu: Real = Field(default=0, ge=0, description="GPUs per trial; a fraction shares one.")
-
-    @field_validator("cpu", "gpu")
-    @classmethod
-    def _a_share_that_ray_can_count(cls, share: float) -> float:
-        if 0 < share < SMALLEST_SHARE:
-            raise PydanticCustomError("share", f"expected at least {SMALLEST_SHARE:g}")
-        return share
 
 
 class Experiment(Options):
