@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.report.comparison import flat
 from orchestrator.report.formatting import cell
 from orchestrator.report.html.chart import Chart, Table
 from orchestrator.report.html.course_charts import course_charts
@@ -37,8 +38,8 @@ def sections_of(run: RunSummary) -> list[Section]:
         ),
         *examined(run),
         *(babysat(panda, run.metric) if panda else searched(run)),
-        Section("trials", "Trials", kind="trials"),
         *failures(run),
+        Section("trials", "Trials", kind="trials"),
         Section("manifest", "What it takes to repeat it", tables={"Manifest": manifest(run)}),
     ]
 
@@ -113,13 +114,3 @@ def manifest(run: RunSummary) -> Table:
     facts.pop("experiment", None)
     rows = [*flat(facts), *(("experiment." + key, value) for key, value in flat(run.experiment))]
     return Table(["key", "value"], rows)
-
-
-def flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what a mapping holds, the keys of mappings in it joined by points; nothing for what is empty."""
-    for key, each in value.items():
-        name = f"{before}{key}"
-        if isinstance(each, Mapping):
-            yield from flat(each, f"{name}.")
-        elif each not in (None, "", [], ()):
-            yield name, ", ".join(map(str, each)) if isinstance(each, list | tuple) else each
