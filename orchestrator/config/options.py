@@ -37,7 +37,14 @@ from orchestrator.schedulers import SCHEDULERS
 from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
-OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
+OF_KERAS_AT_WILL = (
+    "backend",
+    "callbacks",
+    "task",
+    "metrics",
+    "checkpoint_every",
+    "recalibrate_batch_norm",
+)
 SMALLEST_SHARE = 0.0001
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -79,6 +86,11 @@ class Experiment(Options):
         default=None,
         description="`mlp`, `cnn`, `resnet`, or your own: `./net.py`, `./net.py:build_wide` or"
         " `package.module:function`.",
+    )
+    backend: Literal["tensorflow", "jax", "torch"] = Field(
+        default="tensorflow",
+        description="What Keras trains on: `tensorflow`, `jax` or `torch`. The last two are packages to install:"
+        " `pip install 'orchestrator[jax]'`, `'orchestrator[torch]'`.",
     )
     callbacks: Text | None = Field(
         default=None,
@@ -212,7 +224,7 @@ class Experiment(Options):
     def described(self) -> str:
         """What its trials are made of, in a few words."""
         if self.trial is not None:
-            return str(self.trial.runs)
+            return self.trial.text
         return f"{self.model} on {self.data_options.source}"
 
     @property

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from orchestrator import catalog
 from orchestrator.catalog import CallableReference, find_trial
+from orchestrator.catalog import space_of as space_written
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.executors import PlaceCheck
@@ -31,7 +31,7 @@ def space_of(experiment: Experiment, given: Given = NOTHING) -> Space:
     ``training.exploring.find_space``.
     """
     trial = experiment.trial
-    written = catalog.space_of(experiment)
+    written = space_written(experiment)
     if trial is None or not trial.brings_space:
         return written
     code = given.trial or find_trial(trial, experiment.folder)
