@@ -9,10 +9,8 @@ import pytest
 
 from orchestrator.report.comparison import summarize_comparison
 from orchestrator.report.html import report_html
-from orchestrator.report.html.comparison_page import comparison_sections
-from orchestrator.report.html.panda_charts import panda_charts
-from orchestrator.report.html.sections import sections_of
-from orchestrator.report.html.winner_charts import winner_charts, winner_tables
+from orchestrator.report.html.charts import panda_charts, winner_charts, winner_tables
+from orchestrator.report.html.sections import comparison_sections, sections_of
 from orchestrator.report.panda_summary import Effect
 from orchestrator.report.run_summary import summarize
 from tests.fortnight import make_folder, write_fortnight

@@ -21,9 +21,8 @@ from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, write_atomically
 from orchestrator.report.comparison import Comparison, summarize_comparison
 from orchestrator.report.formatting import assignments, cell, clock, minute, printable
-from orchestrator.report.html.chart import Chart, thinned
-from orchestrator.report.html.comparison_page import comparison_sections
-from orchestrator.report.html.sections import sections_of
+from orchestrator.report.html.charts import Chart, thinned
+from orchestrator.report.html.sections import comparison_sections, sections_of
 from orchestrator.report.run_summary import RunSummary, TrialSummary, summarize
 
 SCRIPTS = ("echarts.min.js", "tablesort.min.js", "report.js")

@@ -6,13 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.report.comparison import flat
+from orchestrator.report.comparison import Comparison, flat
 from orchestrator.report.formatting import cell
-from orchestrator.report.html.chart import Chart, Table
-from orchestrator.report.html.course_charts import course_charts
-from orchestrator.report.html.panda_charts import panda_charts
-from orchestrator.report.html.search_charts import space_charts
-from orchestrator.report.html.winner_charts import winner_charts, winner_tables
+from orchestrator.report.html.charts import (
+    Chart,
+    Table,
+    comparison_charts,
+    course_charts,
+    panda_charts,
+    space_charts,
+    winner_charts,
+    winner_tables,
+)
 from orchestrator.report.panda_summary import PandaSummary
 from orchestrator.report.run_summary import RunSummary
 
@@ -114,3 +119,23 @@ def manifest(run: RunSummary) -> Table:
     facts.pop("experiment", None)
     rows = [*flat(facts), *(("experiment." + key, value) for key, value in flat(run.experiment))]
     return Table(["key", "value"], rows)
+
+
+def comparison_sections(runs: Sequence[RunSummary], found: Comparison) -> list[Section]:
+    """Return the parts of a page about several runs."""
+    names = list(dict.fromkeys(name for row in found.rows for name in row))
+    told = [name for name in names if any(row.get(name) is not None for row in found.rows)]
+    table = Table(told, [[row.get(name) for name in told] for row in found.rows])
+    charts = comparison_charts(runs, found)
+    parts = [
+        Section("comparison", "The comparison", found.says, charts, {"Comparison": table}),
+        Section("winner", "The winners", kind="winner"),
+    ]
+    if found.differences:
+        head = ["key", *(run.name for run in runs)]
+        rows = [[key, *values] for key, values in found.differences.items()]
+        says = ["What differs in the runs' files, data, code and surroundings."]
+        parts.append(
+            Section("differences", "What differs", says, tables={"What differs": Table(head, rows)})
+        )
+    return parts

@@ -1,11 +1,11 @@
-"""The page of several runs: who leads and by how much, their curves over each other, and what differs between them."""
+"""The figures of several runs: their best curves over each other, how they got there, and who leads by how much."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from orchestrator.report.comparison import STANDARD_ERRORS, Comparison
-from orchestrator.report.html.chart import (
+from orchestrator.report.html.charts.chart import (
     DASHES,
     FAINT,
     GOOD,
@@ -20,30 +20,14 @@ from orchestrator.report.html.chart import (
     score_axis,
     thinned,
 )
-from orchestrator.report.html.sections import Section
 from orchestrator.report.run_summary import RunSummary
 
 MOST_POINTS = 1000
 
 
-def comparison_sections(runs: Sequence[RunSummary], found: Comparison) -> list[Section]:
-    """Return the parts of a page about several runs."""
-    names = list(dict.fromkeys(name for row in found.rows for name in row))
-    told = [name for name in names if any(row.get(name) is not None for row in found.rows)]
-    table = Table(told, [[row.get(name) for name in told] for row in found.rows])
-    charts = [*_charts(runs), *_margins(found)]
-    parts = [
-        Section("comparison", "The comparison", found.says, charts, {"Comparison": table}),
-        Section("winner", "The winners", kind="winner"),
-    ]
-    if found.differences:
-        head = ["key", *(run.name for run in runs)]
-        rows = [[key, *values] for key, values in found.differences.items()]
-        says = ["What differs in the runs' files, data, code and surroundings."]
-        parts.append(
-            Section("differences", "What differs", says, tables={"What differs": Table(head, rows)})
-        )
-    return parts
+def comparison_charts(runs: Sequence[RunSummary], found: Comparison) -> list[Chart]:
+    """Return what there is to draw of several runs together."""
+    return [*_charts(runs), *_margins(found)]
 
 
 def _charts(runs: Sequence[RunSummary]) -> Iterator[Chart]:
