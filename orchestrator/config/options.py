@@ -132,9 +132,7 @@ class Experiment(Options):
         " its name nor its class tells which.",
     )
     epochs: Count = Field(default=27, description="The most epochs that a trial trains.")
-    seed: Whole = Field(
-        default=0, description="Determines the draws, the splits and the initial weights."
-    )
+    seed: Whole = Field(default=0, description="Determines draws, splits and initial weights.")
     caviar: CaviarOptions = Field(
         default_factory=CaviarOptions, description="Options of the strategy caviar."
     )
@@ -148,9 +146,7 @@ class Experiment(Options):
     retries: RetryOptions = Field(
         default_factory=RetryOptions, description="What is tried again, and how often."
     )
-    storage_path: Text = Field(
-        default="./runs", description="The folder in which each run gets a folder of its own."
-    )
+    storage_path: Text = Field(default="./runs", description="The folder of all runs' own folders.")
     keep_checkpoints: Count = Field(
         default=1,
         description="How many of the best trials, over the whole run, keep their weights.",
@@ -170,10 +166,7 @@ class Experiment(Options):
         " `every_validation`: before each validation, so that a trial's metrics differ from those of Keras's `fit`,"
         " and for the final model. A hyperparameter of this name takes precedence.",
     )
-    report: Flag = Field(
-        default=True,
-        description="Whether a run writes `report.html`, a page with its figures and tables, when it ends.",
-    )
+    report: Flag = Field(default=True, description="Whether a run writes `report.html` at its end.")
     target: Target = Field(
         default=None,
         description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
