@@ -27,12 +27,15 @@ from orchestrator.config.panda_options import (
 )
 from orchestrator.config.references import resolved
 from orchestrator.config.schema import experiment_schema
+from orchestrator.config.trial_options import TRIAL_KINDS, CommandTrial, TrialOptions
 from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
 from orchestrator.sitter import SitterOptions
 
 __all__ = [
+    "TRIAL_KINDS",
     "AshaOptions",
     "CaviarOptions",
+    "CommandTrial",
     "DataOptions",
     "Document",
     "Duration",
@@ -48,6 +51,7 @@ __all__ = [
     "ScheduledChange",
     "SchedulerOptions",
     "SitterOptions",
+    "TrialOptions",
     "check",
     "experiment_schema",
     "init_template",

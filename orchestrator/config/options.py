@@ -17,11 +17,13 @@ from orchestrator.config.limits import Length, LimitOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
+from orchestrator.config.trial_options import Trial, TrialOptions
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
     Count,
+    Flag,
     Options,
     Real,
     Referenced,
@@ -35,7 +37,14 @@ from orchestrator.schedulers import SCHEDULERS
 from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
-OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
+OF_KERAS_AT_WILL = (
+    "backend",
+    "callbacks",
+    "task",
+    "metrics",
+    "checkpoint_every",
+    "recalibrate_batch_norm",
+)
 SMALLEST_SHARE = 0.0001
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -68,7 +77,7 @@ class Experiment(Options):
         description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
         " `-`. It is never overwritten.",
     )
-    trial: Text | None = Field(
+    trial: Trial | None = Field(
         default=None,
         description="A function `train(hp, report)` of your own that each trial calls, such as `./train.py:train`, in"
         " place of `model` and `data`.",
@@ -77,6 +86,11 @@ class Experiment(Options):
         default=None,
         description="`mlp`, `cnn`, `resnet`, or your own: `./net.py`, `./net.py:build_wide` or"
         " `package.module:function`.",
+    )
+    backend: Literal["tensorflow", "jax", "torch"] = Field(
+        default="tensorflow",
+        description="What Keras trains on: `tensorflow`, `jax` or `torch`. The last two are packages to install:"
+        " `pip install 'orchestrator[jax]'`, `'orchestrator[torch]'`.",
     )
     callbacks: Text | None = Field(
         default=None,
@@ -172,6 +186,10 @@ class Experiment(Options):
         " `every_validation`: before each validation, so that a trial's metrics differ from those of Keras's `fit`,"
         " and for the final model. A hyperparameter of this name takes precedence.",
     )
+    report: Flag = Field(
+        default=True,
+        description="Whether a run writes `report.html`, a page with its figures and tables, when it ends.",
+    )
     target: Target = Field(
         default=None,
         description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
@@ -199,13 +217,15 @@ class Experiment(Options):
 
     @property
     def kind(self) -> str:
-        """What its trials are: ``keras`` models, or calls of a ``function``."""
-        return "keras" if self.trial is None else "function"
+        """What its trials are: ``keras`` models, or one of TRIAL_KINDS."""
+        return "keras" if self.trial is None else self.trial.kind
 
     @property
     def described(self) -> str:
         """What its trials are made of, in a few words."""
-        return f"{self.model} on {self.data.source}" if self.data else str(self.trial)
+        if self.trial is not None:
+            return self.trial.text
+        return f"{self.model} on {self.data_options.source}"
 
     @property
     def model_name(self) -> str:
@@ -302,11 +322,12 @@ class Experiment(Options):
         if self.strategy == "panda" and self.panda is None:
             what = "expected the options of strategy panda: {start: {…}} or {from: <run>}"
             raise field_error(("panda",), what, "nothing")
-        if self.strategy == "caviar" and not self.search_space:
+        brings_space = self.trial is not None and self.trial.brings_space
+        if self.strategy == "caviar" and not self.search_space and not brings_space:
             what = "expected a bundled space's name (cnn, mlp, resnet), ./space.yaml or a mapping, to draw from"
             raise field_error(("search_space",), what, "nothing")
         if self.trial is not None:
-            self._check_function()
+            self._check_trial(self.trial)
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
@@ -319,20 +340,18 @@ class Experiment(Options):
             self._check_reproducible()
         return self
 
-    def _check_function(self) -> None:
-        """Refuse beside a function what only a Keras model has, and what has to be said of a function."""
+    def _check_trial(self, trial: TrialOptions) -> None:
+        """Refuse beside ``trial`` what only a Keras model has, and what has to be said where it has none."""
         for key in (*OF_KERAS, *OF_KERAS_AT_WILL):
             value = getattr(self, key)
             if value != type(self).model_fields[key].get_default(call_default_factory=True):
-                expected = "expected no such key beside trial, whose function brings its own model and data"
+                expected = f"expected no such key beside trial, whose {trial.kind} brings its own model and data"
                 raise field_error((key,), expected, "data" if key == "data" else value)
         if self.strategy == "panda":
-            expected = (
-                "expected caviar, since trial names a function and a panda babysits a Keras model"
-            )
+            expected = f"expected caviar, since trial names a {trial.kind} and a panda babysits a Keras model"
             raise field_error(("strategy",), expected, self.strategy)
         if self.metric == "auto":
-            expected = "expected the name of a metric that the function reports, by which trials are judged"
+            expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"
             raise field_error(("metric",), expected, "nothing")
 
     def _check_folds(self) -> None:

@@ -30,13 +30,7 @@ class FunctionTrials:
     def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
         return FunctionJob(
-            self.function,
-            folder.path.resolve(),
-            plan.epochs,
-            plan.metric,
-            plan.mode,
-            frozenset(make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones),
-            concealed(),
+            function=self.function, **reporting(self.function.text, experiment, plan, folder)
         )
 
     def surroundings(self) -> dict[str, Any]:
@@ -52,13 +46,32 @@ class FunctionTrials:
         yield f"trial: a call of {self.function.text}, which brings its own model and data"
 
 
+def reporting(text: str, experiment: Experiment, plan: Plan, folder: RunFolder) -> dict[str, Any]:
+    """Return what every job of trials that report is given: ReportingJob's fields."""
+    scheduler = make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+    return {
+        "kind": experiment.kind,
+        "text": text,
+        "home": folder.path.resolve(),
+        "epochs": plan.epochs,
+        "metric": plan.metric,
+        "mode": plan.mode,
+        "milestones": frozenset(scheduler.milestones),
+        "secrets": concealed(),
+    }
+
+
+def planned(experiment: Experiment, space: Space, place: PlaceCheck) -> tuple[Experiment, Plan]:
+    """Return the experiment of trials that report with its direction in it, and its plan."""
+    experiment = settled(experiment, None, None)
+    plan = make_plan(experiment, space)
+    place(plan)
+    return experiment, replace(plan, mode=experiment.direction or plan.mode)
+
+
 def prepare_function(
     experiment: Experiment, space: Space, given: Given, place: PlaceCheck
 ) -> tuple[Experiment, Plan, FunctionTrials]:
     """Check what an experiment of a user's function refers to, and plan it."""
-    function = given.trial or find_trial(experiment.trial or "", experiment.folder)
-    experiment = settled(experiment, None, None)
-    plan = make_plan(experiment, space)
-    place(plan)
-    plan = replace(plan, mode=experiment.direction or plan.mode)
-    return experiment, plan, FunctionTrials(function)
+    function = given.trial or find_trial(experiment.trial, experiment.folder)
+    return *planned(experiment, space, place), FunctionTrials(function)

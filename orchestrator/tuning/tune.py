@@ -110,6 +110,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         worker = worker_of(trial)
         if self._stage.is_paused(report.trial) and worker is not None:
             ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
+        self._stage.look_ahead()  # what waits for a promotion that never comes ends here
         if self._stage.over and worker is not None:  # the last one, and still warm
             self._examination.on_last_worker(partial(_asked, worker))
         return str(TrialScheduler.STOP)

@@ -27,6 +27,19 @@ def train(hp, report):
     for epoch in range(1, 10):
         report(epoch, val_loss=hp["rate"] / epoch)
 """
+KEEPS = """
+import os
+def train(hp, report):
+    found = report.checkpoint.load()
+    at = float((found / "at").read_text()) if found else 0.0
+    for epoch in range(report.checkpoint.epoch + 1, 20):
+        with open("trained.txt", "a") as file:
+            print(hp["rate"], epoch, file=file)
+        at += hp["rate"]
+        with report.checkpoint.save(epoch) as folder:
+            (folder / "at").write_text(str(at))
+        report(epoch, val_loss=at / epoch**2)
+"""
 KEYS = {
     "name": "fn", "trial": "./mine.py:train", "metric": "val_loss", "epochs": 9,
     "search_space": {"rate": "loguniform(1e-3, 1)"}, "caviar": {"num_samples": 6},
@@ -81,6 +94,57 @@ def test_one_that_was_cut_off_goes_on_to_the_same_records(here, epochs, trials, 
     resumed = resume(done.path, **QUIETLY)
     assert facts(resumed.records) == whole
     assert resumed.status == "finished" and resumed.best.trial == best
+
+
+@pytest.fixture
+def keeping(here):
+    """Have the function keep its states, and return the epochs that were trained, one by one."""
+    (here / "mine.py").write_text(KEEPS)
+    return lambda: (here / "trained.txt").read_text().splitlines()
+
+
+def test_trials_that_keep_states_are_paused_and_promoted_without_an_epoch_twice(here, keeping):
+    keys = {**KEYS, "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": True}}}}
+    done = run(keys, **QUIETLY)
+    assert len(keeping()) == len(set(keeping())) == len(done.records.epochs)
+    at = float((done.path / "best" / "checkpoint" / "at").read_text())
+    best = done.best
+    epoch = done.records.of(best.trial).best.epoch
+    assert at == pytest.approx(epoch * best.hyperparameters["rate"])
+    kept = {file.name.partition(".")[0] for file in (done.path / "checkpoints").iterdir()}
+    assert kept == {best.trial}, "other trials' states are deleted as their other states are"
+
+
+def test_trials_that_keep_states_are_made_longer_from_them(here, keeping):
+    run(
+        {**KEYS, "caviar": {"num_samples": 2, "scheduler": "none"}, "keep_checkpoints": 2},
+        **QUIETLY,
+    )
+    longer = extend("fn", epochs="+3", **QUIETLY)
+    assert len(keeping()) == len(set(keeping())) == 24
+    assert {len(longer.records.of(t.trial).epochs) for t in longer.records.trials} == {12}
+    for trial in longer.records.trials:
+        rate = trial.hyperparameters["rate"]
+        values = [row["metrics"]["val_loss"] for row in longer.records.of(trial.trial).epochs]
+        assert values == pytest.approx([rate / epoch for epoch in range(1, 13)])
+
+
+def test_a_state_without_the_file_that_the_function_looks_for_fails_its_trial_alone(here):
+    (here / "mine.py").write_text("""
+def train(hp, report):
+    found = report.checkpoint.load()
+    if found:
+        (found / "missing").read_text()
+    for epoch in range(report.checkpoint.epoch + 1, 10):
+        with report.checkpoint.save(epoch) as folder:
+            (folder / "at").write_text("")
+        report(epoch, val_loss=hp["rate"])
+""")
+    keys = {**KEYS, "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": True}}}}
+    done = run(keys, **QUIETLY)
+    assert done.status == "finished"
+    errors = {t.error.partition(":")[0] for t in done.records.trials if t.status == "failed"}
+    assert errors == {"FileNotFoundError"}
 
 
 def test_it_is_not_gone_on_with_by_another_code(here):
