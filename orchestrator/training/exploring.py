@@ -17,7 +17,7 @@ from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.domains import Domain, InvalidDomain
 from orchestrator.errors import ExperimentFileError, OrchestratorError, TrialError, exit_code
 from orchestrator.streams import shown
-from orchestrator.training.keras_setup import quiet_tensorflow
+from orchestrator.training.keras_setup import choose_backend
 from orchestrator.training.trial_process import UsersProcess
 from orchestrator.trials.asking import Answers, Reported, plain_name
 from orchestrator.trials.exploration import FoundSpace, Trace, explore, first_of
@@ -146,7 +146,7 @@ def serve(there: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _is_quiet)
     sys.stdout, sys.stderr = shown(sys.stdout), shown(sys.stderr)
-    quiet_tensorflow()
+    choose_backend()
     explored: Explored = there.recv()
     while True:
         try:
