@@ -28,7 +28,7 @@ from orchestrator.training.live_keras import LiveKeras
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint
-from orchestrator.trials.objective import Objective, finite
+from orchestrator.trials.judging import Objective, finite
 from orchestrator.trials.panda.session import PandaSession
 
 EPOCHS = 30

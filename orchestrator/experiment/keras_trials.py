@@ -51,7 +51,7 @@ class KerasTrials:
         """Return what the workers are given."""
         from orchestrator.training.task import TrainingTask
         from orchestrator.training.workbench import KerasJob
-        from orchestrator.trials.objective import Objective
+        from orchestrator.trials.judging import Objective
 
         milestones = make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones
         return KerasJob(

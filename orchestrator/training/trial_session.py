@@ -11,7 +11,7 @@ from orchestrator.errors import RecordError, TrialError, explain
 from orchestrator.records import Score, score_of
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Checkpoint, Progress, load_checkpoint, save_checkpoint
-from orchestrator.trials.objective import CheckpointInterval, Objective, finite, is_time
+from orchestrator.trials.judging import CheckpointInterval, Objective, finite, is_time
 
 if TYPE_CHECKING:
     from orchestrator.training.trainer import Trainer

@@ -28,13 +28,11 @@ from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
 from orchestrator.errors import TrialError, exit_code, explain
 from orchestrator.redaction import conceal
-from orchestrator.search import Nursery, TrialSpec
+from orchestrator.search import Nursery
 from orchestrator.trials.live_reports import BabysatSession
 from orchestrator.trials.reporting import (
-    EndedSession,
     Metrics,
     ReportingJob,
-    ReportingSession,
     ReportingWorkbench,
     Start,
     metric_name,
@@ -67,12 +65,12 @@ class FunctionJob(ReportingJob):
         def begin(start: Start) -> _Reports:
             return _Reports(function, self.function, start)
 
-        def session(spec: TrialSpec) -> EndedSession:
-            if self.nursery is None:
-                return ReportingSession(self, begin, spec)
-            return BabysatSession(self, begin, spec, self.nursery)
-
-        return ReportingWorkbench(self, session)
+        nursery = self.nursery
+        if nursery is None:
+            return ReportingWorkbench(self, begin)
+        return ReportingWorkbench(
+            self, begin, lambda spec: BabysatSession(self, begin, spec, nursery)
+        )
 
 
 class FunctionCheckpoint:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.errors import RecordError, RequestError, TrialError, explain
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.trials.checkpoint import Checkpoint
-from orchestrator.trials.objective import Objective
+from orchestrator.trials.judging import Objective
 from orchestrator.trials.panda.session import PandaSession
 from orchestrator.trials.protocol import Progress
 from orchestrator.trials.reporting import (
-    Begin,
     ReportingJob,
     Reports,
     Start,
@@ -26,10 +25,23 @@ from orchestrator.trials.state_store import epoch_of
 COMPANION = "one_minus_"
 
 
+class LiveRun(Reports, Protocol):
+    """What runs, and reads hyperparameters anew."""
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Put new values in force between two epochs."""
+
+
 class BabysatSession:
     """A panda that is something that reports."""
 
-    def __init__(self, job: ReportingJob, begin: Begin, spec: TrialSpec, nursery: Nursery) -> None:
+    def __init__(
+        self,
+        job: ReportingJob,
+        begin: Callable[[Start], LiveRun],
+        spec: TrialSpec,
+        nursery: Nursery,
+    ) -> None:
         self._model = LiveReports(job, begin, spec)
         objective = Objective(job.metric, job.mode, frozenset(), job.states.folder)
         self._panda = PandaSession(self._model, spec, nursery, objective)
@@ -57,13 +69,15 @@ class LiveReports:
 
     steps_per_epoch = steps_within = validation_rows = 0
 
-    def __init__(self, job: ReportingJob, begin: Begin, spec: TrialSpec) -> None:
+    def __init__(
+        self, job: ReportingJob, begin: Callable[[Start], LiveRun], spec: TrialSpec
+    ) -> None:
         self._job = job
         self._begin = begin
         self._spec = spec
         self._files = job.states.files(spec.trial)
         self._files.sweep()
-        self._reports: Reports | None = None
+        self._reports: LiveRun | None = None
         self._state: str | None = None
         self._changes: list[tuple[int, Mapping[str, Any]]] = []
         self.epoch = 0
@@ -185,12 +199,12 @@ class LiveReports:
         self._changes = list(changes)
         self.epoch, self._state, self.ended = epoch, state, None
 
-    def _begun(self) -> Reports:
+    def _begun(self) -> LiveRun:
         """Begin from the last state, with what was in force then."""
         spec = replace(self._spec, hyperparameters=self._in_force(epoch_of(self._state)))
         return self._begin(Start(spec, self._files, self._state))
 
-    def _change_again(self, reports: Reports) -> None:
+    def _change_again(self, reports: LiveRun) -> None:
         """Put in force what was changed after an epoch that runs again."""
         for epoch, values in self._changes:
             if epoch == reports.epoch:

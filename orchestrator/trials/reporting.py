@@ -52,9 +52,6 @@ class Reports(Protocol):
     def next(self) -> Metrics | None:
         """Let it run on; return the next epoch's metrics, None once it has returned. Raises what it raises."""
 
-    def change(self, values: Mapping[str, Any]) -> None:
-        """Put new hyperparameters in force between two epochs. Raises RequestError where it reads none anew."""
-
     def end(self) -> None:
         """Have it end."""
 
@@ -93,11 +90,16 @@ class EndedSession(Session, Protocol):
 
 
 class ReportingWorkbench:
-    """A process in which trials that report run, one after another; ``session`` makes that of one."""
+    """A process in which trials that report run, one after another."""
 
-    def __init__(self, job: ReportingJob, session: Callable[[TrialSpec], EndedSession]) -> None:
+    def __init__(
+        self,
+        job: ReportingJob,
+        begin: Begin,
+        session: Callable[[TrialSpec], EndedSession] | None = None,
+    ) -> None:
         self._job = job
-        self._make = session
+        self._make = session or (lambda spec: ReportingSession(job, begin, spec))
         self._session: EndedSession | None = None
 
     def session(self, spec: TrialSpec) -> Session:

@@ -19,7 +19,7 @@ from orchestrator.sitter import (
     suggest,
 )
 from orchestrator.trials import Checkpoint, save_checkpoint
-from orchestrator.trials.objective import finite
+from orchestrator.trials.judging import finite
 from orchestrator.trials.panda.request_handler import change, rollback
 from orchestrator.trials.panda.state import LiveModel, Panda, PandaState, checkpoint, chosen, note
 

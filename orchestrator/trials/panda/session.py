@@ -11,7 +11,7 @@ from orchestrator.records.requests import requests_of
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import after_change
 from orchestrator.trials import Progress, load_checkpoint
-from orchestrator.trials.objective import CheckpointInterval, Objective, is_time
+from orchestrator.trials.judging import CheckpointInterval, Objective, is_time
 from orchestrator.trials.panda.day_cycle import day_0, find_learning_rate, record_epoch
 from orchestrator.trials.panda.request_handler import apply_schedule, handle
 from orchestrator.trials.panda.state import LiveModel, Panda, PandaState, checkpoint, note

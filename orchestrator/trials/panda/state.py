@@ -11,7 +11,7 @@ from orchestrator.records import Score
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Memory, from_plain, known, to_plain
 from orchestrator.trials import Checkpoint, DayCheckpoints, Progress
-from orchestrator.trials.objective import Objective
+from orchestrator.trials.judging import Objective
 
 Ending = Literal["stopped", "diverged"]
 

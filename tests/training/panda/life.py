@@ -26,7 +26,7 @@ from orchestrator.training.state_transfer import keras_optimizer, slots_of
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of
 from orchestrator.trials import Progress
-from orchestrator.trials.objective import Objective
+from orchestrator.trials.judging import Objective
 from orchestrator.trials.panda.session import PandaSession
 from orchestrator.trials.panda.state import chosen
 

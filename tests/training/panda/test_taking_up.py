@@ -7,7 +7,7 @@ import pytest
 from orchestrator.experiment.budget_used import incomplete_trials
 from orchestrator.records.jsonl import TornLineWarning, read_lines
 from orchestrator.training import backend
-from orchestrator.trials import objective
+from orchestrator.trials import judging
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
 
@@ -186,7 +186,7 @@ def long_epochs(monkeypatch):
 
     def begin():
         monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
-        monkeypatch.setattr(objective, "AMID_SECONDS", 0.0)
+        monkeypatch.setattr(judging, "AMID_SECONDS", 0.0)
 
     return begin
 

@@ -14,7 +14,7 @@ from orchestrator.records import Request
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Finding, from_plain, to_plain
 from orchestrator.trials import Checkpoint, Progress
-from orchestrator.trials.objective import Objective
+from orchestrator.trials.judging import Objective
 from orchestrator.trials.panda.day_cycle import end_day, monitor, record_epoch
 from orchestrator.trials.panda.request_handler import apply_schedule, change, handle
 from orchestrator.trials.panda.session import PandaSession
