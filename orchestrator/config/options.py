@@ -324,9 +324,11 @@ class Experiment(Options):
             if value != type(self).model_fields[key].get_default(call_default_factory=True):
                 expected = f"expected no such key beside trial, whose {trial.kind} brings its own model and data"
                 raise field_error((key,), expected, "data" if key == "data" else value)
-        if self.strategy == "panda":
-            expected = f"expected caviar, since trial names a {trial.kind} and a panda babysits a Keras model"
+        if self.strategy == "panda" and not trial.is_live:
+            expected = f"expected caviar, since no hyperparameter of a {trial.kind} can change while it runs"
             raise field_error(("strategy",), expected, self.strategy)
+        if self.panda is not None and self.strategy == "panda":
+            self.panda.check_of_epochs_alone(trial.kind)
         if self.metric == "auto":
             expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"
             raise field_error(("metric",), expected, "nothing")

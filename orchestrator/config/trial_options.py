@@ -27,11 +27,13 @@ class TrialOptions(Options):
     """A kind of trial; its first field, of the kind's name, says what each trial runs.
 
     ``python_function``: the name of the function that it runs where the file names none, and how many arguments that
-    takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be.
+    takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be. ``is_live``: they
+    can change while it runs, so that a panda can babysit it.
     """
 
     python_function: ClassVar[tuple[str, int] | None] = None
     brings_space: ClassVar[bool] = False
+    is_live: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
@@ -57,6 +59,7 @@ class FunctionTrial(TrialOptions):
     """A function of the user's, ``train(hp, report)``."""
 
     python_function = ("train", 2)
+    is_live = True
 
     function: Text = Field(description="The function, such as `./train.py:train`.")
 

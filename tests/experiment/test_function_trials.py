@@ -193,7 +193,6 @@ def test_what_is_submitted_has_its_code(here):
         ({"recalibrate_batch_norm": "off"}, "recalibrate_batch_norm: expected no such key beside trial"),
         ({"metric": "auto"}, "metric: expected the name of a metric that the function reports"),
         ({"metric": "speed"}, "mode: max or min is needed, since the direction of speed is unknown"),
-        ({"strategy": "panda", "panda": {"start": {"rate": 1}}}, "strategy: expected caviar"),
         ({"trial": None}, "model: expected mlp, cnn, resnet, or your own"),
         ({"trial": "./mine.py:run"}, "a function 'run' in mine.py. Received: 'run'. Known: train."),
     ],
