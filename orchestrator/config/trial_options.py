@@ -48,9 +48,15 @@ class TrialOptions(Options):
         """What each trial runs, in messages."""
         return str(self.runs)
 
-    def running(self, what: Any) -> Self:
-        """Return the same trial that runs something else: its code as another place finds it."""
-        return self.model_copy(update={self.kind: what})
+    @property
+    def interpreter(self) -> str | None:
+        """The Python of the user's that it runs in, where it has one."""
+        return getattr(self, "python", None)
+
+    def running(self, what: Any, python: str | None = None) -> Self:
+        """Return the same trial that runs something else, maybe by another interpreter: as another place finds it."""
+        there = {} if python is None else {"python": python}
+        return self.model_copy(update={self.kind: what, **there})
 
 
 class FunctionTrial(TrialOptions):
@@ -59,6 +65,10 @@ class FunctionTrial(TrialOptions):
     python_function = ("train", 2)
 
     function: Text = Field(description="The function, such as `./train.py:train`.")
+    python: Text | None = Field(
+        default=None,
+        description="Another interpreter, of Python 3.7 or newer, that runs the function, such as `./env/bin/python`.",
+    )
 
 
 CommandWords = tuple[str | tuple[str, ...], ...]
