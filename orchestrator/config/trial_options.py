@@ -27,13 +27,11 @@ class TrialOptions(Options):
     """A kind of trial; its first field, of the kind's name, says what each trial runs.
 
     ``python_function``: the name of the function that it runs where the file names none, and how many arguments that
-    takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be. ``is_live``: they
-    can change while it runs, so that a panda can babysit it.
+    takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be.
     """
 
     python_function: ClassVar[tuple[str, int] | None] = None
     brings_space: ClassVar[bool] = False
-    is_live: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
@@ -50,18 +48,37 @@ class TrialOptions(Options):
         """What each trial runs, in messages."""
         return str(self.runs)
 
-    def running(self, what: Any) -> Self:
-        """Return the same trial that runs something else: its code as another place finds it."""
-        return self.model_copy(update={self.kind: what})
+    @property
+    def is_live(self) -> bool:
+        """Whether its hyperparameters can change while it runs, so that a panda can babysit it."""
+        return False
+
+    @property
+    def interpreter(self) -> str | None:
+        """The Python of the user's that it runs in, where it has one."""
+        return getattr(self, "python", None)
+
+    def running(self, what: Any, python: str | None = None) -> Self:
+        """Return the same trial that runs something else, maybe by another interpreter: as another place finds it."""
+        there = {} if python is None else {"python": python}
+        return self.model_copy(update={self.kind: what, **there})
 
 
 class FunctionTrial(TrialOptions):
     """A function of the user's, ``train(hp, report)``."""
 
     python_function = ("train", 2)
-    is_live = True
 
     function: Text = Field(description="The function, such as `./train.py:train`.")
+    python: Text | None = Field(
+        default=None,
+        description="Another interpreter, of Python 3.7 or newer, that runs the function, such as `./env/bin/python`.",
+    )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a panda can babysit it: in this process alone."""
+        return self.python is None
 
 
 CommandWords = tuple[str | tuple[str, ...], ...]

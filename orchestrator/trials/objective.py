@@ -19,7 +19,8 @@ from orchestrator.domains import Fixed, Integer, LogInteger, LogUniform, Uniform
 from orchestrator.errors import TrialError, explain
 from orchestrator.search import TrialSpec
 from orchestrator.trials.asking import Answers, Drawn, Reported, choice_of, option_behind
-from orchestrator.trials.function import FunctionJob, Stopped
+from orchestrator.trials.function import FunctionJob
+from orchestrator.trials.function_runner import Stopped
 from orchestrator.trials.protocol import Session, Workbench
 from orchestrator.trials.reporting import NOT_METRICS, metric_value
 
