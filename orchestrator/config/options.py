@@ -17,7 +17,7 @@ from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, Re
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
-from orchestrator.config.trial_options import Trial, TrialOptions
+from orchestrator.config.trial_options import Trial, TrialOptions, is_keras
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
@@ -201,7 +201,8 @@ class Experiment(Options):
     def described(self) -> str:
         """What its trials are made of, in a few words."""
         if self.trial is not None:
-            return self.trial.text
+            learns = f" on {self.data_options.source}" if self.trial.is_keras else ""
+            return f"{self.trial.text}{learns}"
         return f"{self.model} on {self.data_options.source}"
 
     @property
@@ -289,9 +290,12 @@ class Experiment(Options):
     @classmethod
     def _has_a_model_and_data(cls, content: Any) -> Any:
         """Have both be missed where no function of the user's is given in their place."""
-        if not isinstance(content, Mapping) or content.get("trial") is not None:
+        if not isinstance(content, Mapping):
             return content
-        absent = {key: NOT_THERE for key in OF_KERAS if content.get(key) is None}
+        needed: tuple[str, ...] = OF_KERAS if content.get("trial") is None else ()
+        if is_keras(content.get("trial")):
+            needed = ("data",)
+        absent = {key: NOT_THERE for key in needed if content.get(key) is None}
         return {**content, **absent}
 
     @model_validator(mode="after")
@@ -319,7 +323,7 @@ class Experiment(Options):
 
     def _check_trial(self, trial: TrialOptions) -> None:
         """Refuse beside ``trial`` what only a Keras model has, and what has to be said where it has none."""
-        for key in (*OF_KERAS, *OF_KERAS_AT_WILL):
+        for key in ("model",) if trial.is_keras else (*OF_KERAS, *OF_KERAS_AT_WILL):
             value = getattr(self, key)
             if value != type(self).model_fields[key].get_default(call_default_factory=True):
                 expected = f"expected no such key beside trial, whose {trial.kind} brings its own model and data"
@@ -329,7 +333,7 @@ class Experiment(Options):
             raise field_error(("strategy",), expected, self.strategy)
         if self.panda is not None and self.strategy == "panda":
             self.panda.check_of_epochs_alone(trial.kind)
-        if self.metric == "auto":
+        if self.metric == "auto" and not trial.is_keras:
             expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"
             raise field_error(("metric",), expected, "nothing")
 

@@ -54,6 +54,14 @@ class RecordedExperiment:
 
         return cast(Mode, self.experiment.get("mode") or direction_of(self.metric) or "max")
 
+    @property
+    def has_keras_models(self) -> bool:
+        """Whether its trials are Keras models, which it keeps; otherwise it keeps what they report."""
+        from orchestrator.config.trial_options import is_keras
+
+        trial = self.experiment.get("trial")
+        return trial is None or is_keras(trial)
+
     @cached_property
     def space(self) -> Space | None:
         """The search space, which the record holds inline; None where it holds but a name.
