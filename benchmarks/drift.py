@@ -138,7 +138,7 @@ def run_and_look(name: str, shift: str, seed: int, folder: Path) -> tuple[str, l
         "epochs": 6,
         "data": {"source": f"{folder / 'then.py'}:load"},
         "search_space": {
-            "learning_rate": "loguniform(3e-3, 0.1)", "units": "choice([8, 16])", "layers": 1,
+            "learning_rate": "loguniform(3e-3, 0.1)", "units": "choice([8, 16])",
             "batch_size": 32,
         },
         "caviar": {"num_samples": 6, "scheduler": "none", "searcher": "random", "finalists": False},

@@ -46,7 +46,7 @@ def shifts(old: Profile, new: Profile) -> list[Finding]:
     shifted = {name for each in features for name in each.names}
     found += relations(before, after, shifted)
     # Of features that changed a classifier errs more whatever the labels mean.
-    if not {"features", "concept"} & {each.what for each in found}:
+    if not shifted and all(each.what != "concept" for each in found):
         found += taught(before, after)
     found += joint(before, after)
     return found
