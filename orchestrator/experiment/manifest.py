@@ -17,6 +17,7 @@ import yaml
 from orchestrator.experiment.keras_trials import code_facts
 from orchestrator.experiment.prepared import folder_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
+from orchestrator.training.keras_setup import BACKEND, MODULES
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
@@ -51,7 +52,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
         "folder": str(prepared.experiment.folder.resolve()),
         "run_folder": str(folder_of(prepared.experiment).path.resolve()),
         "seed": prepared.experiment.seed,
-        "versions": versions(),
+        "versions": versions(prepared.experiment.backend),
         "environment": environment(),
         "git": _git(prepared.experiment.folder),
         "machine": {
@@ -88,10 +89,11 @@ def environment() -> dict[str, str]:
     return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
 
 
-def versions() -> dict[str, str]:
+def versions(backend: str = BACKEND) -> dict[str, str]:
     """Return Python's version and the installed ones of the packages a result depends on, without importing them."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    of_backend = () if backend == BACKEND else MODULES[backend]
+    for package in (*PACKAGES, *of_backend):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

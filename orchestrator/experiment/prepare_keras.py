@@ -33,6 +33,7 @@ from orchestrator.schedulers import SchedulerOptions
 from orchestrator.search import Plan, make_plan
 from orchestrator.search.logical_time import InLogicalTime
 from orchestrator.training.keras_setup import (
+    BACKEND,
     KerasSettings,
     choose_backend,
     keras_settings,
@@ -68,6 +69,7 @@ def prepare_keras(
             process.start()  # it imports Keras while the data are read
         options = data.for_model(model.kind == "bundled")
         dataset = load_dataset(reference, options, experiment.seed, experiment.task)
+        dataset = _as_saved(dataset, experiment.backend)
         read = read_space(plan, callbacks)
         learned = _learn(process, (experiment, read, model, plan), dataset)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
@@ -88,6 +90,14 @@ def prepare_keras(
         reference.kind,
     )
     return experiment, plan, trials
+
+
+def _as_saved(dataset: Dataset | StreamedDataset, backend: str) -> Dataset | StreamedDataset:
+    """Return data whose saved model takes a table's features where its texts would need TensorFlow's layer for them."""
+    table = dataset.table
+    if backend == BACKEND or table is None or all(each.kind != "text" for each in table.columns):
+        return dataset
+    return replace(dataset, table=replace(table, named=False))
 
 
 def _with_rows(plan: Plan, dataset: Dataset | StreamedDataset) -> Plan:

@@ -103,9 +103,10 @@ def own_generator() -> tuple[str, ...]:
     return (base64.b64encode(torch.get_rng_state().numpy().tobytes()).decode(),)
 
 
-def set_own_generator(state: str) -> None:
-    """Put that back."""
-    torch.set_rng_state(torch.frombuffer(bytearray(base64.b64decode(state)), dtype=torch.uint8))
+def set_own_generator(state: Sequence[str]) -> None:
+    """Put that back; nothing where there is nothing."""
+    for each in state:
+        torch.set_rng_state(torch.frombuffer(bytearray(base64.b64decode(each)), dtype=torch.uint8))
 
 
 RUNS_PYTHON = NAME == "torch"
