@@ -69,7 +69,6 @@ def prepare_keras(
             process.start()  # it imports Keras while the data are read
         options = data.for_model(model.kind == "bundled")
         dataset = load_dataset(reference, options, experiment.seed, experiment.task)
-        dataset = _as_saved(dataset, experiment.backend)
         read = read_space(plan, callbacks)
         learned = _learn(process, (experiment, read, model, plan), dataset)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
@@ -80,7 +79,7 @@ def prepare_keras(
     plan = _with_rows(plan, dataset)
     trials = KerasTrials(
         model,
-        dataset,
+        _as_saved(dataset, keras.backend),
         data.source,
         learned,
         task,

@@ -134,7 +134,9 @@ class FitBackend:
         self._drawn: tuple[str, ...] = ()
         self._look_at_steps()
         of_optimizer = compiled.optimizer.numbers.values() if compiled.optimizer else ()
-        live_steps(compiled.model, [*self.batch_norm.numbers, *of_optimizer])
+        self._numbers = [*self.batch_norm.numbers, *of_optimizer]
+        self._are_live = live_steps(compiled.model, self._numbers)
+        self._built_in: list[float] | None = None
 
     def _look_at_steps(self) -> None:
         """Have each step checked for unseeded draws when it is traced."""
@@ -154,6 +156,16 @@ class FitBackend:
             return logs
 
         object.__setattr__(model, "train_step", looked_at)
+
+    def _take_numbers(self) -> None:
+        """Have a step that was compiled with other live numbers compiled anew."""
+        if self._are_live:
+            return
+        values = [float(number) for number in self._numbers]
+        if self._built_in not in (None, values):
+            self._look_at_steps()  # as another function, which JAX has not compiled before
+            self.compiled.model.make_train_function(force=True)
+        self._built_in = values
 
     @property
     def reusable(self) -> bool:
@@ -175,6 +187,7 @@ class FitBackend:
             callbacks.append(KeepWeights())
         options: dict[str, Any] = {"callbacks": callbacks} if callbacks else {}
         options |= {"shuffle": False, "epochs": 1, "verbose": 0}
+        self._take_numbers()
         began = time.perf_counter()
         chunk = self._fit(epoch, done, steps, options)
         if self._chunker:
@@ -227,6 +240,7 @@ class FitBackend:
 
     def train_on(self, batch: Any) -> float:
         """Train on one batch; return its loss before the step."""
+        self._take_numbers()
         self.compiled.model.reset_metrics()
         results = self.compiled.model.train_on_batch(*batch, return_dict=True)
         return plain(results)["loss"]
