@@ -56,7 +56,7 @@ pytest: $(TESTABLE)  ## the tests of `make test` alone; ARGS='-k asha' for some 
 	$(PYTEST) $(COMPUTING) -m 'not slow and not cluster' $(ARGS)
 
 # In one go: where one of them waits for a cluster, another computes.
-pytest-all: $(TESTABLE)  ## the tests of `make test-all` alone, measuring which lines they run
+pytest-all: $(TESTABLE)  ## the tests of `make test-all` alone, measuring which lines those of `make test` run
 	$(PYTEST) $(WAITING) --cov --cov-report= -m 'not slow' $(ARGS)
 
 pytest-quick: $(TESTABLE)  ## those of rooms that import no TensorFlow, and the budgets; ARGS='tests/cli' for another room too
@@ -69,8 +69,8 @@ pages: $(TESTABLE)  ## the pages whose short forms train in one process, on Ray,
 	$(PYTEST) $(WAITING) -m slow tests/test_readme.py tests/test_your_own_data.py tests/integration --ignore=tests/integration/kubernetes $(ARGS)
 
 coverage: $(TESTABLE)  ## what `make test-all` measured: the files with the fewest lines covered, and the floor of 90 percent
-	$(BIN)/python -m coverage report --sort=cover | head -n 20
-	@printf 'lines of orchestrator/ that the tests run, in percent: '
+	$(BIN)/python -m coverage report --sort=cover | sed -n 1,20p
+	@printf 'lines of orchestrator/ that the tests of make test run, in percent: '
 	@$(BIN)/python -m coverage report --format=total --precision=1 --fail-under=90
 
 test-lowest: $(TESTABLE)  ## `make pytest` in .venv-lowest: the lowest allowed Ray, Keras, TensorFlow, pandas and pydantic

@@ -55,6 +55,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         minutes = file.parts[0] in CLUSTER_FOLDERS or item.get_closest_marker("integration")
         if (minutes or file.as_posix() in CLUSTER_FILES) and file.name not in IN_EVERY_TEST:
             item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.no_cover)  # pyproject.toml says why
     items.sort(
         key=lambda item: (
             item.get_closest_marker("integration") is None,
@@ -74,6 +75,7 @@ def preloaded_trial_process() -> Iterator[None]:
     trial_process.subprocess = subprocess
     preloaded.WITH_COMMANDS.end()
     preloaded.WITH_KERAS.end()
+    preloaded.WITH_OPTUNA.end()
 
 
 @pytest.fixture(autouse=True, scope="session")

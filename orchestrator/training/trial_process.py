@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.config.metrics import Direction
@@ -36,7 +36,7 @@ _OF_THIS_MACHINE = ("MemoryError", "ResourceExhaustedError")
 _CHILD = (
     "import sys; from multiprocessing.connection import Connection;"
     " there = Connection(int(sys.argv[1])); sys.path[:] = there.recv();"
-    " from orchestrator.training.trial_process import serve; serve(there)"
+    " from orchestrator.training.{module} import serve; serve(there)"
 )
 
 
@@ -105,12 +105,16 @@ class TookTooLong(NoAnswer):
     """A model that was not built after minutes."""
 
 
-class TrialProcess:
-    """Builds models in another process, which ends with the block; if a builder ends it, another is started."""
+class UsersProcess:
+    """Another process in which a user's code runs, and which ends with the block.
+
+    ``serves`` is the module of this room whose ``serve`` answers there.
+    """
+
+    serves: ClassVar[str]
 
     def __init__(self, backend: str = BACKEND) -> None:
         self._backend = backend
-        self._setup: Setup | None = None
         self._child: subprocess.Popen[str] | None = None
         self._echo: threading.Thread | None = None
 
@@ -125,36 +129,10 @@ class TrialProcess:
         if self._child is None:
             self._start()
 
-    def build(self, setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> Seen:
-        """Build the model of a trial.
-
-        Raises TrialError as its trial would, NoAnswer where that says nothing of a trial's fate, and any other error
-        of this project where it is refused whatever the hyperparameters are.
-        """
-        self.start()
-        try:
-            if self._setup is not setup:
-                self._here.send(setup)
-                self._setup = setup
-            self._here.send((dict(hyperparameters), seed))
-            if not self._here.poll(LONGEST_BUILD_SECONDS):
-                self._end()
-                raise TookTooLong
-            answer = self._here.recv()
-        except (EOFError, OSError):
-            code = self._end()
-            said = f"its code ended the process that built it (exit code {code})"
-            raise TrialError(f"model {setup.reference.text}: {said}.") from None
-        if isinstance(answer, Exception):
-            raise answer
-        seen: Seen = answer
-        return seen
-
     def _start(self) -> None:
         self._here, there = multiprocessing.Pipe()
-        self._setup = None
         self._child = subprocess.Popen(
-            [sys.executable, "-P", "-c", _CHILD, str(there.fileno())],
+            [sys.executable, "-P", "-c", _CHILD.format(module=self.serves), str(there.fileno())],
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
             # Nobody is at its terminal.
@@ -190,6 +168,42 @@ class TrialProcess:
         if self._echo is not None:
             self._echo.join(1)
         return code
+
+
+class TrialProcess(UsersProcess):
+    """Builds models; if a builder ends the process, another is started."""
+
+    serves = "trial_process"
+    _setup: Setup | None = None
+
+    def build(self, setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> Seen:
+        """Build the model of a trial.
+
+        Raises TrialError as its trial would, NoAnswer where that says nothing of a trial's fate, and any other error
+        of this project where it is refused whatever the hyperparameters are.
+        """
+        self.start()
+        try:
+            if self._setup is not setup:
+                self._here.send(setup)
+                self._setup = setup
+            self._here.send((dict(hyperparameters), seed))
+            if not self._here.poll(LONGEST_BUILD_SECONDS):
+                self._end()
+                raise TookTooLong
+            answer = self._here.recv()
+        except (EOFError, OSError):
+            code = self._end()
+            said = f"its code ended the process that built it (exit code {code})"
+            raise TrialError(f"model {setup.reference.text}: {said}.") from None
+        if isinstance(answer, Exception):
+            raise answer
+        seen: Seen = answer
+        return seen
+
+    def _start(self) -> None:
+        super()._start()
+        self._setup = None
 
 
 def serve(there: Connection) -> None:

@@ -52,6 +52,7 @@ class Stage:
         self._attempts = Attempts(plan.retries, failures)
         self._timers: dict[str, TrialTimer] = {}
         self._handed_out: set[str] = set()
+        self._ahead: TrialSpec | None = None
         self._awaited: set[str] = set()
         self._branches: set[str] = set()
         self._killed: set[str] = set()
@@ -82,8 +83,17 @@ class Stage:
         """Return whether no trial is in training and none will come."""
         return self._queue.is_empty and not self._queue.live
 
+    def look_ahead(self) -> None:
+        """Have what comes next decided where nothing trains, so that ``over`` tells whether anything does."""
+        if not self._queue.live:
+            self._ahead = self._next_trial()
+
     def next_trial(self) -> TrialSpec | None:
         """Return the trial to train next, None while there is none."""
+        ahead, self._ahead = self._ahead, None
+        return ahead or self._next_trial()
+
+    def _next_trial(self) -> TrialSpec | None:
         self._close_if_a_limit_is_met()
         self._end_what_is_dropped()
         if self._search.is_learning and self._awaited:

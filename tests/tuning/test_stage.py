@@ -175,3 +175,15 @@ def test_whoever_looks_on_is_told_which_trials_wait_for_their_promotion():
     assert play.heard.waiting == {"00000", "00001", "00002"}
     assert play.begin(1) == ["00000"]
     assert play.heard.waiting == {"00001", "00002"}
+
+
+def test_a_look_ahead_gives_what_comes_next_once_or_ends_what_waits_in_vain():
+    play = Play(2, scheduler={"asha": {"promote": True, "reduction_factor": 2}})
+    for trial, value in zip(play.begin(), (0.9, 0.1), strict=True):
+        play.report(trial, 1, value=value)
+    play.stage.look_ahead()
+    assert not play.stage.over and play.begin() == ["00000"]
+    play.report("00000", 9, done=True)
+    assert not play.stage.over
+    play.stage.look_ahead()
+    assert play.stage.over and play.heard.ends["00001"].stopped_by["epoch"] == 1
