@@ -75,6 +75,7 @@ def preloaded_trial_process() -> Iterator[None]:
     trial_process.subprocess = subprocess
     preloaded.WITH_COMMANDS.end()
     preloaded.WITH_KERAS.end()
+    preloaded.WITH_OPTUNA.end()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -63,6 +63,10 @@ class Server:
                 )  # fmt: skip
         return f"{self._folder}/s"
 
+    @property
+    def has_started(self) -> bool:
+        return self._process is not None
+
     def end(self) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
@@ -74,7 +78,10 @@ class Server:
 WITH_KERAS = Server(
     "keras", "orchestrator.training.trial_process", "orchestrator.training.building",
     "orchestrator.training.heads", "orchestrator.training.reported", "orchestrator.training.saving",
+    "orchestrator.training.exploring",
 )  # fmt: skip
+WITH_OPTUNA = Server("optuna", "orchestrator.training.exploring")
+"""For code whose space is looked for, where no test has needed Keras yet."""
 WITH_COMMANDS = Server(
     "orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune", "keras"
 )
@@ -105,7 +112,8 @@ class Forked:
 
     def __init__(self, command: list[str], pass_fds: list[int], **_: Any) -> None:
         code = command[command.index("-c") + 1]
-        path = os.environ.get(BUILDS) or WITH_KERAS.path()
+        explores = "exploring" in code and not WITH_KERAS.has_started
+        path = os.environ.get(BUILDS) or (WITH_OPTUNA if explores else WITH_KERAS).path()
         read, write = os.pipe()
         self._from_server = ask(path, code, ["-c"], [write, write, *pass_fds]).makefile()
         os.close(write)
@@ -142,7 +150,14 @@ def python(code: str) -> tuple[int, str]:
     return forked.wait(), said
 
 
-INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})
+def _popen(command: list[str], pass_fds: list[int], **options: Any) -> Any:
+    """Fork; another backend of Keras than has been imported needs a process of its own."""
+    if options.get("env", {}).get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        return Forked(command, pass_fds)
+    return subprocess.Popen(command, pass_fds=pass_fds, **options)
+
+
+INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": _popen})
 POSSIBLE = hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")
 
 _CLIENT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tests.preloaded import command; command()"

@@ -35,3 +35,10 @@ def test_importing_a_room_loads_nothing_heavy(module):
     program = f"import sys, {module}; print(*sorted(sys.modules.keys() & set({HEAVY!r})))"
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
     assert (answer.returncode, answer.stdout.strip()) == (0, ""), answer.stderr
+
+
+def test_doctor_waits_for_nothing_that_it_does_not_look_at():
+    program = "import sys, orchestrator.tuning.doctor; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert loaded.returncode == 0, loaded.stderr
+    assert not {*HEAVY, "orchestrator.experiment"} & set(loaded.stdout.split())

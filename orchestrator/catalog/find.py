@@ -22,7 +22,7 @@ from orchestrator.catalog.references import CallableReference, DataReference
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain, near_miss
 
 if TYPE_CHECKING:
-    from orchestrator.config import Experiment
+    from orchestrator.config import Experiment, TrialOptions
     from orchestrator.domains import Space
 
 _DATA_KINDS: dict[str, Literal["npz", "csv", "parquet"]] = {
@@ -74,19 +74,23 @@ def find_callbacks(reference: str, folder: str | Path) -> CallableReference:
     return _find_function(name, _Sought(reference, Path(folder), where, function, 1))
 
 
-def find_trial(reference: str, folder: str | Path) -> CallableReference:
-    """Return the function that a trial calls, as ``reference`` names it: ``train`` where none is named.
+def find_trial(trial: TrialOptions | None, folder: str | Path) -> CallableReference:
+    """Return the function that a trial runs. Raises as find_model does. None are bundled.
 
-    Raises as find_model does. None are bundled.
+    Raises ValueError for a trial that runs none.
     """
+    if trial is None or trial.python_function is None:
+        raise ValueError("a trial that runs a function has one")
+    default, arguments = trial.python_function
+    reference = str(trial.runs)
     name = parse_name(reference, "trial")
     if name.form == "bundled":
         raise UnknownNameError(
             f"trial: expected a file or an installed module. Received: {reference!r}."
-            f" For a file beside the experiment write ./{name.place}.py:train."
+            f" For a file beside the experiment write ./{name.place}.py:{default}."
         )
-    where, function = f"trial {reference}", name.member or "train"
-    return _find_function(name, _Sought(reference, Path(folder), where, function, 2))
+    where, function = f"trial {reference}", name.member or default
+    return _find_function(name, _Sought(reference, Path(folder), where, function, arguments))
 
 
 def find_class(reference: str, folder: str | Path, key: str) -> CallableReference:

@@ -12,7 +12,7 @@ from orchestrator.cli.options import RUNS, ExperimentFile, Format, Output, Overr
 from orchestrator.cli.output import destination, say, terminal_width
 
 if TYPE_CHECKING:
-    from orchestrator.experiment.doctor import Check
+    from orchestrator.tuning.doctor import Check
 
 
 def init(
@@ -69,7 +69,7 @@ def doctor(
     ] = False,
 ) -> None:
     """Check this machine: versions, memory, disk, limits, names, what is left over; with --ray that Ray starts."""
-    from orchestrator.experiment.doctor import examine
+    from orchestrator.tuning.doctor import examine
 
     failed = False
     for check in examine(storage, with_ray=ray):

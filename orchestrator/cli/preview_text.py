@@ -10,7 +10,6 @@ from orchestrator.domains import Prior, Space
 from orchestrator.domains.acceptance import acceptance
 from orchestrator.domains.space import without_companions
 from orchestrator.domains.values import Condition
-from orchestrator.experiment.executors import available_cores, visible_gpus
 from orchestrator.experiment.preview import Preview
 from orchestrator.redaction import redact
 from orchestrator.report import draws_table
@@ -19,6 +18,7 @@ from orchestrator.report.render import text_table
 from orchestrator.search import Nursery
 from orchestrator.search.finalists import FEWEST_TRIALS
 from orchestrator.search.rounds import CoarseToFine
+from orchestrator.tuning.machine import available_cores, visible_gpus
 
 DRAWS = 10
 

@@ -6,7 +6,7 @@ from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import DataOptions
 from orchestrator.config.document import Document, parse_document, read_document, read_list
 from orchestrator.config.finalists_options import FinalistsOptions
-from orchestrator.config.limits import Duration, LimitOptions, RetryOptions
+from orchestrator.config.limits import Duration, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.load import (
     check,
     init_template,
@@ -16,23 +16,22 @@ from orchestrator.config.load import (
     with_overrides,
     write_template,
 )
-from orchestrator.config.options import (
-    Experiment,
-    Recalibration,
-    ResourceOptions,
-)
+from orchestrator.config.options import Experiment, Recalibration
 from orchestrator.config.panda_options import (
     PandaOptions,
     ScheduledChange,
 )
 from orchestrator.config.references import resolved
 from orchestrator.config.schema import experiment_schema
+from orchestrator.config.trial_options import TRIAL_KINDS, CommandTrial, TrialOptions
 from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
 from orchestrator.sitter import SitterOptions
 
 __all__ = [
+    "TRIAL_KINDS",
     "AshaOptions",
     "CaviarOptions",
+    "CommandTrial",
     "DataOptions",
     "Document",
     "Duration",
@@ -48,6 +47,7 @@ __all__ = [
     "ScheduledChange",
     "SchedulerOptions",
     "SitterOptions",
+    "TrialOptions",
     "check",
     "experiment_schema",
     "init_template",

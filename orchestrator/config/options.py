@@ -13,17 +13,18 @@ from pydantic_core import PydanticCustomError
 from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
 from orchestrator.config.document import Places
-from orchestrator.config.limits import Length, LimitOptions, RetryOptions
+from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
+from orchestrator.config.trial_options import Trial, TrialOptions, is_keras
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
     Count,
+    Flag,
     Options,
-    Real,
     Referenced,
     Text,
     Whole,
@@ -35,8 +36,14 @@ from orchestrator.schedulers import SCHEDULERS
 from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
-OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
-SMALLEST_SHARE = 0.0001
+OF_KERAS_AT_WILL = (
+    "backend",
+    "callbacks",
+    "task",
+    "metrics",
+    "checkpoint_every",
+    "recalibrate_batch_norm",
+)
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -44,20 +51,6 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 def _names(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
-
-
-class ResourceOptions(Options):
-    """The resources of one trial."""
-
-    cpu: Real = Field(default=1, gt=0, description="CPU cores per trial.")
-    gpu: Real = Field(default=0, ge=0, description="GPUs per trial; a fraction shares one.")
-
-    @field_validator("cpu", "gpu")
-    @classmethod
-    def _a_share_that_ray_can_count(cls, share: float) -> float:
-        if 0 < share < SMALLEST_SHARE:
-            raise PydanticCustomError("share", f"expected at least {SMALLEST_SHARE:g}")
-        return share
 
 
 class Experiment(Options):
@@ -68,7 +61,7 @@ class Experiment(Options):
         description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
         " `-`. It is never overwritten.",
     )
-    trial: Text | None = Field(
+    trial: Trial | None = Field(
         default=None,
         description="A function `train(hp, report)` of your own that each trial calls, such as `./train.py:train`, in"
         " place of `model` and `data`.",
@@ -77,6 +70,11 @@ class Experiment(Options):
         default=None,
         description="`mlp`, `cnn`, `resnet`, or your own: `./net.py`, `./net.py:build_wide` or"
         " `package.module:function`.",
+    )
+    backend: Literal["tensorflow", "jax", "torch"] = Field(
+        default="tensorflow",
+        description="What Keras trains on: `tensorflow`, `jax` or `torch`. The last two are packages to install:"
+        " `pip install 'orchestrator[jax]'`, `'orchestrator[torch]'`.",
     )
     callbacks: Text | None = Field(
         default=None,
@@ -134,9 +132,7 @@ class Experiment(Options):
         " its name nor its class tells which.",
     )
     epochs: Count = Field(default=27, description="The most epochs that a trial trains.")
-    seed: Whole = Field(
-        default=0, description="Determines the draws, the splits and the initial weights."
-    )
+    seed: Whole = Field(default=0, description="Determines draws, splits and initial weights.")
     caviar: CaviarOptions = Field(
         default_factory=CaviarOptions, description="Options of the strategy caviar."
     )
@@ -150,9 +146,7 @@ class Experiment(Options):
     retries: RetryOptions = Field(
         default_factory=RetryOptions, description="What is tried again, and how often."
     )
-    storage_path: Text = Field(
-        default="./runs", description="The folder in which each run gets a folder of its own."
-    )
+    storage_path: Text = Field(default="./runs", description="The folder of all runs' own folders.")
     keep_checkpoints: Count = Field(
         default=1,
         description="How many of the best trials, over the whole run, keep their weights.",
@@ -172,6 +166,7 @@ class Experiment(Options):
         " `every_validation`: before each validation, so that a trial's metrics differ from those of Keras's `fit`,"
         " and for the final model. A hyperparameter of this name takes precedence.",
     )
+    report: Flag = Field(default=True, description="Whether a run writes `report.html` at its end.")
     target: Target = Field(
         default=None,
         description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
@@ -199,13 +194,16 @@ class Experiment(Options):
 
     @property
     def kind(self) -> str:
-        """What its trials are: ``keras`` models, or calls of a ``function``."""
-        return "keras" if self.trial is None else "function"
+        """What its trials are: ``keras`` models, or one of TRIAL_KINDS."""
+        return "keras" if self.trial is None else self.trial.kind
 
     @property
     def described(self) -> str:
         """What its trials are made of, in a few words."""
-        return f"{self.model} on {self.data.source}" if self.data else str(self.trial)
+        if self.trial is not None:
+            learns = f" on {self.data_options.source}" if self.trial.is_keras else ""
+            return f"{self.trial.text}{learns}"
+        return f"{self.model} on {self.data_options.source}"
 
     @property
     def model_name(self) -> str:
@@ -292,9 +290,12 @@ class Experiment(Options):
     @classmethod
     def _has_a_model_and_data(cls, content: Any) -> Any:
         """Have both be missed where no function of the user's is given in their place."""
-        if not isinstance(content, Mapping) or content.get("trial") is not None:
+        if not isinstance(content, Mapping):
             return content
-        absent = {key: NOT_THERE for key in OF_KERAS if content.get(key) is None}
+        needed: tuple[str, ...] = OF_KERAS if content.get("trial") is None else ()
+        if is_keras(content.get("trial")):
+            needed = ("data",)
+        absent = {key: NOT_THERE for key in needed if content.get(key) is None}
         return {**content, **absent}
 
     @model_validator(mode="after")
@@ -302,11 +303,12 @@ class Experiment(Options):
         if self.strategy == "panda" and self.panda is None:
             what = "expected the options of strategy panda: {start: {…}} or {from: <run>}"
             raise field_error(("panda",), what, "nothing")
-        if self.strategy == "caviar" and not self.search_space:
+        brings_space = self.trial is not None and self.trial.brings_space
+        if self.strategy == "caviar" and not self.search_space and not brings_space:
             what = "expected a bundled space's name (cnn, mlp, resnet), ./space.yaml or a mapping, to draw from"
             raise field_error(("search_space",), what, "nothing")
         if self.trial is not None:
-            self._check_function()
+            self._check_trial(self.trial)
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
@@ -319,20 +321,20 @@ class Experiment(Options):
             self._check_reproducible()
         return self
 
-    def _check_function(self) -> None:
-        """Refuse beside a function what only a Keras model has, and what has to be said of a function."""
-        for key in (*OF_KERAS, *OF_KERAS_AT_WILL):
+    def _check_trial(self, trial: TrialOptions) -> None:
+        """Refuse beside ``trial`` what only a Keras model has, and what has to be said where it has none."""
+        for key in ("model",) if trial.is_keras else (*OF_KERAS, *OF_KERAS_AT_WILL):
             value = getattr(self, key)
             if value != type(self).model_fields[key].get_default(call_default_factory=True):
-                expected = "expected no such key beside trial, whose function brings its own model and data"
+                expected = f"expected no such key beside trial, whose {trial.kind} brings its own model and data"
                 raise field_error((key,), expected, "data" if key == "data" else value)
-        if self.strategy == "panda":
-            expected = (
-                "expected caviar, since trial names a function and a panda babysits a Keras model"
-            )
+        if self.strategy == "panda" and not trial.is_live:
+            expected = f"expected caviar, since no hyperparameter of a {trial.kind} can change while it runs"
             raise field_error(("strategy",), expected, self.strategy)
-        if self.metric == "auto":
-            expected = "expected the name of a metric that the function reports, by which trials are judged"
+        if self.panda is not None and self.strategy == "panda":
+            self.panda.check_of_epochs_alone(trial.kind)
+        if self.metric == "auto" and not trial.is_keras:
+            expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"
             raise field_error(("metric",), expected, "nothing")
 
     def _check_folds(self) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack
 from orchestrator.errors import ExperimentFileError, OrchestratorError, RequestError, explain
 from orchestrator.experiment.compatibility import recorded_experiment, unlike_surroundings
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
-from orchestrator.experiment.executors import ExecutorName, available_cores, find_executor
+from orchestrator.experiment.executors import ExecutorName, find_executor
 from orchestrator.experiment.given import Objects, check_needed, given_again
 from orchestrator.experiment.manifest import surroundings_of
 from orchestrator.experiment.prepared import Prepared, prepare_again
@@ -24,6 +24,7 @@ from orchestrator.experiment.run import Run
 from orchestrator.records import RunFolder, RunRecords, TrialEnd, TrialRecord, read_run
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Decision, Ties
 from orchestrator.search import Search, TrialSpec
+from orchestrator.tuning.machine import available_cores
 
 if TYPE_CHECKING:
     from orchestrator.tuning.protocol import Listener

@@ -139,6 +139,7 @@ def unlike_surroundings(
     before = effective_manifest(records)
     return (
         *(("trial", said) for said in _changed("trial", before, now)),
+        *(("trial", said) for said in _asked(before.get("trial") or {}, now.get("trial") or {})),
         *(("data", said) for said in _data(before.get("data") or {}, now.get("data") or {})),
         *(("model", said) for said in _model(before.get("model") or {}, now.get("model") or {})),
         *(("callbacks", said) for said in _callbacks(before.get("callbacks"), now)),
@@ -191,6 +192,14 @@ def _changed(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> It
         return
     if old.get("fingerprint") != new["fingerprint"]:
         yield _code(what, old, new)
+
+
+def _asked(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """Say which ranges differ that the trials' code asks for itself."""
+    old, new = before.get("asked") or {}, now.get("asked") or {}
+    for name in old.keys() & new.keys():
+        if old[name] != new[name]:
+            yield _differs(f"{name} of trial {now['reference']}", old[name], new[name])
 
 
 def _code(what: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> str:

@@ -16,11 +16,12 @@ from orchestrator.experiment.compatibility import (
     recorded_experiment,
     unlike_surroundings,
 )
-from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of, versions
+from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of
 from orchestrator.experiment.prepared import Prepared, folder_of, read_experiment
 from orchestrator.records import RunRecords, read_run
 from orchestrator.redaction import restored
 from orchestrator.search.points import with_points
+from orchestrator.tuning.machine import versions
 
 ELSEWHERE = ("name", "storage_path", "target")
 """What says where a run is, not what it is."""
@@ -61,7 +62,19 @@ def check_as_begun(records: RunRecords) -> None:
 
 
 def check_unchanged(prepared: Prepared, records: RunRecords) -> None:
-    """Refuse to mix trials of other data, of another model's code or of other settings of Keras into a run."""
+    """Refuse to mix trials of other data, of another model's code or of other settings of Keras into a run.
+
+    So is code that asks for other hyperparameters than those that the run has.
+    """
+    recorded, found = records.experiment.get("search_space"), prepared.space.to_document()
+    if prepared.experiment.trial is not None and recorded != found:
+        pairs = _differing("", recorded, found)
+        said = "; ".join(f"{name[1:]}: {_shown(old)} -> {_shown(new)}" for name, old, new in pairs)
+        raise ExperimentFileError(
+            f"{records.name}: expected the search space that was found when the run began. Received, of"
+            f" {prepared.experiment.described}: {said}. Put back what its ranges depend on, or start a run of another"
+            " name."
+        )
     unlike = unlike_surroundings(records, surroundings_of(prepared))
     if unlike:
         what = " and ".join(dict.fromkeys(name for name, _ in unlike))
@@ -123,6 +136,9 @@ def changed_since(
         folder = folder_of(asked)
         if folder.manifest_file.exists():
             recorded = recorded_experiment(read_run(folder.path))
+            trial = asked.trial
+            if trial is not None and trial.brings_space:
+                asked = asked.model_copy(update={"search_space": recorded.search_space})
             space = space_of(asked)
             changes = changes_between(recorded, with_points(asked, space), space)
             return tuple(

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator.errors import PlaceError, UnknownNameError, explain
 from orchestrator.search import Plan
+from orchestrator.tuning.machine import available_cores, visible_gpus
+from orchestrator.tuning.ray_limits import check_ray_address
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
     from orchestrator.tuning.protocol import Listener, Outcome, Sitting
-
-
-SECONDS = 5.0
-"""How long the cluster at RAY_ADDRESS may take to answer: Ray itself takes minutes to give up."""
 
 
 PlaceCheck = Callable[[Plan], None]
@@ -45,62 +41,6 @@ def check_resources(plan: Plan) -> None:
         raise PlaceError(
             f"resources.gpu: expected at most the {gpus} GPUs of this machine. Received: {plan.gpus_per_trial:g}."
         )
-
-
-def visible_gpus() -> int:
-    """Return the NVIDIA GPUs of this machine, as CUDA_VISIBLE_DEVICES shows them."""
-    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
-    present = (
-        len(list(Path("/proc/driver/nvidia/gpus").glob("*")))
-        if Path("/proc/driver/nvidia/gpus").exists()
-        else 0
-    )
-    if shown is None:
-        return present
-    return min(
-        present, len([device for device in shown.split(",") if device.strip() not in ("", "-1")])
-    )
-
-
-def available_cores() -> int:
-    """Return the cores this process may use; in a job of Slurm those that it was given, bound to them or not."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
-    given = os.environ.get("SLURM_CPUS_ON_NODE", "")
-    return min(cores, int(given)) if given.isdecimal() and int(given) else cores
-
-
-def check_ray_address() -> None:
-    """Raise PlaceError where ``RAY_ADDRESS`` names no cluster that can be joined, or no Ray can start here."""
-    from orchestrator.tuning.ray_limits import check_answers
-
-    address = check_ray_form()
-    if address.rpartition(":")[0] and not address.startswith("ray://"):
-        check_answers(address)
-
-
-def check_ray_form() -> str:
-    """Return ``RAY_ADDRESS``, "" for a Ray that is to start here.
-
-    Raises PlaceError where nothing listens there, or a limit or folder of this process keeps Ray from starting.
-    """
-    from orchestrator.tuning.ray_limits import check_form, check_local
-
-    address = os.environ.get("RAY_ADDRESS", "")
-    if address in ("", "local"):
-        check_local()
-        return ""
-    check_form(address)
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host:
-        return address
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), SECONDS).close()
-    except (OSError, OverflowError, UnicodeError) as error:
-        expected = "expected the address of a Ray cluster that runs"
-        raise PlaceError(explain("RAY_ADDRESS", expected, f"{address}: {error}")) from None
-    return address
 
 
 class RunPlan(Protocol):

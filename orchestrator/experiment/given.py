@@ -31,6 +31,7 @@ from orchestrator.config import (
 )
 from orchestrator.data.given import described, is_frame, is_stream
 from orchestrator.errors import ExperimentFileError, explain
+from orchestrator.fields import Options
 from orchestrator.records import RunRecords
 from orchestrator.training.keras_setup import check_policy_of_this_process, registered_with_keras
 
@@ -85,7 +86,7 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     functions = {
         key: plain[key]
         for key in _FUNCTIONS
-        if key in plain and not isinstance(plain[key], str | None)
+        if key in plain and not isinstance(plain[key], str | Mapping | Options | None)
     }
     given = given_objects(**functions, data=None if isinstance(source, str) else source)
     for key in given.keys:

@@ -7,7 +7,6 @@ import platform
 import subprocess  # noqa: TID251 (asks git which commit this is; submits nothing)
 import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +16,10 @@ import yaml
 from orchestrator.experiment.keras_trials import code_facts
 from orchestrator.experiment.prepared import folder_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
+from orchestrator.tuning.machine import versions
 
 if TYPE_CHECKING:
     from orchestrator.experiment.prepared import Prepared
-
-PACKAGES = (
-    "orchestrator",
-    "ray",
-    "tensorflow",
-    "tensorflow-cpu",
-    "keras",
-    "numpy",
-    "pandas",
-    "scikit-learn",
-)
-
 
 ENVIRONMENT = (
     "TF_ENABLE_ONEDNN_OPTS",
@@ -86,17 +74,6 @@ def surroundings_of(prepared: Prepared) -> dict[str, Any]:
 def environment() -> dict[str, str]:
     """Return what is set of the variables that change numbers."""
     return {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
-
-
-def versions() -> dict[str, str]:
-    """Return Python's version and the installed ones of the packages a result depends on, without importing them."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _git(folder: Path) -> dict[str, Any] | None:

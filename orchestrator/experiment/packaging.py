@@ -9,9 +9,10 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from orchestrator.catalog import CallableReference, find_data, find_model, find_trial, source_files
-from orchestrator.config import Experiment
+from orchestrator.config import CommandTrial, Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import UnknownNameError
+from orchestrator.experiment.command_trials import named_files
 from orchestrator.experiment.prepare_keras import callbacks_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
 from orchestrator.targets import EXPERIMENT_FILE, SentFile
@@ -70,6 +71,13 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     gathered = Gathered(folder)
     code = code_of(experiment)
     gathered.references |= {key: _sent_code(gathered, each) for key, each in code.items()}
+    if isinstance(experiment.trial, CommandTrial):
+        for file in named_files(experiment.trial, folder).values():
+            gathered.take(file, folder)
+    python = experiment.trial.interpreter if experiment.trial else None
+    if in_place and python is not None and "/" in python:
+        there = os.path.abspath(folder / Path(python).expanduser())  # noqa: PTH100 (a link is its environment's)
+        gathered.references["python"] = there
     named = [each.place for each in code.values()]
     if experiment.data is not None:
         gathered.references["data"] = _sent_data(
@@ -106,8 +114,9 @@ def _sent_code(gathered: Gathered, reference: CallableReference) -> str:
 def code_of(experiment: Experiment) -> dict[str, CallableReference]:
     """Return the code that an experiment names, by its keys. Raises as finding each of it does."""
     folder = experiment.folder
+    trial = experiment.trial
     found = {
-        "trial": find_trial(experiment.trial, folder) if experiment.trial else None,
+        "trial": find_trial(trial, folder) if trial and trial.python_function else None,
         "model": find_model(experiment.model, folder) if experiment.model else None,
         "callbacks": callbacks_of(experiment),
         "searcher": searcher_code(experiment),

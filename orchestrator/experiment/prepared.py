@@ -8,17 +8,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import OrchestratorError, RunExistsError
-from orchestrator.experiment.executors import PlaceCheck, available_cores, check_place
+from orchestrator.experiment.command_trials import prepare_command
+from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.prepare_keras import prepare_keras
+from orchestrator.experiment.tuners_code import prepare_keras_tuner, prepare_optuna, space_of
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 from orchestrator.search.points import points_of, with_points
+from orchestrator.tuning.machine import available_cores
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
@@ -41,7 +43,13 @@ class Trials(Protocol):
 
 
 Prepare = Callable[[Experiment, Space, Given, PlaceCheck], tuple[Experiment, Plan, Trials]]
-KINDS: Mapping[str, Prepare] = {"keras": prepare_keras, "function": prepare_function}
+KINDS: Mapping[str, Prepare] = {
+    "keras": prepare_keras,
+    "function": prepare_function,
+    "command": prepare_command,
+    "optuna": prepare_optuna,
+    "keras_tuner": prepare_keras_tuner,
+}
 """The kinds of trial: each checks an experiment; returns it with what was found out, its plan and its trials."""
 
 
@@ -113,7 +121,7 @@ def prepare_again(
     experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
 ) -> Prepared:
     """Check and plan an experiment whose run exists already; ``given`` are objects in place of its names."""
-    space = space_of(experiment)
+    space = space_of(experiment, given)
     points_from = points_of(experiment, space).source
     experiment = with_points(experiment, space)
     checked, plan, trials = KINDS[experiment.kind](experiment, space, given, place)

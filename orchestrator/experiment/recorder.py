@@ -83,7 +83,7 @@ class CheckpointRetention:
             names = sorted({*drawn, *again}, key=state.rank)
             self._kept = [again.get(name, name) for name in names[: self._keep]]
         for name in {*among, *ranked} - {*self._kept} - self._open:
-            self._states.best(name).unlink(missing_ok=True)
+            self._states.forget_best(name)
 
     def _repeats(self, trial: str) -> bool:
         found = self._state.trials.get(trial)

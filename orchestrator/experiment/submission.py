@@ -111,6 +111,9 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     space = space_of(experiment)
     sent_as = gathered.references
     data = experiment.data and experiment.data.model_copy(update={"source": sent_as["data"]})
+    trial = experiment.trial
+    if trial is not None:
+        trial = trial.running(sent_as.get("trial", trial.runs), sent_as.get("python"))
     caviar = with_points(experiment, space).caviar
     for key in ("searcher", "scheduler"):
         written = getattr(caviar, key)
@@ -120,7 +123,8 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     there: dict[str, Any] = {
         "caviar": caviar,
         "search_space": space.to_document(),
-        **{key: sent_as.get(key) for key in ("trial", "model", "callbacks")},
+        **{key: sent_as.get(key) for key in ("model", "callbacks")},
+        "trial": trial,
         "data": data,
         "storage_path": storage,
         "mode": experiment.direction,

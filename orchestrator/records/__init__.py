@@ -4,7 +4,14 @@ One writer (the driver) appends JSON lines; any number of readers rebuild values
 This room imports neither Ray, TensorFlow nor pandas.
 """
 
-from orchestrator.records.atomic_write import DiskFull, is_full, lies_below, made, write_atomically
+from orchestrator.records.atomic_write import (
+    DiskFull,
+    flush_folder,
+    is_full,
+    lies_below,
+    made,
+    write_atomically,
+)
 from orchestrator.records.events import (
     EpochRow,
     Event,
@@ -77,6 +84,7 @@ __all__ = [
     "UnreadableRequestWarning",
     "acquire",
     "best_score",
+    "flush_folder",
     "is_full",
     "lies_below",
     "made",

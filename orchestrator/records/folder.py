@@ -61,6 +61,8 @@ class RunFolder:
     """What was asked of a babysat model, what was done and what it did, as JSON lines."""
     requests = _Entry("requests")
     """The folder into which requests to a model in training are put, one file each."""
+    report_file = _Entry("report.html")
+    """The run as a page for a browser, written when it ends."""
     best = _Entry("best")
     """The winner: model.keras, hyperparameters.yaml, metrics.json."""
     logs = _Entry("logs")
@@ -198,8 +200,12 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Delete what killed writers had begun; nobody but the driver's own writes where that lies."""
-        for file in [*self.checkpoints.rglob(".*.part"), *self.path.glob(".room-*")]:
-            file.unlink(missing_ok=True)
+        begun = [*self.checkpoints.glob(".*.part"), *self.checkpoints.glob("*/.*.part")]
+        for file in [*begun, *self.path.glob(".room-*")]:
+            if file.is_dir():
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
 
     def _holds_run(self) -> bool:
         try:

@@ -16,13 +16,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.config.metrics import Direction
 from orchestrator.errors import OrchestratorError, TrialError
 from orchestrator.streams import shown
-from orchestrator.training.keras_setup import prepare_tensorflow
+from orchestrator.training.keras_setup import BACKEND, set_up_keras
 
 if TYPE_CHECKING:
     from orchestrator.training.task import Shape, Task, TrainingTask
@@ -36,7 +36,7 @@ _OF_THIS_MACHINE = ("MemoryError", "ResourceExhaustedError")
 _CHILD = (
     "import sys; from multiprocessing.connection import Connection;"
     " there = Connection(int(sys.argv[1])); sys.path[:] = there.recv();"
-    " from orchestrator.training.trial_process import serve; serve(there)"
+    " from orchestrator.training.{module} import serve; serve(there)"
 )
 
 
@@ -105,11 +105,16 @@ class TookTooLong(NoAnswer):
     """A model that was not built after minutes."""
 
 
-class TrialProcess:
-    """Builds models in another process, which ends with the block; if a builder ends it, another is started."""
+class UsersProcess:
+    """Another process in which a user's code runs, and which ends with the block.
 
-    def __init__(self) -> None:
-        self._setup: Setup | None = None
+    ``serves`` is the module of this room whose ``serve`` answers there.
+    """
+
+    serves: ClassVar[str]
+
+    def __init__(self, backend: str = BACKEND) -> None:
+        self._backend = backend
         self._child: subprocess.Popen[str] | None = None
         self._echo: threading.Thread | None = None
 
@@ -124,39 +129,14 @@ class TrialProcess:
         if self._child is None:
             self._start()
 
-    def build(self, setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> Seen:
-        """Build the model of a trial.
-
-        Raises TrialError as its trial would, NoAnswer where that says nothing of a trial's fate, and any other error
-        of this project where it is refused whatever the hyperparameters are.
-        """
-        self.start()
-        try:
-            if self._setup is not setup:
-                self._here.send(setup)
-                self._setup = setup
-            self._here.send((dict(hyperparameters), seed))
-            if not self._here.poll(LONGEST_BUILD_SECONDS):
-                self._end()
-                raise TookTooLong
-            answer = self._here.recv()
-        except (EOFError, OSError):
-            code = self._end()
-            said = f"its code ended the process that built it (exit code {code})"
-            raise TrialError(f"model {setup.reference.text}: {said}.") from None
-        if isinstance(answer, Exception):
-            raise answer
-        seen: Seen = answer
-        return seen
-
     def _start(self) -> None:
         self._here, there = multiprocessing.Pipe()
-        self._setup = None
         self._child = subprocess.Popen(
-            [sys.executable, "-P", "-c", _CHILD, str(there.fileno())],
+            [sys.executable, "-P", "-c", _CHILD.format(module=self.serves), str(there.fileno())],
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONBREAKPOINT": "0"},  # nobody is at its terminal
+            # Nobody is at its terminal.
+            env={**os.environ, "PYTHONBREAKPOINT": "0", "KERAS_BACKEND": self._backend},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -190,6 +170,42 @@ class TrialProcess:
         return code
 
 
+class TrialProcess(UsersProcess):
+    """Builds models; if a builder ends the process, another is started."""
+
+    serves = "trial_process"
+    _setup: Setup | None = None
+
+    def build(self, setup: Setup, hyperparameters: Mapping[str, Any], seed: int) -> Seen:
+        """Build the model of a trial.
+
+        Raises TrialError as its trial would, NoAnswer where that says nothing of a trial's fate, and any other error
+        of this project where it is refused whatever the hyperparameters are.
+        """
+        self.start()
+        try:
+            if self._setup is not setup:
+                self._here.send(setup)
+                self._setup = setup
+            self._here.send((dict(hyperparameters), seed))
+            if not self._here.poll(LONGEST_BUILD_SECONDS):
+                self._end()
+                raise TookTooLong
+            answer = self._here.recv()
+        except (EOFError, OSError):
+            code = self._end()
+            said = f"its code ended the process that built it (exit code {code})"
+            raise TrialError(f"model {setup.reference.text}: {said}.") from None
+        if isinstance(answer, Exception):
+            raise answer
+        seen: Seen = answer
+        return seen
+
+    def _start(self) -> None:
+        super()._start()
+        self._setup = None
+
+
 def serve(there: Connection) -> None:
     """Build what is asked for, a model after another, until the other end is closed.
 
@@ -199,7 +215,7 @@ def serve(there: Connection) -> None:
         signal.SIGINT, signal.SIG_IGN
     )  # the parent process decides how long this one lives
     sys.stdout, sys.stderr = shown(sys.stdout), shown(sys.stderr)
-    prepare_tensorflow(os.cpu_count() or 1)
+    set_up_keras(os.cpu_count() or 1)
     setup: Setup | None = None
     looked: list[Any] = []
     while True:

@@ -52,11 +52,13 @@ OPEN_BY_RAY = "r"
 
 
 @contextlib.contextmanager
-def running_ray(cores: int) -> Iterator[None]:
+def running_ray(cores: int, stopping: Callable[[], bool] = bool) -> Iterator[None]:
     """Have Ray while the block runs.
 
     A process that is connected already keeps its connection; ``RAY_ADDRESS`` is joined; otherwise a cluster of
     ``cores`` starts on this machine, whatever other cluster runs here, and ends with the block.
+
+    Raises NotStarted where Ray cannot be had. Its slow start is given up once ``stopping`` says so.
     """
     import ray
 
@@ -85,7 +87,7 @@ def running_ray(cores: int) -> Iterator[None]:
         stack.callback(do, ray.shutdown)
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)
         with groups_of_their_own(), installed_first():
-            _start(partial(do, init), how.get("_temp_dir"), address)
+            _start(partial(do, init), how.get("_temp_dir"), address, stopping)
         yield
 
 
@@ -103,10 +105,12 @@ def ray_address() -> str:
     return "" if address == "local" else address
 
 
-def _start(ray_init: Callable[[], object], folder: str | None, address: str) -> None:
+def _start(
+    ray_init: Callable[[], object], folder: str | None, address: str, stopping: Callable[[], bool]
+) -> None:
     """Start or join Ray. Raises NotStarted with what it says, or its logs do, where it cannot be."""
     try:
-        start(ray_init, folder)
+        start(ray_init, folder, stopping)
     except PlaceError as error:
         raise NotStarted(str(error)) from None
     except Exception as error:  # noqa: BLE001 (a bare one where its processes end, besides others)
@@ -115,12 +119,17 @@ def _start(ray_init: Callable[[], object], folder: str | None, address: str) -> 
         raise NotStarted(f"{where}. Received: {shortened(said, 300)}") from None
 
 
-def start(ray_init: Callable[[], object], folder: str | None) -> None:
+def start(
+    ray_init: Callable[[], object], folder: str | None, stopping: Callable[[], bool] = bool
+) -> None:
     """Start Ray, in ``folder``; again where its processes took longer than the 30 s that it gives them.
 
-    Raises PlaceError where no start was quick enough, or its logs say why, and whatever else ``ray_init`` raises.
+    No further start is tried once ``stopping`` says so. Raises PlaceError where no start was quick enough, or its logs
+    say why, and whatever else ``ray_init`` raises.
     """
-    for _ in range(STARTS):
+    tries = 0
+    while tries < STARTS and not (tries and stopping()):
+        tries += 1
         try:
             ray_init()
             return
@@ -134,7 +143,7 @@ def start(ray_init: Callable[[], object], folder: str | None) -> None:
                 raise PlaceError(f"{_STARTS_HERE}. Received: {said}") from None
     load = " ".join(f"{each:.0f}" for each in os.getloadavg())
     raise PlaceError(
-        f"Ray: expected its processes to start within 30 s. Received: {STARTS} starts that took longer; the load of"
+        f"Ray: expected its processes to start within 30 s. Received: {tries} starts that took longer; the load of"
         f" this machine was {load} over the last 1, 5 and 15 minutes. Try again when it is less busy."
     )
 

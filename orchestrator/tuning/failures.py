@@ -18,6 +18,7 @@ LONGEST_WAIT_SECONDS = 300.0
 LONGEST_WHOLE = 200_000
 """Characters that are kept of a traceback."""
 TRANSIENT = (ConnectionError, TimeoutError, InterruptedError, BlockingIOError)
+_NOT_THERE = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _TRANSIENT_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.ENETUNREACH)
 
 
@@ -54,8 +55,9 @@ def from_exception(error: BaseException, home: Path | None = None) -> Failure:
     transient = isinstance(cause, TRANSIENT) or (
         isinstance(cause, OSError) and cause.errno in _TRANSIENT_NUMBERS
     )
+    missed = cause is not error and isinstance(cause, _NOT_THERE)  # by the user's code, in a state
     of_run = isinstance(error, RecordError) or (
-        home is not None and isinstance(cause, OSError) and lies_below(cause, home)
+        home is not None and isinstance(cause, OSError) and not missed and lies_below(cause, home)
     )
     return Failure("error", first_line(error), whole, transient=transient, of_run=of_run)
 

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import resource
+import socket
 import sys
 import tempfile
 import threading
@@ -22,6 +23,8 @@ LEAST = (
     (resource.RLIMIT_AS, "ulimit -v", 2 * GIB, "of address space, which Ray's object store takes"),
     (resource.RLIMIT_FSIZE, "ulimit -f", GIB // 8, "a file, since Ray's object store is one"),
 )
+CONNECT_SECONDS = 5.0
+"""How long the host at RAY_ADDRESS may take to accept a connection: Ray itself takes minutes to give up."""
 JOIN_SECONDS = 20.0
 """How long a cluster may take to answer: Ray itself waits 40 s and longer."""
 _ADDRESS = re.compile(r"(?:ray://)?(?:\[[^\]\s]+\]|[^:\s/]+):(\d{1,5})")
@@ -69,6 +72,34 @@ def check_local() -> None:
     limits = local_limits()
     if limits:
         raise PlaceError("\n".join(limits))
+
+
+def check_ray_address() -> None:
+    """Raise PlaceError where ``RAY_ADDRESS`` names no cluster that can be joined, or no Ray can start here."""
+    address = check_ray_form()
+    if address.rpartition(":")[0] and not address.startswith("ray://"):
+        check_answers(address)
+
+
+def check_ray_form() -> str:
+    """Return ``RAY_ADDRESS``, "" for a Ray that is to start here.
+
+    Raises PlaceError where nothing listens there, or a limit or folder of this process keeps Ray from starting.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    if address in ("", "local"):
+        check_local()
+        return ""
+    check_form(address)
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host:
+        return address
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError, UnicodeError) as error:
+        expected = "expected the address of a Ray cluster that runs"
+        raise PlaceError(explain("RAY_ADDRESS", expected, f"{address}: {error}")) from None
+    return address
 
 
 def check_form(address: str) -> None:

@@ -21,6 +21,7 @@ from ray import tune
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
+from orchestrator.errors import NotStarted
 from orchestrator.search import Plan
 from orchestrator.trials import Trainable
 from orchestrator.tuning.cluster import running_ray
@@ -177,7 +178,19 @@ class StopWhenAsked(tune.Stopper):  # type: ignore[misc]
 
 
 def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
-    """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
+    """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner.
+
+    Raises NotStarted where Ray cannot be had; that of a run that was asked to stop meanwhile is no failure.
+    """
+    try:
+        return _run_plan(plan, job, listener, sitting)
+    except NotStarted:
+        if not sitting.stopping():
+            raise
+        return Outcome(ended=False)
+
+
+def _run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     asked_to_stop = sitting.stopping
     stage = Stage(plan, listener, sitting)
     sitting = replace(sitting, stopping=lambda: bool(stage.trouble) or asked_to_stop())
@@ -186,7 +199,7 @@ def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -
     # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
     with (
         contextlib.redirect_stdout(sys.stderr),
-        running_ray(sitting.cores),
+        running_ray(sitting.cores, asked_to_stop),
         ended_with_ray(lambda why: listener.event("run_interrupted", reason=why)),
         scratch_folder("orchestrator-tune-") as scratch,
     ):

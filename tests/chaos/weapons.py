@@ -66,7 +66,8 @@ def terminate_driver(driver: Driver, at: Range) -> str:
     driver.send(signal.SIGTERM)
     code = driver.end()
     # Before it has begun to run it has nothing to keep and dies of the signal.
-    assert code in (130, -signal.SIGTERM, 0), f"exit code {code} after SIGTERM"
+    said = driver.life.log.read_text(encoding="utf-8", errors="replace")[-600:]
+    assert code in (130, -signal.SIGTERM, 0), f"exit code {code} after SIGTERM: {said}"
     _all_gone(driver, at)
     return f"driver terminated, code {code}"
 

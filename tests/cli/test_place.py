@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from orchestrator.cli.author import _line
-from orchestrator.experiment.doctor import Check
+from orchestrator.tuning.doctor import Check
 
 
 def test_doctor_has_a_line_a_finding_in_80_columns(cli):

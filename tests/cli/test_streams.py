@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import pty
 import shlex
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -16,6 +19,7 @@ from orchestrator.records import read_run
 from orchestrator.streams import Shown
 from tests import preloaded
 from tests.chaos.disk import small_disk, why_not
+from tests.chaos.driver import until
 from tests.cli.conftest import ROOT, write_run
 
 TRAIN = """
@@ -82,8 +86,10 @@ def assert_finished():
         "{} >/dev/full 2>/dev/full",
         "{} <&- >&- 2>&-",
         "PYTHONIOENCODING=ascii {}",
+        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {}",
+        'env -i PYTHONPATH="$PYTHONPATH" {}',
     ],
-    ids=["head -1", "full disk", "closed", "ASCII"],
+    ids=["head -1", "full disk", "closed", "ASCII", "C", "env -i"],
 )
 def test_a_run_ends_as_it_does_with_all_of_its_output(shell, ours, experiment, line):
     ended = shell(line.format(f"{ours(real=not line.endswith('full'))} {RUN}"))
@@ -104,6 +110,29 @@ def test_a_run_whose_terminal_closes_goes_on(ours, experiment, here):
         os.close(ours_end)
         assert running.wait(240) == 0
     assert_finished()
+
+
+def test_a_run_whose_reader_has_stalled_trains_to_its_end(ours, experiment, here):
+    """A pipe takes 64 kB; a MB more is kept; the rest is missing, which is said where it is."""
+    (here / "train.py").write_text(TRAIN.replace("range(3)", "range(40)"))
+    command = [*shlex.split(ours(real=True)), *RUN.split(), "--set", "epochs=40"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    ) as running:  # fmt: skip
+        assert until(is_finished, 240)  # nobody has read a byte
+        shown = running.communicate()[0].decode(errors="replace")
+    assert running.returncode == 0 and "Traceback" not in shown
+    assert len(read_run(Path("runs/one")).epochs) == 2 * 40
+    assert "in this process: 2 trials" in shown[:500]
+    assert 1 < shown.count("x" * 20_000) < 2 * 40
+    assert "lines were not shown: nobody read what came before]\n" in shown
+    assert shown.endswith("which brings its own model and data\n")
+
+
+def is_finished():
+    folder = Path("runs/one")
+    return folder.exists() and read_run(folder).standing.state == "finished"
 
 
 @pytest.mark.skipif(why_not() is not None, reason=why_not() or "")
@@ -141,6 +170,62 @@ def test_json_on_an_ascii_stream_says_the_same(shell, ours):
     as_it_is = shell(f"{ours()} table digits --format json")
     assert in_ascii.stdout.isascii() and not as_it_is.stdout.isascii()
     assert json.loads(in_ascii.stdout) == json.loads(as_it_is.stdout)
+
+
+@pytest.fixture
+def pipe():
+    """A stream into a pipe, and where that can be read."""
+    there, here = os.pipe()
+    with os.fdopen(here, "w", encoding="utf-8") as stream:
+        yield stream, there
+    os.close(there)
+
+
+def test_what_a_stalled_reader_has_not_read_comes_before_what_is_printed_later(pipe):
+    stream, there = pipe
+    shown, begun = Shown(stream), threading.Event()
+    with shown.waiting_for_nobody():
+        shown.write("a\n" * 100_000)  # more than a pipe takes
+        shown.write("b\n")
+    later = threading.Thread(target=lambda: (begun.set(), shown.write("c\n"), shown.flush()))
+    later.start()
+    begun.wait()
+    with os.fdopen(os.dup(there)) as reading:
+        assert reading.read(200_004) == "a\n" * 100_000 + "b\nc\n"
+    later.join()
+
+
+def test_what_kept_a_stream_from_taking_it_is_known_where_nobody_is_waited_for():
+    with Path("/dev/full").open("w") as full:
+        shown = Shown(full)
+        with shown.waiting_for_nobody():
+            assert shown.write("a") == 1
+    assert shown.lost.errno == errno.ENOSPC
+
+
+def test_a_fork_prints_though_it_has_no_thread(pipe):
+    stream, there = pipe
+    shown = Shown(stream)
+    with shown.waiting_for_nobody():
+        child = os.fork()
+        if child == 0:
+            shown.write("of the fork")
+            shown.flush()
+            os._exit(0)
+        os.waitpid(child, 0)
+    assert os.read(there, 100) == b"of the fork"
+
+
+def test_a_stream_of_a_notebook_is_written_to_itself(pipe):
+    class OfANotebook(io.StringIO):
+        def fileno(self):
+            return pipe[0].fileno()
+
+    stream = OfANotebook()
+    shown = Shown(stream)
+    with shown.waiting_for_nobody():
+        shown.write("here")
+    assert stream.getvalue() == "here"
 
 
 def test_a_stream_that_is_none_takes_all():

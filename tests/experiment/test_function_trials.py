@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 
 import pytest
@@ -25,6 +26,19 @@ MINE = """
 def train(hp, report):
     for epoch in range(1, 10):
         report(epoch, val_loss=hp["rate"] / epoch)
+"""
+KEEPS = """
+import os
+def train(hp, report):
+    found = report.checkpoint.load()
+    at = float((found / "at").read_text()) if found else 0.0
+    for epoch in range(report.checkpoint.epoch + 1, 20):
+        with open("trained.txt", "a") as file:
+            print(hp["rate"], epoch, file=file)
+        at += hp["rate"]
+        with report.checkpoint.save(epoch) as folder:
+            (folder / "at").write_text(str(at))
+        report(epoch, val_loss=at / epoch**2)
 """
 KEYS = {
     "name": "fn", "trial": "./mine.py:train", "metric": "val_loss", "epochs": 9,
@@ -82,6 +96,57 @@ def test_one_that_was_cut_off_goes_on_to_the_same_records(here, epochs, trials, 
     assert resumed.status == "finished" and resumed.best.trial == best
 
 
+@pytest.fixture
+def keeping(here):
+    """Have the function keep its states, and return the epochs that were trained, one by one."""
+    (here / "mine.py").write_text(KEEPS)
+    return lambda: (here / "trained.txt").read_text().splitlines()
+
+
+def test_trials_that_keep_states_are_paused_and_promoted_without_an_epoch_twice(here, keeping):
+    keys = {**KEYS, "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": True}}}}
+    done = run(keys, **QUIETLY)
+    assert len(keeping()) == len(set(keeping())) == len(done.records.epochs)
+    at = float((done.path / "best" / "checkpoint" / "at").read_text())
+    best = done.best
+    epoch = done.records.of(best.trial).best.epoch
+    assert at == pytest.approx(epoch * best.hyperparameters["rate"])
+    kept = {file.name.partition(".")[0] for file in (done.path / "checkpoints").iterdir()}
+    assert kept == {best.trial}, "other trials' states are deleted as their other states are"
+
+
+def test_trials_that_keep_states_are_made_longer_from_them(here, keeping):
+    run(
+        {**KEYS, "caviar": {"num_samples": 2, "scheduler": "none"}, "keep_checkpoints": 2},
+        **QUIETLY,
+    )
+    longer = extend("fn", epochs="+3", **QUIETLY)
+    assert len(keeping()) == len(set(keeping())) == 24
+    assert {len(longer.records.of(t.trial).epochs) for t in longer.records.trials} == {12}
+    for trial in longer.records.trials:
+        rate = trial.hyperparameters["rate"]
+        values = [row["metrics"]["val_loss"] for row in longer.records.of(trial.trial).epochs]
+        assert values == pytest.approx([rate / epoch for epoch in range(1, 13)])
+
+
+def test_a_state_without_the_file_that_the_function_looks_for_fails_its_trial_alone(here):
+    (here / "mine.py").write_text("""
+def train(hp, report):
+    found = report.checkpoint.load()
+    if found:
+        (found / "missing").read_text()
+    for epoch in range(report.checkpoint.epoch + 1, 10):
+        with report.checkpoint.save(epoch) as folder:
+            (folder / "at").write_text("")
+        report(epoch, val_loss=hp["rate"])
+""")
+    keys = {**KEYS, "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": True}}}}
+    done = run(keys, **QUIETLY)
+    assert done.status == "finished"
+    errors = {t.error.partition(":")[0] for t in done.records.trials if t.status == "failed"}
+    assert errors == {"FileNotFoundError"}
+
+
 def test_it_is_not_gone_on_with_by_another_code(here):
     done = run(KEYS, **QUIETLY)
     cut_off(done.path, 4, 1)
@@ -128,7 +193,6 @@ def test_what_is_submitted_has_its_code(here):
         ({"recalibrate_batch_norm": "off"}, "recalibrate_batch_norm: expected no such key beside trial"),
         ({"metric": "auto"}, "metric: expected the name of a metric that the function reports"),
         ({"metric": "speed"}, "mode: max or min is needed, since the direction of speed is unknown"),
-        ({"strategy": "panda", "panda": {"start": {"rate": 1}}}, "strategy: expected caviar"),
         ({"trial": None}, "model: expected mlp, cnn, resnet, or your own"),
         ({"trial": "./mine.py:run"}, "a function 'run' in mine.py. Received: 'run'. Known: train."),
     ],
@@ -219,3 +283,27 @@ def test_a_run_in_rounds_goes_on_to_the_same_records(here, in_rounds, over):
         event["round"] for event in read_run(again.path).events if event["event"] == "round_began"
     ]
     assert began == [2, 3]
+
+
+def test_names_that_are_no_utf_8_are_as_any_others(here, monkeypatch):
+    odd = here / os.fsdecode(b"gr\xfc\xdfe")
+    odd.mkdir()
+    (odd / "mine.py").write_text(MINE)
+    file = odd / os.fsdecode(b"\xe9.yaml")
+    file.write_text(json.dumps(KEYS))
+    monkeypatch.chdir(odd)
+    done = run(file, **QUIETLY)
+    assert done.status == "finished" and read_run(done.path).winner is not None
+    assert resume(done.path, **QUIETLY).best.trial == done.best.trial
+
+
+def test_the_total_of_a_finite_space_is_what_it_has(here, capsys):
+    two = {"search_space": {"rate": "choice([0.1, 0.2])"}, "caviar": {"num_samples": 9}}
+    done = run({**KEYS, **two}, executor="inline")
+    assert done.records.planned_trials == 2
+    told = capsys.readouterr().err
+    assert "in this process: 2 trials of up to 9 epochs" in told and "2/2 trials" in told
+    more = extend(done, ["search_space.rate=choice([0.2, 0.3, 0.4])"], **QUIETLY)
+    assert more.records.planned_trials == 4
+    wide = extend(more, ["search_space.rate=uniform(0, 1)"], **QUIETLY)
+    assert wide.records.planned_trials == len(wide.records.trials) == 9

@@ -20,9 +20,9 @@ from orchestrator.errors import (
     UnknownNameError,
 )
 from orchestrator.experiment import prepare
-from orchestrator.experiment.executors import available_cores
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import read_experiment
+from orchestrator.tuning.machine import available_cores
 
 EXPERIMENT = {
     "name": "one",

@@ -8,10 +8,10 @@ from threading import Timer
 import pytest
 
 from orchestrator.errors import PlaceError, RequestError, RunExistsError, UnknownNameError
-from orchestrator.experiment.executors import available_cores
 from orchestrator.targets import Job, fetch_run, find_job, known_jobs, parse_handle, remember
 from orchestrator.targets.job import JobState, read_log
 from orchestrator.targets.slurm import NATIVE, _reason, _state
+from orchestrator.tuning.machine import available_cores
 
 
 def job(results: str, run: str = "digits", number: str = "421") -> Job:

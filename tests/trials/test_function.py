@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from orchestrator.catalog import find_trial
+from orchestrator.config.trial_options import FunctionTrial
 from orchestrator.errors import ExperimentFileError, TrialError, UnknownNameError
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Progress, load_checkpoint
@@ -125,9 +126,10 @@ def opened(tmp_path):
     (tmp_path / "beside_it.py").write_text("")
 
     def of(name, **changes):
-        function = find_trial(f"./mine.py:{name}", tmp_path)
+        function = find_trial(FunctionTrial(function=f"./mine.py:{name}"), tmp_path)
         about = {"epochs": 9, "metric": "val_loss", "mode": "min"} | changes
-        return FunctionJob(function, tmp_path, **about).open()
+        whose = {"kind": "function", "text": function.text, "home": tmp_path}
+        return FunctionJob(function=function, **whose, **about).open()
 
     return of
 
@@ -202,7 +204,7 @@ def test_it_waits_after_each_milestone_for_the_next_epoch_to_be_asked_for(opened
     workbench = opened("train", milestones=frozenset({2, 3}))
     trial = session(workbench)
     assert [row["epoch"] for row in advance(trial).rows] == [1, 2]
-    assert workbench._function.__wrapped__.__globals__["seen"] == [1], (
+    assert workbench._job.function.load().__wrapped__.__globals__["seen"] == [1], (
         "nothing is trained that nobody asked for"
     )
     assert [row["epoch"] for row in advance(trial).rows] == [3]
@@ -216,7 +218,7 @@ def test_one_that_is_stopped_leaves_its_function_and_the_next_one_begins(opened)
     progress = advance(session(workbench, trial="00001"))
     assert [row["epoch"] for row in progress.rows] == [1, 2]
     workbench.leave()
-    assert workbench._function.__wrapped__.__globals__["seen"] == [1, "left", 1, "left"]
+    assert workbench._job.function.load().__wrapped__.__globals__["seen"] == [1, "left", 1, "left"]
     for thread in threading.enumerate():
         if thread is not threading.current_thread() and thread.daemon:
             thread.join(5)
@@ -277,15 +279,15 @@ def test_what_is_wrong_is_said_and_loses_no_epoch_before_it(opened, name, rows, 
 def test_a_function_that_cannot_be_called_so_is_refused_without_running_its_file(tmp_path):
     (tmp_path / "mine.py").write_text(MINE + "\nraise SystemExit\n")
     with pytest.raises(ExperimentFileError, match=r"can be called as three\(hp, report\)"):
-        find_trial("./mine.py:three", tmp_path)
+        find_trial(FunctionTrial(function="./mine.py:three"), tmp_path)
     with pytest.raises(
         ExperimentFileError, match=r"without await was expected\. Received: async def"
     ):
-        find_trial("./mine.py:later", tmp_path)
+        find_trial(FunctionTrial(function="./mine.py:later"), tmp_path)
     with pytest.raises(UnknownNameError, match="Did you mean 'train'"):
-        find_trial("./mine.py:trian", tmp_path)
+        find_trial(FunctionTrial(function="./mine.py:trian"), tmp_path)
     with pytest.raises(UnknownNameError, match=r"write \./digits\.py:train"):
-        find_trial("digits", tmp_path)
+        find_trial(FunctionTrial(function="digits"), tmp_path)
 
 
 PROGRAM = """

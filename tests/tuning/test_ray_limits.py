@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -11,8 +12,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator.errors import PlaceError
-from orchestrator.experiment.executors import check_ray_address
-from orchestrator.tuning.ray_limits import check_answers, check_form, said_in_logs
+from orchestrator.tuning import ray_limits
+from orchestrator.tuning.ray_limits import (
+    check_answers,
+    check_form,
+    check_ray_address,
+    said_in_logs,
+)
 
 ROOT = Path(__file__).parents[2]
 FILE = """
@@ -75,6 +81,41 @@ def test_one_where_something_listens_that_is_no_ray(monkeypatch):
         address = f"127.0.0.1:{listening.getsockname()[1]}"
         with pytest.raises(PlaceError, match=f"Received: '{address}: no answer in 0.5 s'"):
             check_answers(address, 0.5)
+
+
+@pytest.fixture
+def black_hole():
+    """HOST:PORT of a socket whose queue of connections is full: the system drops whatever else comes."""
+    with contextlib.ExitStack() as stack:
+        listening = stack.enter_context(socket.socket())
+        listening.bind(("127.0.0.1", 0))
+        listening.listen(0)
+        for _ in range(4):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listening.getsockname())
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_a_black_hole_is_one_sentence_in_bounded_time_with_nothing_written(black_hole, tmp_path):
+    (tmp_path / "train.py").write_text("def train(hp, report):\n    report(score=1.0)\n")
+    (tmp_path / "e.yaml").write_text(FILE)
+    ended = subprocess.run(
+        [sys.executable, "-P", "-m", "orchestrator", "run", "e.yaml"], cwd=tmp_path, text=True, capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": black_hole}, timeout=240, check=False,
+    )  # fmt: skip
+    expected = "expected the address of a Ray cluster that runs"
+    said = " ".join(ended.stderr.split())
+    assert said == f"error: RAY_ADDRESS: {expected}. Received: '{black_hole}: timed out'."
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert {each.name for each in tmp_path.iterdir()} == {"train.py", "e.yaml"}
+
+
+def test_so_is_one_that_clients_are_to_join(black_hole, monkeypatch):
+    monkeypatch.setattr(ray_limits, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setenv("RAY_ADDRESS", f"ray://{black_hole}")
+    with pytest.raises(PlaceError, match="timed out"):
+        check_ray_address()
 
 
 def test_one_where_nothing_listens(monkeypatch):

@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from orchestrator.errors import PlaceError
-from orchestrator.experiment.doctor import (
+from orchestrator.tuning.cluster import ray_resources
+from orchestrator.tuning.doctor import (
     disk,
     encodings,
     folder_modes,
@@ -21,7 +22,6 @@ from orchestrator.experiment.doctor import (
     ray_answers,
     shared_memory,
 )
-from orchestrator.tuning.cluster import ray_resources
 
 ALL = dict.fromkeys(("ray", "keras", "numpy", "pandas", "scikit-learn", "tensorflow-cpu"), "1")
 
@@ -84,7 +84,7 @@ def test_what_a_dead_driver_left_is_told(tmp_path, monkeypatch):
 
 
 def test_limits_in_rays_way_fail():
-    code = "from orchestrator.experiment.doctor import limits; print(limits().status)"
+    code = "from orchestrator.tuning.doctor import limits; print(limits().status)"
     line = f'ulimit -n 64; exec "{sys.executable}" -c "{code}"'
     ended = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
     assert ended.stdout == "fail\n"

@@ -18,14 +18,8 @@ import psutil
 
 from orchestrator.catalog.hidden import hidden_in
 from orchestrator.errors import PlaceError
-from orchestrator.experiment.executors import (
-    available_cores,
-    check_ray_address,
-    check_ray_form,
-    visible_gpus,
-)
-from orchestrator.experiment.manifest import versions
-from orchestrator.tuning.ray_limits import local_limits
+from orchestrator.tuning.machine import available_cores, versions, visible_gpus
+from orchestrator.tuning.ray_limits import check_ray_address, check_ray_form, local_limits
 from orchestrator.tuning.scratch import left_by_the_dead, processes_in
 
 GIB = 2**30
