@@ -66,7 +66,7 @@ pytest-cluster: $(TESTABLE)  ## what `make test-all` adds alone; ORCHESTRATOR_TE
 	$(PYTEST) $(WAITING) -m 'cluster and not slow' $(ARGS)
 
 pages: $(TESTABLE)  ## the pages whose short forms train in one process, on Ray, and the README's experiments as long as shown
-	$(PYTEST) $(WAITING) -m slow tests/test_readme.py tests/test_your_own_data.py tests/integration --ignore=tests/integration/kubernetes $(ARGS)
+	$(PYTEST) $(WAITING) -m slow tests/test_readme.py tests/test_your_own_*.py tests/integration --ignore=tests/integration/kubernetes $(ARGS)
 
 coverage: $(TESTABLE)  ## what `make test-all` measured: the files with the fewest lines covered, and the floor of 90 percent
 	$(BIN)/python -m coverage report --sort=cover | sed -n 1,20p
