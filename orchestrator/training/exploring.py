@@ -37,10 +37,11 @@ Call = Callable[[Callable[..., Any], Answers], None]
 
 @dataclass(frozen=True)
 class Explored:
-    """Code whose space is to be found, and how it is called."""
+    """Code whose space is to be found, and how it is called; others read hyperparameters of the names ``beside``."""
 
     reference: CallableReference
     call: Call
+    beside: frozenset[str] = frozenset()
 
 
 class Quiet(BaseException):
@@ -50,7 +51,7 @@ class Quiet(BaseException):
 def find_space(explored: Explored, where: str, written: Mapping[str, Domain]) -> FoundSpace:
     """Return the space of a user's code, as ``explore`` does. Raises as it does, and TrialError as the code does."""
     with ExploringProcess(explored, where) as process:
-        return explore(process.run, where, written)
+        return explore(process.run, where, written, explored.beside)
 
 
 class ExploringProcess(UsersProcess):

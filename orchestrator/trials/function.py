@@ -14,21 +14,18 @@ import ctypes
 import inspect
 import os
 import queue
-import random
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
 from orchestrator.errors import TrialError, exit_code, explain
 from orchestrator.redaction import conceal
 from orchestrator.search import Nursery
+from orchestrator.trials.function_runner import Stopped, seed_everything, takes, takes_report
 from orchestrator.trials.live_reports import BabysatSession
 from orchestrator.trials.reporting import (
     Metrics,
@@ -44,10 +41,6 @@ ENDED_TIMES = 9
 """How often ``Stopped`` is raised in a function that catches it and reports on; then it is left where it waits."""
 ENDING_SECONDS = 60.0
 """How long a function may take to end; then ``Stopped`` is raised wherever it is, and what still runs is left alone."""
-
-
-class Stopped(BaseException):
-    """Raised where a function reports whose trial is over. Like Ctrl-C, it passes ``except Exception``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,52 +272,3 @@ class _Reports:
         self._told.put(told)
         if not self._asked.get():
             raise Stopped
-
-
-def takes_report(function: Callable[..., Any]) -> bool:
-    """Return whether a function is called as ``train(hp, report)``, and not as a generator ``train(hp)``."""
-    places = list(inspect.signature(function).parameters.values())
-    if any(each.kind is each.VAR_POSITIONAL for each in places):
-        return True
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    second = [each for each in places if each.kind in kinds][1:2]
-    # A generator train(hp, seed) reports by what it yields.
-    if second and second[0].name in BY_NAME:
-        return False
-    return bool(second) and (second[0].default is second[0].empty or second[0].name == "report")
-
-
-BY_NAME = ("seed", "checkpoint")
-"""What a function is given if it has a parameter of that name."""
-
-
-def takes(name: str, function: Callable[..., Any]) -> bool:
-    """Return whether a function has a parameter ``name`` without a default of its own, beyond its hyperparameters."""
-    places = list(inspect.signature(function).parameters.values())[1:]
-    by_name = (
-        each for each in places if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
-    )
-    return any(each.name == name and each.default is each.empty for each in by_name)
-
-
-SEEDED = {
-    "tensorflow": "random.set_seed",
-    "torch": "manual_seed",
-    "paddle": "seed",
-    "mxnet": "random.seed",
-    "cupy": "random.seed",
-    "keras": "utils.set_random_seed",
-}
-"""Modules with generators of their own, and what seeds those."""
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy, and whichever of SEEDED the user's code has imported. JAX has no generator to be seeded."""
-    random.seed(seed)
-    np.random.seed(seed)
-    for name, call in SEEDED.items():
-        found: Any = sys.modules.get(name)
-        for part in call.split("."):
-            found = getattr(found, part, None)
-        if callable(found):
-            found(seed)
