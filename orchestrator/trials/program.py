@@ -21,6 +21,8 @@ MOST_KEPT = 500_000
 """Bytes of each stream that are kept: half of them its beginning, half its end."""
 CHUNK = 1 << 16
 WRITE_SECONDS = 1.0
+LOOK_SECONDS = 2.0
+"""How often a trial whose epoch takes long is left for a moment, so that it can be ended there."""
 ANSWER_SECONDS = 60.0
 OF_OUR_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 """Variables by which the packages of one Python would meet another's."""

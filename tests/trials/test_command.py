@@ -27,7 +27,8 @@ RESUMES = """
 cd "$1"; touch epoch; epoch=$(( $(cat epoch) + 1 ))
 echo "from $epoch" >> "$OLDPWD/starts"
 while [ $epoch -le 6 ]; do
-  echo $epoch > epoch; echo "{\\"epoch\\": $epoch, \\"val_loss\\": $epoch}"; sleep 0.05
+  echo $epoch > epoch; echo "{\\"epoch\\": $epoch, \\"val_loss\\": $epoch}"
+  until [ -e ../0000$epoch-* ]; do sleep 0.01; done
   epoch=$((epoch + 1))
 done
 """
@@ -254,13 +255,19 @@ def test_no_secret_is_kept_not_even_where_the_middle_is_left_out(tmp_path, monke
     conceal({"MY_TOKEN": ""})
 
 
-def test_it_waits_after_each_report_for_the_next_one_to_be_asked_for(opened, tmp_path):
-    script = "for e in 1 2 3 4 5; do echo $e > at; echo '{\"val_loss\": 1}'; sleep 0.1; done"
+def test_it_is_paused_until_the_next_epoch_is_asked_for(opened, tmp_path):
+    script = "for e in 1 2 3 4 5; do echo '{\"val_loss\": 1}'; sleep 0.05; done"
     trial = session(opened(script, milestones=frozenset({2, 3})))
+
+    def is_paused():
+        return any(
+            psutil.Process(pid).status() == psutil.STATUS_STOPPED for pid in sleeping(tmp_path)
+        )
+
     assert [row["epoch"] for row in advance(trial).rows] == [1, 2]
-    time.sleep(0.5)  # three epochs of a program that would go on
-    assert (tmp_path / "at").read_text() == "2\n"
+    until(is_paused)
     assert [row["epoch"] for row in advance(trial).rows] == [3]
+    until(is_paused)
     assert [row["epoch"] for row in advance(trial).rows] == [4, 5]
 
 
