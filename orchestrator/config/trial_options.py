@@ -27,11 +27,13 @@ class TrialOptions(Options):
     """A kind of trial; its first field, of the kind's name, says what each trial runs.
 
     ``python_function``: the name of the function that it runs where the file names none, and how many arguments that
-    takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be.
+    takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be. ``is_keras``: it is
+    a Keras model, which learns from the experiment's data and is kept.
     """
 
     python_function: ClassVar[tuple[str, int] | None] = None
     brings_space: ClassVar[bool] = False
+    is_keras: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
@@ -47,6 +49,11 @@ class TrialOptions(Options):
     def text(self) -> str:
         """What each trial runs, in messages."""
         return str(self.runs)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether its hyperparameters can change while it runs, so that a panda can babysit it."""
+        return False
 
     @property
     def interpreter(self) -> str | None:
@@ -69,6 +76,11 @@ class FunctionTrial(TrialOptions):
         default=None,
         description="Another interpreter, of Python 3.7 or newer, that runs the function, such as `./env/bin/python`.",
     )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a panda can babysit it: in this process alone."""
+        return self.python is None
 
 
 CommandWords = tuple[str | tuple[str, ...], ...]
@@ -224,6 +236,18 @@ class OptunaTrial(TrialOptions):
     optuna: Text = Field(description="An Optuna objective, such as `./objective.py:objective`.")
 
 
+class KerasTunerTrial(TrialOptions):
+    """A builder of the user's that is written for KerasTuner, ``build_model(hp)``, or a HyperModel, as it stands."""
+
+    python_function = ("build_model", 1)
+    brings_space = True
+    is_keras = True
+
+    keras_tuner: Text = Field(
+        description="A KerasTuner builder or HyperModel, such as `./hypermodel.py:build_model`."
+    )
+
+
 @dataclass(frozen=True)
 class _TrialForms:
     """What ``trial`` holds: options of one of ``kinds``; a text alone is a function."""
@@ -273,7 +297,16 @@ class _TrialForms:
 TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {
     "function": FunctionTrial,
     "command": CommandTrial,
+    "keras_tuner": KerasTunerTrial,
     "optuna": OptunaTrial,
 }
 """The kinds of trial beside Keras models; ``experiment/prepared.py`` says how each is prepared."""
 Trial = Annotated[TrialOptions, _TrialForms(TRIAL_KINDS)]
+
+
+def is_keras(written: Any) -> bool:
+    """Return whether what stands under ``trial``, as it is written or read, is a kind of Keras model."""
+    kinds = [type(written)] if isinstance(written, TrialOptions) else []
+    if isinstance(written, Mapping):
+        kinds = [kind for name, kind in TRIAL_KINDS.items() if written.get(name) is not None]
+    return any(kind.is_keras for kind in kinds if issubclass(kind, TrialOptions))

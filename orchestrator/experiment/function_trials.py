@@ -15,6 +15,7 @@ from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
 from orchestrator.experiment.keras_trials import code_facts
 from orchestrator.experiment.objective import settled
+from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
@@ -33,14 +34,14 @@ class FunctionTrials:
 
     def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
-        whole = reporting(self.function.text, experiment, plan, folder)
+        about = reporting(self.function.text, experiment, plan, folder)
         if self.interpreter is None:
-            return FunctionJob(function=self.function, **whole)
+            return FunctionJob(function=self.function, nursery=plan.nursery, **about)
         return InterpreterJob(
             file=Path(self.function.place),
             function=self.function.function,
             python=self.interpreter.path,
-            **whole,
+            **about,
         )
 
     def surroundings(self) -> dict[str, Any]:
@@ -76,9 +77,21 @@ def reporting(text: str, experiment: Experiment, plan: Plan, folder: RunFolder) 
 def planned(experiment: Experiment, space: Space, place: PlaceCheck) -> tuple[Experiment, Plan]:
     """Return the experiment of trials that report with its direction in it, and its plan."""
     experiment = settled(experiment, None, None)
-    plan = make_plan(experiment, space)
+    plan = make_plan(experiment, space, find_ancestor(experiment))
     place(plan)
+    check_schedule(plan)
     return experiment, replace(plan, mode=experiment.direction or plan.mode)
+
+
+def check_schedule(plan: Plan) -> None:
+    """Refuse a planned change of what the trial does not start with: nothing else can be read anew."""
+    known = {name for spec in plan.points[:1] for name in spec.hyperparameters}
+    for epoch, changes in plan.schedule:
+        for name in changes:
+            if name not in known:
+                expected = "expected a hyperparameter that panda.start gives the trial"
+                where = f"panda.schedule, epoch {epoch}"
+                raise ExperimentFileError(explain(where, expected, name, known))
 
 
 def prepare_function(

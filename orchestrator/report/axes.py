@@ -11,6 +11,7 @@ from typing import Any, Literal
 from orchestrator.domains import Choice, Fixed, LogNormal, OneMinusLogUniform, Space
 from orchestrator.domains.numeric import LogInteger, LogUniform, one_minus
 from orchestrator.records import RunRecords, TrialRecord
+from orchestrator.report.curve import finite
 from orchestrator.report.formatting import COMPLEMENT, cell, shown_name
 
 Scale = Literal["linear", "log", "one_minus", "choice"]
@@ -47,13 +48,6 @@ class Axis:
             return None if value is None else cell(value)
         finite = isinstance(value, Real) and math.isfinite(value)
         return None if value is None or not finite else float(value)
-
-
-def finite(value: Any) -> float | None:
-    """Return a number as a float; None for what is none, or not finite."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
-        return None
-    return float(value)
 
 
 def axes_of(records: RunRecords) -> tuple[Axis, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +12,10 @@ from orchestrator.analysis import Finding, Importance, diagnose
 from orchestrator.domains import Space
 from orchestrator.errors import RecordError
 from orchestrator.records import Mode, RunRecords, TrialRecord
-from orchestrator.report.axes import Axis, axes_of, finite
+from orchestrator.report.axes import Axis, axes_of
+from orchestrator.report.curve import Curve, curve_of, finite
 from orchestrator.report.formatting import shown_name
+from orchestrator.report.panda_summary import PandaSummary, summarize_panda
 from orchestrator.report.race_text import (
     confidence_of,
     estimates,
@@ -33,15 +35,6 @@ MOST_RUNGS = 12
 
 
 @dataclass(frozen=True)
-class Curve:
-    """A trial's ``epochs``, the ``seconds`` trained by their ends, and each metric's values."""
-
-    epochs: tuple[int, ...] = ()
-    seconds: tuple[float, ...] = ()
-    metrics: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
 class TrialSummary:
     """A trial: its best ``value`` of the run's metric and its ``best_epoch``, its hyperparameters and its curve."""
 
@@ -54,7 +47,13 @@ class TrialSummary:
     error: str | None = None
     error_file: str | None = None
     failure: str | None = None
+    repeats: str | None = None
     is_newest: bool = True
+
+    @property
+    def row(self) -> str:
+        """The trial in whose row of the table it stands: of a replicate the one that it repeats."""
+        return self.repeats or self.trial
 
 
 @dataclass(frozen=True)
@@ -146,6 +145,7 @@ class RunSummary:
     findings: tuple[Finding, ...]
     remarks: tuple[str, ...]
     importance: Importance | None
+    panda: PandaSummary | None
     finalists: tuple[Finalist, ...]
     confidence: float
     rounds: tuple[RangeMove, ...]
@@ -198,6 +198,7 @@ def summarize(records: RunRecords, importance: Importance | None = None) -> RunS
         findings=diagnose(records),
         remarks=tuple(_remarks(records)),
         importance=importance,
+        panda=summarize_panda(records),
         finalists=tuple(_finalists(records)),
         confidence=confidence_of(records),
         rounds=tuple(_moves(records)),
@@ -231,21 +232,8 @@ def _trial(records: RunRecords, trial: TrialRecord) -> TrialSummary:
         error=trial.error,
         error_file=trial.error_file,
         failure=trial.failure,
+        repeats=trial.repeats,
         is_newest=trial.group == records.state.group,
-    )
-
-
-def curve_of(rows: Sequence[Mapping[str, Any]]) -> Curve:
-    """Return rows of ``epochs.jsonl`` as a curve; a value that is not finite is None."""
-    names = dict.fromkeys(name for row in rows for name in row["metrics"])
-    seconds, passed = [], 0.0
-    for row in rows:
-        passed += float(row.get("seconds") or 0.0)
-        seconds.append(passed)
-    return Curve(
-        tuple(int(row["epoch"]) for row in rows),
-        tuple(seconds),
-        {name: tuple(finite(row["metrics"].get(name)) for row in rows) for name in names},
     )
 
 

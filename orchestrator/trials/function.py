@@ -24,7 +24,9 @@ from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
 from orchestrator.errors import TrialError, exit_code, explain
 from orchestrator.redaction import conceal
+from orchestrator.search import Nursery
 from orchestrator.trials.function_runner import Stopped, seed_everything, takes, takes_report
+from orchestrator.trials.live_reports import BabysatSession
 from orchestrator.trials.reporting import (
     Metrics,
     ReportingJob,
@@ -46,12 +48,22 @@ class FunctionJob(ReportingJob):
     """Trials that call a function."""
 
     function: CallableReference
+    nursery: Nursery | None = None
 
     def open(self) -> ReportingWorkbench:
         """Set this process up: the function's file is run."""
         conceal(self.secrets)
         function = self.function.load()
-        return ReportingWorkbench(self, lambda start: _Reports(function, self.function, start))
+
+        def begin(start: Start) -> _Reports:
+            return _Reports(function, self.function, start)
+
+        nursery = self.nursery
+        if nursery is None:
+            return ReportingWorkbench(self, begin)
+        return ReportingWorkbench(
+            self, begin, lambda spec: BabysatSession(self, begin, spec, nursery)
+        )
 
 
 class FunctionCheckpoint:
@@ -131,6 +143,7 @@ class _Reports:
         self._reference = reference
         self._spec = start.spec
         self._checkpoint = FunctionCheckpoint(reference.text, start)
+        self._hp = dict(start.spec.hyperparameters)
         self._asked: queue.Queue[bool] = queue.Queue()
         self._told: queue.Queue[Metrics | BaseException | None] = queue.Queue()
         self._thread: threading.Thread | None = None
@@ -158,6 +171,10 @@ class _Reports:
             target=self._run, name=f"train-{self._spec.trial}", daemon=True
         )
         return self._turn(self._thread.start)
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Have the function find new values in its hyperparameters."""
+        self._hp.update(values)
 
     def end(self) -> None:
         """Have the function end at its report, where it waits."""
@@ -222,7 +239,7 @@ class _Reports:
 
     def _called(self) -> Iterator[Mapping[str, Any]]:
         """Call the function; yield what it yields."""
-        given: list[Any] = [dict(self._spec.hyperparameters)]
+        given: list[Any] = [self._hp]
         if takes_report(self._function):
             given.append(Reporter(self._report, self._checkpoint))
         by_name = {"seed": self._spec.seed, "checkpoint": self._checkpoint}

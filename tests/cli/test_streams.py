@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import pty
@@ -85,8 +86,10 @@ def assert_finished():
         "{} >/dev/full 2>/dev/full",
         "{} <&- >&- 2>&-",
         "PYTHONIOENCODING=ascii {}",
+        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {}",
+        'env -i PYTHONPATH="$PYTHONPATH" {}',
     ],
-    ids=["head -1", "full disk", "closed", "ASCII"],
+    ids=["head -1", "full disk", "closed", "ASCII", "C", "env -i"],
 )
 def test_a_run_ends_as_it_does_with_all_of_its_output(shell, ours, experiment, line):
     ended = shell(line.format(f"{ours(real=not line.endswith('full'))} {RUN}"))
@@ -211,6 +214,18 @@ def test_a_fork_prints_though_it_has_no_thread(pipe):
             os._exit(0)
         os.waitpid(child, 0)
     assert os.read(there, 100) == b"of the fork"
+
+
+def test_a_stream_of_a_notebook_is_written_to_itself(pipe):
+    class OfANotebook(io.StringIO):
+        def fileno(self):
+            return pipe[0].fileno()
+
+    stream = OfANotebook()
+    shown = Shown(stream)
+    with shown.waiting_for_nobody():
+        shown.write("here")
+    assert stream.getvalue() == "here"
 
 
 def test_a_stream_that_is_none_takes_all():

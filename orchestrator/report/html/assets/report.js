@@ -22,7 +22,8 @@ function theme(isDark) {
 }
 
 function draw(element, option) {
-  const chart = echarts.init(element, theme(dark.matches && !printing), {renderer: "svg"});
+  const width = printing ? Math.min(element.clientWidth, PAPER) : undefined;
+  const chart = echarts.init(element, theme(dark.matches && !printing), {renderer: "svg", width});
   chart.setOption(option);
   drawn.set(element, chart);
   return chart;
@@ -53,6 +54,7 @@ function redraw() {
 }
 
 let printing = false;
+const PAPER = 680;
 const figures = [...document.querySelectorAll("[data-chart]")];
 const seen = new IntersectionObserver(entries => {
   for (const entry of entries) if (entry.isIntersecting) drawFigure(entry.target);
@@ -64,7 +66,6 @@ addEventListener("beforeprint", () => {
   printing = true;
   redraw();
   figures.forEach(drawFigure);
-  drawn.forEach(chart => chart.resize({width: Math.min(chart.getWidth(), 680)}));
 });
 addEventListener("afterprint", () => { printing = false; redraw(); });
 
@@ -94,14 +95,13 @@ function filter() {
     row.classList.toggle("later", fits && ++found > many);
   }
   const all = table.tBodies[0].rows.length;
-  document.getElementById("shown").textContent = found === all ? `${all} trials` : `${found} of ${all} trials`;
+  document.getElementById("shown").textContent = (found === all ? "" : `${found} of `) + `${all} trial${all === 1 ? "" : "s"}`;
   document.getElementById("pages").hidden = found <= many;
   document.getElementById("more").textContent = `Show ${Math.min(PAGE, found - many)} more`;
   document.getElementById("clear").hidden = found === all;
 }
 
 if (table) {
-  document.documentElement.classList.add("paged");
   Tablesort.extend("number", () => false, (a, b) => {
     const [x, y] = [parseFloat(a), parseFloat(b)].map(value => isNaN(value) ? -Infinity : value);
     return x === y ? 0 : y - x;

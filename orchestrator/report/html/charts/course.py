@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis import Estimate, Importance
 from orchestrator.report.formatting import clock, number
-from orchestrator.report.html.chart import (
+from orchestrator.report.html.charts.chart import (
     BAD,
     FAINT,
     GOOD,
@@ -228,7 +228,7 @@ def time_spent(spent: TimeSpent) -> Chart:
     total = sum(parts.values()) or 1.0
     says = (
         f"{spent.workers} worker{'s' * (spent.workers != 1)} trained for {spent.training / total:.0%} of their time."
-        " The rest is what Ray and TensorFlow take to start, waiting, and the winner's examination."
+        " The rest: starting workers, waiting, examining the winner."
     )
     bar = {"type": "bar", "stack": "all", "barWidth": 34}
     drawn = option(
