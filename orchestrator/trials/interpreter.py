@@ -150,7 +150,7 @@ class _Warm:
     @property
     def lives(self) -> bool:
         """Whether the process runs."""
-        return self._program is not None and self._program.ending is None
+        return self._program is not None and not self._program.is_over
 
     def hear(self, seconds: float) -> dict[str, Any] | None:
         """Let it run; return what it says next, None where it ended, or says nothing in time and is paused."""
