@@ -13,6 +13,7 @@ from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.experiment import preview, resume, run
 from orchestrator.experiment.submission import make_submission
 from orchestrator.records import read_run
+from orchestrator.targets.target import write_submission
 from orchestrator.trials import command, interpreter
 from tests.experiment.test_function_trials import QUIETLY, cut_off, facts
 
@@ -89,6 +90,15 @@ def test_what_is_submitted_has_the_files_that_its_command_names(here, command, f
     again = load_experiment(here / "cmd.yaml")
     assert parse_experiment(json.loads(json.dumps(again.model_dump()))).trial == again.trial
     assert to_yaml(again) and sent.document
+
+
+def test_a_program_that_is_submitted_may_still_be_run(here):
+    (here / "cmd.yaml").write_text(json.dumps(KEYS))
+    _, sent = make_submission(here / "cmd.yaml", target="local")
+    write_submission(sent, here / "there")
+    (here / "mine.sh").unlink()
+    there = load_experiment(here / "there" / "experiment.yaml")
+    assert run(there, **QUIETLY).status == "finished"
 
 
 def test_preview_says_what_a_trial_is(here):
