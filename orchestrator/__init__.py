@@ -12,20 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.config import Experiment
-    from orchestrator.experiment import (
-        Run,
-        audit,
-        extend,
-        open_run,
-        preview,
-        reevaluate,
-        resume,
-        retry,
-        run,
-        simulate,
-        verify,
-        whatif,
-    )
+
+    # From where they are defined: in a room's face mypy may take run, resume, audit and preview for modules.
+    from orchestrator.experiment.audit import audit
+    from orchestrator.experiment.flow import extend, resume, retry, run, verify
+    from orchestrator.experiment.preview import preview
+    from orchestrator.experiment.reevaluation import reevaluate
+    from orchestrator.experiment.run import Run, open_run
+    from orchestrator.experiment.simulation import simulate, whatif
     from orchestrator.tuning.tune_space import to_tune_space
 
 __all__ = [

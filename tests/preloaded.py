@@ -150,7 +150,14 @@ def python(code: str) -> tuple[int, str]:
     return forked.wait(), said
 
 
-INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": Forked})
+def _popen(command: list[str], pass_fds: list[int], **options: Any) -> Any:
+    """Fork; another backend of Keras than has been imported needs a process of its own."""
+    if options.get("env", {}).get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+        return Forked(command, pass_fds)
+    return subprocess.Popen(command, pass_fds=pass_fds, **options)
+
+
+INSTEAD = SimpleNamespace(**vars(subprocess) | {"Popen": _popen})
 POSSIBLE = hasattr(os, "pidfd_open") and hasattr(os, "memfd_create")
 
 _CLIENT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from tests.preloaded import command; command()"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
 import sys
 import tomllib
 from importlib import metadata
@@ -16,9 +17,10 @@ from orchestrator.catalog.names import BundledKind, bundled_folder, bundled_name
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-BY_PANDAS = {"jinja2", "tabulate"}  # imported when a table becomes LaTeX or Markdown
+BY_PANDAS = {"tabulate"}  # imported when a table becomes Markdown
 PROVIDED = {"tensorflow-cpu": "tensorflow", "scikit-learn": "sklearn", "pyyaml": "yaml"}
 WITH_PYDANTIC = {"pydantic_core"}
+WITH_JINJA = {"markupsafe"}
 WITH_KUBERNETES = {"urllib3"}
 
 
@@ -42,7 +44,7 @@ def imported(*folders: str) -> set[str]:
 
 
 def test_every_import_of_the_package_and_the_models_is_a_dependency():
-    declared = required(PROJECT["project"]["dependencies"]) | WITH_PYDANTIC
+    declared = required(PROJECT["project"]["dependencies"]) | WITH_PYDANTIC | WITH_JINJA
     extras = PROJECT["project"]["optional-dependencies"]
     optional = required(extras["mnist"] + extras["kubernetes"]) | WITH_KUBERNETES
     assert imported("orchestrator", "models") <= declared | optional
@@ -69,6 +71,17 @@ def test_the_wheel_holds_every_kind_of_bundled_file_where_the_catalog_looks(kind
 @pytest.mark.parametrize("kind", get_args(BundledKind))
 def test_a_checkout_uses_its_own_bundled_files(kind):
     assert bundled_folder(kind) == ROOT / kind
+
+
+def test_what_a_page_is_drawn_with_lies_in_the_package_beside_its_licence():
+    assets = ROOT / "orchestrator" / "report" / "html" / "assets"
+    for script in set(assets.glob("*.min.js")):
+        licence = assets / f"{script.name.partition('.')[0]}.LICENSE"
+        assert re.search("Apache License|Permission is hereby", licence.read_text(encoding="utf-8"))
+    ignored = subprocess.run(
+        ["git", "check-ignore", *assets.iterdir()], cwd=ROOT, capture_output=True
+    )
+    assert ignored.stdout == b"", "the wheel leaves out what git ignores"
 
 
 def test_the_command_is_the_module_run_by_its_name():

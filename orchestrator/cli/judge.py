@@ -1,8 +1,10 @@
-"""The commands that judge a run: what mattered, what stands out, and whether it is still right some time later."""
+"""The commands that judge a run: what mattered, what stands out, its report, and whether it is still right later."""
 
 from __future__ import annotations
 
 import json
+import webbrowser
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,11 +16,12 @@ from orchestrator.cli.options import (
     Inline,
     Output,
     RunName,
+    RunNames,
     Storage,
     TextFormat,
     run_by,
 )
-from orchestrator.cli.output import destination, say, terminal_width
+from orchestrator.cli.output import check_writable, destination, say, terminal_width
 
 
 def importance(
@@ -53,6 +56,40 @@ def diagnose(run: RunName, storage: Storage = RUNS, format: TextFormat = "table"
         say(json.dumps(facts, indent=2, ensure_ascii=False))
     else:
         say("\n".join(diagnosis_lines(found, terminal_width())))
+
+
+def report(
+    runs: RunNames,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            show_default=False,
+            help="Write it to FILE. Default: report.html in the run's folder; of several runs,"
+            " comparison.html here.",
+        ),
+    ] = None,
+    storage: Storage = RUNS,
+) -> None:
+    """Write a run's figures and tables, or several runs' beside each other, as one HTML file that needs no network.
+
+    Each run writes one when it ends; this one also says which hyperparameters mattered, which takes seconds.
+    """
+    from orchestrator.experiment import open_run
+    from orchestrator.report import write_report
+
+    if output is not None:
+        check_writable(output, "--output")
+    opened = [open_run(run, storage).records for run in runs]
+    default = opened[0].folder.report_file if len(opened) == 1 else Path("comparison.html")
+    file = output or default
+    write_report(opened, file, thorough=True)
+    say(f"wrote {file}")
+    if open_ and not webbrowser.open(file.absolute().as_uri()):
+        say("no browser was found here: open the file in one", err=True)
 
 
 NEW_DATA = "Today's data, as data.source has them: ./new.csv, ./load.py:new. Default: the run's own source, read again."

@@ -27,7 +27,7 @@ from orchestrator.config.panda_options import (
 )
 from orchestrator.config.references import resolved
 from orchestrator.config.schema import experiment_schema
-from orchestrator.config.trial_options import TRIAL_KINDS, TrialOptions
+from orchestrator.config.trial_options import TRIAL_KINDS, CommandTrial, TrialOptions
 from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
 from orchestrator.sitter import SitterOptions
 
@@ -35,6 +35,7 @@ __all__ = [
     "TRIAL_KINDS",
     "AshaOptions",
     "CaviarOptions",
+    "CommandTrial",
     "DataOptions",
     "Document",
     "Duration",

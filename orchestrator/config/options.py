@@ -23,6 +23,7 @@ from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
     Count,
+    Flag,
     Options,
     Real,
     Referenced,
@@ -36,7 +37,14 @@ from orchestrator.schedulers import SCHEDULERS
 from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
-OF_KERAS_AT_WILL = ("callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm")
+OF_KERAS_AT_WILL = (
+    "backend",
+    "callbacks",
+    "task",
+    "metrics",
+    "checkpoint_every",
+    "recalibrate_batch_norm",
+)
 SMALLEST_SHARE = 0.0001
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
@@ -78,6 +86,11 @@ class Experiment(Options):
         default=None,
         description="`mlp`, `cnn`, `resnet`, or your own: `./net.py`, `./net.py:build_wide` or"
         " `package.module:function`.",
+    )
+    backend: Literal["tensorflow", "jax", "torch"] = Field(
+        default="tensorflow",
+        description="What Keras trains on: `tensorflow`, `jax` or `torch`. The last two are packages to install:"
+        " `pip install 'orchestrator[jax]'`, `'orchestrator[torch]'`.",
     )
     callbacks: Text | None = Field(
         default=None,
@@ -173,6 +186,10 @@ class Experiment(Options):
         " `every_validation`: before each validation, so that a trial's metrics differ from those of Keras's `fit`,"
         " and for the final model. A hyperparameter of this name takes precedence.",
     )
+    report: Flag = Field(
+        default=True,
+        description="Whether a run writes `report.html`, a page with its figures and tables, when it ends.",
+    )
     target: Target = Field(
         default=None,
         description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
@@ -208,7 +225,7 @@ class Experiment(Options):
         """What its trials are made of, in a few words."""
         if self.trial is not None:
             learns = f" on {self.data_options.source}" if self.trial.is_keras else ""
-            return f"{self.trial.runs}{learns}"
+            return f"{self.trial.text}{learns}"
         return f"{self.model} on {self.data_options.source}"
 
     @property

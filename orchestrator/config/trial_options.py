@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import shlex
+import string
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    PlainSerializer,
+    TypeAdapter,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
-from orchestrator.fields import Options, Text, field_error
+from orchestrator.fields import Flag, Options, Real, Text, Whole, field_error
 
 
 class TrialOptions(Options):
@@ -34,6 +45,11 @@ class TrialOptions(Options):
         """What each trial runs, as the file says it."""
         return getattr(self, self.kind)
 
+    @property
+    def text(self) -> str:
+        """What each trial runs, in messages."""
+        return str(self.runs)
+
     def running(self, what: Any) -> Self:
         """Return the same trial that runs something else: its code as another place finds it."""
         return self.model_copy(update={self.kind: what})
@@ -45,6 +61,150 @@ class FunctionTrial(TrialOptions):
     python_function = ("train", 2)
 
     function: Text = Field(description="The function, such as `./train.py:train`.")
+
+
+CommandWords = tuple[str | tuple[str, ...], ...]
+_Group = Annotated[tuple[Text, ...], Field(strict=False, min_length=1)]
+_Words = Annotated[tuple[Text | _Group, ...], Field(strict=False, min_length=1)]
+
+
+def _as_lists(command: str | CommandWords) -> Any:
+    if isinstance(command, str):
+        return command
+    return [each if isinstance(each, str) else list(each) for each in command]
+
+
+class CommandTrial(TrialOptions):
+    """A program of the user's, in any language."""
+
+    command: Annotated[Text | _Words, PlainSerializer(_as_lists)] = Field(
+        description="The program and its arguments, such as `./train --lr {learning_rate}`, as one text or as a list."
+        " In braces: hyperparameters, `{seed}`, `{epochs}`, `{trial}`, `{config}` (a JSON file of the hyperparameters)"
+        " and `{checkpoint}` (a folder for the trial's state). A list in the list is left out where one of its"
+        " hyperparameters does not exist."
+    )
+    python: Text | None = Field(
+        default=None,
+        description="The interpreter that `python` in the command stands for, such as `./env/bin/python`.",
+    )
+    shell: Flag = Field(
+        default=False, description="`true`: `/bin/sh` runs the text, with pipes and variables."
+    )
+    metrics: dict[str, Text] = Field(
+        default_factory=dict,
+        description="For a program that prints no JSON: metrics, and regular expressions with one group that find their"
+        " numbers in its output, each once an epoch.",
+    )
+    epoch: Text | None = Field(
+        default=None,
+        description="A regular expression with one group that finds the number of the epoch; without it, reports are"
+        " counted.",
+    )
+    first_epoch: Whole = Field(
+        default=1,
+        description="What the program calls its first epoch: `0` where it counts from zero.",
+    )
+    grace_seconds: Real = Field(
+        default=10,
+        ge=0,
+        description="How long after SIGTERM the program may take to end, before SIGKILL.",
+    )
+
+    @property
+    def text(self) -> str:
+        """The command on one line."""
+        if isinstance(self.command, str):
+            return " ".join(self.command.split())
+        words = (
+            word for each in self.command for word in ([each] if isinstance(each, str) else each)
+        )
+        return shlex.join(words)
+
+    @property
+    def words(self) -> CommandWords:
+        """The command, word by word; the whole text where a shell runs it."""
+        if not isinstance(self.command, str):
+            return self.command
+        return (self.command,) if self.shell else tuple(shlex.split(self.command))
+
+    @model_validator(mode="after")
+    def _can_be_run(self) -> CommandTrial:
+        here = ("trial", "command")
+        if self.shell and not isinstance(self.command, str):
+            raise field_error(here, "expected one text beside shell: true", self.text)
+        try:
+            named = [
+                name
+                for each in self.words
+                for word in ([each] if isinstance(each, str) else each)
+                for name in named_in(word)
+            ]
+        except ValueError as error:
+            expected = (
+                f"expected names in braces, {{{{ and }}}} for braces, and quotes in pairs ({error})"
+            )
+            raise field_error(here, expected, self.text) from None
+        if not self.words or not isinstance(self.words[0], str):
+            raise field_error(here, "expected a program as the first word", self.text)
+        if self.shell and (quoted := _in_quotes(self.text)):
+            expected = (
+                f"expected {{{quoted}}} outside of quotes: it is one argument, whatever its value"
+            )
+            raise field_error(here, expected, self.text)
+        self._check_epoch("checkpoint" in named)
+        return self
+
+    def _check_epoch(self, resumes: bool) -> None:
+        """Refuse an expression of the epoch that is needed and not there, or that would not be looked for."""
+        if resumes and self.metrics and self.epoch is None:
+            expected = (
+                "expected a regular expression of the epoch's number, since a program with"
+                " {checkpoint} may go on later"
+            )
+            raise field_error(("trial", "epoch"), expected, "nothing")
+        if self.epoch is not None and not self.metrics:
+            expected = "expected none without trial.metrics: JSON lines name their epoch"
+            raise field_error(("trial", "epoch"), expected, self.epoch)
+
+    @field_validator("metrics", "epoch")
+    @classmethod
+    def _expressions(cls, written: Any) -> Any:
+        """Refuse what is no regular expression with one group."""
+        for text in written.values() if isinstance(written, dict) else [written or "()"]:
+            try:
+                groups = re.compile(text).groups
+            except re.error as error:
+                expected = f"expected a regular expression ({error})"
+                raise field_error(("trial", "metrics"), expected, text) from None
+            if groups != 1:
+                expected = "expected a regular expression with one group, (...), around the number"
+                raise field_error(("trial", "metrics"), expected, text)
+        return written
+
+
+def named_in(text: str) -> Iterator[str]:
+    """Yield the names in braces. Raises ValueError for a brace without its other one, and for more than a name."""
+    for _, name, form, conversion in string.Formatter().parse(text):
+        if name is not None:
+            if form or conversion or not name:
+                raise ValueError("a name alone")
+            yield name
+
+
+def _in_quotes(text: str) -> str | None:
+    """Return the first name in braces that stands within quotes of a shell."""
+    quote = ""
+    for at, sign in enumerate(text):
+        if sign in "\"'" and quote in ("", sign) and text[at - 1 : at] != "\\":
+            quote = "" if quote else sign
+        elif (
+            sign == "{"
+            and quote
+            and text[at - 1 : at] != "{"
+            and (name := re.match(r"{(\w+)}", text[at:]))
+        ):
+            return name[1]
+    return None
 
 
 class OptunaTrial(TrialOptions):
@@ -88,6 +248,11 @@ class _TrialForms:
             listed = ", ".join(self.kinds)
             expected = f"expected what each trial runs, under one of the keys {listed}"
             raise field_error(("trial",), expected, ", ".join(map(str, written)) or "nothing")
+        known = self.kinds[said[0]].model_fields
+        for name in written:
+            if name not in known:
+                ctx = {"known": tuple(known), "name": name}
+                raise PydanticCustomError("unknown_name", "unknown key", ctx)
         forms: TypeAdapter[TrialOptions] = TypeAdapter(self.kinds[said[0]])
         return forms.validate_python(dict(written))
 
@@ -111,6 +276,7 @@ class _TrialForms:
 
 TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {
     "function": FunctionTrial,
+    "command": CommandTrial,
     "keras_tuner": KerasTunerTrial,
     "optuna": OptunaTrial,
 }

@@ -1,10 +1,7 @@
 """Keep, retune or search again: a run's winner retrained against challengers, seed by seed.
 
-Each challenger is held against the incumbent on the same seeds. The variance of the differences is that of the
-challenger, drawn towards the median of all, since few seeds tell it badly: the moderated t of Smyth, "Linear Models and
-Empirical Bayes Methods for Assessing Differential Expression in Microarray Experiments", Statistical Applications in
-Genetics and Molecular Biology 3(1), 2004, section 3, with ``PRIOR_SEEDS`` degrees of freedom for the median. Intervals
-are Bonferroni's over the challengers.
+Each challenger is held against the incumbent on the same seeds, by the intervals of ``search/race.py``: what decides
+between the finalists of a search decides here too.
 """
 
 from __future__ import annotations
@@ -14,12 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
+from orchestrator.search.race import Estimate, differences
 
 Verdict = Literal["keep", "retune", "search again"]
 EXIT_CODES: Mapping[Verdict, int] = {"keep": 0, "retune": 10, "search again": 11}
-PRIOR_SEEDS = 4
-"""How many degrees of freedom the challengers' common variance counts for."""
 SHARE = 0.02
 """What a difference has to exceed where the rows' noise is not known: this share of the incumbent's score."""
 CONFIDENCE = 0.95
@@ -111,14 +106,14 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Return each challenger's difference from the incumbent."""
     sign = 1.0 if mode == "max" else -1.0
-    differences = [sign * _paired(each.scores, incumbent.scores) for each in challengers]
-    variances = [each.var(ddof=1) for each in differences if len(each) > 1]
-    common = float(np.median(variances)) if variances else 0.0
-    tests = max(1, len(challengers))
-    return tuple(
-        _compared(rival, found, _half_width(found, common, margin, tests), margin)
-        for rival, found in zip(challengers, differences, strict=True)
+    ours, *theirs = (
+        [math.nan if score is None else sign * score for score in each.scores]
+        for each in (incumbent, *challengers)
     )
+    by_name = {each.name: scores for each, scores in zip(challengers, theirs, strict=True)}
+    # Shares of few rows are often equal on all seeds, which is no proof that they do not vary.
+    found = differences(ours, by_name, CONFIDENCE, margin / 4)
+    return tuple(_compared(each, found.get(each.name), margin) for each in challengers)
 
 
 def still_in_doubt(comparison: Comparison, margin: float) -> bool:
@@ -133,41 +128,13 @@ def is_behind(comparison: Comparison) -> bool:
     return comparison.high is not None and comparison.high <= 0
 
 
-def _compared(rival: Rival, found: np.ndarray, half: float | None, margin: float) -> Comparison:
-    seeds = len(found)
-    if not seeds:
+def _compared(rival: Rival, found: Estimate | None, margin: float) -> Comparison:
+    if found is None:
         return Comparison(rival.name, rival.near, 0, None, None, None, False)
-    mean = float(found.mean())
-    if half is None:
-        return Comparison(rival.name, rival.near, seeds, mean, None, None, False)
-    wins = mean - half > 0 and mean > margin
-    return Comparison(rival.name, rival.near, seeds, mean, mean - half, mean + half, wins)
-
-
-def _half_width(found: np.ndarray, common: float, margin: float, tests: int) -> float | None:
-    """Return half an interval's width; None for a single seed. No variance is less than that of rounding scores."""
-    from scipy.stats import t
-
-    seeds = len(found)
-    if seeds < 2:
-        return None
-    freedom = PRIOR_SEEDS + seeds - 1
-    own = float(found.var(ddof=1))
-    variance = (PRIOR_SEEDS * common + (seeds - 1) * own) / freedom
-    # Shares of few rows are often equal on all seeds, which is no proof that they do not vary.
-    variance = max(variance, (margin / 4) ** 2)
-    quantile = t.ppf(1 - (1 - CONFIDENCE) / (2 * tests), freedom)
-    return float(quantile * math.sqrt(variance / seeds))
-
-
-def _paired(scores: Sequence[float | None], others: Sequence[float | None]) -> np.ndarray:
-    """Return the differences on the seeds on which both have a finite score."""
-    pairs = [
-        (float(a), float(b))
-        for a, b in zip(scores, others, strict=False)
-        if a is not None and b is not None and math.isfinite(a) and math.isfinite(b)
-    ]
-    return np.array([a - b for a, b in pairs], dtype=np.float64)
+    wins = found.low is not None and found.low > 0 and found.mean > margin
+    return Comparison(
+        rival.name, rival.near, found.replicates, found.mean, found.low, found.high, wins
+    )
 
 
 def _is_number(score: float | None) -> bool:

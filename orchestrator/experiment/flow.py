@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
-from orchestrator.errors import NotStarted, RecordWarning
+from orchestrator.config import Experiment
+from orchestrator.errors import NotStarted, OrchestratorError, RecordWarning
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
 from orchestrator.experiment.data_profile import PROFILE, profile_to_keep
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
@@ -44,6 +45,10 @@ from orchestrator.streams import unstalled_streams
 
 if TYPE_CHECKING:
     from orchestrator.report import View
+
+
+OF_ODD_RECORDS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What is raised where a record holds something else than it should."""
 
 
 class MoreOrObjects(More, Objects, total=False):
@@ -242,7 +247,7 @@ def drive(
             recorder.close()
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)
-        recorder.disk.write(lambda: _write_tables(folder))
+        _write_tables(resumed.prepared.experiment, folder, recorder, view)
     if outcome.trouble is not None:
         raise folder.unusable(outcome.trouble)
 
@@ -311,8 +316,17 @@ def _new_folder(prepared: Prepared) -> RunFolder:
     return RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name, fill)
 
 
-def _write_tables(folder: RunFolder) -> None:
-    """Write the tables beside the records."""
-    from orchestrator.report import write_csvs
+def _write_tables(
+    experiment: Experiment, folder: RunFolder, recorder: Recorder, view: View
+) -> None:
+    """Write the tables beside the records, and the report where one is wanted: what keeps it away harms no run."""
+    from orchestrator.report import write_csvs, write_report
 
-    write_csvs(Run(folder).records, folder.path)
+    records = Run(folder).records
+    recorder.disk.write(lambda: write_csvs(records, folder.path))
+    if not experiment.report:
+        return
+    try:
+        write_report([records], folder.report_file)
+    except (OSError, OrchestratorError, *OF_ODD_RECORDS) as error:
+        view.note(f"{folder.report_file.name} was not written: {error}")

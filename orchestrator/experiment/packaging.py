@@ -9,9 +9,10 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from orchestrator.catalog import CallableReference, find_data, find_model, find_trial, source_files
-from orchestrator.config import Experiment
+from orchestrator.config import CommandTrial, Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import UnknownNameError
+from orchestrator.experiment.command_trials import named_files
 from orchestrator.experiment.prepare_keras import callbacks_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
 from orchestrator.targets import EXPERIMENT_FILE, SentFile
@@ -70,6 +71,9 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     gathered = Gathered(folder)
     code = code_of(experiment)
     gathered.references |= {key: _sent_code(gathered, each) for key, each in code.items()}
+    if isinstance(experiment.trial, CommandTrial):
+        for file in named_files(experiment.trial, folder).values():
+            gathered.take(file, folder)
     named = [each.place for each in code.values()]
     if experiment.data is not None:
         gathered.references["data"] = _sent_data(

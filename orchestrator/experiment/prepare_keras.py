@@ -35,8 +35,8 @@ from orchestrator.search import Plan, make_plan
 from orchestrator.search.logical_time import InLogicalTime
 from orchestrator.training.keras_setup import (
     KerasSettings,
+    choose_backend,
     keras_settings,
-    quiet_tensorflow,
     settings_file,
 )
 from orchestrator.training.keras_tuner_builder import KerasTunerBuilder
@@ -54,10 +54,10 @@ def prepare_keras(
     experiment: Experiment, space: Space, given: Given, place: PlaceCheck
 ) -> tuple[Experiment, Plan, KerasTrials]:
     """Check what an experiment of Keras models refers to, and plan it; ``given`` are objects in place of its names."""
-    quiet_tensorflow()  # a file of the user's imports it here
+    choose_backend(experiment.backend)  # a file of the user's imports it here
     model = given.model or model_of(experiment)
     callbacks = given.callbacks or callbacks_of(experiment)
-    keras = _settings_for(model)
+    keras = _settings_for(model, experiment.backend)
     plan = make_plan(experiment, space, find_ancestor(experiment))
     check_plan(plan, space, model, callbacks)
     place(plan)
@@ -65,7 +65,7 @@ def prepare_keras(
     reference = given.data or find_data(data.source, experiment.folder)
     from orchestrator.data import load_dataset  # after what is cheaper to refuse
 
-    with TrialProcess() as process:
+    with TrialProcess(experiment.backend) as process:
         if model.kind != "bundled":
             process.start()  # it imports Keras while the data are read
         options = data.for_model(model.kind == "bundled")
@@ -191,9 +191,9 @@ def read_space(plan: Plan, callbacks: CallableReference | None = None) -> Space:
     return Space(left) if read else space
 
 
-def _settings_for(model: CallableReference) -> KerasSettings:
+def _settings_for(model: CallableReference, backend: str) -> KerasSettings:
     """Return Keras's settings; refuse a layout of images that a bundled model would take for another."""
-    keras = keras_settings()
+    keras = keras_settings(backend)
     if model.kind == "bundled" and keras.image_data_format != "channels_last":
         where = f"image_data_format in {settings_file()}"
         expected = f"expected 'channels_last', for which the bundled model {model.place} is written"

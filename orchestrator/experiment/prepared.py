@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import OrchestratorError, RunExistsError
+from orchestrator.experiment.command_trials import prepare_command
 from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
@@ -45,6 +46,7 @@ Prepare = Callable[[Experiment, Space, Given, PlaceCheck], tuple[Experiment, Pla
 KINDS: Mapping[str, Prepare] = {
     "keras": prepare_keras,
     "function": prepare_function,
+    "command": prepare_command,
     "optuna": prepare_optuna,
     "keras_tuner": prepare_keras_tuner,
 }

@@ -96,6 +96,17 @@ class Explained:
 
         return diagnose(self.records)
 
+    def report(self, file: str | Path | None = None) -> Path:
+        """Write the run's page for a browser, with what mattered, and return its file: ``report.html`` in its folder.
+
+        That takes seconds. Raises OSError where it cannot be written.
+        """
+        from orchestrator.report import write_report
+
+        where = self.records.folder.report_file if file is None else Path(file)
+        write_report([self.records], where, thorough=True)
+        return where
+
 
 class Run(RunControl, Coarse, Explained):
     """A run's folder, read when asked; ``reload`` after it continued.

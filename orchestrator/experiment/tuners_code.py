@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from orchestrator import catalog
 from orchestrator.catalog import find_trial
+from orchestrator.catalog import space_of as space_written
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
 from orchestrator.experiment.executors import PlaceCheck
@@ -20,6 +21,7 @@ from orchestrator.search import Plan
 from orchestrator.training import keras_tuner_builder
 from orchestrator.training.exploring import Call, Explored, find_space
 from orchestrator.training.hyperparameters import read_while_training
+from orchestrator.training.keras_setup import BACKEND
 from orchestrator.training.keras_tuner_builder import KerasTunerBuilder
 from orchestrator.trials import Trainable, objective
 from orchestrator.trials.exploration import FoundSpace
@@ -39,12 +41,13 @@ def space_of(experiment: Experiment, given: Given = NOTHING) -> Space:
     ``training.exploring.find_space``.
     """
     trial = experiment.trial
-    written = catalog.space_of(experiment)
+    written = space_written(experiment)
     if trial is None or not trial.brings_space:
         return written
     code = given.trial or find_trial(trial, experiment.folder)
     own = read_while_training(None) if trial.is_keras else frozenset()
-    explored = Explored(code, CALLS[trial.kind], own)
+    backend = experiment.backend if trial.is_keras else os.environ.get("KERAS_BACKEND", BACKEND)
+    explored = Explored(code, CALLS[trial.kind], own, backend)
     space = find_space(explored, f"trial {code.text}", written.domains)
     return space.constrained(experiment.constraints)
 

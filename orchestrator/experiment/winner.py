@@ -57,7 +57,7 @@ def _no_winner(records: RunRecords) -> str:
 
 def load_winner(records: RunRecords, given: CallableReference | None = None) -> Any:
     """Return a run's winner as a keras.Model that takes raw rows; ``given`` is its builder where no file has it."""
-    from orchestrator.training.keras_setup import quiet_tensorflow
+    from orchestrator.training.keras_setup import choose_backend
     from orchestrator.training.saved_model import are_kept, load_model
 
     best = records.folder.best
@@ -65,7 +65,7 @@ def load_winner(records: RunRecords, given: CallableReference | None = None) -> 
         model_file(records)  # raises
     builder = given or builder_of(records)
     if isinstance(builder, CallableReference) and are_kept(best) and not_saved(records):
-        quiet_tensorflow()
+        choose_backend()
         from orchestrator.training import saving
 
         return saving.load_winner(best, builder)

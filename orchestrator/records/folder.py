@@ -61,6 +61,8 @@ class RunFolder:
     """What was asked of a babysat model, what was done and what it did, as JSON lines."""
     requests = _Entry("requests")
     """The folder into which requests to a model in training are put, one file each."""
+    report_file = _Entry("report.html")
+    """The run as a page for a browser, written when it ends."""
     best = _Entry("best")
     """The winner: model.keras, hyperparameters.yaml, metrics.json."""
     logs = _Entry("logs")

@@ -10,6 +10,7 @@ from orchestrator.report.analysis_text import (
 )
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
+from orchestrator.report.html import write_report
 from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
 from orchestrator.report.live.caviar import LiveView, PlainView
@@ -79,4 +80,5 @@ __all__ = [
     "trials_table",
     "winner_lines",
     "write_csvs",
+    "write_report",
 ]

@@ -42,8 +42,7 @@ def days_table(records: RunRecords, trial: str) -> pd.DataFrame:
     every hyperparameter in force at its end, seconds, checkpoint and its bytes (empty where it is
     not kept). A branch's begin with its parent's days up to the fork.
     """
-    rows = list(_rows(records, trial))
-    frame = to_frame(by_column(rows) or {name: [] for name in _columns(records)})
+    frame = to_frame(day_columns(records, trial))
     in_force = [name for name in frame.columns if name not in _columns(records)]
     frame.attrs["importance"] = [
         *("day", "state", records.metric, "done", "change", "epoch"),
@@ -51,6 +50,12 @@ def days_table(records: RunRecords, trial: str) -> pd.DataFrame:
         "bytes",
     ]
     return frame
+
+
+def day_columns(records: RunRecords, trial: str) -> dict[str, list[Any]]:
+    """Return the columns of ``days_table``, without pandas."""
+    rows = list(_rows(records, trial))
+    return by_column(rows) or {name: [] for name in _columns(records)}
 
 
 def checkpoints_line(records: RunRecords, trial: str) -> str:
@@ -123,11 +128,11 @@ def _done(entries: list[Entry], asked: Mapping[str, Entry]) -> tuple[str, str]:
         match entry["kind"]:
             case "applied" if entry.get("action") == "set":
                 changed.append(describe_action({**entry, "how": None}))
-                actions.append(f"{changed[-1]} by {_who(entry, request)}")
+                actions.append(f"{changed[-1]} by {who_acted(entry, request)}")
             case "applied" if entry.get("action") == "note":
                 actions.append(describe_request(request) if request else "note")
             case "applied":
-                actions.append(f"{describe_action(entry)} by {_who(entry, request)}")
+                actions.append(f"{describe_action(entry)} by {who_acted(entry, request)}")
             case "refused":
                 unknown = "the schedule" if entry.get("by") == "schedule" else "a request"
                 what = describe_request(request) if request else unknown
@@ -138,7 +143,8 @@ def _done(entries: list[Entry], asked: Mapping[str, Entry]) -> tuple[str, str]:
     return "; ".join(changed), "; ".join(actions)
 
 
-def _who(entry: Entry, request: Entry) -> str:
+def who_acted(entry: Entry, request: Entry) -> str:
+    """Return who stands behind what was done: the sitter by a rule, a person, or the schedule."""
     by = str(entry.get("by") or "")
     if by.startswith("sitter:"):
         return f"sitter ({by.removeprefix('sitter:')})"

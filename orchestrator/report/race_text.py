@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.records import RunRecords
 from orchestrator.redaction import redact
 from orchestrator.report.formatting import number, printable
-from orchestrator.search.race import Estimate, estimate, judged, unit_of
+from orchestrator.search.race import Estimate, intervals, judged
 
 
 def confidence_of(records: RunRecords) -> float:
@@ -30,8 +30,7 @@ def estimates(records: RunRecords) -> dict[str, Estimate]:
     """Return mean, standard deviation and interval of each configuration that has replicates with a score."""
     finalists = tuple((records.state.race or {}).get("finalists") or ())
     scores = {name: values for name in finalists if (values := scores_of(records, name))}
-    unit, confidence = unit_of(scores), confidence_of(records)
-    found = {name: estimate(values, confidence, unit) for name, values in scores.items()}
+    found = intervals(scores, confidence_of(records))
     if "accuracy" in records.metric and all(0 <= v <= 1 for each in scores.values() for v in each):
         return {name: _as_share(each) for name, each in found.items()}
     return found

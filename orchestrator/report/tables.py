@@ -45,18 +45,8 @@ def trials_table(records: RunRecords, replicates: bool = False) -> pd.DataFrame:
     After a race its configurations come first, with what their ``replicates`` gave, each a row of its own where asked.
     """
     hyperparameters = list(hyperparameter_columns(records))
-    at_edge, found = at_edges(records), estimates(records)
-    several = {"group": bool(records.state.groups), "round": records.state.rounds > 1}
-    several |= dict.fromkeys(OF_RACE, bool(found) and not replicates)
-    several |= dict.fromkeys(OF_REPLICATES, replicates)
-    head = [(name, read) for name, read in HEAD if several.get(name, True)]
-    columns = [(name.format(metric=records.metric), read) for name, read in head]
-    columns += [*hyperparameters, *TAIL]
-    rows = [
-        Row(records, trial, at_edge.get(trial.trial, {}), found.get(trial.trial))
-        for trial in _rows_of(records, replicates)
-    ]
-    frame = to_frame({name: [read(row) for row in rows] for name, read in columns})
+    several = _several(records, replicates)
+    frame = to_frame(trial_columns(records, replicates))
     first = [name for name, _ in hyperparameters if not name.startswith("1-")]
     frame.attrs["importance"] = [
         *("trial", *(name for name in ("group", "round", *OF_REPLICATES) if several[name])),
@@ -69,6 +59,27 @@ def trials_table(records: RunRecords, replicates: bool = False) -> pd.DataFrame:
         *first[4:],
     ]
     return frame
+
+
+def trial_columns(records: RunRecords, replicates: bool = False) -> dict[str, list[Any]]:
+    """Return the columns of ``trials_table``, without pandas."""
+    at_edge, found = at_edges(records), estimates(records)
+    several = _several(records, replicates)
+    head = [(name, read) for name, read in HEAD if several.get(name, True)]
+    columns = [(name.format(metric=records.metric), read) for name, read in head]
+    columns += [*hyperparameter_columns(records), *TAIL]
+    rows = [
+        Row(records, trial, at_edge.get(trial.trial, {}), found.get(trial.trial))
+        for trial in _rows_of(records, replicates)
+    ]
+    return {name: [read(row) for row in rows] for name, read in columns}
+
+
+def _several(records: RunRecords, replicates: bool) -> dict[str, bool]:
+    """Return whether each column that only some runs have is one of this run's."""
+    found = {"group": bool(records.state.groups), "round": records.state.rounds > 1}
+    found |= dict.fromkeys(OF_RACE, bool(estimates(records)) and not replicates)
+    return found | dict.fromkeys(OF_REPLICATES, replicates)
 
 
 def _rows_of(records: RunRecords, replicates: bool) -> Iterator[TrialRecord]:

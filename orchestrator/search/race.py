@@ -4,12 +4,12 @@
 and batch order: what a seed does to all of them cancels in their differences. The trial that a search found does not
 belong in there: it was looked at because its score is high, so that score is too high by more than anyone knows.
 
-The model: score = configuration + replicate + error, whose variance may differ from one configuration to the next. A
-variance is estimated from what is left after both effects and, since few replicates say little, moderated: averaged
-with the pooled one, which counts as at most ``PRIOR_DF`` degrees of freedom (Smyth, "Linear models and empirical Bayes
-methods", 2004, section 4, its d0 fixed). With a flat prior a mean is then Student's t around what was seen (Gelman et
-al., "Bayesian Data Analysis", 3rd edition, section 3.2). The Bayesian bootstrap (Rubin 1981) would not do: of two or
-three replicates won by the same configuration it says that this is the best for certain.
+The model: score = configuration + replicate + error, whose variance may differ from one configuration to the next.
+Few replicates tell a variance badly, so each is moderated: averaged with the typical one, which counts as at most
+``PRIOR_DF`` degrees of freedom (Smyth, "Linear models and empirical Bayes methods for assessing differential expression
+in microarray experiments", 2004, sections 4 and 6.2, its d0 fixed). With a flat prior a mean is then Student's t around
+what was seen (Gelman et al., "Bayesian Data Analysis", 3rd edition, section 3.2). The Bayesian bootstrap (Rubin 1981)
+would not do: of two or three replicates won by the same configuration it says that this is the best for certain.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import numpy as np
 
 FEWEST = 2
 """Fewer replicates than these tell nothing of the noise."""
-PRIOR_DF = 4
+PRIOR_DF = 2
 POINTS = 400
 """At so many quantiles a chance is integrated: right to three digits."""
 
@@ -61,20 +61,54 @@ class Verdict:
     tied: tuple[str, ...] = ()
 
 
-def estimate(scores: Sequence[float], confidence: float = 0.95, unit: float = 0.0) -> Estimate:
-    """Return the mean of the scores with its interval: mean ± t · sd / √n (Student 1908).
+def intervals(scores: Scores, confidence: float = 0.95) -> dict[str, Estimate]:
+    """Return each configuration's mean with its interval; of some there may be more scores than of others.
 
-    ``unit`` is the smallest step that scores come in, such as one validation row: a standard deviation counts as half
-    of it at least, since scores that agree by rounding do not prove that there is no noise. Raises ValueError for none.
+    The highest of several means is too high. So an interval lies around the mean as drawn towards that of those with
+    as many replicates, by as much as noise makes them differ (James & Stein 1961; Efron & Morris, "Data analysis using
+    Stein's estimator and its generalizations", 1975); and the variance is moderated by the others', since scores below
+    a ceiling have a tail that the luckiest did not meet. Raises ValueError for one without a score.
     """
-    if not scores:
-        raise ValueError("expected at least one score")
+    if not all(scores.values()):
+        raise ValueError("expected at least one score of each")
+    several = {name: values for name, values in scores.items() if len(values) >= FEWEST}
+    spans = _half_widths(several, confidence, unit_of(scores) / 2)
+    most = max(map(len, several.values()), default=0)
+    drawn = _drawn({name: values for name, values in several.items() if len(values) == most})
+    return {
+        name: _estimate(values, drawn.get(name, float(np.mean(values))), spans.get(name))
+        for name, values in scores.items()
+    }
+
+
+def differences(
+    first: Sequence[float], others: Scores, confidence: float = 0.95, floor: float = 0.0
+) -> dict[str, Estimate]:
+    """Return by how much each of the others is better than the first, replicate by replicate, 0 replicates left out.
+
+    A pair counts where both scores are finite. The intervals hold all together with this confidence (Bonferroni). A
+    standard deviation counts as ``floor`` at least: scores of few rows that agree do not prove that there is no noise.
+    """
+    pairs = {
+        name: [b - a for a, b in zip(first, values, strict=False) if math.isfinite(b - a)]
+        for name, values in others.items()
+    }
+    several = {name: values for name, values in pairs.items() if len(values) >= FEWEST}
+    together = 1 - (1 - confidence) / max(1, len(others))
+    spans = _half_widths(several, together, floor)
+    return {
+        name: _estimate(values, float(np.mean(values)), spans.get(name))
+        for name, values in pairs.items()
+        if values
+    }
+
+
+def _estimate(scores: Sequence[float], middle: float, half: float | None) -> Estimate:
+    """Return the scores' mean with an interval that reaches ``half`` to either side of ``middle``."""
     mean, count = float(np.mean(scores)), len(scores)
-    if count < FEWEST:
+    if half is None:
         return Estimate(mean, None, None, None, count)
-    sd = float(np.std(scores, ddof=1))
-    reach = _quantile(count - 1, (1 + confidence) / 2) * max(sd, unit / 2) / math.sqrt(count)
-    return Estimate(mean, sd, mean - reach, mean + reach, count)
+    return Estimate(mean, float(np.std(scores, ddof=1)), middle - half, middle + half, count)
 
 
 def judged(curves: Sequence[Sequence[float]]) -> list[float]:
@@ -97,14 +131,6 @@ def judged(curves: Sequence[Sequence[float]]) -> list[float]:
         if len(known):
             found[at] = float(table[at, known[others[known].argmax()]])
     return found
-
-
-def difference(
-    first: Sequence[float], second: Sequence[float], confidence: float = 0.95
-) -> Estimate:
-    """Return by how much the first is better than the second, replicate by replicate: the paired t interval."""
-    pairs = [a - b for a, b in zip(first, second, strict=True)]
-    return estimate(pairs, confidence, unit_of({"first": first, "second": second}))
 
 
 def chances(scores: Scores) -> dict[str, float]:
@@ -190,13 +216,54 @@ def _spreads(table: np.ndarray, floor: float) -> tuple[np.ndarray, int]:
     m, n = table.shape
     # What a replicate does to all, and what a configuration is worth, are taken out: the rest is noise.
     left = table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
-    squares = (left**2).sum(axis=1)
-    own = squares * m / ((m - 1) * (n - 1))
-    pooled = squares.sum() / ((m - 1) * (n - 1))
+    own = (left**2).sum(axis=1) * m / ((m - 1) * (n - 1))
+    df = np.full(m, n - 1)
     # Of two configurations what is left of one is that of the other: nothing is learned from it besides.
-    prior = min(PRIOR_DF, (m - 2) * (n - 1))
-    moderated = (prior * pooled + (n - 1) * own) / (prior + n - 1)
-    return np.maximum(np.sqrt(moderated), floor), prior + n - 1
+    moderated, df = _moderated(own, df, (m - 2) * (n - 1), floor)
+    return np.sqrt(moderated), int(df[0])
+
+
+def _moderated(own: np.ndarray, df: np.ndarray, most: Any, floor: float) -> tuple[Any, Any]:
+    """Return variances (m,), none below ``floor`` squared, drawn towards the typical one, and their degrees of freedom.
+
+    The typical one is a geometric mean: a configuration that fails now and then must not hide the others' differences.
+    """
+    from scipy.special import digamma
+
+    own = np.maximum(own, max(floor, 1e-150) ** 2)
+    # The logarithm of a variance is too small by this in the mean (Smyth 2004, section 6.2).
+    typical = np.exp(np.mean(np.log(own) - digamma(df / 2) + np.log(df / 2)))
+    prior = np.minimum(PRIOR_DF, most)
+    return (prior * typical + df * own) / (prior + df), prior + df
+
+
+def _half_widths(scores: Scores, confidence: float, floor: float) -> dict[str, float]:
+    """Return half the width of the interval around each mean, each of two scores or more."""
+    if not scores:
+        return {}
+    counts = np.array([len(values) for values in scores.values()])
+    own = np.array([np.var(values, ddof=1) for values in scores.values()])
+    df = counts - 1
+    variances, df = _moderated(own, df, df.sum() - df, floor)
+    found = [
+        _quantile(int(freedom), (1 + confidence) / 2) * math.sqrt(variance / count)
+        for freedom, variance, count in zip(df, variances, counts, strict=True)
+    ]
+    return dict(zip(scores, found, strict=True))
+
+
+def _drawn(scores: Scores) -> dict[str, float]:
+    """Return means drawn towards their common one: wholly where they differ by no more than noise explains."""
+    if len(scores) < 2:
+        return {}
+    table = _table(scores)
+    means = table.mean(axis=1)
+    left = table - means[:, None] - table.mean(axis=0) + table.mean()
+    m, n = table.shape
+    error = float((left**2).sum()) / ((m - 1) * (n - 1) * n)
+    spread = float(means.var(ddof=1))
+    share = max(0.0, 1 - error / spread) if spread > 0 else 0.0
+    return dict(zip(scores, (means.mean() + share * (means - means.mean())).tolist(), strict=True))
 
 
 def _chances(means: np.ndarray, errors: np.ndarray, df: int) -> np.ndarray:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.data import Dataset, StreamedDataset, View
 from orchestrator.training.batch_norm import LiveMomentum
+from orchestrator.training.keras_backend import array_of, constant, inference
 from orchestrator.training.task import ROWS_LOOKED_AT, LabelForm
 from orchestrator.training.trial_model import Compiled
 
 SplitName = Literal["train", "validation", "test"]
 AnyDataset = Dataset | StreamedDataset
+EVALUATION_BATCH = 1024
 
 
 @dataclass(frozen=True)
@@ -133,10 +136,10 @@ class Tensors:
         if key not in self._made:
             if split not in self._features:
                 self._features[split] = keras.tree.map_structure(
-                    tf.constant, self.rows(split, labels)[0]
+                    constant, self.rows(split, labels)[0]
                 )
             y, *weight = self.rows(split, labels)[1:]
-            made = keras.tree.map_structure(tf.constant, (y, *weight))
+            made = keras.tree.map_structure(constant, (y, *weight))
             self._made[key] = (self._features[split], *made)
         return self._made[key]
 
@@ -159,12 +162,9 @@ class Tensors:
         for x, y, *weight in getattr(self._viewed(labels), split).batches(size, seed, *which):
             yield (x, one_hot(y, self.dataset.num_classes) if labels == "one_hot" else y, *weight)
 
-    def signature(self, labels: LabelForm) -> Any:
-        """Return the shapes and types of a stream's batches."""
-        batch = next(self.batches("train", labels, 2, None))
-        return keras.tree.map_structure(
-            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), batch
-        )
+    def first_batch(self, labels: LabelForm) -> Any:
+        """Return a batch of a stream, which tells the shapes and types of all."""
+        return next(self.batches("train", labels, 2, None))
 
     def sample(self) -> Any:
         """Return some training rows' features."""
@@ -173,7 +173,7 @@ class Tensors:
             streamed = isinstance(self.dataset, StreamedDataset)
             x = next(iter(train.batches(ROWS_LOOKED_AT, None)))[0] if streamed else train.x
             self._sample = keras.tree.map_structure(
-                lambda array: tf.constant(array[:ROWS_LOOKED_AT]), x
+                lambda array: constant(array[:ROWS_LOOKED_AT]), x
             )
         return self._sample
 
@@ -195,10 +195,12 @@ def losses_by_row(compiled: Compiled, batches: Iterable[Any]) -> list[float] | N
     if compiled.row_loss is None:
         return None
     found: list[np.ndarray] = []
+    outputs_of = inference(compiled.model)
     for x, y, *_ in batches:
-        prediction = compiled.model(x, training=False)
-        values = compiled.row_loss(tf.convert_to_tensor(y), prediction)
-        found.append(np.asarray(values, dtype=np.float64).reshape(len(prediction), -1).mean(axis=1))
+        prediction = outputs_of(x)
+        values = compiled.row_loss(keras.ops.convert_to_tensor(y), prediction)
+        rows = array_of(values).astype(np.float64)
+        found.append(rows.reshape(len(prediction), -1).mean(axis=1))
     return [float(value) for values in found for value in values]
 
 
@@ -277,3 +279,44 @@ class EpochChunker:
         """Learn what so many steps took."""
         self._seconds = max(seconds / steps, 1e-9)
         self._batch_size = batch_size
+
+
+_OPERATIONS = (
+    "Random",
+    "ParameterizedTruncatedNormal",
+    "TruncatedNormal",
+    "Multinomial",
+    "PyFunc",
+    "EagerPyFunc",
+)
+"""TensorFlow's own random operations, which count for themselves, and Python called from a graph."""
+
+
+class UnseededDraws:
+    """Whether a traced program draws numbers that no seed of a further trial would reach.
+
+    Keras's layers draw from variables. NumPy's and Python's generators are read when a step is traced, so that what
+    they gave is a constant of the program; TensorFlow's operations have states that nobody can put back.
+    """
+
+    def __init__(self) -> None:
+        self.seen = False
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Notice whether the block draws from NumPy's or Python's own generator."""
+        before = _generators()
+        yield
+        self.seen = self.seen or _generators() != before
+
+    def look_for_it_in(self, graph: Any) -> None:
+        """Notice TensorFlow's random operations in a graph and in the functions that it calls."""
+        from orchestrator.training.tensorflow_internals import operations_in
+
+        kinds = operations_in(graph)
+        self.seen = self.seen or any(kind.startswith(_OPERATIONS) for kind in kinds)
+
+
+def _generators() -> Any:
+    _, keys, position, *_ = np.random.get_state(legacy=True)
+    return random.getstate(), position, np.asarray(keys).tobytes()

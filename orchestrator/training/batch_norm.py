@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
+from orchestrator.training.keras_backend import LiveNumber
 from orchestrator.training.keras_internals import layers_of
 from orchestrator.training.trial_model import kept
 
@@ -26,28 +26,24 @@ def norm_layers(model: Any) -> list[Any]:
 
 
 class LiveMomentum:
-    """The momentum of a model's BatchNormalization layers, changed without a new trace.
-
-    The variables replace the layers' Python numbers past Keras's attribute tracking, which would make them part of the
-    model's saved state.
-    """
+    """The momentum of a model's BatchNormalization layers, changed without a new trace."""
 
     def __init__(self, model: Any, asked: float) -> None:
         self.layers = norm_layers(model)
         self._own = [float(layer.momentum) for layer in self.layers]
         self._momentum = asked
         self.follows = [own == asked for own in self._own]
-        self._variables = [tf.Variable(own, trainable=False, dtype=tf.float32) for own in self._own]
-        self._calls = {id(layer): tf.Variable(0.0, trainable=False) for layer in self.layers}
-        for layer, variable in zip(self.layers, self._variables, strict=True):
-            object.__setattr__(layer, "momentum", variable)
-            object.__setattr__(layer, "get_config", _in_numbers(layer.get_config, variable))
+        pairs = zip(self.layers, self._own, strict=True)
+        self.numbers = [LiveNumber(own, layer, "momentum") for layer, own in pairs]
+        self._calls = {id(layer): LiveNumber(0.0) for layer in self.layers}
+        for layer, number in zip(self.layers, self.numbers, strict=True):
+            object.__setattr__(layer, "get_config", _in_numbers(layer.get_config, number))
 
     def set(self, momentum: float) -> None:
         """Give ``momentum`` to the layers that took theirs from the hyperparameter; the others keep their own."""
         self._momentum = momentum
-        for own, follows, variable in zip(self._own, self.follows, self._variables, strict=True):
-            variable.assign(momentum if follows else own)
+        for own, follows, number in zip(self._own, self.follows, self.numbers, strict=True):
+            number.assign(momentum if follows else own)
 
     def restore(self) -> None:
         """Put back what ``set`` gave last."""
@@ -59,7 +55,7 @@ class LiveMomentum:
 
         A layer may be called several times a step, as where two inputs share it, or not at all.
         """
-        for layer, momentum in zip(self.layers, self._variables, strict=True):
+        for layer, momentum in zip(self.layers, self.numbers, strict=True):
             calls = self._calls[id(layer)]
             calls.assign(0.0)
             object.__setattr__(layer, "call", _counted(layer.call, calls, momentum))
@@ -114,8 +110,8 @@ def _in_numbers(get_config: Callable[[], dict[str, Any]], momentum: Any) -> Call
 def _counted(call: Callable[..., Any], calls: Any, momentum: Any) -> Callable[..., Any]:
     @functools.wraps(call)
     def counted(*given: Any, **options: Any) -> Any:
-        momentum.assign(calls / (calls + 1))
-        calls.assign_add(1.0)
+        momentum.assign(calls.held / (calls.held + 1.0))
+        calls.assign(calls.held + 1.0)
         return call(*given, **options)
 
     return counted

@@ -12,17 +12,21 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.catalog import CallableReference, UsersCode, source_texts
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.constants import constants_of
 from orchestrator.training.hyperparameters import RecordedHyperparameters
+from orchestrator.training.keras_backend import IS_TENSORFLOW, seed_own_generator
 from orchestrator.training.keras_internals import forget_names
 from orchestrator.training.keras_setup import register_again
 from orchestrator.training.optimizers import unwrapped
-from orchestrator.training.process_state import own_generator, process_settings, set_generator_state
+from orchestrator.training.process_state import (
+    builders_generator,
+    process_settings,
+    set_generator_state,
+)
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, Shape, TrainingTask
 from orchestrator.training.trial_model import Built
 
@@ -54,7 +58,7 @@ def build_model(
     if reference.kind != "module":  # one that is imported once has made its layers before
         forget_names()
     set_seed(reference, seed)
-    with UsersCode(f"model {reference.text}", reference.runs_in), own_generator():
+    with UsersCode(f"model {reference.text}", reference.runs_in), builders_generator():
         builder = reference.load(fresh=True)
         register_again(reference)
         model = builder(recorded, *shape)
@@ -93,15 +97,15 @@ def _recorded(
 
 
 def set_seed(reference: CallableReference, seed: int) -> None:
-    """Seed Python, NumPy, Keras's own generator and, for a builder that uses it, TensorFlow's.
+    """Seed Python, NumPy, Keras's own generator and, for a builder that uses it, the backend's.
 
     Layers draw from the first three alone. TensorFlow's seeding throws every compiled kernel of the process away, which
     costs each trial on a warm program more than its first epoch. Keras's generator is set in place, where
     ``keras.utils.set_random_seed`` makes a new one that a traced program would not know of.
     """
     set_generator_state([seed, 0])
-    if _uses_tensorflow_random(reference):
-        tf.random.set_seed(seed)
+    if not IS_TENSORFLOW or _uses_tensorflow_random(reference):
+        seed_own_generator(seed)
     random.seed(seed)
     np.random.seed(seed)
 

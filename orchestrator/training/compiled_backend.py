@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any, Literal
 
 import keras
@@ -13,19 +11,21 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.training.backend import (
+    EVALUATION_BATCH,
     Chunk,
     Epoch,
     EpochChunker,
     SplitName,
     Tensors,
+    UnseededDraws,
     index_batches,
     losses_by_row,
 )
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.keras_internals import compiled_metrics_are_built
-from orchestrator.training.metrics import ValidationMetrics
 from orchestrator.training.reported import plain
-from orchestrator.training.tensorflow_internals import forget_custom_gradients, operations_in
+from orchestrator.training.row_metrics import FiguresByName
+from orchestrator.training.tensorflow_internals import forget_custom_gradients
 from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
@@ -44,7 +44,7 @@ class CompiledBackend:
         compiled: Compiled,
         tensors: Tensors,
         asked_momentum: float,
-        by_name: ValidationMetrics,
+        by_name: FiguresByName,
     ) -> None:
         self.compiled = compiled
         self._tensors = tensors
@@ -110,9 +110,6 @@ class CompiledBackend:
         self.program.recalibrate(self._tensors.of("train", self.compiled.labels)[0])
 
 
-EVALUATION_BATCH = 1024
-
-
 class CompiledEpoch:
     """A compiled model with its training, evaluation and recalibration loops, each traced once.
 
@@ -126,7 +123,7 @@ class CompiledEpoch:
         compiled: Compiled,
         data: tuple[Any, ...],
         asked_momentum: float,
-        by_name: ValidationMetrics,
+        by_name: FiguresByName,
     ) -> None:
         self.compiled = compiled
         self._by_name = by_name
@@ -283,42 +280,3 @@ def _flat(logs: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in logs.items():
         flat |= _flat(value) if isinstance(value, Mapping) else {name: value}
     return flat
-
-
-_OPERATIONS = (
-    "Random",
-    "ParameterizedTruncatedNormal",
-    "TruncatedNormal",
-    "Multinomial",
-    "PyFunc",
-    "EagerPyFunc",
-)
-"""TensorFlow's own random operations, which count for themselves, and Python called from a graph."""
-
-
-class UnseededDraws:
-    """Whether a traced program draws numbers that no seed of a further trial would reach.
-
-    Keras's layers draw from variables. NumPy's and Python's generators are read when a step is traced, so that what
-    they gave is a constant of the program; TensorFlow's operations have states that nobody can put back.
-    """
-
-    def __init__(self) -> None:
-        self.seen = False
-
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """Notice whether the block draws from NumPy's or Python's own generator."""
-        before = _generators()
-        yield
-        self.seen = self.seen or _generators() != before
-
-    def look_for_it_in(self, graph: Any) -> None:
-        """Notice TensorFlow's random operations in a graph and in the functions that it calls."""
-        kinds = operations_in(graph)
-        self.seen = self.seen or any(kind.startswith(_OPERATIONS) for kind in kinds)
-
-
-def _generators() -> Any:
-    _, keys, position, *_ = np.random.get_state(legacy=True)
-    return random.getstate(), position, np.asarray(keys).tobytes()

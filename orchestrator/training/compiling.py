@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from orchestrator.training.keras_backend import jit_compile
 from orchestrator.training.keras_internals import on_one_replica
 from orchestrator.training.optimizers import (
     LiveOptimizer,
@@ -59,7 +60,7 @@ def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: Learnin
 
 def compile_stock(model: Any, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:
     """Compile with nothing but what is Keras's own, for a file that plain Keras loads."""
-    model.compile(**_stock(hyperparameters, goal), jit_compile=False)
+    model.compile(**_stock(hyperparameters, goal), jit_compile=jit_compile())
 
 
 def _stock(hyperparameters: Mapping[str, Any], goal: LearningGoal) -> dict[str, Any]:
@@ -73,7 +74,7 @@ def _stock(hyperparameters: Mapping[str, Any], goal: LearningGoal) -> dict[str, 
 def _stock_config(hyperparameters: Mapping[str, Any], goal: LearningGoal) -> dict[str, Any]:
     """Return how a model in training is compiled when somebody's callback saves it, in Keras's own terms."""
     stock = keras.saving.serialize_keras_object(_stock(hyperparameters, goal))
-    return {**stock, "jit_compile": False}
+    return {**stock, "jit_compile": jit_compile()}
 
 
 def _compile(
@@ -85,7 +86,7 @@ def _compile(
     """
     smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
     loss, metrics, labels = _objective(goal, smoothing)
-    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=False)
+    model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile())
     stock = functools.partial(_stock_config, hyperparameters, goal)
     object.__setattr__(model, "get_compile_config", stock)
     return labels, loss.call

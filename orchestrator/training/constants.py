@@ -22,10 +22,10 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.catalog import is_users_module, is_users_own
 from orchestrator.catalog.contents import codes_in, is_empty
+from orchestrator.training.keras_backend import SHOWN, STATEFUL, TENSORS, array_of, has_values
 from orchestrator.training.keras_internals import BOOKKEEPING
 
 MOST_OBJECTS = 200_000
@@ -44,7 +44,7 @@ _PLAIN = (
     slice,
     np.generic,
 )
-_SHOWN = (np.dtype, tf.DType, tf.TensorShape, Path, re.Pattern, enum.Enum)
+_SHOWN = (np.dtype, *SHOWN, Path, re.Pattern, enum.Enum)
 _NOTHING = (inspect.Signature, weakref.ref, type(threading.Lock()), type(threading.RLock()))
 _BUILT_IN = (
     types.BuiltinFunctionType,
@@ -187,9 +187,9 @@ class _Reading:
         match value:
             case keras.Variable():
                 self._note("variable", value.path, tuple(value.shape), value.dtype, value.trainable)
-            case tf.Variable() | tf.random.Generator():
+            case _ if isinstance(value, STATEFUL):
                 raise _Unknown  # a state of its own, which is neither put back nor kept in checkpoints
-            case tf.Tensor() | tf.Graph():
+            case _ if isinstance(value, TENSORS):
                 self._look_into_tensor(value)
             case keras.initializers.Initializer():
                 self._note("initializer", type(value).__name__)  # what it gave is in variables
@@ -207,9 +207,9 @@ class _Reading:
                 self._look_into_attributes(value)
 
     def _look_into_tensor(self, value: Any) -> None:
-        if not hasattr(value, "numpy") or value.dtype in (tf.resource, tf.variant):
+        if not has_values(value):
             raise _Unknown
-        self._look_into_array(np.asarray(value.numpy()))
+        self._look_into_array(array_of(value))
 
     def _look_into_module(self, module: types.ModuleType) -> None:
         self._note("module", module.__name__.rpartition(".")[2])

@@ -10,25 +10,34 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.data import StreamedDataset, row_count
 from orchestrator.errors import TrialError
 from orchestrator.training.backend import (
+    EVALUATION_BATCH,
     AnyDataset,
     Chunk,
     Epoch,
     EpochChunker,
     SplitName,
     Tensors,
+    UnseededDraws,
     index_batches,
     losses_by_row,
 )
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
-from orchestrator.training.compiled_backend import EVALUATION_BATCH, UnseededDraws
-from orchestrator.training.metrics import ValidationMetrics
+from orchestrator.training.keras_backend import (
+    IS_TENSORFLOW,
+    NAME,
+    RUNS_PYTHON,
+    live_steps,
+    tensors_of,
+    traced_graph,
+    without_gradients,
+)
 from orchestrator.training.optimizers import unwrapped
 from orchestrator.training.reported import plain
+from orchestrator.training.row_metrics import FiguresByName
 from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
@@ -36,6 +45,8 @@ def why_fit(model: Any, dataset: AnyDataset) -> str | None:
     """Return why a model must train by ``fit``, None where compiled epochs mean the same."""
     if isinstance(dataset, StreamedDataset):
         return "the data are streamed"
+    if not IS_TENSORFLOW:
+        return f"the backend is {NAME}"
     for name in ("fit", "make_train_function"):
         if getattr(type(model), name) is not getattr(keras.Model, name):
             return f"the model overrides {name}()"
@@ -99,7 +110,7 @@ class FitBackend:
         compiled: Compiled,
         tensors: Tensors,
         asked_momentum: float,
-        by_name: ValidationMetrics,
+        by_name: FiguresByName,
     ) -> None:
         self.compiled = compiled
         self._by_name = by_name
@@ -110,6 +121,8 @@ class FitBackend:
         self._accumulated: Sequence[np.ndarray] = ()
         self._draws = UnseededDraws()
         self._look_at_steps()
+        of_optimizer = compiled.optimizer.numbers.values() if compiled.optimizer else ()
+        live_steps(compiled.model, [*self.batch_norm.numbers, *of_optimizer])
 
     def _look_at_steps(self) -> None:
         """Have each step checked for unseeded draws when it is traced."""
@@ -118,16 +131,21 @@ class FitBackend:
 
         @functools.wraps(step)
         def looked_at(*given: Any) -> Any:
-            logs = step(*given)
-            if not tf.executing_eagerly():
-                draws.look_for_it_in(tf.compat.v1.get_default_graph())
-            return logs
+            if IS_TENSORFLOW:
+                logs = step(*given)
+                if (graph := traced_graph()) is not None:
+                    draws.look_for_it_in(graph)
+                return logs
+            with draws.watched():
+                return step(*given)
 
         object.__setattr__(model, "train_step", looked_at)
 
     @property
     def reusable(self) -> bool:
         """Return whether a further trial may have the model: nothing of it but variables changes in training."""
+        if RUNS_PYTHON:
+            return False
         model = self.compiled.model
         overridden = type(model).make_train_function is not keras.Model.make_train_function
         return not (overridden or model.run_eagerly)
@@ -177,7 +195,7 @@ class FitBackend:
 
     def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
         """Give metrics what they had accumulated. Some of them exist only once a step was trained."""
-        if len(self.compiled.model.metrics_variables) != len(accumulated):
+        if RUNS_PYTHON or len(self.compiled.model.metrics_variables) != len(accumulated):
             self.train_on(next(self.batches(0, 1)))
         self._accumulated = accumulated
 
@@ -223,7 +241,8 @@ class FitBackend:
         if not self.batch_norm.layers:
             return
         model = self.compiled.model
-        with self.batch_norm.recalibrating(model), self.batch_norm.counting_calls():
+        norm = self.batch_norm
+        with norm.recalibrating(model), norm.counting_calls(), without_gradients():
             for batch in self._training_batches():
                 model(batch, training=True)
 
@@ -249,8 +268,7 @@ class FitBackend:
 
     def _as_tensors(self, batches: Callable[[], Iterator[Any]]) -> Any:
         """Return batches of a stream as ``fit`` takes them."""
-        signature = self._tensors.signature(self.compiled.labels)
-        return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+        return tensors_of(batches, self._tensors.first_batch(self.compiled.labels))
 
 
 def _metrics(history: Any) -> dict[str, float]:

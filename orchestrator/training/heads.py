@@ -11,10 +11,10 @@ from typing import Any, Literal
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.data import Labels
 from orchestrator.errors import ExperimentFileError, TrialError
+from orchestrator.training.keras_backend import as_floats, inference
 from orchestrator.training.process_state import kept_generator_state
 from orchestrator.training.task import (
     Kind,
@@ -52,7 +52,7 @@ class Head:
 def look_at_head(model: Any, x: Any) -> Head:
     """Return what a model's outputs are on some rows of features. The model is left as it was."""
     with kept_generator_state(), kept(model.variables):
-        found = keras.tree.flatten(model(x, training=False))
+        found = keras.tree.flatten(inference(model)(x))
         shape = tuple(found[0].shape)
         if len(found) != 1 or len(shape) != 2:
             return Head(len(found), None, "any")
@@ -103,7 +103,7 @@ class _Outputs:
         with kept(variables):
             for variable in variables:
                 variable.assign(size * rng.normal(0, 1, tuple(variable.shape)))
-            return np.asarray(tf.cast(self.model(self.x, training=False), tf.float32))
+            return as_floats(inference(self.model)(self.x))
 
 
 def task_of_model(model: Any, head: Head, labels: Labels, asked: str, where: str) -> Task:

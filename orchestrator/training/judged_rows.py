@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.catalog import UsersCode
+from orchestrator.config.metrics import MetricKind
 from orchestrator.data import StreamedDataset
+from orchestrator.errors import OrchestratorError
 from orchestrator.training.backend import SplitName
 from orchestrator.training.calibration import Array, JudgedRows, both_classes, log_loss
-from orchestrator.training.metric_states import Form
-from orchestrator.training.metrics import make_metrics
+from orchestrator.training.keras_backend import as_floats, inference, rows_at
 from orchestrator.training.portable import answers_of
+from orchestrator.training.row_metrics import Form, JudgedBatch, value_of
 from orchestrator.training.saved_model import Transforms
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import kept
@@ -47,7 +48,7 @@ class Reading:
         """Return outputs (rows, units) as answers; None where there are not as many as the labels need."""
         found = np.asarray(answers_of(outputs, self.transforms))
         if self.activation is not None:
-            found = np.asarray(getattr(tf.nn, self.activation)(found))
+            found = as_floats(getattr(keras.ops, self.activation)(found))
         if self.kind == "classes" and found.shape[1] == 1 and len(self.names) == 2:
             return both_classes(found)
         answers: Array = found.astype(np.float64)
@@ -94,13 +95,14 @@ def judged_rows(
     parts: list[tuple[Any, Any, Any]] = []
     numbers = 0
     model = trainer.backend.compiled.model
+    outputs_of = inference(model)
     with kept(model.non_trainable_variables):
         for x, truth, *weight in batches or rows_in_batches(trainer, split, how.view):
             with UsersCode("examining the winner", trainer.task.model.runs_in):
-                outputs = keras.tree.flatten(model(x, training=False))
+                outputs = keras.tree.flatten(outputs_of(x))
             if len(outputs) != 1 or len(outputs[0].shape) != 2:
                 return None
-            found = how.answers(np.asarray(tf.cast(outputs[0], tf.float32)))
+            found = how.answers(as_floats(outputs[0]))
             if found is None:
                 return None
             one = np.asarray(weight[0]).ravel() if weight else np.ones(len(found))
@@ -149,7 +151,7 @@ def shuffled_batches(trainer: Trainer, view: Any, size: int, most: int) -> Itera
     data, rows = tensors.of("validation", view), tensors.dataset.validation.rows
     order = np.random.default_rng(0).permutation(rows)
     for chosen in np.array_split(order, max(1, round(rows / size)))[:most]:
-        yield keras.tree.map_structure(lambda array, chosen=chosen: tf.gather(array, chosen), data)
+        yield keras.tree.map_structure(lambda array, chosen=chosen: rows_at(array, chosen), data)
 
 
 def figure(rows: JudgedRows, name: str) -> float | None:
@@ -158,12 +160,18 @@ def figure(rows: JudgedRows, name: str) -> float | None:
         return log_loss(rows)
     if name == "accuracy" and rows.kind != "quantities":
         return float(np.average(_right(rows), weights=rows.weight))
-    metrics = _by_name(rows, name)
-    if metrics is None:
+    kinds: Mapping[str, MetricKind] = {
+        "classes": "classification",
+        "flags": "multilabel",
+        "quantities": "regression",
+    }
+    form = Form(kinds[rows.kind], len(rows.names))
+    truth = rows.truth.astype(np.int32) if rows.kind == "classes" else rows.truth
+    answers = JudgedBatch(truth, rows.answers.astype(np.float32), rows.weight)
+    try:
+        value = value_of(name, form, answers)
+    except OrchestratorError:
         return None
-    metrics.reset_state()
-    metrics.add(tf.constant(_truth(rows)), tf.constant(rows.answers, tf.float32), rows.weight)
-    value = float(metrics.result())
     return value if math.isfinite(value) else None
 
 
@@ -172,20 +180,6 @@ def _right(rows: JudgedRows) -> Any:
     if rows.kind == "classes":
         return rows.answers.argmax(axis=1) == rows.truth
     return ((rows.answers > 0.5) == (rows.truth > 0.5)).mean(axis=1)
-
-
-def _by_name(rows: JudgedRows, name: str) -> Any:
-    from orchestrator.errors import OrchestratorError
-
-    kinds = {"classes": "classification", "flags": "multilabel", "quantities": "regression"}
-    try:
-        return make_metrics([name], Form(kinds[rows.kind], len(rows.names)))[0]  # type: ignore[arg-type]
-    except OrchestratorError:
-        return None
-
-
-def _truth(rows: JudgedRows) -> Any:
-    return rows.truth.astype(np.int32) if rows.kind == "classes" else rows.truth
 
 
 def noise(rows: JudgedRows, name: str) -> float | None:

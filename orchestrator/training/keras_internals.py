@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import threading
 from collections import Counter, defaultdict
@@ -14,13 +15,15 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras.src.backend import config
 from keras.src.backend.common import global_state
 from keras.src.random.seed_generator import global_seed_generator
 from keras.src.saving import object_registration
+from keras.src.trainers.data_adapters import array_slicing
 from keras.src.trainers.data_adapters.array_data_adapter import ArrayDataAdapter
 from keras.src.utils import naming
+
+from orchestrator.training.keras_backend import IS_TENSORFLOW, shuffled_by
 
 # Layers, optimizers
 
@@ -213,15 +216,14 @@ Order = Callable[[int], np.ndarray]
 """Returns the order of so many rows in the epoch that is about to be trained."""
 
 _asked = threading.local()
-_batches_of = ArrayDataAdapter.get_tf_dataset
 
 
 @contextmanager
 def rows_in(order: Order) -> Iterator[None]:
     """Let ``fit`` in this block, in this thread, shuffle rows by ``order``, which is asked as each epoch begins.
 
-    Keras draws it from TensorFlow's generator, whose state nobody can put back: a trial could neither be repeated on a
-    warm worker nor go on after an interruption. Nothing else of ``fit`` is touched.
+    Keras draws it from its backend's generator, or NumPy's, whose state nobody can put back: a trial could neither be
+    repeated on a warm worker nor go on after an interruption. Nothing else of ``fit`` is touched.
     """
     before = getattr(_asked, "order", None)
     _asked.order = order
@@ -231,22 +233,30 @@ def rows_in(order: Order) -> Iterator[None]:
         _asked.order = before
 
 
-def _batches(adapter: Any) -> Any:
-    order: Order | None = getattr(_asked, "order", None)
-    if order is None or adapter._shuffle is not True:
-        return _batches_of(adapter)
-    rows = adapter._num_samples
+def _in_order(batches_of: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a method of Keras's that shuffles an array's rows as asked in this thread, if it is."""
 
-    def ordered(indices: Any, *given: Any, **options: Any) -> Any:
-        drawn = tf.numpy_function(lambda: order(rows).astype(np.int64), [], tf.int64)
-        return tf.ensure_shape(drawn, (rows,))
+    def batches(adapter: Any) -> Any:
+        order: Order | None = getattr(_asked, "order", None)
+        if order is None or adapter._shuffle is not True:
+            return batches_of(adapter)
+        rows = adapter._num_samples
+        if IS_TENSORFLOW:
+            with shuffled_by(lambda: order(rows).astype(np.int64), rows):
+                return batches_of(adapter)
+        return _of_ordered_rows(adapter, order)
 
-    shuffle = tf.random.shuffle
-    tf.random.shuffle = ordered
-    try:
-        return _batches_of(adapter)
-    finally:
-        tf.random.shuffle = shuffle
+    def _of_ordered_rows(adapter: Any, order: Order) -> Iterator[Any]:
+        ordered, chosen = copy.copy(adapter), order(adapter._num_samples)  # as the epoch begins
+        there = array_slicing.convert_to_sliceable(adapter._inputs, target_backend="numpy")
+        ordered._inputs = keras.tree.map_structure(
+            lambda rows: rows.convert_to_numpy(rows[chosen]), there
+        )
+        ordered._shuffle = False
+        yield from batches_of(ordered)
+
+    return batches
 
 
-ArrayDataAdapter.get_tf_dataset = _batches
+for _method in ("get_tf_dataset", "get_jax_iterator", "get_torch_dataloader"):
+    setattr(ArrayDataAdapter, _method, _in_order(getattr(ArrayDataAdapter, _method)))

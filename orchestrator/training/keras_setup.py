@@ -7,7 +7,9 @@ anything starts, and what changes numbers is recorded.
 from __future__ import annotations
 
 import gc
+import importlib.util
 import json
+import logging
 import os
 import sys
 import warnings
@@ -21,6 +23,8 @@ from orchestrator.catalog import CallableReference
 from orchestrator.errors import PlaceError, explain
 
 BACKEND = "tensorflow"
+MODULES = {"tensorflow": ("tensorflow",), "jax": ("jax", "jaxlib"), "torch": ("torch",)}
+"""What each backend of Keras imports."""
 FLOAT = "float32"
 LAYOUTS = ("channels_first", "channels_last")
 CUT_SHORT = ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH")
@@ -57,8 +61,12 @@ def settings_file() -> Path:
     return Path(home, "keras.json").expanduser()
 
 
-def keras_settings() -> KerasSettings:
-    """Return this machine's settings of Keras. Raises PlaceError, naming the fault, where trials cannot train so."""
+def keras_settings(backend: str = BACKEND) -> KerasSettings:
+    """Return this machine's settings of Keras, with the experiment's backend.
+
+    Raises PlaceError, naming the fault, where trials cannot train so, or the backend is not installed.
+    """
+    check_installed(backend)
     file = settings_file()
     told = _told(file)
     settings = KerasSettings(
@@ -77,14 +85,25 @@ def keras_settings() -> KerasSettings:
         raise PlaceError(
             explain(f"{file}, epsilon", "expected a number such as 1e-7", settings.epsilon)
         )
-    _check_backend(file, settings.backend)
+    if backend == BACKEND:  # another one is the experiment's own choice
+        _check_backend(file, settings.backend)
     for name in CUT_SHORT:
         if os.environ.get(name):
             expected = (
                 "expected not to be set, since it would cut trials short, but only in Keras's fit"
             )
             raise PlaceError(explain(name, expected, os.environ[name]))
-    return replace(settings, backend=BACKEND)  # which a variable may have chosen over the file
+    return replace(settings, backend=backend)
+
+
+def check_installed(backend: str) -> None:
+    """Raise PlaceError where a backend's package is not there."""
+    absent = [name for name in MODULES[backend] if importlib.util.find_spec(name) is None]
+    if absent:
+        raise PlaceError(
+            f"backend: expected one that is installed here. Received: {backend!r}, without the package {absent[0]}."
+            f" Install it: pip install 'orchestrator[{backend}]' (or pip install {backend})."
+        )
 
 
 def check_policy_of_this_process() -> None:
@@ -129,6 +148,8 @@ def _told(file: Path) -> Mapping[str, Any]:
 def _check_backend(file: Path, in_file: str) -> None:
     """Refuse another backend, by whatever it was chosen; a Keras that is imported already has chosen."""
     variable = os.environ.get("KERAS_BACKEND")
+    if variable in _CHOSEN:  # by an earlier run of this process
+        variable, in_file = None, BACKEND
     where, chosen = ("KERAS_BACKEND", variable) if variable else (f"{file}, backend", in_file)
     expected = f"expected the backend on which trials train, {BACKEND!r}"
     if chosen != BACKEND:
@@ -137,20 +158,32 @@ def _check_backend(file: Path, in_file: str) -> None:
             if variable
             else f"Write {BACKEND!r} there, or set KERAS_BACKEND={BACKEND}"
         )
+        way_out += f"; to train on it, write 'backend: {chosen}' in the experiment" * (
+            chosen in MODULES
+        )
         raise PlaceError(f"{explain(where, expected, chosen)} {way_out}.")
     config = getattr(sys.modules.get("keras"), "config", None)
     imported = config.backend() if config is not None else BACKEND
-    if imported != BACKEND:
+    if imported != BACKEND and imported not in _CHOSEN:
         raise PlaceError(explain("keras, imported in this process", expected, imported))
 
 
-def quiet_tensorflow() -> None:
-    """Say which backend Keras takes and silence TensorFlow's log, where the user has not said otherwise.
+_CHOSEN: set[str] = set()
+"""What ``choose_backend`` has put into KERAS_BACKEND in this process, besides Keras's default."""
 
-    All that a process which is not a worker may do: threads and hidden modules are its owner's.
+
+def choose_backend(backend: str = BACKEND) -> None:
+    """Say which backend Keras takes where it is imported from now on, and silence TensorFlow's log.
+
+    Where the user has said otherwise by KERAS_BACKEND, that is so; but for a backend that an experiment names. All
+    that a process which is not a worker may do: threads and hidden modules are its owner's.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != BACKEND:
+        _CHOSEN.add(backend)
+        os.environ["KERAS_BACKEND"] = backend
+    elif os.environ.get("KERAS_BACKEND") in {None, *_CHOSEN}:
+        os.environ["KERAS_BACKEND"] = backend
 
 
 @contextmanager
@@ -159,9 +192,7 @@ def without_remarks() -> Iterator[None]:
 
     Such as that a file has no state of its optimizer, or that batches of a new size are traced.
     """
-    import tensorflow as tf
-
-    logger = tf.get_logger()
+    logger = logging.getLogger("tensorflow")
     level = logger.level
     logger.setLevel("ERROR")
     try:
@@ -172,25 +203,59 @@ def without_remarks() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def prepare_tensorflow(threads: int, settings: KerasSettings | None = None) -> None:
-    """Import TensorFlow quietly, with ``threads`` for one operation and a GPU's memory taken as needed.
+def set_up_keras(threads: int, settings: KerasSettings | None = None) -> None:
+    """Import Keras and its backend quietly, with ``threads`` for one operation and a GPU's memory taken as needed.
 
-    ``settings`` are put in force in place of those of this machine.
+    ``settings`` are put in force in place of those of this machine; without them the backend is as KERAS_BACKEND has
+    it. Raises PlaceError where Keras was imported before, with another backend.
 
     Keras imports matplotlib and scikit-learn when they are there, for plotting and wrappers that no trial uses: a
     second of every worker's start. They are hidden while Keras is imported and can be imported as usual afterwards.
     """
-    quiet_tensorflow()
+    backend = settings.backend if settings else os.environ.get("KERAS_BACKEND", BACKEND)
+    choose_backend(backend)
+    if backend == "jax":
+        _limit_xla(threads)
     hidden = [name for name in ("matplotlib", "sklearn") if name not in sys.modules]
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]
     try:
-        import keras  # noqa: F401
+        import keras
     finally:
         for name in hidden:
             sys.modules.pop(name, None)
     if settings is not None:
+        if keras.config.backend() != backend:
+            expected = f"expected the backend of the experiment, {backend!r}"
+            raise PlaceError(
+                f"{explain('keras, imported in this process', expected, keras.config.backend())} Set"
+                f" KERAS_BACKEND={backend} before Keras is imported."
+            )
         settings.put_in_force()
+    if backend == BACKEND:
+        _set_up_tensorflow(threads)
+    elif backend == "torch":
+        _set_up_torch(threads)
+    # What the imports made lives as long as the process: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+
+
+def _limit_xla(threads: int) -> None:
+    """Have JAX, which is not imported yet, use so many threads on the CPU (``tsl::port::MaxParallelism``)."""
+    for name in ("NPROC", "PJRT_NPROC"):
+        os.environ.setdefault(name, str(threads))
+
+
+def _set_up_torch(threads: int) -> None:
+    import torch
+
+    torch.set_num_threads(threads)
+    with suppress(RuntimeError):  # where it works already
+        torch.set_num_interop_threads(1)
+
+
+def _set_up_tensorflow(threads: int) -> None:
     import tensorflow as tf
 
     # It warns of many programs traced, which is what a search does.
@@ -200,9 +265,6 @@ def prepare_tensorflow(threads: int, settings: KerasSettings | None = None) -> N
         tf.config.threading.set_inter_op_parallelism_threads(1)
     # Graph rewriting costs as much as tracing itself and gains nothing on programs this small.
     tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
-    # What the imports made lives as long as the process: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
 

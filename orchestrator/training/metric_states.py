@@ -3,89 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from orchestrator.config.metrics import MetricKind
 from orchestrator.errors import TrialError
+from orchestrator.training.row_metrics import NUMBERED, ONE_OUTPUT, UNLIKE, Form
 
 
-@dataclass(frozen=True)
-class Form:
-    """How labels and outputs are read: the kind of task, its classes (or columns), and whether outputs are logits.
+def read(form: Form, y: Any, outputs: Any, weight: Any) -> tuple[Any, Any, Any]:
+    """Return (truth, scores, weight of each row).
 
-    Standardized quantities are put back into the user's unit by ``scale`` and ``shift``, a figure a column.
+    Of classes: class numbers (rows,) and probabilities (rows, classes); else both are (rows, columns).
     """
+    if isinstance(y, dict | list | tuple) or isinstance(outputs, dict | list | tuple):
+        raise TrialError(ONE_OUTPUT.format("several"))
+    scores = tf.cast(tf.convert_to_tensor(outputs), tf.float32)
+    scores = tf.reshape(scores, (-1, 1)) if scores.shape.rank == 1 else scores
+    if scores.shape.rank != 2:
+        raise TrialError(ONE_OUTPUT.format(f"outputs of shape {tuple(scores.shape)}"))
+    truth = tf.convert_to_tensor(y)
+    given = tf.ones_like(scores[:, 0]) if weight is None else weight
+    weights = tf.reshape(tf.cast(given, tf.float64), (-1,))
+    if form.of_classes:
+        scores = _probabilities(form, scores)
+        return _classes(form, truth), scores, weights
+    if scores.shape[1] != form.width:
+        raise TrialError(UNLIKE.format(form.width, scores.shape[1]))
+    if form.from_logits and form.kind == "multilabel":
+        scores = tf.sigmoid(scores)
+    truth = tf.reshape(tf.cast(truth, tf.float64), (-1, form.width))
+    if form.scale:
+        scale, shift = tf.constant(form.scale, tf.float64), tf.constant(form.shift, tf.float64)
+        return truth * scale + shift, tf.cast(scores, tf.float64) * scale + shift, weights
+    return truth, scores, weights
 
-    kind: MetricKind
-    width: int
-    from_logits: bool = False
-    scale: tuple[float, ...] = ()
-    shift: tuple[float, ...] = ()
 
-    @property
-    def of_classes(self) -> bool:
-        """Return whether each row has one class."""
-        return self.kind in ("classification", "binary")
+def _probabilities(form: Form, scores: Any) -> Any:
+    if scores.shape[1] == 1:
+        one = tf.sigmoid(scores) if form.from_logits else scores
+        scores = tf.concat([1 - one, one], axis=1)
+    elif form.from_logits:
+        scores = tf.nn.softmax(scores)
+    if scores.shape[1] != max(form.width, 2):
+        raise TrialError(UNLIKE.format(form.width, scores.shape[1]))
+    return scores
 
-    def read(self, y: Any, outputs: Any, weight: Any) -> tuple[Any, Any, Any]:
-        """Return (truth, scores, weight of each row).
 
-        Of classes: class numbers (rows,) and probabilities (rows, classes); else both are (rows, columns).
-        """
-        if isinstance(y, dict | list | tuple) or isinstance(outputs, dict | list | tuple):
-            raise TrialError(_REFUSED.format("several"))
-        scores = tf.cast(tf.convert_to_tensor(outputs), tf.float32)
-        scores = tf.reshape(scores, (-1, 1)) if scores.shape.rank == 1 else scores
-        if scores.shape.rank != 2:
-            raise TrialError(_REFUSED.format(f"outputs of shape {tuple(scores.shape)}"))
-        truth = tf.convert_to_tensor(y)
-        given = tf.ones_like(scores[:, 0]) if weight is None else weight
-        weights = tf.reshape(tf.cast(given, tf.float64), (-1,))
-        if self.of_classes:
-            scores = self._probabilities(scores)
-            return self._classes(truth), scores, weights
-        if scores.shape[1] != self.width:
-            raise TrialError(_UNLIKE.format(self.width, scores.shape[1]))
-        if self.from_logits and self.kind == "multilabel":
-            scores = tf.sigmoid(scores)
-        truth = tf.reshape(tf.cast(truth, tf.float64), (-1, self.width))
-        if self.scale:
-            scale, shift = tf.constant(self.scale, tf.float64), tf.constant(self.shift, tf.float64)
-            return truth * scale + shift, tf.cast(scores, tf.float64) * scale + shift, weights
-        return truth, scores, weights
-
-    def _probabilities(self, scores: Any) -> Any:
-        if scores.shape[1] == 1:
-            one = tf.sigmoid(scores) if self.from_logits else scores
-            scores = tf.concat([1 - one, one], axis=1)
-        elif self.from_logits:
-            scores = tf.nn.softmax(scores)
-        if scores.shape[1] != max(self.width, 2):
-            raise TrialError(_UNLIKE.format(self.width, scores.shape[1]))
-        return scores
-
-    def _classes(self, truth: Any) -> Any:
-        if truth.shape.rank == 2 and truth.shape[1] > 1:
-            return tf.argmax(truth, axis=1, output_type=tf.int32)
-        numbers = tf.reshape(tf.cast(truth, tf.int32), (-1,))
-        wrong = "metrics: expected classes numbered from 0, one below another"
-        inside = (numbers >= 0) & (numbers < max(self.width, 2))
-        check = tf.debugging.Assert(tf.reduce_all(inside), [wrong, numbers], summarize=5)
-        with tf.control_dependencies([check] if check is not None else []):
-            return tf.identity(numbers)
+def _classes(form: Form, truth: Any) -> Any:
+    if truth.shape.rank == 2 and truth.shape[1] > 1:
+        return tf.argmax(truth, axis=1, output_type=tf.int32)
+    numbers = tf.reshape(tf.cast(truth, tf.int32), (-1,))
+    inside = (numbers >= 0) & (numbers < max(form.width, 2))
+    check = tf.debugging.Assert(tf.reduce_all(inside), [NUMBERED, numbers], summarize=5)
+    with tf.control_dependencies([check] if check is not None else []):
+        return tf.identity(numbers)
 
 
 COLUMNS_AT_ONCE = 32
 """Beyond which columns are ranked one after another: all at once takes memory for each."""
-_REFUSED = (
-    "metrics: expected a model with one output, a row of figures a row of data. Received: {}."
-    " Such a model's builder compiles it with metrics of its own."
-)
-_UNLIKE = "metrics: expected {} output units, as the labels have it. Received: {}."
 
 
 class NamedMetric(keras.metrics.Metric):  # type: ignore[misc]
@@ -103,10 +80,10 @@ class NamedMetric(keras.metrics.Metric):  # type: ignore[misc]
 
     def update_state(self, y: Any, outputs: Any, sample_weight: Any = None) -> None:
         """Take in a batch as Keras has it."""
-        self.add(*self.form.read(y, outputs, sample_weight))
+        self.add(*read(self.form, y, outputs, sample_weight))
 
     def add(self, truth: Any, scores: Any, weight: Any) -> None:
-        """Take in a batch as ``Form.read`` has it."""
+        """Take in a batch as ``read`` has it."""
         raise NotImplementedError
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.catalog import UsersCode
 from orchestrator.data import TableRecipe
 from orchestrator.training.batch_norm import norm_layers
+from orchestrator.training.keras_backend import as_floats, without_gradients
 from orchestrator.training.keras_setup import without_remarks
 from orchestrator.training.portable import as_taken
 
@@ -38,7 +38,11 @@ def reaction(model: Any, rows: Any, table: TableRecipe | None) -> Reaction:
     taken = as_taken(rows, table)
     count = len(keras.tree.flatten(taken)[0])
     outputs: list[Any] = []
-    with UsersCode("the old model", None), _watched(norm_layers(model)) as seen:
+    with (
+        UsersCode("the old model", None),
+        _watched(norm_layers(model)) as seen,
+        without_gradients(),
+    ):
         for start in range(0, count, ROWS_AT_ONCE):
             batch = keras.tree.map_structure(lambda a: a[start : start + ROWS_AT_ONCE], taken)  # noqa: B023
             outputs.append(model(batch, training=False))
@@ -49,7 +53,7 @@ def _joined(outputs: list[Any]) -> np.ndarray | None:
     if not outputs or len(keras.tree.flatten(outputs[0])) > 1:
         return None
     flat = [keras.tree.flatten(each)[0] for each in outputs]
-    whole = np.concatenate([np.asarray(tf.cast(each, tf.float32)) for each in flat])
+    whole = np.concatenate([as_floats(each) for each in flat])
     return whole.reshape(len(whole), -1)
 
 
@@ -65,7 +69,7 @@ class _Watched:
 
     def see(self, inputs: Any) -> None:
         """Take in a batch."""
-        values = np.asarray(tf.cast(inputs, tf.float64))
+        values = as_floats(inputs).astype(np.float64)
         axis = self._layer.axis % values.ndim
         flat = np.moveaxis(values, axis, -1).reshape(-1, values.shape[axis])
         self.rows += len(flat)

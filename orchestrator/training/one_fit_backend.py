@@ -21,9 +21,9 @@ from orchestrator.data import StreamedDataset
 from orchestrator.training.backend import Chunk, Epoch, Fitting, SplitName, Tensors
 from orchestrator.training.fit_backend import FitBackend
 from orchestrator.training.keras_internals import VALIDATES, Order, rows_in, thread_state
-from orchestrator.training.metrics import ValidationMetrics
 from orchestrator.training.process_state import kept_generator_state
 from orchestrator.training.reported import plain
+from orchestrator.training.row_metrics import FiguresByName
 from orchestrator.training.state_transfer import seed_states
 from orchestrator.training.trial_model import Compiled, arrays_of, assign_all, kept
 
@@ -36,7 +36,7 @@ class OneFitBackend(FitBackend):
         compiled: Compiled,
         tensors: Tensors,
         asked_momentum: float,
-        by_name: ValidationMetrics,
+        by_name: FiguresByName,
         fitting: Fitting,
     ) -> None:
         super().__init__(compiled, tensors, asked_momentum, by_name)

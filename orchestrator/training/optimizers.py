@@ -12,17 +12,12 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from orchestrator.errors import TrialError, explain
 from orchestrator.training.hyperparameters import ADAMW_WEIGHT_DECAY, DEFAULTS, OPTIMIZER_READS
+from orchestrator.training.keras_backend import LiveNumber
 from orchestrator.training.keras_internals import CURRENT_RATE, rate_held_by
-
-
-def _live(value: float) -> Any:
-    """Return a variable outside the optimizer's own list, so that slots and hyperparameters stay apart."""
-    return tf.Variable(float(value), trainable=False, dtype=tf.float32)
 
 
 class LiveSGD(keras.optimizers.SGD):  # type: ignore[misc]
@@ -96,35 +91,34 @@ def weight_decay_of(hyperparameters: Mapping[str, Any]) -> float:
 
 
 class LiveOptimizer:
-    """A Keras optimizer and the variables its hyperparameters live in."""
+    """A Keras optimizer and the live numbers that its hyperparameters are, apart from its slots."""
 
     def __init__(self, hyperparameters: Mapping[str, Any]) -> None:
         name = known_optimizer(hyperparameters)
         self.keras = _LIVE[name](learning_rate=float(hyperparameters["learning_rate"]))
-        self.variables: dict[str, Any] = {}
+        self.numbers: dict[str, LiveNumber] = {}
         for key in OPTIMIZER_READS[name]:
-            self.variables[key] = _live(_value(hyperparameters, key))
             attribute = "rho" if name == "rmsprop" and key == "beta_2" else key
-            setattr(self.keras, attribute, self.variables[key])
+            self.numbers[key] = LiveNumber(_value(hyperparameters, key), self.keras, attribute)
         if decays_weights(hyperparameters):
-            self.variables["weight_decay"] = _live(weight_decay_of(hyperparameters))
-            self.keras.weight_decay = self.variables["weight_decay"]
+            decay = weight_decay_of(hyperparameters)
+            self.numbers["weight_decay"] = LiveNumber(decay, self.keras, "weight_decay")
 
     def set(self, hyperparameters: Mapping[str, Any]) -> None:
         """Put every live hyperparameter but the learning rate in force."""
-        for key, variable in self.variables.items():
+        for key, number in self.numbers.items():
             value = (
                 weight_decay_of(hyperparameters)
                 if key == "weight_decay"
                 else _value(hyperparameters, key)
             )
-            variable.assign(value)
+            number.assign(value)
 
     def clear(self, outermost: Any) -> None:
         """Zero the slots and the step counter; put back what Keras scales the loss by in mixed precision."""
         for variable in outermost.variables:
             if variable is not rate_held_by(self.keras):
-                variable.assign(ops.zeros_like(variable))
+                variable.assign(ops.zeros(variable.shape, variable.dtype))
         if isinstance(outermost, keras.optimizers.LossScaleOptimizer):
             outermost.dynamic_scale.assign(outermost.initial_scale)
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.catalog import UsersCode
 from orchestrator.data import RAW_ROWS, ColumnRecipe, StreamedDataset, TableRecipe
@@ -24,6 +23,7 @@ from orchestrator.training.backend import AnyDataset
 from orchestrator.training.calibration import NEXT_TO_ONE, SMALLEST, Tempering
 from orchestrator.training.compiling import compile_stock
 from orchestrator.training.heads import loss_name
+from orchestrator.training.keras_backend import as_floats, constant
 from orchestrator.training.keras_setup import without_remarks
 from orchestrator.training.saved_model import Transforms, takes_named_columns
 from orchestrator.training.task import LearningGoal
@@ -217,7 +217,7 @@ def _as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any
     for column in recipe.columns:
         values = np.asarray(columns[column.name])[:, None]
         is_text = column.kind == "text"
-        inputs[column.name] = tf.constant(values.astype(str if is_text else "f4"))
+        inputs[column.name] = constant(values.astype(str if is_text else "f4"))
     return inputs
 
 
@@ -227,7 +227,7 @@ def answers_of(outputs: Any, transforms: Transforms) -> Any:
         return outputs * np.asarray(transforms.std) + np.asarray(transforms.mean)
     if transforms.activation is None:
         return outputs
-    return np.asarray(getattr(tf.nn, transforms.activation)(outputs))
+    return as_floats(getattr(keras.ops, transforms.activation)(outputs))
 
 
 def alike(found: Any, expected: Any, unit: Any = 1.0) -> bool:
@@ -251,7 +251,7 @@ def unit_of(transforms: Transforms) -> Any:
 
 def arrays(outputs: Any) -> Any:
     """Return tensors as NumPy arrays, of several outputs too."""
-    return keras.tree.map_structure(lambda tensor: np.asarray(tf.cast(tensor, tf.float32)), outputs)
+    return keras.tree.map_structure(as_floats, outputs)
 
 
 _OF_PROBABILITIES = ("categorical_crossentropy", "binary_crossentropy", "focal_crossentropy")
@@ -274,7 +274,7 @@ def predicted(model: Any, batches: Iterator[Any], table: TableRecipe | None) -> 
         with UsersCode("predict", None):
             answer = model.predict(as_taken(batch, table), verbose=0)
         names = names or _names(model, answer)
-        found.append([np.asarray(tf.cast(one, tf.float64)) for one in keras.tree.flatten(answer)])
+        found.append([np.asarray(one, np.float64) for one in keras.tree.flatten(answer)])
     whole = [np.concatenate(parts) for parts in zip(*found, strict=True)]
     return Outputs(dict(zip(names, whole, strict=True)), _are_probabilities(model))
 

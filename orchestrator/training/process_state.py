@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from orchestrator.catalog import FILES_ARE_LOADED_AS, CallableReference
 from orchestrator.training import keras_internals
+from orchestrator.training.keras_backend import (
+    array_of,
+    own_generator,
+    run_eagerly,
+    runs_eagerly,
+    set_own_generator,
+)
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Settings:
             keras_internals.switches(),
             keras_internals.policies(),
             keras_internals.names_counted(),
-            tf.config.functions_run_eagerly(),
+            runs_eagerly(),
             np.geterr(),
         )
 
@@ -44,8 +50,7 @@ class Settings:
         keras_internals.put_switches_back(self.keras)
         keras_internals.put_policies_back(self.policies)
         keras_internals.forget_names(self.names)
-        if tf.config.functions_run_eagerly() != self.eagerly:
-            tf.config.run_functions_eagerly(self.eagerly)
+        run_eagerly(self.eagerly)
         np.seterr(**self.numpy_errors)
         keras_internals.forget_registered(FILES_ARE_LOADED_AS)
 
@@ -68,26 +73,28 @@ def settle(model: CallableReference) -> None:
 
 def process_settings() -> dict[str, Any]:
     """Return what a traced program depends on besides its model."""
-    return {**keras_internals.switches(), "eagerly": tf.config.functions_run_eagerly()}
+    return {**keras_internals.switches(), "eagerly": runs_eagerly()}
 
 
 settings_without_trials(None)
 
 
-def generator_state() -> list[int]:
-    """Return the state of Keras's own generator: a seed and a counter."""
-    return [
-        int(number) for number in tf.convert_to_tensor(keras_internals.generator().state).numpy()
-    ]
+def generator_state() -> list[int | str]:
+    """Return the state of Keras's own generator, a seed and a counter, and of PyTorch's where that is the backend."""
+    numbers = array_of(keras_internals.generator().state)
+    return [*(int(number) for number in numbers), *own_generator()]
 
 
-def set_generator_state(state: Sequence[int]) -> None:
-    """Put the generator back, in place."""
-    keras_internals.generator().state.assign(list(state))
+def set_generator_state(state: Sequence[int | str]) -> None:
+    """Put the generators back, in place."""
+    seed, counter, *own = state
+    keras_internals.generator().state.assign([seed, counter])
+    for each in own:
+        set_own_generator(str(each))
 
 
 @contextmanager
-def own_generator() -> Iterator[None]:
+def builders_generator() -> Iterator[None]:
     """Let the block put another generator in its place, as ``keras.utils.set_random_seed`` does: its state is taken."""
     keras_internals.generator()
     yield

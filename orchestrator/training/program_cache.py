@@ -11,12 +11,12 @@ from typing import Any
 import keras
 
 from orchestrator.training.backend import Backend, Fitting, Tensors
-from orchestrator.training.compiled_backend import CompiledBackend
 from orchestrator.training.compiling import compile_live, structure_of
 from orchestrator.training.fit_backend import FitBackend, why_fit
 from orchestrator.training.heads import goal_of
-from orchestrator.training.metrics import ValidationMetrics, validation_metrics
+from orchestrator.training.keras_backend import IS_TENSORFLOW
 from orchestrator.training.one_fit_backend import OneFitBackend
+from orchestrator.training.row_metrics import FiguresByName, HeardRows, form_of
 from orchestrator.training.state_transfer import have_as_fresh
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trial_model import Built, Compiled, arrays_of, assign_all
@@ -80,7 +80,7 @@ class ProgramCache:
     def _new(self, built: Built, hyperparameters: Mapping[str, Any], fitting: Fitting) -> Slot:
         goal = goal_of(built.model, self._task, self._tensors.sample())
         compiled = compile_live(built, hyperparameters, goal)
-        by_name = validation_metrics(self._task, compiled.model, goal)
+        by_name = figures_by_name(self._task, compiled)
         self.traced += 1
         return make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
 
@@ -92,11 +92,21 @@ class ProgramCache:
             self._slots.popitem(last=False)
 
 
+def figures_by_name(task: TrainingTask, compiled: Compiled) -> FiguresByName:
+    """Return what a task asks for by name, of one of its models."""
+    form = form_of(task, compiled.model, compiled.goal)
+    if not IS_TENSORFLOW:
+        return HeardRows(compiled.model, task.metrics, form)
+    from orchestrator.training.metrics import ValidationMetrics, make_metrics
+
+    return ValidationMetrics(compiled.model, make_metrics(task.metrics, form))
+
+
 def make_backend(
     compiled: Compiled,
     tensors: Tensors,
     asked_momentum: float,
-    by_name: ValidationMetrics,
+    by_name: FiguresByName,
     fitting: Fitting,
 ) -> Slot:
     """Return the backend for a model."""
@@ -105,5 +115,7 @@ def make_backend(
         why = reason or "it has callbacks"
         return Slot(OneFitBackend(compiled, tensors, asked_momentum, by_name, fitting), why)
     if reason is None:
+        from orchestrator.training.compiled_backend import CompiledBackend  # TensorFlow's alone
+
         return Slot(CompiledBackend(compiled, tensors, asked_momentum, by_name), None)
     return Slot(FitBackend(compiled, tensors, asked_momentum, by_name), reason)

@@ -10,6 +10,7 @@ import keras
 import numpy as np
 
 from orchestrator.config.metrics import Direction, direction_of, plain_name
+from orchestrator.training.keras_backend import IS_TENSORFLOW
 from orchestrator.training.keras_internals import (
     averaged_by,
     is_loss,
@@ -30,7 +31,9 @@ def reported(model: Any, batch: tuple[Any, ...]) -> dict[str, Direction | None]:
     not known: then there are figures of the validation alone, ``val_…``.
     """
     model.reset_metrics()
-    logs = model.test_step(batch)
+    logs = (
+        model.test_step(batch) if IS_TENSORFLOW else model.test_on_batch(*batch, return_dict=True)
+    )
     results = model.get_metrics_result()
     own = isinstance(logs, Mapping) and set(logs) != set(results)
     names = plain(logs if own else results)

@@ -17,7 +17,7 @@ from typing import Any
 from orchestrator.catalog import CallableReference, is_users_module
 from orchestrator.data import Dataset, StreamedDataset, TableRecipe, map_tree
 from orchestrator.errors import RecordError
-from orchestrator.training.keras_setup import quiet_tensorflow, register_again, without_remarks
+from orchestrator.training.keras_setup import choose_backend, register_again, without_remarks
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, LearningGoal
 
 MOST_NAMED_INPUTS = 512
@@ -132,7 +132,7 @@ def load_model(path: Path, builder: CallableReference | None = None) -> Any:
 
     What Keras does not know is looked for among the classes and functions of the builder's file.
     """
-    quiet_tensorflow()
+    choose_backend()
     import keras
 
     with without_remarks():

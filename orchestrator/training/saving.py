@@ -18,6 +18,7 @@ from orchestrator.errors import RecordError, TrialError
 from orchestrator.redaction import redacted, restored
 from orchestrator.training.building import build_model, set_followed_momentum
 from orchestrator.training.hyperparameters import batch_norm_momentum
+from orchestrator.training.keras_backend import inference
 from orchestrator.training.keras_internals import layers_of
 from orchestrator.training.portable import (
     CLASS_NAMES,
@@ -117,9 +118,9 @@ def _check_file(path: Path, trainer: Trainer, transforms: Transforms) -> None:
     reference = trainer.task.model
     loaded = load_model(path, reference)
     x, raw = rows_to_compare(trainer.task.dataset, transforms)
-    outputs = arrays(trainer.backend.compiled.model(x, training=False))
+    outputs = arrays(inference(trainer.backend.compiled.model)(x))
     expected = keras.tree.flatten(answers_of(outputs, transforms))
-    found = keras.tree.flatten(loaded(raw, training=False))
+    found = keras.tree.flatten(inference(loaded)(raw))
     unit = unit_of(transforms)
     if not all(alike(*pair, unit) for pair in zip(found, expected, strict=True)):
         raise TrialError(
@@ -163,7 +164,7 @@ def _try(model: Any, task: TrainingTask, goal: LearningGoal) -> None:
     train: Any = task.dataset.train
     x = keras.tree.map_structure(lambda array: array[:ROWS], train.x)
     pairs = zip(
-        *(keras.tree.flatten(arrays(one(x, training=False))) for one in (loaded, whole)),
+        *(keras.tree.flatten(arrays(inference(one)(x))) for one in (loaded, whole)),
         strict=True,
     )
     if not all(alike(*pair) for pair in pairs):

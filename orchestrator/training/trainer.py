@@ -25,6 +25,7 @@ from orchestrator.training.hyperparameters import (
     check_read,
     read_while_training,
 )
+from orchestrator.training.keras_backend import RUNS_PYTHON
 from orchestrator.training.optimizers import Rate, decays_weights, rate_of, rate_variable
 from orchestrator.training.process_state import (
     generator_state,
@@ -264,7 +265,9 @@ class Trainer:
         """Go on from a checkpoint of a trial with the current one's structure."""
         compiled = self.backend.compiled
         self.position = EpochPosition(**checkpoint.about.get("within_epoch", {}))
-        if self.position.steps:
+        if (
+            self.position.steps or RUNS_PYTHON
+        ):  # whose generator the first step of a model draws from once more
             self._put_in_force()
             self.backend.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)

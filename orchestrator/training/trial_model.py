@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
+from orchestrator.training.keras_backend import array_of
 from orchestrator.training.optimizers import LiveOptimizer
 from orchestrator.training.task import LabelForm, LearningGoal
 
@@ -52,7 +52,7 @@ class Compiled:
 
 def arrays_of(variables: Sequence[Any]) -> tuple[np.ndarray, ...]:
     """Return copies of the variables' values."""
-    return tuple(tf.convert_to_tensor(variable).numpy() for variable in variables)
+    return tuple(array_of(variable) for variable in variables)
 
 
 def assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:

@@ -22,7 +22,7 @@ from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.config.metrics import Direction
 from orchestrator.errors import OrchestratorError, TrialError
 from orchestrator.streams import shown
-from orchestrator.training.keras_setup import prepare_tensorflow
+from orchestrator.training.keras_setup import BACKEND, set_up_keras
 
 if TYPE_CHECKING:
     from orchestrator.training.task import Shape, Task, TrainingTask
@@ -113,7 +113,8 @@ class UsersProcess:
 
     serves: ClassVar[str]
 
-    def __init__(self) -> None:
+    def __init__(self, backend: str = BACKEND) -> None:
+        self._backend = backend
         self._child: subprocess.Popen[str] | None = None
         self._echo: threading.Thread | None = None
 
@@ -134,7 +135,8 @@ class UsersProcess:
             [sys.executable, "-P", "-c", _CHILD.format(module=self.serves), str(there.fileno())],
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONBREAKPOINT": "0"},  # nobody is at its terminal
+            # Nobody is at its terminal.
+            env={**os.environ, "PYTHONBREAKPOINT": "0", "KERAS_BACKEND": self._backend},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -213,7 +215,7 @@ def serve(there: Connection) -> None:
         signal.SIGINT, signal.SIG_IGN
     )  # the parent process decides how long this one lives
     sys.stdout, sys.stderr = shown(sys.stdout), shown(sys.stderr)
-    prepare_tensorflow(os.cpu_count() or 1)
+    set_up_keras(os.cpu_count() or 1)
     setup: Setup | None = None
     looked: list[Any] = []
     while True:

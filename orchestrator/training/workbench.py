@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
-from orchestrator.training.keras_setup import KerasSettings
+from orchestrator.training.keras_setup import BACKEND, KerasSettings, choose_backend
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trial_session import Objective, facts_of
 from orchestrator.trials import Session
@@ -36,19 +36,43 @@ class KerasJob:
         """Return the run's own folder."""
         return self.objective.checkpoints.parent
 
+    def __reduce__(self) -> Any:
+        """Say which backend Keras takes before the rest is read: a function given in Python brings Keras with it."""
+        parts = {each.name: getattr(self, each.name) for each in fields(self)}
+        return _job, (_Chosen(self.keras.backend if self.keras else BACKEND), parts)
+
     def open(self) -> KerasWorkbench:
-        """Set this process up: TensorFlow is imported."""
+        """Set this process up: Keras is imported."""
         conceal(self.secrets)
         return KerasWorkbench(self)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """A backend, which Keras takes in a process where this has arrived, if it is not imported yet."""
+
+    backend: str
+
+    def __reduce__(self) -> Any:
+        return _choose, (self.backend,)
+
+
+def _choose(backend: str) -> _Chosen:
+    choose_backend(backend)
+    return _Chosen(backend)
+
+
+def _job(_: _Chosen, parts: Mapping[str, Any]) -> KerasJob:
+    return KerasJob(**parts)
 
 
 class KerasWorkbench:
     """One process's trainer, its programs warm between trials; with folds another one for the fold trained on last."""
 
     def __init__(self, job: KerasJob) -> None:
-        from orchestrator.training.keras_setup import prepare_tensorflow
+        from orchestrator.training.keras_setup import set_up_keras
 
-        prepare_tensorflow(job.threads, job.keras)
+        set_up_keras(job.threads, job.keras)
         from orchestrator.training.trainer import Trainer
 
         self._job = job

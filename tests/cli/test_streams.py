@@ -85,8 +85,10 @@ def assert_finished():
         "{} >/dev/full 2>/dev/full",
         "{} <&- >&- 2>&-",
         "PYTHONIOENCODING=ascii {}",
+        "LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {}",
+        'env -i PYTHONPATH="$PYTHONPATH" {}',
     ],
-    ids=["head -1", "full disk", "closed", "ASCII"],
+    ids=["head -1", "full disk", "closed", "ASCII", "C", "env -i"],
 )
 def test_a_run_ends_as_it_does_with_all_of_its_output(shell, ours, experiment, line):
     ended = shell(line.format(f"{ours(real=not line.endswith('full'))} {RUN}"))

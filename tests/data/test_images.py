@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 
 import numpy as np
@@ -48,6 +49,14 @@ def rows(data, part):
         return split.x, split.y
     x, y = zip(*split.batches(3, None), strict=True)
     return np.concatenate(x), np.concatenate(y)
+
+
+def test_folders_and_files_whose_names_are_no_utf_8_are_as_any_others(load, draw):
+    names = [os.fsdecode(name) for name in (b"gr\xfcn", b"wei\xdf")]
+    for name in names:
+        for at in range(10):
+            draw(os.fsdecode(b"%s/\xe9%d.png" % (os.fsencode(name), at)))
+    assert load("./photos/", scale="none").classes == tuple(names)
 
 
 @pytest.mark.parametrize("stream", [False, True])

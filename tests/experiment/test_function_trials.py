@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, replace
 
 import pytest
@@ -283,3 +284,15 @@ def test_a_run_in_rounds_goes_on_to_the_same_records(here, in_rounds, over):
         event["round"] for event in read_run(again.path).events if event["event"] == "round_began"
     ]
     assert began == [2, 3]
+
+
+def test_names_that_are_no_utf_8_are_as_any_others(here, monkeypatch):
+    odd = here / os.fsdecode(b"gr\xfc\xdfe")
+    odd.mkdir()
+    (odd / "mine.py").write_text(MINE)
+    file = odd / os.fsdecode(b"\xe9.yaml")
+    file.write_text(json.dumps(KEYS))
+    monkeypatch.chdir(odd)
+    done = run(file, **QUIETLY)
+    assert done.status == "finished" and read_run(done.path).winner is not None
+    assert resume(done.path, **QUIETLY).best.trial == done.best.trial

@@ -18,7 +18,9 @@ import psutil
 import pytest
 import yaml
 
+from orchestrator.errors import PlaceError
 from orchestrator.experiment import open_run
+from orchestrator.tuning.ray_limits import check_answers
 from orchestrator.tuning.scratch import scratch_folder
 from tests.integration.conftest import SPACE
 from tests.integration.people import until
@@ -41,8 +43,9 @@ with asked_to_stop() as asked:
 """
 HAS_RAY = """
 from orchestrator.tuning.cluster import running_ray
+from orchestrator.tuning.ray_internals import core_processes, gcs_address
 with running_ray(1):
-    print("here", flush=True)
+    print(gcs_address(), *sorted(core_processes()), flush=True)
     input()
 """
 
@@ -131,7 +134,10 @@ def test_nohup_is_respected(begin, tmp_path):
 
 def test_what_a_killed_driver_left_running_ends_at_the_next_start_and_makes_nothing_anew(begin, temporary):  # fmt: skip
     process = begin(sys.executable, "-c", HAS_RAY)
-    assert process.stdout.readline() == "here\n"
+    address, *watched = process.stdout.readline().split()
+    assert watched == ["gcs_server", "raylet"], "whose end would not be noticed?"
+    with pytest.raises(PlaceError, match=f"{address}: .*[Tt]oken"):
+        check_answers(address)
     process.kill()
     process.wait()
     assert others(process), "Ray's agents outlive their driver by up to a minute"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from orchestrator.training.keras_setup import prepare_tensorflow
+from orchestrator.training.keras_setup import set_up_keras
 
 
 def exam(names: Sequence[str]) -> None:
@@ -61,7 +61,7 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the number of the first sample")
     parser.add_argument("--no-shrink", action="store_true")
     given = parser.parse_args()
-    prepare_tensorflow(1)
+    set_up_keras(1)
     if given.what[0] == "exam":
         exam(given.what[1:])
     else:

@@ -10,8 +10,8 @@ from scipy import stats
 
 from orchestrator.search.race import (
     chances,
-    difference,
-    estimate,
+    differences,
+    intervals,
     judged,
     surely_not_best,
     unit_of,
@@ -19,10 +19,10 @@ from orchestrator.search.race import (
 )
 
 
-def test_an_interval_is_students():
+def test_an_interval_of_one_alone_is_students():
     scores = [0.91, 0.93, 0.92, 0.95]
 
-    found = estimate(scores)
+    found = intervals({"a": scores})["a"]
 
     expected = stats.t.interval(0.95, 3, np.mean(scores), stats.sem(scores))
     assert (found.low, found.high) == pytest.approx(expected)
@@ -30,7 +30,7 @@ def test_an_interval_is_students():
 
 
 def test_one_score_has_a_mean_and_no_interval():
-    found = estimate([0.9])
+    found = intervals({"a": [0.9]})["a"]
 
     assert (found.mean, found.sd, found.low, found.high, found.replicates) == (
         *(0.9, None, None, None),
@@ -39,10 +39,27 @@ def test_one_score_has_a_mean_and_no_interval():
 
 
 def test_scores_that_agree_by_rounding_keep_some_noise():
-    found = estimate([0.9, 0.9], unit=0.01)
+    found = intervals({"a": [0.9, 0.9], "b": [0.91, 0.9]})["a"]
 
     assert found.sd == 0
     assert found.low < 0.9 < found.high
+
+
+def test_a_lucky_one_of_equals_has_an_interval_around_what_they_have_in_common():
+    draw = np.random.default_rng(0).normal(0.9, 0.01, (4, 5))
+    found = intervals({str(at): scores.tolist() for at, scores in enumerate(draw)})
+
+    best = max(found.values(), key=lambda each: each.mean)
+    assert draw.mean() < best.mean
+    assert (best.low + best.high) / 2 == pytest.approx(draw.mean(), abs=0.004)
+
+
+def test_one_that_fails_now_and_then_does_not_hide_what_others_differ_by():
+    steady = {"a": [0.95, 0.951, 0.949, 0.95], "b": [0.9, 0.901, 0.9, 0.899]}
+    wild = {"c": [0.9, 0.1, 0.9, 0.2]}
+    found = differences([0.9, 0.9, 0.901, 0.9], steady | wild)
+    assert found["a"].low > 0 > found["b"].low
+    assert found["c"].high > 0
 
 
 def test_the_chance_of_one_of_two_is_that_of_the_paired_t_test():
@@ -52,7 +69,9 @@ def test_the_chance_of_one_of_two_is_that_of_the_paired_t_test():
 
     expected = 1 - stats.ttest_rel(first, second, alternative="greater").pvalue
     assert found["a"] == pytest.approx(expected)
-    assert difference(first, second).mean == pytest.approx(0.01)
+    paired = differences(second, {"a": first})["a"]
+    expected = stats.ttest_rel(first, second).confidence_interval(0.95)
+    assert (paired.low, paired.high) == pytest.approx((expected.low, expected.high))
 
 
 def test_what_a_seed_does_to_all_cancels():
@@ -153,8 +172,8 @@ def test_of_known_truths_intervals_cover_and_the_wrong_one_is_rarely_called_the_
         best, winner = int(truth.argmax()), int(found.winner)
         error = math.hypot(noise[best], noise[winner]) / math.sqrt(seeds)
         wrong += truth[best] - truth[winner] > 2 * error
-        spans = [estimate(scores.tolist()) for scores in table]
-        covered += [s.low <= t <= s.high for s, t in zip(spans, truth, strict=True)]
+        spans = intervals({str(at): scores.tolist() for at, scores in enumerate(table)})
+        covered.append(spans[found.winner].low <= truth[winner] <= spans[found.winner].high)
 
     assert wrong / runs <= 0.05
     assert np.mean(covered) >= 0.9

@@ -91,8 +91,8 @@ def test_a_bundled_model_has_its_images_channels_last(told, tmp_path):
 @pytest.mark.cluster
 def test_a_worker_computes_as_the_run_was_told_not_as_its_machine_is():
     code = (
-        "from orchestrator.training.keras_setup import KerasSettings, prepare_tensorflow\n"
-        "prepare_tensorflow(1, KerasSettings(epsilon=1e-3, image_data_format='channels_first'))\n"
+        "from orchestrator.training.keras_setup import KerasSettings, set_up_keras\n"
+        "set_up_keras(1, KerasSettings(epsilon=1e-3, image_data_format='channels_first'))\n"
         "import keras\nprint(keras.config.epsilon(), keras.config.image_data_format())\n"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -1,0 +1,125 @@
+"""The parts of a run's page, in their order: a heading, sentences, figures and tables each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.report.formatting import cell
+from orchestrator.report.html.chart import Chart, Table
+from orchestrator.report.html.course_charts import course_charts
+from orchestrator.report.html.panda_charts import panda_charts
+from orchestrator.report.html.search_charts import space_charts
+from orchestrator.report.html.winner_charts import winner_charts, winner_tables
+from orchestrator.report.panda_summary import PandaSummary
+from orchestrator.report.run_summary import RunSummary
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page; ``kind`` says which template draws it besides its sentences, figures and tables."""
+
+    id: str
+    title: str
+    says: Sequence[str] = ()
+    charts: Sequence[Chart] = ()
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    kind: str = ""
+
+
+def sections_of(run: RunSummary) -> list[Section]:
+    """Return the parts of one run's page that have something to say."""
+    panda = run.panda
+    return [
+        Section(
+            "winner", "The winner" if panda is None else "The model", run.remarks, kind="winner"
+        ),
+        *examined(run),
+        *(babysat(panda, run.metric) if panda else searched(run)),
+        Section("trials", "Trials", kind="trials"),
+        *failures(run),
+        Section("manifest", "What it takes to repeat it", tables={"Manifest": manifest(run)}),
+    ]
+
+
+def examined(run: RunSummary) -> Iterator[Section]:
+    """Yield what the winner's examination found."""
+    charts, tables = winner_charts(run.details), winner_tables(run.details)
+    if charts or tables:
+        yield Section("examined", "How it does", charts=charts, tables=tables)
+
+
+def searched(run: RunSummary) -> Iterator[Section]:
+    """Yield the figures of a caviar."""
+    charts = [*space_charts(run), *course_charts(run)]
+    if charts:
+        yield Section("search", "The search", charts=charts)
+
+
+def babysat(panda: PandaSummary, metric: str) -> Iterator[Section]:
+    """Yield a panda's figures, its days, the sitter's findings and its journal."""
+    yield Section("course", "Its course", charts=list(panda_charts(panda, metric)))
+    days = {
+        f"Days of {trial}": _told(columns)
+        for trial, columns in panda.days.items()
+        if columns["day"]
+    }
+    if days:
+        yield Section("days", "Days", tables=days)
+    if panda.findings:
+        done = sum(bool(each[-1]) for each in panda.findings)
+        times = f"{len(panda.findings)} time{'s' * (len(panda.findings) > 1)}"
+        says = [
+            f"The sitter spoke {times}, and {done or 'none'} of its suggestions"
+            f" {'was' if done == 1 else 'were'} carried out."
+        ]
+        head = ["trial", "day", "epoch", "rule", "what it suggests", "evidence", "done"]
+        rows = [[*each[:5], _said(each[5]), each[6]] for each in panda.findings]
+        yield Section(
+            "sitter", "The sitter's findings", says, tables={"Findings": Table(head, rows)}
+        )
+    if panda.journal:
+        head = ["trial", "time", "day", "epoch", "what"]
+        yield Section("journal", "Journal", tables={"Journal": Table(head, panda.journal)})
+
+
+def _told(columns: Mapping[str, Sequence[Any]]) -> Table:
+    """Return columns as rows, without those that are empty."""
+    told = {name: each for name, each in columns.items() if any(v is not None for v in each)}
+    return Table(list(told), list(zip(*told.values(), strict=True)))
+
+
+def _said(evidence: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {cell(value)}" for name, value in evidence.items())
+
+
+def failures(run: RunSummary) -> Iterator[Section]:
+    """Yield the trials that failed, with the first line of each error."""
+    rows = [
+        [t.trial, t.failure or t.status, t.error, t.error_file]
+        for t in run.trials
+        if t.status in ("failed", "diverged")
+    ]
+    if rows:
+        says = [f"{len(rows)} of {len(run.trials)} trials failed or diverged."]
+        head = ["trial", "what", "first line of the error", "all of it"]
+        yield Section("failures", "Failures", says, tables={"Failures": Table(head, rows)})
+
+
+def manifest(run: RunSummary) -> Table:
+    """Return the facts around a run, and its experiment, one key a row."""
+    facts = dict(run.manifest)
+    facts.pop("experiment", None)
+    rows = [*flat(facts), *(("experiment." + key, value) for key, value in flat(run.experiment))]
+    return Table(["key", "value"], rows)
+
+
+def flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield what a mapping holds, the keys of mappings in it joined by points; nothing for what is empty."""
+    for key, each in value.items():
+        name = f"{before}{key}"
+        if isinstance(each, Mapping):
+            yield from flat(each, f"{name}.")
+        elif each not in (None, "", [], ()):
+            yield name, ", ".join(map(str, each)) if isinstance(each, list | tuple) else each

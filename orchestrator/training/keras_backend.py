@@ -1,0 +1,268 @@
+"""What differs between Keras's backends, TensorFlow, JAX and PyTorch, and is used by more than one module.
+
+Importing this imports Keras and its backend, and neither of the others.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import keras
+import numpy as np
+
+NAME: str = keras.backend.backend()
+IS_TENSORFLOW = NAME == "tensorflow"
+if IS_TENSORFLOW:
+    import tensorflow as tf
+elif NAME == "jax":
+    import jax
+else:
+    import torch
+
+Array = np.ndarray
+
+
+def array_of(tensor: Any) -> Array:
+    """Return a copy of the values of a tensor or a variable."""
+    if IS_TENSORFLOW:
+        copy: Array = tf.convert_to_tensor(tensor).numpy()
+        return copy
+    return np.array(keras.ops.convert_to_numpy(tensor))
+
+
+def as_floats(tensor: Any) -> Array:
+    """Return the values of a tensor or an array in single precision: NumPy knows no brain floats."""
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))
+
+
+def has_values(tensor: Any) -> bool:
+    """Return whether a tensor is no mere stand-in for one, nor a handle of something else."""
+    if IS_TENSORFLOW:
+        return hasattr(tensor, "numpy") and tensor.dtype not in (tf.resource, tf.variant)
+    if NAME == "jax":
+        is_key = jax.dtypes.issubdtype(tensor.dtype, jax.dtypes.prng_key)
+        return not (is_key or isinstance(tensor, jax.core.Tracer))
+    return True
+
+
+def constant(values: Any) -> Any:
+    """Return an array as a tensor, which TensorFlow copies; JAX and PyTorch take batches of arrays as they are."""
+    return tf.constant(values) if IS_TENSORFLOW else np.asarray(values)
+
+
+def rows_at(tensor: Any, chosen: Array) -> Any:
+    """Return the rows of a tensor or an array by their numbers."""
+    return tf.gather(tensor, chosen) if IS_TENSORFLOW else tensor[chosen]
+
+
+def tensors_of(batches: Callable[[], Iterator[Any]], first: Any) -> Any:
+    """Return batches of a stream as ``fit`` takes them; ``first`` shows the shapes and types of all."""
+    if not IS_TENSORFLOW:
+        return batches()
+    signature = keras.tree.map_structure(
+        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), first
+    )
+    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+
+
+@contextmanager
+def shuffled_by(order: Callable[[], Array], rows: int) -> Iterator[None]:
+    """Have TensorFlow shuffle so many rows by ``order``, asked in the graph, where the block shuffles them."""
+
+    def ordered(indices: Any, *given: Any, **options: Any) -> Any:
+        return tf.ensure_shape(tf.numpy_function(order, [], tf.int64), (rows,))
+
+    shuffle = tf.random.shuffle
+    tf.random.shuffle = ordered
+    try:
+        yield
+    finally:
+        tf.random.shuffle = shuffle
+
+
+def jit_compile() -> Any:
+    """Return what Keras is told of XLA: in TensorFlow it costs more than it gains on small models."""
+    return False if IS_TENSORFLOW else "auto"
+
+
+def seed_own_generator(seed: int) -> None:
+    """Seed the backend's own generator, from which only a user's code draws. JAX has none."""
+    if IS_TENSORFLOW:
+        tf.random.set_seed(seed)
+    elif NAME == "torch":
+        torch.manual_seed(seed)
+
+
+def own_generator() -> tuple[str, ...]:
+    """Return the state of PyTorch's generator, from which Keras's Dropout draws there; of the others there is none."""
+    if NAME != "torch":
+        return ()
+    return (base64.b64encode(torch.get_rng_state().numpy().tobytes()).decode(),)
+
+
+def set_own_generator(state: str) -> None:
+    """Put that back."""
+    torch.set_rng_state(torch.frombuffer(bytearray(base64.b64decode(state)), dtype=torch.uint8))
+
+
+RUNS_PYTHON = NAME == "torch"
+"""Whether each step is Python: nothing is traced that another trial could use again, and all is ready at once."""
+
+
+def traced_graph() -> Any:
+    """Return the graph that TensorFlow traces just now, None where it traces none."""
+    return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
+
+
+def runs_eagerly() -> bool:
+    """Return whether all of TensorFlow's functions are to run as Python, as users may set it."""
+    return bool(IS_TENSORFLOW and tf.config.functions_run_eagerly())
+
+
+def run_eagerly(eagerly: bool) -> None:
+    """Set that."""
+    if runs_eagerly() != eagerly:
+        tf.config.run_functions_eagerly(eagerly)
+
+
+def without_gradients() -> AbstractContextManager[Any]:
+    """Return what a forward pass runs in where nothing is learned."""
+    return torch.no_grad() if NAME == "torch" else nullcontext()
+
+
+def inference(model: Any) -> Callable[[Any], Any]:
+    """Return a function of batches that gives the model's outputs at prediction.
+
+    In JAX it is compiled, with the variables' values and the layers' code of this moment, and changes no state.
+    """
+    if NAME != "jax":
+
+        def outputs_of(x: Any) -> Any:
+            with without_gradients():
+                return model(x, training=False)
+
+        return outputs_of
+    state = [[v.value for v in part] for part in _parts(model)]
+
+    @jax.jit  # type: ignore[untyped-decorator]
+    def call(trainable: Any, others: Any, x: Any) -> Any:
+        return model.stateless_call(trainable, others, x, training=False)[0]
+
+    return lambda x: call(*state, x)
+
+
+def _parts(model: Any) -> tuple[Sequence[Any], Sequence[Any]]:
+    return model.trainable_variables, model.non_trainable_variables
+
+
+def told(function: Callable[..., None], *tensors: Any) -> None:
+    """Call a function with the values of tensors, each of them an array: in JAX whenever the compiled step runs.
+
+    It may compute nothing by the backend.
+    """
+    if NAME == "jax":
+        from jax.experimental import io_callback
+
+        def call(*given: Any) -> None:
+            function(*jax.tree.map(np.array, given))
+
+        io_callback(call, None, *tensors, ordered=True)
+    else:
+        function(*(keras.tree.map_structure(array_of, one, none_is_leaf=False) for one in tensors))
+
+
+def wait_for_told() -> None:
+    """Wait until such functions were called, where steps run on while Python does."""
+    if NAME == "jax":
+        jax.effects_barrier()
+
+
+class LiveNumber:
+    """A number that training reads anew at each step, as an attribute of a layer or an optimizer, or of nobody.
+
+    TensorFlow has it in a variable outside Keras's tracking, so that it is no part of a model's saved state. In JAX it
+    is one too, and an argument of the compiled step (``live_steps``). PyTorch traces nothing: it is a plain number.
+    """
+
+    def __init__(self, value: float, owner: Any = None, name: str = "") -> None:
+        self._owner, self._name = owner, name
+        self.held: Any = float(value)
+        if IS_TENSORFLOW:
+            self.held = tf.Variable(float(value), trainable=False, dtype=tf.float32)
+        elif NAME == "jax":
+            self.held = keras.Variable(
+                float(value), trainable=False, dtype="float32", autocast=False
+            )
+        self._give()
+
+    def _give(self) -> None:
+        if self._owner is not None:
+            object.__setattr__(self._owner, self._name, self.held)
+
+    def assign(self, value: Any) -> None:
+        """Put another value in force."""
+        if NAME == "torch":
+            self.held = float(value)
+            self._give()
+        else:
+            self.held.assign(value)
+
+    def __float__(self) -> float:
+        return float(self.held)
+
+
+def live_steps(model: Any, numbers: Sequence[LiveNumber]) -> None:
+    """Have ``fit`` of a model in JAX take live numbers as arguments of its compiled step.
+
+    Keras's own step would have the values of its first call built in. A model that compiles its step in its own way,
+    or not at all, stays as it is.
+    """
+    own = type(model).make_train_function is not keras.Model.make_train_function
+    if NAME != "jax" or own or model.run_eagerly or not model.jit_compile:
+        return
+    step = model.train_step
+
+    def with_numbers(state: Any, values: Sequence[Any], data: Any) -> Any:
+        with _in_place(numbers, values):
+            return step(state, data)
+
+    compiled = jax.jit(with_numbers, donate_argnums=0)
+
+    def train_function(state: Any, batches: Iterator[Any]) -> Any:
+        values = [number.held.value for number in numbers]
+        logs, state = compiled(state, values, next(batches))
+        for _ in range(model.steps_per_execution - 1):
+            batch = next(batches, None)
+            if batch is None:
+                break
+            logs, state = compiled(state, values, batch)
+        return logs, state
+
+    model.train_function = train_function
+
+
+@contextmanager
+def _in_place(numbers: Sequence[LiveNumber], values: Sequence[Any]) -> Iterator[None]:
+    """Have numbers be the arguments of the function that is traced in the block."""
+    before = [number.held.value for number in numbers]
+    for number, value in zip(numbers, values, strict=True):
+        number.held.assign(value)
+    try:
+        yield
+    finally:
+        for number, value in zip(numbers, before, strict=True):
+            number.held.assign(value)
+
+
+if IS_TENSORFLOW:
+    SHOWN: tuple[type, ...] = (tf.DType, tf.TensorShape)
+    STATEFUL: tuple[type, ...] = (tf.Variable, tf.random.Generator)
+    TENSORS: tuple[type, ...] = (tf.Tensor, tf.Graph)
+elif NAME == "jax":
+    SHOWN, STATEFUL, TENSORS = (), (), (jax.Array,)
+else:
+    SHOWN, STATEFUL, TENSORS = (torch.dtype,), (torch.Generator,), (torch.Tensor,)
+"""What is compared by how it is shown, what has a state of its own, and what may have values, in a user's model."""
