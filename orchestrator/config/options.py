@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
 from orchestrator.config.document import Places
-from orchestrator.config.limits import Length, LimitOptions, RetryOptions
+from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
@@ -25,7 +25,6 @@ from orchestrator.fields import (
     Count,
     Flag,
     Options,
-    Real,
     Referenced,
     Text,
     Whole,
@@ -45,7 +44,6 @@ OF_KERAS_AT_WILL = (
     "checkpoint_every",
     "recalibrate_batch_norm",
 )
-SMALLEST_SHARE = 0.0001
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -53,20 +51,6 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 def _names(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
-
-
-class ResourceOptions(Options):
-    """The resources of one trial."""
-
-    cpu: Real = Field(default=1, gt=0, description="CPU cores per trial.")
-    gpu: Real = Field(default=0, ge=0, description="GPUs per trial; a fraction shares one.")
-
-    @field_validator("cpu", "gpu")
-    @classmethod
-    def _a_share_that_ray_can_count(cls, share: float) -> float:
-        if 0 < share < SMALLEST_SHARE:
-            raise PydanticCustomError("share", f"expected at least {SMALLEST_SHARE:g}")
-        return share
 
 
 class Experiment(Options):
@@ -148,9 +132,7 @@ class Experiment(Options):
         " its name nor its class tells which.",
     )
     epochs: Count = Field(default=27, description="The most epochs that a trial trains.")
-    seed: Whole = Field(
-        default=0, description="Determines the draws, the splits and the initial weights."
-    )
+    seed: Whole = Field(default=0, description="Determines draws, splits and initial weights.")
     caviar: CaviarOptions = Field(
         default_factory=CaviarOptions, description="Options of the strategy caviar."
     )
@@ -164,9 +146,7 @@ class Experiment(Options):
     retries: RetryOptions = Field(
         default_factory=RetryOptions, description="What is tried again, and how often."
     )
-    storage_path: Text = Field(
-        default="./runs", description="The folder in which each run gets a folder of its own."
-    )
+    storage_path: Text = Field(default="./runs", description="The folder of all runs' own folders.")
     keep_checkpoints: Count = Field(
         default=1,
         description="How many of the best trials, over the whole run, keep their weights.",
@@ -186,10 +166,7 @@ class Experiment(Options):
         " `every_validation`: before each validation, so that a trial's metrics differ from those of Keras's `fit`,"
         " and for the final model. A hyperparameter of this name takes precedence.",
     )
-    report: Flag = Field(
-        default=True,
-        description="Whether a run writes `report.html`, a page with its figures and tables, when it ends.",
-    )
+    report: Flag = Field(default=True, description="Whether a run writes `report.html` at its end.")
     target: Target = Field(
         default=None,
         description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
@@ -343,6 +320,8 @@ class Experiment(Options):
                 self.strategy,
                 self.metric,
             )
+            if self.panda is not None and self.strategy == "panda":
+                self.panda.check_of_epochs_alone(self.trial.kind)
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"

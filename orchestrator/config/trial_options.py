@@ -52,9 +52,20 @@ class TrialOptions(Options):
         """What each trial runs, in messages."""
         return str(self.runs)
 
-    def running(self, what: Any) -> Self:
-        """Return the same trial that runs something else: its code as another place finds it."""
-        return self.model_copy(update={self.kind: what})
+    @property
+    def is_live(self) -> bool:
+        """Whether its hyperparameters can change while it runs, so that a panda can babysit it."""
+        return False
+
+    @property
+    def interpreter(self) -> str | None:
+        """The Python of the user's that it runs in, where it has one."""
+        return getattr(self, "python", None)
+
+    def running(self, what: Any, python: str | None = None) -> Self:
+        """Return the same trial that runs something else, maybe by another interpreter: as another place finds it."""
+        there = {} if python is None else {"python": python}
+        return self.model_copy(update={self.kind: what, **there})
 
 
 class FunctionTrial(TrialOptions):
@@ -63,6 +74,15 @@ class FunctionTrial(TrialOptions):
     python_function = ("train", 2)
 
     function: Text = Field(description="The function, such as `./train.py:train`.")
+    python: Text | None = Field(
+        default=None,
+        description="Another interpreter, of Python 3.7 or newer, that runs the function, such as `./env/bin/python`.",
+    )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a panda can babysit it: in this process alone."""
+        return self.python is None
 
 
 CommandWords = tuple[str | tuple[str, ...], ...]
@@ -335,9 +355,9 @@ def check_trial(trial: TrialOptions, beside: Mapping[str, Any], strategy: str, m
                 f"expected no such key beside trial, whose {trial.kind} brings its own {brings}"
             )
             raise field_error((key,), expected, "data" if key == "data" else value)
-    if strategy == "panda":
+    if strategy == "panda" and not trial.is_live:
         expected = (
-            f"expected caviar, since trial names a {trial.kind} and a panda babysits a Keras model"
+            f"expected caviar, since no hyperparameter of a {trial.kind} can change while it runs"
         )
         raise field_error(("strategy",), expected, strategy)
     if metric == "auto" and not trial.of_data:

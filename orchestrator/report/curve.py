@@ -34,6 +34,8 @@ def curve_of(rows: Sequence[Mapping[str, Any]]) -> Curve:
 
 def finite(value: Any) -> float | None:
     """Return a number as a float; None for what is none, or not finite."""
+    if type(value) is float:  # most are: asking an abstract class takes three times as long
+        return value if math.isfinite(value) else None
     if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
         return None
     return float(value)

@@ -30,6 +30,8 @@ def number(value: float) -> str:
 def printable(text: str) -> str:
     """Return text on one line, without secrets or the control characters that could drive a terminal."""
     line = " ".join(redact(text).split())
+    if line.isprintable():
+        return line
     return "".join(sign if sign.isprintable() else "\N{REPLACEMENT CHARACTER}" for sign in line)
 
 

@@ -47,7 +47,13 @@ class TrialSummary:
     error: str | None = None
     error_file: str | None = None
     failure: str | None = None
+    repeats: str | None = None
     is_newest: bool = True
+
+    @property
+    def row(self) -> str:
+        """The trial in whose row of the table it stands: of a replicate the one that it repeats."""
+        return self.repeats or self.trial
 
 
 @dataclass(frozen=True)
@@ -226,6 +232,7 @@ def _trial(records: RunRecords, trial: TrialRecord) -> TrialSummary:
         error=trial.error,
         error_file=trial.error_file,
         failure=trial.failure,
+        repeats=trial.repeats,
         is_newest=trial.group == records.state.group,
     )
 

@@ -147,7 +147,7 @@ def _growing(last: Any) -> str | None:
 
 
 def _partial_fits(estimator: Any, rows: Rows, epochs: int, seed: int) -> Iterator[Any]:
-    """Yield an estimator after each pass over the training rows, in another order each; earlier steps are fitted once."""
+    """Yield an estimator after each pass over the training rows, each in another order."""
     x, y = rows.parts["train"]
     last = estimator
     if hasattr(estimator, "steps"):

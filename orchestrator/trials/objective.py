@@ -26,7 +26,8 @@ from orchestrator.trials.asking import (
     int_domain,
     option_behind,
 )
-from orchestrator.trials.function import FunctionJob, Stopped
+from orchestrator.trials.function import FunctionJob
+from orchestrator.trials.function_runner import Stopped
 from orchestrator.trials.protocol import Session, Workbench
 from orchestrator.trials.reporting import NOT_METRICS, metric_value
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from orchestrator.report.comparison import summarize_comparison
 from orchestrator.report.html import report_html
-from orchestrator.report.html.panda_charts import panda_charts
-from orchestrator.report.html.sections import sections_of
-from orchestrator.report.html.winner_charts import winner_charts, winner_tables
+from orchestrator.report.html.charts import panda_charts, winner_charts, winner_tables
+from orchestrator.report.html.sections import comparison_sections, sections_of
 from orchestrator.report.panda_summary import Effect
 from orchestrator.report.run_summary import summarize
 from tests.fortnight import make_folder, write_fortnight
@@ -132,3 +132,36 @@ def test_the_best_so_far_leaves_out_pauses_between_sittings():
     assert paused.progress[-1].seconds == 8.0, (
         "the last epoch is at second 11, of which 3 were none"
     )
+
+
+@pytest.fixture(scope="module")
+def compared():
+    runs = [made_up_run(12, epochs=2), made_up_run(12, epochs=9)]
+    return [summarize(each) for each in runs], summarize_comparison(runs)
+
+
+def test_several_runs_have_their_best_curves_over_each_other_and_what_differs(compared):
+    runs, found = compared
+    parts = {section.id: section for section in comparison_sections(runs, found)}
+    assert list(parts) == ["comparison", "winner", "differences"]
+    curves = parts["comparison"].charts[0].option["series"]
+    assert [len(each["data"]) for each in curves] == [len(run.best.curve.epochs) for run in runs]
+    assert ["epochs", 2, 9] in parts["differences"].tables["What differs"].rows
+    assert not [row for row in parts["differences"].tables["What differs"].rows if row[1] == row[2]]
+
+
+def test_a_margin_is_drawn_with_two_standard_errors_either_way(compared):
+    runs, found = compared
+    rows = tuple(row | {"noise": 0.01} if row["behind"] else row for row in found.rows)
+    parts = comparison_sections(runs, replace(found, rows=rows))
+    [margin] = [chart for chart in parts[0].charts if chart.id == "margins"]
+    behind = next(row["behind"] for row in rows if row["behind"])
+    assert margin.option["series"][0]["data"] == [
+        pytest.approx([behind - 0.02, behind, behind, behind, behind + 0.02])
+    ]
+
+
+def test_the_page_of_several_runs_is_whole(compared):
+    html = report_html(*compared)
+    assert html.count('class="winner"') == 2
+    assert "<title>made-up · made-up</title>" in html

@@ -19,9 +19,10 @@ from typing import Any
 from orchestrator.analysis import Importance, importance
 from orchestrator.errors import RecordError
 from orchestrator.records import RunRecords, write_atomically
+from orchestrator.report.comparison import Comparison, summarize_comparison
 from orchestrator.report.formatting import assignments, cell, clock, minute, printable
-from orchestrator.report.html.chart import Chart, thinned
-from orchestrator.report.html.sections import sections_of
+from orchestrator.report.html.charts import Chart, thinned
+from orchestrator.report.html.sections import comparison_sections, sections_of
 from orchestrator.report.run_summary import RunSummary, TrialSummary, summarize
 
 SCRIPTS = ("echarts.min.js", "tablesort.min.js", "report.js")
@@ -38,7 +39,8 @@ def write_report(runs: Sequence[RunRecords], file: Path, thorough: bool = False)
     Raises OSError where it cannot be written.
     """
     summaries = [summarize(each, _importance(each) if thorough else None) for each in runs]
-    write_atomically(file, report_html(summaries))
+    comparison = summarize_comparison(runs) if len(runs) > 1 else None
+    write_atomically(file, report_html(summaries, comparison))
 
 
 def _importance(records: RunRecords) -> Importance | None:
@@ -48,9 +50,9 @@ def _importance(records: RunRecords) -> Importance | None:
         return None
 
 
-def report_html(runs: Sequence[RunSummary]) -> str:
+def report_html(runs: Sequence[RunSummary], comparison: Comparison | None = None) -> str:
     """Return the page of one run, or of several beside each other."""
-    sections = sections_of(runs[0])
+    sections = comparison_sections(runs, comparison) if comparison else sections_of(runs[0])
     charts = [chart for section in sections for chart in section.charts]
     html: str = _template().render(
         title=" · ".join(run.name for run in runs),
@@ -121,9 +123,9 @@ def trials_of(run: RunSummary) -> dict[str, Any]:
     """
     from markupsafe import escape
 
-    told = {
-        name: values for name, values in run.table.items() if any(v is not None for v in values)
-    }
+    told = {name: each for name, each in run.table.items() if any(v is not None for v in each)}
+    same = {name: each[0] for name, each in told.items() if _is_constant(name, each)}
+    told = {name: each for name, each in told.items() if name not in same}
     columns = [(name, _are_numbers(values)) for name, values in told.items()]
     opened = ['<td class="n">' if numeric else "<td>" for _, numeric in columns]
     rows = []
@@ -134,7 +136,12 @@ def trials_of(run: RunSummary) -> dict[str, Any]:
         cells += [f"{begin}{escape(cell(value))}" for begin, value in rest]
         later = ' class="later"' if place >= FIRST_PAGE else ""
         rows.append(f'<tr id="trial-{name}"{later}>{"".join(cells)}')
-    return {"columns": columns, "rows": _trusted("\n".join(rows)), "count": len(rows)}
+    return {"columns": columns, "rows": _trusted("\n".join(rows)), "count": len(rows), "same": same}
+
+
+def _is_constant(name: str, values: Sequence[Any]) -> bool:
+    """Return whether a column says the same of each of several trials, so that it need not be one."""
+    return name != "trial" and len(values) > 1 and all(value == values[0] for value in values)
 
 
 def _are_numbers(values: Sequence[Any]) -> bool:

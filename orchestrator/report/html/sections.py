@@ -6,12 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.report.comparison import Comparison, flat
 from orchestrator.report.formatting import cell
-from orchestrator.report.html.chart import Chart, Table
-from orchestrator.report.html.course_charts import course_charts
-from orchestrator.report.html.panda_charts import panda_charts
-from orchestrator.report.html.search_charts import space_charts
-from orchestrator.report.html.winner_charts import winner_charts, winner_tables
+from orchestrator.report.html.charts import (
+    Chart,
+    Table,
+    comparison_charts,
+    course_charts,
+    panda_charts,
+    space_charts,
+    winner_charts,
+    winner_tables,
+)
 from orchestrator.report.panda_summary import PandaSummary
 from orchestrator.report.run_summary import RunSummary
 
@@ -37,8 +43,8 @@ def sections_of(run: RunSummary) -> list[Section]:
         ),
         *examined(run),
         *(babysat(panda, run.metric) if panda else searched(run)),
-        Section("trials", "Trials", kind="trials"),
         *failures(run),
+        Section("trials", "Trials", kind="trials"),
         Section("manifest", "What it takes to repeat it", tables={"Manifest": manifest(run)}),
     ]
 
@@ -115,11 +121,21 @@ def manifest(run: RunSummary) -> Table:
     return Table(["key", "value"], rows)
 
 
-def flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what a mapping holds, the keys of mappings in it joined by points; nothing for what is empty."""
-    for key, each in value.items():
-        name = f"{before}{key}"
-        if isinstance(each, Mapping):
-            yield from flat(each, f"{name}.")
-        elif each not in (None, "", [], ()):
-            yield name, ", ".join(map(str, each)) if isinstance(each, list | tuple) else each
+def comparison_sections(runs: Sequence[RunSummary], found: Comparison) -> list[Section]:
+    """Return the parts of a page about several runs."""
+    names = list(dict.fromkeys(name for row in found.rows for name in row))
+    told = [name for name in names if any(row.get(name) is not None for row in found.rows)]
+    table = Table(told, [[row.get(name) for name in told] for row in found.rows])
+    charts = comparison_charts(runs, found)
+    parts = [
+        Section("comparison", "The comparison", found.says, charts, {"Comparison": table}),
+        Section("winner", "The winners", kind="winner"),
+    ]
+    if found.differences:
+        head = ["key", *(run.name for run in runs)]
+        rows = [[key, *values] for key, values in found.differences.items()]
+        says = ["What differs in the runs' files, data, code and surroundings."]
+        parts.append(
+            Section("differences", "What differs", says, tables={"What differs": Table(head, rows)})
+        )
+    return parts

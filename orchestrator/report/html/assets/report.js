@@ -22,7 +22,8 @@ function theme(isDark) {
 }
 
 function draw(element, option) {
-  const chart = echarts.init(element, theme(dark.matches && !printing), {renderer: "svg"});
+  const width = printing ? Math.min(element.clientWidth, PAPER) : undefined;
+  const chart = echarts.init(element, theme(dark.matches && !printing), {renderer: "svg", width});
   chart.setOption(option);
   drawn.set(element, chart);
   return chart;
@@ -53,6 +54,7 @@ function redraw() {
 }
 
 let printing = false;
+const PAPER = 680;
 const figures = [...document.querySelectorAll("[data-chart]")];
 const seen = new IntersectionObserver(entries => {
   for (const entry of entries) if (entry.isIntersecting) drawFigure(entry.target);
@@ -64,7 +66,6 @@ addEventListener("beforeprint", () => {
   printing = true;
   redraw();
   figures.forEach(drawFigure);
-  drawn.forEach(chart => chart.resize({width: Math.min(chart.getWidth(), 680)}));
 });
 addEventListener("afterprint", () => { printing = false; redraw(); });
 
@@ -101,7 +102,6 @@ function filter() {
 }
 
 if (table) {
-  document.documentElement.classList.add("paged");
   Tablesort.extend("number", () => false, (a, b) => {
     const [x, y] = [parseFloat(a), parseFloat(b)].map(value => isNaN(value) ? -Infinity : value);
     return x === y ? 0 : y - x;

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.report.formatting import number
-from orchestrator.report.html.chart import (
+from orchestrator.report.html.charts.chart import (
     BAD,
     FAINT,
     GOOD,

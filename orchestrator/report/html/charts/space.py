@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.report.axes import Axis
 from orchestrator.report.formatting import number
-from orchestrator.report.html.chart import (
+from orchestrator.report.html.charts.chart import (
     BAD,
     DASHES,
     FAINT,

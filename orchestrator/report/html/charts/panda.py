@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.report.curve import Curve, finite
 from orchestrator.report.formatting import cell, number, shown_name
-from orchestrator.report.html.chart import (
+from orchestrator.report.html.charts.chart import (
     BAD,
     DASHES,
     FAINT,

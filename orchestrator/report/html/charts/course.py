@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.analysis import Estimate, Importance
 from orchestrator.report.formatting import clock, number
-from orchestrator.report.html.chart import (
+from orchestrator.report.html.charts.chart import (
     BAD,
     FAINT,
     GOOD,
