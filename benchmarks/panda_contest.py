@@ -24,11 +24,12 @@ from orchestrator.config.limits import Duration
 from orchestrator.data import load_dataset
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import learning_rates
-from orchestrator.training.panda.session import PandaSession
+from orchestrator.training.live_keras import LiveKeras
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import Objective, finite
 from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint
+from orchestrator.trials.judging import Objective, finite
+from orchestrator.trials.panda.session import PandaSession
 
 EPOCHS = 30
 METRIC = "val_accuracy"
@@ -113,7 +114,9 @@ class Nursing:
             checkpoints = Path(folder) / "checkpoints"
             checkpoints.mkdir()
             objective = Objective(METRIC, "max", frozenset(), checkpoints)
-            session = PandaSession(self.trainer, spec, nursery, objective)
+            session = PandaSession(
+                LiveKeras(self.trainer, spec.trial, objective.metric), spec, nursery, objective
+            )
             return self._until_spent(session, StateStore(checkpoints).best("panda"), test=test)
 
     def _until_spent(self, session: PandaSession, best: Path, *, test: bool) -> Run:

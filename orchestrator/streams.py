@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import errno
+import io
 import json
 import os
 import stat
@@ -180,7 +181,12 @@ class Shown:
 
 
 def _may_stall(stream: TextIO) -> bool:
-    """Return whether a stream is a pipe, a socket or a terminal: who reads those may stop to."""
+    """Return whether a stream is a pipe, a socket or a terminal: who reads those may stop to.
+
+    A notebook's stream has a descriptor, too: where the notebook does not look.
+    """
+    if not isinstance(stream, io.TextIOWrapper):
+        return False
     try:
         kind = os.fstat(stream.fileno()).st_mode
     except (OSError, ValueError):  # it is no file, or closed

@@ -29,4 +29,6 @@ def test_what_the_page_runs_trains_by_its_function(tmp_path, executor):
     run = read_run(tmp_path / "runs" / "functions")
     assert run.status == "finished" and len(run.trials) == 8
     assert run.winner["validation"]["accuracy"] > 0.9
-    assert {trial.path for trial in run.trials} == {"function"}
+    assert run.trial(run.winner["trial"]).path == "function"
+    assert max(row["epoch"] for row in run.epochs) == 12
+    assert "SGDClassifier" in done.stdout

@@ -58,6 +58,8 @@ class CallableReference:
     function: str
     text: str
     given: GivenCode | None = field(default=None, compare=False)
+    asks: frozenset[str] = field(default=frozenset(), compare=False)
+    """The hyperparameters that its code was found to ask for when it was run."""
 
     @property
     def file(self) -> Path | None:
@@ -94,8 +96,8 @@ class CallableReference:
                 if self.kind == "module" or file is None
                 else load_file(file, fresh and self.kind == "file")
             )
-        found = getattr(module, self.function, None)
-        if not callable(found):
+        found: Any = getattr(module, self.function, None)
+        if not callable(getattr(found, "build", found)):
             known = [name for name, value in vars(module).items() if _is_own(name, value, module)]
             raise UnknownNameError(explain(self.text, "a function", self.function, known))
         if self.kind == "file" and file is not None:
@@ -159,7 +161,7 @@ def read_names(reference: CallableReference) -> set[str]:
     That is ``hp["units"]``, ``hp.get("units", 64)`` and ``"units" in hp``: a builder that reads a hyperparameter in
     another way (a computed key, ``**hp``) must be run to know. Empty for a module without Python source.
     """
-    names: set[str] = set()
+    names: set[str] = set(reference.asks)
     for tree in _trees(reference):
         names.update(name for node in ast.walk(tree) for name in _read_by(node))
     return names

@@ -6,7 +6,7 @@ from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import DataOptions
 from orchestrator.config.document import Document, parse_document, read_document, read_list
 from orchestrator.config.finalists_options import FinalistsOptions
-from orchestrator.config.limits import Duration, LimitOptions, RetryOptions
+from orchestrator.config.limits import Duration, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.load import (
     check,
     init_template,
@@ -16,11 +16,7 @@ from orchestrator.config.load import (
     with_overrides,
     write_template,
 )
-from orchestrator.config.options import (
-    Experiment,
-    Recalibration,
-    ResourceOptions,
-)
+from orchestrator.config.options import Experiment, Recalibration
 from orchestrator.config.panda_options import (
     PandaOptions,
     ScheduledChange,

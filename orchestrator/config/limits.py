@@ -1,4 +1,4 @@
-"""Lengths of training, as a file writes them, and the limits and retries of a run."""
+"""Lengths of training, as a file writes them; the resources of a trial, the limits and retries of a run."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer
+from pydantic import BeforeValidator, Field, PlainSerializer, field_validator
 from pydantic_core import PydanticCustomError
 
-from orchestrator.fields import Count, Options, Whole
+from orchestrator.fields import Count, Options, Real, Whole
 
 Unit = Literal["epoch", "second", "minute", "hour", "step"]
 WRITTEN = r"[1-9][0-9]{0,8} (epoch|second|minute|hour|step)s?"
 WRITTEN_TIME = r"[1-9][0-9]{0,8} (second|minute|hour)s?"
+SMALLEST_SHARE = 0.0001
+"""The least of a core or a GPU that Ray can count."""
 _SECONDS = {"second": 1, "minute": 60, "hour": 3600}
 
 
@@ -94,6 +96,20 @@ Time = Annotated[
     Duration, BeforeValidator(_time, json_schema_input_type=_TimeText), PlainSerializer(str)
 ]
 """A field that is an amount of time."""
+
+
+class ResourceOptions(Options):
+    """The resources of one trial."""
+
+    cpu: Real = Field(default=1, gt=0, description="CPU cores per trial.")
+    gpu: Real = Field(default=0, ge=0, description="GPUs per trial; a fraction shares one.")
+
+    @field_validator("cpu", "gpu")
+    @classmethod
+    def _a_share_that_ray_can_count(cls, share: float) -> float:
+        if 0 < share < SMALLEST_SHARE:
+            raise PydanticCustomError("share", f"expected at least {SMALLEST_SHARE:g}")
+        return share
 
 
 class LimitOptions(Options):

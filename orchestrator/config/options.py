@@ -13,11 +13,11 @@ from pydantic_core import PydanticCustomError
 from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
 from orchestrator.config.document import Places
-from orchestrator.config.limits import Length, LimitOptions, RetryOptions
+from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
-from orchestrator.config.trial_options import Trial, TrialOptions
+from orchestrator.config.trial_options import Trial, TrialOptions, is_keras
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
@@ -25,7 +25,6 @@ from orchestrator.fields import (
     Count,
     Flag,
     Options,
-    Real,
     Referenced,
     Text,
     Whole,
@@ -45,7 +44,6 @@ OF_KERAS_AT_WILL = (
     "checkpoint_every",
     "recalibrate_batch_norm",
 )
-SMALLEST_SHARE = 0.0001
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
@@ -53,20 +51,6 @@ SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 def _names(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
-
-
-class ResourceOptions(Options):
-    """The resources of one trial."""
-
-    cpu: Real = Field(default=1, gt=0, description="CPU cores per trial.")
-    gpu: Real = Field(default=0, ge=0, description="GPUs per trial; a fraction shares one.")
-
-    @field_validator("cpu", "gpu")
-    @classmethod
-    def _a_share_that_ray_can_count(cls, share: float) -> float:
-        if 0 < share < SMALLEST_SHARE:
-            raise PydanticCustomError("share", f"expected at least {SMALLEST_SHARE:g}")
-        return share
 
 
 class Experiment(Options):
@@ -217,7 +201,8 @@ class Experiment(Options):
     def described(self) -> str:
         """What its trials are made of, in a few words."""
         if self.trial is not None:
-            return self.trial.text
+            learns = f" on {self.data_options.source}" if self.trial.is_keras else ""
+            return f"{self.trial.text}{learns}"
         return f"{self.model} on {self.data_options.source}"
 
     @property
@@ -305,9 +290,12 @@ class Experiment(Options):
     @classmethod
     def _has_a_model_and_data(cls, content: Any) -> Any:
         """Have both be missed where no function of the user's is given in their place."""
-        if not isinstance(content, Mapping) or content.get("trial") is not None:
+        if not isinstance(content, Mapping):
             return content
-        absent = {key: NOT_THERE for key in OF_KERAS if content.get(key) is None}
+        needed: tuple[str, ...] = OF_KERAS if content.get("trial") is None else ()
+        if is_keras(content.get("trial")):
+            needed = ("data",)
+        absent = {key: NOT_THERE for key in needed if content.get(key) is None}
         return {**content, **absent}
 
     @model_validator(mode="after")
@@ -335,15 +323,17 @@ class Experiment(Options):
 
     def _check_trial(self, trial: TrialOptions) -> None:
         """Refuse beside ``trial`` what only a Keras model has, and what has to be said where it has none."""
-        for key in (*OF_KERAS, *OF_KERAS_AT_WILL):
+        for key in ("model",) if trial.is_keras else (*OF_KERAS, *OF_KERAS_AT_WILL):
             value = getattr(self, key)
             if value != type(self).model_fields[key].get_default(call_default_factory=True):
                 expected = f"expected no such key beside trial, whose {trial.kind} brings its own model and data"
                 raise field_error((key,), expected, "data" if key == "data" else value)
-        if self.strategy == "panda":
-            expected = f"expected caviar, since trial names a {trial.kind} and a panda babysits a Keras model"
+        if self.strategy == "panda" and not trial.is_live:
+            expected = f"expected caviar, since no hyperparameter of a {trial.kind} can change while it runs"
             raise field_error(("strategy",), expected, self.strategy)
-        if self.metric == "auto":
+        if self.panda is not None and self.strategy == "panda":
+            self.panda.check_of_epochs_alone(trial.kind)
+        if self.metric == "auto" and not trial.is_keras:
             expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"
             raise field_error(("metric",), expected, "nothing")
 

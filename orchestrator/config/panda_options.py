@@ -82,3 +82,18 @@ class PandaOptions(Options):
             expected = "expected either start or from, not both; what else differs can be set"
             raise field_error(("panda", "from"), expected, self.from_run)
         return self
+
+    def check_of_epochs_alone(self, kind: str) -> None:
+        """Refuse what needs the batches or the rows of a model: a trial that reports epochs tells nothing of them."""
+        branches = getattr(self.sitter, "branch_and_compare", None) is not None
+        asked = {
+            ("day",): str(self.day) if self.day.unit == "step" else None,
+            ("learning_rate_test",): "true" if self.learning_rate_test else None,
+            ("sitter", "branch_and_compare"): "on" if branches else None,
+        }
+        for key, value in asked.items():
+            if value is not None:
+                expected = (
+                    f"expected none beside trial, whose {kind} reports epochs, no batches or rows"
+                )
+                raise field_error(("panda", *key), expected, value)

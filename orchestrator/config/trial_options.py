@@ -27,11 +27,13 @@ class TrialOptions(Options):
     """A kind of trial; its first field, of the kind's name, says what each trial runs.
 
     ``python_function``: the name of the function that it runs where the file names none, and how many arguments that
-    takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be.
+    takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be. ``is_keras``: it is
+    a Keras model, which learns from the experiment's data and is kept.
     """
 
     python_function: ClassVar[tuple[str, int] | None] = None
     brings_space: ClassVar[bool] = False
+    is_keras: ClassVar[bool] = False
 
     @property
     def kind(self) -> str:
@@ -48,9 +50,20 @@ class TrialOptions(Options):
         """What each trial runs, in messages."""
         return str(self.runs)
 
-    def running(self, what: Any) -> Self:
-        """Return the same trial that runs something else: its code as another place finds it."""
-        return self.model_copy(update={self.kind: what})
+    @property
+    def is_live(self) -> bool:
+        """Whether its hyperparameters can change while it runs, so that a panda can babysit it."""
+        return False
+
+    @property
+    def interpreter(self) -> str | None:
+        """The Python of the user's that it runs in, where it has one."""
+        return getattr(self, "python", None)
+
+    def running(self, what: Any, python: str | None = None) -> Self:
+        """Return the same trial that runs something else, maybe by another interpreter: as another place finds it."""
+        there = {} if python is None else {"python": python}
+        return self.model_copy(update={self.kind: what, **there})
 
 
 class FunctionTrial(TrialOptions):
@@ -59,6 +72,15 @@ class FunctionTrial(TrialOptions):
     python_function = ("train", 2)
 
     function: Text = Field(description="The function, such as `./train.py:train`.")
+    python: Text | None = Field(
+        default=None,
+        description="Another interpreter, of Python 3.7 or newer, that runs the function, such as `./env/bin/python`.",
+    )
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a panda can babysit it: in this process alone."""
+        return self.python is None
 
 
 CommandWords = tuple[str | tuple[str, ...], ...]
@@ -214,6 +236,18 @@ class OptunaTrial(TrialOptions):
     optuna: Text = Field(description="An Optuna objective, such as `./objective.py:objective`.")
 
 
+class KerasTunerTrial(TrialOptions):
+    """A builder of the user's that is written for KerasTuner, ``build_model(hp)``, or a HyperModel, as it stands."""
+
+    python_function = ("build_model", 1)
+    brings_space = True
+    is_keras = True
+
+    keras_tuner: Text = Field(
+        description="A KerasTuner builder or HyperModel, such as `./hypermodel.py:build_model`."
+    )
+
+
 @dataclass(frozen=True)
 class _TrialForms:
     """What ``trial`` holds: options of one of ``kinds``; a text alone is a function."""
@@ -263,7 +297,16 @@ class _TrialForms:
 TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {
     "function": FunctionTrial,
     "command": CommandTrial,
+    "keras_tuner": KerasTunerTrial,
     "optuna": OptunaTrial,
 }
 """The kinds of trial beside Keras models; ``experiment/prepared.py`` says how each is prepared."""
 Trial = Annotated[TrialOptions, _TrialForms(TRIAL_KINDS)]
+
+
+def is_keras(written: Any) -> bool:
+    """Return whether what stands under ``trial``, as it is written or read, is a kind of Keras model."""
+    kinds = [type(written)] if isinstance(written, TrialOptions) else []
+    if isinstance(written, Mapping):
+        kinds = [kind for name, kind in TRIAL_KINDS.items() if written.get(name) is not None]
+    return any(kind.is_keras for kind in kinds if issubclass(kind, TrialOptions))

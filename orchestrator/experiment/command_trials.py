@@ -8,7 +8,7 @@ import shlex
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,16 @@ from orchestrator.trials.command import (
     FACTS,
     OF_HYPERPARAMETERS,
     CommandJob,
-    Format,
     Template,
     variable,
 )
+from orchestrator.trials.interpreter import Interpreter, find_interpreter
+from orchestrator.trials.printed_reports import Format
 from orchestrator.trials.reporting import metric_name
 
 WHERE = "trial.command"
+PYTHONS = ("python", "python3")
+"""What a command calls the interpreter that ``trial.python`` names."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class CommandTrials:
     trial: CommandTrial
     command: Template
     folder: Path
+    interpreter: Interpreter | None = None
 
     def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
@@ -53,6 +57,7 @@ class CommandTrials:
                 metrics=self.trial.metrics, epoch=self.trial.epoch, first=self.trial.first_epoch
             ),
             grace=self.trial.grace_seconds,
+            python=self.interpreter.path if self.interpreter else None,
             **reporting(self.trial.text, experiment, plan, folder),
         )
 
@@ -64,7 +69,9 @@ class CommandTrials:
         }
         told = "".join(f"{name}\0{files[name]}\n" for name in sorted(files))
         fingerprint = hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
-        return {"trial": {"reference": self.trial.text, "fingerprint": fingerprint, "files": files}}
+        code = {"reference": self.trial.text, "fingerprint": fingerprint, "files": files}
+        python = {"python": asdict(self.interpreter)} if self.interpreter else {}
+        return {"trial": code | python}
 
     def facts(self) -> dict[str, Any]:
         """Return the task as the run's record has it: the program alone knows it."""
@@ -81,17 +88,23 @@ def prepare_command(
     """Check what an experiment of a user's program refers to, and plan it. Nothing is run."""
     trial = experiment.trial
     assert isinstance(trial, CommandTrial)  # noqa: S101
-    command = Template(trial.words, trial.shell)
+    interpreter = find_interpreter(trial.python, experiment.folder) if trial.python else None
+    words = trial.words
+    if interpreter is not None and words[0] in PYTHONS and not trial.shell:
+        words = (interpreter.path.replace("{", "{{").replace("}", "}}"), *words[1:])
+    command = Template(words, trial.shell)
     _check_names(command, space)
     _check_all_given(command, space, list(named_files(trial, experiment.folder).values()))
     if not trial.shell:
-        _check_program(str(trial.words[0]), experiment.folder)
+        _check_program(str(words[0]), experiment.folder)
     for name in trial.metrics:
         metric_name("trial.metrics", name)
     if trial.metrics and experiment.metric not in trial.metrics:
         expected = "expected metric to be one of trial.metrics"
         raise ExperimentFileError(explain("metric", expected, experiment.metric, trial.metrics))
-    return *planned(experiment, space, place), CommandTrials(trial, command, experiment.folder)
+    return *planned(experiment, space, place), CommandTrials(
+        trial, command, experiment.folder, interpreter
+    )
 
 
 def _check_names(command: Template, space: Space) -> None:
@@ -186,11 +199,13 @@ def _shell_words(text: str) -> list[str]:
 
 def _named(words: list[str], folder: Path) -> Iterator[Path]:
     """Yield the files that words name, behind ``--option=`` too, and as a module behind ``-m``."""
+    names: list[str] = []
     for before, word in zip(["", *words], words, strict=False):
         module = word.replace(".", "/")
-        names = [f"{module}.py", f"{module}/__main__.py"] if before == "-m" else []
-        for name in [word, word.rpartition("=")[2], *names]:
-            path = Path(os.path.normpath(folder / name))
-            with suppress(OSError, ValueError):
-                if name and path.is_relative_to(folder) and path.is_file():
-                    yield path
+        names += [word, word.rpartition("=")[2]]
+        names += [f"{module}.py", f"{module}/__main__.py"] if before == "-m" else []
+    for name in filter(None, names):
+        path = Path(os.path.normpath(folder / name))
+        with suppress(OSError, ValueError):
+            if path.is_relative_to(folder) and path.is_file():
+                yield path

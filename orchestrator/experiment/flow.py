@@ -263,7 +263,9 @@ def _keep_profile(prepared: Prepared, folder: RunFolder, recorder: Recorder) -> 
 
 def _take_up(resumed: Resumed, recorder: Recorder, view: View) -> None:
     """Say that a driver is at work, have the recorder know what happened, and write down what follows from it."""
-    recorder.event("run_started", **driver())
+    fewer = resumed.most_planned < resumed.plan.trials_in_all
+    planned = {"trials": resumed.most_planned} if fewer else {}
+    recorder.event("run_started", **driver(), **planned)
     if resumed.records is not None:
         _tell_other_versions(resumed.records, recorder)
         recorder.remember(resumed.records)

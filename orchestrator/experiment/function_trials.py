@@ -3,39 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from orchestrator.catalog import CallableReference, find_trial
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
+from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
 from orchestrator.experiment.keras_trials import code_facts
 from orchestrator.experiment.objective import settled
+from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import Plan, make_plan
 from orchestrator.trials import Trainable
 from orchestrator.trials.function import FunctionJob
+from orchestrator.trials.interpreter import Interpreter, InterpreterJob, find_interpreter
 
 
 @dataclass(frozen=True)
 class FunctionTrials:
-    """The function that each trial calls."""
+    """The function that each trial calls, in an ``interpreter`` of the user's where one is named."""
 
     function: CallableReference
+    interpreter: Interpreter | None = field(default=None, kw_only=True)
 
     def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
-        return FunctionJob(
-            function=self.function, **reporting(self.function.text, experiment, plan, folder)
+        about = reporting(self.function.text, experiment, plan, folder)
+        if self.interpreter is None:
+            return FunctionJob(function=self.function, nursery=plan.nursery, **about)
+        return InterpreterJob(
+            file=Path(self.function.place),
+            function=self.function.function,
+            python=self.interpreter.path,
+            **about,
         )
 
     def surroundings(self) -> dict[str, Any]:
-        """Return what trials must have in common to be compared: the function's code."""
-        return {"trial": code_facts(self.function)}
+        """Return what trials must have in common to be compared: the function's code; and what runs it."""
+        python = {"python": asdict(self.interpreter)} if self.interpreter else {}
+        return {"trial": code_facts(self.function) | python}
 
     def facts(self) -> dict[str, Any]:
         """Return the task as the run's record has it: the function alone knows it."""
@@ -43,7 +55,8 @@ class FunctionTrials:
 
     def sentences(self) -> Iterator[str]:
         """Yield what a trial is."""
-        yield f"trial: a call of {self.function.text}, which brings its own model and data"
+        by = f" in Python {self.interpreter.version}" if self.interpreter else ""
+        yield f"trial: a call of {self.function.text}{by}, which brings its own model and data"
 
 
 def reporting(text: str, experiment: Experiment, plan: Plan, folder: RunFolder) -> dict[str, Any]:
@@ -64,9 +77,21 @@ def reporting(text: str, experiment: Experiment, plan: Plan, folder: RunFolder) 
 def planned(experiment: Experiment, space: Space, place: PlaceCheck) -> tuple[Experiment, Plan]:
     """Return the experiment of trials that report with its direction in it, and its plan."""
     experiment = settled(experiment, None, None)
-    plan = make_plan(experiment, space)
+    plan = make_plan(experiment, space, find_ancestor(experiment))
     place(plan)
+    check_schedule(plan)
     return experiment, replace(plan, mode=experiment.direction or plan.mode)
+
+
+def check_schedule(plan: Plan) -> None:
+    """Refuse a planned change of what the trial does not start with: nothing else can be read anew."""
+    known = {name for spec in plan.points[:1] for name in spec.hyperparameters}
+    for epoch, changes in plan.schedule:
+        for name in changes:
+            if name not in known:
+                expected = "expected a hyperparameter that panda.start gives the trial"
+                where = f"panda.schedule, epoch {epoch}"
+                raise ExperimentFileError(explain(where, expected, name, known))
 
 
 def prepare_function(
@@ -74,4 +99,9 @@ def prepare_function(
 ) -> tuple[Experiment, Plan, FunctionTrials]:
     """Check what an experiment of a user's function refers to, and plan it."""
     function = given.trial or find_trial(experiment.trial, experiment.folder)
-    return *planned(experiment, space, place), FunctionTrials(function)
+    python = experiment.trial.interpreter if experiment.trial else None
+    interpreter = find_interpreter(python, experiment.folder) if python else None
+    if interpreter is not None and function.kind != "file":
+        expected = "expected a function in a file beside trial.python, such as ./train.py:train"
+        raise ExperimentFileError(explain("trial.function", expected, function.text))
+    return *planned(experiment, space, place), FunctionTrials(function, interpreter=interpreter)

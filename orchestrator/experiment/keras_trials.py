@@ -50,8 +50,8 @@ class KerasTrials:
     def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
         from orchestrator.training.task import TrainingTask
-        from orchestrator.training.trial_session import Objective
         from orchestrator.training.workbench import KerasJob
+        from orchestrator.trials.judging import Objective
 
         milestones = make_scheduler(plan.scheduler, plan.epochs, plan.mode).milestones
         return KerasJob(

@@ -74,6 +74,10 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
     if isinstance(experiment.trial, CommandTrial):
         for file in named_files(experiment.trial, folder).values():
             gathered.take(file, folder)
+    python = experiment.trial.interpreter if experiment.trial else None
+    if in_place and python is not None and "/" in python:
+        there = os.path.abspath(folder / Path(python).expanduser())  # noqa: PTH100 (a link is its environment's)
+        gathered.references["python"] = there
     named = [each.place for each in code.values()]
     if experiment.data is not None:
         gathered.references["data"] = _sent_data(

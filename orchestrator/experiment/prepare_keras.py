@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import (
     CallableReference,
     find_callbacks,
     find_data,
     find_model,
+    find_trial,
     read_names,
 )
 from orchestrator.config import Experiment
@@ -38,6 +39,7 @@ from orchestrator.training.keras_setup import (
     keras_settings,
     settings_file,
 )
+from orchestrator.training.keras_tuner_builder import KerasTunerBuilder
 from orchestrator.training.trial_process import Asked, Setup, TrialProcess
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def prepare_keras(
 ) -> tuple[Experiment, Plan, KerasTrials]:
     """Check what an experiment of Keras models refers to, and plan it; ``given`` are objects in place of its names."""
     choose_backend(experiment.backend)  # a file of the user's imports it here
-    model = given.model or find_model(experiment.model_name, experiment.folder)
+    model = given.model or model_of(experiment)
     callbacks = given.callbacks or callbacks_of(experiment)
     keras = _settings_for(model, experiment.backend)
     plan = make_plan(experiment, space, find_ancestor(experiment))
@@ -98,6 +100,18 @@ def _with_rows(plan: Plan, dataset: Dataset | StreamedDataset) -> Plan:
     if not isinstance(plan.scheduler, SchedulerOptions | InLogicalTime):
         return plan
     return replace(plan, scheduler=plan.scheduler.judging_by(plan.metric, rows))
+
+
+def model_of(experiment: Experiment) -> CallableReference:
+    """Return the builder of an experiment's Keras models. Raises as ``find_model`` and ``find_trial``."""
+    if experiment.trial is None:
+        return find_model(experiment.model_name, experiment.folder)
+    return KerasTunerBuilder(**fields_of(find_trial(experiment.trial, experiment.folder)))
+
+
+def fields_of(reference: CallableReference) -> dict[str, Any]:
+    """Return what a reference is made of, for one that loads in another way."""
+    return {each.name: getattr(reference, each.name) for each in fields(reference)}
 
 
 def callbacks_of(experiment: Experiment) -> CallableReference | None:

@@ -16,7 +16,7 @@ from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.prepare_keras import prepare_keras
-from orchestrator.experiment.tuners_code import prepare_optuna, space_of
+from orchestrator.experiment.tuners_code import prepare_keras_tuner, prepare_optuna, space_of
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 from orchestrator.search.points import points_of, with_points
@@ -48,6 +48,7 @@ KINDS: Mapping[str, Prepare] = {
     "function": prepare_function,
     "command": prepare_command,
     "optuna": prepare_optuna,
+    "keras_tuner": prepare_keras_tuner,
 }
 """The kinds of trial: each checks an experiment; returns it with what was found out, its plan and its trials."""
 

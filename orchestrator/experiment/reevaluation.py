@@ -226,7 +226,7 @@ def _today(
 def _next(records: RunRecords, place: Path, following: Experiment | None) -> list[str]:
     """Return what to type next; a search that follows is written down as a file, where a file can say it."""
     lines = []
-    if not records.experiment.get("trial"):
+    if records.has_keras_models:
         lines.append(
             f"take the retrained model: orchestrator export {place / 'incumbent'} --to model.keras"
         )

@@ -51,10 +51,21 @@ class Resumed:
     def trials_in_all(self) -> int:
         """How many trials the run has: those that are over, and those that are yet to end."""
         recorded = self.records.all_trials if self.records else ()
-        beyond = {t.trial for t in recorded if t.is_branch or t.index >= self.plan.trials_in_all}
+        beyond = {trial.trial for trial in recorded if self._is_beyond(trial)}
         if self.search is not None:
             beyond |= self.search.pending - {trial.trial for trial in recorded}
-        return self.plan.trials_in_all + len(beyond)
+        return self.most_planned + len(beyond)
+
+    @property
+    def most_planned(self) -> int:
+        """How many trials of the plan there are at most, those of another space included that it had before."""
+        recorded = self.records.all_trials if self.records else ()
+        holds = self.plan.first_round.holds
+        others = [t for t in recorded if not (self._is_beyond(t) or holds(t.hyperparameters))]
+        return self.plan.most_trials_beside(len(others))
+
+    def _is_beyond(self, trial: TrialRecord) -> bool:
+        return trial.is_branch or trial.index >= self.plan.trials_in_all
 
     @property
     def plan(self) -> Plan:
@@ -64,11 +75,8 @@ class Resumed:
     @property
     def described(self) -> str:
         """What is left to do, in a few words."""
-        return (
-            self.plan.described
-            if self.records is None
-            else f"what is left of {self.plan.described}"
-        )
+        described = self.plan.described_with(self.most_planned)
+        return described if self.records is None else f"what is left of {described}"
 
     @property
     def recorded(self) -> list[Event]:

@@ -112,8 +112,8 @@ def _document(experiment: Experiment, gathered: Gathered, storage: str) -> str:
     sent_as = gathered.references
     data = experiment.data and experiment.data.model_copy(update={"source": sent_as["data"]})
     trial = experiment.trial
-    if trial is not None and "trial" in sent_as:
-        trial = trial.running(sent_as["trial"])
+    if trial is not None:
+        trial = trial.running(sent_as.get("trial", trial.runs), sent_as.get("python"))
     caviar = with_points(experiment, space).caviar
     for key in ("searcher", "scheduler"):
         written = getattr(caviar, key)

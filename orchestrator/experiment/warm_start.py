@@ -16,11 +16,13 @@ from orchestrator.errors import (
     UnknownNameError,
     explain,
 )
+from orchestrator.experiment.compatibility import recorded_experiment
 from orchestrator.records import RunFolder, RunRecords, TrialRecord, read_run
 from orchestrator.records.lineage import changed_to, is_rollback
 from orchestrator.records.run import sources_of
 from orchestrator.search import Ancestor
 from orchestrator.trials import StateStore
+from orchestrator.trials.state_store import epoch_of
 
 
 def find_ancestor(experiment: Experiment) -> Ancestor | None:
@@ -42,6 +44,11 @@ def find_ancestor(experiment: Experiment) -> Ancestor | None:
         )
     origin = {"run": str(records.folder.path.resolve()), "trial": trial.trial, "epoch": best.epoch}
     about = states.about(file)
+    if experiment.trial is not None and epoch_of(about.get("state")) != best.epoch:
+        raise RecordError(
+            f"panda.from: expected a trial that saved a state in its best epoch. Received: {trial.trial!r}, which"
+            f" saved none in epoch {best.epoch}."
+        )
     return Ancestor(str(file.resolve()), int(about["seed"]), dict(about["chosen"]), origin)
 
 
@@ -163,17 +170,20 @@ def _born_with(records: RunRecords, trial: str) -> tuple[list[dict[str, Any]], i
 
 def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
     """Return a run's experiment as a panda's of a new name, its references those of the old file's folder."""
-    if records.experiment.get("trial"):
+    trial = recorded_experiment(records).trial
+    if trial is not None and not trial.is_live:
         raise ExperimentFileError(
-            f"{records.name}: expected a run of Keras models, which a panda babysits. Received: one whose trials call"
-            f" {records.experiment['trial']}."
+            f"{records.name}: expected a run of Keras models or functions, which a panda babysits. Received: one whose"
+            f" trials run {trial.runs}."
         )
     folder = str(sources_of(records)) if records.manifest.get("folder") else None
     content = dict(records.experiment)
     for key in ("caviar", "panda"):
         content.pop(key, None)
     content |= {"name": f"{records.name}-{suffix}", "strategy": "panda"}
-    if folder:
+    if folder and trial is not None:
+        content["trial"] = absolute(str(trial.runs), folder)
+    elif folder:
         content["model"] = absolute(content["model"], folder)
         if content.get("callbacks"):
             content["callbacks"] = absolute(content["callbacks"], folder)

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from orchestrator.catalog import CallableReference, find_model
+from orchestrator.catalog import CallableReference
 from orchestrator.errors import DataError, OrchestratorError, PlaceError, RecordError, explain
 from orchestrator.experiment.compatibility import recorded_experiment
+from orchestrator.experiment.prepare_keras import model_of
 from orchestrator.records import RunRecords, model_is_as_saved, write_atomically
 from orchestrator.records.run import effective_manifest
 
@@ -44,9 +45,10 @@ def model_file(records: RunRecords) -> Path:
 
 
 def _no_winner(records: RunRecords) -> str:
-    function = records.experiment.get("trial")
-    if function:
-        return f"a run whose trials call {function}, which keeps its model itself."
+    if not records.has_keras_models:
+        return (
+            f"a run whose trials call {records.experiment['trial']}, which keeps its model itself."
+        )
     failed = sum(trial.status == "failed" for trial in records.trials)
     if records.status == "finished" and failed and not succeeded(records):
         return f"a run without one: {failed} of its trials failed. 'orchestrator show {records.folder.path}' says why."
@@ -59,7 +61,7 @@ def load_winner(records: RunRecords, given: CallableReference | None = None) -> 
     from orchestrator.training.saved_model import are_kept, load_model
 
     best = records.folder.best
-    if records.experiment.get("trial"):
+    if not records.has_keras_models:
         model_file(records)  # raises
     builder = given or builder_of(records)
     if isinstance(builder, CallableReference) and are_kept(best) and not_saved(records):
@@ -90,7 +92,7 @@ def builder_of(records: RunRecords) -> CallableReference | OrchestratorError:
     """Return the function that built a run's models, or why it is not to be found any more."""
     experiment = recorded_experiment(records)
     try:
-        return find_model(experiment.model_name, experiment.folder)
+        return model_of(experiment)
     except OrchestratorError as error:
         return error
 

@@ -54,6 +54,14 @@ class RecordedExperiment:
 
         return cast(Mode, self.experiment.get("mode") or direction_of(self.metric) or "max")
 
+    @property
+    def has_keras_models(self) -> bool:
+        """Whether its trials are Keras models, which it keeps; otherwise it keeps what they report."""
+        from orchestrator.config.trial_options import is_keras
+
+        trial = self.experiment.get("trial")
+        return trial is None or is_keras(trial)
+
     @cached_property
     def space(self) -> Space | None:
         """The search space, which the record holds inline; None where it holds but a name.
@@ -137,9 +145,12 @@ class RunRecords(RecordedExperiment, Replicated):
 
     @property
     def planned_trials(self) -> int:
-        """How many trials the run was to have: a caviar's samples, else those there are."""
+        """How many trials the run was to have: a caviar's samples, or what a finite space has; else those there are."""
         caviar = self.experiment.get("caviar")
         planned = caviar.get("num_samples") if isinstance(caviar, dict) else None
+        starts = [event for event in self.events if event["event"] == "run_started"]
+        fewer = starts[-1].get("trials") if starts else None
+        planned = fewer if isinstance(fewer, int) else planned
         is_caviar = self.experiment.get("strategy") == "caviar"
         return int(planned) if is_caviar and planned else len(self.trials)
 

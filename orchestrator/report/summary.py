@@ -172,7 +172,7 @@ def _declared(records: RunRecords, winner: dict[str, Any], width: int) -> list[s
     if not model_is_as_saved(records):
         path = records.folder.path
         return [*lines, f"  model: gone or damaged: orchestrator resume {path} saves it again"]
-    if records.experiment.get("trial"):
+    if not records.has_keras_models:
         return lines  # of a function's trial there are its hyperparameters alone
     return [*lines, f"  model: {records.folder.best / 'model.keras'}"]
 

@@ -224,9 +224,13 @@ class Plan:
     @property
     def described(self) -> str:
         """Return the plan in a few words."""
+        return self.described_with(self.most_trials)
+
+    def described_with(self, trials: int) -> str:
+        """Return the plan in a few words, if it has so many trials."""
         if self.nursery is not None:
             return f"one model, {self.nursery.days} days of {self.nursery.day}"
-        return f"{self.trials_in_all} trials of up to {self.epochs} epochs"
+        return f"{trials} trials of up to {self.epochs} epochs"
 
     @property
     def trials_in_all(self) -> int:
@@ -236,10 +240,14 @@ class Plan:
     @property
     def most_trials(self) -> int:
         """How many trials there are at most: fewer than planned where the searcher has no more."""
+        return self.most_trials_beside(0)
+
+    def most_trials_beside(self, others: int) -> int:
+        """Return how many trials there are at most where so many of them were not drawn from the space."""
         if self.rounds or self.nursery:
             return self.trials_in_all
         has = self.searcher.at_most(self.space, len(self.points))
-        return self.num_trials if has is None else min(self.num_trials, has)
+        return self.num_trials if has is None else min(self.num_trials, others + has)
 
     @property
     def where(self) -> str:

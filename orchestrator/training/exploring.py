@@ -17,7 +17,7 @@ from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.domains import Domain, InvalidDomain
 from orchestrator.errors import ExperimentFileError, OrchestratorError, TrialError, exit_code
 from orchestrator.streams import shown
-from orchestrator.training.keras_setup import quiet_tensorflow
+from orchestrator.training.keras_setup import choose_backend
 from orchestrator.training.trial_process import UsersProcess
 from orchestrator.trials.asking import Answers, Reported, plain_name
 from orchestrator.trials.exploration import FoundSpace, Trace, explore, first_of
@@ -37,10 +37,11 @@ Call = Callable[[Callable[..., Any], Answers], None]
 
 @dataclass(frozen=True)
 class Explored:
-    """Code whose space is to be found, and how it is called."""
+    """Code whose space is to be found, and how it is called; others read hyperparameters of the names ``beside``."""
 
     reference: CallableReference
     call: Call
+    beside: frozenset[str] = frozenset()
 
 
 class Quiet(BaseException):
@@ -50,7 +51,7 @@ class Quiet(BaseException):
 def find_space(explored: Explored, where: str, written: Mapping[str, Domain]) -> FoundSpace:
     """Return the space of a user's code, as ``explore`` does. Raises as it does, and TrialError as the code does."""
     with ExploringProcess(explored, where) as process:
-        return explore(process.run, where, written)
+        return explore(process.run, where, written, explored.beside)
 
 
 class ExploringProcess(UsersProcess):
@@ -146,7 +147,7 @@ def serve(there: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _is_quiet)
     sys.stdout, sys.stderr = shown(sys.stdout), shown(sys.stderr)
-    quiet_tensorflow()
+    choose_backend()
     explored: Explored = there.recv()
     while True:
         try:

@@ -2,50 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
-import math
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.config import Duration
 from orchestrator.errors import RecordError, TrialError, explain
-from orchestrator.records import Mode, Score, score_of
+from orchestrator.records import Score, score_of
 from orchestrator.search import TrialSpec
-from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint, save_checkpoint
+from orchestrator.trials import Checkpoint, Progress, load_checkpoint, save_checkpoint
+from orchestrator.trials.judging import CheckpointInterval, Objective, finite, is_time
 
 if TYPE_CHECKING:
     from orchestrator.training.trainer import Trainer
-
-AMID_SECONDS = 5.0
-"""After this long, training returns in mid-epoch, so that the worker can answer, as when asked for its state."""
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What trials are judged by, when the driver decides, and where states go.
-
-    ``milestones`` are the epochs after which the driver decides: each gets a report of its own.
-    """
-
-    metric: str
-    mode: Mode
-    milestones: frozenset[int]
-    checkpoints: Path
-    checkpoint_every: Duration | Literal["auto"] = "auto"
-
-    @property
-    def states(self) -> StateStore:
-        """Return where states go."""
-        return StateStore(self.checkpoints)
-
-
-def is_time(trainer: Trainer, began: float, seconds: float) -> bool:
-    """Return whether to report, ``seconds`` after ``began``; somewhat later in mid-epoch, with nothing to report."""
-    wait = max(seconds, AMID_SECONDS) if trainer.position.steps else seconds
-    return time.monotonic() - began >= wait
 
 
 def steps_of(trainer: Trainer) -> int:
@@ -53,18 +22,8 @@ def steps_of(trainer: Trainer) -> int:
     return trainer.epoch * trainer.steps_per_epoch + trainer.position.steps
 
 
-def train_epoch(trainer: Trainer, trial: str, metric: str) -> dict[str, Any]:
-    """Train one epoch and return its row. Raises TrialError when the model does not report ``metric``."""
-    row = None
-    while row is None:
-        row = train_chunk(trainer, trial, metric)
-        if trainer.ended:
-            raise TrialError(f"epoch {trainer.epoch + 1}: none was trained, since {trainer.ended}.")
-    return row
-
-
 def train_chunk(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | None:
-    """Train a chunk of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+    """Train a chunk of an epoch, a cheap one whole; return its row, None in the middle of it."""
     metrics = trainer.train_chunk()
     if metrics is None:
         return None
@@ -79,50 +38,6 @@ def train_chunk(trainer: Trainer, trial: str, metric: str) -> dict[str, Any] | N
         "parameters": trainer.backend.compiled.parameters,
         "seconds": trainer.position.seconds,
     }
-
-
-def finite(value: Any) -> bool:
-    """Return whether ``value`` is a finite number."""
-    return isinstance(value, int | float) and math.isfinite(value)
-
-
-SHORTEST_SECONDS = 1.0
-LONGEST_SECONDS = 180.0
-SHARE_OF_TIME = 1 / 20
-
-
-class CheckpointInterval:
-    """Says when the last state is due to be kept.
-
-    ``auto`` is every second or chunk of an epoch, whichever is longer; less often where keeping would take more than a
-    twentieth of the time, but at least every three minutes.
-    """
-
-    def __init__(
-        self, every: Duration | Literal["auto"], now: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._every = every
-        self._now = now
-        self._since = now()
-        self._cost = 0.0
-        self._kept_at = (0, 0)
-
-    def is_due(self, epochs: int, steps: int) -> bool:
-        """Return whether the state is to be kept after so many epochs and steps, all of the trial's."""
-        seconds = self._now() - self._since
-        if self._every == "auto":
-            wait = min(LONGEST_SECONDS, max(SHORTEST_SECONDS, self._cost / SHARE_OF_TIME))
-            return seconds >= wait
-        return self._every.reached(epochs - self._kept_at[0], seconds, steps - self._kept_at[1])
-
-    @contextlib.contextmanager
-    def saving(self, epochs: int, steps: int) -> Iterator[None]:
-        """Begin the next interval, after so many epochs and steps, when the block, whose cost is measured, is over."""
-        begun = self._now()
-        yield
-        self._since = self._now()
-        self._cost = self._since - begun
-        self._kept_at = (epochs, steps)
 
 
 class TrialSession:
@@ -152,7 +67,7 @@ class TrialSession:
                 return  # it was killed before the driver had this report, and decided
         began = time.monotonic()
         try:
-            while not (self._comes_to_report(progress) or is_time(self._trainer, began, seconds)):
+            while not (self._comes_to_report(progress) or is_time(self._amid, began, seconds)):
                 self._keep_if_due()
         finally:
             progress.epoch = self._trainer.epoch
@@ -172,6 +87,10 @@ class TrialSession:
                 self._trainer
             )  # of one that a later driver ends without training it
             save_checkpoint(self._last, self._trainer.checkpoint(about))
+
+    @property
+    def _amid(self) -> bool:
+        return self._trainer.position.steps > 0
 
     def _keep_if_due(self) -> None:
         if self._interval.is_due(self._trainer.epoch, steps_of(self._trainer)):

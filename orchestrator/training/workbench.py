@@ -11,8 +11,9 @@ from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.training.keras_setup import BACKEND, KerasSettings, choose_backend
 from orchestrator.training.task import TrainingTask
-from orchestrator.training.trial_session import Objective, facts_of
+from orchestrator.training.trial_session import facts_of
 from orchestrator.trials import Session
+from orchestrator.trials.judging import Objective
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,17 @@ class KerasWorkbench:
 
     def session(self, spec: TrialSpec) -> Session:
         """Return a trial's training: babysat where the job has a nursery."""
-        from orchestrator.training.panda.session import PandaSession
+        from orchestrator.training.live_keras import LiveKeras
         from orchestrator.training.trial_session import TrialSession
+        from orchestrator.trials.panda.session import PandaSession
 
         self._trainer.leave()
         self._take_fold_of(spec)
         objective, nursery = self._job.objective, self._job.nursery
         if nursery is None:
             return TrialSession(self._trainer, spec, objective)
-        return PandaSession(self._trainer, spec, nursery, objective)
+        live = LiveKeras(self._trainer, spec.trial, objective.metric)
+        return PandaSession(live, spec, nursery, objective)
 
     def _take_fold_of(self, spec: TrialSpec) -> None:
         """Have the trainer be of the fold that a replicate is trained on, of other trials the first."""

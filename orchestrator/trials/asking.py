@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from orchestrator.domains import Choice, Domain
+from orchestrator.domains import Choice, Domain, Fixed, Integer, LogInteger, LogUniform, Uniform
 from orchestrator.errors import TrialError, explain
 
 _NOT_PLAIN = re.compile(r"[^A-Za-z0-9_]+")
@@ -28,6 +28,26 @@ def plain_name(name: str) -> str:
     """Return a hyperparameter's name as a search space has it: ``cell/units`` is ``cell_units``."""
     plain = _NOT_PLAIN.sub("_", str(name)).strip("_")
     return plain if plain[:1].isalpha() else f"p_{plain}"
+
+
+def float_domain(low: float, high: float, step: float | None, log: bool) -> Any:
+    """Return the domain of a number between two ends, which later rounds do not move."""
+    low, high = float(low), float(high)
+    if step is not None and step > high - low:
+        return Fixed(low)
+    if log:
+        return LogUniform(low, high, hard=True)
+    return Uniform(low, high, step, hard=True)
+
+
+def int_domain(low: int, high: int, step: int | None, log: bool) -> Any:
+    """Return the domain of a whole number between two ends, which later rounds do not move."""
+    step = None if step in (None, 1) else step
+    if step is not None and step > high - low:
+        return Fixed(int(low))
+    if log:
+        return LogInteger(low, high, hard=True)
+    return Integer(low, high, step, hard=True)
 
 
 def choice_of(options: Any) -> tuple[Choice, dict[Any, Any]]:

@@ -8,7 +8,7 @@ run: one that asks for something else shows a dependence that no single value ha
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,7 +19,7 @@ from orchestrator.errors import ExperimentFileError, OrchestratorError, explain
 MOST_VALUES = 10
 """Of how many values each is tried at first; of more, the ends and the middle, and all where these differ."""
 MOST_RUNS = 400
-DRAWS = 16
+DRAWS = 12
 """How many draws in a row have to show nothing new."""
 SECONDS = 300.0
 
@@ -49,14 +49,17 @@ class FoundSpace(Space):
     asked: Mapping[str, str] = field(default_factory=dict)
 
 
-def explore(run: Run, where: str, written: Mapping[str, Domain]) -> FoundSpace:
+def explore(
+    run: Run, where: str, written: Mapping[str, Domain], beside: Collection[str] = ()
+) -> FoundSpace:
     """Return the space of the code that ``run`` runs; ``where`` begins every message.
 
-    What is ``written`` down of some hyperparameters stands in place of their own ranges, of which it must be a part.
+    What is ``written`` down of some hyperparameters stands in place of their own ranges, of which it must be a part;
+    what is written of names ``beside`` is read by others.
     Raises ExperimentFileError where it is not, and where the code asks for nothing, for one name from two ranges,
     differently when it is run again, or for more than can be explored; and what the code raises whatever it is told.
     """
-    return _Exploration(run, where, written).space()
+    return _Exploration(run, where, written, beside).space()
 
 
 def first_of(domain: Domain) -> Any:
@@ -95,10 +98,11 @@ class _Exploration:
     run: Run
     where: str
     written: Mapping[str, Domain]
+    beside: Collection[str] = ()
     began: float = field(default_factory=time.monotonic)
     domains: dict[str, Domain] = field(default_factory=dict)
-    traces: dict[Any, Trace] = field(default_factory=dict)
-    contexts: list[Trace] = field(default_factory=list)
+    traces: list[Trace] = field(default_factory=list)
+    contexts: dict[str, Trace] = field(default_factory=dict)
     when: dict[str, tuple[Condition, ...]] = field(default_factory=dict)
 
     def space(self) -> FoundSpace:
@@ -110,11 +114,14 @@ class _Exploration:
         while clean < DRAWS:
             found = self._found()
             drawn = found.attempt(0, number)
-            self._look_from(self._try(drawn))
+            trace = self._try(drawn)
+            self._look_from(trace)
+            for name in drawn.keys() - trace.domains.keys() if trace.whole else ():
+                self.when[name] = self._needs(name)
             self._allow_what_was_seen()
             number, clean = number + 1, clean + 1 if self._found() == found else 0
         for name in self.written:
-            if name not in self.when:
+            if name not in self.when and name not in self.beside:
                 expected = "expected a hyperparameter that it asks for"
                 raise ExperimentFileError(
                     explain(f"search_space.{name}", expected, name, self.when)
@@ -123,7 +130,9 @@ class _Exploration:
             found = Space.parse(self._found().to_document(), self.where)
         except InvalidDomain as refusal:
             raise ExperimentFileError(f"{self.where}: {refusal}") from None
-        return FoundSpace(found.domains, asked={n: str(self.domains[n]) for n in self.when})
+        others = {n: each for n, each in self.written.items() if n not in self.when}
+        asked = {name: str(self.domains[name]) for name in self.when}
+        return FoundSpace({**found.domains, **others}, asked=asked)
 
     def _first(self) -> Trace:
         """Return the first run that comes to its end; it is run twice, and must ask for the same."""
@@ -161,16 +170,18 @@ class _Exploration:
     def _try(self, values: Mapping[str, Any]) -> Trace:
         """Run the code with values, once."""
         values = {**{name: first_of(domain) for name, domain in self.written.items()}, **values}
-        key = tuple(sorted((name, repr(value)) for name, value in values.items()))
-        if key not in self.traces:
-            self._check_effort()
-            trace = self.traces[key] = self.run(values)
-            for name, domain in trace.domains.items():
-                if name not in self.domains:
-                    self._check_part(name, domain)
-                if self.domains.setdefault(name, domain) != domain:
-                    raise ExperimentFileError(self._two_ranges(name, domain, trace))
-        return self.traces[key]
+        known = next((trace for trace in self.traces if _is_of(trace, values)), None)
+        if known is not None:
+            return known
+        self._check_effort()
+        trace = self.run(values)
+        self.traces.append(trace)
+        for name, domain in trace.domains.items():
+            if name not in self.domains:
+                self._check_part(name, domain)
+            if self.domains.setdefault(name, domain) != domain:
+                raise ExperimentFileError(self._two_ranges(name, domain, trace))
+        return trace
 
     def _check_part(self, name: str, domain: Domain) -> None:
         """Refuse what is written down of a hyperparameter where that is no part of its own range."""
@@ -201,54 +212,49 @@ class _Exploration:
         )
         return explain(self.where, expected, f"{self.domains[name]}, and beside {beside} {domain}")
 
-    def _look_from(self, trace: Trace) -> bool:
-        """Try each other value of what a run asked for, where it asked for a new name; return whether it did."""
-        waiting, found = [trace], False
+    def _look_from(self, trace: Trace, parents: Collection[str] | None = None) -> bool:
+        """Try each other value of the new names that a run asked for; return whether it did ask for any.
+
+        ``parents`` are those of the other names on which the new ones may depend; None for all of them.
+        """
+        waiting, found = [(trace, parents)], False
         while waiting:
-            context = waiting.pop(0)
+            context, parents = waiting.pop(0)
             new = [name for name in context.domains if name not in self.when]
-            if not new:
-                continue
-            found = True
+            found = found or bool(new)
             for name in new:
-                self.when[name] = ()
-            for flipped in self._flips(context):
-                waiting.append(flipped)
+                self.when[name], self.contexts[name] = (), context
             for name in new:
-                self.when[name] = self._needs(name, context)
+                waiting += [(flipped, (name,)) for flipped in self._flips(context, name)]
+            for name in new:
+                self.when[name] = self._needs(name, None if parents is None else {*parents, *new})
         return found
 
-    def _flips(self, context: Trace) -> Iterator[Trace]:
-        for name in context.domains:
-            domain = self._known(name)
-            tried = [self._flip(context, name, value) for value in values_tried(domain)]
-            yield from tried
-            asked = {frozenset(trace.domains) for trace in tried if trace.whole}
-            if len(asked) > 1:
-                for value in values_tried(domain, every=True):
-                    yield self._flip(context, name, value)
+    def _flips(self, context: Trace, name: str) -> list[Trace]:
+        """Try the values of a name; all of them where what else is asked for depends on it."""
+        domain = self._known(name)
+        tried = [self._flip(context, name, value) for value in values_tried(domain)]
+        if len({frozenset(trace.domains) for trace in tried if trace.whole}) > 1:
+            tried = [self._flip(context, name, v) for v in values_tried(domain, every=True)]
+        return tried
 
     def _flip(self, context: Trace, name: str, value: Any) -> Trace:
         return self._try({**context.answers, name: value})
 
-    def _needs(self, name: str, context: Trace) -> tuple[Condition, ...]:
-        """Return which values of the others a name needs that a run asked for."""
-        needs = []
+    def _needs(self, name: str, parents: Collection[str] | None = None) -> tuple[Condition, ...]:
+        """Return which values of the names before it a name needs, as far as ``parents`` go."""
+        context = self.contexts[name]
         before = list(context.domains)[: list(context.domains).index(name)]
+        needs = []
         for other in before:
-            domain = self._known(other)
-            values = values_tried(domain)
-            beside = [self._flip(context, other, value) for value in values]
-            if all(name in trace.domains or not trace.whole for trace in beside):
+            if parents is not None and other not in parents:
                 continue
-            values = values_tried(domain, every=True)
-            beside = [self._flip(context, other, value) for value in values]
+            beside = self._flips(context, other)
             having = [
-                value
-                for value, trace in zip(values, beside, strict=True)
-                if name in trace.domains or not trace.whole
+                trace.answers[other] for trace in beside if name in trace.domains or not trace.whole
             ]
-            needs.append(Condition(other, tuple(having)))
+            if len(having) < len(beside):
+                needs.append(Condition(other, tuple(having)))
         return tuple(need for need in needs if not self._implied(need, needs))
 
     def _implied(self, need: Condition, needs: list[Condition]) -> bool:
@@ -261,9 +267,9 @@ class _Exploration:
 
     def _allow_what_was_seen(self) -> None:
         """Leave out the conditions of each name that a run asked for though they did not hold."""
-        while any([self._look_from(trace) for trace in list(self.traces.values())]):
+        while any([self._look_from(trace) for trace in list(self.traces)]):
             pass
-        for trace in self.traces.values():
+        for trace in self.traces:
             while absent := trace.domains.keys() - self._found().existing(trace.answers).keys():
                 for name in absent:
                     self.when[name] = tuple(c for c in self.when[name] if c.holds(trace.answers))
@@ -275,6 +281,14 @@ class _Exploration:
                 for name in self.when
             }
         )
+
+
+def _is_of(trace: Trace, values: Mapping[str, Any]) -> bool:
+    """Return whether running code with these values would be the same run again."""
+    return all(
+        same(answer, values.get(name, first_of(trace.domains[name])))
+        for name, answer in trace.answers.items()
+    )
 
 
 def _within(values: tuple[Any, ...], others: tuple[Any, ...]) -> bool:

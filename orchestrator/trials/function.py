@@ -14,20 +14,19 @@ import ctypes
 import inspect
 import os
 import queue
-import random
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
 from orchestrator.errors import TrialError, exit_code, explain
 from orchestrator.redaction import conceal
+from orchestrator.search import Nursery
+from orchestrator.trials.function_runner import Stopped, seed_everything, takes, takes_report
+from orchestrator.trials.live_reports import BabysatSession
 from orchestrator.trials.reporting import (
     Metrics,
     ReportingJob,
@@ -44,21 +43,27 @@ ENDING_SECONDS = 60.0
 """How long a function may take to end; then ``Stopped`` is raised wherever it is, and what still runs is left alone."""
 
 
-class Stopped(BaseException):
-    """Raised where a function reports whose trial is over. Like Ctrl-C, it passes ``except Exception``."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class FunctionJob(ReportingJob):
     """Trials that call a function."""
 
     function: CallableReference
+    nursery: Nursery | None = None
 
     def open(self) -> ReportingWorkbench:
         """Set this process up: the function's file is run."""
         conceal(self.secrets)
         function = self.function.load()
-        return ReportingWorkbench(self, lambda start: _Reports(function, self.function, start))
+
+        def begin(start: Start) -> _Reports:
+            return _Reports(function, self.function, start)
+
+        nursery = self.nursery
+        if nursery is None:
+            return ReportingWorkbench(self, begin)
+        return ReportingWorkbench(
+            self, begin, lambda spec: BabysatSession(self, begin, spec, nursery)
+        )
 
 
 class FunctionCheckpoint:
@@ -138,6 +143,7 @@ class _Reports:
         self._reference = reference
         self._spec = start.spec
         self._checkpoint = FunctionCheckpoint(reference.text, start)
+        self._hp = dict(start.spec.hyperparameters)
         self._asked: queue.Queue[bool] = queue.Queue()
         self._told: queue.Queue[Metrics | BaseException | None] = queue.Queue()
         self._thread: threading.Thread | None = None
@@ -165,6 +171,10 @@ class _Reports:
             target=self._run, name=f"train-{self._spec.trial}", daemon=True
         )
         return self._turn(self._thread.start)
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Have the function find new values in its hyperparameters."""
+        self._hp.update(values)
 
     def end(self) -> None:
         """Have the function end at its report, where it waits."""
@@ -229,7 +239,7 @@ class _Reports:
 
     def _called(self) -> Iterator[Mapping[str, Any]]:
         """Call the function; yield what it yields."""
-        given: list[Any] = [dict(self._spec.hyperparameters)]
+        given: list[Any] = [self._hp]
         if takes_report(self._function):
             given.append(Reporter(self._report, self._checkpoint))
         by_name = {"seed": self._spec.seed, "checkpoint": self._checkpoint}
@@ -262,52 +272,3 @@ class _Reports:
         self._told.put(told)
         if not self._asked.get():
             raise Stopped
-
-
-def takes_report(function: Callable[..., Any]) -> bool:
-    """Return whether a function is called as ``train(hp, report)``, and not as a generator ``train(hp)``."""
-    places = list(inspect.signature(function).parameters.values())
-    if any(each.kind is each.VAR_POSITIONAL for each in places):
-        return True
-    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    second = [each for each in places if each.kind in kinds][1:2]
-    # A generator train(hp, seed) reports by what it yields.
-    if second and second[0].name in BY_NAME:
-        return False
-    return bool(second) and (second[0].default is second[0].empty or second[0].name == "report")
-
-
-BY_NAME = ("seed", "checkpoint")
-"""What a function is given if it has a parameter of that name."""
-
-
-def takes(name: str, function: Callable[..., Any]) -> bool:
-    """Return whether a function has a parameter ``name`` without a default of its own, beyond its hyperparameters."""
-    places = list(inspect.signature(function).parameters.values())[1:]
-    by_name = (
-        each for each in places if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
-    )
-    return any(each.name == name and each.default is each.empty for each in by_name)
-
-
-SEEDED = {
-    "tensorflow": "random.set_seed",
-    "torch": "manual_seed",
-    "paddle": "seed",
-    "mxnet": "random.seed",
-    "cupy": "random.seed",
-    "keras": "utils.set_random_seed",
-}
-"""Modules with generators of their own, and what seeds those."""
-
-
-def seed_everything(seed: int) -> None:
-    """Seed Python, NumPy, and whichever of SEEDED the user's code has imported. JAX has no generator to be seeded."""
-    random.seed(seed)
-    np.random.seed(seed)
-    for name, call in SEEDED.items():
-        found: Any = sys.modules.get(name)
-        for part in call.split("."):
-            found = getattr(found, part, None)
-        if callable(found):
-            found(seed)

@@ -15,11 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.catalog import CallableReference
-from orchestrator.domains import Fixed, Integer, LogInteger, LogUniform, Uniform
 from orchestrator.errors import TrialError, explain
 from orchestrator.search import TrialSpec
-from orchestrator.trials.asking import Answers, Drawn, Reported, choice_of, option_behind
-from orchestrator.trials.function import FunctionJob, Stopped
+from orchestrator.trials.asking import (
+    Answers,
+    Drawn,
+    Reported,
+    choice_of,
+    float_domain,
+    int_domain,
+    option_behind,
+)
+from orchestrator.trials.function import FunctionJob
+from orchestrator.trials.function_runner import Stopped
 from orchestrator.trials.protocol import Session, Workbench
 from orchestrator.trials.reporting import NOT_METRICS, metric_value
 
@@ -127,26 +135,6 @@ class _Study:
         raise AttributeError(
             f"trial.study has no {name}: a trial knows its study's direction and study_name, not its other trials"
         )
-
-
-def float_domain(low: float, high: float, step: float | None, log: bool) -> Any:
-    """Return the domain of a number between two ends, which later rounds do not move."""
-    low, high = float(low), float(high)
-    if step is not None and step > high - low:
-        return Fixed(low)
-    if log:
-        return LogUniform(low, high, hard=True)
-    return Uniform(low, high, step, hard=True)
-
-
-def int_domain(low: int, high: int, step: int | None, log: bool) -> Any:
-    """Return the domain of a whole number between two ends, which later rounds do not move."""
-    step = None if step in (None, 1) else step
-    if step is not None and step > high - low:
-        return Fixed(int(low))
-    if log:
-        return LogInteger(low, high, hard=True)
-    return Integer(low, high, step, hard=True)
 
 
 class _Reports:

@@ -21,6 +21,9 @@ MOST_KEPT = 500_000
 """Bytes of each stream that are kept: half of them its beginning, half its end."""
 CHUNK = 1 << 16
 WRITE_SECONDS = 1.0
+ANSWER_SECONDS = 60.0
+OF_OUR_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
+"""Variables by which the packages of one Python would meet another's."""
 LAST_SECONDS = 2.0
 """How long after the end of a program, and of all that it left running, what it printed may take to arrive."""
 
@@ -82,15 +85,22 @@ class KeptOutput:
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
-    """How a program is started: where, in which environment; ``hand`` are descriptors that it is given.
+    """How a program is started: where, with which variables beside this process's, and ``without`` which of those.
 
-    After SIGTERM it has ``grace`` seconds to end.
+    ``hand`` are descriptors that it is given. After SIGTERM it has ``grace`` seconds to end.
     """
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=dict)
     hand: tuple[int, ...] = ()
     grace: float = 10.0
+    without: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The whole environment of the program: this process's, but for those ``without``; prints come at once."""
+        ours = {name: text for name, text in os.environ.items() if name not in self.without}
+        return {**ours, "PYTHONUNBUFFERED": "1", **self.environment}
 
 
 class Program:
@@ -116,7 +126,7 @@ class Program:
                 stderr=subprocess.STDOUT if stderr is None else subprocess.PIPE,
                 pass_fds=[theirs, *launch.hand],
                 cwd=launch.folder,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", **launch.environment},
+                env=launch.variables,
                 start_new_session=True,
                 bufsize=0,
             )
@@ -158,7 +168,7 @@ class Program:
             ready = self._channels.select(LAST_SECONDS if gone and left is None else left)
             for key, _ in ready:
                 self._take(key)
-            if not ready and until is not None and time.monotonic() >= until:
+            if until is not None and time.monotonic() >= until:
                 return True
             if not ready and gone:  # something that nobody can end keeps a channel open
                 self._close()
@@ -208,6 +218,24 @@ class Program:
         for key in list((self._channels.get_map() or {}).values()):
             self._channels.unregister(key.fileobj)
             key.fileobj.close()  # type: ignore[union-attr]
+
+
+def answer_of(arguments: Sequence[str]) -> str:
+    """Return what a command prints that is over in no time, or why it does not."""
+    try:
+        done = subprocess.run(
+            arguments,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=ANSWER_SECONDS,
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    said = done.stdout if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
+    return said.strip()
 
 
 def said_of(ending: str | None) -> str:

@@ -21,7 +21,7 @@ from orchestrator.records import Mode, Score, made, score_of, write_atomically
 from orchestrator.redaction import redacted
 from orchestrator.search import TrialSpec
 from orchestrator.trials.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from orchestrator.trials.protocol import Progress
+from orchestrator.trials.protocol import Progress, Session
 from orchestrator.trials.state_store import StateFolders, StateStore, epoch_of
 
 Metrics = dict[str, float]
@@ -79,18 +79,33 @@ class ReportingJob:
         return StateStore(self.home / "checkpoints")
 
 
+Begin = Callable[[Start], Reports]
+
+
+class EndedSession(Session, Protocol):
+    """A session of something that has to be ended."""
+
+    def end(self) -> None:
+        """Have it end, wherever it is."""
+
+
 class ReportingWorkbench:
     """A process in which trials that report run, one after another."""
 
-    def __init__(self, job: ReportingJob, begin: Callable[[Start], Reports]) -> None:
+    def __init__(
+        self,
+        job: ReportingJob,
+        begin: Begin,
+        session: Callable[[TrialSpec], EndedSession] | None = None,
+    ) -> None:
         self._job = job
-        self._begin = begin
-        self._session: ReportingSession | None = None
+        self._make = session or (lambda spec: ReportingSession(job, begin, spec))
+        self._session: EndedSession | None = None
 
-    def session(self, spec: TrialSpec) -> ReportingSession:
+    def session(self, spec: TrialSpec) -> Session:
         """Return the next trial's training, not begun."""
         self.leave()
-        self._session = ReportingSession(self._job, self._begin, spec)
+        self._session = self._make(spec)
         return self._session
 
     def about(self) -> Mapping[str, Any]:
@@ -108,7 +123,8 @@ class ReportingWorkbench:
         }
         metrics = dict(redacted(metrics))
         made(best)
-        _put(best / "checkpoint", self._job.states.files(about["trial"]), about.get("state"))
+        state = about.get("state") if epoch_of(about.get("state")) == about["epoch"] else None
+        _put(best / "checkpoint", self._job.states.files(about["trial"]), state)
         hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
         write_atomically(best / "hyperparameters.yaml", hyperparameters)
         write_atomically(best / "metrics.json", json.dumps(metrics, indent=2) + "\n")
@@ -147,9 +163,7 @@ class ReportingSession:
     now.
     """
 
-    def __init__(
-        self, job: ReportingJob, begin: Callable[[Start], Reports], spec: TrialSpec
-    ) -> None:
+    def __init__(self, job: ReportingJob, begin: Begin, spec: TrialSpec) -> None:
         self._job = job
         self._spec = spec
         self._begin = begin
@@ -213,7 +227,7 @@ class ReportingSession:
         began = time.monotonic()
         metrics = reports.next()
         if metrics is None:
-            self._check_reported()
+            check_reported(self._job, self._epoch)
             progress.done = True
             return True
         if reports.state != self._state:
@@ -225,20 +239,11 @@ class ReportingSession:
         return self._is_to_report(progress)
 
     def _take_in(self, metrics: Metrics, seconds: float, progress: Progress) -> None:
-        metric = self._job.metric
-        if metric not in metrics:
-            expected = f"expected {metric}, by which trials are judged, in every report"
-            raise TrialError(explain(self._job.text, expected, sorted(metrics)))
+        row = row_of(self._job, self._spec.trial, self._epoch + 1, metrics, seconds)
         self._epoch += 1
-        row = {
-            "trial": self._spec.trial,
-            "epoch": self._epoch,
-            "metrics": metrics,
-            "seconds": seconds,
-        }
         progress.rows.append(row)
         progress.epoch = self._epoch
-        score = score_of(row, metric, self._job.mode)
+        score = score_of(row, self._job.metric, self._job.mode)
         if score is not None and score.beats(self._best):
             self._best = score
             state = self._state if epoch_of(self._state) == self._epoch else None
@@ -254,7 +259,9 @@ class ReportingSession:
         """Keep the best report, and how far the trial is before the driver hears of it."""
         before = dict(self._named)
         if self._improved is not None:
-            about = {**self._improved, "chosen": dict(self._spec.hyperparameters)}
+            chosen = dict(self._spec.hyperparameters)
+            about = {"seed": self._spec.seed, "hyperparameters": chosen, "chosen": chosen}
+            about |= self._improved
             save_checkpoint(self._states.best(self._spec.trial), Checkpoint((), (), about))
             self._named["best"] = self._improved["state"]
             self._improved = None
@@ -262,6 +269,7 @@ class ReportingSession:
             best = self._best.to_plain() if self._best else None
             about = {"trial": self._spec.trial, "epoch": self._epoch, "best": best}
             about |= {"state": self._state, "rows": progress.rows}
+            about["facts"] = {"path": self._job.kind}  # of one that ends without running again
             save_checkpoint(self._states.last(self._spec.trial), Checkpoint((), (), about))
             self._named["last"] = self._state
         if self._named != before:
@@ -272,12 +280,24 @@ class ReportingSession:
         improved = (self._improved or {}).get("state")
         self._files.keep_only({self._state, improved, *self._named.values()})
 
-    def _check_reported(self) -> None:
-        if self._epoch == 0:
-            raise TrialError(
-                f"{self._job.text}: expected at least one report of its metrics."
-                f" Received: a {self._job.kind} that returned without one."
-            )
+
+def row_of(
+    job: ReportingJob, trial: str, epoch: int, metrics: Metrics, seconds: float
+) -> dict[str, Any]:
+    """Return the row of an epoch. Raises TrialError where it lacks the metric by which trials are judged."""
+    if job.metric not in metrics:
+        expected = f"expected {job.metric}, by which trials are judged, in every report"
+        raise TrialError(explain(job.text, expected, sorted(metrics)))
+    return {"trial": trial, "epoch": epoch, "metrics": metrics, "seconds": seconds}
+
+
+def check_reported(job: ReportingJob, epochs: int) -> None:
+    """Raise TrialError where what has returned has reported nothing."""
+    if epochs == 0:
+        raise TrialError(
+            f"{job.text}: expected at least one report of its metrics."
+            f" Received: a {job.kind} that returned without one."
+        )
 
 
 def metric_name(where: str, name: Any) -> str:

@@ -7,7 +7,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,12 @@ class StateFolders:
         flush_folder(self.folder)
         return name
 
+    def bring(self, state: Path, epoch: int) -> str:
+        """Make another trial's state one of this trial's, after ``epoch``; return its name."""
+        written = self.begin()
+        shutil.copytree(state, written, copy_function=_linked, dirs_exist_ok=True)
+        return self.keep(written, epoch)
+
     def drop(self, written: Path) -> None:
         """Delete a folder from ``begin``."""
         shutil.rmtree(written, ignore_errors=True)
@@ -88,6 +94,14 @@ class StateFolders:
 def epoch_of(state: str | None) -> int:
     """Return after which epoch a state was kept; 0 where there is none."""
     return int(state.partition("-")[0]) if state else 0
+
+
+def _linked(source: str, target: str) -> None:
+    """Have a file under another name too: states are replaced, never changed."""
+    try:
+        os.link(source, target)
+    except OSError:  # a filesystem without links, or another one
+        shutil.copyfile(source, target)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -177,23 +191,32 @@ class StateStore:
     def forget_last(self, trial: str) -> None:
         """Delete a trial's last state: it is over, or starts again."""
         self.last(trial).unlink(missing_ok=True)
-        self._forget_files(trial)
+        self.forget_unnamed(trial)
 
     def forget_best(self, trial: str) -> None:
         """Delete a trial's best state: better ones are kept."""
         self.best(trial).unlink(missing_ok=True)
-        self._forget_files(trial)
+        self.forget_unnamed(trial)
 
     def forget(self, trial: str) -> None:
         """Delete a trial's states: it begins anew."""
         self.best(trial).unlink(missing_ok=True)
         self.forget_last(trial)
 
-    def _forget_files(self, trial: str) -> None:
-        """Delete the folders of a trial that none of its states names any more."""
+    def forget_unnamed(self, trial: str) -> None:
+        """Delete the folders of files of a trial that none of its states names any more."""
         files = self.files(trial)
         if files.folder.is_dir():
-            files.keep_only({self._named(self.best(trial)), self._named(self.last(trial))})
+            days = self.days(trial).folder.glob("*.npz")
+            files.keep_only({self._named(f) for f in (self.best(trial), self.last(trial), *days)})
+
+    def share(self, trial: str, branch: str, until: int) -> None:
+        """Give a branch a babysat trial's days up to ``until``, and the files of each; it costs no copy."""
+        self.days(trial).share_with(self.days(branch), until)
+        for day in self.days(branch).kept(until):
+            state = self._named(self.days(branch).file(day))
+            if state is not None:
+                self.files(branch).bring(self.files(trial).find(state), epoch_of(state))
 
     def _named(self, state: Path) -> str | None:
         try:
@@ -222,3 +245,16 @@ class StateStore:
         about = {**about, "epoch": epoch, "best": score.to_plain(), "rows": []}
         save_checkpoint(last, Checkpoint(found.model, found.optimizer, about))
         return True
+
+
+def brought(states: StateStore, file: Path, trial: str) -> Checkpoint:
+    """Return another trial's state at ``file`` as that of ``trial`` before its first epoch.
+
+    Where it was kept as a folder of files, the trial gets a copy. Raises RecordError.
+    """
+    found = load_checkpoint(file)
+    state = found.about.get("state")
+    if state is not None:
+        theirs = StateFolders(file.with_suffix(_FILES)).find(state)
+        state = states.files(trial).bring(theirs, 0)
+    return replace(found, about={**found.about, "epoch": 0, "state": state})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import pty
@@ -213,6 +214,18 @@ def test_a_fork_prints_though_it_has_no_thread(pipe):
             os._exit(0)
         os.waitpid(child, 0)
     assert os.read(there, 100) == b"of the fork"
+
+
+def test_a_stream_of_a_notebook_is_written_to_itself(pipe):
+    class OfANotebook(io.StringIO):
+        def fileno(self):
+            return pipe[0].fileno()
+
+    stream = OfANotebook()
+    shown = Shown(stream)
+    with shown.waiting_for_nobody():
+        shown.write("here")
+    assert stream.getvalue() == "here"
 
 
 def test_a_stream_that_is_none_takes_all():

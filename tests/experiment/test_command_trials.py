@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+import sys
 
 import pytest
 
@@ -161,3 +162,57 @@ def test_what_is_wrong_is_refused_in_one_sentence(here, trial, space, said):
 def test_a_hyperparameter_may_be_given_in_any_way(here, command, text):
     (here / "mine.sh").write_text(text)
     assert preview({**KEYS, "trial": {"command": command}, "search_space": SPACE})
+
+
+FUNCTION = """
+def train(hp, report):
+    for epoch in range(1, 6):
+        report(epoch, val_loss=hp["rate"] / epoch)
+"""
+BY_PYTHON = {**KEYS, "trial": {"function": "./train.py:train", "python": "./python"}}
+
+
+@pytest.fixture
+def python(here):
+    (here / "python").symlink_to(sys.executable)
+    (here / "train.py").write_text(FUNCTION)
+
+
+def test_a_function_runs_in_another_python_that_is_recorded(here, python):
+    done = run(BY_PYTHON, **QUIETLY)
+    assert (
+        done.status == "finished"
+        and done.best.value
+        == min(trial.hyperparameters["rate"] for trial in done.records.trials) / 5
+    )
+    version = ".".join(map(str, sys.version_info[:3]))
+    recorded = done.records.manifest["trial"]["python"]
+    assert recorded == {"path": str(here / "python"), "version": version}
+    whole = facts(done.records)
+    cut_off(done.path, 4, 1)
+    assert facts(resume(done.path, **QUIETLY).records) == whole
+    assert f"a call of ./train.py:train in Python {version}" in repr(
+        preview({**BY_PYTHON, "name": "x"})
+    )
+
+
+def test_a_command_finds_its_python(here, python):
+    (here / "mine.py").write_text(
+        "import json, sys; print(json.dumps({'val_loss': float('/python' in sys.executable)}))"
+    )
+    trial = {"command": "python3 -S mine.py {rate}", "python": "./python"}
+    done = run({**KEYS, "trial": trial, "caviar": {"num_samples": 1}}, **QUIETLY)
+    assert done.best.value == 1.0 and "path" in done.records.manifest["trial"]["python"]
+
+
+def test_an_interpreter_that_is_not_there_is_refused(here, python):
+    trial = {"function": "./train.py:train", "python": "./env/bin/python"}
+    with pytest.raises(OrchestratorError, match=r"trial\.python: expected an interpreter"):
+        preview({**KEYS, "trial": trial})
+
+
+def test_an_interpreter_is_found_from_where_a_job_lies_that_sees_our_files(here, python):
+    (here / "cmd.yaml").write_text(json.dumps(BY_PYTHON))
+    _, sent = make_submission(here / "cmd.yaml", target="local")
+    assert f"python: {here / 'python'}" in sent.document
+    assert [file.there for file in sent.files] == ["train.py"]

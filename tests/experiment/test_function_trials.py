@@ -193,7 +193,6 @@ def test_what_is_submitted_has_its_code(here):
         ({"recalibrate_batch_norm": "off"}, "recalibrate_batch_norm: expected no such key beside trial"),
         ({"metric": "auto"}, "metric: expected the name of a metric that the function reports"),
         ({"metric": "speed"}, "mode: max or min is needed, since the direction of speed is unknown"),
-        ({"strategy": "panda", "panda": {"start": {"rate": 1}}}, "strategy: expected caviar"),
         ({"trial": None}, "model: expected mlp, cnn, resnet, or your own"),
         ({"trial": "./mine.py:run"}, "a function 'run' in mine.py. Received: 'run'. Known: train."),
     ],
@@ -296,3 +295,15 @@ def test_names_that_are_no_utf_8_are_as_any_others(here, monkeypatch):
     done = run(file, **QUIETLY)
     assert done.status == "finished" and read_run(done.path).winner is not None
     assert resume(done.path, **QUIETLY).best.trial == done.best.trial
+
+
+def test_the_total_of_a_finite_space_is_what_it_has(here, capsys):
+    two = {"search_space": {"rate": "choice([0.1, 0.2])"}, "caviar": {"num_samples": 9}}
+    done = run({**KEYS, **two}, executor="inline")
+    assert done.records.planned_trials == 2
+    told = capsys.readouterr().err
+    assert "in this process: 2 trials of up to 9 epochs" in told and "2/2 trials" in told
+    more = extend(done, ["search_space.rate=choice([0.2, 0.3, 0.4])"], **QUIETLY)
+    assert more.records.planned_trials == 4
+    wide = extend(more, ["search_space.rate=uniform(0, 1)"], **QUIETLY)
+    assert wide.records.planned_trials == len(wide.records.trials) == 9

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.config import Duration
-from orchestrator.training.trial_session import CheckpointInterval
+from orchestrator.trials.judging import CheckpointInterval
 
 
 class Clock:

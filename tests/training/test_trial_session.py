@@ -7,10 +7,11 @@ import pytest
 from orchestrator.config import Duration
 from orchestrator.records import best_score
 from orchestrator.search import TrialSpec
-from orchestrator.training import backend, trial_session
+from orchestrator.training import backend
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import Objective, TrialSession
-from orchestrator.trials import Progress, load_checkpoint
+from orchestrator.training.trial_session import TrialSession
+from orchestrator.trials import Progress, judging, load_checkpoint
+from orchestrator.trials.judging import Objective
 
 SPEC = TrialSpec("00000", 0, 3, {"learning_rate": 0.05, "units": 4, "batch_size": 32})
 STEPS = 5  # of an epoch
@@ -65,7 +66,7 @@ def test_a_trial_killed_after_its_last_epoch_trains_no_further(begin, mlp):
 def begin_long(mlp, tmp_path, monkeypatch):
     """`begin_long(every)`: a trial in a new worker, whose epochs last so long that every step is a report."""
     monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
-    monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
+    monkeypatch.setattr(judging, "AMID_SECONDS", 0.0)
 
     def begun(every):
         objective = Objective("val_accuracy", "max", frozenset(), tmp_path, every)

@@ -16,7 +16,8 @@ from orchestrator.errors import TrialError
 from orchestrator.redaction import conceal
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Progress, load_checkpoint
-from orchestrator.trials.command import CommandJob, Format, Template
+from orchestrator.trials.command import CommandJob, Template
+from orchestrator.trials.printed_reports import Format
 from orchestrator.trials.program import MOST_KEPT, KeptOutput
 
 REPORTS = """

@@ -20,14 +20,15 @@ from orchestrator.records import (
 )
 from orchestrator.report import NullView
 from orchestrator.search import Plan, TrialSpec, make_plan
-from orchestrator.training.panda.session import PandaSession
-from orchestrator.training.panda.state import chosen
+from orchestrator.training.live_keras import LiveKeras
 from orchestrator.training.process_state import generator_state
 from orchestrator.training.state_transfer import keras_optimizer, slots_of
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of
-from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Progress
+from orchestrator.trials.judging import Objective
+from orchestrator.trials.panda.session import PandaSession
+from orchestrator.trials.panda.state import chosen
 
 MAIN = "00000"
 
@@ -58,7 +59,9 @@ class Life:
         objective = Objective(
             plan.metric, plan.mode, frozenset(), self.folder.checkpoints.resolve()
         )
-        self.session = PandaSession(self.trainer, spec, plan.nursery, objective)
+        self.session = PandaSession(
+            LiveKeras(self.trainer, spec.trial, plan.metric), spec, plan.nursery, objective
+        )
         self.recorder = Recorder(self.folder, plan, NullView(), lambda: False)
         if before is not None:
             self.recorder.begin(1, (*before.epochs, *before.journal, *before.trial_lines))

@@ -72,7 +72,7 @@ def test_the_rate_found_is_used_where_the_file_names_none(panda_of, mode):
 
 
 def test_a_test_that_finds_nothing_says_so(panda, monkeypatch):
-    monkeypatch.setattr("orchestrator.training.panda.day_cycle.suggest", lambda *_: None)
+    monkeypatch.setattr("orchestrator.trials.panda.day_cycle.suggest", lambda *_: None)
     life = panda(learning_rate_test=True)
     life.to_day(1)
     said = [entry["suggests"] for entry in life.entries("advice", rule="learning_rate_test")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.records import Request, write_request
-from orchestrator.training.panda.day_cycle import sitter_of
+from orchestrator.trials.panda.day_cycle import sitter_of
 
 
 def test_asked_and_applied_are_two_entries(panda):

@@ -6,7 +6,8 @@ import pytest
 
 from orchestrator.experiment.budget_used import incomplete_trials
 from orchestrator.records.jsonl import TornLineWarning, read_lines
-from orchestrator.training import backend, trial_session
+from orchestrator.training import backend
+from orchestrator.trials import judging
 
 TELLING = ("asked", "applied", "refused", "effect", "advice", "day", "verdict")
 
@@ -185,7 +186,7 @@ def long_epochs(monkeypatch):
 
     def begin():
         monkeypatch.setattr(backend, "CHUNK_SECONDS", 0.0)
-        monkeypatch.setattr(trial_session, "AMID_SECONDS", 0.0)
+        monkeypatch.setattr(judging, "AMID_SECONDS", 0.0)
 
     return begin
 

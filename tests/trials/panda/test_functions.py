@@ -1,9 +1,8 @@
-"""What happens to a panda's state, function by function, without a network: a trainer of two numbers stands in."""
+"""What happens to a panda's state, function by function, without a network: a model of two numbers stands in."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,43 +13,41 @@ from orchestrator.errors import RequestError
 from orchestrator.records import Request
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Finding, from_plain, to_plain
-from orchestrator.training.backend import EpochPosition
-from orchestrator.training.panda.day_cycle import end_day, monitor, record_epoch
-from orchestrator.training.panda.request_handler import apply_schedule, change, handle
-from orchestrator.training.panda.session import PandaSession
-from orchestrator.training.panda.state import Panda, PandaState, checkpoint
-from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Checkpoint, Progress
+from orchestrator.trials.judging import Objective
+from orchestrator.trials.panda.day_cycle import end_day, monitor, record_epoch
+from orchestrator.trials.panda.request_handler import apply_schedule, change, handle
+from orchestrator.trials.panda.session import PandaSession
+from orchestrator.trials.panda.state import Panda, PandaState, checkpoint
 
 
-class FakeTrainer:
+class FakeModel:
     """A model that is its hyperparameters and its epoch; ``bad`` cannot be set."""
 
-    position, steps_per_epoch, why_rate_is_fixed, ended = EpochPosition(), 10, None, None
-    task = SimpleNamespace(dataset=SimpleNamespace(validation=SimpleNamespace(rows=100)))
-    backend = SimpleNamespace(compiled=SimpleNamespace(parameters=7))
+    steps_within, steps_per_epoch, why_rate_is_fixed, ended = 0, 10, None, None
+    validation_rows = 100
 
     def __init__(self) -> None:
         self.epoch, self.seed = 0, 1
         self.hyperparameters: dict[str, Any] = {"learning_rate": 0.1}
-        self.given: dict[str, Any] = {}
 
     def begin(self, hyperparameters, seed) -> None:
         self.hyperparameters, self.seed, self.epoch = dict(hyperparameters), seed, 0
 
-    def change(self, changes) -> str:
+    def check_going_on(self, checkpoint, changes) -> None:
         if "bad" in changes:
             raise RequestError("bad: expected another.")
+
+    def change(self, changes) -> str:
+        self.check_going_on(None, changes)
         self.hyperparameters |= changes
         return "live"
 
-    check_change = change
-
-    def train_chunk(self) -> dict[str, float]:
+    def train_chunk(self) -> dict[str, Any]:
         self.epoch += 1
-        return row(self.epoch)["metrics"]
+        return row(self.epoch)
 
-    def evaluate(self, split) -> dict[str, float]:
+    def untrained(self) -> dict[str, float]:
         return {"loss": 2.0, "accuracy": 0.1}
 
     def checkpoint(self, about) -> Checkpoint:
@@ -74,7 +71,7 @@ def panda(tmp_path):
         sitter = SitterOptions(mode=mode)
         nursery = Nursery(Duration(2, "epoch"), days, sitter, False, None, schedule)
         objective = Objective("val_accuracy", "max", frozenset(), tmp_path / "checkpoints")
-        return Panda(FakeTrainer(), spec, nursery, objective, Progress())  # type: ignore[arg-type]
+        return Panda(FakeModel(), spec, nursery, objective, Progress())  # type: ignore[arg-type]
 
     return made
 
@@ -90,8 +87,8 @@ def kinds(panda) -> list[str]:
 
 
 def day_ended(state, panda) -> PandaState:
-    panda.trainer.epoch += 2
-    return end_day(row(panda.trainer.epoch), state, panda)[0]
+    panda.model.epoch += 2
+    return end_day(row(panda.model.epoch), state, panda)[0]
 
 
 def test_a_request_gives_a_new_state_and_leaves_the_old_one(panda):
@@ -100,7 +97,7 @@ def test_a_request_gives_a_new_state_and_leaves_the_old_one(panda):
     assert before == PandaState()
     assert (after.handled, after.changed, after.entries) == (("r-set",), ("learning_rate",), 2)
     assert kinds(panda) == ["asked", "applied"]
-    assert panda.trainer.hyperparameters == {"learning_rate": 0.2}
+    assert panda.model.hyperparameters == {"learning_rate": 0.2}
 
 
 def test_a_request_for_a_later_day_is_asked_once_and_waits(panda):
@@ -126,7 +123,7 @@ def test_a_refused_request_changes_nothing_but_that_it_was_handled(panda, asked,
     state = handle(asked, PandaState(), panda)
     assert state == PandaState(asked=(asked.id,), handled=(asked.id,), entries=2)
     assert reason in panda.progress.journal[-1]["reason"]
-    assert panda.trainer.hyperparameters == {"learning_rate": 0.1}
+    assert panda.model.hyperparameters == {"learning_rate": 0.1}
 
 
 def test_a_rollback_takes_back_all_but_what_was_asked_and_told(panda):
@@ -135,7 +132,7 @@ def test_a_rollback_takes_back_all_but_what_was_asked_and_told(panda):
     state = change(first, panda, {"learning_rate": 0.5}, by="ada")
     second = day_ended(state, panda)
     back = handle(request("rollback", to_day=1), second, panda)
-    assert (panda.trainer.epoch, panda.trainer.hyperparameters) == (2, {"learning_rate": 0.1})
+    assert (panda.model.epoch, panda.model.hyperparameters) == (2, {"learning_rate": 0.1})
     kept = {"entries": second.entries + 2, "segment": 1, "asked": back.asked}
     assert back == replace(first, **kept, handled=back.handled)
     assert [entry["stretch"] for entry in panda.progress.journal[-2:]] == [0, 1]
@@ -143,7 +140,7 @@ def test_a_rollback_takes_back_all_but_what_was_asked_and_told(panda):
 
 def test_a_schedule_is_applied_up_to_the_epoch_reached(panda):
     panda = panda(schedule=((0, {"learning_rate": 0.2}), (1, {"units": 3}), (5, {"units": 4})))
-    panda.trainer.epoch = 1
+    panda.model.epoch = 1
     state = apply_schedule(PandaState(), panda)
     assert (state.scheduled, state.changed) == (2, ("learning_rate", "units"))
     assert apply_schedule(state, panda) == state
@@ -168,13 +165,13 @@ def test_a_finding_is_done_only_by_a_sitter_that_may_act(panda, mode):
     after, moved = monitor([finding], state, panda)
     assert moved == (mode == "act")
     assert kinds(panda)[1:] == ["advice", *["applied"] * 2 * moved]
-    assert panda.trainer.hyperparameters["learning_rate"] == (0.05 if moved else 0.1)
+    assert panda.model.hyperparameters["learning_rate"] == (0.05 if moved else 0.1)
     assert after.segment == moved
 
 
 def test_a_sitter_that_cannot_set_the_rate_only_advises(panda):
     panda = panda("act")
-    panda.trainer.why_rate_is_fixed = "it is a schedule"
+    panda.model.why_rate_is_fixed = "it is a schedule"
     stop = Finding("plateau", "stop", {}, "stop")
     state, moved = monitor([stop], PandaState(), panda)
     assert (moved, state.ending, kinds(panda)) == (False, None, ["advice"])
@@ -207,7 +204,7 @@ def test_keys_of_another_version_are_no_obstacle():
 
 def test_after_an_error_the_last_state_is_that_of_the_last_report(panda):
     panda = panda(schedule=((1, {"bad": 1}),))
-    session = PandaSession(panda.trainer, panda.spec, panda.nursery, panda.objective)
+    session = PandaSession(panda.model, panda.spec, panda.nursery, panda.objective)
     session.advance(Progress(), 0.0)
     kept, progress = panda.days.last.read_bytes(), Progress()
     with pytest.raises(RequestError):

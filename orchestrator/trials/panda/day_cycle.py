@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.errors import RecordError
+from orchestrator.errors import RecordError, RequestError, TrialError
 from orchestrator.records import score_of
 from orchestrator.sitter import (
     DayRecord,
@@ -18,10 +18,10 @@ from orchestrator.sitter import (
     learning_rates,
     suggest,
 )
-from orchestrator.training.panda.request_handler import change, rollback
-from orchestrator.training.panda.state import Panda, PandaState, checkpoint, chosen, note
-from orchestrator.training.trial_session import finite, train_epoch
 from orchestrator.trials import Checkpoint, save_checkpoint
+from orchestrator.trials.judging import finite
+from orchestrator.trials.panda.request_handler import change, rollback
+from orchestrator.trials.panda.state import LiveModel, Panda, PandaState, checkpoint, chosen, note
 
 Epochs = list[tuple[dict[str, Any], Checkpoint]]
 """Epochs' rows, each with the state after it."""
@@ -31,36 +31,33 @@ _RATE_TEST = "learning_rate_test"
 
 def sitter_of(panda: Panda) -> Sitter:
     """Return who watches: one that may act only advises where the model's learning rate cannot be set."""
-    nursery, objective, trainer = panda.nursery, panda.objective, panda.trainer
+    nursery, objective, model = panda.nursery, panda.objective, panda.model
     options = nursery.sitter
-    if options.mode == "act" and trainer.why_rate_is_fixed is not None:
+    if options.mode == "act" and model.why_rate_is_fixed is not None:
         options = options.model_copy(update={"mode": "advise"})
-    rows = trainer.task.dataset.validation.rows
-    return Sitter(options, objective.metric, objective.mode, rows, nursery.epochs)
+    return Sitter(options, objective.metric, objective.mode, model.validation_rows, nursery.epochs)
 
 
 def day_0(state: PandaState, panda: Panda) -> PandaState:
     """Show the sitter the untrained model, against which a first epoch is judged."""
     state = _note_fixed_rate(state, panda)
-    metrics = panda.trainer.evaluate("train")
-    validation = panda.trainer.evaluate("validation")
-    metrics |= {f"val_{name}": value for name, value in validation.items()}
+    metrics = panda.model.untrained()
     memory, _ = sitter_of(panda).after_day(state.monitor, _day_record(state, panda, metrics))
     return replace(state, monitor=memory)
 
 
 def find_learning_rate(state: PandaState, panda: Panda) -> PandaState:
     """Find a starting α by a range test; the model is put back exactly as it was."""
-    trainer, nursery = panda.trainer, panda.nursery
-    if not nursery.learning_rate_test or state.tested or trainer.why_rate_is_fixed is not None:
+    model, nursery = panda.model, panda.nursery
+    if not nursery.learning_rate_test or state.tested or model.why_rate_is_fixed is not None:
         return state
-    before = trainer.checkpoint({})
+    before = model.checkpoint({})
     rates = learning_rates()
-    losses = trainer.losses_at(rates)
-    trainer.resume(before)
+    losses = model.losses_at(rates)
+    model.resume(before)
     state = replace(state, tested=True)
     found = suggest(rates, losses)
-    old = trainer.hyperparameters["learning_rate"]
+    old = model.hyperparameters["learning_rate"]
     if found is None:
         why = (
             "found no rate at which the loss clearly fell"
@@ -96,14 +93,14 @@ def record_epoch(
     Returns the state after it, and whether the model is no longer the one that the epoch left, or has ended.
     """
     panda.progress.rows.append({**row, "stretch": state.segment})
-    state = state.after_epoch(row["seconds"], panda.trainer.steps_per_epoch)
+    state = state.after_epoch(row["seconds"], panda.model.steps_per_epoch)
     state = _save_if_best(row, state, panda)
-    rate = panda.trainer.hyperparameters.get("learning_rate")
+    rate = panda.model.hyperparameters.get("learning_rate")
     memory, findings = sitter_of(panda).after_epoch(state.monitor, row["metrics"], rate)
     state, moved = monitor(findings, replace(state, monitor=memory), panda)
     if moved:
         return state, True
-    if not finite(row["metrics"].get("loss")):
+    if not finite(row["metrics"].get("loss", 0.0)):
         text = "the loss is not finite and no sitter may act: it ends"
         return note(replace(state, ending="diverged"), panda, "verdict", text=text), True
     today = (state.epochs_today, state.seconds_today, state.steps_today)
@@ -116,7 +113,7 @@ def end_day(row: Mapping[str, Any], state: PandaState, panda: Panda) -> tuple[Pa
     Returns what ``record_epoch`` does.
     """
     seconds, metrics, sitter = state.seconds_today, dict(row["metrics"]), sitter_of(panda)
-    state = state.next_day(panda.trainer.epoch, metrics)
+    state = state.next_day(panda.model.epoch, metrics)
     memory, findings = sitter.after_day(state.monitor, _day_record(state, panda, metrics))
     state = replace(state, monitor=memory)
     size = panda.days.save(state.day, checkpoint(state, panda))
@@ -154,7 +151,7 @@ def monitor(
     """
     for finding in findings:
         done = sitter_of(panda).options.mode == "act" and finding.action != "none"
-        current = panda.trainer.hyperparameters
+        current = panda.model.hyperparameters
         state = note(
             state,
             panda,
@@ -178,24 +175,32 @@ def rollback_by_monitor(state: PandaState, panda: Panda, day: int, by: str) -> P
     return replace(state, monitor=after_own_rollback(spent, state.monitor))
 
 
+def _trained_epoch(model: LiveModel) -> dict[str, Any]:
+    row = None
+    while row is None:
+        row = model.train_chunk()
+        if model.ended:
+            raise TrialError(f"epoch {model.epoch + 1}: none was trained, since {model.ended}.")
+    return row
+
+
 def lr_probe(finding: Finding, panda: Panda) -> tuple[Kept, Epochs]:
     """Train for a few epochs at each of the finding's learning rates, from one state and over the same batches.
 
     Returns which is the best by paired validation loss, and its epochs. The model is put back as it was.
     """
-    trainer = panda.trainer
-    start = trainer.checkpoint({})
+    model = panda.model
+    start = model.checkpoint({})
     tried: dict[float, Epochs] = {}
     losses: dict[float, list[float]] = {}
     for factor, rate in zip(finding.evidence["factors"], finding.candidates, strict=True):
-        trainer.resume(start)
-        trainer.change({"learning_rate": rate})
+        model.resume(start)
+        model.change({"learning_rate": rate})
         tried[factor] = [
-            (train_epoch(trainer, panda.trial, panda.objective.metric), trainer.checkpoint({}))
-            for _ in range(finding.epochs)
+            (_trained_epoch(model), model.checkpoint({})) for _ in range(finding.epochs)
         ]
-        losses[factor] = trainer.backend.row_losses("validation")
-    trainer.resume(start)
+        losses[factor] = model.row_losses()
+    model.resume(start)
     kept = keep_best(losses)
     return kept, tried[kept.factor]
 
@@ -211,7 +216,7 @@ def _branch_and_compare(finding: Finding, state: PandaState, panda: Panda) -> Pa
     facts = {"action": "branch_and_compare", "evidence": kept.evidence}
     state = change(state, panda, changes, by=by, **facts)
     for row, after in epochs:
-        panda.trainer.resume(after)
+        panda.model.resume(after)
         state, moved = record_epoch(row, state, panda)
         if moved:
             break
@@ -227,7 +232,7 @@ def _act(finding: Finding, state: PandaState, panda: Panda) -> tuple[PandaState,
         return _branch_and_compare(finding, state, panda), True
     try:
         state = rollback_by_monitor(state, panda, int(finding.to_day or 0), by)
-    except RecordError as error:  # that day's end is gone from the run's folder
+    except (RecordError, RequestError) as error:  # that day's end is not kept
         refused = {"action": "rollback", "reason": str(error)}
         return note(state, panda, "refused", request=None, **refused), False
     if finding.changes:
@@ -237,7 +242,7 @@ def _act(finding: Finding, state: PandaState, panda: Panda) -> tuple[PandaState,
 
 def _note_fixed_rate(state: PandaState, panda: Panda) -> PandaState:
     """Say once that the model's learning rate is its builder's own affair, where the panda relies on it."""
-    fixed, nursery = panda.trainer.why_rate_is_fixed, panda.nursery
+    fixed, nursery = panda.model.why_rate_is_fixed, panda.nursery
     if fixed is None or not (nursery.sitter.mode == "act" or nursery.learning_rate_test):
         return state
     said = f"the sitter only advises, and no learning rate is tried: {fixed}"
@@ -246,8 +251,8 @@ def _note_fixed_rate(state: PandaState, panda: Panda) -> PandaState:
 
 
 def _day_record(state: PandaState, panda: Panda, metrics: Mapping[str, Any]) -> DayRecord:
-    trainer = panda.trainer
-    return DayRecord(state.day, trainer.epoch, metrics, dict(trainer.hyperparameters))
+    model = panda.model
+    return DayRecord(state.day, model.epoch, metrics, dict(model.hyperparameters))
 
 
 def _save_if_best(row: Mapping[str, Any], state: PandaState, panda: Panda) -> PandaState:
@@ -255,5 +260,5 @@ def _save_if_best(row: Mapping[str, Any], state: PandaState, panda: Panda) -> Pa
     if score is None or not score.beats(state.best):
         return state
     about = {"trial": panda.trial, "chosen": chosen(state, panda), **row}
-    save_checkpoint(panda.best_file, panda.trainer.checkpoint(about))
+    save_checkpoint(panda.best_file, panda.model.checkpoint(about))
     return replace(state, best=score)

@@ -2,29 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from orchestrator.records import Score
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Memory, from_plain, known, to_plain
-from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import Objective
 from orchestrator.trials import Checkpoint, DayCheckpoints, Progress
+from orchestrator.trials.judging import Objective
 
 Ending = Literal["stopped", "diverged"]
 
 
+class LiveModel(Protocol):
+    """A model in training that a panda changes, takes back and trains on, whatever trains it.
+
+    ``validation_rows`` are those by whose number a share such as the accuracy is uncertain; 0 where nobody knows it.
+    """
+
+    validation_rows: int
+
+    @property
+    def epoch(self) -> int:
+        """Return how many epochs are over."""
+
+    @property
+    def hyperparameters(self) -> Mapping[str, Any]:
+        """Return all hyperparameters in force."""
+
+    @property
+    def steps_within(self) -> int:
+        """Return the batches of an epoch that is not over; 0 between two."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Return the batches of an epoch; 0 where nobody counts them."""
+
+    @property
+    def ended(self) -> str | None:
+        """Return why no further epoch can be trained, None where one can."""
+
+    @property
+    def why_rate_is_fixed(self) -> str | None:
+        """Return why no change of ``learning_rate`` would do anything, None where it would."""
+
+    def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
+        """Begin from a seed. Raises TrialError for what it cannot be begun with."""
+
+    def resume(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint of its own, or of another trial's."""
+
+    def checkpoint(self, about: Mapping[str, Any]) -> Checkpoint:
+        """Return its state; ``about`` is kept beside what resuming needs."""
+
+    def check_going_on(self, checkpoint: Checkpoint, changes: Mapping[str, Any]) -> None:
+        """Raise where it, or a branch, cannot go on from a checkpoint with new values in force; it stays as it is."""
+
+    def change(self, changes: Mapping[str, Any]) -> str:
+        """Put new values in force; return how. Raises RequestError or TrialError; it is as it was then."""
+
+    def train_chunk(self) -> dict[str, Any] | None:
+        """Train an epoch, or a chunk of a long one; return its row once it is over."""
+
+    def untrained(self) -> dict[str, float]:
+        """Return what it would report before its first epoch, empty where that cannot be told."""
+
+    def losses_at(self, rates: Sequence[float]) -> list[float]:
+        """Return the training loss of one batch after another, each at its learning rate; empty if it cannot be set."""
+
+    def row_losses(self) -> list[float]:
+        """Return the loss of each validation row."""
+
+
 @dataclass(frozen=True)
 class Panda:
-    """One babysat trial: its trainer, how it starts, how it is babysat, what it is judged by, where it reports.
+    """One babysat trial: its model, how it starts, how it is babysat, what it is judged by, where it reports.
 
     What happens is added to ``progress`` at once, so that an error loses nothing before it.
     """
 
-    trainer: Trainer
+    model: LiveModel
     spec: TrialSpec
     nursery: Nursery
     objective: Objective
@@ -181,7 +240,7 @@ def note(state: PandaState, panda: Panda, kind: str, **facts: Any) -> PandaState
             "kind": kind,
             "id": f"{panda.trial}-{number}",
             "trial": panda.trial,
-            "epoch": panda.trainer.epoch,
+            "epoch": panda.model.epoch,
             "day": state.day,
             "stretch": state.segment,
             **facts,
@@ -193,13 +252,13 @@ def note(state: PandaState, panda: Panda, kind: str, **facts: Any) -> PandaState
 def chosen(state: PandaState, panda: Panda) -> dict[str, Any]:
     """Return the current hyperparameters that somebody chose, defaults left out."""
     names = dict.fromkeys([*panda.spec.hyperparameters, *state.changed])
-    return {name: panda.trainer.hyperparameters.get(name) for name in names}
+    return {name: panda.model.hyperparameters.get(name) for name in names}
 
 
 def checkpoint(state: PandaState, panda: Panda, **more: Any) -> Checkpoint:
     """Return the whole state: model, optimizer, and what is remembered."""
     about = {"trial": panda.trial, "chosen": chosen(state, panda), **state.to_about(), **more}
-    return panda.trainer.checkpoint(about)
+    return panda.model.checkpoint(about)
 
 
 def forecast(values: list[float]) -> float | None:

@@ -6,23 +6,16 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from orchestrator.errors import TrialError
 from orchestrator.records import RunFolder
 from orchestrator.records.requests import requests_of
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import after_change
-from orchestrator.training.panda.day_cycle import day_0, find_learning_rate, record_epoch
-from orchestrator.training.panda.request_handler import apply_schedule, handle
-from orchestrator.training.panda.state import Panda, PandaState, checkpoint, note
-from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_session import (
-    CheckpointInterval,
-    Objective,
-    is_time,
-    steps_of,
-    train_chunk,
-)
 from orchestrator.trials import Progress, load_checkpoint
+from orchestrator.trials.judging import CheckpointInterval, Objective, is_time
+from orchestrator.trials.panda.day_cycle import day_0, find_learning_rate, record_epoch
+from orchestrator.trials.panda.request_handler import apply_schedule, handle
+from orchestrator.trials.panda.state import LiveModel, Panda, PandaState, checkpoint, note
+from orchestrator.trials.state_store import brought
 
 PAUSE_SECONDS = 0.2
 """How often a paused panda looks for requests."""
@@ -32,9 +25,9 @@ class PandaSession:
     """Trains one model epoch by epoch; between two of them it answers requests and lets the sitter act."""
 
     def __init__(
-        self, trainer: Trainer, spec: TrialSpec, nursery: Nursery, objective: Objective
+        self, model: LiveModel, spec: TrialSpec, nursery: Nursery, objective: Objective
     ) -> None:
-        self.panda = Panda(trainer, spec, nursery, objective, Progress())
+        self.panda = Panda(model, spec, nursery, objective, Progress())
         self.state = PandaState()
         self._reported = Progress()
         self._interval = CheckpointInterval(objective.checkpoint_every)
@@ -42,7 +35,7 @@ class PandaSession:
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train for about ``seconds``, longer in the middle of an epoch; a paused panda only listens."""
-        before, trainer = self.panda.progress, self.panda.trainer
+        before, model = self.panda.progress, self.panda.model
         if before.rows or before.journal or before.branches:
             self._reported = before
         panda = self.panda = replace(self.panda, progress=progress)
@@ -52,14 +45,14 @@ class PandaSession:
         began = time.monotonic()
         while not panda.is_over(self.state):
             self._step()
-            if is_time(trainer, began, seconds):
+            if is_time(model.steps_within > 0, began, seconds):
                 break
         progress.done = panda.is_over(self.state)
         progress.stopped = self.state.ending == "stopped"
         progress.diverged = self.state.ending == "diverged"
-        progress.epoch = trainer.epoch
+        progress.epoch = model.epoch
         self._begun = True
-        due = trainer.position.steps > 0 and self._interval.is_due(trainer.epoch, steps_of(trainer))
+        due = model.steps_within > 0 and self._interval.is_due(model.epoch, _steps(model))
         if starts or progress.rows or progress.journal or progress.done or due:
             self.keep()
 
@@ -77,9 +70,10 @@ class PandaSession:
             "journal": [entry for report in reports for entry in report.journal],
             "branches": [branch for report in reports for branch in report.branches],
         }
-        with self._interval.saving(panda.trainer.epoch, steps_of(panda.trainer)):
+        with self._interval.saving(panda.model.epoch, _steps(panda.model)):
             panda.days.save_last(checkpoint(self.state, panda, **reported))
             panda.days.save_best("last", panda.best_file)
+            panda.objective.states.forget_unnamed(panda.trial)
 
     def _step(self) -> None:
         """Answer what was asked, then train an epoch, or a chunk of one; after the last one answer once more."""
@@ -95,7 +89,7 @@ class PandaSession:
 
 def answered(state: PandaState, panda: Panda) -> PandaState:
     """Deal with what was asked since, then with what is scheduled for now; in the middle of an epoch all waits."""
-    if panda.trainer.position.steps:
+    if panda.model.steps_within:
         return state
     for request in requests_of(RunFolder(panda.objective.checkpoints.parent), panda.trial):
         if request.id not in state.handled:
@@ -105,29 +99,27 @@ def answered(state: PandaState, panda: Panda) -> PandaState:
 
 def trained(state: PandaState, panda: Panda) -> PandaState:
     """Train an epoch, or a chunk of a long one."""
-    row = train_chunk(panda.trainer, panda.trial, panda.objective.metric)
-    if panda.trainer.ended:
+    row = panda.model.train_chunk()
+    if panda.model.ended:
         state = replace(state, ending="stopped")
-        state = note(state, panda, "verdict", text=panda.trainer.ended)
+        state = note(state, panda, "verdict", text=panda.model.ended)
     return state if row is None else record_epoch(row, state, panda)[0]
 
 
 def started(panda: Panda) -> PandaState:
     """Begin from the seed, or from another trial's checkpoint; a branch shares the days of its panda."""
-    spec, trainer = panda.spec, panda.trainer
+    spec, model = panda.spec, panda.model
     state = PandaState()
     if spec.checkpoint is None:
-        trainer.begin(spec.hyperparameters, spec.seed)
-        _check_rate_is_read(trainer)
+        model.begin(spec.hyperparameters, spec.seed)
     else:
-        parent = load_checkpoint(Path(spec.checkpoint))
-        trainer.resume(parent)
-        if spec.branch and "panda" in parent.about:
+        file, states = Path(spec.checkpoint), panda.objective.states
+        parent = load_checkpoint(file) if spec.branch else brought(states, file, spec.trial)
+        model.resume(parent)
+        if spec.branch:
             state = PandaState.from_about(parent.about).inherited()
-        else:
-            trainer.epoch = 0
     if spec.changes:
-        trainer.change(spec.changes)
+        model.change(spec.changes)
         state = replace(state, monitor=after_change(state.monitor, spec.changes))
     if not spec.branch:
         state = day_0(state, panda)
@@ -135,20 +127,15 @@ def started(panda: Panda) -> PandaState:
     return find_learning_rate(state, panda)
 
 
-def _check_rate_is_read(trainer: Trainer) -> None:
-    """Raise TrialError where a learning rate was given and none can be set."""
-    fixed = trainer.why_rate_is_fixed
-    if fixed is not None and "learning_rate" in trainer.given:
-        raise TrialError(
-            f"learning_rate: expected a model whose learning rate can be set. Received: one of which {fixed}."
-            " Leave learning_rate out, or have the model's builder read it."
-        )
+def _steps(model: LiveModel) -> int:
+    """Return the batches trained so far, in all epochs."""
+    return model.epoch * model.steps_per_epoch + model.steps_within
 
 
 def _resumed(panda: Panda) -> PandaState:
     """Go on from the last state; what the last reports held is reported again."""
     last = load_checkpoint(panda.days.last)
-    panda.trainer.resume(last)
+    panda.model.resume(last)
     panda.days.restore_best("last", panda.best_file)
     panda.progress.rows.extend(last.about["rows"])
     panda.progress.journal.extend(last.about["journal"])

@@ -10,8 +10,7 @@ from orchestrator.errors import OrchestratorError, RequestError, explain
 from orchestrator.records.line_fields import SAFE_NAME
 from orchestrator.records.requests import Request
 from orchestrator.sitter import after_change
-from orchestrator.training.panda.state import Panda, PandaState, note
-from orchestrator.trials import DayCheckpoints
+from orchestrator.trials.panda.state import Panda, PandaState, note
 
 
 def handle(request: Request, state: PandaState, panda: Panda) -> PandaState:
@@ -38,7 +37,7 @@ def apply_schedule(state: PandaState, panda: Panda) -> PandaState:
     What was applied before a rollback is applied again, but for what somebody has set since: that was the answer to it.
     """
     for epoch, changes in panda.nursery.schedule[state.scheduled :]:
-        if epoch > panda.trainer.epoch:
+        if epoch > panda.model.epoch:
             break
         again = state.scheduled < state.scheduled_before
         state = replace(state, scheduled=state.scheduled + 1)
@@ -58,8 +57,8 @@ def change(
     state: PandaState, panda: Panda, changes: Mapping[str, Any], by: str, **facts: Any
 ) -> PandaState:
     """Set new values and journal old and new."""
-    before = dict(panda.trainer.hyperparameters)
-    how = panda.trainer.change(changes)
+    before = dict(panda.model.hyperparameters)
+    how = panda.model.change(changes)
     new = tuple(name for name in changes if name not in state.changed)
     state = replace(
         state, changed=(*state.changed, *new), monitor=after_change(state.monitor, changes)
@@ -79,18 +78,19 @@ def rollback(
 
     Weights, slots, averages, generators and what is remembered are those of then, the sitter's memory included.
     """
-    trainer, days, epoch = panda.trainer, panda.days, to.get("to_epoch")
+    model, days, epoch = panda.model, panda.days, to.get("to_epoch")
     if epoch is not None:
         target = days.of_epoch(int(epoch), state.day)
     else:
         target = days.load(int(to.get("to_day") or 0), state.day)
-    left = {"from_epoch": trainer.epoch, "from_day": state.day}
-    before = dict(trainer.hyperparameters)
+    left = {"from_epoch": model.epoch, "from_day": state.day}
+    before = dict(model.hyperparameters)
     earlier = PandaState.from_about(target.about)
-    trainer.resume(target)
+    model.check_going_on(target, {})
+    model.resume(target)
     had_best = days.restore_best(earlier.day, panda.best_file)
     state = state.rolled_back_to(earlier if had_best else replace(earlier, best=None))
-    after = trainer.hyperparameters
+    after = model.hyperparameters
     names = [name for name in {**before, **after} if before.get(name) != after.get(name)]
     return note(
         state,
@@ -101,7 +101,7 @@ def rollback(
         action="rollback",
         changes={name: [before.get(name), after.get(name)] for name in sorted(names)},
         to_day=state.day,
-        to_epoch=trainer.epoch,
+        to_epoch=model.epoch,
         **left,
     )
 
@@ -115,12 +115,13 @@ def branch(request: Request, state: PandaState, panda: Panda) -> PandaState:
     name, changes = request.arguments["name"], dict(request.arguments.get("changes") or {})
     asked = request.arguments.get("at_day")
     day = state.day if asked is None else asked
-    fork = panda.days.load(day, state.day).about
-    panda.trainer.check_change(changes)
-    home = DayCheckpoints(panda.objective.checkpoints / name)
+    end = panda.days.load(day, state.day)
+    panda.model.check_going_on(end, changes)
+    fork = end.about
+    home = panda.objective.states.days(name)
     if not home.reserve(request.id):
         raise RequestError(f"{name}: expected a name that no trial of the run has. Received: that.")
-    panda.days.share_with(home, day)
+    panda.objective.states.share(panda.trial, name, day)
     panda.progress.branches.append(
         {
             "trial": name,
@@ -219,7 +220,7 @@ def _check_in_time(request: Request, state: PandaState, panda: Panda) -> None:
 
 
 def _check_expected(request: Request, panda: Panda) -> None:
-    current = panda.trainer.hyperparameters
+    current = panda.model.hyperparameters
     for name, value in request.expect.items():
         if current.get(name) != value:
             raise RequestError(
