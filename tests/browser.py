@@ -10,12 +10,16 @@ import contextlib
 import itertools
 import json
 import os
+import select
 import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from tests.debian import PATH, why_not
+
+PATIENCE = 300
+"""Seconds without a word: another process may have the processor for a while."""
 
 
 def why_no_browser() -> str | None:
@@ -72,19 +76,26 @@ class Browser:
 
     def _hear(self) -> dict:
         while b"\0" not in self._rest:
-            more = os.read(self._from, 1 << 20)
+            ready, _, _ = select.select([self._from], [], [], PATIENCE)
+            more = os.read(self._from, 1 << 20) if ready else b""
             if not more:
-                raise BrokenPipeError("the browser is gone")
+                raise BrokenPipeError("the browser is gone, or says nothing")
             self._rest += more
         message, _, self._rest = self._rest.partition(b"\0")
         return json.loads(message)
 
     def open(self, file: Path, fragment: str = "") -> None:
-        """Open a file and wait until it is loaded."""
+        """Open a file and wait until it is loaded, anew where it was open."""
+        self.ask("Page.navigate", url="about:blank")  # a fragment alone would load nothing
+        self._wait_until_loaded()
         self.events.clear()
         self.ask("Page.navigate", url=file.as_uri() + fragment)
+        self._wait_until_loaded()
+
+    def _wait_until_loaded(self) -> None:
         while "Page.loadEventFired" not in [event.get("method") for event in self.events]:
             self.events.append(self._hear())
+        self.events = [e for e in self.events if e.get("method") != "Page.loadEventFired"]
 
     def run(self, script: str) -> Any:
         """Return what an expression gives; what it throws fails."""
