@@ -118,7 +118,14 @@ def _zoom(run: RunSummary, values: Sequence[float]) -> list[Option]:
     if start - low < (high - low) / 2:
         return []
     return [
-        {"type": "slider", "yAxisIndex": 0, "filterMode": "none", "startValue": start, "width": 18}
+        {
+            "type": "slider",
+            "yAxisIndex": 0,
+            "filterMode": "none",
+            "showDataShadow": False,
+            "startValue": start,
+            "width": 18,
+        }
     ]
 
 
