@@ -106,6 +106,8 @@ def _highlighted(run: RunSummary, trial: TrialSummary, place: int, most: int) ->
         z=5,
         color=SERIES[place],
         lineStyle={"width": 2.5, "type": DASHES[place % 3]},
+        dimensions=["epoch", run.metric, "seconds"],
+        encode={"x": 0, "y": 1, "tooltip": [0, 1, 2]},
     )
 
 
@@ -295,7 +297,8 @@ def plane_chart(run: RunSummary, scored: Sequence[TrialSummary], x: Axis, y: Axi
     diagonal = _diagonal(scored[0], x, y)
     if diagonal:
         dashed = {"type": "dashed", "color": FAINT}
-        series.append(line("same α/(1-β) as the best", diagonal, lineStyle=dashed, color=FAINT))
+        same = line("same α/(1-β) as the best", diagonal, lineStyle=dashed, color=FAINT)
+        series.append(same | {"silent": True, "z": 1})
         says += " Along the dashed line α/(1-β), SGD's effective step, is that of the best trial."
     drawn = option(
         legend={"top": 0},
