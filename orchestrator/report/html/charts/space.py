@@ -90,6 +90,7 @@ def curves(run: RunSummary) -> Chart:
         series=[*series, rungs],
         dataZoom=zoom,
     )
+    shown["grid"] |= {"right": 56} if zoom else {}
     return Chart(
         "curves", "Learning curves", says, shown, _curve_table(run, best), _ways(series, marks)
     )
@@ -167,10 +168,9 @@ def _ways(series: Sequence[Option], marks: Sequence[Option]) -> dict[str, Option
         for kind, suffix in (("value", ""), ("log", ", log")):
             encoded = [{"id": each["id"], "encode": {"x": dimension, "y": 1}} for each in series]
             lines = {"id": "rungs", "markLine": {"data": [] if dimension else list(marks)}}
-            ways[label + suffix] = {
-                "xAxis": {"type": kind, "name": name},
-                "series": [*encoded, lines],
-            }
+            # The whole axis: one of another type is a new one.
+            along = axis(name, kind, min="dataMin", max="dataMax")
+            ways[label + suffix] = {"xAxis": along, "series": [*encoded, lines]}
     return ways
 
 
