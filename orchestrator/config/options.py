@@ -17,7 +17,7 @@ from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, Re
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import Target
-from orchestrator.config.trial_options import Trial, TrialOptions, is_keras
+from orchestrator.config.trial_options import Trial, check_trial, learns_from_data
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
@@ -201,7 +201,7 @@ class Experiment(Options):
     def described(self) -> str:
         """What its trials are made of, in a few words."""
         if self.trial is not None:
-            learns = f" on {self.data_options.source}" if self.trial.is_keras else ""
+            learns = f" on {self.data_options.source}" if self.trial.of_data else ""
             return f"{self.trial.text}{learns}"
         return f"{self.model} on {self.data_options.source}"
 
@@ -293,7 +293,7 @@ class Experiment(Options):
         if not isinstance(content, Mapping):
             return content
         needed: tuple[str, ...] = OF_KERAS if content.get("trial") is None else ()
-        if is_keras(content.get("trial")):
+        if learns_from_data(content.get("trial")):
             needed = ("data",)
         absent = {key: NOT_THERE for key in needed if content.get(key) is None}
         return {**content, **absent}
@@ -308,7 +308,20 @@ class Experiment(Options):
             what = "expected a bundled space's name (cnn, mlp, resnet), ./space.yaml or a mapping, to draw from"
             raise field_error(("search_space",), what, "nothing")
         if self.trial is not None:
-            self._check_trial(self.trial)
+            told = {key: getattr(self, key) for key in (*OF_KERAS, *OF_KERAS_AT_WILL)}
+            fields = type(self).model_fields
+            check_trial(
+                self.trial,
+                {
+                    k: v
+                    for k, v in told.items()
+                    if v != fields[k].get_default(call_default_factory=True)
+                },
+                self.strategy,
+                self.metric,
+            )
+            if self.panda is not None and self.strategy == "panda":
+                self.panda.check_of_epochs_alone(self.trial.kind)
         if self.mode is not None and contradicts(self.mode, self.metric):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
@@ -320,22 +333,6 @@ class Experiment(Options):
         if self.strategy == "caviar" and self.caviar.reproducible:
             self._check_reproducible()
         return self
-
-    def _check_trial(self, trial: TrialOptions) -> None:
-        """Refuse beside ``trial`` what only a Keras model has, and what has to be said where it has none."""
-        for key in ("model",) if trial.is_keras else (*OF_KERAS, *OF_KERAS_AT_WILL):
-            value = getattr(self, key)
-            if value != type(self).model_fields[key].get_default(call_default_factory=True):
-                expected = f"expected no such key beside trial, whose {trial.kind} brings its own model and data"
-                raise field_error((key,), expected, "data" if key == "data" else value)
-        if self.strategy == "panda" and not trial.is_live:
-            expected = f"expected caviar, since no hyperparameter of a {trial.kind} can change while it runs"
-            raise field_error(("strategy",), expected, self.strategy)
-        if self.panda is not None and self.strategy == "panda":
-            self.panda.check_of_epochs_alone(trial.kind)
-        if self.metric == "auto" and not trial.is_keras:
-            expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"
-            raise field_error(("metric",), expected, "nothing")
 
     def _check_folds(self) -> None:
         """Refuse folds where nothing would be trained on any but the first."""

@@ -28,12 +28,14 @@ class TrialOptions(Options):
 
     ``python_function``: the name of the function that it runs where the file names none, and how many arguments that
     takes; None where it runs none. ``brings_space``: its code says what its hyperparameters may be. ``is_keras``: it is
-    a Keras model, which learns from the experiment's data and is kept.
+    a Keras model, which learns from the experiment's data and is kept. ``of_data``: the experiment's keys that it takes
+    beside it, where it learns from the experiment's data.
     """
 
     python_function: ClassVar[tuple[str, int] | None] = None
     brings_space: ClassVar[bool] = False
     is_keras: ClassVar[bool] = False
+    of_data: ClassVar[tuple[str, ...]] = ()
 
     @property
     def kind(self) -> str:
@@ -242,9 +244,29 @@ class KerasTunerTrial(TrialOptions):
     python_function = ("build_model", 1)
     brings_space = True
     is_keras = True
+    of_data = (
+        *("data", "callbacks", "task", "metrics", "checkpoint_every", "recalibrate_batch_norm"),
+        "backend",
+    )
 
     keras_tuner: Text = Field(
         description="A KerasTuner builder or HyperModel, such as `./hypermodel.py:build_model`."
+    )
+
+
+class SklearnTrial(TrialOptions):
+    """A function of the user's that returns a scikit-learn estimator or pipeline, ``make(hp)``."""
+
+    python_function = ("make", 1)
+    of_data = ("data", "task", "metrics")
+
+    sklearn: Text = Field(
+        description="A function that returns a scikit-learn estimator or pipeline, such as `./pipe.py:make`."
+    )
+    save: Flag = Field(
+        default=False,
+        description="`true`: the winner is saved as `best/checkpoint/estimator.joblib`, a pickle. Load it only"
+        " where you trust whoever could write to the run's folder.",
     )
 
 
@@ -299,6 +321,7 @@ TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {
     "command": CommandTrial,
     "keras_tuner": KerasTunerTrial,
     "optuna": OptunaTrial,
+    "sklearn": SklearnTrial,
 }
 """The kinds of trial beside Keras models; ``experiment/prepared.py`` says how each is prepared."""
 Trial = Annotated[TrialOptions, _TrialForms(TRIAL_KINDS)]
@@ -306,7 +329,37 @@ Trial = Annotated[TrialOptions, _TrialForms(TRIAL_KINDS)]
 
 def is_keras(written: Any) -> bool:
     """Return whether what stands under ``trial``, as it is written or read, is a kind of Keras model."""
-    kinds = [type(written)] if isinstance(written, TrialOptions) else []
-    if isinstance(written, Mapping):
-        kinds = [kind for name, kind in TRIAL_KINDS.items() if written.get(name) is not None]
-    return any(kind.is_keras for kind in kinds if issubclass(kind, TrialOptions))
+    kind = _kind_of(written)
+    return kind is not None and kind.is_keras
+
+
+def learns_from_data(written: Any) -> bool:
+    """Return whether what stands under ``trial``, as it is written or read, learns from the experiment's data."""
+    kind = _kind_of(written)
+    return kind is not None and bool(kind.of_data)
+
+
+def _kind_of(written: Any) -> type[TrialOptions] | None:
+    if isinstance(written, TrialOptions):
+        return type(written)
+    said = written if isinstance(written, Mapping) else {}
+    return next((kind for name, kind in TRIAL_KINDS.items() if said.get(name) is not None), None)
+
+
+def check_trial(trial: TrialOptions, beside: Mapping[str, Any], strategy: str, metric: str) -> None:
+    """Refuse ``beside`` a trial what its kind does not take, and what has to be said where it has none."""
+    for key, value in beside.items():
+        if key not in trial.of_data:
+            brings = "model" if trial.of_data else "model and data"
+            expected = (
+                f"expected no such key beside trial, whose {trial.kind} brings its own {brings}"
+            )
+            raise field_error((key,), expected, "data" if key == "data" else value)
+    if strategy == "panda" and not trial.is_live:
+        expected = (
+            f"expected caviar, since no hyperparameter of a {trial.kind} can change while it runs"
+        )
+        raise field_error(("strategy",), expected, strategy)
+    if metric == "auto" and not trial.of_data:
+        expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"
+        raise field_error(("metric",), expected, "nothing")

@@ -80,7 +80,6 @@ class KerasTrials:
 
     def surroundings(self) -> dict[str, Any]:
         """Return what trials must have in common to be compared: model, callbacks, data, Keras's settings."""
-        dataset, loader = self.dataset, self.loader
         return {
             "model": {
                 "reference": self.model.text,
@@ -89,22 +88,7 @@ class KerasTrials:
                 **({"reads": self._reads()} if self.model.given is not None else {}),
             },
             "callbacks": code_facts(self.callbacks),
-            "data": {
-                "source": dataset.source,
-                "kind": self.data_kind,
-                "fingerprint": dataset.fingerprint,
-                "classes": list(dataset.classes),
-                "labels": {"form": dataset.labels.form, "type": dataset.labels.type},
-                "input_shape": _listed(dataset.input_shape),
-                "rows": {
-                    part: getattr(dataset, part).rows for part in ("train", "validation", "test")
-                },
-                "division": dict(dataset.division) or None,
-                "scaling": dataset.scaling,
-                "streamed": dataset.streamed,
-                "files": code_files(loader) if loader is not None else {},
-                "table": dataset.table.to_plain() if dataset.table else None,
-            },
+            "data": data_facts(self.dataset, self.loader, self.data_kind),
             "keras": self.keras.to_document(),
         }
 
@@ -138,6 +122,26 @@ class KerasTrials:
         """Return the hyperparameters that a model given in Python reads, whose source is not there later."""
         seen = self.learned.reads if self.learned is not None else frozenset()
         return sorted(read_names(self.model) | seen)
+
+
+def data_facts(
+    dataset: Dataset | StreamedDataset, loader: CallableReference | None, kind: str | None
+) -> dict[str, Any]:
+    """Return what is noted of data: which they are, their rows and labels, and the code that loads them."""
+    return {
+        "source": dataset.source,
+        "kind": kind,
+        "fingerprint": dataset.fingerprint,
+        "classes": list(dataset.classes),
+        "labels": {"form": dataset.labels.form, "type": dataset.labels.type},
+        "input_shape": _listed(dataset.input_shape),
+        "rows": {part: getattr(dataset, part).rows for part in ("train", "validation", "test")},
+        "division": dict(dataset.division) or None,
+        "scaling": dataset.scaling,
+        "streamed": dataset.streamed,
+        "files": code_files(loader) if loader is not None else {},
+        "table": dataset.table.to_plain() if dataset.table else None,
+    }
 
 
 def code_facts(code: CallableReference | None) -> dict[str, Any]:

@@ -16,7 +16,12 @@ from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.prepare_keras import prepare_keras
-from orchestrator.experiment.tuners_code import prepare_keras_tuner, prepare_optuna, space_of
+from orchestrator.experiment.tuners_code import (
+    prepare_keras_tuner,
+    prepare_optuna,
+    prepare_sklearn,
+    space_of,
+)
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 from orchestrator.search.points import points_of, with_points
@@ -49,6 +54,7 @@ KINDS: Mapping[str, Prepare] = {
     "command": prepare_command,
     "optuna": prepare_optuna,
     "keras_tuner": prepare_keras_tuner,
+    "sklearn": prepare_sklearn,
 }
 """The kinds of trial: each checks an experiment; returns it with what was found out, its plan and its trials."""
 
@@ -93,7 +99,7 @@ def read_experiment(
 def prepare(
     experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
 ) -> Prepared:
-    """Check everything an experiment refers to and plan it. Nothing is written, no process is started.
+    """Check everything an experiment refers to and plan it. Nothing is written; no trial is run.
 
     That its name is taken is said beside whatever else is wrong, not in place of it.
     """

@@ -5,6 +5,7 @@ A run of it ends where it first reports, where it returns, or where it has asked
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import time
@@ -17,7 +18,7 @@ from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.domains import Domain, InvalidDomain
 from orchestrator.errors import ExperimentFileError, OrchestratorError, TrialError, exit_code
 from orchestrator.streams import shown
-from orchestrator.training.keras_setup import choose_backend
+from orchestrator.training.keras_setup import BACKEND, choose_backend
 from orchestrator.training.trial_process import UsersProcess
 from orchestrator.trials.asking import Answers, Reported, plain_name
 from orchestrator.trials.exploration import FoundSpace, Trace, explore, first_of
@@ -37,11 +38,12 @@ Call = Callable[[Callable[..., Any], Answers], None]
 
 @dataclass(frozen=True)
 class Explored:
-    """Code whose space is to be found, and how it is called; others read hyperparameters of the names ``beside``."""
+    """Code whose space is to be found, and how it is called, on which of Keras's backends; others read ``beside``."""
 
     reference: CallableReference
     call: Call
     beside: frozenset[str] = frozenset()
+    backend: str = BACKEND
 
 
 class Quiet(BaseException):
@@ -60,7 +62,7 @@ class ExploringProcess(UsersProcess):
     serves = "exploring"
 
     def __init__(self, explored: Explored, where: str) -> None:
-        super().__init__()
+        super().__init__(explored.backend)
         self._explored = explored
         self._where = where
         self._quiet: float | None = None
@@ -147,7 +149,7 @@ def serve(there: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGALRM, _is_quiet)
     sys.stdout, sys.stderr = shown(sys.stdout), shown(sys.stderr)
-    choose_backend()
+    choose_backend(os.environ.get("KERAS_BACKEND", BACKEND))
     explored: Explored = there.recv()
     while True:
         try:

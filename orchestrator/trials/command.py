@@ -18,8 +18,16 @@ from orchestrator.config.trial_options import CommandWords, named_in
 from orchestrator.errors import TrialError
 from orchestrator.redaction import conceal
 from orchestrator.trials.printed_reports import AheadOfReports, Format, ReportReader
-from orchestrator.trials.program import OF_OUR_PYTHON, KeptOutput, Launch, Program, said_of
+from orchestrator.trials.program import (
+    LOOK_SECONDS,
+    OF_OUR_PYTHON,
+    KeptOutput,
+    Launch,
+    Program,
+    said_of,
+)
 from orchestrator.trials.reporting import (
+    NOT_YET,
     Metrics,
     ReportingJob,
     ReportingWorkbench,
@@ -137,8 +145,10 @@ class _Run:
         assert self._program is not None  # noqa: S101
         if not self._reader.reports:
             self._program.go_on()
-            if self._program.read(lambda: self._reader.has_news):
+            if self._program.read(lambda: self._reader.has_news, LOOK_SECONDS):
                 self._program.pause()
+                if not self._reader.has_news:
+                    return NOT_YET
             elif self._program.ending == "exit 0":
                 self._reader.end()
         if self._reader.reports:
