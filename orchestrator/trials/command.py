@@ -126,7 +126,7 @@ class _Run:
         self._stderr = KeptOutput(logs / f"{start.spec.trial}.stderr.txt")
         self._folder: Path | None = None
         self._seen: object = None
-        self._config = tempfile.TemporaryDirectory()
+        self._config = contextlib.ExitStack()
         self._program: Program | None = None
 
     def next(self) -> Metrics | None:
@@ -168,7 +168,7 @@ class _Run:
     def end(self) -> None:
         """Have the program end; one that has reported all of its epochs has its grace to do so by itself."""
         self._stop(self._job.grace if self.epoch >= self._job.epochs else 0.0)
-        self._config.cleanup()
+        self._config.close()
 
     def _stop(self, patience: float = 0.0) -> None:
         if self._program is not None:
@@ -187,9 +187,11 @@ class _Run:
         spec, job = self._spec, self._job
         values = {name: as_text(value) for name, value in spec.hyperparameters.items()}
         values |= {"seed": str(spec.seed), "epochs": str(job.epochs), "trial": spec.trial}
-        config = Path(self._config.name) / "config.json"
-        config.write_text(json.dumps(dict(spec.hyperparameters), indent=2), encoding="utf-8")
-        values["config"] = str(config)
+        if "config" in job.command.names():
+            folder = self._config.enter_context(tempfile.TemporaryDirectory())
+            config = Path(folder, "config.json")
+            config.write_text(json.dumps(dict(spec.hyperparameters), indent=2), encoding="utf-8")
+            values["config"] = str(config)
         if job.resumes:
             self._folder = self._files.begin()
             if self.state is not None:

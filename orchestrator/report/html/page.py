@@ -35,11 +35,12 @@ ON_A_CARD = 5
 
 
 def write_report(runs: Sequence[RunRecords], file: Path, thorough: bool = False) -> None:
-    """Write the page of a run, or of several, to ``file``; a ``thorough`` one says what mattered, which takes seconds.
+    """Write the page of a run, or of several, to ``file``; of one, ``thorough`` adds what mattered: it takes seconds.
 
     Raises OSError where it cannot be written.
     """
-    summaries = [summarize(each, _importance(each) if thorough else None) for each in runs]
+    asked = thorough and len(runs) == 1
+    summaries = [summarize(each, _importance(each) if asked else None) for each in runs]
     comparison = summarize_comparison(runs) if len(runs) > 1 else None
     write_atomically(file, report_html(summaries, comparison))
 
