@@ -1,5 +1,5 @@
 // A network with batch normalization and a softmax head on the digits; one JSON line an epoch.
-// java Train.java learning_rate=0.1 momentum=0.9 batch_size=64 units=64 seed=1
+// java -cp train.jar Train learning_rate=0.1 momentum=0.9 batch_size=64 units=64 seed=1
 
 import java.io.IOException;
 import java.nio.file.Files;

@@ -2,7 +2,7 @@ import tensorflow as tf
 
 
 def train(hp, report):
-    w = tf.Variable(0.0)
+    w = tf.Variable(0.0, dtype=tf.float64)
     optimizer = tf.keras.optimizers.SGD(hp["learning_rate"])
 
     def cost():
