@@ -26,7 +26,7 @@ from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.records import TrialEnd
 from orchestrator.search import Plan, Search, TrialSpec, make_plan
-from orchestrator.search.race import Scores, intervals, verdict
+from orchestrator.search.race import Scores, intervals, unit_of, verdict
 from orchestrator.search.search import NextRound, Resume, Start
 
 Array = np.ndarray
@@ -61,9 +61,9 @@ class Truth:
     pair_sd: Mapping[str, float]
 
 
-def judged(scores: Scores, winner: str, truth: Truth, cost: float) -> Judged:
+def judged(scores: Scores, winner: str, truth: Truth, cost: float, unit: float = 0.0) -> Judged:
     """Return how right a race was whose configurations had these scores."""
-    found = intervals(scores)
+    found = intervals(scores, unit=unit)
     holds = {
         name: each.low is not None and each.low <= truth.mean[name] <= (each.high or 0.0) + 1e-12
         for name, each in found.items()
@@ -229,7 +229,8 @@ def of_recorded(name: str, plan: Plan, searches: int, seeds: int) -> tuple[int, 
         sd = {t: float(best[key[t]].std(ddof=1)) for t in scores}
         pairs = {t: float((best[key[t]] - best[key[winner]]).std(ddof=1)) for t in scores}
         cost = epochs[True] / epochs[False]
-        found.append(judged(scores, winner, Truth(truth, sd, pairs), cost))
+        unit = unit_of({"all": [max(values) for _, values in seen]})
+        found.append(judged(scores, winner, Truth(truth, sd, pairs), cost, unit))
     return searches, found
 
 
