@@ -23,7 +23,7 @@ FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
 .PHONY: help install run quick test test-all test-lowest format lint types contracts pytest pytest-quick \
-  pytest-all pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search record-tables \
+  pytest-all pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search bench-race bench-drift record-tables \
   bench-hosts bench-trials chaos integration-kubernetes docs lock clean
 
 help:  ## this list
@@ -66,7 +66,7 @@ pytest-cluster: $(TESTABLE)  ## what `make test-all` adds alone; ORCHESTRATOR_TE
 	$(PYTEST) $(WAITING) -m 'cluster and not slow' $(ARGS)
 
 pages: $(TESTABLE)  ## the pages whose short forms train in one process, on Ray, and the README's experiments as long as shown
-	$(PYTEST) $(WAITING) -m slow tests/test_readme.py tests/test_your_own_data.py tests/integration --ignore=tests/integration/kubernetes $(ARGS)
+	$(PYTEST) $(WAITING) -m slow tests/test_readme.py tests/test_your_own_*.py tests/integration --ignore=tests/integration/kubernetes $(ARGS)
 
 coverage: $(TESTABLE)  ## what `make test-all` measured: the files with the fewest lines covered, and the floor of 90 percent
 	$(BIN)/python -m coverage report --sort=cover | sed -n 1,20p
@@ -98,6 +98,12 @@ bench-panda: $(BENCHABLE)  ## the sitter and Keras's callbacks from good and bad
 
 bench-search: $(TESTABLE)  ## searches, Ray's ASHA and Optuna on recorded curves, in virtual time; ARGS=--quick
 	$(BIN)/python benchmarks/search_quality.py $(ARGS)
+
+bench-race: $(TESTABLE)  ## does the race of finalists tell the truth? made-up scores, recorded seeds; ARGS='--races 50'
+	$(BIN)/python -m benchmarks.race $(ARGS)
+
+bench-drift: $(TESTABLE)  ## does `reevaluate` name what changed? made shifts of scikit-learn's sets; ARGS='--runs 1'
+	$(BIN)/python -m benchmarks.drift $(ARGS)
 
 record-tables: $(TESTABLE)  ## the curves in benchmarks/tables anew, by our own runs: half an hour; ARGS='--data digits'
 	$(BIN)/python benchmarks/record_tables.py $(ARGS)

@@ -26,6 +26,7 @@ HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")
 CLUSTER_FILES = (
     "experiment/test_missing_folders.py", "experiment/test_warm_start.py",
+    "report/test_report_in_browser.py",
     "parity/test_exam.py", "parity/test_fuzz.py", "parity/test_reported.py",
     "training/test_memory.py", "training/test_raw_rows.py", "training/test_trial_process.py",
 )  # fmt: skip

@@ -30,5 +30,7 @@ def test_what_the_page_runs_trains_by_its_function(tmp_path, executor):
     assert run.status == "finished" and len(run.trials) == 8
     assert run.winner["validation"]["accuracy"] > 0.9
     assert run.trial(run.winner["trial"]).path == "function"
-    assert max(row["epoch"] for row in run.epochs) == 12
     assert "SGDClassifier" in done.stdout
+    panda = read_run(tmp_path / "runs" / "babysat")
+    assert panda.status == "finished" and len(panda.of("00000").days) == 4
+    assert "learning_rate 0.5 -> 0.05" in done.stdout

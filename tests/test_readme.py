@@ -93,15 +93,15 @@ def fewer(text: str, epochs: int = 9) -> str:
     "short", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["short", "as shown"]
 )
 def test_what_the_readme_runs_runs_in_its_order(folder, short):
-    """In the short form its trials are few, and but for the first run and the job none starts Ray."""
+    """In the short form its trials are few, and but for the job none starts Ray: pages of targets run the same file."""
     command = folder / "bin" / "orchestrator"
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec {preloaded.shell_command()} "$@"\n')
     command.chmod(0o755)
     if short:
         shorten(folder)
-    for number, block in enumerate(block for block in BLOCKS if block.what.startswith("run: ")):
-        commands = [run_inline(c) for c in block.commands] if short and number else block.commands
+    for block in (block for block in BLOCKS if block.what.startswith("run: ")):
+        commands = [run_inline(c) for c in block.commands] if short else block.commands
         steps = [["bash", "-c", fewer(each, 12) if short else each] for each in commands]
         code = fewer(INLINE + block.text, 12) if short else block.text
         for step in steps or [[str(command), "-c", code]]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import run_page, shown_output
+from tests.pages import EACH_EXECUTOR, run_page, shown_output
 
 
 @pytest.mark.integration
-def test_what_the_page_runs_runs_and_says_what_the_page_shows(tmp_path):
-    done = run_page("your-own-model.md", tmp_path)
+@EACH_EXECUTOR
+def test_what_the_page_runs_runs_and_says_what_the_page_shows(tmp_path, inline):
+    done = run_page("your-own-model.md", tmp_path, inline=inline)
     shown = shown_output("your-own-model.md", "task:")
     assert [line for line in shown if line not in done.stdout.split("\n")] == []
     houses = read_run(tmp_path / "runs" / "houses")

@@ -7,12 +7,13 @@ import json
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import run_page
+from tests.pages import EACH_EXECUTOR, run_page
 
 
 @pytest.mark.integration
-def test_what_the_page_runs_is_decided_by_its_scheduler(tmp_path):
-    run_page("your-own-scheduler.md", tmp_path)
+@EACH_EXECUTOR
+def test_what_the_page_runs_is_decided_by_its_scheduler(tmp_path, inline):
+    run_page("your-own-scheduler.md", tmp_path, inline=inline)
     floor = read_run(tmp_path / "runs" / "floor")
     stopped = {trial.trial for trial in floor.trials if trial.status == "stopped"}
     first = {

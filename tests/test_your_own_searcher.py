@@ -6,12 +6,13 @@ import pytest
 
 from orchestrator.domains import Space
 from orchestrator.records import read_run
-from tests.pages import run_page
+from tests.pages import EACH_EXECUTOR, run_page
 
 
 @pytest.mark.integration
-def test_what_the_page_runs_is_proposed_by_its_searcher(tmp_path):
-    run_page("your-own-searcher.md", tmp_path)
+@EACH_EXECUTOR
+def test_what_the_page_runs_is_proposed_by_its_searcher(tmp_path, inline):
+    run_page("your-own-searcher.md", tmp_path, inline=inline)
     climb = read_run(tmp_path / "runs" / "climb")
     assert len(climb.trials) == 6 and climb.status == "finished"
     assert set(climb.manifest["searcher"]["files"]) == {"climb.py"}

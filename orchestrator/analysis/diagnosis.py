@@ -15,12 +15,13 @@ from statistics import fmean, stdev
 from orchestrator.analysis import next_steps, patterns
 from orchestrator.analysis.case import LEADERS, Case, Finding
 from orchestrator.analysis.compared import baseline_of, number, score_among
-from orchestrator.analysis.regions import divergence, edge, high_rate
+from orchestrator.analysis.regions import STEP, divergence, edge, high_rate
 from orchestrator.domains import LogUniform
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.score import score_of
 from orchestrator.schedulers import SCHEDULERS, SchedulerOptions
 from orchestrator.schedulers.scheduler import UNKNOWN, score
+from orchestrator.search.diagonal import RATE
 from orchestrator.search.evidence import percent
 
 STILL_RISING = 0.05
@@ -360,4 +361,16 @@ RULES: Mapping[str, Judge] = {
 def diagnose(records: RunRecords) -> tuple[Finding, ...]:
     """Return what stands out in a run, what matters most first."""
     case = Case(records)
-    return tuple(chain.from_iterable(rule(case) for rule in RULES.values()))
+    found = tuple(chain.from_iterable(rule(case) for rule in RULES.values()))
+    # The best may lie at the end beyond which others diverge: that end is to be moved in, not out.
+    left_out = {_end_of(each) for each in found if each.rule in ("divergence", "high_rate")}
+    return tuple(each for each in found if each.rule != "edge" or _end_of(each) not in left_out)
+
+
+def _end_of(found: Finding) -> tuple[str, bool]:
+    """Return the hyperparameter and whether it is its upper end that a finding is about; of SGD's step it is α's."""
+    about = found.evidence
+    name = str(about["hyperparameter"])
+    return RATE if name == STEP else name, about.get("side") == "upper" or about.get(
+        "end"
+    ) == "high"

@@ -44,7 +44,7 @@ class TableRecipe:
     """A table's feature columns in order, how its gaps are filled, and what was noticed.
 
     ``notes`` are sentences for the user: columns that look like identifiers, numbers read with a
-    decimal comma, gaps that were filled.
+    decimal comma, gaps that were filled. ``named``: whether the saved model can have an input a column.
     """
 
     columns: tuple[ColumnRecipe, ...]
@@ -52,6 +52,7 @@ class TableRecipe:
     sample_weight: str | None = None
     missing: str = "refuse"
     notes: tuple[str, ...] = ()
+    named: bool = True
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -61,6 +62,8 @@ class TableRecipe:
     def to_plain(self) -> dict[str, Any]:
         """Return it as mappings, lists, texts and numbers: what JSON holds."""
         plain = asdict(self)
+        if self.named:
+            del plain["named"]  # as older records have it
         plain["columns"] = [
             {**column, "categories": list(column["categories"]), "gaps": list(column["gaps"])}
             for column in plain["columns"]

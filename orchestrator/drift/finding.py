@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,8 @@ from orchestrator.data import Array
 LEVEL = 0.01
 """The false discovery rate of the features that are named; of a single test the p-value."""
 SURE = 0.001
+LOST = 0.05
+"""By how much an accuracy falls before that is a finding."""
 FEWEST_ROWS = 20
 NAMED = 4
 
@@ -55,6 +58,16 @@ def variation(counts: Array) -> tuple[float, float]:
     shares = counts / counts.sum(axis=1, keepdims=True)
     distance = float(np.abs(shares[1] - shares[0]).sum() / 2)
     return distance, float(chi2_contingency(counts, correction=False).pvalue)
+
+
+def less(then: float, rows_then: int, now: float, rows: int) -> float:
+    """Return the one-sided p-value of a share of ``rows`` being as small by chance: the pooled two-proportion test."""
+    if not rows_then or not rows:
+        return 1.0
+    # One right and one wrong row more, so that two perfect scores have an error too.
+    share = (then * rows_then + now * rows + 1) / (rows_then + rows + 2)
+    error = math.sqrt(share * (1 - share) * (1 / rows_then + 1 / rows))
+    return 0.5 * math.erfc((then - now) / error / math.sqrt(2)) if error else 1.0
 
 
 def controlled_p(p: Array) -> Array:

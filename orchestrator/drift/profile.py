@@ -37,10 +37,10 @@ class Profile:
     """Rows of data in plain columns, before any scaling.
 
     ``numbers`` (rows, features) float64 are called ``names``; ``texts`` are columns of texts; ``labels`` (rows,) are
-    names of classes, or quantities, None for others. ``counts`` are the training rows by class and ``total`` how many
-    there are, of which these are a sample. ``quantiles`` (QUANTILES, features) stand for numbers of which no rows were
-    kept. ``shape`` is that of a row whose numbers are all there, None of others. ``x`` are the same rows as a saved
-    model takes them, where they are at hand.
+    names of classes, or quantities, None for others. ``counts`` are all labelled rows by class, those that judge too;
+    ``total`` is how many training rows there are, of which these are a sample. ``quantiles`` (QUANTILES, features)
+    stand for numbers of which no rows were kept. ``shape`` is that of a row whose numbers are all there, None of
+    others. ``x`` are the same rows as a saved model takes them, where they are at hand.
     """
 
     names: tuple[str, ...]
@@ -191,8 +191,14 @@ def _labels(
     if labels.form == "classes" and labels.classes:
         names = np.array(labels.classes)
         found = names[labels.view(split.labels, "codes")]
-        values, counts = np.unique(found, return_counts=True)
-        return "classes", found, dict(zip(values.tolist(), counts.tolist(), strict=True))
+        # A split keeps the shares of classes: the rows that judge tell of them as well.
+        parts: list[Split] = [split]
+        if isinstance(dataset, Dataset):
+            parts = [dataset.train, dataset.validation, dataset.test]
+        codes = np.concatenate([labels.view(each.labels, "codes") for each in parts])
+        counts = np.bincount(codes.astype(int).ravel(), minlength=len(names)).tolist()
+        there = zip(labels.classes, counts, strict=True)
+        return "classes", found, {str(name): count for name, count in there if count}
     if labels.form == "quantities" and labels.width == 1:
         return (
             "quantities",

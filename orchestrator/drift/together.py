@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from orchestrator.data import Array
-from orchestrator.drift.finding import FEWEST_ROWS, SURE, Finding, controlled_p, listed
+from orchestrator.drift.finding import FEWEST_ROWS, LOST, SURE, Finding, controlled_p, less, listed
 from orchestrator.drift.profile import Profile, significant
 
 LEAST_RELATION = 0.15
@@ -140,6 +140,39 @@ def _other_pairs(
     chosen = np.flatnonzero((controlled <= SURE) & (change >= LEAST_RELATION))
     pairs = [(owners[at[0][k]], owners[at[1][k]], float(change[k])) for k in chosen]
     return [pair for pair in pairs if pair[0] != pair[1]]
+
+
+def taught(old: Profile, new: Profile) -> Iterator[Finding]:
+    """Name that a classifier taught on the rows of then errs more on today's than on its own, held out: concept shift.
+
+    For rows whose features did not change; one test of all of them finds what no single correlation shows.
+    """
+    if old.labels is None or new.labels is None or {old.kind, new.kind} != {"classes"}:
+        return
+    old = old.only(np.flatnonzero(np.isin(old.labels, new.labels)))
+    new = new.only(np.flatnonzero(np.isin(new.labels, np.unique(old.labels))))  # type: ignore[arg-type]
+    fewest = min(Counter(np.asarray(old.labels).tolist()).values(), default=0)
+    if min(old.rows, new.rows) < 2 * FEWEST_ROWS or fewest < FOLDS:
+        return
+    names = [name for name in old.names if name in set(new.names)]
+    before, after = (_encoded(side, names, (old, new)) for side in (old, new))
+    if not before.shape[1]:
+        return
+    from sklearn.ensemble import ExtraTreesClassifier
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+    trees = ExtraTreesClassifier(50, min_samples_leaf=2, random_state=0, n_jobs=1)
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    held_out = cross_val_predict(trees, before, old.labels, cv=folds)
+    then = float((held_out == old.labels).mean())
+    now = float((trees.fit(before, old.labels).predict(after) == new.labels).mean())
+    p = less(then, old.rows, now, new.rows)
+    if p < SURE and then - now >= LOST:
+        said = (
+            f"concept: a classifier taught on the rows of then has {then:.0%} of them right, held out, and {now:.0%} of"
+            " today's, which look alike: do the labels mean the same?"
+        )
+        yield Finding("concept", said, then - now, p)
 
 
 def joint(old: Profile, new: Profile) -> Iterator[Finding]:

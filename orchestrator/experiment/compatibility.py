@@ -223,7 +223,8 @@ def _files(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
 def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     for name, value in now.items():
         if name in before and before[name] != value:
-            yield _differs(f"{name} in {settings_file()}", before[name], value)
+            what = name if name == "backend" else f"{name} in {settings_file()}"
+            yield _differs(what, before[name], value)
 
 
 def last_epoch_of(experiment: Experiment) -> int:

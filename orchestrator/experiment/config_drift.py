@@ -21,6 +21,7 @@ from orchestrator.experiment.prepared import Prepared, folder_of, read_experimen
 from orchestrator.records import RunRecords, read_run
 from orchestrator.redaction import restored
 from orchestrator.search.points import with_points
+from orchestrator.training.keras_setup import BACKEND
 from orchestrator.tuning.machine import versions
 
 ELSEWHERE = ("name", "storage_path", "target")
@@ -101,7 +102,12 @@ def other_versions(records: RunRecords) -> dict[str, tuple[str | None, str | Non
     for event in records.events:
         if event["event"] == "other_versions":
             before |= {name: pair[1] for name, pair in (event["changes"] or {}).items()}
-    now: dict[str, Any] = {**versions(), **{name: None for name in ENVIRONMENT}, **environment()}
+    backend = str(records.experiment.get("backend") or BACKEND)
+    now: dict[str, Any] = {
+        **versions(backend),
+        **{name: None for name in ENVIRONMENT},
+        **environment(),
+    }
     return {
         name: (before.get(name), now.get(name))
         for name in dict.fromkeys([*before, *now])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import platform
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.catalog import CallableReference, find_data, is_mark
-from orchestrator.drift.finding import LEVEL, Finding, variation
+from orchestrator.drift.finding import LEVEL, LOST, SURE, Finding, less, variation
 from orchestrator.drift.profile import Profile, profile_of, raw_rows
 from orchestrator.drift.shifts import shifts
 from orchestrator.errors import OrchestratorError
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from orchestrator.training.old_model import Reaction
 
 JUDGED_ROWS = 5_000
-LOST = 0.05
-"""By how much an accuracy falls before that is a finding."""
 OFF, WIDER = 0.5, 1.5
 """By how many recorded standard deviations, and how many times, a layer's inputs may be off before that is one."""
 LEAST_OUTPUTS = 0.1
@@ -168,8 +165,8 @@ class Evidence:
         )
         told = {"metric": name, "then": then, "now": now.get(name), "rows": rows, "said": said}
         if then is not None and name == "accuracy" and name in now:
-            p = _less(then, rows_then, now[name], rows)
-            if p < 0.001 and then - now[name] >= LOST:
+            p = less(then, rows_then, now[name], rows)
+            if p < SURE and then - now[name] >= LOST:
                 fell = Finding("old model", f"old model: {said}", then - now[name], p)
                 found.insert(0, fell)
         return told, found
@@ -272,16 +269,6 @@ def _reacted(before: Reaction, after: Reaction, classes: tuple[str, ...]) -> Ite
             f" ({off_then:.2f} then), {wide:.2f} times as spread"
         )
         yield Finding("batch norm", said, off, None, (name,))
-
-
-def _less(then: float, rows_then: int, now: float, rows: int) -> float:
-    """Return the one-sided p-value of a share of ``rows`` being as small by chance: the pooled two-proportion test."""
-    if not rows_then or not rows:
-        return 1.0
-    # One right and one wrong row more, so that two perfect scores have an error too.
-    share = (then * rows_then + now * rows + 1) / (rows_then + rows + 2)
-    error = math.sqrt(share * (1 - share) * (1 / rows_then + 1 / rows))
-    return 0.5 * math.erfc((then - now) / error / math.sqrt(2)) if error else 1.0
 
 
 def _figure(value: float | None) -> str:

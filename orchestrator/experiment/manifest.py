@@ -39,7 +39,7 @@ def manifest_of(prepared: Prepared) -> dict[str, Any]:
         "folder": str(prepared.experiment.folder.resolve()),
         "run_folder": str(folder_of(prepared.experiment).path.resolve()),
         "seed": prepared.experiment.seed,
-        "versions": versions(),
+        "versions": versions(prepared.experiment.backend),
         "environment": environment(),
         "git": _git(prepared.experiment.folder),
         "machine": {

@@ -34,6 +34,7 @@ from orchestrator.schedulers import SchedulerOptions
 from orchestrator.search import Plan, make_plan
 from orchestrator.search.logical_time import InLogicalTime
 from orchestrator.training.keras_setup import (
+    BACKEND,
     KerasSettings,
     choose_backend,
     keras_settings,
@@ -80,7 +81,7 @@ def prepare_keras(
     plan = _with_rows(plan, dataset)
     trials = KerasTrials(
         model,
-        dataset,
+        _as_saved(dataset, keras.backend),
         data.source,
         learned,
         task,
@@ -90,6 +91,14 @@ def prepare_keras(
         reference.kind,
     )
     return experiment, plan, trials
+
+
+def _as_saved(dataset: Dataset | StreamedDataset, backend: str) -> Dataset | StreamedDataset:
+    """Return data whose saved model takes a table's features where its texts would need TensorFlow's layer for them."""
+    table = dataset.table
+    if backend == BACKEND or table is None or all(each.kind != "text" for each in table.columns):
+        return dataset
+    return replace(dataset, table=replace(table, named=False))
 
 
 def _with_rows(plan: Plan, dataset: Dataset | StreamedDataset) -> Plan:

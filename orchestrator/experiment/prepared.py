@@ -99,7 +99,7 @@ def read_experiment(
 def prepare(
     experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
 ) -> Prepared:
-    """Check everything an experiment refers to and plan it. Nothing is written, no process is started.
+    """Check everything an experiment refers to and plan it. Nothing is written; no trial is run.
 
     That its name is taken is said beside whatever else is wrong, not in place of it.
     """

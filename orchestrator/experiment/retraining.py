@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from orchestrator.experiment.run_lease import driving
 from orchestrator.records import RunFolder, RunRecords, read_run, trial_name
 from orchestrator.schedulers import NoSchedulerOptions
 from orchestrator.search import Plan, TrialSpec
+from orchestrator.search.race import judged
 from orchestrator.searchers import RandomOptions
 
 FEWEST_SEEDS, MOST_SEEDS = 2, 100
@@ -80,15 +82,16 @@ class Retraining:
     def scores(
         self, records: RunRecords, pairs: Sequence[tuple[int, int]]
     ) -> dict[str, tuple[float | None, ...]]:
-        """Return each candidate's best value a seed, None where that trial has none."""
-        found: dict[str, dict[int, float | None]] = {each.name: {} for each in self.candidates}
+        """Return each candidate's score a seed, None where that trial did not train to its end.
+
+        A score is taken at the epoch that the candidate's other seeds choose: the best epoch of a jittery curve would
+        be the better the more it jitters. Of one seed alone it is the best.
+        """
+        sign = 1.0 if records.mode == "max" else -1.0
+        found: dict[str, dict[int, list[float] | None]] = {e.name: {} for e in self.candidates}
         for index, (at, seed) in enumerate(pairs):
-            best = records.of(trial_name(index)).best
-            found[self.candidates[at].name][seed] = best.value if best else None
-        return {
-            name: tuple(by_seed.get(seed) for seed in range(max(by_seed, default=-1) + 1))
-            for name, by_seed in found.items()
-        }
+            found[self.candidates[at].name][seed] = _curve(records, trial_name(index), sign)
+        return {name: _scores(curves, sign) for name, curves in found.items()}
 
     def _planned(self, prepared: Prepared, pairs: Sequence[tuple[int, int]]) -> Prepared:
         """Return the run's experiment and plan: these trials and no other, each trained to the last epoch."""
@@ -126,6 +129,29 @@ class Retraining:
     def _fill(self, folder: RunFolder, ours: Prepared) -> None:
         folder.write_experiment(ours.document)
         folder.write_manifest({**manifest_of(ours), "reevaluation": dict(self.about)})
+
+
+def _curve(records: RunRecords, trial: str, sign: float) -> list[float] | None:
+    """Return the values of a trial by epoch, more is better; None of one that did not train to its end."""
+    known = records.trial(trial)
+    if known is None or known.ending != "finished":
+        return None
+    values = (row["metrics"].get(records.metric) for row in records.of(trial).epochs)
+    return [math.nan if value is None else sign * float(value) for value in values]
+
+
+def _scores(curves: Mapping[int, list[float] | None], sign: float) -> tuple[float | None, ...]:
+    """Return the scores of seeds 0, 1, …, in the metric's unit, from their curves."""
+    there = {seed: curve for seed, curve in curves.items() if curve}
+    by_others = dict(zip(there, judged(list(there.values())), strict=False))
+    found = {
+        seed: by_others.get(seed, max(filter(math.isfinite, curve), default=math.nan))
+        for seed, curve in there.items()
+    }
+    return tuple(
+        sign * found[seed] if math.isfinite(found.get(seed, math.nan)) else None
+        for seed in range(max(curves, default=-1) + 1)
+    )
 
 
 def seed_of(plan: Plan, number: int, seed: int) -> int:

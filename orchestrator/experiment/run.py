@@ -107,6 +107,12 @@ class Explained:
         write_report([self.records], where, thorough=True)
         return where
 
+    def _repr_html_(self) -> str:
+        """Return the run as a notebook shows it: its state, its best, its first trials."""
+        from orchestrator.report import card
+
+        return card(self.records)
+
 
 class Run(RunControl, Coarse, Explained):
     """A run's folder, read when asked; ``reload`` after it continued.

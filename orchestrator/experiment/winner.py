@@ -57,15 +57,17 @@ def _no_winner(records: RunRecords) -> str:
 
 def load_winner(records: RunRecords, given: CallableReference | None = None) -> Any:
     """Return a run's winner as a keras.Model that takes raw rows; ``given`` is its builder where no file has it."""
-    from orchestrator.training.keras_setup import choose_backend
+    from orchestrator.training.keras_setup import BACKEND, choose_backend, is_installed
     from orchestrator.training.saved_model import are_kept, load_model
 
     best = records.folder.best
     if not records.has_keras_models:
         model_file(records)  # raises
+    backend = str(records.experiment.get("backend") or BACKEND)
+    if is_installed(backend):  # a file of Keras's loads on any
+        choose_backend(backend)
     builder = given or builder_of(records)
     if isinstance(builder, CallableReference) and are_kept(best) and not_saved(records):
-        choose_backend()
         from orchestrator.training import saving
 
         return saving.load_winner(best, builder)

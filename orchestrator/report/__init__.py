@@ -10,7 +10,7 @@ from orchestrator.report.analysis_text import (
 )
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
-from orchestrator.report.html import write_report
+from orchestrator.report.html import card, write_report
 from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
 from orchestrator.report.live.caviar import LiveView, PlainView
@@ -48,6 +48,7 @@ __all__ = [
     "PlainPandaView",
     "PlainView",
     "View",
+    "card",
     "checkpoints_line",
     "compare_lines",
     "compare_table",

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.records import RunRecords
 from orchestrator.redaction import redact
 from orchestrator.report.formatting import number, printable
-from orchestrator.search.race import Estimate, intervals, judged
+from orchestrator.search.race import Estimate, intervals, judged, unit_of
 
 
 def confidence_of(records: RunRecords) -> float:
@@ -30,7 +30,9 @@ def estimates(records: RunRecords) -> dict[str, Estimate]:
     """Return mean, standard deviation and interval of each configuration that has replicates with a score."""
     finalists = tuple((records.state.race or {}).get("finalists") or ())
     scores = {name: values for name in finalists if (values := scores_of(records, name))}
-    found = intervals(scores, confidence_of(records))
+    bests = (records.of(trial.trial).best for trial in records.trials)
+    searched = unit_of({"all": [best.value for best in bests if best is not None]})
+    found = intervals(scores, confidence_of(records), searched)
     if "accuracy" in records.metric and all(0 <= v <= 1 for each in scores.values() for v in each):
         return {name: _as_share(each) for name, each in found.items()}
     return found

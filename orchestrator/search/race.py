@@ -61,18 +61,19 @@ class Verdict:
     tied: tuple[str, ...] = ()
 
 
-def intervals(scores: Scores, confidence: float = 0.95) -> dict[str, Estimate]:
+def intervals(scores: Scores, confidence: float = 0.95, unit: float = 0.0) -> dict[str, Estimate]:
     """Return each configuration's mean with its interval; of some there may be more scores than of others.
 
     The highest of several means is too high. So an interval lies around the mean as drawn towards that of those with
     as many replicates, by as much as noise makes them differ (James & Stein 1961; Efron & Morris, "Data analysis using
     Stein's estimator and its generalizations", 1975); and the variance is moderated by the others', since scores below
-    a ceiling have a tail that the luckiest did not meet. Raises ValueError for one without a score.
+    a ceiling have a tail that the luckiest did not meet. ``unit``, the smallest step of other scores of their kind, is
+    for scores that are all equal: no proof that there is no noise. Raises ValueError for one without a score.
     """
     if not all(scores.values()):
         raise ValueError("expected at least one score of each")
     several = {name: values for name, values in scores.items() if len(values) >= FEWEST}
-    spans = _half_widths(several, confidence, unit_of(scores) / 2)
+    spans = _half_widths(several, confidence, (unit_of(scores) or unit) / 2)
     most = max(map(len, several.values()), default=0)
     drawn = _drawn({name: values for name, values in several.items() if len(values) == most})
     return {

@@ -85,10 +85,11 @@ def _config_map(submission: Submission, name: str) -> tuple[Manifest, list[dict[
         },
         "data": {EXPERIMENT_FILE: submission.document},
     }
-    items = [{"key": EXPERIMENT_FILE, "path": EXPERIMENT_FILE}]
+    items: list[dict[str, Any]] = [{"key": EXPERIMENT_FILE, "path": EXPERIMENT_FILE}]
     for number, sent in enumerate(submission.files):
         key = f"{number}-" + re.sub(r"[^-._a-zA-Z0-9]", "-", sent.there)[-200:]
-        items.append({"key": key, "path": sent.there})
+        mode = {"mode": 0o555} if sent.is_program else {}
+        items.append({"key": key, "path": sent.there, **mode})
         content = sent.source.read_bytes()
         try:
             manifest["data"][key] = content.decode("utf-8")

@@ -30,6 +30,11 @@ class SentFile:
         """How large it is."""
         return self.source.stat().st_size
 
+    @property
+    def is_program(self) -> bool:
+        """Whether its owner may run it: so it is at the place too."""
+        return bool(self.source.stat().st_mode & stat.S_IXUSR)
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -72,6 +77,8 @@ def write_submission(submission: Submission, folder: Path) -> None:
             file = folder / sent.there
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(sent.source.read_bytes())
+            if sent.is_program:
+                file.chmod(stat.S_IMODE(file.stat().st_mode) | stat.S_IXUSR)
         (folder / EXPERIMENT_FILE).write_text(
             submission.document, encoding="utf-8", errors="backslashreplace"
         )

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from orchestrator.training.keras_backend import jit_compile
+from orchestrator.training.keras_backend import NAME, jit_compile
 from orchestrator.training.keras_internals import on_one_replica
 from orchestrator.training.optimizers import (
     LiveOptimizer,
@@ -146,32 +146,35 @@ class MeanAbsoluteError(keras.metrics.Mean):  # type: ignore[misc]
 class RSquared(keras.metrics.Metric):  # type: ignore[misc]
     """The share of variance explained, ``r2``: over all rows, mean of the columns' as scikit-learn's ``r2_score``.
 
-    Summed in double precision: targets whose mean is large beside their deviation would cancel in single.
+    Summed in double precision, single in JAX, and around the mean so far (Chan, Golub & LeVeque 1983, "Algorithms for
+    Computing the Sample Variance", section 3): targets whose mean is large beside their deviation would cancel.
     """
 
     def __init__(self, columns: int = 1, name: str = "r2") -> None:
         super().__init__(name=name)
-        names = ("rows", "total", "squares", "residuals")
+        names = ("rows", "mean", "squares", "residuals")
+        # JAX has no other without a switch for the whole process.
+        dtype = "float32" if NAME == "jax" else "float64"
         self._sums = [
-            self.add_weight(shape=(columns,), initializer="zeros", dtype="float64", name=n)
+            self.add_weight(shape=(columns,), initializer="zeros", dtype=dtype, name=n)
             for n in names
         ]
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Take in a batch."""
-        y_true, y_pred = ops.cast(y_true, "float64"), ops.cast(y_pred, "float64")
-        found = (
-            ops.ones_like(y_true),
-            y_true,
-            ops.square(y_true),
-            ops.square(y_true - y_pred),
-        )
-        for total, values in zip(self._sums, found, strict=True):
-            total.assign_add(ops.sum(values, axis=0))
+        before, mean, squares, residuals = self._sums
+        y_true, y_pred = ops.cast(y_true, before.dtype), ops.cast(y_pred, before.dtype)
+        rows = ops.sum(ops.ones_like(y_true), axis=0)
+        here = ops.sum(y_true, axis=0) / ops.maximum(rows, 1.0)
+        share, apart = rows / ops.maximum(before + rows, 1.0), here - mean
+        squares.assign_add(ops.sum(ops.square(y_true - here), axis=0))
+        squares.assign_add(ops.square(apart) * before * share)
+        residuals.assign_add(ops.sum(ops.square(y_true - y_pred), axis=0))
+        mean.assign_add(apart * share)
+        before.assign_add(rows)
 
     def result(self) -> Any:
         """Return 1 - residuals / variance; 0 where the targets do not vary."""
-        rows, total, squares, residuals = self._sums
-        spread = squares - ops.square(total) / ops.maximum(rows, 1.0)
+        _, _, spread, residuals = (ops.convert_to_tensor(each) for each in self._sums)
         share = ops.where(spread > 0, residuals / ops.where(spread > 0, spread, 1.0), 1.0)
         return ops.cast(ops.mean(1.0 - share), "float32")

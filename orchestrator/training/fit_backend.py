@@ -31,6 +31,8 @@ from orchestrator.training.keras_backend import (
     NAME,
     RUNS_PYTHON,
     live_steps,
+    own_generator,
+    set_own_generator,
     tensors_of,
     traced_graph,
     without_gradients,
@@ -84,15 +86,24 @@ class KeepWeights(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 class PutBack(keras.callbacks.Callback):  # type: ignore[misc]
-    """Gives metrics what they had accumulated, which ``fit`` forgets when it begins."""
+    """Gives metrics what they had accumulated, which ``fit`` forgets when it begins; and its generator to PyTorch.
+
+    Each call of ``fit`` draws from that once, before its first step.
+    """
 
     def __init__(self, accumulated: Sequence[np.ndarray]) -> None:
         super().__init__()
         self._accumulated = accumulated
+        self._generator = own_generator()
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Assign them; Keras has just reset the metrics."""
         assign_all(self.model.metrics_variables, self._accumulated)
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        """Go on drawing where the step before has ended."""
+        set_own_generator(self._generator)
+        self._generator = ()
 
 
 class FitBackend:
@@ -120,9 +131,12 @@ class FitBackend:
         self._chunker = None if why_whole(compiled.model) else EpochChunker()
         self._accumulated: Sequence[np.ndarray] = ()
         self._draws = UnseededDraws()
+        self._drawn: tuple[str, ...] = ()
         self._look_at_steps()
         of_optimizer = compiled.optimizer.numbers.values() if compiled.optimizer else ()
-        live_steps(compiled.model, [*self.batch_norm.numbers, *of_optimizer])
+        self._numbers = [*self.batch_norm.numbers, *of_optimizer]
+        self._are_live = live_steps(compiled.model, self._numbers)
+        self._built_in: list[float] | None = None
 
     def _look_at_steps(self) -> None:
         """Have each step checked for unseeded draws when it is traced."""
@@ -137,9 +151,21 @@ class FitBackend:
                     draws.look_for_it_in(graph)
                 return logs
             with draws.watched():
-                return step(*given)
+                logs = step(*given)
+            self._drawn = own_generator()
+            return logs
 
         object.__setattr__(model, "train_step", looked_at)
+
+    def _take_numbers(self) -> None:
+        """Have a step that was compiled with other live numbers compiled anew."""
+        if self._are_live:
+            return
+        values = [float(number) for number in self._numbers]
+        if self._built_in not in (None, values):
+            self._look_at_steps()  # as another function, which JAX has not compiled before
+            self.compiled.model.make_train_function(force=True)
+        self._built_in = values
 
     @property
     def reusable(self) -> bool:
@@ -161,12 +187,15 @@ class FitBackend:
             callbacks.append(KeepWeights())
         options: dict[str, Any] = {"callbacks": callbacks} if callbacks else {}
         options |= {"shuffle": False, "epochs": 1, "verbose": 0}
+        self._take_numbers()
         began = time.perf_counter()
         chunk = self._fit(epoch, done, steps, options)
         if self._chunker:
             self._chunker.note(epoch.batch_size, chunk.steps - done, time.perf_counter() - began)
         if chunk.metrics is None:
             self._accumulated = arrays_of(self.compiled.model.metrics_variables)
+        if chunk.metrics is None or isinstance(self._dataset, StreamedDataset):
+            set_own_generator(self._drawn)  # fit may have drawn once more after its last step
         return chunk
 
     def _fit(self, epoch: Epoch, done: int, steps: int | None, options: dict[str, Any]) -> Chunk:
@@ -196,7 +225,8 @@ class FitBackend:
     def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
         """Give metrics what they had accumulated. Some of them exist only once a step was trained."""
         if RUNS_PYTHON or len(self.compiled.model.metrics_variables) != len(accumulated):
-            self.train_on(next(self.batches(0, 1)))
+            x, y, *_ = next(self.batches(0, 1))
+            self.compiled.model.fit(x, y, batch_size=1, shuffle=False, verbose=0)
         self._accumulated = accumulated
 
     def batches(self, seed: int, batch_size: int) -> Iterator[Any]:
@@ -210,6 +240,7 @@ class FitBackend:
 
     def train_on(self, batch: Any) -> float:
         """Train on one batch; return its loss before the step."""
+        self._take_numbers()
         self.compiled.model.reset_metrics()
         results = self.compiled.model.train_on_batch(*batch, return_dict=True)
         return plain(results)["loss"]

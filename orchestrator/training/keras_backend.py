@@ -103,9 +103,10 @@ def own_generator() -> tuple[str, ...]:
     return (base64.b64encode(torch.get_rng_state().numpy().tobytes()).decode(),)
 
 
-def set_own_generator(state: str) -> None:
-    """Put that back."""
-    torch.set_rng_state(torch.frombuffer(bytearray(base64.b64decode(state)), dtype=torch.uint8))
+def set_own_generator(state: Sequence[str]) -> None:
+    """Put that back; nothing where there is none, or another backend's."""
+    for each in state if NAME == "torch" else ():
+        torch.set_rng_state(torch.frombuffer(bytearray(base64.b64decode(each)), dtype=torch.uint8))
 
 
 RUNS_PYTHON = NAME == "torch"
@@ -214,15 +215,16 @@ class LiveNumber:
         return float(self.held)
 
 
-def live_steps(model: Any, numbers: Sequence[LiveNumber]) -> None:
-    """Have ``fit`` of a model in JAX take live numbers as arguments of its compiled step.
+def live_steps(model: Any, numbers: Sequence[LiveNumber]) -> bool:
+    """Have ``fit`` of a model take live numbers as they are at each step; return whether it does.
 
-    Keras's own step would have the values of its first call built in. A model that compiles its step in its own way,
-    or not at all, stays as it is.
+    In JAX they become arguments of the compiled step: Keras's own has the values of its first call built in. A model
+    that compiles its step in its own way stays as it is.
     """
-    own = type(model).make_train_function is not keras.Model.make_train_function
-    if NAME != "jax" or own or model.run_eagerly or not model.jit_compile:
-        return
+    if NAME != "jax" or model.run_eagerly or not model.jit_compile:
+        return True
+    if type(model).make_train_function is not keras.Model.make_train_function:
+        return False
     step = model.train_step
 
     def with_numbers(state: Any, values: Sequence[Any], data: Any) -> Any:
@@ -242,6 +244,7 @@ def live_steps(model: Any, numbers: Sequence[LiveNumber]) -> None:
         return logs, state
 
     model.train_function = train_function
+    return True
 
 
 @contextmanager

@@ -172,18 +172,27 @@ _CHOSEN: set[str] = set()
 """What ``choose_backend`` has put into KERAS_BACKEND in this process, besides Keras's default."""
 
 
-def choose_backend(backend: str = BACKEND) -> None:
+def choose_backend(backend: str | None = None) -> None:
     """Say which backend Keras takes where it is imported from now on, and silence TensorFlow's log.
 
-    Where the user has said otherwise by KERAS_BACKEND, that is so; but for a backend that an experiment names. All
-    that a process which is not a worker may do: threads and hidden modules are its owner's.
+    None: the one that was chosen before, else TensorFlow. What the user says by KERAS_BACKEND gives way to JAX and
+    PyTorch, which an experiment names only where they are meant. All that a process which is not a worker may do:
+    threads and hidden modules are its owner's.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    if backend != BACKEND:
+    now = os.environ.get("KERAS_BACKEND")
+    if backend is None:
+        os.environ["KERAS_BACKEND"] = now or BACKEND
+    elif backend != BACKEND:
         _CHOSEN.add(backend)
         os.environ["KERAS_BACKEND"] = backend
-    elif os.environ.get("KERAS_BACKEND") in {None, *_CHOSEN}:
+    elif not now or now in _CHOSEN:
         os.environ["KERAS_BACKEND"] = backend
+
+
+def is_installed(backend: str) -> bool:
+    """Return whether a backend's packages are there."""
+    return all(importlib.util.find_spec(name) is not None for name in MODULES[backend])
 
 
 @contextmanager

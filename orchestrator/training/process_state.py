@@ -89,8 +89,7 @@ def set_generator_state(state: Sequence[int | str]) -> None:
     """Put the generators back, in place."""
     seed, counter, *own = state
     keras_internals.generator().state.assign([seed, counter])
-    for each in own:
-        set_own_generator(str(each))
+    set_own_generator([str(each) for each in own])
 
 
 @contextmanager

@@ -94,7 +94,7 @@ class Transforms:
 
 def takes_named_columns(table: TableRecipe) -> bool:
     """Return whether the saved model of a table has an input a column."""
-    return len(table.columns) <= MOST_NAMED_INPUTS
+    return table.named and len(table.columns) <= MOST_NAMED_INPUTS
 
 
 def shape_from_plain(plain: Any) -> Any:

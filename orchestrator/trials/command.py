@@ -18,8 +18,16 @@ from orchestrator.config.trial_options import CommandWords, named_in
 from orchestrator.errors import TrialError
 from orchestrator.redaction import conceal
 from orchestrator.trials.printed_reports import AheadOfReports, Format, ReportReader
-from orchestrator.trials.program import OF_OUR_PYTHON, KeptOutput, Launch, Program, said_of
+from orchestrator.trials.program import (
+    LOOK_SECONDS,
+    OF_OUR_PYTHON,
+    KeptOutput,
+    Launch,
+    Program,
+    said_of,
+)
 from orchestrator.trials.reporting import (
+    NOT_YET,
     Metrics,
     ReportingJob,
     ReportingWorkbench,
@@ -118,7 +126,7 @@ class _Run:
         self._stderr = KeptOutput(logs / f"{start.spec.trial}.stderr.txt")
         self._folder: Path | None = None
         self._seen: object = None
-        self._config = tempfile.TemporaryDirectory()
+        self._config = contextlib.ExitStack()
         self._program: Program | None = None
 
     def next(self) -> Metrics | None:
@@ -137,8 +145,10 @@ class _Run:
         assert self._program is not None  # noqa: S101
         if not self._reader.reports:
             self._program.go_on()
-            if self._program.read(lambda: self._reader.has_news):
+            if self._program.read(lambda: self._reader.has_news, LOOK_SECONDS):
                 self._program.pause()
+                if not self._reader.has_news:
+                    return NOT_YET
             elif self._program.ending == "exit 0":
                 self._reader.end()
         if self._reader.reports:
@@ -158,7 +168,7 @@ class _Run:
     def end(self) -> None:
         """Have the program end; one that has reported all of its epochs has its grace to do so by itself."""
         self._stop(self._job.grace if self.epoch >= self._job.epochs else 0.0)
-        self._config.cleanup()
+        self._config.close()
 
     def _stop(self, patience: float = 0.0) -> None:
         if self._program is not None:
@@ -177,9 +187,11 @@ class _Run:
         spec, job = self._spec, self._job
         values = {name: as_text(value) for name, value in spec.hyperparameters.items()}
         values |= {"seed": str(spec.seed), "epochs": str(job.epochs), "trial": spec.trial}
-        config = Path(self._config.name) / "config.json"
-        config.write_text(json.dumps(dict(spec.hyperparameters), indent=2), encoding="utf-8")
-        values["config"] = str(config)
+        if "config" in job.command.names():
+            folder = self._config.enter_context(tempfile.TemporaryDirectory())
+            config = Path(folder, "config.json")
+            config.write_text(json.dumps(dict(spec.hyperparameters), indent=2), encoding="utf-8")
+            values["config"] = str(config)
         if job.resumes:
             self._folder = self._files.begin()
             if self.state is not None:

@@ -159,12 +159,10 @@ class Report:
 
 def _number(value: Any) -> Any:
     """Return a metric as a float: a number, or an array or tensor of one; of anything else its type, as ``[name]``."""
+    ways = [way for way in ("item", "asscalar") if hasattr(value, way)]
     try:
         if not isinstance(value, (str, bytes)):
-            for way in ("item", "asscalar"):
-                if hasattr(value, way):
-                    return float(getattr(value, way)())
-            return float(value)
+            return float(getattr(value, ways[0])() if ways else value)
     except (TypeError, ValueError, AttributeError):
         pass
     return [type(value).__name__]

@@ -20,6 +20,7 @@ from typing import Any
 from orchestrator.errors import PlaceError, TrialError, UnknownNameError, explain, shortened
 from orchestrator.redaction import conceal, redact
 from orchestrator.trials.program import (
+    LOOK_SECONDS,
     OF_OUR_PYTHON,
     KeptOutput,
     Launch,
@@ -28,6 +29,7 @@ from orchestrator.trials.program import (
     said_of,
 )
 from orchestrator.trials.reporting import (
+    NOT_YET,
     Metrics,
     ReportingJob,
     ReportingWorkbench,
@@ -145,11 +147,18 @@ class _Warm:
         with contextlib.suppress(OSError):  # it has ended, as whoever hears it next is told
             os.write(self._say, json.dumps(what).encode() + b"\n")
 
-    def hear(self, seconds: float | None = None) -> dict[str, Any] | None:
-        """Return what it says next; None where it says nothing in time, or where it ended."""
+    @property
+    def lives(self) -> bool:
+        """Whether the process runs."""
+        return self._program is not None and not self._program.is_over
+
+    def hear(self, seconds: float) -> dict[str, Any] | None:
+        """Let it run; return what it says next, None where it ended, or says nothing in time and is paused."""
         if self._program is None:
             return None
-        self._program.read(lambda: bool(self._told), seconds)
+        self._program.go_on()
+        if self._program.read(lambda: bool(self._told), seconds) and not self._told:
+            self._program.pause()
         return self._told.popleft() if self._told else None
 
     def write(self) -> None:
@@ -181,6 +190,7 @@ class _Call:
         self._start = start
         self._begun = False
         self._over = False
+        self._is_amid = False
         self.epoch = 0
         self.state: str | None = None
 
@@ -188,12 +198,16 @@ class _Call:
         """Return the next epoch's metrics, None once the function has returned. Raises TrialError where it raised."""
         if self._over:
             return None
-        if self._begun:
-            self._warm.say({"go": True})
-        else:
+        if not self._begun:
             self._begin()
+        elif not self._is_amid:
+            self._warm.say({"go": True})
+        self._is_amid = False
         while True:
-            told = self._warm.hear()
+            told = self._warm.hear(LOOK_SECONDS)
+            if told is None and self._warm.lives:
+                self._is_amid = True
+                return NOT_YET
             if told is None:
                 self._over = True
                 raise TrialError(f"{self._job.text}: its process {self._warm.end()}.")

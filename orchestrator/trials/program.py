@@ -21,6 +21,8 @@ MOST_KEPT = 500_000
 """Bytes of each stream that are kept: half of them its beginning, half its end."""
 CHUNK = 1 << 16
 WRITE_SECONDS = 1.0
+LOOK_SECONDS = 2.0
+"""How often a trial whose epoch takes long is left for a moment, so that it can be ended there."""
 ANSWER_SECONDS = 60.0
 OF_OUR_PYTHON = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "__PYVENV_LAUNCHER__")
 """Variables by which the packages of one Python would meet another's."""
@@ -115,6 +117,7 @@ class Program:
         """
         self._grace = launch.grace
         self._said = bytearray()
+        self._closes_at: float | None = None
         say, theirs = os.pipe()
         hand = [str(each) for each in launch.hand]
         ours = [sys.executable, "-I", "-S", str(SUPERVISOR), str(launch.grace), str(theirs), *hand]
@@ -154,6 +157,11 @@ class Program:
         over = [line for line in said if line and not line.startswith("started ")]
         return over[-1] if over else None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more will be heard of it."""
+        return not self._channels.get_map()
+
     def read(self, enough: Callable[[], bool], seconds: float | None = None) -> bool:
         """Hand what it writes to the sinks until there is ``enough``; return False where it has ended before.
 
@@ -161,17 +169,17 @@ class Program:
         """
         until = None if seconds is None else time.monotonic() + seconds
         while not enough():
-            if not self._channels.get_map():
+            if self.is_over:
                 return False
-            gone = self._say.closed
-            left = None if until is None else max(0.0, until - time.monotonic())
-            ready = self._channels.select(LAST_SECONDS if gone and left is None else left)
-            for key, _ in ready:
+            ends = [at for at in (until, self._closes_at) if at is not None]
+            left = max(0.0, min(ends) - time.monotonic()) if ends else None
+            for key, _ in self._channels.select(left):
                 self._take(key)
-            if until is not None and time.monotonic() >= until:
-                return True
-            if not ready and gone:  # something that nobody can end keeps a channel open
+            now = time.monotonic()
+            if self._closes_at is not None and now >= self._closes_at:
                 self._close()
+            elif until is not None and now >= until:
+                return True
         return True
 
     def _take(self, key: selectors.SelectorKey) -> None:
@@ -182,6 +190,8 @@ class Program:
             return
         self._channels.unregister(stream)
         stream.close()  # type: ignore[union-attr]
+        if stream is self._say:  # something that nobody can end may keep another channel open
+            self._closes_at = time.monotonic() + LAST_SECONDS
         if stream is self._say and self.ending is None and self._said:
             with contextlib.suppress(OSError):  # its supervisor is gone: nobody else ends its group
                 os.killpg(int(self._said.split()[1]), signal.SIGKILL)

@@ -27,6 +27,8 @@ from orchestrator.trials.state_store import StateFolders, StateStore, epoch_of
 Metrics = dict[str, float]
 NOT_METRICS = ("trial", "epoch", "seconds", "time", "group", "stretch")
 """Names that a table of epochs has for itself."""
+NOT_YET: Metrics = {}
+"""In place of a report: the epoch takes long, and nothing is wrong."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,10 @@ class Reports(Protocol):
         """Return the last state that it kept by then, as StateFolders names it."""
 
     def next(self) -> Metrics | None:
-        """Let it run on; return the next epoch's metrics, None once it has returned. Raises what it raises."""
+        """Let it run on; return the next epoch's metrics, None once it has returned. Raises what it raises.
+
+        What can be left in the middle of an epoch may return NOT_YET, so that its trial can be ended there.
+        """
 
     def end(self) -> None:
         """Have it end."""
@@ -172,6 +177,7 @@ class ReportingSession:
         self._reports: Reports | None = None
         self._epoch = 0
         self._heard_before = 0
+        self._waited = 0.0
         self._best: Score | None = None
         self._improved: Mapping[str, Any] | None = None
         self._state: str | None = None
@@ -226,6 +232,10 @@ class ReportingSession:
         """Wait for an epoch; return whether the trial is over with it, or the driver decides after it."""
         began = time.monotonic()
         metrics = reports.next()
+        self._waited += time.monotonic() - began
+        if metrics is NOT_YET:
+            return False
+        seconds, self._waited = self._waited, 0.0
         if metrics is None:
             check_reported(self._job, self._epoch)
             progress.done = True
@@ -235,7 +245,7 @@ class ReportingSession:
             self._keep_states()
         if reports.epoch <= self._heard_before:
             return False
-        self._take_in(metrics, time.monotonic() - began, progress)
+        self._take_in(metrics, seconds, progress)
         return self._is_to_report(progress)
 
     def _take_in(self, metrics: Metrics, seconds: float, progress: Progress) -> None:

@@ -30,8 +30,6 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 def main(grace: float, say: int, hand: list[int], program: list[str]) -> None:
     """Run the program to its end, or to that of whoever wanted it."""
-    for each in _OF_THE_PARENT:
-        signal.signal(each, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a parent's thread may have blocked some
     awake, wake = os.pipe()
     os.set_blocking(wake, False)
@@ -137,6 +135,24 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
 
 
+def _be_grandchild(descriptors: list[int]) -> None:
+    """Go on in a child of this process, which waits for it: Ray kills the children of a worker that ends.
+
+    What is no child of anyone's is left for the system to reap, which in a container may do so never.
+    """
+    child = os.fork()
+    if child:
+        nowhere = os.open(os.devnull, os.O_RDWR)
+        for each in (0, 1, 2, *descriptors):
+            os.dup2(nowhere, each)
+        os.waitpid(child, 0)
+        os._exit(0)
+
+
 if __name__ == "__main__":
+    for each in _OF_THE_PARENT:
+        signal.signal(each, signal.SIG_IGN)
     at = sys.argv.index("--")
-    main(float(sys.argv[1]), int(sys.argv[2]), [*map(int, sys.argv[3:at])], sys.argv[at + 1 :])
+    handed = [*map(int, sys.argv[3:at])]
+    _be_grandchild([int(sys.argv[2]), *handed])
+    main(float(sys.argv[1]), int(sys.argv[2]), handed, sys.argv[at + 1 :])

@@ -39,7 +39,10 @@ class Check:
 
 
 def examine(storage: Path, with_ray: bool = False) -> Iterator[Check]:
-    """Yield the findings, within three seconds; ``with_ray`` it is started (or joined) and let go of, too."""
+    """Yield the findings, within three seconds, or five more where the address of a Ray answers nothing.
+
+    ``with_ray`` it is started (or joined) and let go of, too.
+    """
     yield Check("ok", "Python", f"{platform.python_version()} on {platform.platform(terse=True)}")
     yield packages(versions())
     yield Check("ok", "cores", f"{available_cores()} for this process")

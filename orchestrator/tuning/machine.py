@@ -7,6 +7,8 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
+from orchestrator.training.keras_setup import BACKEND, MODULES
+
 PACKAGES = (
     "orchestrator",
     "ray",
@@ -43,10 +45,11 @@ def available_cores() -> int:
     return min(cores, int(given)) if given.isdecimal() and int(given) else cores
 
 
-def versions() -> dict[str, str]:
+def versions(backend: str = BACKEND) -> dict[str, str]:
     """Return Python's version and the installed ones of the packages a result depends on, without importing them."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    of_backend = () if backend == BACKEND else MODULES[backend]
+    for package in (*PACKAGES, *of_backend):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

@@ -146,6 +146,21 @@ def test_a_region_of_divergence_is_named_with_its_limit_and_left_out():
     assert "search_space.learning_rate=loguniform(1e-4, " in found.next
 
 
+def test_an_end_beyond_which_trials_diverge_is_not_to_be_widened():
+    def curve(h, random):
+        at = place(DRAWN, h, "learning_rate")
+        return {"val_accuracy": [0.3, math.nan] if at > 0.95 else learning(0.4 + at / 2)}
+
+    records = made(curve, 120)
+    [diverged] = said(records, "divergence")
+    assert (diverged.evidence["hyperparameter"], diverged.evidence["side"]) == (
+        "learning_rate",
+        "upper",
+    )
+    ends = [each.evidence["hyperparameter"] for each in said(records, "edge")]
+    assert "learning_rate" not in ends
+
+
 def test_divergence_anywhere_and_no_divergence_have_no_region():
     def anywhere(h, random):
         return {"val_accuracy": [0.3, math.nan] if random.random() < 0.2 else learning(0.8)}

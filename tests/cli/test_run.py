@@ -18,7 +18,7 @@ model: mlp
 data: digits
 search_space: {learning_rate: "loguniform(1e-3, 1)", units: 16, batch_size: 256}
 epochs: 2
-caviar: {num_samples: 2}
+caviar: {num_samples: 2, max_concurrent_trials: 1}
 """
 FAILS = """\
 import keras

@@ -13,6 +13,8 @@ from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.experiment import preview, resume, run
 from orchestrator.experiment.submission import make_submission
 from orchestrator.records import read_run
+from orchestrator.targets.target import write_submission
+from orchestrator.trials import command, interpreter
 from tests.experiment.test_function_trials import QUIETLY, cut_off, facts
 
 MINE = """
@@ -88,6 +90,15 @@ def test_what_is_submitted_has_the_files_that_its_command_names(here, command, f
     again = load_experiment(here / "cmd.yaml")
     assert parse_experiment(json.loads(json.dumps(again.model_dump()))).trial == again.trial
     assert to_yaml(again) and sent.document
+
+
+def test_a_program_that_is_submitted_may_still_be_run(here):
+    (here / "cmd.yaml").write_text(json.dumps(KEYS))
+    _, sent = make_submission(here / "cmd.yaml", target="local")
+    write_submission(sent, here / "there")
+    (here / "mine.sh").unlink()
+    there = load_experiment(here / "there" / "experiment.yaml")
+    assert run(there, **QUIETLY).status == "finished"
 
 
 def test_preview_says_what_a_trial_is(here):
@@ -216,3 +227,18 @@ def test_an_interpreter_is_found_from_where_a_job_lies_that_sees_our_files(here,
     _, sent = make_submission(here / "cmd.yaml", target="local")
     assert f"python: {here / 'python'}" in sent.document
     assert [file.there for file in sent.files] == ["train.py"]
+
+
+@pytest.mark.parametrize("trial", [{"command": "./mine.sh {rate}"}, BY_PYTHON["trial"]])
+def test_one_whose_epoch_does_not_end_is_stopped_by_a_limit(here, python, trial, monkeypatch):
+    monkeypatch.setattr(command, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(interpreter, "LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(interpreter, "ENDING_SECONDS", 0.05)
+    (here / "mine.sh").write_text(f"#!/bin/sh\n{MINE}\nwhile true; do sleep 0.05; done")
+    (here / "train.py").write_text(FUNCTION + "    import time\n    time.sleep(1000)\n")
+    limits = {"max_trial_time": "1 seconds"}
+    options = {"num_samples": 2, "scheduler": "none"}
+    keys = {**KEYS, "trial": trial, "limits": limits, "caviar": options, "epochs": 9}
+    done = run(keys, **QUIETLY)
+    ends = [(t.status, t.stopped_by["scheduler"]) for t in done.records.trials]
+    assert ends == [("stopped", "max_trial_time")] * 2

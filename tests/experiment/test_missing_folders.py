@@ -8,7 +8,7 @@ import shutil
 import pytest
 
 from orchestrator.errors import PlaceError, RecordError
-from orchestrator.experiment import extend, resume, run
+from orchestrator.experiment import extend, open_run, resume, run
 from orchestrator.records import RunFolder
 from orchestrator.records.requests import Request, write_request
 from tests.experiment.inline import InlineTuner
@@ -42,11 +42,18 @@ def tuner():
     return InlineTuner()
 
 
-@pytest.fixture
-def begin(tuner, tmp_path):
-    """`begin(reports=999, scheduler="none")`: a run cut off after so many reports."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folders of runs that several tests begin with, by what was asked: each takes a copy and trains none anew."""
+    return {}, tmp_path_factory.mktemp("trained")
 
-    def begun(reports=999, scheduler="none", **keys):
+
+@pytest.fixture
+def begin(tuner, trained, tmp_path):
+    """`begin(reports=999, scheduler="none")`: a run cut off after so many reports."""
+    known, place = trained
+
+    def trains(storage, reports, scheduler, keys):
         caviar = (
             {} if "strategy" in keys else {"caviar": {"num_samples": 3, "scheduler": scheduler}}
         )
@@ -55,12 +62,20 @@ def begin(tuner, tmp_path):
             "search_space": {
                 "learning_rate": "loguniform(1e-2, 0.3)", "units": "choice([8])", "batch_size": "choice([256])",
             },
-            "storage_path": str(tmp_path / "runs"),
+            "storage_path": str(storage),
         } | caviar  # fmt: skip
         tuner.most = reports
         ended = run(asked | keys, progress=False, executor=tuner)
         tuner.most = 999
         return ended
+
+    def begun(reports=999, scheduler="none", **keys):
+        if tuner.before:
+            return trains(tmp_path / "runs", reports, scheduler, keys)
+        asked = repr((reports, scheduler, keys))
+        if asked not in known:
+            known[asked] = trains(place / str(len(known)), reports, scheduler, keys).path
+        return open_run(shutil.copytree(known[asked], tmp_path / "runs" / "one"))
 
     return begun
 

@@ -34,7 +34,9 @@ def weights(run):
 
 
 def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
-    short = tune(3, name="short", epochs=2, caviar=ONE_BY_ONE, keep_checkpoints=2)
+    short = tune(
+        3, executor="inline", name="short", epochs=2, caviar=ONE_BY_ONE, keep_checkpoints=2
+    )
     grown = orchestrator.extend(short, num_samples="+2", **INLINE)
     assert len(grown.records.trials) == 5
     grown = orchestrator.extend(grown, epochs=5, progress=False)
@@ -51,7 +53,7 @@ def test_more_trials_and_epochs_give_what_they_would_have_given_at_once(tune):
     assert kept[0] == kept[1]
 
 
-def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(cluster, tune):
+def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
     short = tune(3, executor="inline", name="short", epochs=2, caviar=ONE_BY_ONE)
     whole = tune(4, executor="inline", name="whole", epochs=60, caviar=ONE_BY_ONE)
     driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "60")
@@ -62,7 +64,7 @@ def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(cluster, tun
         driver.wait()
     killed = short.reload()
     assert (killed.status, killed.records.winner) == ("interrupted", None)
-    resumed = orchestrator.resume(short.path, progress=False)
+    resumed = orchestrator.resume(short.path, **INLINE)
     assert curves(resumed).equals(curves(whole))
     assert (resumed.status, resumed.best) == ("finished", whole.best)
 

@@ -17,7 +17,7 @@ def test_trials_on_ray_import_the_real_modules_and_the_users_own(tmp_path, monke
     monkeypatch.chdir(tmp_path)
     ended = run(
         trial="./train.py:train", metric="score", mode="max", epochs=1, strategy="caviar",
-        search_space={"x": "uniform(0, 1)"}, caviar={"num_samples": 2, "scheduler": "none"},
+        search_space={"x": "uniform(0, 1)"}, caviar={"num_samples": 1, "scheduler": "none"},
         name="one", storage_path="runs", progress=False,
     )  # fmt: skip
     assert {trial.status for trial in ended.records.trials} == {"finished"}

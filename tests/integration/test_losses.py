@@ -101,7 +101,7 @@ def test_too_many_failed_trials_end_the_run_with_the_reason(tune):
         FAILS,
         search_space={"learning_rate": "uniform(0.1, 0.2)"},
         limits={"max_failed_trials": 2},
-        caviar={"max_concurrent_trials": 1},
+        executor="inline",
     )
     assert run.status == "finished"
     failed = [trial for trial in run.records.trials if trial.status == "failed"]

@@ -47,7 +47,7 @@ def story(tmp_path_factory):
     experiment = {
         "name": "one", "model": "mlp", "data": "digits", "search_space": SPACE, "epochs": 12,
         "seed": 4, "storage_path": str(folder / "runs"),
-        "caviar": {"num_samples": 8, "scheduler": "none"},
+        "caviar": {"num_samples": 8, "scheduler": "none", "max_concurrent_trials": 1},
     }  # fmt: skip
     file.write_text(yaml.safe_dump(experiment))
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

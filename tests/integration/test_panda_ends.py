@@ -70,7 +70,7 @@ def test_a_panda_whose_worker_died_is_taken_up_by_another(cluster, tmp_path):
     assert run.records.winner is not None
 
 
-def test_a_run_that_was_interrupted_and_killed_goes_on_as_if_it_had_not_been(cluster, tmp_path):
+def test_a_run_that_was_interrupted_and_killed_goes_on_as_if_it_had_not_been(tmp_path):
     options = {"days": 4, "sitter": "advise", "start": {"learning_rate": 0.1, "dropout": 0.2}}
     scheduled = options | {"schedule": [{"epoch": 4, "set": {"learning_rate": 0.01}}]}
     whole = orchestrator.run(
@@ -96,7 +96,7 @@ def test_a_run_that_was_interrupted_and_killed_goes_on_as_if_it_had_not_been(clu
     cut.set(learning_rate=0.01)
     cut.continue_()
 
-    run = flow.resume(path, progress=False)
+    run = flow.resume(path, progress=False, executor="inline")
     assert run.status == "finished"
     curve = [row["metrics"] for row in run.records.of(MAIN).epochs]
     assert curve == [row["metrics"] for row in whole.records.of(MAIN).epochs]

@@ -13,7 +13,7 @@ import pytest
 
 from orchestrator.records import TrialEnd, TrialStarted
 from orchestrator.report import write_report
-from orchestrator.report.html import report_html
+from orchestrator.report.html import card, report_html
 from orchestrator.report.html.charts import thinned
 from orchestrator.report.html.page import _asset, embedded
 from orchestrator.report.run_summary import summarize
@@ -244,6 +244,16 @@ def test_a_thinned_curve_keeps_its_ends_its_peak_and_what_it_was_told_to():
     kept = thinned(values, 20, [7])
     assert {0, 7, 500, 999} <= set(kept)
     assert len(kept) <= 21
+
+
+@pytest.mark.parametrize("text", HOSTILE[:8], ids=range(8))
+def test_a_notebook_shows_a_runs_best_and_first_trials_and_runs_nothing(text):
+    shown = card(with_hostile(text))
+    assert "14 trials" in shown and "val_accuracy <strong>0.9</strong>" in shown
+    assert shown.count("<tr>") == 6, "a heading and five trials"
+    assert {tag for tag, _ in Elements(shown).elements} <= {
+        *("div", "p", "strong", "table", "thead", "tbody", "tr", "th", "td")
+    }
 
 
 def test_a_report_is_written_whole(tmp_path):

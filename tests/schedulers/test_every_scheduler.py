@@ -52,6 +52,10 @@ def mode(request):
     return request.param
 
 
+EACH = [(OPTIONS[name], mode) for name in sorted(OPTIONS) for mode in ("max", "min")]
+"""Of each scheduler and mode: what is drawn is shown to all of them, since drawing it takes the time."""
+
+
 def rows_in_some_order(curves, choose):
     """Reports as they arrive: each trial's epochs in order, the trials interleaved as `choose` says."""
     waiting = {f"{index:05d}": list(enumerate(curve, 1)) for index, curve in enumerate(curves)}
@@ -92,45 +96,49 @@ def test_milestones_ascend_within_the_epochs_before_the_last(options, mode):
 
 @FEW
 @given(curves=CURVES, order=ORDERS)
-def test_nothing_a_trial_reports_raises_and_every_cutoff_is_finite(options, mode, curves, order):
-    rows = rows_in_some_order(curves, Random(order).choice)
-    _, stopped = run(make_scheduler(options, EPOCHS, mode), rows)
-    assert all(cutoff is None or math.isfinite(cutoff) for _, cutoff in stopped.values())
-
-
-@FEW
-@given(curves=CURVES, order=ORDERS)
-def test_decisions_are_a_pure_function_of_the_records(options, mode, curves, order):
-    rows = rows_in_some_order(curves, Random(order).choice)
-    live = make_scheduler(options, EPOCHS, mode)
-    recorded, stopped = run(live, rows)
-    again = make_scheduler(options, EPOCHS, mode)
-    assert run(again, recorded) == (recorded, stopped)
-    rebuilt = replay(make_scheduler(options, EPOCHS, mode), recorded, "m")
-    assert memory(rebuilt) == memory(again) == memory(live)
-
-
-@FEW
-@given(curves=CURVES, order=ORDERS)
-def test_a_report_told_twice_changes_nothing(options, mode, curves, order):
+def test_nothing_a_trial_reports_raises_and_every_cutoff_is_finite(curves, order):
     rows = list(rows_in_some_order(curves, Random(order).choice))
-    once = replay(make_scheduler(options, EPOCHS, mode), rows, "m")
-    twice = replay(
-        make_scheduler(options, EPOCHS, mode), [r for row in rows for r in (row, row)], "m"
-    )
-    assert memory(once) == memory(twice)
+    for options, mode in EACH:
+        _, stopped = run(make_scheduler(options, EPOCHS, mode), rows)
+        cutoffs = [cutoff for _, cutoff in stopped.values() if cutoff is not None]
+        assert all(map(math.isfinite, cutoffs)), (options, mode)
+
+
+@FEW
+@given(curves=CURVES, order=ORDERS)
+def test_decisions_are_a_pure_function_of_the_records(curves, order):
+    rows = list(rows_in_some_order(curves, Random(order).choice))
+    for options, mode in EACH:
+        live = make_scheduler(options, EPOCHS, mode)
+        recorded, stopped = run(live, rows)
+        again = make_scheduler(options, EPOCHS, mode)
+        assert run(again, recorded) == (recorded, stopped), (options, mode)
+        rebuilt = replay(make_scheduler(options, EPOCHS, mode), recorded, "m")
+        assert memory(rebuilt) == memory(again) == memory(live), (options, mode)
+
+
+@FEW
+@given(curves=CURVES, order=ORDERS)
+def test_a_report_told_twice_changes_nothing(curves, order):
+    rows = list(rows_in_some_order(curves, Random(order).choice))
+    doubled = [r for row in rows for r in (row, row)]
+    for options, mode in EACH:
+        once, twice = (
+            replay(make_scheduler(options, EPOCHS, mode), told, "m") for told in (rows, doubled)
+        )
+        assert memory(once) == memory(twice), (options, mode)
 
 
 @FEW
 @given(curves=st.lists(st.lists(st.floats(0, 1), min_size=9, max_size=9), min_size=1, max_size=9))
-def test_max_of_a_metric_and_min_of_its_negative_decide_alike(options, curves):
+def test_max_of_a_metric_and_min_of_its_negative_decide_alike(curves):
     rows = list(rows_in_some_order(curves, lambda names: names[0]))
     mirrored = [{**row, "metrics": {"m": -row["metrics"]["m"]}} for row in rows]
-    _, high = run(make_scheduler(options, EPOCHS, "max"), rows)
-    _, low = run(make_scheduler(options, EPOCHS, "min"), mirrored)
-    assert {name: epoch for name, (epoch, _) in high.items()} == {
-        name: epoch for name, (epoch, _) in low.items()
-    }
+    for name, options in OPTIONS.items():
+        _, high = run(make_scheduler(options, EPOCHS, "max"), rows)
+        _, low = run(make_scheduler(options, EPOCHS, "min"), mirrored)
+        stops = [{trial: at for trial, (at, _) in each.items()} for each in (high, low)]
+        assert stops[0] == stops[1], name
 
 
 def test_the_first_trial_alone_goes_on(options, mode):
@@ -166,18 +174,16 @@ def test_none_stops_nothing_at_all(value, mode):
 
 @FEW
 @given(curves=CURVES, order=ORDERS)
-def test_a_review_does_not_depend_on_who_came_first(options, mode, curves, order):
-    def reviewed(order):
-        rows = rows_in_some_order(curves, order)
-        scheduler = replay(make_scheduler(options, EPOCHS, mode), rows, "m")
-        return {epoch: scheduler.review(epoch) for epoch in scheduler.milestones}
-
+def test_a_review_does_not_depend_on_who_came_first(curves, order):
+    orders = [list(rows_in_some_order(curves, by)) for by in (min, Random(order).choice)]
     distinct = {epoch: [curve[epoch - 1] for curve in curves if len(curve) >= epoch] for epoch in
                 range(1, EPOCHS + 1)}  # fmt: skip
-    some_order = reviewed(Random(order).choice)
-    for epoch, decisions in reviewed(min).items():
-        values = distinct[epoch]
-        if not isinstance(options, HyperbandOptions):  # a later bracket has fewer rungs
-            assert len(decisions) == len(values)
-        if len(set(map(str, values))) == len(values):  # equals are told apart by who came first
-            assert decisions == some_order[epoch]
+    for options, mode in EACH:
+        schedulers = [replay(make_scheduler(options, EPOCHS, mode), rows, "m") for rows in orders]
+        for epoch in schedulers[0].milestones:
+            decisions, others = (scheduler.review(epoch) for scheduler in schedulers)
+            values = distinct[epoch]
+            if not isinstance(options, HyperbandOptions):  # a later bracket has fewer rungs
+                assert len(decisions) == len(values), (options, mode)
+            if len(set(map(str, values))) == len(values):  # equals are told apart by who came first
+                assert decisions == others, (options, mode)

@@ -53,11 +53,7 @@ def scheduler(request):
     return SCHEDULERS[request.param]
 
 
-@pytest.fixture(params=["asha", "asha2", "median"], scope="module")
-def stopping_scheduler(request):
-    return SCHEDULERS[request.param]
-
-
+# Curves are drawn once for all schedulers: drawing takes the time.
 @functools.cache
 def plan_of(trials, scheduler, reproducible=True, rounds=1):
     experiment = parse_experiment(
@@ -185,11 +181,10 @@ def speeds(seed):
 
 @FEW
 @given(curves=CURVES, order=ORDERS, workers=st.integers(1, 8))
-def test_any_number_of_workers_of_any_speed_makes_the_table_that_one_makes(
-    scheduler, curves, order, workers
-):
-    alone = run_of(curves, scheduler, 1, lambda trial: 1.0)
-    assert run_of(curves, scheduler, workers, speeds(order)) == alone
+def test_any_number_of_workers_of_any_speed_makes_the_table_that_one_makes(curves, order, workers):
+    for name, scheduler in SCHEDULERS.items():
+        alone = run_of(curves, scheduler, 1, lambda trial: 1.0)
+        assert run_of(curves, scheduler, workers, speeds(order)) == alone, name
 
 
 @FEW
@@ -197,30 +192,31 @@ def test_any_number_of_workers_of_any_speed_makes_the_table_that_one_makes(
     curves=CURVES, order=ORDERS, workers=st.integers(1, 4),
     cuts=st.lists(st.integers(1, 60), min_size=1, max_size=3),
 )  # fmt: skip
-def test_so_does_a_run_that_is_cut_off_and_resumed(scheduler, curves, order, workers, cuts):
-    alone = run_of(curves, scheduler, 1, lambda trial: 1.0)
-    assert run_of(curves, scheduler, workers, speeds(order), cuts) == alone
+def test_so_does_a_run_that_is_cut_off_and_resumed(curves, order, workers, cuts):
+    for name, scheduler in SCHEDULERS.items():
+        alone = run_of(curves, scheduler, 1, lambda trial: 1.0)
+        assert run_of(curves, scheduler, workers, speeds(order), cuts) == alone, name
 
 
 @FEW
 @given(curves=CURVES)
-def test_on_one_worker_it_changes_nothing(scheduler, curves):
-    without = run_of(curves, scheduler, 1, lambda trial: 1.0, reproducible=False)
-    assert run_of(curves, scheduler, 1, lambda trial: 1.0) == without
+def test_on_one_worker_it_changes_nothing(curves):
+    for name, scheduler in SCHEDULERS.items():
+        without = run_of(curves, scheduler, 1, lambda trial: 1.0, reproducible=False)
+        assert run_of(curves, scheduler, 1, lambda trial: 1.0) == without, name
 
 
 @FEW
 @given(curves=CURVES, order=ORDERS, fewer=st.integers(1, 8))
-def test_a_run_that_gets_more_trials_later_is_one_that_had_them(
-    stopping_scheduler, curves, order, fewer
-):
-    scheduler = stopping_scheduler
-    whole = run_of(curves, scheduler, 2, speeds(order))
-    rows, endings = [], {}
-    for trials in (min(fewer, len(curves)), len(curves)):
-        search = told_again(plan_of(trials, scheduler), rows, endings)
-        Sitting(search, curves, rows, endings).run(3, speeds(order + 1))
-    assert table(rows, endings) == whole
+def test_a_run_that_gets_more_trials_later_is_one_that_had_them(curves, order, fewer):
+    for name in ("asha", "asha2", "median"):
+        scheduler = SCHEDULERS[name]
+        whole = run_of(curves, scheduler, 2, speeds(order))
+        rows, endings = [], {}
+        for trials in (min(fewer, len(curves)), len(curves)):
+            search = told_again(plan_of(trials, scheduler), rows, endings)
+            Sitting(search, curves, rows, endings).run(3, speeds(order + 1))
+        assert table(rows, endings) == whole, name
 
 
 def test_rounds_have_the_same_spaces_and_trials(scheduler):

@@ -45,6 +45,11 @@ def test_scores_that_agree_by_rounding_keep_some_noise():
     assert found.low < 0.9 < found.high
 
 
+def test_where_all_scores_are_equal_the_step_of_others_keeps_some_noise():
+    found = intervals({"a": [1.0, 1.0], "b": [1.0, 1.0]}, unit=0.02)
+    assert found["a"].low < 0.98
+
+
 def test_a_lucky_one_of_equals_has_an_interval_around_what_they_have_in_common():
     draw = np.random.default_rng(0).normal(0.9, 0.01, (4, 5))
     found = intervals({str(at): scores.tolist() for at, scores in enumerate(draw)})

@@ -188,6 +188,8 @@ def test_what_fit_does_once_a_call_is_done_once_an_epoch(source, net, step_by_st
 
 
 def traces(trainer):
+    if trainer.backend.path == "fit":  # on JAX and PyTorch
+        return 0
     return trainer.backend.program._train.experimental_get_tracing_count()
 
 

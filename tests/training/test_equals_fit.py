@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from orchestrator.data.splits import weighted_by_class
+from orchestrator.training.keras_backend import RUNS_PYTHON
 from orchestrator.training.trainer import Trainer
 from tests.depth import in_depth
 
@@ -123,7 +124,8 @@ def test_a_trial_on_a_reused_program_equals_fresh_ones_and_fit(name, mlp, warm, 
     train(warm, other, seed=SEED + 1, epochs=1)
     programs = warm.programs.traced
     on_reused = train(warm, hp, SEED, EPOCHS)
-    assert warm.programs.traced == programs, "the trial was meant to find its program"
+    found = warm.programs.traced == programs
+    assert found or RUNS_PYTHON, "the trial was meant to find its program"
     fresh = Trainer(mlp)
     on_fresh = train(fresh, hp, SEED, EPOCHS)
     assert on_reused == on_fresh

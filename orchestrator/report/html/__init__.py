@@ -1,5 +1,5 @@
 """Pages for a browser: a run's, and several runs' beside each other. Records in, one HTML file out."""
 
-from orchestrator.report.html.page import report_html, write_report
+from orchestrator.report.html.page import card, report_html, write_report
 
-__all__ = ["report_html", "write_report"]
+__all__ = ["card", "report_html", "write_report"]

@@ -31,14 +31,16 @@ MOST_CURVE_POINTS = 120_000
 FEWEST_POINTS = 8
 FIRST_PAGE = 200
 """Rows of the table of trials that are laid out before someone asks for more; in print all are."""
+ON_A_CARD = 5
 
 
 def write_report(runs: Sequence[RunRecords], file: Path, thorough: bool = False) -> None:
-    """Write the page of a run, or of several, to ``file``; a ``thorough`` one says what mattered, which takes seconds.
+    """Write the page of a run, or of several, to ``file``; of one, ``thorough`` adds what mattered: it takes seconds.
 
     Raises OSError where it cannot be written.
     """
-    summaries = [summarize(each, _importance(each) if thorough else None) for each in runs]
+    asked = thorough and len(runs) == 1
+    summaries = [summarize(each, _importance(each) if asked else None) for each in runs]
     comparison = summarize_comparison(runs) if len(runs) > 1 else None
     write_atomically(file, report_html(summaries, comparison))
 
@@ -54,7 +56,7 @@ def report_html(runs: Sequence[RunSummary], comparison: Comparison | None = None
     """Return the page of one run, or of several beside each other."""
     sections = comparison_sections(runs, comparison) if comparison else sections_of(runs[0])
     charts = [chart for section in sections for chart in section.charts]
-    html: str = _template().render(
+    html: str = _template("report.html.jinja").render(
         title=" · ".join(run.name for run in runs),
         runs=runs,
         sections=sections,
@@ -117,15 +119,13 @@ def _best_place(trial: TrialSummary) -> list[int]:
 
 
 def trials_of(run: RunSummary) -> dict[str, Any]:
-    """Return the table of trials: its columns, those of numbers marked, and its rows as HTML.
+    """Return the table of trials: its columns, those of numbers marked, its rows as HTML, and what all have in common.
 
     Rows are joined here: a template takes seconds for ten thousand.
     """
     from markupsafe import escape
 
-    told = {name: each for name, each in run.table.items() if any(v is not None for v in each)}
-    same = {name: each[0] for name, each in told.items() if _is_constant(name, each)}
-    told = {name: each for name, each in told.items() if name not in same}
+    told, same = _varying(run)
     columns = [(name, _are_numbers(values)) for name, values in told.items()]
     opened = ['<td class="n">' if numeric else "<td>" for _, numeric in columns]
     rows = []
@@ -139,6 +139,23 @@ def trials_of(run: RunSummary) -> dict[str, Any]:
     return {"columns": columns, "rows": _trusted("\n".join(rows)), "count": len(rows), "same": same}
 
 
+def card(records: RunRecords) -> str:
+    """Return a run at a glance as a piece of HTML, for notebooks: its state, its best, its first trials."""
+    run = summarize(records)
+    told, _ = _varying(run)
+    first = [*zip(*told.values(), strict=True)][:ON_A_CARD]
+    table = {"columns": [(name, None) for name in told], "first": first}
+    html: str = _template("card.html.jinja").render(run=run, table=table)
+    return html
+
+
+def _varying(run: RunSummary) -> tuple[dict[str, Sequence[Any]], dict[str, Any]]:
+    """Return the columns of the table that say different things of trials, and what the others say of all."""
+    told = {name: each for name, each in run.table.items() if any(v is not None for v in each)}
+    same = {name: each[0] for name, each in told.items() if _is_constant(name, each)}
+    return {name: each for name, each in told.items() if name not in same}, same
+
+
 def _is_constant(name: str, values: Sequence[Any]) -> bool:
     """Return whether a column says the same of each of several trials, so that it need not be one."""
     return name != "trial" and len(values) > 1 and all(value == values[0] for value in values)
@@ -150,7 +167,7 @@ def _are_numbers(values: Sequence[Any]) -> bool:
 
 
 @cache
-def _template() -> Any:
+def _template(name: str) -> Any:
     # Imported here, as pandas' styles do: it takes a tenth of a second.
     import jinja2
 
@@ -163,7 +180,7 @@ def _template() -> Any:
         finalize=_shown,
     )
     environment.filters |= {"clock": clock, "minute": minute, "assignments": assignments}
-    return environment.get_template("report.html.jinja")
+    return environment.get_template(name)
 
 
 @cache

@@ -7,7 +7,7 @@ from tests.pages import run_page
 
 
 def test_the_page_does_what_it_says(tmp_path):
-    done = run_page("targets/local.md", tmp_path)
+    done = run_page("targets/local.md", tmp_path, one_by_one=True)
     for run in ("runs/digits", "runs/again", "copies/again"):
         records = read_run(tmp_path / run)
         assert (records.status, len(records.trials)) == ("finished", 8)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.records import read_run
-from tests.pages import environment, lay_out
+from tests.pages import environment, run_page
 from tests.preloaded import command_line
 
 HOST, PORT = "127.0.0.2", 28265  # those of the page; Ray turns 127.0.0.1 into another address
@@ -92,11 +92,7 @@ def orchestrator(folder: Path, token: str, *arguments: str) -> subprocess.Comple
 
 
 def test_the_page_does_what_it_says(token, tmp_path):
-    done = subprocess.run(
-        ["bash", str(lay_out("targets/ray.md", tmp_path))], capture_output=True, text=True,
-        env=environment(tmp_path, RAY_CLUSTER_TOKEN=token), timeout=PATIENCE_SECONDS,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    run_page("targets/ray.md", tmp_path, one_by_one=True, RAY_CLUSTER_TOKEN=token)
     records = read_run(tmp_path / "copies" / "digits")
     assert (records.status, len(records.trials)) == ("finished", 8)
     assert token not in "".join(file.read_text() for file in (tmp_path / "state").rglob("*.jsonl"))

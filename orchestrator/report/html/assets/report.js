@@ -139,10 +139,10 @@ function openTrial(name) {
   if (drawn.has(element)) drawn.get(element).dispose();
   element.hidden = epochs.length === 0;
   if (element.hidden) return;
-  const names = Object.keys(metrics), isLoss = each => /loss|error|mae|mse/.test(each);
+  const names = Object.keys(metrics).filter(each => each !== "learning_rate"), isLoss = each => /loss|error|mae|mse/.test(each);
   element.setAttribute("aria-label", `Curves of trial ${name}: ${names.join(", ")}`);
   draw(element, {
-    animation: false, tooltip: {trigger: "axis", renderMode: "richText", confine: true}, legend: {type: "scroll"},
+    animation: false, tooltip: {trigger: "axis", renderMode: "richText", confine: true}, legend: {type: "scroll", top: 0},
     grid: {left: 12, right: 12, bottom: 30, top: 40, containLabel: true},
     xAxis: {type: "value", name: "epoch", nameLocation: "middle", nameGap: 26, min: "dataMin", max: "dataMax"},
     yAxis: [{type: "value", scale: true}, {type: "value", scale: true, splitLine: {show: false}}],

@@ -48,7 +48,7 @@ def progress(run: RunSummary) -> Chart:
         (e for e in run.progress if e.value == run.progress[-1].value), key=lambda e: -e.epochs
     )
     says = (
-        f"The best {run.metric} came after {last.epochs} of {run.epochs_trained} epochs of all trials,"
+        f"The best {run.metric} came after {last.epochs} of {run.progress[-1].epochs} epochs of all trials,"
         f" {clock(last.seconds)} into the run, by {last.trial}."
     )
     ways = {

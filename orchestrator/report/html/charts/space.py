@@ -90,6 +90,7 @@ def curves(run: RunSummary) -> Chart:
         series=[*series, rungs],
         dataZoom=zoom,
     )
+    shown["grid"] |= {"right": 56} if zoom else {}
     return Chart(
         "curves", "Learning curves", says, shown, _curve_table(run, best), _ways(series, marks)
     )
@@ -106,6 +107,8 @@ def _highlighted(run: RunSummary, trial: TrialSummary, place: int, most: int) ->
         z=5,
         color=SERIES[place],
         lineStyle={"width": 2.5, "type": DASHES[place % 3]},
+        dimensions=["epoch", run.metric, "seconds"],
+        encode={"x": 0, "y": 1, "tooltip": [0, 1, 2]},
     )
 
 
@@ -118,7 +121,14 @@ def _zoom(run: RunSummary, values: Sequence[float]) -> list[Option]:
     if start - low < (high - low) / 2:
         return []
     return [
-        {"type": "slider", "yAxisIndex": 0, "filterMode": "none", "startValue": start, "width": 18}
+        {
+            "type": "slider",
+            "yAxisIndex": 0,
+            "filterMode": "none",
+            "showDataShadow": False,
+            "startValue": start,
+            "width": 18,
+        }
     ]
 
 
@@ -158,10 +168,9 @@ def _ways(series: Sequence[Option], marks: Sequence[Option]) -> dict[str, Option
         for kind, suffix in (("value", ""), ("log", ", log")):
             encoded = [{"id": each["id"], "encode": {"x": dimension, "y": 1}} for each in series]
             lines = {"id": "rungs", "markLine": {"data": [] if dimension else list(marks)}}
-            ways[label + suffix] = {
-                "xAxis": {"type": kind, "name": name},
-                "series": [*encoded, lines],
-            }
+            # The whole axis: one of another type is a new one.
+            along = axis(name, kind, min="dataMin", max="dataMax")
+            ways[label + suffix] = {"xAxis": along, "series": [*encoded, lines]}
     return ways
 
 
@@ -288,7 +297,8 @@ def plane_chart(run: RunSummary, scored: Sequence[TrialSummary], x: Axis, y: Axi
     diagonal = _diagonal(scored[0], x, y)
     if diagonal:
         dashed = {"type": "dashed", "color": FAINT}
-        series.append(line("same α/(1-β) as the best", diagonal, lineStyle=dashed, color=FAINT))
+        same = line("same α/(1-β) as the best", diagonal, lineStyle=dashed, color=FAINT)
+        series.append(same | {"silent": True, "z": 1})
         says += " Along the dashed line α/(1-β), SGD's effective step, is that of the best trial."
     drawn = option(
         legend={"top": 0},
