@@ -46,7 +46,12 @@ def imported(*folders: str) -> set[str]:
 def test_every_import_of_the_package_and_the_models_is_a_dependency():
     declared = required(PROJECT["project"]["dependencies"]) | WITH_PYDANTIC | WITH_JINJA
     extras = PROJECT["project"]["optional-dependencies"]
-    optional = required(extras["mnist"] + extras["kubernetes"]) | WITH_KUBERNETES
+    optional = (
+        required(
+            [each for name in ("mnist", "kubernetes", "jax", "torch") for each in extras[name]]
+        )
+        | WITH_KUBERNETES
+    )
     assert imported("orchestrator", "models") <= declared | optional
 
 
