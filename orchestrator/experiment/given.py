@@ -34,6 +34,7 @@ from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.fields import Options
 from orchestrator.records import RunRecords
 from orchestrator.training.keras_setup import check_policy_of_this_process, registered_with_keras
+from orchestrator.trials.function_runner import BY_NAME
 
 KEYS = ("trial", "model", "callbacks", "data")
 """What can be given as an object."""
@@ -190,9 +191,11 @@ def _check_function(key: str, function: Any, way_out: str) -> None:
         signature = inspect.signature(function)
     except (TypeError, ValueError):
         return
+    by_name = {n for n in BY_NAME if key == "trial" and n in signature.parameters}
     try:
         if not (key == "trial" and inspect.isgeneratorfunction(function)):
-            signature.bind(*call.strip("()").split(", ") if call != "()" else ())
+            named = dict.fromkeys(by_name)
+            signature.bind(*call.strip("()").split(", ") if call != "()" else (), **named)
         elif len(signature.parameters) < 1:
             raise TypeError
     except TypeError:

@@ -249,10 +249,11 @@ def last_epoch(records: RunRecords, trial: str) -> int:
 
 
 def going_on(plan: Plan, records: RunRecords) -> frozenset[str]:
-    """Return the finished trials that were to train further when the run was last extended, and have not yet."""
-    chosen = set(
-        records.state.extensions[-1].get("going_on", ()) if records.state.extensions else ()
-    )
+    """Return the finished trials that were to train further when the run was last extended, and have not yet.
+
+    One that has ended since has, though a function may have returned before its last epoch.
+    """
+    chosen = _yet_to_end(records, "going_on")
     return frozenset(
         trial.trial
         for trial in records.trials

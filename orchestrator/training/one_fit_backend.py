@@ -216,6 +216,7 @@ class OneFit:
         self._asked: queue.Queue[bool] = queue.Queue()
         self._told: queue.Queue[Told] = queue.Queue()
         self._logs: dict[str, Any] | None = None
+        self._begun = False
         self._thread: threading.Thread | None = None
         self._ends = False
         self._closing = False
@@ -264,11 +265,19 @@ class OneFit:
         """Wait, where an epoch was trained before, until the next one is asked for."""
         self._wait()
         self.epoch += self.counts
-        self.counts = True
+        self.counts = self._begun = True
 
     def has_trained(self, logs: dict[str, Any]) -> None:
-        """Take in an epoch's logs, to which other callbacks may still add."""
+        """Take in an epoch's logs, to which other callbacks may still add.
+
+        A loop of the user's own may call callbacks at the end of an epoch alone: then it waits here.
+        """
         self._logs = logs
+        if not self._begun:
+            self.counts = True
+            self._wait()
+            self.epoch += 1
+        self._begun = False
 
     def comes_to_its_end(self) -> None:
         """Wait before what Keras does once at the end, such as putting averages of weights in their place."""

@@ -141,7 +141,7 @@ class TrialSession:
             )
 
     def _reports_after(self, row: Mapping[str, Any], progress: Progress) -> bool:
-        progress.diverged = not finite(row["metrics"].get("loss"))
+        progress.diverged = not finite(row["metrics"].get("loss", 0.0))
         progress.done = row["epoch"] >= self._trainer.task.epochs
         return progress.diverged or progress.done or row["epoch"] in self._objective.milestones
 

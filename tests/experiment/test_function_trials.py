@@ -17,6 +17,7 @@ from orchestrator.experiment import (
     preview,
     resume,
     run,
+    verify,
 )
 from orchestrator.experiment.submission import make_submission
 from orchestrator.records import read_run
@@ -163,6 +164,20 @@ def test_it_is_made_longer(here):
         trial.trial: len(longer.records.of(trial.trial).epochs) for trial in longer.records.trials
     }
     assert set(lengths.values()) == {9}, "the function reports no more"
+
+
+def test_one_that_returns_early_again_when_made_longer_is_over_and_may_be_raced(here):
+    def train(hp, report, *, seed):
+        for epoch in range(1, 2 if hp["rate"] < 0.5 else 10):
+            report(epoch, val_loss=hp["rate"] + seed / 2**40)
+
+    given = {"trial": train, "metric": "val_loss", "search_space": {"rate": "uniform(0, 1)"}}
+    options = {"num_samples": 6, "finalists": False}
+    done = run(**given, caviar=options, name="early", epochs=3, **QUIETLY)
+    longer = extend(done, epochs="+2", trial=train, **QUIETLY)
+    assert len(longer.records.of(longer.best.trial).epochs) == 1
+    raced = verify(longer, trial=train, **QUIETLY)
+    assert longer.best.trial in raced.records.state.race["finalists"]
 
 
 def test_a_function_may_be_given_in_python(here):

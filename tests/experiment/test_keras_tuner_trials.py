@@ -43,6 +43,15 @@ class Wide(keras_tuner.HyperModel):
         return model.fit(*args, batch_size=hp.Choice("batch_size", [32, 64]), shuffle=hp.Boolean("shuffle"), **kwargs)
 
 narrow = Wide(units=4)
+
+class Looped(Wide):
+    def fit(self, hp, model, x, y, validation_data, callbacks=None, **kwargs):
+        for callback in callbacks:
+            callback.set_model(model)
+        for epoch in range(2):
+            model.train_on_batch(x[:64], y[:64])
+            for callback in callbacks:
+                callback.on_epoch_end(epoch, logs={"mine": 0.5 + epoch})
 """
 PLAIN = """
 import keras
@@ -144,3 +153,14 @@ def test_what_training_reads_beside_the_builder_may_be_searched_too(here):
     found = preview(keys(search_space={"batch_size": "choice([16, 32])", "layers": 1}))
     assert found.space.to_document()["batch_size"] == "choice([16, 32])"
     assert "layer_1_units" not in found.space.domains
+
+
+def test_a_loop_of_its_own_that_calls_callbacks_at_the_end_of_each_epoch_has_each_recorded(here):
+    done = run(keys("Looped"), **QUIETLY)
+    assert [(t.status, len(done.records.of(t.trial).epochs)) for t in done.records.trials] == [
+        ("finished", 2),
+        ("finished", 2),
+    ]
+    told = [(epoch, metrics["mine"]) for _, epoch, metrics in curves(done)]
+    assert sorted(told) == [(1, 0.5), (1, 0.5), (2, 1.5), (2, 1.5)]
+    assert all("loss" not in metrics for *_, metrics in curves(done))
