@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import random
 import re
@@ -18,7 +19,7 @@ from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.constants import constants_of
 from orchestrator.training.hyperparameters import RecordedHyperparameters
-from orchestrator.training.keras_backend import IS_TENSORFLOW, seed_own_generator
+from orchestrator.training.keras_backend import IS_TENSORFLOW, NAME, seed_own_generator
 from orchestrator.training.keras_internals import forget_names
 from orchestrator.training.keras_setup import register_again
 from orchestrator.training.optimizers import unwrapped
@@ -130,8 +131,23 @@ def _check(model: Any, reference: CallableReference, input_shape: Any) -> None:
         raise TrialError(
             f"model {reference.text}: expected a keras.Model. Received: {type(model).__name__}."
         )
+    _check_steps(model, reference)
     if not model.built or not model.variables:
         model(symbolic(input_shape))
+
+
+def _check_steps(model: Any, reference: CallableReference) -> None:
+    """Refuse steps written for another backend: on JAX they take the model's state too, and return it."""
+    expected = ("state", "data") if NAME == "jax" else ("data",)
+    for name in ("train_step", "test_step"):
+        taken = inspect.signature(getattr(model, name))
+        try:
+            taken.bind(*expected)
+        except TypeError as error:
+            raise TrialError(
+                f"model {reference.text}: expected {name}(self, {', '.join(expected)}), as Keras calls it with"
+                f" 'backend: {NAME}'. Received: {name}(self, {', '.join(taken.parameters)})."
+            ) from error
 
 
 def symbolic(shape: Any) -> Any:

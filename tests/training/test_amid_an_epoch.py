@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator.training import backend
+from orchestrator.training.keras_backend import NAME, RUNS_PYTHON
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
 from tests.depth import in_depth
@@ -88,6 +89,8 @@ class Trained:
 def trained(request, mlp, data, tmp_path_factory):
     """What the tests of one model read: training it is what takes the time."""
     model, folder = MODELS[request.param], tmp_path_factory.mktemp("trained")
+    if NAME == "jax" and isinstance(model, str):
+        pytest.skip("Keras refuses draws without a seed there, and has other steps")
     task, hp = (mlp, HP | model) if isinstance(model, dict) else (net_in(folder, data, model), HP)
     whole, parts = Trainer(task), Trainer(task)
     curve, end = curve_of(whole, hp), state_of(whole)
@@ -161,11 +164,12 @@ def test_by_fit_too_parts_and_an_interruption_change_nothing(
         assert cut.train_chunk() is None
         assert cut.position.steps == step
     save_checkpoint(tmp_path / "cut.npz", cut.checkpoint({}))
-    resumed = Trainer(task)
+    assert cut.train_epoch() == curve[1]
+    same(state(cut), end)
+    resumed = Trainer(task)  # after the other, since PyTorch has one generator a process
     resumed.resume(load_checkpoint(tmp_path / "cut.npz"))
-    for trainer in (cut, resumed):
-        assert trainer.train_epoch() == curve[1]
-        same(state(trainer), end)
+    assert resumed.train_epoch() == curve[1]
+    same(state(resumed), end)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +206,7 @@ def test_a_cheap_epoch_is_one_call_of_the_program_once_a_step_is_known(mlp, monk
     assert trainer.train_chunk() is not None
     assert trainer.train_chunk() is not None
     trainer.begin(HP | {"batch_size": 10}, 2)
-    assert trainer.train_chunk() is not None
+    assert trainer.train_chunk() is not None or RUNS_PYTHON, "known from the trial before"
 
 
 def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.errors import TrialError
 from orchestrator.training import keras_setup
 from orchestrator.training.keras_setup import is_installed
+from orchestrator.training.trainer import Trainer
 
 ROOT = Path(__file__).parents[2]
 OTHERS = [
@@ -113,3 +115,22 @@ class Told:
 
     def __reduce__(self):
         return Told, ()
+
+
+def test_a_step_written_for_another_backend_is_refused_before_it_is_traced(net):
+    """On JAX a step takes the model's state too: there this very model is right, and no other."""
+    source = """
+        class Net(keras.Model):
+            def train_step(self, state, data):
+                return super().train_step(state, data)
+
+        def build(hp, input_shape, num_classes):
+            x = keras.Input(input_shape)
+            return Net(x, layers.Dense(num_classes, activation="softmax")(x))
+    """
+    with pytest.raises(TrialError) as caught:
+        Trainer(net(source)).begin({"learning_rate": 0.1, "batch_size": 32}, 0)
+    assert str(caught.value) == (
+        "model ./net.py: expected train_step(self, data), as Keras calls it with 'backend: tensorflow'."
+        " Received: train_step(self, state, data)."
+    )
