@@ -278,6 +278,7 @@ class Keys(TypedDict, total=False):
     name: str
     trial: Any
     model: Any
+    backend: str
     callbacks: Any
     data: Any
     search_space: str | Path | Mapping[str, Any]
@@ -298,6 +299,7 @@ class Keys(TypedDict, total=False):
     keep_checkpoints: int
     checkpoint_every: str
     recalibrate_batch_norm: str
+    report: bool
     target: str | Mapping[str, Any]
 
 

@@ -59,7 +59,8 @@ def session(workbench, trial="00000", text="a 'b' $(c)"):
 
 def advance(trial):
     progress = Progress()
-    trial.advance(progress, 60.0)
+    while not (progress.rows or progress.done):  # an epoch of seconds has nothing to tell meanwhile
+        trial.advance(progress, 60.0)
     return progress
 
 
