@@ -61,22 +61,27 @@ def rising(case: Case) -> Iterator[Finding]:
         : max(LEADERS, len(case.full) // 2)
     ]  # those that learned little move otherwise
     noise = patterns.movement(case.curve(trial, case.metric) for trial in better or case.leaders)
-    gains = [patterns.rise(_signed(case, trial), noise) for trial in case.leaders]
-    strong = [gain for gain in gains if gain is not None and gain >= STILL_RISING]
+    gains = [(trial, patterns.rise(_signed(case, trial), noise)) for trial in case.leaders]
+    strong = [(trial, gain) for trial, gain in gains if gain is not None and gain >= STILL_RISING]
     if not strong or 2 * len(strong) <= len(gains):
         return
     epochs = max(len(case.curve(trial, case.metric)) for trial in case.leaders)
-    best = case.leaders[0]
-    values = case.curve(best, case.metric)
+    first = strong[0][0]
+    values = case.curve(first, case.metric)
     before = values[-1 - max(1, len(values) // 3)]
-    who = "the model" if case.is_panda else f"trial {best.trial}"
+    who = "the model" if case.is_panda else f"trial {first.trial}"
     of = "" if case.is_panda else f", as do {len(strong)} of the best {len(gains)}"
     yield Finding(
         "rising",
         f"curves still rise at epoch {epochs}: the last third of {who} took {case.metric} from {before:.4g} to"
         f" {values[-1]:.4g}{of if len(gains) > 1 else ''}: train for more epochs",
         _longer(case, epochs),
-        {"epochs": epochs, "rising": len(strong), "of": len(gains), "gained_shares": strong},
+        {
+            "epochs": epochs,
+            "rising": len(strong),
+            "of": len(gains),
+            "gained_shares": [g for _, g in strong],
+        },
     )
 
 

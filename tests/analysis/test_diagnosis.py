@@ -102,6 +102,18 @@ def test_curves_that_rise_at_the_last_epoch_ask_for_twice_as_many():
     assert found.next == "orchestrator extend runs/made --epochs 18"
 
 
+def test_the_curve_that_is_told_of_is_one_that_rises_though_the_best_one_is_flat():
+    flat = [0.1, 0.9, 0.95, 0.96, 0.961, 0.962, 0.963, 0.964, 0.965]
+    drawn = []
+
+    def curve(h, random):
+        drawn.append(h)
+        return {"val_accuracy": flat if len(drawn) == 1 else [0.1 + 0.08 * at for at in range(9)]}
+
+    [found] = said(made(curve, 8), "rising")
+    assert "took val_accuracy from 0.5 to 0.74, as do 2 of the best 3" in found.says
+
+
 def test_a_falling_loss_rises_too_where_less_is_better():
     def curve(h, random):
         return {"val_loss": [2.0 - 0.15 * at for at in range(9)]}
