@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from orchestrator.catalog import CallableReference, find_data, find_model, find_trial, source_files
 from orchestrator.config import CommandTrial, Experiment
 from orchestrator.config.targets import PlaceOptions
-from orchestrator.errors import UnknownNameError
+from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
 from orchestrator.experiment.command_trials import named_files
 from orchestrator.experiment.prepare_keras import callbacks_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
@@ -75,9 +75,8 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
         for file in named_files(experiment.trial, folder).values():
             gathered.take(file, folder)
     python = experiment.trial.interpreter if experiment.trial else None
-    if in_place and python is not None and "/" in python:
-        there = os.path.abspath(folder / Path(python).expanduser())  # noqa: PTH100 (a link is its environment's)
-        gathered.references["python"] = there
+    if python is not None and "/" in python:
+        gathered.references["python"] = _python_there(python, folder, in_place)
     named = [each.place for each in code.values()]
     if experiment.data is not None:
         gathered.references["data"] = _sent_data(
@@ -95,6 +94,17 @@ def gather(experiment: Experiment, options: PlaceOptions, in_place: bool) -> Gat
         for file in _files(_beside(folder, key, text), skipped):
             gathered.take(file, folder.parent)
     return gathered
+
+
+def _python_there(python: str, folder: Path, in_place: bool) -> str:
+    """Return the path of an interpreter where the experiment is sent; an environment is not sent.
+
+    Raises ExperimentFileError for a path of ours that the place does not see.
+    """
+    if not in_place and not python.startswith("/"):
+        expected = "expected an interpreter that the place has: its absolute path there, or a name on its PATH"
+        raise ExperimentFileError(explain("trial.python", expected, python))
+    return os.path.abspath(folder / Path(python).expanduser())  # noqa: PTH100 (a link is its environment's)
 
 
 def _sent_code(gathered: Gathered, reference: CallableReference) -> str:

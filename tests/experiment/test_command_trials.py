@@ -242,3 +242,15 @@ def test_one_whose_epoch_does_not_end_is_stopped_by_a_limit(here, python, trial,
     done = run(keys, **QUIETLY)
     ends = [(t.status, t.stopped_by["scheduler"]) for t in done.records.trials]
     assert ends == [("stopped", "max_trial_time")] * 2
+
+
+def test_an_environment_that_a_place_does_not_see_is_refused_before_anything_is_sent(here, python):
+    (here / "cmd.yaml").write_text(json.dumps(BY_PYTHON))
+    with pytest.raises(
+        ExperimentFileError, match=r"trial\.python: expected an interpreter that the"
+    ):
+        make_submission(here / "cmd.yaml", target="docker")
+    _, sent = make_submission(
+        here / "cmd.yaml", ["trial.python=/opt/env/bin/python"], target="docker"
+    )
+    assert "/opt/env/bin/python" in sent.document
