@@ -300,6 +300,9 @@ class Experiment(Options):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:
+        if self.panda is not None and "strategy" not in self.model_fields_set:
+            expected = "expected caviar or panda to be chosen, since there are options of a panda"
+            raise field_error(("strategy",), expected, "nothing")
         if self.strategy == "panda" and self.panda is None:
             what = "expected the options of strategy panda: {start: {…}} or {from: <run>}"
             raise field_error(("panda",), what, "nothing")

@@ -43,6 +43,7 @@ WRONG = [
     ("caviar: {reproducible: maybe}", [], "caviar.reproducible: expected true or false"),
     ("strategy: pandas", [], "strategy: expected 'caviar' or 'panda'. Received: 'pandas'."),
     ("strategy: panda", [], "digits.yaml, panda: expected the options of strategy panda"),
+    ("panda: {start: {units: 3}}", [], "strategy: expected caviar or panda to be chosen, since there are options of"),
     ("strategy: panda\npanda: {}", [], "digits.yaml, line 5, panda.start: expected the hyperparameters of day 1"),
     ("strategy: panda\npanda: {start: {}, day: 3 weeks}", [], "expected a number and epochs, minutes or steps"),
     ("metric: val_loss\nmode: max", [], "mode: expected min, since a low val_loss is good. Received: 'max'."),
