@@ -4,6 +4,7 @@ import functools
 import gc
 import os
 import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -97,6 +98,13 @@ def bundled_data_read_once() -> Iterator[None]:
         load.READERS[name] = lambda once=once: tuple(array.copy() for array in once())  # type: ignore[misc]
     yield
     load.READERS.update(readers)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_ray_of_others(request: pytest.FixtureRequest) -> None:
+    """Elsewhere nobody expects the Ray that `tests/integration/` keeps for all of its files."""
+    if request.path.relative_to(HERE).parts[0] != "integration" and "ray" in sys.modules:
+        sys.modules["ray"].shutdown()
 
 
 @pytest.fixture(scope="module")

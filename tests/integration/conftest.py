@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +23,16 @@ SPACE = {
 }
 
 
-@pytest.fixture(scope="session")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> None:
     import ray
 
     from orchestrator.tuning.cluster import QUIET
 
+    if (
+        ray.is_initialized()
+    ):  # by the file before: tests/conftest.py ends it where the files of this folder end
+        return
     os.environ.update({name: value for name, value in QUIET.items() if name not in os.environ})
     ray.init(
         address="local",
@@ -37,8 +41,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         log_to_driver=False,
         _temp_dir=str(tmp_path_factory.mktemp("r")),
     )
-    yield
-    ray.shutdown()
 
 
 @pytest.fixture
