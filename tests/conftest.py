@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import tests.light.sitecustomize  # noqa: F401
 from tests import preloaded
 from tests.pages import FAIR
 
@@ -22,6 +23,9 @@ settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("here")
 
 os.environ |= FAIR
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(preloaded.LIGHT), os.environ.get("PYTHONPATH")])
+)
 
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")

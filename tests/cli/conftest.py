@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, trial_name
+from tests.preloaded import PYTHONPATH
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,7 +51,7 @@ def process():
             capture_output=True,
             text=True,
             timeout=240,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, **environment},
         )
 
     return call

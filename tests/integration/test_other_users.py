@@ -18,9 +18,9 @@ import yaml
 from orchestrator.redaction import looks_secret
 from tests.another_user import as_nobody, did, needs_another_user, open_place
 from tests.integration.people import until
+from tests.preloaded import PYTHONPATH
 
 pytestmark = needs_another_user
-ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t-of-the-builder"
 NET = """
     import os, pathlib, time
@@ -182,7 +182,7 @@ def seen():
             if not name.startswith("RAY_") and not looks_secret(name)
         }
         own |= {
-            "MY_DATA": SECRET, "PYTHONPATH": str(ROOT), "HOME": str(place), "TF_CPP_MIN_LOG_LEVEL": "3",
+            "MY_DATA": SECRET, "PYTHONPATH": PYTHONPATH, "HOME": str(place), "TF_CPP_MIN_LOG_LEVEL": "3",
             "TMPDIR": str(place / "t"),
         }  # fmt: skip
         with (place / "out").open("wb") as out:

@@ -23,8 +23,8 @@ from orchestrator.experiment import open_run
 from orchestrator.tuning.scratch import scratch_folder
 from tests.integration.conftest import SPACE
 from tests.integration.people import until
+from tests.preloaded import PYTHONPATH
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_SECONDS = 240
 EXPERIMENT = {
     "name": "one", "model": "mlp", "data": "digits", "search_space": SPACE, "epochs": 100_000, "seed": 4,
@@ -70,7 +70,7 @@ def begin(tmp_path, temporary):
         begun.append(
             subprocess.Popen(
                 words, cwd=tmp_path, start_new_session=True, text=True,
-                env=inherited | own | {"PYTHONPATH": str(ROOT)}, **(pipes | options),
+                env=inherited | own | {"PYTHONPATH": PYTHONPATH}, **(pipes | options),
             )
         )  # fmt: skip
         return begun[-1]

@@ -6,11 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.preloaded import PYTHONPATH
+
 DRIVER = """
 import subprocess, sys, time
 from orchestrator.tuning import ray_internals as ray_watch
@@ -34,7 +34,7 @@ print("went on")
 def driver():
     def start(*arguments):
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", DRIVER, *arguments], text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-P", "-c", DRIVER, *arguments], text=True, env={**os.environ, "PYTHONPATH": PYTHONPATH},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 

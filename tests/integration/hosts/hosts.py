@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.preloaded import PYTHONPATH
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 HEAD = "10.78.0.1:6379"
 PATIENCE_SECONDS = 400
 
@@ -67,7 +68,7 @@ class Hosts:
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
-            "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHON": sys.executable, "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3",
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token,
         }  # fmt: skip
 

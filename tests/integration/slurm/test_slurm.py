@@ -19,9 +19,9 @@ import yaml
 from orchestrator.records import read_run
 from tests import debian
 from tests.pages import lay_out
+from tests.preloaded import PYTHONPATH
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 PACKAGES = {"slurmctld": "slurm-wlm", "munged": "munge", "ip": "iproute2"}
 PATIENCE_SECONDS = 400
 TRIALS, EPOCHS = 8, 200
@@ -52,7 +52,7 @@ class Slurm:
 
     def on_login(self, *command: str) -> subprocess.CompletedProcess[str]:
         environment = {
-            **os.environ, "PYTHONPATH": str(ROOT), "SLURM_CONF": str(self.folder / "slurm.conf"),
+            **os.environ, "PYTHONPATH": PYTHONPATH, "SLURM_CONF": str(self.folder / "slurm.conf"),
             "XDG_STATE_HOME": str(self.work / "state"), "TF_CPP_MIN_LOG_LEVEL": "3",
         }  # fmt: skip
         return subprocess.run(
