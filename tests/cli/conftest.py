@@ -50,7 +50,7 @@ def process():
             ["bash", "-c", f'"$@" {then}', "bash", *command],
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=900,
             env={**os.environ, "PYTHONPATH": PYTHONPATH, **environment},
         )
 

@@ -134,7 +134,7 @@ def holding(folder, *texts):
 
 def looked_at(place, driver):
     """Be another user while it trains."""
-    until(lambda: (place / "built").exists() or driver.poll() is not None, 240)
+    until(lambda: (place / "built").exists() or driver.poll() is not None)
     assert driver.poll() is None, (place / "out").read_text()
     temporary = place / "t"
     inside = [temporary, *temporary.rglob("*")]
@@ -193,7 +193,7 @@ def seen():
         try:
             facts = looked_at(place, driver)
             (place / "looked").touch()
-            assert driver.wait(240) == 0, (place / "out").read_text()
+            assert driver.wait(900) == 0, (place / "out").read_text()
         finally:
             driver.kill()
             driver.wait()

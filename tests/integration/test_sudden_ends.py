@@ -25,7 +25,7 @@ from tests.integration.conftest import SPACE
 from tests.integration.people import until
 from tests.preloaded import PYTHONPATH
 
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 900
 EXPERIMENT = {
     "name": "one", "model": "mlp", "data": "digits", "search_space": SPACE, "epochs": 100_000, "seed": 4,
     "checkpoint_every": "1 hour", "caviar": {"num_samples": 1, "scheduler": "none"}, "storage_path": "runs",
@@ -35,7 +35,7 @@ import pathlib, sys
 from orchestrator.experiment.run_lease import asked_to_stop
 with asked_to_stop() as asked:
     print("here", flush=True)
-    asked.wait(60)
+    asked.wait(300)
     print("shown", flush=True)
     print("shown", file=sys.stderr, flush=True)
     pathlib.Path("told").write_text("asked" if asked.is_set() else "not asked")

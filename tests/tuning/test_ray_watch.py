@@ -43,7 +43,7 @@ def driver():
 
 def test_it_ends_with_rays_process(driver):
     with driver() as running:
-        out, err = running.communicate("kill\n", timeout=100)
+        out, err = running.communicate("kill\n", timeout=300)
     assert running.returncode == 130
     assert out == "began\ntold: Ray's process raylet ended\n"
     assert err == "Ray's process raylet ended: the run is interrupted; resume continues it\n"
@@ -58,7 +58,7 @@ def test_it_ends_with_the_cluster_that_it_joined(driver):
         assert running.stdout.readline() == "began\n"
         listening.accept()
     with running:
-        assert running.wait(100) == 130
+        assert running.wait(300) == 130
         assert (
             f"the Ray cluster at {address} no longer answers: the run is interrupted"
             in running.stderr.read()
@@ -67,5 +67,5 @@ def test_it_ends_with_the_cluster_that_it_joined(driver):
 
 def test_nothing_is_ended_that_ends_by_itself(driver):
     with driver() as running:
-        out, _ = running.communicate("\n", timeout=100)
+        out, _ = running.communicate("\n", timeout=300)
     assert (running.returncode, out) == (0, "began\nwent on\n")

@@ -17,7 +17,7 @@ from tests.preloaded import PYTHONPATH
 
 HERE = Path(__file__).parent
 HEAD = "10.78.0.1:6379"
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 900
 
 
 def why_not() -> str | None:
@@ -64,7 +64,7 @@ class Hosts:
     def _net(self, *words: object) -> None:
         action, *more = map(str, words)
         command = [str(HERE / "net.sh"), action, str(self.folder), *more]
-        subprocess.run(command, timeout=60, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(command, timeout=300, check=True, stdin=subprocess.DEVNULL)
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {

@@ -23,7 +23,7 @@ from tests.preloaded import PYTHONPATH
 
 HERE = Path(__file__).parent
 PACKAGES = {"slurmctld": "slurm-wlm", "munged": "munge", "ip": "iproute2"}
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 900
 TRIALS, EPOCHS = 8, 200
 EXPERIMENT = {
     "name": "two-nodes", "model": "mlp", "data": "digits", "epochs": EPOCHS,
@@ -97,10 +97,10 @@ def slurm() -> Iterator[Slurm]:
     (work / "two-nodes.yaml").write_text(yaml.safe_dump(EXPERIMENT))
     try:
         started = [str(HERE / "start.sh"), str(folder)]
-        subprocess.run(started, check=True, timeout=60, stdin=subprocess.DEVNULL)
+        subprocess.run(started, check=True, timeout=300, stdin=subprocess.DEVNULL)
         yield Slurm(folder, work)
     finally:
-        subprocess.run([str(HERE / "stop.sh"), str(folder)], timeout=60)
+        subprocess.run([str(HERE / "stop.sh"), str(folder)], timeout=300)
         shutil.rmtree(folder, ignore_errors=True)
 
 
