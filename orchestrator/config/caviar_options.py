@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from orchestrator.config.finalists_options import WrittenFinalists, modest
 from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.fields import Count, Flag, Named, Options, Referenced, field_error
-from orchestrator.schedulers import NOT_SCHEDULERS, SCHEDULERS, AshaOptions, SchedulerOptions
+from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
 from orchestrator.searchers import SEARCHERS, RandomOptions, SearcherOptions
 
 Points = str | Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
@@ -55,11 +55,11 @@ class CaviarOptions(Options):
         " `{./mine.py:Mine: {first: 8}}`.",
     )
     scheduler: Annotated[
-        SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler", NOT_SCHEDULERS)
+        SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")
     ] = Field(
         default_factory=AshaOptions,
         description="What stops poor trials early: `none`, `asha`, `pasha`, `hyperband`, `median`, `percentile`,"
-        " `patient`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own scheduler,"
+        " `patient`, `pbt`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own scheduler,"
         " `./mine.py:Mine` or `{./mine.py:Mine: {patience: 3}}`.",
     )
     rounds: WrittenRounds = Field(

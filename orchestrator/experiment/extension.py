@@ -12,6 +12,7 @@ from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.compatibility import (
     Changes,
     changes_between,
+    check_stands_alone,
     flat_values,
     last_epoch_of,
     recorded_experiment,
@@ -64,6 +65,7 @@ def prepare_to_extend(
     """
     records = read_run(folder.path, exact=True)
     check_as_begun(records)
+    check_stands_alone(records)
     old, new = growth.of(records)
     check_needed(records, new.model_dump(include=set(KEYS)), given)
     prepared = prepare_again(new, given, place)

@@ -30,9 +30,11 @@ from orchestrator.experiment.keras_trials import KerasTrials, judged_by_loss
 from orchestrator.experiment.objective import judged_by, settled
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.experiment.warm_start import find_ancestor
-from orchestrator.schedulers import SchedulerOptions
+from orchestrator.schedulers import PbtOptions, SchedulerOptions
 from orchestrator.search import Plan, make_plan
 from orchestrator.search.logical_time import InLogicalTime
+from orchestrator.search.population import changing
+from orchestrator.training.hyperparameters import LIVE
 from orchestrator.training.keras_setup import (
     BACKEND,
     KerasSettings,
@@ -60,6 +62,8 @@ def prepare_keras(
     callbacks = given.callbacks or callbacks_of(experiment)
     keras = _settings_for(model, experiment.backend)
     plan = make_plan(experiment, space, find_ancestor(experiment))
+    if isinstance(plan.scheduler, PbtOptions):
+        plan = replace(plan, changing=changing(plan.scheduler, space, LIVE))
     check_plan(plan, space, model, callbacks)
     place(plan)
     data = experiment.data_options

@@ -15,8 +15,11 @@ from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
+    Copy,
+    copies_of,
     dropped,
     heard,
+    populate,
     promoted,
     promoted_last,
     tell_ended,
@@ -25,6 +28,7 @@ from orchestrator.schedulers.scheduler import (
 from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.finalists import Finalists, News
 from orchestrator.search.plan import Plan, Round, TrialSpec
+from orchestrator.search.population import copied
 from orchestrator.searchers import Observation
 from orchestrator.searchers.without_repeats import WithoutRepeats
 
@@ -76,6 +80,7 @@ class Search:
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
         self._plan = plan
         self.scheduler = scheduler or make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+        populate(self.scheduler, plan.num_trials, trial_name)
         self._rounds = plan.rounds.make(plan.epochs, plan.mode) if plan.rounds else None
         self._further: deque[TrialSpec] = deque()
         self._specs: dict[str, TrialSpec] = {}
@@ -90,6 +95,7 @@ class Search:
         self._last_epochs: dict[str, tuple[int, float | None]] = {}
         self._begun_rounds: list[Round] = []
         self._told: list[Observation] = []
+        self._is_closed = False
         self.searcher_failures: deque[tuple[int, str]] = deque()
         self.unproposed = 0
         self.exhausted = ""
@@ -142,11 +148,16 @@ class Search:
         """Let no trial begin that has not begun yet; one that is paused may still go on."""
         self._index, self._rounds = self._round.end, None
         self._further.clear()
+        self._is_closed = True
+        self._next_copy()
 
     def next(self) -> Step:
         """Return what to do now that there is room for a trial."""
         self._promote()
         self._decide()
+        spec = self._copy()  # before its donor goes on, whose state it takes
+        if spec is not None:
+            return Start(self._begun(spec))
         if self._ready:
             return self._resume(self._ready.popleft())
         spec = self._draw()
@@ -223,6 +234,7 @@ class Search:
     def _is_left(self) -> bool:
         """Whether a trial of the plan is left to begin or to promote."""
         is_left = self._next_index() is not None or self._further or self._paused
+        is_left = is_left or self._next_copy() is not None
         return bool(is_left or self._rounds)
 
     def _is_replicate(self, trial: str) -> bool:
@@ -297,7 +309,7 @@ class Search:
     def _observe(self, trial: str, ending: str | None = None) -> None:
         """Have the searcher, and what derives rounds, know how a trial of the plan stands."""
         spec = self._specs.get(trial)
-        if spec is None or spec.branch or spec.repeats:
+        if spec is None or spec.branch or spec.repeats or spec.recipe:
             return
         epoch, value = self._last_epochs.get(trial, (0, None))
         seen = Observation(trial, dict(spec.hyperparameters), epoch, value, ending)
@@ -349,6 +361,27 @@ class Search:
             spec = self._plan.spec(index, asked, space)
         self._index += 1
         return replace(spec, group=self._group)
+
+    def _next_copy(self) -> Copy | None:
+        """Return the next copy that is to begin in a population and has not."""
+        for copy in copies_of(self.scheduler):
+            if any(copy.trial in those for those in (self._over, self._paused, self._given)):
+                continue
+            if not self._is_closed:
+                return copy
+            self._over.add(copy.trial)
+            tell_ended(self.scheduler, copy.trial)  # nobody is to wait for it
+        return None
+
+    def _copy(self) -> TrialSpec | None:
+        """Return the trial of the next copy, as it was begun before where it was; None where there is none."""
+        copy = self._next_copy()
+        if copy is None:
+            return None
+        known = self._known.get(copy.trial)
+        if known is not None:
+            return replace(known, group=self._group)
+        return copied(self._plan, copy, {**self._known, **self._specs}, self._group)
 
     def _asked(self, index: int) -> Mapping[str, Any] | None:
         """Return what the searcher proposes for a trial, and keep in mind where it failed."""

@@ -56,6 +56,7 @@ class TrialSession:
         self._improved: Checkpoint | None = None
         self._interval = CheckpointInterval(objective.checkpoint_every)
         self._rows: list[dict[str, Any]] = []
+        self._recipe = dict(spec.recipe)
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train to the next milestone or for about ``seconds``, whichever comes first; somewhat longer in mid-epoch."""
@@ -99,13 +100,16 @@ class TrialSession:
     def _begin(self, progress: Progress) -> None:
         """Start from the seed, or where a killed trial was: epochs that were not reported yet are reported again."""
         checkpoint = self._last_state()
+        first = self._recipe.get(0, self._spec.hyperparameters)
         if checkpoint is None:
-            self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
+            self._trainer.begin(first, self._spec.seed)
             return
         if not self._trainer.take_up(checkpoint):
+            self._trainer.begin(first, self._spec.seed)
             return
-        self._best = Score.from_plain(checkpoint.about["best"])
-        progress.rows.extend(checkpoint.about["rows"])
+        if checkpoint.about["trial"] == self._spec.trial:  # else it is the state of which this is a copy
+            self._best = Score.from_plain(checkpoint.about["best"])
+            progress.rows.extend(checkpoint.about["rows"])
 
     def _last_state(self) -> Checkpoint | None:
         """Return where a killed trial was; None where it is to start from its seed, from which the same numbers come.
@@ -117,17 +121,34 @@ class TrialSession:
         except RecordError:
             return None
         best = self._objective.states.best(self._spec.trial)
-        return checkpoint if checkpoint.about["best"] is None or best.exists() else None
+        theirs = checkpoint.about["trial"] != self._spec.trial
+        return checkpoint if theirs or checkpoint.about["best"] is None or best.exists() else None
 
     def _comes_to_report(self, progress: Progress) -> bool:
         """Train a chunk of an epoch; return whether it ended one after which the driver decides."""
+        self._follow_recipe()
         row = train_chunk(self._trainer, self._spec.trial, self._objective.metric)
         if self._trainer.ended:
             progress.done = True
         if row is None:
             return progress.done
+        if row["epoch"] <= self._shared:
+            return False
         self._take_in(row, progress)
         return self._reports_after(row, progress)
+
+    @property
+    def _shared(self) -> int:
+        """How many epochs a copy shares with the trial whose state it began from: they are that one's to report."""
+        return int(self._spec.origin["epoch"]) if self._spec.origin else 0
+
+    def _follow_recipe(self) -> None:
+        """Put in force what a copy in a population trains with from here on."""
+        planned = {} if self._amid else self._recipe.get(self._trainer.epoch, {})
+        given = self._trainer.given
+        changes = {name: value for name, value in planned.items() if given.get(name) != value}
+        if changes:
+            self._trainer.change(changes)
 
     def _take_in(self, row: dict[str, Any], progress: Progress) -> None:
         """Add an epoch's row, and take the state where it is the trial's best."""

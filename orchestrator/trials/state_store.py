@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import os
@@ -209,6 +210,16 @@ class StateStore:
         if files.folder.is_dir():
             days = self.days(trial).folder.glob("*.npz")
             files.keep_only({self._named(f) for f in (self.best(trial), self.last(trial), *days)})
+
+    def copy_last(self, trial: str, copy: str, epoch: int) -> None:
+        """Make a trial's last state that of its copy too, where it is the one after ``epoch``; it costs no copy.
+
+        Else the copy trains from its seed, by its recipe, which gives the same.
+        """
+        last = self.last(copy)
+        with contextlib.suppress(RecordError):
+            if not last.exists() and self.about(self.last(trial))["epoch"] == epoch:
+                _linked(str(self.last(trial)), str(last))
 
     def share(self, trial: str, branch: str, until: int) -> None:
         """Give a branch a babysat trial's days up to ``until``, and the files of each; it costs no copy."""
