@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from orchestrator.config.finalists_options import WrittenFinalists, modest
 from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.fields import Count, Flag, Named, Options, Referenced, field_error
-from orchestrator.schedulers import SCHEDULERS, AshaOptions, SchedulerOptions
+from orchestrator.schedulers import SCHEDULERS, AshaOptions, PbtOptions, SchedulerOptions
 from orchestrator.searchers import SEARCHERS, RandomOptions, SearcherOptions
 
 Points = str | Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
@@ -54,13 +54,11 @@ class CaviarOptions(Options):
         " `cqr` and `priorband` learn from the trials before; or your own searcher, `./mine.py:Mine` or"
         " `{./mine.py:Mine: {first: 8}}`.",
     )
-    scheduler: Annotated[
-        SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")
-    ] = Field(
+    scheduler: Annotated[SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")] = Field(
         default_factory=AshaOptions,
         description="What stops poor trials early: `none`, `asha`, `pasha`, `hyperband`, `median`, `percentile`,"
-        " `patient`, `pbt`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own scheduler,"
-        " `./mine.py:Mine` or `{./mine.py:Mine: {patience: 3}}`.",
+        " `patient`, `pbt`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own"
+        " scheduler, `./mine.py:Mine` or `{./mine.py:Mine: {patience: 3}}`.",
     )
     rounds: WrittenRounds = Field(
         default_factory=RoundsOptions,
@@ -79,3 +77,14 @@ class CaviarOptions(Options):
         " replicates: `true`, or a mapping such as `{top: 5, seeds: 5, budget: 25 %}`. `auto`: 3 of them with up to 3"
         " seeds, after a search that is large enough. `false`: never.",
     )
+
+    def check_population(self, kind: str) -> None:
+        """Refuse copies of trials of a ``kind`` whose states are not ours to copy, or of spaces that differ."""
+        if not isinstance(self.scheduler, PbtOptions):
+            return
+        if kind != "keras":
+            expected = "expected a scheduler that copies no trial, since they are no Keras models: asha, say"
+            raise field_error(("caviar", "scheduler"), expected, "pbt")
+        if self.rounds.number != 1:
+            expected = "expected none beside scheduler: pbt, which changes hyperparameters itself"
+            raise field_error(("caviar", "rounds"), expected, self.rounds.number)

@@ -32,7 +32,7 @@ from orchestrator.fields import (
     written_out,
 )
 from orchestrator.redaction import redact
-from orchestrator.schedulers import SCHEDULERS, PbtOptions
+from orchestrator.schedulers import SCHEDULERS
 from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
@@ -350,22 +350,12 @@ class Experiment(Options):
         scheduler = self.caviar.scheduler
         if self.strategy == "panda" or isinstance(scheduler, Referenced):
             return
-        if isinstance(scheduler, PbtOptions):
-            self._check_population()
+        self.caviar.check_population(self.kind)
         fault = scheduler.fault(self.epochs)
         if fault is not None:
             [name] = self.model_dump()["caviar"]["scheduler"]
             key, expected, received = fault
             raise field_error(("caviar", "scheduler", name, key), expected, received)
-
-    def _check_population(self) -> None:
-        """Refuse copies of trials whose states are not ours to copy, or of spaces that differ."""
-        if self.kind != "keras":
-            expected = "expected a scheduler that copies no trial, such as asha, for one that is no Keras model"
-            raise field_error(("caviar", "scheduler"), expected, "pbt")
-        if self.caviar.rounds.number != 1:
-            expected = "expected no rounds beside scheduler: pbt, which changes hyperparameters itself"
-            raise field_error(("caviar", "rounds"), expected, self.caviar.rounds.number)
 
     def _check_rounds(self) -> None:
         """Refuse more rounds than the trials suffice for."""

@@ -55,8 +55,8 @@ def check_stands_alone(records: RunRecords) -> None:
     """Raise ExperimentFileError for a run whose trials began from one another's states: none can be had again alone."""
     if isinstance(recorded_experiment(records).caviar.scheduler, PbtOptions):
         raise ExperimentFileError(
-            f"{records.name}: expected a run whose trials stand alone. Received: one of scheduler pbt, whose trials go on"
-            " from one another at intervals. Start a run of another name, with what it lacks."
+            f"{records.name}: expected a run whose trials stand alone. Received: one of scheduler pbt, whose trials go"
+            " on from one another at intervals. Start a run of another name, with what it lacks."
         )
 
 

@@ -125,13 +125,12 @@ def write_down(resumed: Resumed, folder: RunFolder, writer: EventWriter) -> None
     if resumed.extension is not None:
         writer.event("extended", **resumed.extension.event)
         folder.write_manifest(resumed.extension.manifest)
-    prepared = resumed.prepared
+    prepared, states = resumed.prepared, StateStore.of(folder)
     place = {"storage_path": records.experiment.get("storage_path", "./runs")}
     moved = replace(prepared, experiment=prepared.experiment.model_copy(update=place))
     folder.write_experiment(moved.document)
     further = going_on(prepared.plan, records) | reopened(records)
     anew = retried(records, begun=False)
-    states = StateStore.of(folder)
     for trial in records.trials:
         if trial.trial in anew:
             states.forget(trial.trial)

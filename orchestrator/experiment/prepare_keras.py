@@ -61,9 +61,7 @@ def prepare_keras(
     model = given.model or model_of(experiment)
     callbacks = given.callbacks or callbacks_of(experiment)
     keras = _settings_for(model, experiment.backend)
-    plan = make_plan(experiment, space, find_ancestor(experiment))
-    if isinstance(plan.scheduler, PbtOptions):
-        plan = replace(plan, changing=changing(plan.scheduler, space, LIVE))
+    plan = _as_population(make_plan(experiment, space, find_ancestor(experiment)))
     check_plan(plan, space, model, callbacks)
     place(plan)
     data = experiment.data_options
@@ -103,6 +101,13 @@ def _as_saved(dataset: Dataset | StreamedDataset, backend: str) -> Dataset | Str
     if backend == BACKEND or table is None or all(each.kind != "text" for each in table.columns):
         return dataset
     return replace(dataset, table=replace(table, named=False))
+
+
+def _as_population(plan: Plan) -> Plan:
+    """Return a plan that knows what copies in a population change, where it has any."""
+    if not isinstance(plan.scheduler, PbtOptions):
+        return plan
+    return replace(plan, changing=changing(plan.scheduler, plan.space, LIVE))
 
 
 def _with_rows(plan: Plan, dataset: Dataset | StreamedDataset) -> Plan:

@@ -190,11 +190,6 @@ class Recorder:
             if "id" in entry:
                 self._is_new(entry["trial"], entry["id"])
 
-    def copies(self, spec: TrialSpec) -> None:
-        """Keep the state that a copy in a population begins from: its origin may train on before the copy has it."""
-        origin = spec.origin or {}
-        self._states.copy_last(origin["trial"], spec.trial, int(origin["epoch"]))
-
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
         self._warn_of_low_disk()

@@ -334,9 +334,8 @@ def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     if plan.nursery is not None:
         points = {point.trial: point for point in plan.points}
         return {trial.trial: points[trial.trial] for trial in drawn}
-    copies = (trial for trial in records.trials if trial.is_branch)
-    began = (*drawn, *copies, *records.replicates)
-    return {trial.trial: spec_of(trial, records) for trial in began}
+    others = (*(trial for trial in records.trials if trial.is_branch), *records.replicates)
+    return {trial.trial: spec_of(trial, records) for trial in (*drawn, *others)}
 
 
 def spec_of(trial: TrialRecord, records: RunRecords) -> TrialSpec:

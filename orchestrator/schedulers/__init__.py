@@ -51,6 +51,8 @@ SCHEDULERS: dict[str, type[SchedulerOptions]] = {
     "patient": PatientOptions,
     "pbt": PbtOptions,
 }
+
+
 def make_scheduler(options: SchedulerMaker, epochs: int, mode: str) -> Scheduler:
     """Return the scheduler that ``options`` describe, for trials of ``epochs`` epochs."""
     return options.make(epochs, mode)

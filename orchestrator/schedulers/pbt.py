@@ -75,7 +75,11 @@ class PbtOptions(SchedulerOptions):
         """Refuse an interval after which nothing is left to train."""
         if self.every(epochs) < epochs:
             return None
-        return "interval", f"expected fewer than the {epochs} epochs that a trial trains", self.interval
+        return (
+            "interval",
+            f"expected fewer than the {epochs} epochs that a trial trains",
+            self.interval,
+        )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from orchestrator.domains import Space
 from orchestrator.domains.numeric import OneMinusLogUniform, one_minus
 from orchestrator.domains.space import without_companions
 from orchestrator.errors import ExperimentFileError, explain
-from orchestrator.schedulers.pbt import Copy, PbtOptions
+from orchestrator.schedulers import PbtOptions
+from orchestrator.schedulers.scheduler import Copy
 from orchestrator.search.plan import Plan, TrialSpec
 from orchestrator.search.scales import scale_of
 
@@ -25,8 +26,12 @@ TRIES = 20
 def copied(plan: Plan, copy: Copy, specs: Mapping[str, TrialSpec], group: int) -> TrialSpec:
     """Return the trial that begins as a copy of one of its donors, changed: a function of the plan's seed alone.
 
+    One of ``specs`` where it is known.
+
     Its ``recipe`` is what gives the same from the donor's seed, wherever the donor's state is gone.
     """
+    if copy.trial in specs:
+        return replace(specs[copy.trial], group=group)
     draws = np.random.default_rng([plan.seed, _OF_COPIES, copy.index])
     donor = specs[copy.donors[int(draws.integers(len(copy.donors)))]]
     changed = _changed(plan, donor.hyperparameters, draws)

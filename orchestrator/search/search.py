@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd, score_of, trial_name
@@ -29,42 +29,9 @@ from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.finalists import Finalists, News
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.search.population import copied
+from orchestrator.search.steps import Done, NextRound, Resume, Start, Step, Wait
 from orchestrator.searchers import Observation
 from orchestrator.searchers.without_repeats import WithoutRepeats
-
-
-@dataclass(frozen=True)
-class Start:
-    """Begin this trial, or take it up where its last state was kept."""
-
-    spec: TrialSpec
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Go on with a trial that was paused."""
-
-    spec: TrialSpec
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Nothing now: what comes depends on the trials in training."""
-
-
-@dataclass(frozen=True)
-class NextRound:
-    """The trials of a round are over, and this one has begun: write that down, and ask again."""
-
-    round: Round
-
-
-@dataclass(frozen=True)
-class Done:
-    """Nothing any more."""
-
-
-Step = Start | Resume | Wait | NextRound | Done
 
 
 class Search:
@@ -146,10 +113,17 @@ class Search:
 
     def close(self) -> None:
         """Let no trial begin that has not begun yet; one that is paused may still go on."""
-        self._index, self._rounds = self._round.end, None
+        undrawn = map(trial_name, range(self._index, self._round.end))
+        self._index, self._rounds, self._is_closed = self._round.end, None, True
         self._further.clear()
-        self._is_closed = True
+        for trial in undrawn:
+            if trial not in self._specs:
+                self._nobody_waits_for(trial)
         self._next_copy()
+
+    def _nobody_waits_for(self, trial: str) -> None:
+        self._over.add(trial)
+        tell_ended(self.scheduler, trial)
 
     def next(self) -> Step:
         """Return what to do now that there is room for a trial."""
@@ -234,8 +208,7 @@ class Search:
     def _is_left(self) -> bool:
         """Whether a trial of the plan is left to begin or to promote."""
         is_left = self._next_index() is not None or self._further or self._paused
-        is_left = is_left or self._next_copy() is not None
-        return bool(is_left or self._rounds)
+        return bool(is_left or self._next_copy() or self._rounds)
 
     def _is_replicate(self, trial: str) -> bool:
         spec = self._specs.get(trial)
@@ -365,23 +338,16 @@ class Search:
     def _next_copy(self) -> Copy | None:
         """Return the next copy that is to begin in a population and has not."""
         for copy in copies_of(self.scheduler):
-            if any(copy.trial in those for those in (self._over, self._paused, self._given)):
-                continue
-            if not self._is_closed:
-                return copy
-            self._over.add(copy.trial)
-            tell_ended(self.scheduler, copy.trial)  # nobody is to wait for it
+            if not any(copy.trial in those for those in (self._over, self._paused, self._given)):
+                if not self._is_closed:
+                    return copy
+                self._nobody_waits_for(copy.trial)
         return None
 
     def _copy(self) -> TrialSpec | None:
         """Return the trial of the next copy, as it was begun before where it was; None where there is none."""
-        copy = self._next_copy()
-        if copy is None:
-            return None
-        known = self._known.get(copy.trial)
-        if known is not None:
-            return replace(known, group=self._group)
-        return copied(self._plan, copy, {**self._known, **self._specs}, self._group)
+        copy, specs = self._next_copy(), {**self._specs, **self._known}
+        return copied(self._plan, copy, specs, self._group) if copy else None
 
     def _asked(self, index: int) -> Mapping[str, Any] | None:
         """Return what the searcher proposes for a trial, and keep in mind where it failed."""

@@ -12,6 +12,7 @@ from orchestrator.records import Score, score_of
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from orchestrator.trials.judging import CheckpointInterval, Objective, finite, is_time
+from orchestrator.trials.state_store import waiting_state
 
 if TYPE_CHECKING:
     from orchestrator.training.trainer import Trainer
@@ -107,22 +108,26 @@ class TrialSession:
         if not self._trainer.take_up(checkpoint):
             self._trainer.begin(first, self._spec.seed)
             return
-        if checkpoint.about["trial"] == self._spec.trial:  # else it is the state of which this is a copy
+        if (
+            checkpoint.about["trial"] == self._spec.trial
+        ):  # else it is the state of which this is a copy
             self._best = Score.from_plain(checkpoint.about["best"])
             progress.rows.extend(checkpoint.about["rows"])
 
     def _last_state(self) -> Checkpoint | None:
         """Return where a killed trial was; None where it is to start from its seed, from which the same numbers come.
 
-        That is so where its last state is damaged, or its best one is gone, which only training it again brings back.
+        That is so where its last state is damaged, or its best one is gone, which only training it again brings back. A
+        copy begins where its origin was, if that waits there still.
         """
+        states = self._objective.states
         try:
             checkpoint = load_checkpoint(self._last)
         except RecordError:
-            return None
-        best = self._objective.states.best(self._spec.trial)
-        theirs = checkpoint.about["trial"] != self._spec.trial
-        return checkpoint if theirs or checkpoint.about["best"] is None or best.exists() else None
+            origin = self._spec.origin
+            return waiting_state(states, origin["trial"], origin["epoch"]) if origin else None
+        best = states.best(self._spec.trial)
+        return checkpoint if checkpoint.about["best"] is None or best.exists() else None
 
     def _comes_to_report(self, progress: Progress) -> bool:
         """Train a chunk of an epoch; return whether it ended one after which the driver decides."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import os
@@ -211,16 +210,6 @@ class StateStore:
             days = self.days(trial).folder.glob("*.npz")
             files.keep_only({self._named(f) for f in (self.best(trial), self.last(trial), *days)})
 
-    def copy_last(self, trial: str, copy: str, epoch: int) -> None:
-        """Make a trial's last state that of its copy too, where it is the one after ``epoch``; it costs no copy.
-
-        Else the copy trains from its seed, by its recipe, which gives the same.
-        """
-        last = self.last(copy)
-        with contextlib.suppress(RecordError):
-            if not last.exists() and self.about(self.last(trial))["epoch"] == epoch:
-                _linked(str(self.last(trial)), str(last))
-
     def share(self, trial: str, branch: str, until: int) -> None:
         """Give a branch a babysat trial's days up to ``until``, and the files of each; it costs no copy."""
         self.days(trial).share_with(self.days(branch), until)
@@ -269,3 +258,12 @@ def brought(states: StateStore, file: Path, trial: str) -> Checkpoint:
         theirs = StateFolders(file.with_suffix(_FILES)).find(state)
         state = states.files(trial).bring(theirs, 0)
     return replace(found, about={**found.about, "epoch": 0, "state": state})
+
+
+def waiting_state(states: StateStore, trial: str, epoch: int) -> Checkpoint | None:
+    """Return a trial's last state if it is the one after ``epoch``; None where it is gone, or another one."""
+    try:
+        found = load_checkpoint(states.last(trial))
+    except RecordError:
+        return None
+    return found if found.about["epoch"] == epoch else None

@@ -111,9 +111,6 @@ class Listener(Protocol):
     def remarked(self, event: str, text: str, **facts: Any) -> None:
         """Note what the run chose by itself, and say it: ``text`` is a sentence."""
 
-    def copies(self, spec: TrialSpec) -> None:
-        """Note that a trial is about to begin from the state of its origin, which may go on right after."""
-
     def started(self, spec: TrialSpec) -> None:
         """Note that a trial began."""
 

@@ -108,8 +108,6 @@ class Stage:
         if spec is None or spec.trial in self._handed_out:
             return spec
         self._specs[spec.trial] = spec
-        if spec.recipe and spec.origin:
-            self._listener.copies(spec)
         if spec.repeats is None and not self._limits.more_trials():
             self._queue.leave(spec.trial)
             self._search.close()
