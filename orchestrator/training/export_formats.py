@@ -94,8 +94,9 @@ def flat(model: Any, shape: Any, texts: bool) -> Flat:
         vocabulary = vocabularies.get(column, ())
         dtype = "int32" if vocabulary else str(tensor.dtype)
         name = names[at] = f"{name}_code" if vocabulary else name
-        layer = keras.Input(tensor.shape[1:], dtype=dtype, name=name)
-        inputs.append(Input(name, column, tuple(tensor.shape), dtype, vocabulary))
+        shape_here = (1,) if vocabulary else tuple(tensor.shape[1:])
+        layer = keras.Input(shape_here, dtype=dtype, name=name)
+        inputs.append(Input(name, column, (None, *shape_here), dtype, vocabulary))
         layers.append(layer)
         values.append(_one_hot(layer, len(vocabulary)) if vocabulary else layer)
     answers = keras.tree.flatten(whole(keras.tree.pack_sequence_as(taken, values)))

@@ -203,7 +203,7 @@ def _written(original: Original, rows: Any, file: File) -> Exported:
             f"export: expected a model that can become {file.words}. Received: one whose conversion ended with"
             f" {type(cause).__name__}: {said}"
         ) from None
-    off = max(_distance(each, file) for each in answers)
+    off = max(distance(each, file) for each in answers)
     close = CLOSE_IN_HALF if _computes_in_half(model) else CLOSE
     if not off <= close:
         raise RecordError(
@@ -267,7 +267,7 @@ def _first(rows: Any) -> Any:
     return map_tree(lambda array: array[:1], rows)
 
 
-def _distance(found: Sequence[np.ndarray], file: File) -> float:
+def distance(found: Sequence[np.ndarray], file: File) -> float:
     """Return the largest difference from what was expected, infinite where shapes or gaps differ.
 
     Of probabilities it is their own, of other outputs in standard deviations of that output over all rows.
