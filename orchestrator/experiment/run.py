@@ -108,6 +108,15 @@ class Explained:
         write_report([self.records], where, thorough=True)
         return where
 
+    def card(self, licence: str | None = None) -> str:
+        """Return the winner's model card as Markdown; ``licence`` in place of the experiment's.
+
+        Raises RecordError where no trial has a finite value.
+        """
+        from orchestrator.report import model_card
+
+        return model_card(self.records, licence)
+
     def _repr_html_(self) -> str:
         """Return the run as a notebook shows it: its state, its best, its first trials."""
         from orchestrator.report import card
