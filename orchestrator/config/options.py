@@ -167,6 +167,10 @@ class Experiment(Options):
         " and for the final model. A hyperparameter of this name takes precedence.",
     )
     report: Flag = Field(default=True, description="Whether a run writes `report.html` at its end.")
+    licence: Text | None = Field(
+        default=None,
+        description="The licence under which the winner may be used, such as `CC-BY-4.0`, for its model card.",
+    )
     target: Target = Field(
         default=None,
         description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"

@@ -15,6 +15,7 @@ from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
 from orchestrator.report.live.caviar import LiveView, PlainView
 from orchestrator.report.live.panda import PandaView, PlainPandaView
+from orchestrator.report.model_card import model_card
 from orchestrator.report.panda_tables import (
     checkpoints_line,
     days_table,
@@ -69,6 +70,7 @@ __all__ = [
     "journal_lines",
     "journal_table",
     "legend",
+    "model_card",
     "open_panda_view",
     "open_view",
     "predictions_table",
