@@ -163,6 +163,13 @@ def legible(text: str) -> str:
     return text if text and text.isprintable() else repr(text)
 
 
+def next_name(base: str, place: Path) -> str:
+    """Return ``base-1``, or the number after the highest one that something in the folder ``place`` has."""
+    there = [entry.name for entry in place.iterdir()] if place.is_dir() else []
+    found = (re.fullmatch(rf"{re.escape(base)}-([1-9][0-9]*)", name) for name in there)
+    return f"{base}-{max((int(match[1]) for match in found if match), default=0) + 1}"
+
+
 def read_document(path: str | Path) -> Document:
     """Return the mapping in a YAML file; raise ``ExperimentFileError`` where there is none."""
     path = Path(path)

@@ -38,6 +38,7 @@ from orchestrator.report.tables import (
     trials_table,
     write_csvs,
 )
+from orchestrator.report.trial_text import Pick, for_people, picked, trial_lines
 from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "LiveView",
     "NullView",
     "PandaView",
+    "Pick",
     "PlainPandaView",
     "PlainView",
     "View",
@@ -61,6 +63,7 @@ __all__ = [
     "draws_table",
     "epochs_table",
     "finding_lines",
+    "for_people",
     "history_lines",
     "history_table",
     "importance_lines",
@@ -71,6 +74,7 @@ __all__ = [
     "legend",
     "open_panda_view",
     "open_view",
+    "picked",
     "predictions_table",
     "reevaluation_lines",
     "render",
@@ -78,6 +82,7 @@ __all__ = [
     "rounds_table",
     "runs_table",
     "show_lines",
+    "trial_lines",
     "trials_table",
     "winner_lines",
     "write_csvs",
