@@ -37,6 +37,8 @@ KeyPath = tuple[str | int, ...]
 LARGEST_FILE = 250_000  # bytes: PyYAML reads so much in about a second
 MOST_VALUES = 50_000  # after aliases are followed: a few lines of them can mean billions
 DEEPEST = 40
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""What a run can be called: a folder is named after it."""
 
 
 def _core_resolvers() -> _Resolvers:

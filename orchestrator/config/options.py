@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
-from orchestrator.config.document import next_name, Places
+from orchestrator.config.document import SAFE_NAME, Places, next_name
 from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
@@ -44,7 +44,6 @@ OF_KERAS_AT_WILL = (
     "recalibrate_batch_norm",
 )
 Recalibration = Literal["auto", "final", "off", "every_validation"]
-SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def _names(value: Any) -> Any:
@@ -58,8 +57,7 @@ class Experiment(Options):
     name: str = Field(
         max_length=200,
         description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
-        " `-`. It is never overwritten unless `run --overwrite` says so. `auto`: the file's own name and the next free"
-        " number, `digits-1`, `digits-2`, …",
+        " `-`. Only `--overwrite` replaces it. `auto`: the file's own name and the next free number, as `digits-2`.",
     )
     trial: Trial | None = Field(
         default=None,
@@ -195,11 +193,11 @@ class Experiment(Options):
 
     @property
     def is_numbered(self) -> bool:
-        """Whether its name is a number in a row of runs, so that the next one does as well."""
+        """Whether the next free name does as well."""
         return self._numbered_from is not None
 
     def numbered(self, base: str | None = None) -> Experiment:
-        """Return the same experiment under the next free name of those made of ``base``, by default its own again."""
+        """Return the same experiment under the next free name of those made of ``base``, by default as before."""
         base = base or self._numbered_from or self.name
         new = self.model_copy(update={"name": next_name(base, Path(self.storage_path))})
         new._numbered_from = base
