@@ -81,9 +81,9 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     """
     plain = {key: _plain(value) for key, value in content.items()}
     source = plain.get("data")
-    options = dict(source) if isinstance(source, Mapping) and "source" in source else None
+    options = dict(source) if isinstance(source, Mapping) and not _has_arrays(source) else None
     if options is not None:
-        source = _plain(options["source"])
+        source = _plain(options.get("source"))
     functions = {
         key: plain[key]
         for key in _FUNCTIONS
@@ -93,8 +93,16 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     for key in given.keys:
         plain[key] = getattr(given, key).text
     if options is not None:
-        plain["data"] = {**options, "source": given.data.text if given.data else source}
+        plain["data"] = options | ({"source": given.data.text} if given.data else {})
     return plain, given
+
+
+def _has_arrays(data: Mapping[Any, Any]) -> bool:
+    """Return whether a mapping is data itself, and no options of data, one of which may be misspelt."""
+    written = str | int | float | dict[Any, Any] | None
+    return "source" not in data and not (
+        data and all(isinstance(v, written) for v in data.values())
+    )
 
 
 def given_objects(
