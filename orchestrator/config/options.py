@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
-from orchestrator.config.document import Places
+from orchestrator.config.document import SAFE_NAME, Places, next_name
 from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
@@ -45,7 +44,6 @@ OF_KERAS_AT_WILL = (
     "recalibrate_batch_norm",
 )
 Recalibration = Literal["auto", "final", "off", "every_validation"]
-SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def _names(value: Any) -> Any:
@@ -59,7 +57,7 @@ class Experiment(Options):
     name: str = Field(
         max_length=200,
         description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
-        " `-`. It is never overwritten.",
+        " `-`. Only `--overwrite` replaces it. `auto`: the file's own name and the next free number, as `digits-2`.",
     )
     trial: Trial | None = Field(
         default=None,
@@ -179,6 +177,7 @@ class Experiment(Options):
     _folder: Path = PrivateAttr(default_factory=Path)
     _places: Places = PrivateAttr(default_factory=Places)
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)
+    _numbered_from: str | None = PrivateAttr(default=None)
 
     @property
     def folder(self) -> Path:
@@ -195,6 +194,18 @@ class Experiment(Options):
         found = self.model_copy()
         found._places = places
         return found
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the next free name does as well."""
+        return self._numbered_from is not None
+
+    def numbered(self, base: str | None = None) -> Experiment:
+        """Return the same experiment under the next free name of those made of ``base``, by default as before."""
+        base = base or self._numbered_from or self.name
+        new = self.model_copy(update={"name": next_name(base, Path(self.storage_path))})
+        new._numbered_from = base
+        return new
 
     @property
     def kind(self) -> str:

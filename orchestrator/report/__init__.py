@@ -39,6 +39,7 @@ from orchestrator.report.tables import (
     trials_table,
     write_csvs,
 )
+from orchestrator.report.trial_text import Pick, for_people, picked, trial_lines
 from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
@@ -46,6 +47,7 @@ __all__ = [
     "LiveView",
     "NullView",
     "PandaView",
+    "Pick",
     "PlainPandaView",
     "PlainView",
     "View",
@@ -62,6 +64,7 @@ __all__ = [
     "draws_table",
     "epochs_table",
     "finding_lines",
+    "for_people",
     "history_lines",
     "history_table",
     "importance_lines",
@@ -73,6 +76,7 @@ __all__ = [
     "model_card",
     "open_panda_view",
     "open_view",
+    "picked",
     "predictions_table",
     "reevaluation_lines",
     "render",
@@ -80,6 +84,7 @@ __all__ = [
     "rounds_table",
     "runs_table",
     "show_lines",
+    "trial_lines",
     "trials_table",
     "winner_lines",
     "write_csvs",
