@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from orchestrator.analysis import Finding, Importance
     from orchestrator.experiment.next_space import NextSpace
-    from orchestrator.report import View
+    from orchestrator.report import Plots, View
     from orchestrator.search.selection_bias import Corrected
 
 
@@ -106,6 +106,13 @@ class Explained:
         where = self.records.folder.report_file if file is None else Path(file)
         write_report([self.records], where, thorough=True)
         return where
+
+    @property
+    def plot(self) -> Plots:
+        """The run's figures: ``run.plot.curves()`` and the like, Matplotlib's, for notebooks and papers."""
+        from orchestrator.report import Plots
+
+        return Plots(self.records)
 
     def _repr_html_(self) -> str:
         """Return the run as a notebook shows it: its state, its best, its first trials."""

@@ -49,6 +49,7 @@ class TrialSummary:
     failure: str | None = None
     repeats: str | None = None
     is_newest: bool = True
+    parameters: int | None = None
 
     @property
     def row(self) -> str:
@@ -234,6 +235,7 @@ def _trial(records: RunRecords, trial: TrialRecord) -> TrialSummary:
         failure=trial.failure,
         repeats=trial.repeats,
         is_newest=trial.group == records.state.group,
+        parameters=trial.parameters,
     )
 
 

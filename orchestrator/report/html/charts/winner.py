@@ -42,7 +42,7 @@ def winner_tables(details: Mapping[str, Any]) -> dict[str, Table]:
     """Return each class's scores, and how far BatchNormalization's averages were off, as tables."""
     try:
         found = {
-            f"Classes, {part} rows": _classes(one) for part, one in _parts(details, "per_class")
+            f"Classes, {part} rows": _classes(one) for part, one in parts_of(details, "per_class")
         }
         layers = (details.get("batch_norm") or {}).get("layers") or []
         if layers:
@@ -55,7 +55,8 @@ def winner_tables(details: Mapping[str, Any]) -> dict[str, Table]:
     return found
 
 
-def _parts(details: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def parts_of(details: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what is known of test rows, then of validation rows."""
     found = details.get(key) or {}
     return ((part, found[part]) for part in PARTS if isinstance(found.get(part), Mapping))
 
@@ -66,11 +67,7 @@ def _classes(one: Mapping[str, Any]) -> Table:
 
 def _confusion(details: Mapping[str, Any]) -> Iterator[Chart]:
     """Yield the confusion matrix, with a switch between test and validation rows."""
-    found = {
-        f"{part.capitalize()} rows": one
-        for part, one in _parts(details, "per_class")
-        if _is_drawn(one)
-    }
+    found = {f"{part.capitalize()} rows": one for part, one in confusions(details).items()}
     if not found:
         return
     part, one = next(iter(found.items()))
@@ -96,6 +93,11 @@ def _confusion(details: Mapping[str, Any]) -> Iterator[Chart]:
     counts = [[name, *row] for name, row in zip(names, matrix, strict=True)]
     table, height = Table(["true \\ predicted", *names], counts), 150 + 28 * len(names)
     yield Chart("confusion", "Confusion", says, shown, table, ways if len(ways) > 1 else {}, height)
+
+
+def confusions(details: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what there is to draw of each split's classes: those with one matrix, of not too many."""
+    return {part: one for part, one in parts_of(details, "per_class") if _is_drawn(one)}
 
 
 def _is_drawn(one: Mapping[str, Any]) -> bool:
@@ -125,7 +127,7 @@ def _cells(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
 
 def _calibration(details: Mapping[str, Any]) -> Iterator[Chart]:
     """Yield how often the winner was right, by how sure it was."""
-    found = dict(_parts(details, "calibration"))
+    found = dict(parts_of(details, "calibration"))
     if not found:
         return
     part, one = next(iter(found.items()))
