@@ -72,7 +72,16 @@ Figures = Annotated[
 ]
 
 
-def report(
+Examples = Annotated[
+    bool,
+    typer.Option(
+        "--examples/--no-examples",
+        help="With the rows that the winner gets most wrong, where the run kept any (data.example_rows).",
+    ),
+]
+
+
+def report(  # noqa: PLR0913 (a command's parameters are its flags)
     runs: RunNames,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     output: Annotated[
@@ -87,6 +96,7 @@ def report(
         ),
     ] = None,
     figures: Figures = None,
+    examples: Examples = True,
     storage: Storage = RUNS,
 ) -> None:
     """Write a run's figures and tables, or several runs' beside each other, as one HTML file that needs no network.
@@ -103,7 +113,7 @@ def report(
         _write_figures(opened, figures)
     default = opened[0].folder.report_file if len(opened) == 1 else Path("comparison.html")
     file = output or default
-    write_report(opened, file, thorough=True)
+    write_report(opened, file, thorough=True, examples=examples)
     say(f"wrote {file}")
     if open_ and not webbrowser.open(file.absolute().as_uri()):
         say("no browser was found here: open the file in one", err=True)
