@@ -86,8 +86,7 @@ def judge(
     made(best)
     metrics |= _saved(trainer, checkpoint_file, best)
     metrics = dict(redacted(metrics))
-    about = {"trial": metrics["trial"], "epoch": metrics["epoch"]}
-    details = keep_examples(best, about | redacted(details))
+    details = keep_examples(best, metrics, redacted(details))
     write_atomically(best / DETAILS, json.dumps(details, indent=1, ensure_ascii=False) + "\n")
     hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
     write_atomically(best / "hyperparameters.yaml", hyperparameters)

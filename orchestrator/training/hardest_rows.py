@@ -28,16 +28,20 @@ MOST_LETTERS = 300
 MOST_VALUES = 24
 
 
-def keep_examples(best: Path, details: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the details' examples to a file of their own, in place of an earlier winner's; return the other details."""
-    file, rest = best / EXAMPLES, dict(details)
-    examples = rest.pop("examples", None)
-    if examples is None:
-        file.unlink(missing_ok=True)
+def keep_examples(
+    best: Path, winner: Mapping[str, Any], details: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Write the examples of a winner's details to a file of their own, in place of an earlier winner's.
+
+    Returns the other details, with whose they are.
+    """
+    of = {"trial": winner["trial"], "epoch": winner["epoch"]}
+    if "examples" in details:
+        content = json.dumps(of | details["examples"], indent=1, ensure_ascii=False)
+        write_atomically(best / EXAMPLES, content + "\n")
     else:
-        told = {"trial": details["trial"], **examples}
-        write_atomically(file, json.dumps(told, indent=1, ensure_ascii=False) + "\n")
-    return rest
+        (best / EXAMPLES).unlink(missing_ok=True)
+    return of | {key: value for key, value in details.items() if key != "examples"}
 
 
 def examples_of(task: TrainingTask, rows: JudgedRows | None) -> dict[str, Any]:
