@@ -64,6 +64,7 @@ class KerasTrials:
                 experiment.metrics,
                 self.callbacks,
                 judged_by_loss(experiment),
+                experiment.data_options.examples_of(self.data_kind == "bundled"),
             ),
             objective=Objective(
                 plan.metric,

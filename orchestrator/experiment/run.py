@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.analysis import Finding, Importance
     from orchestrator.experiment.export import ExportedWinner
     from orchestrator.experiment.next_space import NextSpace
-    from orchestrator.report import View
+    from orchestrator.report import Plots, View
     from orchestrator.search.selection_bias import Corrected
 
 
@@ -116,6 +116,13 @@ class Explained:
         from orchestrator.report import model_card
 
         return model_card(self.records, licence)
+
+    @property
+    def plot(self) -> Plots:
+        """The run's figures: ``run.plot.curves()`` and the like, Matplotlib's, for notebooks and papers."""
+        from orchestrator.report import Plots
+
+        return Plots(self.records)
 
     def _repr_html_(self) -> str:
         """Return the run as a notebook shows it: its state, its best, its first trials."""

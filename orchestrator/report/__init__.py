@@ -10,6 +10,7 @@ from orchestrator.report.analysis_text import (
 )
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
+from orchestrator.report.figures import Plots, write_figures
 from orchestrator.report.html import card, write_report
 from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
@@ -50,6 +51,7 @@ __all__ = [
     "Pick",
     "PlainPandaView",
     "PlainView",
+    "Plots",
     "View",
     "card",
     "checkpoints_line",
@@ -88,5 +90,6 @@ __all__ = [
     "trials_table",
     "winner_lines",
     "write_csvs",
+    "write_figures",
     "write_report",
 ]
