@@ -101,9 +101,9 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     """
     plain = {key: _plain(value) for key, value in content.items()}
     source = plain.get("data")
-    options = dict(source) if isinstance(source, Mapping) and "source" in source else None
+    options = dict(source) if isinstance(source, Mapping) and not _has_arrays(source) else None
     if options is not None:
-        source = _plain(options["source"])
+        source = _plain(options.get("source"))
     trial = _kinds(plain.get("trial"))
     named: dict[str, Any] = {**plain, "trial": trial.popitem()[1] if len(trial) == 1 else None}
     functions = {
@@ -117,8 +117,16 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     if given.trial and isinstance(content["trial"], Mapping):
         plain["trial"] = {**content["trial"], given.kind: given.trial.text}
     if options is not None:
-        plain["data"] = {**options, "source": given.data.text if given.data else source}
+        plain["data"] = options | ({"source": given.data.text} if given.data else {})
     return plain, given
+
+
+def _has_arrays(data: Mapping[Any, Any]) -> bool:
+    """Return whether a mapping is data itself, and no options of data, one of which may be misspelt."""
+    written = str | int | float | dict[Any, Any] | None
+    return "source" not in data and not (
+        data and all(isinstance(v, written) for v in data.values())
+    )
 
 
 def given_objects(

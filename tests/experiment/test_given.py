@@ -242,3 +242,11 @@ def test_data_of_no_known_form_are_refused():
 
 def test_a_path_is_a_file_as_in_an_experiment():
     assert asked(model=Path("net.py"), data="digits").experiment.model == "net.py"
+
+
+@pytest.mark.parametrize("data", [{"table": "./t.csv"}, {"source_": "digits", "label": "y"}])
+def test_options_of_data_without_a_source_are_no_arrays(data):
+    with pytest.raises((ExperimentFileError, DataError)) as refused:
+        asked(model=build, data=data)
+    for key in data:
+        assert f"data.{key}" in str(refused.value) or key == "label"
