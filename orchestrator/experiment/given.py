@@ -123,9 +123,9 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
 
 def _has_arrays(data: Mapping[Any, Any]) -> bool:
     """Return whether a mapping is data itself, and no options of data, one of which may be misspelt."""
-    written = str | int | float | dict[Any, Any] | None
+    written = (str, int, float, dict, type(None))
     return "source" not in data and not (
-        data and all(isinstance(v, written) for v in data.values())
+        data and all(isinstance(value, written) for value in data.values())
     )
 
 
