@@ -179,6 +179,16 @@ class Experiment(Options):
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)
     _numbered_from: str | None = PrivateAttr(default=None)
 
+    def __repr__(self) -> str:
+        """Return in a line what it is; ``model_dump()`` has every key."""
+        many, of = self.caviar.num_samples, f"trials of {self.epochs} epochs"
+        if self.panda is not None:
+            many, of = self.panda.days, f"days of {self.panda.day}"
+        what = f"{self.described}; {self.strategy}, {many} {of}, {self.metric}"
+        return redact(f"Experiment {self.name}: {what}")
+
+    __str__ = __repr__
+
     @property
     def folder(self) -> Path:
         """The directory against which relative references are resolved: that of the file."""
