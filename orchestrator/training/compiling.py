@@ -23,9 +23,12 @@ from orchestrator.training.trial_model import Built, Compiled, RowLoss
 
 
 def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all that the traced programs of a model depend on."""
+    """Return all that the traced programs of a model depend on.
+
+    What a user's builder read is in the model that it made: in its ``constants``, or in variables, as α.
+    """
     structure: dict[str, Any] = {
-        "reads": dict(built.reads),
+        "reads": {} if built.constants else dict(built.reads),
         "compiled_by_user": built.compiled_by_user,
         "constants": built.constants,
     }
