@@ -198,6 +198,7 @@ class Plan:
     ``rounds`` None: there is the first one alone.
 
     ``max_concurrent_trials`` None means as many as the resources allow; ``keep_checkpoints`` counts over all trials.
+    ``lanes`` is how many trials one worker trains at a time.
     """
 
     space: Space
@@ -220,6 +221,7 @@ class Plan:
     nursery: Nursery | None = None
     finalists: FinalistsOptions | None = None
     folds: int | None = None
+    lanes: int = 1
 
     @property
     def described(self) -> str:

@@ -75,6 +75,11 @@ def compiled_metrics_are_built(model: Any) -> bool:
     return compiled is None or compiled.built
 
 
+def have_metrics_built(model: Any, batch: tuple[Any, ...]) -> None:
+    """Build a compiled model's metrics, as ``fit`` does before its first step: nothing is computed."""
+    model._symbolic_build(data_batch=batch)
+
+
 def metrics_by_name(model: Any) -> Iterator[tuple[str, Any]]:
     """Yield each metric of a model that has seen a batch, under the name that its figure bears in the results.
 
