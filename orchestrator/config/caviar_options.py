@@ -38,6 +38,11 @@ class CaviarOptions(Options):
         default="auto",
         description="How many trials train at a time. `auto`: as many as the resources allow.",
     )
+    lanes: Count | Literal["auto"] = Field(
+        default=1,
+        description="How many trials one worker trains at a time, as lanes of one program, on `backend: jax`; what"
+        " cannot be trained so says why, and trains as ever. `auto`: as many as make an epoch of each the cheaper.",
+    )
     points: Annotated[
         Points, BeforeValidator(_points, json_schema_input_type=str | tuple[dict[str, Any], ...])
     ] = Field(

@@ -47,8 +47,11 @@ from orchestrator.training.trial_process import Asked, Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
+    from orchestrator.training.task import Task
 
 
+AUTO_LANES = 16
+"""How many lanes there are where none are named."""
 HEADS_SEEN = 5
 """How many models tell whether a space's heads are of one kind; what none of them shows is refused in its trial."""
 
@@ -80,7 +83,7 @@ def prepare_keras(
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
-    plan = _with_rows(plan, dataset)
+    plan = _with_lanes(_with_rows(plan, dataset), experiment, (dataset, callbacks, task))
     trials = KerasTrials(
         model,
         _as_saved(dataset, keras.backend),
@@ -93,6 +96,42 @@ def prepare_keras(
         reference.kind,
     )
     return experiment, plan, trials
+
+
+Trained = tuple["Dataset | StreamedDataset", CallableReference | None, "Task | None"]
+"""What is trained on, the function of callbacks, what is learned."""
+
+
+def why_no_lanes(experiment: Experiment, given: Trained) -> str | None:
+    """Return why no trial of an experiment can be a lane, None where one may."""
+    dataset, callbacks, task = given
+    if experiment.backend != "jax":
+        return f"the backend is {experiment.backend}, expected jax"
+    if dataset.streamed:
+        return "the data are streamed"
+    if dataset.others:
+        return "replicates are trained on other folds"
+    if callbacks is not None:
+        return "trials have callbacks"
+    if task is not None and task.compiled_by_user:
+        return "the model's builder compiles it, with an optimizer whose numbers are its own"
+    if experiment.recalibrate_batch_norm == "every_validation":
+        return "BatchNormalization is recalibrated at every validation"
+    return None
+
+
+def _with_lanes(plan: Plan, experiment: Experiment, given: Trained) -> Plan:
+    """Return a plan whose trials train side by side, as asked for; say why where none can."""
+    asked = experiment.caviar.lanes if experiment.strategy == "caviar" else 1
+    if asked == 1:
+        return plan
+    why_not = why_no_lanes(experiment, given)
+    if why_not is not None:
+        from orchestrator.data.messages import notice
+
+        notice(f"caviar.lanes: trials train one after another: {why_not}")
+        return plan
+    return replace(plan, lanes=AUTO_LANES if asked == "auto" else asked)
 
 
 def _as_saved(dataset: Dataset | StreamedDataset, backend: str) -> Dataset | StreamedDataset:

@@ -204,6 +204,7 @@ class Plan:
     ``changing`` are the hyperparameters that copies in a population change.
 
     ``max_concurrent_trials`` None means as many as the resources allow; ``keep_checkpoints`` counts over all trials.
+    ``lanes`` is how many trials one worker trains at a time.
     """
 
     space: Space
@@ -227,6 +228,7 @@ class Plan:
     finalists: FinalistsOptions | None = None
     folds: int | None = None
     changing: tuple[str, ...] = ()
+    lanes: int = 1
 
     @property
     def described(self) -> str:

@@ -52,7 +52,7 @@ class TrialSession:
         self._trainer = trainer
         self._spec = spec
         self._objective = objective
-        self._begun = False
+        self._begun = self._failed = False
         self._best: Score | None = None
         self._improved: Checkpoint | None = None
         self._interval = CheckpointInterval(objective.checkpoint_every)
@@ -61,21 +61,55 @@ class TrialSession:
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train to the next milestone or for about ``seconds``, whichever comes first; somewhat longer in mid-epoch."""
-        self._rows = progress.rows
-        if not self._begun:
-            self._begin(progress)
-            self._begun = True
-            if progress.rows and self._reports_after(progress.rows[-1], progress):
-                return  # it was killed before the driver had this report, and decided
+        if self.begin(progress):
+            return
         began = time.monotonic()
         try:
-            while not (self._comes_to_report(progress) or is_time(self._amid, began, seconds)):
+            while not (self.train(progress) or is_time(self._amid, began, seconds)):
                 self._keep_if_due()
         finally:
-            progress.epoch = self._trainer.epoch
-            self._save_improved()
-        if not (progress.done or progress.diverged):
+            self.settle(progress)
+
+    def begin(self, progress: Progress) -> bool:
+        """Start, where that is yet to be done; return whether the driver is to hear of it before an epoch is trained.
+
+        It was killed then before the driver had this report, and decided.
+        """
+        self._rows = progress.rows
+        if self._begun:
+            return False
+        self._begin(progress)
+        self._begun = True
+        return bool(progress.rows) and self._reports_after(progress.rows[-1], progress)
+
+    def get_ready(self) -> None:
+        """Expect a chunk to be trained along with those of others, once all of them are ready."""
+        self._trainer.backend.get_ready()
+
+    def train(self, progress: Progress) -> bool:
+        """Train a chunk of an epoch, a cheap one whole; return whether it ended one after which the driver decides."""
+        self._failed = True
+        comes_to_report = self._comes_to_report(progress)
+        self._failed = False
+        return comes_to_report
+
+    def settle(self, progress: Progress) -> None:
+        """Have on disk what a report tells of: the best state, and the last one where that is due."""
+        if not self._begun:
+            return
+        progress.epoch = self._trainer.epoch
+        self._save_improved()
+        if not (progress.done or progress.diverged or self._failed):
             self._keep_if_due()
+
+    def leave(self) -> None:
+        """Leave the place to another trial, if that has not been given it yet: this one may have failed to begin."""
+        if self._begun:
+            self._trainer.leave()
+
+    def about(self) -> Mapping[str, Any]:
+        """Return the model's size and how it trains."""
+        return facts_of(self._trainer)
 
     def keep(self) -> None:
         """Write the last state, with the rows of the last report; the driver surely has the reports before it."""
