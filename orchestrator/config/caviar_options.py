@@ -93,3 +93,25 @@ class CaviarOptions(Options):
         if self.rounds.number != 1:
             expected = "expected none beside scheduler: pbt, which changes hyperparameters itself"
             raise field_error(("caviar", "rounds"), expected, self.rounds.number)
+
+    def check_reproducible(self) -> None:
+        """Refuse what depends on which trials came first in a way that waiting does not settle."""
+        searcher, scheduler = self.searcher, self.scheduler
+        written = self.model_dump()
+        if isinstance(searcher, Referenced) or searcher.learns:
+            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
+            expected = (
+                f"expected {able} beside reproducible: true, since others learn from who came first"
+            )
+            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
+        if isinstance(scheduler, Referenced) or scheduler.in_logical_time() is None:
+            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().in_logical_time())
+            expected = (
+                f"expected {able} beside reproducible: true, since others depend on who came first"
+            )
+            raise field_error(("caviar", "scheduler"), expected, _name_of(written["scheduler"]))
+
+
+def _name_of(written: Any) -> Any:
+    """Return the name in a written form of a searcher or scheduler."""
+    return next(iter(written)) if isinstance(written, Mapping) else written

@@ -31,8 +31,6 @@ from orchestrator.fields import (
     written_out,
 )
 from orchestrator.redaction import redact
-from orchestrator.schedulers import SCHEDULERS
-from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
 OF_KERAS_AT_WILL = (
@@ -359,7 +357,7 @@ class Experiment(Options):
         self._check_scheduler()
         self._check_rounds()
         if self.strategy == "caviar" and self.caviar.reproducible:
-            self._check_reproducible()
+            self.caviar.check_reproducible()
         return self
 
     def _check_folds(self) -> None:
@@ -391,25 +389,3 @@ class Experiment(Options):
                 " or fewer rounds"
             )
             raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)
-
-    def _check_reproducible(self) -> None:
-        """Refuse what depends on which trials came first in a way that waiting does not settle."""
-        searcher, scheduler = self.caviar.searcher, self.caviar.scheduler
-        written = self.model_dump()["caviar"]
-        if isinstance(searcher, Referenced) or searcher.learns:
-            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
-            expected = (
-                f"expected {able} beside reproducible: true, since others learn from who came first"
-            )
-            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
-        if isinstance(scheduler, Referenced) or scheduler.in_logical_time() is None:
-            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().in_logical_time())
-            expected = (
-                f"expected {able} beside reproducible: true, since others depend on who came first"
-            )
-            raise field_error(("caviar", "scheduler"), expected, _name_of(written["scheduler"]))
-
-
-def _name_of(written: Any) -> Any:
-    """Return the name in a written form of a searcher or scheduler."""
-    return next(iter(written)) if isinstance(written, Mapping) else written

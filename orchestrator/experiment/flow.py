@@ -74,6 +74,10 @@ class OtherVersionsWarning(RecordWarning):
     """A run continues with other package versions than it had."""
 
 
+BESIDE_KEYS = ("experiment", "overrides", "progress", "or_resume", "overwrite", "executor")
+"""What ``run`` takes besides the keys of an experiment's file."""
+
+
 @with_keys_listed
 def run(  # noqa: PLR0913 (a run's options)
     experiment: Source = None,
@@ -98,8 +102,7 @@ def run(  # noqa: PLR0913 (a run's options)
     in the model has the terminal.
     """
     by = find_executor(executor)
-    beside = ("experiment", "overrides", "progress", "or_resume", "overwrite", "executor")
-    asked = asked_for(experiment, overrides, keys, beside)
+    asked = asked_for(experiment, overrides, keys, BESIDE_KEYS)
     folder = folder_of(asked.experiment)
     if or_resume:
         _check_repeatable(asked.experiment, overwrite)
