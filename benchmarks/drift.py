@@ -1,6 +1,6 @@
 """Does `reevaluate` notice what changed, call it by its name, and leave alone what did not? On scikit-learn's sets.
 
-    python -m benchmarks.drift [--seeds 50] [--runs 0] [--truth 20] [--sets wine,cancer,digits,made-up] [--shifts noise,...]
+    python -m benchmarks.drift [--seeds 50] [--runs 0] [--truth 20] [--sets wine,...] [--shifts noise,...]
 
 A set is halved at random: one half are the rows of then, of which a run keeps a profile, the other today's, which one
 shift has changed. No network is trained for the first table, one row a shift: in what share of the seeds anything was
