@@ -36,9 +36,9 @@ run: $(RUNNABLE)  ## the digits experiment to its table; EXPERIMENT=file.yaml an
 
 quick: format lint contracts pytest-quick  ## while a change is in progress: a minute of checks, and of tests without TensorFlow
 
-test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes
+test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes: one variant of each training
 
-test-all: format lint types contracts pytest-all coverage  ## `make test` and its coverage, and pages, hosts, Slurm, containers, chaos (some need root)
+test-all: format lint types contracts pytest-all coverage  ## `make test` and its coverage, all variants, pages, hosts, Slurm, containers, chaos (some need root)
 
 format: $(TESTABLE)  ## is every file laid out by the formatter?
 	$(BIN)/ruff format --check --quiet .
@@ -80,7 +80,7 @@ test-lowest: $(TESTABLE)  ## `make pytest` in .venv-lowest: the lowest allowed R
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt --editable '.[dev]'
 	$(subst .venv,.venv-lowest,$(PYTEST)) $(COMPUTING) -m 'not slow and not cluster' $(ARGS)
 
-properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides
+properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides; ARGS=tests/schedulers for others too
 	$(BIN)/python -m pytest tests/properties --hypothesis-profile=search $(ARGS)
 
 fuzz: $(FUZZABLE)  ## the record reader and the space parser under a coverage-guided fuzzer; SECONDS=300 each
