@@ -125,6 +125,24 @@ def card(
     say(f"wrote {output}", err=True)
 
 
+def diff(
+    first: RunName,
+    second: RunName,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    storage: Storage = RUNS,
+    format: TextFormat = "table",
+) -> None:
+    """Show what differs between two runs: their files and code, data, versions and results, paired by seeds."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import difference_lines, differences_of
+
+    found = differences_of(*(open_run(run, storage).records for run in (first, second)))
+    if as_json or format == "json":
+        say(json.dumps(found.to_plain(), indent=2, ensure_ascii=False, default=str))
+    else:
+        say("\n".join(difference_lines(found, terminal_width())))
+
+
 NEW_DATA = "Today's data, as data.source has them: ./new.csv, ./load.py:new. Default: the run's own source, read again."
 
 

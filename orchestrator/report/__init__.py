@@ -10,6 +10,7 @@ from orchestrator.report.analysis_text import (
 )
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
+from orchestrator.report.differences import difference_lines, differences_of
 from orchestrator.report.html import card, write_report
 from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
@@ -59,6 +60,8 @@ __all__ = [
     "detail_lines",
     "details",
     "diagnosis_lines",
+    "difference_lines",
+    "differences_of",
     "draws_table",
     "epochs_table",
     "finding_lines",
