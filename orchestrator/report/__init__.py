@@ -11,6 +11,7 @@ from orchestrator.report.analysis_text import (
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
 from orchestrator.report.differences import difference_lines, differences_of
+from orchestrator.report.figures import Plots, write_figures
 from orchestrator.report.html import card, write_report
 from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
@@ -40,6 +41,7 @@ from orchestrator.report.tables import (
     trials_table,
     write_csvs,
 )
+from orchestrator.report.trial_text import Pick, for_people, picked, trial_lines
 from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
@@ -47,8 +49,10 @@ __all__ = [
     "LiveView",
     "NullView",
     "PandaView",
+    "Pick",
     "PlainPandaView",
     "PlainView",
+    "Plots",
     "View",
     "card",
     "checkpoints_line",
@@ -65,6 +69,7 @@ __all__ = [
     "draws_table",
     "epochs_table",
     "finding_lines",
+    "for_people",
     "history_lines",
     "history_table",
     "importance_lines",
@@ -76,6 +81,7 @@ __all__ = [
     "model_card",
     "open_panda_view",
     "open_view",
+    "picked",
     "predictions_table",
     "reevaluation_lines",
     "render",
@@ -83,8 +89,10 @@ __all__ = [
     "rounds_table",
     "runs_table",
     "show_lines",
+    "trial_lines",
     "trials_table",
     "winner_lines",
     "write_csvs",
+    "write_figures",
     "write_report",
 ]

@@ -14,6 +14,7 @@ from orchestrator.report.html.charts import (
     Table,
     comparison_charts,
     course_charts,
+    mistakes,
     panda_charts,
     space_charts,
     winner_charts,
@@ -23,10 +24,17 @@ from orchestrator.report.model_card import card_of
 from orchestrator.report.panda_summary import PandaSummary
 from orchestrator.report.run_summary import RunSummary
 
+NOT_FOR_ALL = (
+    "These are rows of the data: orchestrator report {} --no-examples writes a page without them."
+)
+
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; ``kind`` says which template draws it besides its sentences, figures and tables."""
+    """A part of the page; ``kind`` says which template draws it besides its sentences, figures and tables.
+
+    ``pictures`` are (address of a PNG, what it is).
+    """
 
     id: str
     title: str
@@ -34,6 +42,7 @@ class Section:
     charts: Sequence[Chart] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
     kind: str = ""
+    pictures: Sequence[tuple[str, str]] = ()
 
 
 def sections_of(run: RunSummary) -> list[Section]:
@@ -57,6 +66,11 @@ def examined(run: RunSummary) -> Iterator[Section]:
     charts, tables = winner_charts(run.details), winner_tables(run.details)
     if charts or tables:
         yield Section("examined", "How it does", charts=charts, tables=tables)
+    if found := mistakes(run.examples):
+        says = [found.says, NOT_FOR_ALL.format(run.name)]
+        tables = {"What it gets most wrong": found.table} if found.table else {}
+        title = "What it gets most wrong"
+        yield Section("mistakes", title, says, tables=tables, pictures=found.pictures)
 
 
 def searched(run: RunSummary) -> Iterator[Section]:
