@@ -80,6 +80,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         look.best,
         inspect.compare,
         judge.report,
+        judge.card,
         judge.importance,
         judge.diagnose,
         inspect.rounds,

@@ -31,8 +31,6 @@ from orchestrator.fields import (
     written_out,
 )
 from orchestrator.redaction import redact
-from orchestrator.schedulers import SCHEDULERS
-from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
 OF_KERAS_AT_WILL = (
@@ -165,6 +163,10 @@ class Experiment(Options):
         " and for the final model. A hyperparameter of this name takes precedence.",
     )
     report: Flag = Field(default=True, description="Whether a run writes `report.html` at its end.")
+    licence: Text | None = Field(
+        default=None,
+        description="The licence under which the winner may be used, such as `CC-BY-4.0`, for its model card.",
+    )
     target: Target = Field(
         default=None,
         description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
@@ -174,6 +176,16 @@ class Experiment(Options):
     _places: Places = PrivateAttr(default_factory=Places)
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)
     _numbered_from: str | None = PrivateAttr(default=None)
+
+    def __repr__(self) -> str:
+        """Return in a line what it is; ``model_dump()`` has every key."""
+        many, of = self.caviar.num_samples, f"trials of {self.epochs} epochs"
+        if self.panda is not None:
+            many, of = self.panda.days, f"days of {self.panda.day}"
+        what = f"{self.described}; {self.strategy}, {many} {of}, {self.metric}"
+        return redact(f"Experiment {self.name}: {what}")
+
+    __str__ = __repr__
 
     @property
     def folder(self) -> Path:
@@ -345,7 +357,7 @@ class Experiment(Options):
         self._check_scheduler()
         self._check_rounds()
         if self.strategy == "caviar" and self.caviar.reproducible:
-            self._check_reproducible()
+            self.caviar.check_reproducible()
         return self
 
     def _check_folds(self) -> None:
@@ -361,6 +373,7 @@ class Experiment(Options):
         scheduler = self.caviar.scheduler
         if self.strategy == "panda" or isinstance(scheduler, Referenced):
             return
+        self.caviar.check_population(self.kind)
         fault = scheduler.fault(self.epochs)
         if fault is not None:
             [name] = self.model_dump()["caviar"]["scheduler"]
@@ -376,25 +389,3 @@ class Experiment(Options):
                 " or fewer rounds"
             )
             raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)
-
-    def _check_reproducible(self) -> None:
-        """Refuse what depends on which trials came first in a way that waiting does not settle."""
-        searcher, scheduler = self.caviar.searcher, self.caviar.scheduler
-        written = self.model_dump()["caviar"]
-        if isinstance(searcher, Referenced) or searcher.learns:
-            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
-            expected = (
-                f"expected {able} beside reproducible: true, since others learn from who came first"
-            )
-            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
-        if isinstance(scheduler, Referenced) or scheduler.in_logical_time() is None:
-            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().in_logical_time())
-            expected = (
-                f"expected {able} beside reproducible: true, since others depend on who came first"
-            )
-            raise field_error(("caviar", "scheduler"), expected, _name_of(written["scheduler"]))
-
-
-def _name_of(written: Any) -> Any:
-    """Return the name in a written form of a searcher or scheduler."""
-    return next(iter(written)) if isinstance(written, Mapping) else written

@@ -26,13 +26,11 @@ from orchestrator.experiment.extension import Growth, More, prepare_to_extend, w
 from orchestrator.experiment.given import (
     KEYS,
     Given,
-    Keys,
     Objects,
-    Source,
-    asked_for,
     check_needed,
     given_again,
 )
+from orchestrator.experiment.keywords import Keys, Source, asked_for, with_keys_listed
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder
@@ -76,6 +74,11 @@ class OtherVersionsWarning(RecordWarning):
     """A run continues with other package versions than it had."""
 
 
+BESIDE_KEYS = ("experiment", "overrides", "progress", "or_resume", "overwrite", "executor")
+"""What ``run`` takes besides the keys of an experiment's file."""
+
+
+@with_keys_listed
 def run(  # noqa: PLR0913 (a run's options)
     experiment: Source = None,
     overrides: Sequence[str] = (),
@@ -89,7 +92,7 @@ def run(  # noqa: PLR0913 (a run's options)
 
     ``experiment`` is a file's path, a mapping of the same keys, or an Experiment; ``overrides`` are ``key.path=value``.
     ``keys`` are the file's, over those of ``experiment`` or by themselves. ``model`` and ``callbacks`` may be
-    functions, ``data`` whatever a function of a file may return:
+    functions, ``data`` whatever a function of a file may return, ``trial`` a function or ``{"optuna": objective}``:
     ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
@@ -99,7 +102,7 @@ def run(  # noqa: PLR0913 (a run's options)
     in the model has the terminal.
     """
     by = find_executor(executor)
-    asked = asked_for(experiment, overrides, keys)
+    asked = asked_for(experiment, overrides, keys, BESIDE_KEYS)
     folder = folder_of(asked.experiment)
     if or_resume:
         _check_repeatable(asked.experiment, overwrite)
@@ -115,7 +118,7 @@ def run(  # noqa: PLR0913 (a run's options)
     except NotStarted:
         folder.remove()
         raise
-    return Run(folder, builder=asked.given.model)
+    return Run(folder, builder=asked.given.builder)
 
 
 def resume(
@@ -140,12 +143,12 @@ def _resumed(folder: RunFolder, given: Given, progress: bool, executor: Executor
     there = Run(folder, exact=True)
     check_as_begun(there.records)
     if is_over(there.records):
-        return Run(folder, exact=True, builder=given.model)
+        return Run(folder, exact=True, builder=given.builder)
     check_needed(there.records, there.records.experiment, given)
     with driving(folder) as driven:
         left = prepare_to_resume(folder, given, executor.check_place)
         drive(with_lost_states(left), folder, driven, progress, executor)
-    return Run(folder, builder=given.model)
+    return Run(folder, builder=given.builder)
 
 
 def extend(
@@ -170,7 +173,7 @@ def extend(
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
         drive(with_lost_states(extended), folder, driven, progress, by)
-    return Run(folder, builder=given.model)
+    return Run(folder, builder=given.builder)
 
 
 def retry(
@@ -197,7 +200,7 @@ def _retried(
     with driving(folder) as driven:
         left = prepare_to_retry(folder, endings, given, executor.check_place)
         drive(with_lost_states(left), folder, driven, progress, executor)
-    return Run(folder, builder=given.model)
+    return Run(folder, builder=given.builder)
 
 
 def verify(
@@ -220,7 +223,7 @@ def verify(
     with driving(folder) as driven:
         left = prepare_to_verify(folder, asked, given, by.check_place)
         drive(left, folder, driven, progress, by)
-    return Run(folder, builder=given.model)
+    return Run(folder, builder=given.builder)
 
 
 def drive(

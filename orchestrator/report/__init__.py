@@ -10,11 +10,13 @@ from orchestrator.report.analysis_text import (
 )
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
+from orchestrator.report.figures import Plots, write_figures
 from orchestrator.report.html import card, write_report
 from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
 from orchestrator.report.live.caviar import LiveView, PlainView
 from orchestrator.report.live.panda import PandaView, PlainPandaView
+from orchestrator.report.model_card import model_card
 from orchestrator.report.panda_tables import (
     checkpoints_line,
     days_table,
@@ -49,6 +51,7 @@ __all__ = [
     "Pick",
     "PlainPandaView",
     "PlainView",
+    "Plots",
     "View",
     "card",
     "checkpoints_line",
@@ -72,6 +75,7 @@ __all__ = [
     "journal_lines",
     "journal_table",
     "legend",
+    "model_card",
     "open_panda_view",
     "open_view",
     "picked",
@@ -86,5 +90,6 @@ __all__ = [
     "trials_table",
     "winner_lines",
     "write_csvs",
+    "write_figures",
     "write_report",
 ]

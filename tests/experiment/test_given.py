@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.config import Experiment
 from orchestrator.errors import DataError, ExperimentFileError, PlaceError
-from orchestrator.experiment.given import Keys, asked_for
+from orchestrator.experiment.keywords import Keys, asked_for
 from orchestrator.experiment.prepared import read_experiment
 
 X, Y = np.arange(120, dtype="float32").reshape(40, 3), np.arange(40) % 2
