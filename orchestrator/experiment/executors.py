@@ -14,7 +14,7 @@ from orchestrator.tuning.ray_limits import check_ray_address
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
-    from orchestrator.tuning.protocol import Listener, Outcome, Sitting
+    from orchestrator.tuning.protocol import Listener, Outcome, Phase, Sitting
 
 
 PlaceCheck = Callable[[Plan], None]
@@ -54,12 +54,16 @@ class RunPlan(Protocol):
 
 @dataclass(frozen=True)
 class Executor:
-    """``check_place`` refuses a plan that could not run; ``uses_terminal`` says that trials print and read there."""
+    """``check_place`` refuses a plan that could not run; ``uses_terminal`` says that trials print and read there.
+
+    ``first`` is what happens first.
+    """
 
     run_plan: RunPlan
     check_place: PlaceCheck
     begins: str
     uses_terminal: bool = False
+    first: Phase = "workers"
 
 
 ExecutorName = Literal["tune", "inline"]
@@ -89,6 +93,6 @@ def _run_inline(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting
 
 
 EXECUTORS = {
-    "tune": Executor(_run_on_tune, check_place, "starting Ray for"),
+    "tune": Executor(_run_on_tune, check_place, "starting Ray for", first="ray"),
     "inline": Executor(_run_inline, lambda plan: None, "in this process:", uses_terminal=True),
 }

@@ -24,6 +24,9 @@ class View(Protocol):
     def note(self, text: str) -> None:
         """Show a sentence."""
 
+    def phase(self, text: str | None) -> None:
+        """Show what happens while nothing trains; None: something does."""
+
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *raised: object) -> None: ...
@@ -41,6 +44,9 @@ class NullView:
     def note(self, text: str) -> None:
         """Show nothing."""
 
+    def phase(self, text: str | None) -> None:
+        """Show nothing."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -48,22 +54,40 @@ class NullView:
         """Leave nothing behind."""
 
 
-def open_view(
-    total_trials: int, epochs: int, metric: str, mode: Mode, stream: TextIO | None = None
+def open_view(  # noqa: PLR0913 (what a run is, and where it is shown)
+    total_trials: int,
+    epochs: int,
+    metric: str,
+    mode: Mode,
+    stream: TextIO | None = None,
+    watching: bool = False,
 ) -> LiveView | PlainView:
-    """Return the live view where ``stream`` (stderr) is a terminal that can show it, else lines."""
+    """Return the live view where ``stream`` (stderr) is a terminal that can show it, else lines.
+
+    ``watching``: another process drives it.
+    """
     stream = stream or sys.stderr
-    kind = LiveView if _can_redraw(stream) else PlainView
-    return kind(total_trials, epochs, metric, mode, stream)
+    if _can_redraw(stream):
+        return LiveView(total_trials, epochs, metric, mode, stream, watching)
+    return PlainView(total_trials, epochs, metric, mode, stream)
 
 
-def open_panda_view(
-    days: int, metric: str, mode: Mode, stream: TextIO | None = None
+def open_panda_view(  # noqa: PLR0913 (as open_view)
+    days: int,
+    metric: str,
+    mode: Mode,
+    stream: TextIO | None = None,
+    run: str = "RUN",
+    watching: bool = False,
 ) -> PandaView | PlainPandaView:
-    """Return what ``open_view`` does, for one babysat model that is planned for ``days`` days."""
+    """Return what ``open_view`` does, for one babysat model that is planned for ``days`` days.
+
+    ``run`` is what the run is called in a command.
+    """
     stream = stream or sys.stderr
-    kind = PandaView if _can_redraw(stream) else PlainPandaView
-    return kind(days, metric, mode, stream)
+    if _can_redraw(stream):
+        return PandaView(days, metric, mode, stream, run, watching)
+    return PlainPandaView(days, metric, mode, stream)
 
 
 def _can_redraw(stream: TextIO) -> bool:
