@@ -69,6 +69,12 @@ def settle(browser: Browser) -> None:
     browser.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
+def until(browser: Browser, condition: str) -> None:
+    """Wait until something is so: what a key leads to is done a little later."""
+    look = f"const look = () => {condition} ? done(true) : setTimeout(look, 20); look();"
+    browser.run(f"new Promise(done => {{ {look} }})")
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_every_figure_is_drawn_nothing_complains_and_nothing_is_loaded(browser, pages, name):
     file = pages / f"{name}.html"
@@ -180,9 +186,11 @@ def test_everything_is_reached_and_done_by_keys(browser, pages):
     browser.press("Tab", heads)
     name = browser.run(FOCUSED)
     browser.press("Enter")
+    until(browser, "document.getElementById('trial').open")
     assert browser.run("document.getElementById('trial-title').textContent") == f"Trial {name}"
     assert browser.run("document.getElementById('trial').contains(document.activeElement)")
     browser.press("Escape")
+    until(browser, "location.hash === '#trials'")
     assert not browser.run("document.getElementById('trial').open")
     assert browser.run(FOCUSED) == name, "where one was"
     assert browser.complaints() == []
