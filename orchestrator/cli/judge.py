@@ -119,6 +119,38 @@ def report(  # noqa: PLR0913 (a command's parameters are its flags)
         say("no browser was found here: open the file in one", err=True)
 
 
+def card(
+    run: RunName,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence", metavar="TEXT", show_default=False, help="In place of the experiment's."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE.md", show_default=False, help="Write it to FILE.md."
+        ),
+    ] = None,
+    storage: Storage = RUNS,
+) -> None:
+    """Write the winner's model card as Markdown: data, search, scores, calibration, limits, and how to use it."""
+    from orchestrator.experiment import open_run
+
+    if output is not None:
+        check_writable(output, "--output")
+        if output.exists() and output.suffix.lower() != ".md":
+            expected = "expected a new file, or an older one to replace that ends in .md"
+            raise PlaceError(explain("--output", expected, str(output)))
+    text = open_run(run, storage).card(licence)
+    if output is None:
+        say(text.rstrip("\n"))
+        return
+    output.write_text(text, encoding="utf-8")
+    say(f"wrote {output}", err=True)
+
+
 def _write_figures(runs: Sequence[RunRecords], folder: Path) -> None:
     from orchestrator.report import write_figures
 

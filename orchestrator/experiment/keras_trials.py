@@ -77,6 +77,7 @@ class KerasTrials:
             nursery=plan.nursery,
             keras=self.keras,
             secrets=concealed(),
+            lanes=plan.lanes,
         )
 
     def surroundings(self) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference
 from orchestrator.control import RunControl
+from orchestrator.errors import OrchestratorError
 from orchestrator.records import (
     GIVEN_UP,
     Event,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
     from orchestrator.analysis import Finding, Importance
+    from orchestrator.experiment.export import ExportedWinner
     from orchestrator.experiment.next_space import NextSpace
     from orchestrator.report import Plots, View
     from orchestrator.search.selection_bias import Corrected
@@ -47,6 +49,23 @@ class Best:
     validation: dict[str, float] | None
     test: dict[str, float] | None
     corrected: Corrected | None = None
+    metric: str = "value"
+
+    def __repr__(self) -> str:
+        """Return it as a few lines: the trial and its value, its scores, its hyperparameters."""
+        from orchestrator.report.formatting import assignments, number
+
+        lines = [
+            f"Best: trial {self.trial}, epoch {self.epoch}, {self.metric} {number(self.value)}"
+        ]
+        if self.corrected is not None:
+            likely = self.corrected
+            between = f"({number(likely.low)} to {number(likely.high)})"
+            lines.append(f"corrected: {number(likely.value)} {between}")
+        for name in ("validation", "test", "hyperparameters"):
+            if found := getattr(self, name):
+                lines.append(f"{name}: {assignments(found)}")
+        return "\n  ".join(lines)
 
 
 class Coarse:
@@ -107,6 +126,15 @@ class Explained:
         write_report([self.records], where, thorough=True)
         return where
 
+    def card(self, licence: str | None = None) -> str:
+        """Return the winner's model card as Markdown; ``licence`` in place of the experiment's.
+
+        Raises RecordError where no trial has a finite value.
+        """
+        from orchestrator.report import model_card
+
+        return model_card(self.records, licence)
+
     @property
     def plot(self) -> Plots:
         """The run's figures: ``run.plot.curves()`` and the like, Matplotlib's, for notebooks and papers."""
@@ -136,7 +164,15 @@ class Run(RunControl, Coarse, Explained):
         self.builder = builder
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.status})"
+        """Return in a line what became of it, in others its best and where it lies."""
+        try:
+            records, best = self.records, self.best
+        except OrchestratorError as error:
+            return f"Run in {self.path}: {error}"
+        trials = len(records.trials)
+        lines = [f"Run {records.name}: {records.status}, {trials} trial{'s' * (trials != 1)}"]
+        lines += [repr(best).splitlines()[0]] if best else []
+        return "\n  ".join([*lines, f"in {self.path}"])
 
     @property
     def path(self) -> Path:
@@ -219,6 +255,7 @@ class Run(RunControl, Coarse, Explained):
             judged.get("validation"),
             judged.get("test"),
             corrected_score(self.records),
+            self.records.metric,
         )
 
     @property
@@ -233,12 +270,13 @@ class Run(RunControl, Coarse, Explained):
 
         Classes that Keras does not know are those of the model's own file. Where Keras could not save the model it is
         built again around the weights that were kept; ``model`` is the function that built it, of a run that was given
-        one in Python. Raises RecordError where neither can be.
+        one in Python (or ``{"keras_tuner": build_model}``). Raises RecordError where neither can be.
         """
         from orchestrator.experiment.given import given_objects
         from orchestrator.experiment.winner import load_winner
 
-        builder = self.builder if model is None else given_objects(model=model).model
+        key = "trial" if isinstance(model, Mapping) else "model"
+        builder = self.builder if model is None else given_objects(**{key: model}).builder
         return load_winner(self.records, builder)
 
     def predict(self, x: Any, calibrated: bool = False) -> pd.DataFrame:
@@ -253,6 +291,18 @@ class Run(RunControl, Coarse, Explained):
         from orchestrator.experiment.winner import predict
 
         return predict(self.records, self.builder, x, calibrated)
+
+    def export(
+        self, to: str | Path, overwrite: bool = False, calibrated: bool = False
+    ) -> ExportedWinner:
+        """Write the winner in the format of ``to``'s ending: .keras, .tflite, .onnx, .pt2, a folder for a SavedModel.
+
+        The file takes raw rows, and is kept if it answers as the winner does on 100 rows. Raises RecordError where it
+        does not, or there is no winner; PlaceError where a package is missing, or ``to`` is there already.
+        """
+        from orchestrator.experiment.export import export_model
+
+        return export_model(self.records, to, overwrite, calibrated, self.builder)
 
 
 def open_run(path: str | Path, storage: str | Path = "./runs") -> Run:

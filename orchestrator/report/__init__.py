@@ -16,6 +16,7 @@ from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
 from orchestrator.report.live.caviar import LiveView, PlainView
 from orchestrator.report.live.panda import PandaView, PlainPandaView
+from orchestrator.report.model_card import model_card
 from orchestrator.report.panda_tables import (
     checkpoints_line,
     days_table,
@@ -39,6 +40,7 @@ from orchestrator.report.tables import (
     trials_table,
     write_csvs,
 )
+from orchestrator.report.trial_text import Pick, for_people, picked, trial_lines
 from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "LiveView",
     "NullView",
     "PandaView",
+    "Pick",
     "PlainPandaView",
     "PlainView",
     "Plots",
@@ -63,6 +66,7 @@ __all__ = [
     "draws_table",
     "epochs_table",
     "finding_lines",
+    "for_people",
     "history_lines",
     "history_table",
     "importance_lines",
@@ -71,8 +75,10 @@ __all__ = [
     "journal_lines",
     "journal_table",
     "legend",
+    "model_card",
     "open_panda_view",
     "open_view",
+    "picked",
     "predictions_table",
     "reevaluation_lines",
     "render",
@@ -80,6 +86,7 @@ __all__ = [
     "rounds_table",
     "runs_table",
     "show_lines",
+    "trial_lines",
     "trials_table",
     "winner_lines",
     "write_csvs",

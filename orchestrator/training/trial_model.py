@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from orchestrator.training.keras_backend import array_of
+from orchestrator.training.keras_backend import LiveNumber, array_of
 from orchestrator.training.optimizers import LiveOptimizer
 from orchestrator.training.task import LabelForm, LearningGoal
 
@@ -36,7 +36,8 @@ class Compiled:
 
     ``goal`` is what it learns, ``labels`` the form of labels that its loss takes, ``row_loss`` what that says of each
     row, None where unknown.
-    ``others`` are the optimizers that a step of the model's own uses beside the compiled one.
+    ``others`` are the optimizers that a step of the model's own uses beside the compiled one; ``smoothing`` is what
+    smooths the labels, where that is live.
     """
 
     model: Any
@@ -45,6 +46,7 @@ class Compiled:
     labels: LabelForm
     row_loss: RowLoss | None = None
     others: tuple[Any, ...] = ()
+    smoothing: LiveNumber | None = None
 
     @property
     def parameters(self) -> int:

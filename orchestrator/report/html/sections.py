@@ -19,6 +19,7 @@ from orchestrator.report.html.charts import (
     winner_charts,
     winner_tables,
 )
+from orchestrator.report.model_card import card_of
 from orchestrator.report.panda_summary import PandaSummary
 from orchestrator.report.run_summary import RunSummary
 
@@ -54,6 +55,7 @@ def sections_of(run: RunSummary) -> list[Section]:
         *(babysat(panda, run.metric) if panda else searched(run)),
         *failures(run),
         Section("trials", "Trials", kind="trials"),
+        *carded(run),
         Section("manifest", "What it takes to repeat it", tables={"Manifest": manifest(run)}),
     ]
 
@@ -125,6 +127,18 @@ def failures(run: RunSummary) -> Iterator[Section]:
         says = [f"{len(rows)} of {len(run.trials)} trials failed or diverged."]
         head = ["trial", "what", "first line of the error", "all of it"]
         yield Section("failures", "Failures", says, tables={"Failures": Table(head, rows)})
+
+
+def carded(run: RunSummary) -> Iterator[Section]:
+    """Yield the winner's model card: its sentences, and what the other parts of the page have not."""
+    rows = [(part.title, each) for part in card_of(run) for each in (*part.says, *part.code)]
+    if rows:
+        says = [
+            "For whoever takes the model. 'orchestrator card' writes it as Markdown, with its tables."
+        ]
+        yield Section(
+            "card", "Model card", says, tables={"Model card": Table(["part", "what"], rows)}
+        )
 
 
 def manifest(run: RunSummary) -> Table:
