@@ -9,6 +9,7 @@ from typing import Protocol, Self, TextIO
 
 from orchestrator.records import Event, Mode
 from orchestrator.report.live.caviar import LiveView, PlainView
+from orchestrator.report.live.notebook import InNotebook, in_notebook
 from orchestrator.report.live.panda import PandaView, PlainPandaView
 
 
@@ -48,10 +49,20 @@ class NullView:
         """Leave nothing behind."""
 
 
+class NotebookView(InNotebook, LiveView):
+    """A caviar's view in a notebook."""
+
+
+class NotebookPandaView(InNotebook, PandaView):
+    """A panda's view in a notebook."""
+
+
 def open_view(
     total_trials: int, epochs: int, metric: str, mode: Mode, stream: TextIO | None = None
 ) -> LiveView | PlainView:
     """Return the live view where ``stream`` (stderr) is a terminal that can show it, else lines."""
+    if stream is None and in_notebook():
+        return NotebookView(total_trials, epochs, metric, mode)
     stream = stream or sys.stderr
     kind = LiveView if _can_redraw(stream) else PlainView
     return kind(total_trials, epochs, metric, mode, stream)
@@ -61,6 +72,8 @@ def open_panda_view(
     days: int, metric: str, mode: Mode, stream: TextIO | None = None
 ) -> PandaView | PlainPandaView:
     """Return what ``open_view`` does, for one babysat model that is planned for ``days`` days."""
+    if stream is None and in_notebook():
+        return NotebookPandaView(days, metric, mode)
     stream = stream or sys.stderr
     kind = PandaView if _can_redraw(stream) else PlainPandaView
     return kind(days, metric, mode, stream)
