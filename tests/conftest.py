@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import tests.light.sitecustomize  # noqa: F401
 from tests import preloaded
 from tests.pages import FAIR
 
@@ -22,6 +24,9 @@ settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("here")
 
 os.environ |= FAIR
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(preloaded.LIGHT), os.environ.get("PYTHONPATH")])
+)
 
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")
@@ -45,6 +50,9 @@ LONGEST = ("test_readme.py",)
 """Begun before all others, so that no process waits for it at the end."""
 
 SHOWN_FROM_SECONDS = 5.0
+
+TAKEN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD)
+"""Signals that Ray, a run or a test hears itself."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -101,10 +109,33 @@ def bundled_data_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def no_ray_of_others(request: pytest.FixtureRequest) -> None:
-    """Elsewhere nobody expects the Ray that `tests/integration/` keeps for all of its files."""
-    if request.path.relative_to(HERE).parts[0] != "integration" and "ray" in sys.modules:
+def process_as_the_first_file_found_it(
+    request: pytest.FixtureRequest, found: tuple[Any, ...]
+) -> None:
+    """Whatever the file before left behind here, and but for `tests/integration/` with no Ray that others keep."""
+    environment, folder, argv, path, handlers, mask = found
+    kept = ("PYTEST_",)
+    if request.path.relative_to(HERE).parts[0] == "integration":
+        kept = ("PYTEST_", "RAY_", "TUNE_")
+    elif "ray" in sys.modules:
         sys.modules["ray"].shutdown()
+    kept_here = {name: value for name, value in os.environ.items() if name.startswith(kept)}
+    os.environ.clear()
+    os.environ.update(environment | kept_here)
+    os.chdir(folder)
+    os.umask(mask)
+    sys.argv[:], sys.path[:] = argv, path
+    for number, handler in handlers.items():
+        if handler is not None:  # as Python calls one that it did not install
+            signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def found() -> tuple[Any, ...]:
+    """Of this process what a file's code may change."""
+    handlers = {number: signal.getsignal(number) for number in TAKEN}
+    os.umask(mask := os.umask(0o022))
+    return dict(os.environ), Path.cwd(), [*sys.argv], [*sys.path], handlers, mask
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,11 @@ def test_every_import_of_the_package_and_the_models_is_a_dependency():
     extras = PROJECT["project"]["optional-dependencies"]
     optional = (
         required(
-            [each for name in ("mnist", "kubernetes", "jax", "torch") for each in extras[name]]
+            [
+                each
+                for name in ("mnist", "kubernetes", "jax", "torch", "figures")
+                for each in extras[name]
+            ]
         )
         | WITH_KUBERNETES
     )

@@ -172,9 +172,8 @@ class _UsersFiles(FileFinder):
 
     def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return where a module lies, None where it is not here."""
-        if "." not in fullname and is_taken(fullname):
-            return None
-        return super().find_spec(fullname, target)
+        found = super().find_spec(fullname, target)
+        return None if found and "." not in fullname and is_taken(fullname) else found
 
 
 def _finder_within(folder: Path) -> Callable[[str], Any]:

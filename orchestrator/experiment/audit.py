@@ -176,7 +176,7 @@ def _chosen(
     for trial in rng.sample(trials, len(trials)):
         last = max((int(row["epoch"]) for row in records.of(trial.trial).own_epochs), default=0)
         if last and left > 0:
-            spec = replace(spec_of(trial), repeats=None)  # no race waits for it
+            spec = replace(spec_of(trial, records), repeats=None)  # no race waits for it
             chosen[trial.trial] = spec, min(last, left)
             left -= last
     return chosen

@@ -93,8 +93,10 @@ def prepare_command(
     if interpreter is not None and words[0] in PYTHONS and not trial.shell:
         words = (interpreter.path.replace("{", "{{").replace("}", "}}"), *words[1:])
     command = Template(words, trial.shell)
-    _check_names(command, space)
-    _check_all_given(command, space, list(named_files(trial, experiment.folder).values()))
+    experiment, plan = planned(experiment, space, place)
+    known = plan.drawn_from
+    _check_names(command, known)
+    _check_all_given(command, known, list(named_files(trial, experiment.folder).values()))
     if not trial.shell:
         _check_program(str(words[0]), experiment.folder)
     for name in trial.metrics:
@@ -102,9 +104,7 @@ def prepare_command(
     if trial.metrics and experiment.metric not in trial.metrics:
         expected = "expected metric to be one of trial.metrics"
         raise ExperimentFileError(explain("metric", expected, experiment.metric, trial.metrics))
-    return *planned(experiment, space, place), CommandTrials(
-        trial, command, experiment.folder, interpreter
-    )
+    return experiment, plan, CommandTrials(trial, command, experiment.folder, interpreter)
 
 
 def _check_names(command: Template, space: Space) -> None:

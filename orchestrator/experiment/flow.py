@@ -5,11 +5,20 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from orchestrator.config import Experiment
-from orchestrator.errors import NotStarted, OrchestratorError, RecordWarning
+from orchestrator.errors import (
+    ExperimentFileError,
+    NotStarted,
+    OrchestratorError,
+    RecordWarning,
+    RunExistsError,
+    explain,
+)
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
 from orchestrator.experiment.data_profile import PROFILE, profile_to_keep
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
@@ -37,7 +46,7 @@ from orchestrator.experiment.resume import (
 from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
-from orchestrator.records import RunFolder, RunRecords, write_atomically
+from orchestrator.records import RunFolder, RunRecords, set_aside, write_atomically
 from orchestrator.search import Plan
 from orchestrator.streams import unstalled_streams
 
@@ -65,13 +74,18 @@ class OtherVersionsWarning(RecordWarning):
     """A run continues with other package versions than it had."""
 
 
+BESIDE_KEYS = ("experiment", "overrides", "progress", "or_resume", "overwrite", "executor")
+"""What ``run`` takes besides the keys of an experiment's file."""
+
+
 @with_keys_listed
-def run(
+def run(  # noqa: PLR0913 (a run's options)
     experiment: Source = None,
     overrides: Sequence[str] = (),
     progress: bool = True,
     or_resume: bool = False,
     executor: ExecutorName | RunPlan = "tune",
+    overwrite: bool = False,
     **keys: Unpack[Keys],
 ) -> Run:
     """Run an experiment to its end and return it; Ctrl-C ends it early with all that was done kept.
@@ -83,19 +97,21 @@ def run(
 
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
-    model is tried again, one that is finished is returned. ``executor="inline"``
-    trains one trial after another in this process, without Ray: a ``breakpoint()`` in the model has the terminal.
+    model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, unless it is
+    being driven. ``executor="inline"`` trains one trial after another in this process, without Ray: a ``breakpoint()``
+    in the model has the terminal.
     """
     by = find_executor(executor)
-    beside = ("experiment", "overrides", "progress", "or_resume", "executor")
-    asked = asked_for(experiment, overrides, keys, beside)
+    asked = asked_for(experiment, overrides, keys, BESIDE_KEYS)
     folder = folder_of(asked.experiment)
+    if or_resume:
+        _check_repeatable(asked.experiment, overwrite)
     if or_resume and folder.manifest_file.exists():
         if is_worth_retrying(Run(folder, exact=True).records):
             return _retried(folder, ("failed",), asked.given, progress, by)
         return _resumed(folder, asked.given, progress, by)
-    prepared = prepare(asked.experiment, asked.given, by.check_place)
-    folder = _new_folder(prepared)
+    prepared = prepare(asked.experiment, asked.given, by.check_place, overwrite)
+    prepared, folder = _new_folder(prepared, overwrite)
     try:
         with driving(folder) as driven:
             drive(Resumed(prepared), folder, driven, progress, by)
@@ -307,15 +323,40 @@ def _view(plan: Plan, trials: int, executor: Executor) -> View:
     return open_view(trials, plan.epochs, plan.metric, plan.mode)
 
 
-def _new_folder(prepared: Prepared) -> RunFolder:
-    """Make the run's folder with what was asked for and the facts around it."""
+def _check_repeatable(experiment: Experiment, overwrite: bool) -> None:
+    """Raise ExperimentFileError where a call that is safe to repeat would begin another run each time."""
+    expected = "expected beside it a run that is found again"
+    if overwrite:
+        raise ExperimentFileError(explain("or_resume", expected, "overwrite, which removes it"))
+    if experiment.is_numbered:
+        received = "name: auto, which is another one each time"
+        raise ExperimentFileError(explain("or_resume", expected, received))
+
+
+def _new_folder(prepared: Prepared, overwrite: bool) -> tuple[Prepared, RunFolder]:
+    """Make the run's folder with what was asked for and the facts around it.
+
+    A numbered run whose number another start has just taken gets the next one.
+    """
+    while True:
+        try:
+            return prepared, _made(prepared, overwrite)
+        except RunExistsError:
+            if not prepared.experiment.is_numbered:
+                raise
+            prepared = replace(prepared, experiment=prepared.experiment.numbered())
+
+
+def _made(prepared: Prepared, overwrite: bool) -> RunFolder:
     manifest = manifest_of(prepared)
 
     def fill(folder: RunFolder) -> None:
         folder.write_experiment(prepared.document)
         folder.write_manifest(manifest)
 
-    return RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name, fill)
+    there = folder_of(prepared.experiment)
+    with set_aside(there) if overwrite and there.exists else nullcontext():
+        return RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name, fill)
 
 
 def _write_tables(

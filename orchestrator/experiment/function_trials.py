@@ -36,7 +36,7 @@ class FunctionTrials:
         """Return what the workers are given."""
         about = reporting(self.function.text, experiment, plan, folder)
         if self.interpreter is None:
-            return FunctionJob(function=self.function, nursery=plan.nursery, **about)
+            return FunctionJob(function=self.function, **about)
         return InterpreterJob(
             file=Path(self.function.place),
             function=self.function.function,
@@ -71,6 +71,7 @@ def reporting(text: str, experiment: Experiment, plan: Plan, folder: RunFolder) 
         "mode": plan.mode,
         "milestones": frozenset(scheduler.milestones),
         "secrets": concealed(),
+        "nursery": plan.nursery,
     }
 
 

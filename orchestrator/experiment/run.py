@@ -29,8 +29,9 @@ if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
     from orchestrator.analysis import Finding, Importance
+    from orchestrator.experiment.export import ExportedWinner
     from orchestrator.experiment.next_space import NextSpace
-    from orchestrator.report import View
+    from orchestrator.report import Plots, View
     from orchestrator.search.selection_bias import Corrected
 
 
@@ -124,6 +125,22 @@ class Explained:
         where = self.records.folder.report_file if file is None else Path(file)
         write_report([self.records], where, thorough=True)
         return where
+
+    def card(self, licence: str | None = None) -> str:
+        """Return the winner's model card as Markdown; ``licence`` in place of the experiment's.
+
+        Raises RecordError where no trial has a finite value.
+        """
+        from orchestrator.report import model_card
+
+        return model_card(self.records, licence)
+
+    @property
+    def plot(self) -> Plots:
+        """The run's figures: ``run.plot.curves()`` and the like, Matplotlib's, for notebooks and papers."""
+        from orchestrator.report import Plots
+
+        return Plots(self.records)
 
     def _repr_html_(self) -> str:
         """Return the run as a notebook shows it: its state, its best, its first trials."""
@@ -274,6 +291,18 @@ class Run(RunControl, Coarse, Explained):
         from orchestrator.experiment.winner import predict
 
         return predict(self.records, self.builder, x, calibrated)
+
+    def export(
+        self, to: str | Path, overwrite: bool = False, calibrated: bool = False
+    ) -> ExportedWinner:
+        """Write the winner in the format of ``to``'s ending: .keras, .tflite, .onnx, .pt2, a folder for a SavedModel.
+
+        The file takes raw rows, and is kept if it answers as the winner does on 100 rows. Raises RecordError where it
+        does not, or there is no winner; PlaceError where a package is missing, or ``to`` is there already.
+        """
+        from orchestrator.experiment.export import export_model
+
+        return export_model(self.records, to, overwrite, calibrated, self.builder)
 
 
 def open_run(path: str | Path, storage: str | Path = "./runs") -> Run:

@@ -164,7 +164,8 @@ class _Column:
 def text_table(frame: pd.DataFrame, width: int = 80) -> str:
     """Return the rows as aligned text no wider than ``width``.
 
-    ``frame.attrs["importance"]`` names the columns to keep first; empty columns are left out.
+    ``frame.attrs["importance"]`` names the columns to keep first; empty columns are left out. ``attrs["same"]`` says
+    what is the same in every row, and has no column.
     """
     # Laid out here: rich's tables take seconds for ten thousand rows (Textualize/rich#1069).
     columns = [_column(frame, name) for name in frame.columns]
@@ -177,6 +178,8 @@ def text_table(frame: pd.DataFrame, width: int = 80) -> str:
     ]
     text = "\n".join(line for line in lines if line) + "\n"
     hidden = [printable(str(column.name)) for column in told if column not in shown]
+    same = frame.attrs.get("same")
+    text += f"{_filled(f'the same in all: {same}', width)}\n" if same else ""
     return text + (_hidden_note(hidden, width) if hidden else "")
 
 
@@ -222,7 +225,11 @@ def _line(columns: list[_Column], texts: list[str]) -> str:
 def _hidden_note(hidden: list[str], width: int) -> str:
     plural = "column" if len(hidden) == 1 else "columns"
     text = f"{len(hidden)} more {plural} (--format csv shows all): {', '.join(hidden)}"
-    return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False) + "\n"
+    return _filled(text, width) + "\n"
+
+
+def _filled(text: str, width: int) -> str:
+    return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def without_secrets(frame: pd.DataFrame) -> pd.DataFrame:

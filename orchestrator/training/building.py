@@ -20,7 +20,7 @@ from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.constants import constants_of
 from orchestrator.training.hyperparameters import RecordedHyperparameters
 from orchestrator.training.keras_backend import IS_TENSORFLOW, NAME, seed_own_generator
-from orchestrator.training.keras_internals import forget_names
+from orchestrator.training.keras_internals import forget_names, generator
 from orchestrator.training.keras_setup import register_again
 from orchestrator.training.optimizers import unwrapped
 from orchestrator.training.process_state import (
@@ -56,6 +56,7 @@ def build_model(
     momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
     activation = OUTPUT_ACTIVATIONS[kind] if reference.kind == "bundled" and kind else None
     recorded = _recorded(reference, given, momentum, activation)
+    generator()  # named by Keras too, where it is not there yet
     if reference.kind != "module":  # one that is imported once has made its layers before
         forget_names()
     set_seed(reference, seed)

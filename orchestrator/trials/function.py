@@ -24,9 +24,8 @@ from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
 from orchestrator.errors import TrialError, exit_code, explain
 from orchestrator.redaction import conceal
-from orchestrator.search import Nursery
 from orchestrator.trials.function_runner import Stopped, seed_everything, takes, takes_report
-from orchestrator.trials.live_reports import BabysatSession
+from orchestrator.trials.live_reports import babysat
 from orchestrator.trials.reporting import (
     Metrics,
     ReportingJob,
@@ -48,7 +47,6 @@ class FunctionJob(ReportingJob):
     """Trials that call a function."""
 
     function: CallableReference
-    nursery: Nursery | None = None
 
     def open(self) -> ReportingWorkbench:
         """Set this process up: the function's file is run."""
@@ -58,12 +56,7 @@ class FunctionJob(ReportingJob):
         def begin(start: Start) -> _Reports:
             return _Reports(function, self.function, start)
 
-        nursery = self.nursery
-        if nursery is None:
-            return ReportingWorkbench(self, begin)
-        return ReportingWorkbench(
-            self, begin, lambda spec: BabysatSession(self, begin, spec, nursery)
-        )
+        return babysat(self, begin, self.nursery)
 
 
 class FunctionCheckpoint:

@@ -58,7 +58,7 @@ def test_an_extension_that_was_killed_goes_on_as_if_it_had_not_been(tune):
     whole = tune(4, executor="inline", name="whole", epochs=60, caviar=ONE_BY_ONE)
     driver = begin("extend", str(short.path), "--num-samples", "+1", "--epochs", "60")
     try:
-        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 30, 280)
+        until(lambda: len(short.folder.epochs_file.read_text().splitlines()) > 30)
     finally:
         driver.kill()
         driver.wait()

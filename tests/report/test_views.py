@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.records import TrialEnd
 from orchestrator.report import LiveView, NullView, PlainView, open_view
+from orchestrator.report.chart import sparkline
 from orchestrator.report.live.progress import Progress
-from orchestrator.report.live.terminal_view import sparkline
 from tests.report.driven import Driven
 
 

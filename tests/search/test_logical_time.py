@@ -24,7 +24,7 @@ from orchestrator.schedulers import (
 )
 from orchestrator.search import Search, make_plan
 from orchestrator.search.logical_time import LogicalTime
-from orchestrator.search.search import Done, NextRound, Resume, Start
+from orchestrator.search.steps import Done, NextRound, Resume, Start
 
 EPOCHS = 9
 FEW = settings(max_examples=30, deadline=None)

@@ -266,3 +266,42 @@ def test_one_that_draws_from_tensorflows_generator_starts_again_where_it_was_cut
     again = Trainer(trainer.task)
     assert not again.take_up(trainer.checkpoint({}))
     assert [again.train_epoch() for _ in range(2)] == curve
+
+
+RATES = {
+    "in its optimizer": (COMPILE.format(optimizer='keras.optimizers.Adam(hp["rate"])'), 1),
+    "in its optimizer's schedule": (COMPILE.format(
+        optimizer='keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(hp["rate"], 4, 0.5))'), 2),
+    "in a decay of weights": (COMPILE.format(
+        optimizer='keras.optimizers.Adam(0.01, weight_decay=hp["rate"])'), 2),
+    "in a loss": ("""
+        def loss(y, p):
+            return hp["rate"] * keras.losses.sparse_categorical_crossentropy(y, p)
+        model.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
+        return model
+    """, 2),
+    "in a penalty": ("""
+        model.layers[0].kernel_regularizer = keras.regularizers.L2(hp["rate"])
+    """ + COMPILE.format(optimizer='"adam"'), 2),
+    "in a step of its own": ("""
+        class Stepping(keras.Sequential):
+            rate = hp["rate"]
+            def train_step(self, data):
+                logs = super().train_step(data)
+                for weight in self.trainable_variables:
+                    weight.assign(weight * (1 - self.rate))
+                return logs
+        model = Stepping(model.layers)
+    """ + COMPILE.format(optimizer='"adam"'), 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", in_depth(RATES, "in its optimizer", "in a loss"))
+def test_a_value_that_lives_in_a_variable_is_traced_once_and_any_other_again(where, net, train):
+    compiled, traced = RATES[where]
+    task = net(BUILD + HEAD + compiled)
+    alone = train(Trainer(task), {"units": 8, "rate": 0.03})
+    worker = Trainer(task)
+    other = train(worker, {"units": 8, "rate": 0.3}, seed=7)
+    assert train(worker, {"units": 8, "rate": 0.03}) == alone != other
+    assert worker.programs.traced == traced

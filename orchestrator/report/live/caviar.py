@@ -15,6 +15,7 @@ from typing import Self, TextIO
 from rich.text import Text
 
 from orchestrator.records import Event, Mode
+from orchestrator.report.chart import sparkline
 from orchestrator.report.formatting import brief, clock, number, printable
 from orchestrator.report.live.progress import Progress, RunningTrial
 from orchestrator.report.live.terminal_view import (
@@ -22,7 +23,6 @@ from orchestrator.report.live.terminal_view import (
     Redrawn,
     failure_line,
     failures,
-    sparkline,
 )
 
 _FRAMES_PER_SECOND = 4

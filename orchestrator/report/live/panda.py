@@ -25,9 +25,10 @@ from orchestrator.records import (
     TrialStarted,
 )
 from orchestrator.records.lineage import hyperparameters_after
+from orchestrator.report.chart import sparkline
 from orchestrator.report.formatting import brief, clock, number, printable
 from orchestrator.report.journal_text import JournalFormatter, metric_words
-from orchestrator.report.live.terminal_view import STATUS_STYLES, Redrawn, failure_line, sparkline
+from orchestrator.report.live.terminal_view import STATUS_STYLES, Redrawn, failure_line
 
 _FRAMES_PER_SECOND = 2
 _MOST_BRANCHES = 8

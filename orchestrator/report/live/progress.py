@@ -97,13 +97,16 @@ class Progress:
     def apply(self, event: Event) -> None:
         """Take in what has just happened."""
         known = event.trial in self._started if isinstance(event, TrialEnd) else False
-        epochs = self.state.epochs
+        epochs, trials = self.state.epochs, len(self.state.trials)
         self.state.apply(event)
         if self._is_replicate(event):
             self._since.pop(event.trial, None)  # type: ignore[union-attr]
         elif isinstance(event, TrialStarted):
             self.first_start = self.now() if self.first_start is None else self.first_start
             self._started.add(event.trial)
+            # A copy of another trial is none of those that were planned.
+            began = len(self.state.trials) - trials
+            self.total_trials += began * self.state.trials[event.trial].is_branch
             self._again.discard(event.trial)
         elif isinstance(event, TrialEnd):
             self._trial_ended(event, known)

@@ -1,8 +1,7 @@
-"""A view that is redrawn in place on a terminal, in rich's own thread, with learning curves of a few characters."""
+"""A view that is redrawn in place on a terminal, in rich's own thread."""
 
 from __future__ import annotations
 
-import math
 import sys
 import threading
 from abc import ABC, abstractmethod
@@ -17,9 +16,6 @@ from orchestrator.records import Event, TrialEnd
 from orchestrator.report.formatting import printable
 
 STATUS_STYLES = {"failed": "red", "diverged": "red", "interrupted": "yellow"}
-
-
-BLOCKS = "▁▂▃▄▅▆▇█"
 
 
 class Told(Protocol):
@@ -100,23 +96,3 @@ def failure_line(end: TrialEnd) -> str:
     """Return what a failed trial raised and where the whole of it lies, in one line."""
     file = f" ({end.error_file})" if end.error_file else ""
     return f"trial {end.trial} failed: {printable(end.error or 'no error was given')}{file}"
-
-
-def sparkline(curve: Sequence[float], low: float, high: float, width: int = 16) -> str:
-    """Return a curve as blocks between ``low`` and ``high``, ``×`` where it is not finite.
-
-    A curve longer than ``width`` is thinned evenly; its last value is always the last block.
-    """
-    count = len(curve)
-    if count > width:
-        curve = [curve[(place + 1) * count // width - 1] for place in range(width)]
-    return "".join(_block(value, low, high) for value in curve)
-
-
-def _block(value: float, low: float, high: float) -> str:
-    if not math.isfinite(value):
-        return "×"
-    if high <= low:
-        return BLOCKS[len(BLOCKS) // 2]
-    share = (value - low) / (high - low)
-    return BLOCKS[min(max(int(share * len(BLOCKS)), 0), len(BLOCKS) - 1)]
