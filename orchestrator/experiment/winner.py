@@ -45,9 +45,11 @@ def model_file(records: RunRecords) -> Path:
 
 def _no_winner(records: RunRecords) -> str:
     if not records.has_keras_models:
-        return (
-            f"a run whose trials call {records.experiment['trial']}, which keeps its model itself."
+        kept = records.folder.best / "checkpoint"
+        where = (
+            f"in {kept}, which its own code loads" if kept.is_dir() else "and saved no state of it"
         )
+        return f"a run whose trials call {records.experiment['trial']}, which keeps its model itself, {where}."
     failed = sum(trial.status == "failed" for trial in records.trials)
     if records.status == "finished" and failed and not succeeded(records):
         return f"a run without one: {failed} of its trials failed. 'orchestrator show {records.folder.path}' says why."

@@ -74,6 +74,12 @@ def to_json(frame: pd.DataFrame, width: int = 0) -> str:
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
 
 
+def to_jsonl(frame: pd.DataFrame, width: int = 0) -> str:
+    """Return one JSON object a line, as ``to_json`` has them."""
+    rows = json.loads(to_json(frame))
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
+
+
 def to_markdown(frame: pd.DataFrame, width: int = 0) -> str:
     """Return a pipe table, numbers to four digits, with whatever Markdown or HTML would read escaped."""
     texts = mapped(_texts(frame), in_markdown)
@@ -258,6 +264,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame, int], str | bytes]] = {
     "table": text_table,
     "csv": to_csv,
     "json": to_json,
+    "jsonl": to_jsonl,
     "markdown": to_markdown,
     "latex": to_latex,
     "parquet": to_parquet,
