@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator.errors import PlaceError, UnknownNameError, explain
@@ -77,7 +77,13 @@ def find_executor(asked: ExecutorName | RunPlan) -> Executor:
         raise UnknownNameError(
             explain("executor", "expected how trials are run", asked, list(EXECUTORS))
         )
-    return EXECUTORS[asked]
+    found = EXECUTORS[asked]
+    if found.uses_terminal:
+        from orchestrator.report.live.notebook import in_notebook
+
+        # What trials print stands in a cell's output, and the view in a block of its own.
+        return replace(found, uses_terminal=not in_notebook())
+    return found
 
 
 def _run_on_tune(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:

@@ -9,6 +9,7 @@ from typing import Protocol, Self, TextIO
 
 from orchestrator.records import Event, Mode
 from orchestrator.report.live.caviar import LiveView, PlainView
+from orchestrator.report.live.notebook import InNotebook, in_notebook
 from orchestrator.report.live.panda import PandaView, PlainPandaView
 
 
@@ -54,6 +55,14 @@ class NullView:
         """Leave nothing behind."""
 
 
+class NotebookView(InNotebook, LiveView):
+    """A caviar's view in a notebook."""
+
+
+class NotebookPandaView(InNotebook, PandaView):
+    """A panda's view in a notebook."""
+
+
 def open_view(  # noqa: PLR0913 (what a run is, and where it is shown)
     total_trials: int,
     epochs: int,
@@ -62,10 +71,12 @@ def open_view(  # noqa: PLR0913 (what a run is, and where it is shown)
     stream: TextIO | None = None,
     watching: bool = False,
 ) -> LiveView | PlainView:
-    """Return the live view where ``stream`` (stderr) is a terminal that can show it, else lines.
+    """Return the live view where ``stream`` (stderr) is a terminal or a notebook that can show it, else lines.
 
     ``watching``: another process drives it.
     """
+    if stream is None and in_notebook():
+        return NotebookView(total_trials, epochs, metric, mode, watching=watching)
     stream = stream or sys.stderr
     if _can_redraw(stream):
         return LiveView(total_trials, epochs, metric, mode, stream, watching)
@@ -84,6 +95,8 @@ def open_panda_view(  # noqa: PLR0913 (as open_view)
 
     ``run`` is what the run is called in a command.
     """
+    if stream is None and in_notebook():
+        return NotebookPandaView(days, metric, mode, run=run, watching=watching)
     stream = stream or sys.stderr
     if _can_redraw(stream):
         return PandaView(days, metric, mode, stream, run, watching)
