@@ -22,7 +22,7 @@ BENCHABLE := .venv/.installed-bench
 FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install run quick test test-all test-lowest format lint types contracts pytest pytest-quick \
+.PHONY: help install run shell quick test test-all test-lowest format lint types contracts pytest pytest-quick \
   pytest-all pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search bench-race bench-drift record-tables \
   bench-hosts bench-trials chaos integration-kubernetes docs lock clean
 
@@ -33,6 +33,10 @@ install: $(RUNNABLE)  ## .venv with the project in it; the command is .venv/bin/
 
 run: $(RUNNABLE)  ## the digits experiment to its table; EXPERIMENT=file.yaml and NAME=name for another
 	$(BIN)/orchestrator run $(EXPERIMENT) --set name=$(NAME)
+	@echo "To have the command orchestrator in this shell:  . .venv/bin/activate   (or: make shell)"
+
+shell: $(RUNNABLE)  ## a shell in which orchestrator is a command; exit leaves it
+	@VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(BIN):$$PATH" $${SHELL:-/bin/sh}
 
 quick: format lint contracts pytest-quick  ## while a change is in progress: a minute of checks, and of tests without TensorFlow
 

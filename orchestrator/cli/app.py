@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import author, control, inspect, judge, look, run, simulate, submit
+from orchestrator.cli import (
+    author,
+    completion,
+    control,
+    inspect,
+    judge,
+    look,
+    run,
+    simulate,
+    submit,
+)
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -92,7 +102,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         look.rm,
     ),
     "Some time later": (judge.reevaluate, judge.history),
-    "This machine": (author.doctor, author.version),
+    "This machine": (author.doctor, completion.completion, author.version),
 }
 
 for _panel, _commands in PANELS.items():

@@ -147,9 +147,11 @@ class TrialRunner:
     def _about(self, trial: str) -> dict[str, Any]:
         """Return what the trial's record holds besides its epochs."""
         session = self._sessions.get(trial)
-        beside: Any = session if self.places > 1 else self._workbench
+        known: Mapping[str, Any] = {}
+        if session is not None:
+            known = (session if self.places > 1 else self._workbench).about()
         return {
-            **(beside.about() if session is not None else {}),
+            **known,
             "worker": f"{os.uname().nodename}:{os.getpid()}",
             "rss_mb": round(psutil.Process().memory_info().rss / 2**20, 1),
         }

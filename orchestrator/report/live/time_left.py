@@ -66,12 +66,13 @@ def _mean(lengths: Mapping[int, int]) -> tuple[float, float]:
 
 def _seconds(seen: Seen, rest: Sequence[int], length: float) -> float:
     """Return the time for the rest of the trials in training and those that wait, no less than one trial's own."""
-    together = (sum(rest) + seen.waiting * length) * seen.pace
     usual = seen.pace * max(seen.at_once, 1)
-    alone = (
+    alone = [
         epochs * (usual if trial.pace is None else trial.pace)
         for epochs, trial in zip(rest, seen.running, strict=True)
-    )
+    ]
+    # The run's pace has the starts in it, which those in training have behind them.
+    together = sum(alone) / max(seen.at_once, 1) + seen.waiting * length * seen.pace
     return max(together, max(alone, default=0.0))
 
 
