@@ -10,6 +10,8 @@ from orchestrator.records import Mode
 from orchestrator.report.run_summary import RunSummary, TrialSummary
 
 MOST_METRICS = 3
+MOST_DRAWN = 2_000
+"""Of the trials that others beat: a page has room for ten thousand trials, not for each of them several times."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class Tradeoff:
     def front(self) -> tuple[Offer, ...]:
         """The offers that no other one beats in both."""
         return tuple(offer for offer in self.offers if offer.is_best)
+
+    @property
+    def beaten(self) -> tuple[Offer, ...]:
+        """The others, evenly thinned where there are very many."""
+        rest = tuple(offer for offer in self.offers if not offer.is_best)
+        return rest[:: 1 + len(rest) // MOST_DRAWN]
 
 
 def tradeoffs(run: RunSummary) -> tuple[Tradeoff, ...]:
@@ -75,10 +83,10 @@ def _other_metrics(metric: str, trials: Iterable[TrialSummary]) -> list[str]:
 
 
 def _at_best(trial: TrialSummary, metric: str) -> float | None:
-    values = trial.curve.metrics.get(metric, ())
-    at = {epoch: place for place, epoch in enumerate(trial.curve.epochs)}
-    place = at.get(trial.best_epoch or 0)
-    return values[place] if place is not None and place < len(values) else None
+    values = trial.curve.metrics.get(metric)
+    if not values or trial.best_epoch not in trial.curve.epochs:
+        return None
+    return values[trial.curve.epochs.index(trial.best_epoch)]
 
 
 def _offers(

@@ -236,7 +236,7 @@ def pareto(run: RunSummary, x: str | None) -> Drawing | None:
 
 
 def _tradeoff(axes: Axes, found: Tradeoff, metric: str) -> None:
-    rest = [offer for offer in found.offers if not offer.is_best]
+    rest = found.beaten
     axes.scatter([o.cost for o in rest], [o.score for o in rest], s=14, color=FAINT, alpha=0.6)
     axes.step(
         [o.cost for o in found.front],

@@ -80,7 +80,7 @@ def _capital(cost: str) -> str:
 
 def _offered(found: Tradeoff) -> Option:
     """Return the trials and the front as data of the two series, and their axis."""
-    every = [{"name": o.trial, "value": [o.cost, o.score]} for o in found.offers]
+    every = [{"name": o.trial, "value": [o.cost, o.score]} for o in (*found.beaten, *found.front)]
     front = [{"name": o.trial, "value": [o.cost, o.score]} for o in found.front]
     along = score_axis(found.cost, [o.cost for o in found.offers], inverse=found.mode == "max")
     return {
