@@ -79,6 +79,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         look.table,
         look.best,
         inspect.compare,
+        judge.diff,
         judge.report,
         judge.card,
         judge.importance,

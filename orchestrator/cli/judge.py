@@ -6,7 +6,7 @@ import json
 import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,7 +24,9 @@ from orchestrator.cli.options import (
 )
 from orchestrator.cli.output import check_writable, destination, say, terminal_width
 from orchestrator.errors import PlaceError, explain
-from orchestrator.records import RunRecords
+
+if TYPE_CHECKING:
+    from orchestrator.records import RunRecords
 
 
 def importance(
@@ -165,6 +167,24 @@ def _write_figures(runs: Sequence[RunRecords], folder: Path) -> None:
         if files
         else "there is nothing to draw yet"
     )
+
+
+def diff(
+    first: RunName,
+    second: RunName,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    storage: Storage = RUNS,
+    format: TextFormat = "table",
+) -> None:
+    """Show what differs between two runs: their files and code, data, versions and results, paired by seeds."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import difference_lines, differences_of
+
+    found = differences_of(*(open_run(run, storage).records for run in (first, second)))
+    if as_json or format == "json":
+        say(json.dumps(found.to_plain(), indent=2, ensure_ascii=False, default=str))
+    else:
+        say("\n".join(difference_lines(found, terminal_width())))
 
 
 NEW_DATA = "Today's data, as data.source has them: ./new.csv, ./load.py:new. Default: the run's own source, read again."

@@ -15,6 +15,7 @@ from orchestrator.errors import PlaceError, RecordError, explain
 from orchestrator.experiment.data_profile import rows_to_ask
 from orchestrator.experiment.winner import (
     builder_of,
+    data_of,
     form_of,
     learnt_of,
     model_file,
@@ -81,6 +82,8 @@ def export_model(
     _check_place(path, format, overwrite)
     if format == "weights":
         return _weights(records, path)
+    if format == "keras" and not calibrated and "input_shape" not in data_of(records):
+        return _unchecked(records, path)
     FORMATS[format].check_installed("export")
     original = _original(records, builder, calibrated)
     partial = path.with_name(f".{path.stem}.{uuid4().hex[:8]}.partial{path.suffix}")
@@ -141,6 +144,18 @@ def _weights(records: RunRecords, to: Path) -> ExportedWinner:
         f" hyperparameters in {records.folder.best / RECIPE} and call load_weights({str(to)!r})."
     )
     return ExportedWinner(to, "weights", (line,))
+
+
+def _unchecked(records: RunRecords, to: Path) -> ExportedWinner:
+    """Copy the winner of a run of an older version, which does not say what rows it could be asked about."""
+    try:
+        write_atomically(to, model_file(records).read_bytes())
+    except OSError as error:
+        raise _not_written(to, error) from None
+    line = (
+        "Copied byte by byte, and not asked again: the run does not say what rows it learned from."
+    )
+    return ExportedWinner(to, "keras", (f"Load it with {_load_keras(to)}.", line))
 
 
 def _original(records: RunRecords, builder: CallableReference | None, calibrated: bool) -> Original:
@@ -237,8 +252,6 @@ def _some(names: Sequence[str]) -> str:
 def _takes(records: RunRecords, done: Exported) -> list[str]:
     from orchestrator.training.saved_model import takes_named_columns
 
-    if "input_shape" not in (records.manifest.get("data") or {}):
-        return []
     form = form_of(records)
     if form.table is not None and takes_named_columns(form.table):
         return _takes_columns([column.name for column in form.table.columns], done)

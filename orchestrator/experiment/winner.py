@@ -147,7 +147,7 @@ def form_of(records: RunRecords) -> TrainingForm:
     from orchestrator.data.new_rows import TrainingForm
     from orchestrator.training.saved_model import shape_from_plain
 
-    data = _data(records)
+    data = data_of(records)
     options = recorded_experiment(records).data_options
     table = data.get("table")
     if "input_shape" not in data:
@@ -166,13 +166,14 @@ def form_of(records: RunRecords) -> TrainingForm:
 
 def learnt_of(records: RunRecords) -> Learnt:
     """Return what is known of a winner's answers; of an older run, that its outputs may be classes."""
-    data = _data(records)
+    data = data_of(records)
     labels = data.get("labels") or {}
     task = (records.winner or {}).get("task") or {"kind": None, "own": True}
     return Learnt(task["kind"], task["own"], tuple(data.get("classes") or ()), labels.get("type"))
 
 
-def _data(records: RunRecords) -> dict[str, Any]:
+def data_of(records: RunRecords) -> dict[str, Any]:
+    """Return what a run notes of the data that its newest trials were trained on."""
     return dict(effective_manifest(records).get("data") or {})
 
 

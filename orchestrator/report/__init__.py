@@ -10,6 +10,7 @@ from orchestrator.report.analysis_text import (
 )
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
+from orchestrator.report.differences import difference_lines, differences_of
 from orchestrator.report.figures import Plots, write_figures
 from orchestrator.report.html import card, write_report
 from orchestrator.report.journal_text import describe_action, describe_request
@@ -63,6 +64,8 @@ __all__ = [
     "detail_lines",
     "details",
     "diagnosis_lines",
+    "difference_lines",
+    "differences_of",
     "draws_table",
     "epochs_table",
     "finding_lines",

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.report.comparison import Comparison, flat
+from orchestrator.report.comparison import Comparison
+from orchestrator.report.differences import flat
 from orchestrator.report.formatting import cell
 from orchestrator.report.html.charts import (
     Chart,
@@ -131,7 +132,8 @@ def failures(run: RunSummary) -> Iterator[Section]:
 
 def carded(run: RunSummary) -> Iterator[Section]:
     """Yield the winner's model card: its sentences, and what the other parts of the page have not."""
-    rows = [(part.title, each) for part in card_of(run) for each in (*part.says, *part.code)]
+    parts = card_of(run) if run.winner else ()
+    rows = [(part.title, each) for part in parts for each in (*part.says, *part.code)]
     if rows:
         says = [
             "For whoever takes the model. 'orchestrator card' writes it as Markdown, with its tables."
