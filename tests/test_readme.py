@@ -126,7 +126,7 @@ def test_the_experiment_shown_is_the_one_that_comes_with_it():
 
 
 def test_every_command_of_the_program_is_in_the_readme_or_its_help():
-    shown = {shlex.split(command)[1] for command in COMMANDS}
+    shown = {shlex.split(command, comments=True)[1] for command in COMMANDS}
     assert shown <= {command.callback.__name__ for command in app.registered_commands}
 
 
