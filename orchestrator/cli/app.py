@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import author, control, inspect, judge, run, simulate, submit
+from orchestrator.cli import author, control, inspect, judge, look, run, simulate, submit
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -74,12 +74,14 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         run.promote,
         run.replay,
         simulate.whatif,
-        inspect.ls,
-        inspect.show,
-        inspect.table,
-        inspect.best,
+        look.ls,
+        look.show,
+        look.table,
+        look.best,
         inspect.compare,
+        judge.diff,
         judge.report,
+        judge.card,
         judge.importance,
         judge.diagnose,
         inspect.rounds,
@@ -87,6 +89,7 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.export,
         inspect.predict,
         inspect.audit,
+        look.rm,
     ),
     "Some time later": (judge.reevaluate, judge.history),
     "This machine": (author.doctor, author.version),

@@ -37,6 +37,8 @@ KeyPath = tuple[str | int, ...]
 LARGEST_FILE = 250_000  # bytes: PyYAML reads so much in about a second
 MOST_VALUES = 50_000  # after aliases are followed: a few lines of them can mean billions
 DEEPEST = 40
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""What a run can be called: a folder is named after it."""
 
 
 def _core_resolvers() -> _Resolvers:
@@ -161,6 +163,13 @@ def dotted(path: KeyPath) -> str:
 def legible(text: str) -> str:
     """Return what was written as a sentence can hold it: what would break its line, or is empty, in quotes."""
     return text if text and text.isprintable() else repr(text)
+
+
+def next_name(base: str, place: Path) -> str:
+    """Return ``base-1``, or the number after the highest one that something in the folder ``place`` has."""
+    there = [entry.name for entry in place.iterdir()] if place.is_dir() else []
+    found = (re.fullmatch(rf"{re.escape(base)}-([1-9][0-9]*)", name) for name in there)
+    return f"{base}-{max((int(match[1]) for match in found if match), default=0) + 1}"
 
 
 def read_document(path: str | Path) -> Document:

@@ -58,6 +58,12 @@ class CompiledBackend:
         """Return whether a further trial of the same structure may have the program."""
         return self.program.reusable
 
+    def get_ready(self) -> None:
+        """Do nothing: nobody else trains along."""
+
+    def settle(self) -> None:
+        """Do nothing: training is in the model's variables."""
+
     def close(self) -> None:
         """Do nothing: a program waits for the next trial."""
 

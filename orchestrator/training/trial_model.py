@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 
-from orchestrator.training.keras_backend import array_of
+from orchestrator.training.keras_backend import LiveNumber, array_of
 from orchestrator.training.optimizers import LiveOptimizer
 from orchestrator.training.task import LabelForm, LearningGoal
 
+Stamps = Mapping[str, tuple[int, int] | None]
+"""Files as they were: when each was changed last, in nanoseconds, and its bytes; None of one that is not there."""
 RowLoss = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A build that left no trace but its model: ``seeds`` of Keras's were drawn, ``initialisers`` are by ``id``.
+
+    ``names`` and ``registered`` are what Keras has noted by its end, ``files`` what it read. ``given`` are the names
+    that the trial was given, ``reads`` what the builder read: it does the same again for whoever is given the same.
+    """
+
+    seeds: tuple[int, ...]
+    initialisers: Mapping[int, Any]
+    names: Mapping[str, int]
+    registered: Mapping[Any, str]
+    files: Stamps
+    given: Collection[str] = ()
+    reads: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -26,6 +47,8 @@ class Built:
     asked_momentum: float
     constants: str | None = ""
     """What the model holds besides variables, equal for equal ones: "" for a bundled one, None where unknown."""
+    origin: Origin | None = None
+    """How its variables got their values; None where they cannot be had again without the builder."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +57,8 @@ class Compiled:
 
     ``goal`` is what it learns, ``labels`` the form of labels that its loss takes, ``row_loss`` what that says of each
     row, None where unknown.
-    ``others`` are the optimizers that a step of the model's own uses beside the compiled one.
+    ``others`` are the optimizers that a step of the model's own uses beside the compiled one; ``smoothing`` is what
+    smooths the labels, where that is live.
     """
 
     model: Any
@@ -43,6 +67,7 @@ class Compiled:
     labels: LabelForm
     row_loss: RowLoss | None = None
     others: tuple[Any, ...] = ()
+    smoothing: LiveNumber | None = None
 
     @property
     def parameters(self) -> int:
@@ -74,3 +99,49 @@ def kept(variables: Sequence[Any]) -> Iterator[None]:
         yield
     finally:
         assign_all(variables, before)
+
+
+MOST_LAYERS = 300
+
+
+def model_summary(model: Any) -> dict[str, Any]:
+    """Return {layers, parameters, trainable}: of each layer its name, kind, output shape and both counts.
+
+    Layers of a model within it stand in its place, ``outer/inner``. Shapes are without the rows; None where a layer
+    tells none.
+    """
+    layers = list(_layers(model))
+    return {
+        "layers": layers[:MOST_LAYERS],
+        "left_out": max(0, len(layers) - MOST_LAYERS),
+        "parameters": int(model.count_params()),
+        "trainable": _count(model.trainable_variables),
+    }
+
+
+def _layers(model: Any, outer: str = "") -> Iterator[dict[str, Any]]:
+    for layer in getattr(model, "layers", ()):
+        if getattr(layer, "layers", None):
+            yield from _layers(layer, f"{outer}{layer.name}/")
+            continue
+        yield {
+            "layer": f"{outer}{layer.name}",
+            "kind": type(layer).__name__,
+            "output": _output_shape(layer),
+            "parameters": _count(layer.variables),
+            "trainable": _count(layer.trainable_variables),
+        }
+
+
+def _output_shape(layer: Any) -> str | None:
+    try:
+        outputs = keras.tree.flatten(layer.output)
+    except AttributeError:  # called within the user's own call, or more than once
+        return None
+    return ", ".join(
+        " × ".join(str(size or "?") for size in each.shape[1:]) or "1" for each in outputs
+    )
+
+
+def _count(variables: Iterable[Any]) -> int:
+    return sum(math.prod(each.shape) for each in variables)

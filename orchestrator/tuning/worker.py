@@ -49,7 +49,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """Train until the session has something to report."""
-        return {"report": self._runner.step()}
+        return {"report": self._runner.step()[0]}
 
     def keep(self) -> None:
         """Write the trial's state down, since the run is about to stop."""

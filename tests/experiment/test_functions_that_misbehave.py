@@ -247,5 +247,5 @@ def left(before):
     """Return the threads that are left over after a while."""
     new = set(threading.enumerate()) - before
     for thread in new:
-        thread.join(10)
+        thread.join(300)
     return {thread for thread in new if thread.is_alive()}

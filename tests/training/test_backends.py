@@ -65,6 +65,17 @@ def test_a_trial_is_what_keras_gives_and_goes_on_where_it_was(backend):
 
 
 @pytest.mark.cluster
+@pytest.mark.skipif(not is_installed("jax"), reason="not installed")
+def test_a_lane_trains_what_its_trial_is_alone():
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/training/test_lanes.py"],
+        cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "skipped" not in done.stdout
+
+
+@pytest.mark.cluster
 @pytest.mark.parametrize("backend", OTHERS)
 def test_a_run_has_the_same_records_and_no_other_backend_goes_on_with_it(backend, tmp_path):
     file = tmp_path / "own.yaml"
