@@ -14,7 +14,9 @@ import ctypes
 import inspect
 import os
 import queue
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,10 +125,33 @@ class Reporter:
         self._take(epoch, metrics)
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What a function may change of its process, and neither the run nor another trial is to see."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    path: tuple[str, ...]
+    recursion: int
+
+    @classmethod
+    def now(cls) -> _Settings:
+        return cls(Path.cwd(), dict(os.environ), tuple(sys.path), sys.getrecursionlimit())
+
+    def put_in_force(self) -> None:
+        os.chdir(self.folder)
+        sys.path[:] = self.path
+        for name in os.environ.keys() - self.environment.keys():
+            del os.environ[name]
+        for name, text in self.environment.items():
+            if os.environ.get(name) != text:
+                os.environ[name] = text
+
+
 class _Reports:
     """What a function reports, one epoch after another; it runs while the next report is waited for.
 
-    Meanwhile what it prints goes to stderr, and the current directory is the function's.
+    Meanwhile what it prints goes to stderr, and the current directory, environment and path of modules are its own.
     """
 
     def __init__(
@@ -140,7 +165,7 @@ class _Reports:
         self._asked: queue.Queue[bool] = queue.Queue()
         self._told: queue.Queue[Metrics | BaseException | None] = queue.Queue()
         self._thread: threading.Thread | None = None
-        self._folder = Path.cwd()
+        self._settings = _Settings.now()
         self._process = os.getpid()
         self._over = False
 
@@ -194,15 +219,16 @@ class _Reports:
         wait: Callable[[], Metrics | BaseException | None] | None = None,
     ) -> Metrics | None:
         """Let the function run until it reports or returns, or as long as is waited for it."""
-        ours = Path.cwd()
-        with printed_aside():
+        ours = _Settings.now()
+        with printed_aside(), warnings.catch_warnings():
             try:
-                os.chdir(self._folder)
+                self._settings.put_in_force()
                 begin()
                 told = (wait or self._told.get)()
-                self._folder = Path.cwd()
+                self._settings = _Settings.now()
             finally:
-                os.chdir(ours)
+                ours.put_in_force()
+                sys.setrecursionlimit(ours.recursion)
         self._over = not isinstance(told, dict)
         if isinstance(told, BaseException):
             raise told
