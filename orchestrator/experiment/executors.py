@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator.errors import PlaceError, UnknownNameError, explain
@@ -76,9 +76,19 @@ def find_executor(asked: ExecutorName | RunPlan) -> Executor:
     return EXECUTORS[asked]
 
 
+NO_LANES = (
+    "caviar.lanes: trials train one after another: Ray's workers have no lanes yet, --inline has"
+)
+
+
 def _run_on_tune(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     from orchestrator.tuning.tune import run_plan  # Ray takes a second to import
 
+    if plan.lanes > 1:
+        from orchestrator.data.messages import notice
+
+        notice(NO_LANES)
+        plan, job = replace(plan, lanes=1), replace(job, lanes=1)  # type: ignore[type-var]
     return run_plan(plan, job, listener, sitting)
 
 
