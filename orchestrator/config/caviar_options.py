@@ -38,10 +38,10 @@ class CaviarOptions(Options):
         default="auto",
         description="How many trials train at a time. `auto`: as many as the resources allow.",
     )
-    lanes: Count | Literal["auto"] = Field(
+    lanes: Count = Field(
         default=1,
-        description="How many trials one worker trains at a time, as lanes of one program, on `backend: jax`; what"
-        " cannot be trained so says why, and trains as ever. `auto`: as many as make an epoch of each the cheaper.",
+        description="How many trials `--inline` trains at a time, as lanes of one program, on `backend: jax`; what"
+        " cannot be trained so says why, and trains as ever.",
     )
     points: Annotated[
         Points, BeforeValidator(_points, json_schema_input_type=str | tuple[dict[str, Any], ...])

@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from orchestrator.training.task import Task
 
 
-AUTO_LANES = 16
-"""How many lanes there are where none are named."""
 HEADS_SEEN = 5
 """How many models tell whether a space's heads are of one kind; what none of them shows is refused in its trial."""
 
@@ -131,7 +129,7 @@ def _with_lanes(plan: Plan, experiment: Experiment, given: Trained) -> Plan:
 
         notice(f"caviar.lanes: trials train one after another: {why_not}")
         return plan
-    return replace(plan, lanes=AUTO_LANES if asked == "auto" else asked)
+    return replace(plan, lanes=asked)
 
 
 def _as_saved(dataset: Dataset | StreamedDataset, backend: str) -> Dataset | StreamedDataset:
