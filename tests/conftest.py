@@ -19,7 +19,7 @@ from tests import preloaded
 from tests.pages import FAIR
 
 # No deadline: on a busy machine it fails without a fault. Derandomized: a red run can be repeated.
-settings.register_profile("here", deadline=None, derandomize=True)
+settings.register_profile("here", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("here")
 
@@ -31,10 +31,13 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")
 CLUSTER_FILES = (
+    "test_functions_page.py",
+    "experiment/test_better_page.py", "experiment/test_folds.py",
     "experiment/test_missing_folders.py", "experiment/test_warm_start.py",
-    "report/test_report_in_browser.py",
     "parity/test_exam.py", "parity/test_fuzz.py", "parity/test_reported.py",
-    "training/test_memory.py", "training/test_raw_rows.py", "training/test_trial_process.py",
+    "report/test_report_in_browser.py",
+    "training/panda/test_as_recorded.py", "training/test_memory.py", "training/test_raw_rows.py",
+    "training/test_trial_process.py",
 )  # fmt: skip
 """Minutes, as is whatever starts Ray."""
 IN_EVERY_TEST = ("test_caviar.py",)
@@ -48,6 +51,9 @@ SPREAD = ("tests/parity/test_exam.py", "tests/parity/test_fuzz.py")
 
 LONGEST = ("test_readme.py",)
 """Begun before all others, so that no process waits for it at the end."""
+
+COMPUTING = ("training", "parity", "experiment", "models")
+"""Folders of files that take their time: begun before those of which many fit into what is left at the end."""
 
 SHOWN_FROM_SECONDS = 5.0
 
@@ -65,11 +71,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         minutes = file.parts[0] in CLUSTER_FOLDERS or item.get_closest_marker("integration")
         if (minutes or file.as_posix() in CLUSTER_FILES) and file.name not in IN_EVERY_TEST:
             item.add_marker(pytest.mark.cluster)
+        if item.get_closest_marker("cluster"):
             item.add_marker(pytest.mark.no_cover)  # pyproject.toml says why
     items.sort(
         key=lambda item: (
             item.get_closest_marker("integration") is None,
             item.path.name not in LONGEST,
+            item.path.relative_to(HERE).parts[0] not in COMPUTING,
         )
     )
 

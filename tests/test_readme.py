@@ -136,19 +136,3 @@ def test_make_knows_the_words_that_the_readme_uses(word):
         pytest.skip("make is not installed")
     done = subprocess.run(["make", "--dry-run", word], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-
-
-def test_every_path_in_the_tree_is_there():
-    tree = next(block.text for block in BLOCKS if block.text.startswith("orchestrator/"))
-    parent = Path()
-    for line in tree.splitlines():
-        name = line.split()[0]
-        inside = line.startswith("  ")
-        parent = parent if inside else Path(name)
-        assert (ROOT / (parent / name if inside else name)).exists(), name
-
-
-def test_every_room_of_the_package_is_in_the_tree():
-    tree = next(block.text for block in BLOCKS if block.text.startswith("orchestrator/"))
-    rooms = {path.parent.name for path in (ROOT / "orchestrator").glob("*/__init__.py")}
-    assert rooms <= set(re.findall(r"^  (\w+)/", tree, re.MULTILINE))

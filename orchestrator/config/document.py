@@ -310,6 +310,10 @@ def _too_deep(place: str) -> str:
     return explain(place, f"expected at most {DEEPEST} levels of nesting", "more")
 
 
+_UNQUOTED = re.compile(r"""(?<!["'])\b([a-z_]+\((?:\[[^\]]*\]|[^()\[\]"'])*\))(?!["'])""")
+"""A domain such as ``choice([a, b])`` without quotes."""
+
+
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, place: str) -> ExperimentFileError:
     mark = error.problem_mark or error.context_mark
     lines = text.splitlines()
@@ -318,6 +322,10 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, place: str) -> Experim
     received = lines[mark.line].strip() if mark.line < len(lines) else "the end of the text"
     context = f"{error.context}: " if error.context else ""
     expected = f"expected YAML, but {context}{error.problem}"
+    if found := _UNQUOTED.search(
+        received
+    ):  # in braces, a bracket or a comma ends a text that has no quotes
+        expected += f' (within braces, write "{found[1]}" in quotes)'
     return ExperimentFileError(explain(f"{place}, line {mark.line + 1}", expected, shown(received)))
 
 

@@ -47,11 +47,11 @@ from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
 from orchestrator.records import RunFolder, RunRecords, set_aside, write_atomically
-from orchestrator.search import Plan
 from orchestrator.streams import unstalled_streams
 
 if TYPE_CHECKING:
     from orchestrator.report import View
+    from orchestrator.tuning.protocol import Phase
 
 
 OF_ODD_RECORDS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -240,15 +240,17 @@ def drive(
         unstalled_streams(),
         folder.in_use(),
         asked_to_stop() as asked,
-        _view(plan, resumed.trials_in_all, executor) if progress else NullView() as view,
+        _view(resumed, folder, executor) if progress else NullView() as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
     ):
-        recorder.begin(resumed.trials_in_all, resumed.recorded)
+        words = _phases(resumed.prepared.experiment)
+        recorder.begin(resumed.trials_in_all, resumed.recorded, words)
         if driven.taken_from:
             recorder.event("taken_over", **{"from": driven.taken_from})
         write_down(resumed, folder, recorder)
         _take_up(resumed, recorder, view)
         view.note(f"{executor.begins} {resumed.described}")
+        recorder.waits_for(executor.first)
         try:
             outcome = executor.run_plan(
                 plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
@@ -310,16 +312,32 @@ def _named(error: BaseException | None) -> str | None:
     return f"its driver ended with {type(error).__name__}" + (f": {said}" if said else "")
 
 
-def _view(plan: Plan, trials: int, executor: Executor) -> View:
-    """Return what shows a run of so many trials on this terminal: lines alone where the trials print there too."""
-    from orchestrator.report import PlainPandaView, PlainView, open_panda_view, open_view
+_LIBRARIES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
+
+def _phases(experiment: Experiment) -> dict[Phase, str]:
+    """Return what happens before the first epoch, in words."""
+    if experiment.kind == "keras":
+        library = _LIBRARIES[experiment.backend]
+        first = {"workers": f"importing {library}", "first epoch": "compiling the first model"}
+    else:
+        first = {"workers": "starting a worker", "first epoch": "training the first epoch"}
+    return {"ray": "starting Ray", **first}  # type: ignore[dict-item]
+
+
+def _view(resumed: Resumed, folder: RunFolder, executor: Executor) -> View:
+    """Return what shows a run on this terminal: lines alone where the trials print there too."""
+    from orchestrator.report import PlainPandaView, PlainView, open_panda_view, open_view
+    from orchestrator.report.status_text import said_name
+
+    plan, trials = resumed.plan, resumed.trials_in_all
     if executor.uses_terminal and plan.nursery is not None:
         return PlainPandaView(plan.nursery.days, plan.metric, plan.mode, sys.stderr)
     if executor.uses_terminal:
         return PlainView(trials, plan.epochs, plan.metric, plan.mode, sys.stderr)
     if plan.nursery is not None:
-        return open_panda_view(plan.nursery.days, plan.metric, plan.mode)
+        run = said_name(str(folder.path), "runs")
+        return open_panda_view(plan.nursery.days, plan.metric, plan.mode, run=run)
     return open_view(trials, plan.epochs, plan.metric, plan.mode)
 
 

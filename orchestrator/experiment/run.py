@@ -18,6 +18,7 @@ from orchestrator.records import (
     RunFolder,
     RunRecords,
     RunState,
+    SeenDriver,
     Standing,
     read_run,
     see_driver,
@@ -347,8 +348,9 @@ def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
             for event in told:
                 state.apply(event)
             view.show(told)
+            view.phase(_phase(seen))
             stands = standing(state.events, seen, None)
-            if (stands.state, stands.reason) != said:
+            if (stands.state, stands.reason) != said and stands.reason != _phase(seen):
                 said = stands.state, stands.reason
                 view.note(_words(stands))
             if stands.state not in _DRIVEN:
@@ -361,13 +363,25 @@ def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
 def _view(records: RunRecords) -> View:
     """Return what shows a run on this terminal."""
     from orchestrator.report import open_panda_view, open_view
+    from orchestrator.report.status_text import said_name
 
     experiment: Mapping[str, Any] = records.experiment
     panda = experiment.get("panda")
     if experiment.get("strategy") == "panda" and isinstance(panda, Mapping):
-        return open_panda_view(int(panda.get("days") or 1), records.metric, records.mode)
+        days = int(panda.get("days") or 1)
+        run = said_name(str(records.folder.path), "runs")
+        return open_panda_view(days, records.metric, records.mode, run=run, watching=True)
     epochs = int(experiment.get("epochs") or 1)
-    return open_view(records.planned_trials, epochs, records.metric, records.mode)
+    planned = records.planned_trials
+    return open_view(planned, epochs, records.metric, records.mode, watching=True)
+
+
+def _phase(seen: SeenDriver | None) -> str | None:
+    """Return what a run's driver says happens while nothing trains; None where it says nothing."""
+    if seen is None or not seen.drives:
+        return None
+    heartbeat = seen.driver.heartbeat
+    return heartbeat.doing or (heartbeat.reason if heartbeat.state == "running" else None)
 
 
 def _words(stands: Standing) -> str:

@@ -19,7 +19,7 @@ from rich.cells import cell_len, set_cell_size
 from orchestrator.errors import OrchestratorError, PlaceError, UnknownNameError, explain
 from orchestrator.records import write_atomically
 from orchestrator.redaction import redacted
-from orchestrator.report.formatting import cell, printable
+from orchestrator.report.formatting import cell, folded, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -195,19 +195,10 @@ def _column(frame: pd.DataFrame, name: str) -> _Column:
     kind = frame[name].dtype
     return _Column(
         name=name,
-        header=_folded(printable(str(name))),
+        header=folded(printable(str(name))),
         cells=tuple(cell(value) for value in frame[name]),
         right=is_numeric_dtype(kind) and not is_bool_dtype(kind),
     )
-
-
-def _folded(name: str) -> tuple[str, str]:
-    """Return a header on two lines, cut where both become shortest; a short one on the lower."""
-    cuts = [place + 1 for place, sign in enumerate(name) if sign in "_-" and place > 1]
-    if len(name) <= 8 or not cuts:
-        return "", name
-    cut = min(cuts, key=lambda place: max(place, len(name) - place))
-    return name[:cut], name[cut:]
 
 
 def _fitting(columns: list[_Column], importance: list[str], width: int) -> list[_Column]:

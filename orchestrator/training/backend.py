@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import keras
@@ -118,10 +118,11 @@ class Backend(Protocol):
 
 @dataclass
 class Slot:
-    """A warm backend, and why it is not a compiled one, if it is not."""
+    """A warm backend, why it is not a compiled one, if it is not, and the builds that it can do without."""
 
     backend: Backend
     reason: str | None
+    spared: list[Any] = field(default_factory=list)
 
 
 class Tensors:

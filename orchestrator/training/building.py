@@ -8,7 +8,9 @@ import math
 import random
 import re
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,16 +22,25 @@ from orchestrator.training.batch_norm import norm_layers
 from orchestrator.training.constants import constants_of
 from orchestrator.training.hyperparameters import RecordedHyperparameters
 from orchestrator.training.keras_backend import IS_TENSORFLOW, NAME, seed_own_generator
-from orchestrator.training.keras_internals import forget_names, generator
+from orchestrator.training.keras_internals import (
+    forget_names,
+    generator,
+    names_counted,
+    register,
+    registered,
+    watched_variables,
+)
 from orchestrator.training.keras_setup import register_again
 from orchestrator.training.optimizers import unwrapped
 from orchestrator.training.process_state import (
     builders_generator,
+    draw_default_seeds,
     process_settings,
     set_generator_state,
+    watched,
 )
 from orchestrator.training.task import OUTPUT_ACTIVATIONS, Kind, Shape, TrainingTask
-from orchestrator.training.trial_model import Built
+from orchestrator.training.trial_model import Built, Origin, Stamps
 
 BATCH_NORM_MOMENTUM = 0.9 + 2**-24
 """What a builder reads where the momentum follows the steps per epoch: the true value is set in a live variable.
@@ -52,22 +63,17 @@ def build_model(
     its builder asks for ``hp["batch_norm_momentum"]`` and thus has none of its own.
     Raises TrialError when what the builder returns is no Keras model.
     """
-    asked = given.get("batch_norm_momentum")
-    momentum = BATCH_NORM_MOMENTUM if asked is None else float(asked)
-    activation = OUTPUT_ACTIVATIONS[kind] if reference.kind == "bundled" and kind else None
-    recorded = _recorded(reference, given, momentum, activation)
+    momentum = _momentum(given)
+    recorded = _recorded(reference, given, kind)
     generator()  # named by Keras too, where it is not there yet
     if reference.kind != "module":  # one that is imported once has made its layers before
         forget_names()
     set_seed(reference, seed)
-    with UsersCode(f"model {reference.text}", reference.runs_in), builders_generator():
-        builder = reference.load(fresh=True)
-        register_again(reference)
-        model = builder(recorded, *shape)
-        _check(model, reference, shape.features)
+    model, how = _run_builder(reference, recorded, shape, seed)
     if reference.kind != "bundled":
         check_nothing_is_shared(model, reference)
-    reads = recorded.reads()
+    all_reads = recorded.reads()
+    reads = dict(all_reads)
     follows = reads.get("batch_norm_momentum") == momentum
     norms = norm_layers(model)
     if follows and norms and all(float(layer.momentum) == momentum for layer in norms):
@@ -75,7 +81,64 @@ def build_model(
     compiled_by_user = getattr(model, "optimizer", None) is not None
     constants = "" if reference.kind == "bundled" else constants_of((model, process_settings()))
     asked_momentum = momentum if follows else float("nan")
-    return Built(model, reads, compiled_by_user, asked_momentum, constants)
+    if how is not None:
+        how = replace(how, given=given.keys(), reads=all_reads if constants else reads)
+    return Built(model, reads, compiled_by_user, asked_momentum, constants, how)
+
+
+def _run_builder(
+    reference: CallableReference, recorded: RecordedHyperparameters, shape: Shape, seed: int
+) -> tuple[Any, Origin | None]:
+    """Return the model, and how its variables got their values where that can be had again without the builder."""
+    with (
+        UsersCode(f"model {reference.text}", reference.runs_in),
+        builders_generator(),
+        watched() as seen,
+        watched_variables() as (drawn, initialisers),
+    ):
+        builder = reference.load(fresh=True)
+        register_again(reference)
+        model = builder(recorded, *shape)
+        _check(model, reference, shape.features)
+    draws_alone = IS_TENSORFLOW and not _uses_tensorflow_random(reference)
+    if not draws_alone or not seen.left_no_trace(seed, len(drawn.seeds)):
+        return model, None
+    noted, files = (names_counted(), registered()), stamps_of(seen.files)
+    return model, Origin(tuple(drawn.seeds), initialisers, *noted, files)
+
+
+def builds_again(
+    built: Built, reference: CallableReference, given: Mapping[str, Any], kind: Kind | None
+) -> bool:
+    """Return whether a trial's builder would do what it did for ``built``, seed and random numbers aside."""
+    origin = built.origin
+    return (
+        origin is not None
+        and origin.given == given.keys()
+        and _recorded(reference, given, kind).gives(origin.reads)
+        and stamps_of(origin.files) == origin.files
+    )
+
+
+def begin_as_built(origin: Origin, reference: CallableReference, seed: int) -> list[int]:
+    """Leave the process as a builder would for a seed; return the seeds that it would have drawn."""
+    set_seed(reference, seed)
+    seeds = draw_default_seeds(seed, len(origin.seeds))
+    forget_names(origin.names)
+    register(origin.registered)
+    return seeds
+
+
+def stamps_of(files: Iterable[str]) -> Stamps:
+    """Return how files are now."""
+    stamps: dict[str, tuple[int, int] | None] = {}
+    for file in files:
+        try:
+            facts = Path(file).stat()
+            stamps[file] = (facts.st_mtime_ns, facts.st_size)
+        except OSError:
+            stamps[file] = None
+    return stamps
 
 
 def set_followed_momentum(built: Built, momentum: float) -> None:
@@ -85,11 +148,17 @@ def set_followed_momentum(built: Built, momentum: float) -> None:
             layer.momentum = momentum
 
 
+def _momentum(given: Mapping[str, Any]) -> float:
+    asked = given.get("batch_norm_momentum")
+    return BATCH_NORM_MOMENTUM if asked is None else float(asked)
+
+
 def _recorded(
-    reference: CallableReference, given: Mapping[str, Any], momentum: float, activation: str | None
+    reference: CallableReference, given: Mapping[str, Any], kind: Kind | None
 ) -> RecordedHyperparameters:
     """Return what a builder sees: what the trial was given, the BatchNormalization momentum, a bundled head's kind."""
-    name = "batch_norm_momentum"
+    name, momentum = "batch_norm_momentum", _momentum(given)
+    activation = OUTPUT_ACTIVATIONS[kind] if reference.kind == "bundled" and kind else None
     values = {key: value for key, value in given.items() if key != name or value is not None}
     if activation is not None:
         values["output_activation"] = activation

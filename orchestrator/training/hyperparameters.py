@@ -145,6 +145,14 @@ class RecordedHyperparameters(Mapping[str, Any]):
         """Return every name asked for so far and its value (None for one that was not there)."""
         return dict(self._reads)
 
+    def gives(self, reads: Mapping[str, Any]) -> bool:
+        """Return whether whoever read these values would read the same here."""
+        there = {
+            name: self._offered.get(name) for name, value in reads.items() if value is not None
+        }
+        there |= self._values
+        return all(repr(there.get(name)) == repr(value) for name, value in reads.items())
+
 
 OPTIONS: dict[str, tuple[str, ...]] = {
     "optimizer": tuple(OPTIMIZER_READS),

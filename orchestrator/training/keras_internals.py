@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import random
 import re
 import threading
 from collections import Counter, defaultdict
@@ -17,6 +18,7 @@ import keras
 import numpy as np
 from keras.src.backend import config
 from keras.src.backend.common import global_state
+from keras.src.random import seed_generator
 from keras.src.random.seed_generator import global_seed_generator
 from keras.src.saving import object_registration
 from keras.src.trainers.data_adapters import array_slicing
@@ -175,6 +177,13 @@ def policies() -> dict[str, Any]:
     return {k: v for k, v in thread_state().items() if k not in (_NAMES, _GENERATOR)}
 
 
+def policies_set() -> dict[str, Any]:
+    """Return ``policies`` without those that Keras makes by itself when it first asks for them."""
+    usual = {"dtype_policy": keras.DTypePolicy(keras.config.floatx()), "tracking_on": True}
+    made = {k: v for k, v in policies().items() if k not in usual or v != usual[k]}
+    return {name: value for name, value in made.items() if value not in (None, False, [], {})}
+
+
 def put_policies_back(kept: Mapping[str, Any]) -> None:
     """Have the policies in force that ``policies`` returned, and no others."""
     state = thread_state()
@@ -207,6 +216,17 @@ def forget_registered(modules: str) -> None:
         object_registration.GLOBAL_CUSTOM_OBJECTS.pop(names.pop(kind), None)
 
 
+def registered() -> dict[Any, str]:
+    """Return the names of the classes and functions in Keras's registry."""
+    return dict(object_registration.GLOBAL_CUSTOM_NAMES)
+
+
+def register(kept: Mapping[Any, str]) -> None:
+    """Have in Keras's registry, besides what is there, what ``registered`` returned."""
+    object_registration.GLOBAL_CUSTOM_NAMES.update(kept)
+    object_registration.GLOBAL_CUSTOM_OBJECTS.update({name: kind for kind, name in kept.items()})
+
+
 def generator() -> Any:
     """Return the process's one generator, from which layers draw that have none of their own, in Keras's place for it.
 
@@ -221,6 +241,50 @@ def generator() -> Any:
 def generator_in_place() -> Any:
     """Return the generator that Keras uses now, which a trial's code may have replaced."""
     return global_seed_generator()
+
+
+# The first values of variables
+
+
+class SeedsDrawn:
+    """Stands in for Python's generator where Keras draws a seed for what was given none, and notes the seeds."""
+
+    def __init__(self) -> None:
+        self.seeds: list[int] = []
+
+    def randint(self, low: int, high: int) -> int:
+        """Return a number from Python's generator."""
+        self.seeds.append(random.randint(low, high))
+        return self.seeds[-1]
+
+
+@contextmanager
+def watched_variables() -> Iterator[tuple[SeedsDrawn, dict[int, Any]]]:
+    """Yield the seeds that Keras draws in the block, and what gives each variable its first value, by its ``id``."""
+    drawn, initialisers = SeedsDrawn(), {}
+    usual, initialise = seed_generator.python_random, keras.Variable._initialize_with_initializer
+
+    def noted(variable: Any, initialiser: Any) -> None:
+        initialisers[id(variable)] = initialiser
+        initialise(variable, initialiser)
+
+    seed_generator.python_random, keras.Variable._initialize_with_initializer = drawn, noted
+    try:
+        yield drawn, initialisers
+    finally:
+        seed_generator.python_random = usual
+        keras.Variable._initialize_with_initializer = initialise
+
+
+def seed_is_drawn(initialiser: Any) -> bool:
+    """Return whether an initialiser is one of Keras's own, whose numbers depend on nothing but shape and ``seed``."""
+    is_kerass = type(initialiser).__module__.startswith("keras.src.initializers")
+    return is_kerass and isinstance(getattr(initialiser, "seed", None), int)
+
+
+def default_seed() -> int:
+    """Draw a seed from Python's generator as Keras does for what was given none."""
+    return int(seed_generator.make_default_seed())
 
 
 # The order of rows in ``fit``

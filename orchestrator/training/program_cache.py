@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from orchestrator.training.backend import Epoch, Fitting, Slot, Tensors
+from orchestrator.training.building import begin_as_built, builds_again
 from orchestrator.training.compiling import compile_live, structure_of
 from orchestrator.training.fit_backend import FitBackend, why_fit
 from orchestrator.training.heads import goal_of
+from orchestrator.training.hyperparameters import DEFAULTS, OWN_DEFAULTS
 from orchestrator.training.keras_backend import IS_TENSORFLOW
 from orchestrator.training.one_fit_backend import OneFitBackend
 from orchestrator.training.row_metrics import FiguresByName, HeardRows, form_of
@@ -22,6 +24,7 @@ from orchestrator.training.task import TrainingTask
 from orchestrator.training.trial_model import Built, Compiled, arrays_of, assign_all
 
 if TYPE_CHECKING:
+    from orchestrator.training.initial_state import InitialState
     from orchestrator.training.lanes import Lanes
 
 PROGRAMS_KEPT = 24
@@ -36,8 +39,36 @@ class LanePlace:
     comes_next: Callable[[], Epoch]
 
 
+@dataclass
+class Spared:
+    """A build of a program's structure: ``state`` is what it leaves.
+
+    ``verified``: another seed's build left the same to the bit, or did not; None: there was none yet.
+    """
+
+    built: Built
+    seeds: tuple[int, ...]
+    state: InitialState
+    verified: bool | None = None
+
+    def verify(self, seeds: tuple[int, ...]) -> None:
+        """Compare the state with what a build has just left, of other seeds."""
+        if self.verified is None and seeds != self.seeds:
+            self.verified = self.state.is_what(seeds)
+
+    def is_by(self, built: Built) -> bool:
+        """Return whether a builder was given and has read the same."""
+        mine, other = self.built.origin, built.origin
+        if mine is None or other is None:
+            return False
+        return (mine.given, repr(mine.reads)) == (other.given, repr(other.reads))
+
+
 class ProgramCache:
-    """The programs used last; ``traced`` counts those that were ever made. With a ``place`` they are lanes."""
+    """The programs used last; ``traced`` counts those that were ever made, ``spared`` the builds done without.
+
+    With a ``place`` they are lanes.
+    """
 
     def __init__(
         self, task: TrainingTask, tensors: Tensors, kept: int, place: LanePlace | None = None
@@ -48,18 +79,58 @@ class ProgramCache:
         self._kept = kept
         self._slots: OrderedDict[str, Slot] = OrderedDict()
         self.traced = 0
+        self.spared = 0
+
+    def again(self, given: Mapping[str, Any], seed: int) -> Built | None:
+        """Return a warm program's model as a trial's builder would leave it; None where the trial is to be built.
+
+        A build is spared where the builder did the same before, and what the program's initialisers make of another
+        seed was seen to be what the builder made of it, to the bit.
+        """
+        task = self._task
+        for key, slot in self._slots.items():
+            spared: list[Spared] = slot.spared if slot.backend.reusable else []
+            for known in spared:
+                built, origin = known.built, known.built.origin
+                if (
+                    known.verified
+                    and origin is not None
+                    and builds_again(built, task.model, given, task.kind)
+                    and _key(built, in_force(built, given)) == key
+                ):
+                    known.state.put(begin_as_built(origin, task.model, seed))
+                    self.spared += 1
+                    return built
+        return None
 
     def of(self, built: Built, hyperparameters: Mapping[str, Any], fitting: Fitting) -> Slot:
         """Return a program in the state of a model fresh from its builder: a warm one, or a new one."""
-        structure = structure_of(built, hyperparameters)
-        key = json.dumps(structure, sort_keys=True, default=repr)
+        key = _key(built, hyperparameters)
         if fitting.callbacks or built.constants is None:
             return self._new(built, hyperparameters, fitting)
         found = self._reused(key, built)
         if found is None:
             found = self._new(built, hyperparameters, fitting)
             self._keep(key, found)
+        self._learn(found, built)
         return found
+
+    def _learn(self, slot: Slot, built: Built) -> None:
+        """Take in how the state came about that a build has just left in a program."""
+        compiled, origin = slot.backend.compiled, built.origin
+        if origin is None or slot.backend.path != "compiled" or compiled.others:
+            return
+        if not IS_TENSORFLOW:
+            return
+        from orchestrator.training.initial_state import InitialState  # TensorFlow's alone
+
+        known = next((each for each in slot.spared if each.is_by(built)), None)
+        if known is not None:
+            known.verify(origin.seeds)
+            return
+        state = InitialState(compiled, built)
+        if state.is_small:
+            slot.spared.append(Spared(replace(built, model=compiled.model), origin.seeds, state))
 
     def _reused(self, key: str, built: Built) -> Slot | None:
         """Put a fresh model's state into the warm program of its structure, if there is one."""
@@ -67,6 +138,9 @@ class ProgramCache:
         if slot is None or not slot.backend.reusable:
             return None
         compiled = slot.backend.compiled
+        if built.model is compiled.model:
+            self._slots.move_to_end(key)
+            return slot
         target, source = compiled.model.variables, built.model.variables
         if [variable.shape for variable in target] != [variable.shape for variable in source]:
             return None
@@ -100,6 +174,16 @@ class ProgramCache:
         self._slots[key] = slot
         while len(self._slots) > self._kept:
             self._slots.popitem(last=False)
+
+
+def in_force(built: Built, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a trial's hyperparameters, with the defaults of those that it was not given."""
+    return {**(OWN_DEFAULTS if built.compiled_by_user else DEFAULTS), **given}
+
+
+def _key(built: Built, hyperparameters: Mapping[str, Any]) -> str:
+    structure = structure_of(built, hyperparameters)
+    return json.dumps(structure, sort_keys=True, default=repr)
 
 
 def figures_by_name(task: TrainingTask, compiled: Compiled) -> FiguresByName:

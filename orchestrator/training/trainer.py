@@ -23,9 +23,7 @@ from orchestrator.training.building import build_model, make_callbacks
 from orchestrator.training.decay import learning_rate_at
 from orchestrator.training.hyperparameters import (
     COMPANION,
-    DEFAULTS,
     LIVE,
-    OWN_DEFAULTS,
     RATE_NAMES,
     batch_norm_momentum,
     batch_size_of,
@@ -46,6 +44,7 @@ from orchestrator.training.program_cache import (
     PROGRAMS_KEPT,
     LanePlace,
     ProgramCache,
+    in_force,
 )
 from orchestrator.training.reported import canonical_names
 from orchestrator.training.state_transfer import (
@@ -92,7 +91,9 @@ class Trainer:
         self.epoch = 0
         self.position = EpochPosition()
         self.leave()
-        self._take(self._build(self.given))
+        settle(self.task.model)
+        known = None if self.task.callbacks else self.programs.again(self.given, seed)
+        self._take(known or self._build(self.given))
 
     def change(self, changes: Mapping[str, Any]) -> Literal["live", "rebuilt"]:
         """Put new values in force on the model as it stands, its weights kept.
@@ -306,8 +307,7 @@ class Trainer:
 
     def _take(self, built: Built) -> None:
         """Train in the program of a freshly built model from now on."""
-        defaults = OWN_DEFAULTS if built.compiled_by_user else DEFAULTS
-        self.hyperparameters = {**defaults, **self.given}
+        self.hyperparameters = in_force(built, self.given)
         self._reads = frozenset(built.reads)
         self._rate = Rate()
         if built.compiled_by_user:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import keras
@@ -15,7 +15,26 @@ from orchestrator.training.keras_backend import LiveNumber, array_of
 from orchestrator.training.optimizers import LiveOptimizer
 from orchestrator.training.task import LabelForm, LearningGoal
 
+Stamps = Mapping[str, tuple[int, int] | None]
+"""Files as they were: when each was changed last, in nanoseconds, and its bytes; None of one that is not there."""
 RowLoss = Callable[[Any, Any], Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A build that left no trace but its model: ``seeds`` of Keras's were drawn, ``initialisers`` are by ``id``.
+
+    ``names`` and ``registered`` are what Keras has noted by its end, ``files`` what it read. ``given`` are the names
+    that the trial was given, ``reads`` what the builder read: it does the same again for whoever is given the same.
+    """
+
+    seeds: tuple[int, ...]
+    initialisers: Mapping[int, Any]
+    names: Mapping[str, int]
+    registered: Mapping[Any, str]
+    files: Stamps
+    given: Collection[str] = ()
+    reads: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -28,6 +47,8 @@ class Built:
     asked_momentum: float
     constants: str | None = ""
     """What the model holds besides variables, equal for equal ones: "" for a bundled one, None where unknown."""
+    origin: Origin | None = None
+    """How its variables got their values; None where they cannot be had again without the builder."""
 
 
 @dataclass(frozen=True)

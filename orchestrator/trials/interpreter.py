@@ -57,8 +57,8 @@ class Interpreter:
     version: str
 
 
-def find_interpreter(python: str, folder: Path, where: str = "trial.python") -> Interpreter:
-    """Return the Python that a file names: beside it, or on PATH.
+def find_interpreter(python: str, folder: Path, where: str) -> Interpreter:
+    """Return the Python that a file names, ``where``: beside it, or on PATH.
 
     Raises UnknownNameError where there is none, PlaceError where it does not run, or is too old.
     """

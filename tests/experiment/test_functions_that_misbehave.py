@@ -52,6 +52,10 @@ def closes_stdout(report):
     sys.stdout.close()
     report(1, val_loss=5.0)
 
+def replaces_its_streams(report):
+    sys.stdout = sys.stderr = None
+    report(1, val_loss=5.0)
+
 def forks(report):
     report(1, val_loss=5.0)
     child = os.fork()
@@ -172,6 +176,8 @@ def test_it_fails_with_what_is_wrong_and_keeps_its_epochs(what, epochs, said):
     [
         ("returns_early", 1),
         ("prints", 1),
+        ("closes_stdout", 1),
+        ("replaces_its_streams", 1),
         ("starts_processes", 1),
         ("catches_everything", 3),
         ("changes_its_hyperparameters", 3),

@@ -106,14 +106,7 @@ CASES = {
 BEFORE = [OTHER, OTHER | {"units": 4, "optimizer": "sgd", "own_seed": 9}]
 
 
-FIRST = (
-    "a table drawn at the file's top, which a layer reads",
-    "mixed precision by the builder of some",
-    "seeds set by the builder",
-)
-
-
-@pytest.mark.parametrize("name", in_depth(CASES, *FIRST))
+@pytest.mark.parametrize("name", in_depth(CASES, "mixed precision by the builder of some"))
 def test_a_trial_after_others_is_the_trial_alone(name, net, train):
     task = net(CASES[name])
     alone = train(Trainer(task), HP)
@@ -128,6 +121,7 @@ def test_a_trial_after_others_is_the_trial_alone(name, net, train):
     assert worker.train_epoch() == expected
 
 
+@pytest.mark.cluster
 def test_tensorflows_own_random_numbers_are_the_trials_own(net, train):
     task = net("""
     import tensorflow as tf
@@ -157,6 +151,7 @@ def test_programs_are_shared_where_only_variables_differ(net, source, traced):
     assert trainer.programs.traced == traced
 
 
+@pytest.mark.cluster
 def test_mixed_precision_is_plain_keras_in_mixed_precision(net, data, train):
     curve = train(Trainer(net(CASES["mixed precision by the file"])), HP)
     policy = keras.config.dtype_policy()
@@ -240,7 +235,7 @@ def build(hp, input_shape, num_classes):
         trainer.begin(HP, 2)
 
 
-@pytest.mark.parametrize("way", ["compiled", "fit"])
+@pytest.mark.parametrize("way", in_depth(["compiled", "fit"], "compiled"))
 def test_one_that_draws_from_tensorflows_generator_starts_again_where_it_was_cut_off(
     net, train, way
 ):

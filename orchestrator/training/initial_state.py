@@ -1,0 +1,119 @@
+"""A trial's fresh state without another model: its structure's initialisers, from the trial's seed, as one program."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from orchestrator.training.keras_backend import array_of
+from orchestrator.training.keras_internals import seed_is_drawn
+from orchestrator.training.trial_model import Built, Compiled, Origin, arrays_of
+
+MOST_BYTES = 2**26
+"""Of values that no seed changes: a model that holds more, such as pretrained weights, is built for each trial."""
+
+Value = Callable[[Any], Any]
+"""Returns a variable's first value, of the seeds that its builder's layers draw."""
+
+
+class InitialState:
+    """Puts a program's model and optimizer into the state that its builder leaves them in."""
+
+    def __init__(self, compiled: Compiled, built: Built) -> None:
+        """Take the state as it is now, which is that of ``built``."""
+        assert built.origin is not None  # noqa: S101
+        self._compiled = compiled
+        origin, values = built.origin, arrays_of(compiled.model.variables)
+        variables = zip(built.model.variables, values, strict=True)
+        self._model = [_value(each, value, origin) for each, value in variables]
+        theirs = compiled.model.optimizer.variables if compiled.optimizer is None else ()
+        self._optimizer = [_Fixed(value) for value in arrays_of(theirs)]
+        seeds = tf.TensorSpec((len(origin.seeds),), tf.int64)
+        self._put = tf.function(self._assign, input_signature=[seeds], autograph=False)
+
+    @property
+    def is_small(self) -> bool:
+        """Return whether there is room for what no seed changes."""
+        fixed = [each for each in (*self._model, *self._optimizer) if isinstance(each, _Fixed)]
+        return sum(each.bytes for each in fixed) <= MOST_BYTES
+
+    def put(self, seeds: Sequence[int]) -> None:
+        """Have the state that follows from these seeds."""
+        self._put(tf.constant(seeds, tf.int64))
+
+    def is_what(self, seeds: Sequence[int]) -> bool:
+        """Return whether the state, a freshly built model's, is to the bit what ``put`` makes of these seeds."""
+        compiled = self._compiled
+        variables = [*compiled.model.variables, *compiled.model.optimizer.variables]
+        before = arrays_of(variables)
+        self.put(seeds)
+        same = all(
+            a.tobytes() == b.tobytes() for a, b in zip(before, arrays_of(variables), strict=True)
+        )
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
+        return same
+
+    def _assign(self, seeds: Any) -> None:
+        compiled = self._compiled
+        for variable, value in zip(compiled.model.variables, self._model, strict=True):
+            variable.assign(value(seeds))
+        if compiled.optimizer is not None:
+            compiled.optimizer.clear(compiled.model.optimizer)
+            return
+        for variable, value in zip(
+            compiled.model.optimizer.variables, self._optimizer, strict=True
+        ):
+            variable.assign(value(seeds))
+
+
+def _value(variable: Any, value: np.ndarray, origin: Origin) -> Value:
+    """Return how a variable's first value comes about; ``value`` is what it was."""
+    initialiser: Any = origin.initialisers.get(id(variable))
+    shape, dtype = variable.shape, variable.dtype
+    if (
+        seed_is_drawn(initialiser)
+        and initialiser.seed in origin.seeds
+        and array_of(initialiser(shape, dtype=dtype)).tobytes() == value.tobytes()
+    ):
+        at = origin.seeds.index(initialiser.seed)
+        return lambda seeds: _seeded(initialiser, seeds[at])(shape, dtype=dtype)
+    is_generators = value.shape == (2,) and value.dtype == np.int64
+    if is_generators and value[1] == 0 and value[0] in origin.seeds:
+        at = origin.seeds.index(int(value[0]))
+        return lambda seeds: tf.stack([seeds[at], 0])
+    return _Fixed(value)
+
+
+class _Fixed:
+    """A value that no seed changes."""
+
+    def __init__(self, value: np.ndarray) -> None:
+        self.bytes = value.nbytes
+        self._tensor = tf.constant(value)  # outside of the program, which refers to it
+
+    def __call__(self, seeds: Any) -> Any:
+        return self._tensor
+
+
+def _seeded(initialiser: Any, seed: Any) -> Any:
+    """Return an initialiser that draws from another seed, one in a program."""
+    other = copy.copy(initialiser)
+    other.seed = _Seed(seed)
+    return other
+
+
+class _Seed(keras.random.SeedGenerator):  # type: ignore[misc]
+    """A number for a seed, as Keras takes one, in a program."""
+
+    def __init__(self, seed: Any) -> None:
+        self._seed = seed
+
+    def next(self, ordered: bool = True) -> Any:
+        """Return what Keras makes of a number."""
+        return tf.stack([self._seed, 0])
