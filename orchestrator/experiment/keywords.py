@@ -50,6 +50,7 @@ class Keys(TypedDict, total=False):
     checkpoint_every: str
     recalibrate_batch_norm: str
     report: bool
+    licence: str
     target: str | Mapping[str, Any]
 
 
