@@ -22,9 +22,9 @@ BENCHABLE := .venv/.installed-bench
 FUZZABLE := .venv/.installed-fuzz
 
 .DEFAULT_GOAL := help
-.PHONY: help install run quick test test-all test-lowest format lint types contracts pytest pytest-quick \
+.PHONY: help install run shell quick test test-all test-lowest format lint types contracts pytest pytest-quick \
   pytest-all pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search bench-race bench-drift record-tables \
-  bench-hosts bench-trials bench-scale chaos integration-kubernetes docs lock clean
+  bench-hosts bench-trials bench-scale bench-lanes chaos integration-kubernetes docs lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,12 +33,16 @@ install: $(RUNNABLE)  ## .venv with the project in it; the command is .venv/bin/
 
 run: $(RUNNABLE)  ## the digits experiment to its table; EXPERIMENT=file.yaml and NAME=name for another
 	$(BIN)/orchestrator run $(EXPERIMENT) --set name=$(NAME)
+	@echo "To have the command orchestrator in this shell:  . .venv/bin/activate   (or: make shell)"
+
+shell: $(RUNNABLE)  ## a shell in which orchestrator is a command; exit leaves it
+	@VIRTUAL_ENV="$(CURDIR)/.venv" PATH="$(CURDIR)/$(BIN):$$PATH" $${SHELL:-/bin/sh}
 
 quick: format lint contracts pytest-quick  ## while a change is in progress: a minute of checks, and of tests without TensorFlow
 
-test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes
+test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes: one variant of each training
 
-test-all: format lint types contracts pytest-all coverage  ## `make test` and its coverage, and pages, hosts, Slurm, containers, chaos (some need root)
+test-all: format lint types contracts pytest-all coverage  ## `make test` and its coverage, all variants, pages, hosts, Slurm, containers, chaos (some need root)
 
 format: $(TESTABLE)  ## is every file laid out by the formatter?
 	$(BIN)/ruff format --check --quiet .
@@ -80,7 +84,7 @@ test-lowest: $(TESTABLE)  ## `make pytest` in .venv-lowest: the lowest allowed R
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt --editable '.[dev]'
 	$(subst .venv,.venv-lowest,$(PYTEST)) $(COMPUTING) -m 'not slow and not cluster' $(ARGS)
 
-properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides
+properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides; ARGS=tests/schedulers for others too
 	$(BIN)/python -m pytest tests/properties --hypothesis-profile=search $(ARGS)
 
 fuzz: $(FUZZABLE)  ## the record reader and the space parser under a coverage-guided fuzzer; SECONDS=300 each
@@ -116,6 +120,9 @@ bench-trials: $(RUNNABLE)  ## ten thousand trials that train nothing: what orche
 
 bench-scale: $(RUNNABLE)  ## the rows of Ray Tune's scalability table, ours and plain Ray Tune; ARGS='--shorten 100 --rows trials'
 	$(BIN)/python benchmarks/scale.py $(ARGS)
+
+bench-lanes: $(TESTABLE)  ## 64 trials as lanes of one JAX program against one at a time; ARGS='--models mlp --lanes 16'
+	$(BIN)/python benchmarks/lanes.py $(ARGS)
 
 chaos: $(TESTABLE)  ## runs killed, torn and starved at random moments, and resumed; ARGS='--seed 1 --only node'
 	$(BIN)/python -m tests.chaos $(ARGS)

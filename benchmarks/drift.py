@@ -1,11 +1,12 @@
 """Does `reevaluate` notice what changed, call it by its name, and leave alone what did not? On scikit-learn's sets.
 
-    python -m benchmarks.drift [--seeds 50] [--runs 0] [--sets wine,cancer,digits,made-up] [--shifts noise,...]
+    python -m benchmarks.drift [--seeds 50] [--runs 0] [--truth 20] [--sets wine,...] [--shifts noise,...]
 
 A set is halved at random: one half are the rows of then, of which a run keeps a profile, the other today's, which one
 shift has changed. No network is trained for the first table, one row a shift: in what share of the seeds anything was
 found, and in what share a finding of the expected name. The second table is of ``--runs`` whole runs a set and shift:
-a search of six small networks on the rows of then, and its re-evaluation on today's.
+a search of six small networks on the rows of then, and its re-evaluation on today's, with as many seeds as it takes by
+itself; ``right`` says whether ``--truth`` seeds for each configuration decide the same.
 """
 
 from __future__ import annotations
@@ -123,8 +124,10 @@ def load():
 """
 
 
-def run_and_look(name: str, shift: str, seed: int, folder: Path) -> tuple[str, list[Mapping[str, Any]]]:  # fmt: skip
-    """Return the decision and the findings of a run on then's rows that is re-evaluated on today's."""
+def run_and_look(
+    name: str, shift: str, seed: int, truth: int, folder: Path
+) -> tuple[str, str, list[Mapping[str, Any]]]:
+    """Return the decision on a run of then's rows that is re-evaluated on today's, that of more seeds, and findings."""
     import orchestrator
 
     for which, (x, y) in zip(("then", "today"), halves(name, shift, seed), strict=True):
@@ -145,8 +148,10 @@ def run_and_look(name: str, shift: str, seed: int, folder: Path) -> tuple[str, l
     }  # fmt: skip
     done = orchestrator.run(content, executor="inline", progress=False)
     data = f"{folder / 'today.py'}:load"
-    found = orchestrator.reevaluate(done, data=data, seeds=3, executor="inline", progress=False)
-    return found.decision, found.record["drift"]
+    quiet = {"executor": "inline", "progress": False}
+    found = orchestrator.reevaluate(done, data=data, **quiet)
+    known = orchestrator.reevaluate(done, data=data, seeds=truth, **quiet) if truth else found
+    return found.decision, known.decision, found.record["drift"]
 
 
 def main() -> None:
@@ -157,6 +162,7 @@ def main() -> None:
         "--quick", action="store_true", help="without the classifier, which takes most of the time"
     )
     parser.add_argument("--runs", type=int, default=0)
+    parser.add_argument("--truth", type=int, default=20)
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--shifts", default=",".join(SHIFTS))
     asked = parser.parse_args()
@@ -171,11 +177,17 @@ def main() -> None:
         named = np.mean([bool(each & SHIFTS[kind][1]) for each in every])
         what = dict(Counter(what for each in every for what in each).most_common())
         print(f"| {name} | {kind} | {noticed:.2f} | {named:.2f} | {what} |", flush=True)
+    right = []
+    print("| set | shift | decision | right | what was found |", "|---|---|---|---|---|", sep="\n")
     for (name, kind), seed in itertools.product(both, range(asked.runs)):
         with tempfile.TemporaryDirectory() as folder:
-            decision, drift = run_and_look(name, kind, seed, Path(folder))
+            decision, known, drift = run_and_look(name, kind, seed, asked.truth, Path(folder))
+        right.append(decision == known)
         what = ", ".join(sorted({str(each["what"]) for each in drift}))
-        print(f"| {name} | {kind}, seed {seed} | {decision} | {what} |", flush=True)
+        said = "yes" if right[-1] else f"no: {known}"
+        print(f"| {name} | {kind}, seed {seed} | {decision} | {said} | {what} |", flush=True)
+    if right:
+        print(f"decided as {asked.truth} seeds do: {sum(right)} of {len(right)}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from orchestrator.domains import Space
 from orchestrator.records import TrialEnd
 from orchestrator.search import Plan, Search, TrialSpec, make_plan
 from orchestrator.search.race import Scores, intervals, unit_of, verdict
-from orchestrator.search.search import NextRound, Resume, Start
+from orchestrator.search.steps import NextRound, Resume, Start
 
 Array = np.ndarray
 EPOCHS = 9

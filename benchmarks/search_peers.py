@@ -17,7 +17,7 @@ from orchestrator.schedulers import Decision, Forecast
 from orchestrator.schedulers.scheduler import CONTINUE, UNKNOWN, Ties, unknown_forecast
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.search.plan import trial_seed
-from orchestrator.search.search import Done, Start, Step, Wait
+from orchestrator.search.steps import Done, Start, Step, Wait
 from orchestrator.simulation import Rows
 
 STARTUP = 10

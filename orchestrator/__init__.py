@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.config import Experiment
+    from orchestrator.errors import OrchestratorError
 
     # From where they are defined: in a room's face mypy may take run, resume, audit and preview for modules.
     from orchestrator.experiment.audit import audit
@@ -22,8 +23,11 @@ if TYPE_CHECKING:
     from orchestrator.experiment.simulation import simulate, whatif
     from orchestrator.tuning.tune_space import to_tune_space
 
+    __version__: str
+
 __all__ = [
     "Experiment",
+    "OrchestratorError",
     "Run",
     "audit",
     "extend",
@@ -41,6 +45,7 @@ __all__ = [
 
 _HOMES = {
     "Experiment": "orchestrator.config",
+    "OrchestratorError": "orchestrator.errors",
     "Run": "orchestrator.experiment",
     "audit": "orchestrator.experiment",
     "extend": "orchestrator.experiment",
@@ -59,8 +64,28 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that ``--help`` answers at once."""
+    if name == "__version__":
+        return _version()
     if name not in _HOMES:
-        raise AttributeError(f"module 'orchestrator' has no attribute {name!r}")
+        from orchestrator.errors import near_miss
+
+        raise AttributeError(
+            f"module 'orchestrator' has no attribute {name!r}.{near_miss(name, __all__)}"
+        )
     from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Return what the package offers, whether it was used already or not."""
+    return [*__all__, "__version__"]
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("orchestrator")
+    except metadata.PackageNotFoundError:
+        return "0+sources"

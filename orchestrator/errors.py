@@ -138,6 +138,7 @@ def near_miss(name: str, known: Iterable[str]) -> str:
     names = [str(item) for item in known]
     meant = _SHORT_FOR.get(str(name).lower())
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    close = [each for each in names if sorted(each) == sorted(str(name))][:1] or close
     if meant in names:
         close = [str(meant)]
     return f" Did you mean {close[0]!r}?" if close else ""

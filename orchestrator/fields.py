@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -80,14 +80,10 @@ class Referenced(Options):
 
 @dataclass(frozen=True)
 class Named:
-    """What a field holds: options of one of ``kinds``, or Referenced; ``what`` says in messages what they are of.
-
-    ``instead`` says of names that one may look for, and that are none of the kinds, what was expected in their place.
-    """
+    """What a field holds: options of one of ``kinds``, or Referenced; ``what`` says in messages what they are of."""
 
     kinds: Mapping[str, type[Options]]
     what: str
-    instead: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     def spelt_out(self, written: Any) -> Any:
         """Return ``{name: {options}}`` for each form in which a file may write it; raise where it has none of them."""
@@ -97,8 +93,6 @@ class Named:
             expected = f"expected one of {', '.join(self.kinds)}, or {self._example}"
             raise PydanticCustomError("named_form", expected)  # type: ignore[arg-type]
         [(name, options)] = written.items()
-        if name in self.instead:
-            raise PydanticCustomError("named_form", self.instead[name])  # type: ignore[arg-type]
         if name not in self.kinds and not _is_reference(name):
             known = {"known": tuple(self.kinds), "name": name}
             raise PydanticCustomError("unknown_name", f"unknown {self.what}", known)  # type: ignore[arg-type]

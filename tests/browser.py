@@ -117,6 +117,16 @@ class Browser:
             pressed = {"button": "left", "buttons": 1} if kind != "mouseMoved" or y != begin else {}
             self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, clickCount=1, **pressed)
 
+    def press(self, key: str, times: int = 1) -> None:
+        """Press a key of the keyboard, as Tab, Enter or Escape, or a letter."""
+        text = {"text": "\r" if key == "Enter" else key} if key == "Enter" or len(key) == 1 else {}
+        codes = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+        code = {"windowsVirtualKeyCode": codes.get(key, ord(key[0].upper()))}
+        for _ in range(times):
+            for kind in ("keyDown", "keyUp"):
+                more = text if kind == "keyDown" else {}
+                self.ask("Input.dispatchKeyEvent", type=kind, key=key, **code, **more)
+
     def pdf(self) -> bytes:
         return base64.b64decode(self.ask("Page.printToPDF", printBackground=True)["data"])
 

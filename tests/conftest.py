@@ -3,6 +3,7 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -13,23 +14,30 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+import tests.light.sitecustomize  # noqa: F401
 from tests import preloaded
 from tests.pages import FAIR
 
 # No deadline: on a busy machine it fails without a fault. Derandomized: a red run can be repeated.
-settings.register_profile("here", deadline=None, derandomize=True)
+settings.register_profile("here", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("search", deadline=None, max_examples=2000)
 settings.load_profile("here")
 
 os.environ |= FAIR
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(preloaded.LIGHT), os.environ.get("PYTHONPATH")])
+)
 
 HERE = Path(__file__).parent
 CLUSTER_FOLDERS = ("chaos", "integration")
 CLUSTER_FILES = (
+    "test_functions_page.py",
+    "experiment/test_better_page.py", "experiment/test_folds.py",
     "experiment/test_missing_folders.py", "experiment/test_warm_start.py",
-    "report/test_report_in_browser.py",
     "parity/test_exam.py", "parity/test_fuzz.py", "parity/test_reported.py",
-    "training/test_memory.py", "training/test_raw_rows.py", "training/test_trial_process.py",
+    "report/test_report_in_browser.py",
+    "training/panda/test_as_recorded.py", "training/test_memory.py", "training/test_raw_rows.py",
+    "training/test_trial_process.py",
 )  # fmt: skip
 """Minutes, as is whatever starts Ray."""
 IN_EVERY_TEST = ("test_caviar.py",)
@@ -44,7 +52,13 @@ SPREAD = ("tests/parity/test_exam.py", "tests/parity/test_fuzz.py")
 LONGEST = ("test_readme.py",)
 """Begun before all others, so that no process waits for it at the end."""
 
+COMPUTING = ("training", "parity", "experiment", "models")
+"""Folders of files that take their time: begun before those of which many fit into what is left at the end."""
+
 SHOWN_FROM_SECONDS = 5.0
+
+TAKEN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD)
+"""Signals that Ray, a run or a test hears itself."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -57,11 +71,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         minutes = file.parts[0] in CLUSTER_FOLDERS or item.get_closest_marker("integration")
         if (minutes or file.as_posix() in CLUSTER_FILES) and file.name not in IN_EVERY_TEST:
             item.add_marker(pytest.mark.cluster)
+        if item.get_closest_marker("cluster"):
             item.add_marker(pytest.mark.no_cover)  # pyproject.toml says why
     items.sort(
         key=lambda item: (
             item.get_closest_marker("integration") is None,
             item.path.name not in LONGEST,
+            item.path.relative_to(HERE).parts[0] not in COMPUTING,
         )
     )
 
@@ -101,10 +117,33 @@ def bundled_data_read_once() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="module")
-def no_ray_of_others(request: pytest.FixtureRequest) -> None:
-    """Elsewhere nobody expects the Ray that `tests/integration/` keeps for all of its files."""
-    if request.path.relative_to(HERE).parts[0] != "integration" and "ray" in sys.modules:
+def process_as_the_first_file_found_it(
+    request: pytest.FixtureRequest, found: tuple[Any, ...]
+) -> None:
+    """Whatever the file before left behind here, and but for `tests/integration/` with no Ray that others keep."""
+    environment, folder, argv, path, handlers, mask = found
+    kept = ("PYTEST_",)
+    if request.path.relative_to(HERE).parts[0] == "integration":
+        kept = ("PYTEST_", "RAY_", "TUNE_")
+    elif "ray" in sys.modules:
         sys.modules["ray"].shutdown()
+    kept_here = {name: value for name, value in os.environ.items() if name.startswith(kept)}
+    os.environ.clear()
+    os.environ.update(environment | kept_here)
+    os.chdir(folder)
+    os.umask(mask)
+    sys.argv[:], sys.path[:] = argv, path
+    for number, handler in handlers.items():
+        if handler is not None:  # as Python calls one that it did not install
+            signal.signal(number, handler)
+
+
+@pytest.fixture(scope="session")
+def found() -> tuple[Any, ...]:
+    """Of this process what a file's code may change."""
+    handlers = {number: signal.getsignal(number) for number in TAKEN}
+    os.umask(mask := os.umask(0o022))
+    return dict(os.environ), Path.cwd(), [*sys.argv], [*sys.path], handlers, mask
 
 
 @pytest.fixture(scope="module")

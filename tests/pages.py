@@ -99,5 +99,9 @@ def shown_output(page: str, word: str) -> list[str]:
 def environment(folder: Path, **more: str) -> dict[str, str]:
     """Return the environment of a page's commands: no cluster, a state folder of their own."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    own |= {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "80"}
+    own |= {
+        "PYTHONPATH": preloaded.PYTHONPATH,
+        "XDG_STATE_HOME": str(folder / "state"),
+        "COLUMNS": "80",
+    }
     return own | {"TF_CPP_MIN_LOG_LEVEL": "3", **FAIR} | more

@@ -26,6 +26,9 @@ from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+LIGHT = ROOT / "tests" / "light"
+"""Python's start where Keras is imported for less."""
+PYTHONPATH = f"{ROOT}{os.pathsep}{LIGHT}"
 BUILDS = "ORCHESTRATOR_TESTS_BUILDS"
 """Where a forked command finds the server of trial processes."""
 
@@ -59,7 +62,7 @@ class Server:
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-m", "tests.preloaded", str(listening.fileno()), *self._modules],
                     pass_fds=[listening.fileno()], stdin=subprocess.PIPE, cwd=ROOT,
-                    env={**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+                    env={**os.environ, "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
                 )  # fmt: skip
         return f"{self._folder}/s"
 

@@ -12,7 +12,7 @@ from orchestrator.config import CommandTrial
 from orchestrator.records import read_run
 from tests.pages import ROOT, environment, lay_out, run_page
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 
 def test_what_the_page_runs_trains_by_its_program(tmp_path):

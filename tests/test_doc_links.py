@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
     *sorted(ROOT.glob("docs/**/*.md")),
     *ROOT.glob("k8s/*.md"),
@@ -38,3 +39,9 @@ def test_every_link_leads_to_a_file_and_a_heading(page):
     links = re.findall(r"\]\(([^)]+)\)", prose(page))
     inside = [link for link in links if not link.startswith(("http:", "https:"))]
     assert [link for link in inside if not leads_somewhere(page, link)] == []
+
+
+def test_every_page_is_in_the_index():
+    index = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in ROOT.glob("docs/**/*.md")}
+    assert pages - {"README.md"} <= set(re.findall(r"\]\(([^)#]+)", index))

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.records import read_run
 from tests.pages import environment, lay_out
 
-PATIENCE_SECONDS = 300
+PATIENCE_SECONDS = 900
 
 
 @pytest.mark.parametrize(

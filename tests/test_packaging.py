@@ -22,6 +22,8 @@ PROVIDED = {"tensorflow-cpu": "tensorflow", "scikit-learn": "sklearn", "pyyaml":
 WITH_PYDANTIC = {"pydantic_core"}
 WITH_JINJA = {"markupsafe"}
 WITH_KUBERNETES = {"urllib3"}
+WITH_JUPYTER = {"IPython"}
+"""Imported where one is running alone."""
 
 
 def required(requirements: list[str]) -> set[str]:
@@ -48,9 +50,14 @@ def test_every_import_of_the_package_and_the_models_is_a_dependency():
     extras = PROJECT["project"]["optional-dependencies"]
     optional = (
         required(
-            [each for name in ("mnist", "kubernetes", "jax", "torch") for each in extras[name]]
+            [
+                each
+                for name in ("mnist", "kubernetes", "jax", "torch", "figures")
+                for each in extras[name]
+            ]
         )
         | WITH_KUBERNETES
+        | WITH_JUPYTER
     )
     assert imported("orchestrator", "models") <= declared | optional
 

@@ -9,13 +9,14 @@ import pytest
 
 from orchestrator.searchers import SEARCHERS
 from orchestrator.testing import check_searcher
+from tests.depth import in_depth
 
 EXAMPLES = {"gp": 1, "cqr": 1, "tpe": 3}
 STARTUP = {"gp": 7, "cqr": 8}
 """Of those whose models take a while to fit."""
 
 
-@pytest.mark.parametrize("name", SEARCHERS)
+@pytest.mark.parametrize("name", in_depth(SEARCHERS, *({*SEARCHERS} - {*STARTUP})))
 def test_ours_pass(name):
     kind = SEARCHERS[name]
     options = kind(startup=STARTUP.get(name, 3)) if "startup" in kind.model_fields else kind()

@@ -27,6 +27,10 @@ class Finding:
     next: str
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        """Return what it says, and what to type next."""
+        return "\n  ".join([f"{self.rule}: {self.says}", *filter(None, [self.next])])
+
     def to_plain(self) -> dict[str, Any]:
         """Return all of it for JSON."""
         return asdict(self)

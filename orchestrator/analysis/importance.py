@@ -108,6 +108,12 @@ class Importance:
     rare: tuple[str, ...] = ()
     against: tuple[tuple[str, str], ...] = ()
 
+    def __repr__(self) -> str:
+        """Return a line for each hyperparameter, what mattered most first."""
+        lines = [f"{each.hyperparameter}: {100 * each.order:.0f} %" for each in self.weights]
+        said = f"Importance for {self.metric} at epoch {self.epoch}, from {self.trials} trials"
+        return "\n  ".join([said, *lines])
+
     def to_plain(self) -> dict[str, Any]:
         """Return all of it for JSON."""
         return asdict(self) | {"usual_order": [list(names) for names in USUAL]}

@@ -26,6 +26,10 @@ def more_trials(records: RunRecords) -> str:
 
 def extend(records: RunRecords, *changes: str, **lengths: str) -> str:
     """Return the command that extends a run, or the call where it was given objects in Python."""
+    if "pbt" in ((records.experiment.get("caviar") or {}).get("scheduler") or {}):
+        lengths = {_KEYS.get(name, name): value for name, value in lengths.items()}
+        sizes = [f"{key}={_in_all(records, value)}" for key, value in lengths.items()]
+        return run_again(records, "longer", *sizes, *changes)
     given = _given(records)
     if given:
         options = [f"{name}={value!r}" for name, value in lengths.items()]
@@ -37,6 +41,17 @@ def extend(records: RunRecords, *changes: str, **lengths: str) -> str:
     for change in changes:
         words += ["--set", change]
     return shlex.join(words)
+
+
+_KEYS = {"num_samples": "caviar.num_samples"}
+
+
+def _in_all(records: RunRecords, value: str) -> str:
+    """Return how many a new run has where an extension would be of ``+8``."""
+    if not value.startswith("+"):
+        return value
+    drawn = sum(not trial.is_branch for trial in records.trials)
+    return str(drawn + int(value))
 
 
 def extend_space(records: RunRecords, name: str, domain: Domain) -> str:

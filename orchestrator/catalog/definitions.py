@@ -153,6 +153,8 @@ def written_for_another(function: ast.FunctionDef | ast.AsyncFunctionDef, file: 
     )
     ranges = {_constants(call).get("name"): domain for call in calls if (domain := _domain(call))}
     listed = "; ".join(f"{name}: {domain}" for name, domain in ranges.items())
+    if whose == "KerasTuner":
+        message += " As it stands it can be a trial, {keras_tuner: ...}, in place of a model."
     return message + (f" The ranges go into search_space: {listed}." if listed else "")
 
 

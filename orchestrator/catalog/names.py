@@ -12,6 +12,7 @@ from orchestrator.errors import ExperimentFileError, PlaceError, explain
 _BEGINS, _ENDS = "<python: ", ">"
 _IN_A_FILE = {
     "model": "./net.py:build",
+    "trial": "./train.py:train",
     "callbacks": "./net.py:callbacks",
     "data": "./load.py:load, ./data.npz or ./table.csv",
 }

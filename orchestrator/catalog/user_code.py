@@ -29,7 +29,7 @@ from importlib.machinery import (
 )
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 from orchestrator.catalog.hidden import is_taken
 from orchestrator.errors import OrchestratorError, TrialError, said_by, shortened
@@ -49,11 +49,29 @@ def printed_aside() -> Iterator[None]:
     """Have what is printed in the block go to stderr, by C code and child processes too: stdout is the table's."""
     flush_printed()
     with contextlib.ExitStack() as stack:
+        stack.callback(
+            setattr, sys, "stderr", sys.stderr
+        )  # the block may put another in its place, or None
         with contextlib.suppress(OSError):  # one of them is closed: then nothing of C's can be seen
             stack.callback(_put_back, os.dup(1))
             os.dup2(2, 1)
+        if sys.stderr is not None:
+            sys.stderr = cast(TextIO, _Lent(sys.stderr))
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         yield
+
+
+class _Lent:
+    """A stream that whoever has it writes to and cannot close."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def close(self) -> None:
+        """Leave it open."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _put_back(stdout: int) -> None:
@@ -65,7 +83,7 @@ def _put_back(stdout: int) -> None:
 def flush_printed() -> None:
     """Let Python and C write what they hold back to where it was meant to go."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             stream.flush()
     ctypes.CDLL(None).fflush(None)
 
@@ -172,9 +190,8 @@ class _UsersFiles(FileFinder):
 
     def find_spec(self, fullname: str, target: ModuleType | None = None) -> ModuleSpec | None:
         """Return where a module lies, None where it is not here."""
-        if "." not in fullname and is_taken(fullname):
-            return None
-        return super().find_spec(fullname, target)
+        found = super().find_spec(fullname, target)
+        return None if found and "." not in fullname and is_taken(fullname) else found
 
 
 def _finder_within(folder: Path) -> Callable[[str], Any]:

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from orchestrator.cli import author, control, inspect, judge, run, simulate, submit
+from orchestrator.cli import (
+    author,
+    completion,
+    control,
+    inspect,
+    judge,
+    look,
+    run,
+    simulate,
+    submit,
+)
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
 
@@ -74,12 +84,14 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         run.promote,
         run.replay,
         simulate.whatif,
-        inspect.ls,
-        inspect.show,
-        inspect.table,
-        inspect.best,
+        look.ls,
+        look.show,
+        look.table,
+        look.best,
         inspect.compare,
+        judge.diff,
         judge.report,
+        judge.card,
         judge.importance,
         judge.diagnose,
         inspect.rounds,
@@ -87,9 +99,10 @@ PANELS: dict[str, tuple[Callable[..., None], ...]] = {
         inspect.export,
         inspect.predict,
         inspect.audit,
+        look.rm,
     ),
     "Some time later": (judge.reevaluate, judge.history),
-    "This machine": (author.doctor, author.version),
+    "This machine": (author.doctor, completion.completion, author.version),
 }
 
 for _panel, _commands in PANELS.items():

@@ -9,21 +9,48 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.options import RUNS, ExperimentFile, Format, Output, Overrides, Storage
-from orchestrator.cli.output import destination, say, terminal_width
+from orchestrator.cli.output import check_writable, destination, say, terminal_width
 
 if TYPE_CHECKING:
     from orchestrator.tuning.doctor import Check
 
 
 def init(
-    file: Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.")] = Path(
-        "experiment.yaml"
-    ),
+    file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[FILE]",
+            show_default=False,
+            help="The file to write. Default: experiment.yaml, or named after the data.",
+        ),
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option(
+            "--data",
+            metavar="DATA",
+            show_default=False,
+            help="Look at these data and write a file that fits them: table.csv, x.npz, a folder of pictures, digits,"
+            " load.py:load.",
+        ),
+    ] = None,
 ) -> None:
-    """Write a commented experiment file to start from."""
-    from orchestrator.config import write_template
+    """Write an experiment file to start from: a commented one, or one that fits the data it is given."""
+    if data is None:
+        from orchestrator.config import write_template
 
-    write_template(file)
+        file = file or Path("experiment.yaml")
+        write_template(file)
+        said = []
+    else:
+        from orchestrator.config.load import name_of
+        from orchestrator.experiment.starting_file import write_starting_file
+
+        file = file or Path(f"{name_of(Path(data.partition(':')[0].rstrip('/')))}.yaml")
+        check_writable(file, "init")
+        said = write_starting_file(data, file)
+    for sentence in said:
+        say("\n".join(textwrap.wrap(sentence, terminal_width(), subsequent_indent="  ")))
     say(f"wrote {file}\n  orchestrator preview {file}\n  orchestrator run {file}")
 
 

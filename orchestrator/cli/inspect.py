@@ -1,4 +1,4 @@
-"""The commands that show runs, and the one that repairs a run's records."""
+"""The commands that compare runs and take something out of them, and those on a run's state and its records."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ import math
 import textwrap
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from orchestrator.cli.options import (
     RUNS,
-    TEXT_FORMATS,
     Format,
     Inline,
     Output,
@@ -31,9 +30,6 @@ from orchestrator.cli.output import (
     terminal_width,
 )
 
-if TYPE_CHECKING:
-    from orchestrator.records import RunRecords
-
 Calibrated = Annotated[
     bool,
     typer.Option(
@@ -41,100 +37,6 @@ Calibrated = Annotated[
         help="Probabilities with the temperature that was fitted on the validation rows.",
     ),
 ]
-
-
-def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
-    """List the runs: status, trials done, best value."""
-    from orchestrator.report import runs_table
-
-    where = destination(format, output)
-    frame = runs_table(storage)
-    if len(frame) or not where.for_people or where.output:
-        where.write(frame)
-    else:
-        say(f"no runs in {storage}; orchestrator run FILE starts one", err=True)
-
-
-def show(run: RunName, storage: Storage = RUNS) -> None:
-    """Summarize a run: its progress, failures and winner."""
-    from orchestrator.experiment import open_run
-    from orchestrator.report import show_lines
-
-    say("\n".join(show_lines(open_run(run, storage).records, terminal_width())))
-
-
-def table(  # noqa: PLR0913 (a command's parameters are its flags)
-    run: RunName,
-    curves: Annotated[
-        bool,
-        typer.Option(
-            "--curves", help="One row per trial and epoch instead: what simulate reads as --table."
-        ),
-    ] = False,
-    replicates: Annotated[
-        bool,
-        typer.Option(
-            "--replicates", help="Also one row per replicate: the best trained again, by seed."
-        ),
-    ] = False,
-    storage: Storage = RUNS,
-    format: Format = None,
-    output: Output = None,
-) -> None:
-    """Print a run's table: one row per configuration, best first; or its learning curves."""
-    from orchestrator.experiment import open_run
-    from orchestrator.report import winner_lines
-
-    where = destination(format, output)
-    opened = open_run(run, storage)
-    if curves:
-        where.write(opened.curves())
-        return
-    where.write(opened.table(replicates))
-    if where.format == "table" and where.output is None:
-        say("\n".join(["", *winner_lines(opened.records, terminal_width())]))
-
-
-def best(
-    run: RunName,
-    details: Annotated[
-        bool,
-        typer.Option(
-            "--details",
-            help="All that is known of it: each class, the confusion matrix, calibration, BatchNormalization.",
-        ),
-    ] = False,
-    storage: Storage = RUNS,
-    format: Format = None,
-    output: Output = None,
-) -> None:
-    """Show a run's winner: scores, hyperparameters, model. With --format, its row of the table."""
-    from orchestrator.experiment import open_run
-    from orchestrator.report import winner_lines
-
-    where = destination(format, output)
-    opened = open_run(run, storage)
-    if details:
-        _tell_details(opened.records, where.format, output)
-    elif format is not None or output is not None:
-        where.write(opened.table().head(1 if opened.best else 0))
-    else:
-        say("\n".join(winner_lines(opened.records, terminal_width())))
-
-
-def _tell_details(records: RunRecords, format: str, output: Path | None) -> None:
-    from orchestrator.errors import UnknownNameError, explain
-    from orchestrator.report import detail_lines
-    from orchestrator.report import details as details_of
-
-    if format not in TEXT_FORMATS or output is not None:
-        received = f"--output {output}" if format in TEXT_FORMATS else f"--format {format}"
-        expected = "expected --format table or json on stdout, since it is no table"
-        raise UnknownNameError(explain("--details", expected, received))
-    if format == "json":
-        say(json.dumps(details_of(records), indent=2, ensure_ascii=False))
-    else:
-        say("\n".join(detail_lines(records, terminal_width())))
 
 
 def compare(
@@ -202,27 +104,29 @@ def narrow(
 def export(
     run: RunName,
     to: Annotated[
-        Path,
-        typer.Option("--to", metavar="FILE.keras", show_default=False, help="The file to write."),
+        str,
+        typer.Option(
+            "--to",
+            metavar="FILE",
+            show_default=False,
+            help="The file to write: .keras, .tflite, .onnx, .pt2, .weights.h5, or a folder for a SavedModel.",
+        ),
     ],
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
     calibrated: Calibrated = False,
     storage: Storage = RUNS,
 ) -> None:
-    """Copy a run's winner, a Keras model that takes raw rows, to a file, and describe its inputs.
+    """Write a run's winner, which takes raw rows, in the format of FILE's ending, and describe its inputs.
 
-    If Keras cannot save the model, its weights are copied to FILE.weights.h5.
+    The file is loaded again and has to answer as the run's own model does on 100 rows; otherwise none is left.
     """
     from orchestrator.experiment import open_run
-    from orchestrator.experiment.winner import export_lines, export_model
 
-    opened = open_run(run, storage).records
-    export_model(opened, to, overwrite=force, calibrated=calibrated)
-    said = [f"wrote {to}", *export_lines(opened, to)]
+    done = open_run(run, storage).export(to, overwrite=force, calibrated=calibrated)
     say(
         "\n".join(
             line
-            for text in said
+            for text in (f"wrote {done.path}", *done.lines)
             for line in textwrap.wrap(text, terminal_width(), break_long_words=False)
         )
     )

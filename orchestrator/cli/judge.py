@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +23,10 @@ from orchestrator.cli.options import (
     run_by,
 )
 from orchestrator.cli.output import check_writable, destination, say, terminal_width
+from orchestrator.errors import PlaceError, explain
+
+if TYPE_CHECKING:
+    from orchestrator.records import RunRecords
 
 
 def importance(
@@ -58,7 +63,27 @@ def diagnose(run: RunName, storage: Storage = RUNS, format: TextFormat = "table"
         say("\n".join(diagnosis_lines(found, terminal_width())))
 
 
-def report(
+Figures = Annotated[
+    Path | None,
+    typer.Option(
+        "--figures",
+        metavar="DIR",
+        show_default=False,
+        help="Write each figure as SVG and PNG into this folder too, for papers and slides; needs Matplotlib.",
+    ),
+]
+
+
+Examples = Annotated[
+    bool,
+    typer.Option(
+        "--examples/--no-examples",
+        help="With the rows that the winner gets most wrong, where the run kept any (data.example_rows).",
+    ),
+]
+
+
+def report(  # noqa: PLR0913 (a command's parameters are its flags)
     runs: RunNames,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     output: Annotated[
@@ -72,6 +97,8 @@ def report(
             " comparison.html here.",
         ),
     ] = None,
+    figures: Figures = None,
+    examples: Examples = True,
     storage: Storage = RUNS,
 ) -> None:
     """Write a run's figures and tables, or several runs' beside each other, as one HTML file that needs no network.
@@ -84,12 +111,80 @@ def report(
     if output is not None:
         check_writable(output, "--output")
     opened = [open_run(run, storage).records for run in runs]
+    if figures is not None:
+        _write_figures(opened, figures)
     default = opened[0].folder.report_file if len(opened) == 1 else Path("comparison.html")
     file = output or default
-    write_report(opened, file, thorough=True)
+    write_report(opened, file, thorough=True, examples=examples)
     say(f"wrote {file}")
     if open_ and not webbrowser.open(file.absolute().as_uri()):
         say("no browser was found here: open the file in one", err=True)
+
+
+def card(
+    run: RunName,
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--licence", metavar="TEXT", show_default=False, help="In place of the experiment's."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE.md", show_default=False, help="Write it to FILE.md."
+        ),
+    ] = None,
+    storage: Storage = RUNS,
+) -> None:
+    """Write the winner's model card as Markdown: data, search, scores, calibration, limits, and how to use it."""
+    from orchestrator.experiment import open_run
+
+    if output is not None:
+        check_writable(output, "--output")
+        if output.exists() and output.suffix.lower() != ".md":
+            expected = "expected a new file, or an older one to replace that ends in .md"
+            raise PlaceError(explain("--output", expected, str(output)))
+    text = open_run(run, storage).card(licence)
+    if output is None:
+        say(text.rstrip("\n"))
+        return
+    output.write_text(text, encoding="utf-8")
+    say(f"wrote {output}", err=True)
+
+
+def _write_figures(runs: Sequence[RunRecords], folder: Path) -> None:
+    from orchestrator.report import write_figures
+
+    try:
+        files = write_figures(runs, folder)
+    except OSError as error:
+        expected = "expected a folder that can be written"
+        raise PlaceError(explain("--figures", expected, f"{folder}: {error.strerror}")) from None
+    names = ", ".join(dict.fromkeys(file.stem for file in files))
+    say(
+        f"wrote {len(files)} files into {folder}: {names}"
+        if files
+        else "there is nothing to draw yet"
+    )
+
+
+def diff(
+    first: RunName,
+    second: RunName,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    storage: Storage = RUNS,
+    format: TextFormat = "table",
+) -> None:
+    """Show what differs between two runs: their files and code, data, versions and results, paired by seeds."""
+    from orchestrator.experiment import open_run
+    from orchestrator.report import difference_lines, differences_of
+
+    found = differences_of(*(open_run(run, storage).records for run in (first, second)))
+    if as_json or format == "json":
+        say(json.dumps(found.to_plain(), indent=2, ensure_ascii=False, default=str))
+    else:
+        say("\n".join(difference_lines(found, terminal_width())))
 
 
 NEW_DATA = "Today's data, as data.source has them: ./new.csv, ./load.py:new. Default: the run's own source, read again."

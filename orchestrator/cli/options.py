@@ -10,7 +10,7 @@ import typer
 
 from orchestrator.errors import PlaceError, UnknownNameError, explain
 
-FORMATS = ("table", "csv", "json", "markdown", "latex", "parquet")
+FORMATS = ("table", "csv", "json", "jsonl", "markdown", "latex", "parquet")
 RUNS = Path("runs")
 
 
@@ -61,7 +61,7 @@ Format = Annotated[
         metavar="FORMAT",
         callback=_known_format,
         show_default=False,
-        help="table, csv, json, markdown, latex or parquet. Default: from the ending of --output,"
+        help="table, csv, json, jsonl, markdown, latex or parquet. Default: from the ending of --output,"
         " otherwise table.",
     ),
 ]

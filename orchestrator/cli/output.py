@@ -92,6 +92,7 @@ def error_block(message: str) -> str:
 _ENDINGS = {
     ".csv": "csv",
     ".json": "json",
+    ".jsonl": "jsonl",
     ".md": "markdown",
     ".tex": "latex",
     ".parquet": "parquet",

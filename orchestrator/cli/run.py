@@ -49,6 +49,12 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     file: ExperimentFile,
     overrides: Overrides = None,
     or_resume: OrResume = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="If a run of that name exists that nobody drives, remove it first."
+        ),
+    ] = False,
     inline: Inline = False,
     address: Address = None,
     format: Format = None,
@@ -61,7 +67,8 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     executor = run_by(inline, address)
     if or_resume:
         _note_changes(file, overrides or ())
-    _train(where, run_experiment, file, overrides or (), or_resume=or_resume, executor=executor)
+    asked = {"or_resume": or_resume, "overwrite": overwrite, "executor": executor}
+    _train(where, run_experiment, file, overrides or (), **asked)
 
 
 def _note_changes(file: Path, overrides: Sequence[str]) -> None:
@@ -101,12 +108,12 @@ def conclude(ended: Run, where: Destination) -> None:
 
 def print_outcome(ended: Run, where: Destination) -> None:
     """Print the table (its best rows where a person reads it), the winner, how it ended."""
-    from orchestrator.report import winner_lines
+    from orchestrator.report import for_people, winner_lines
 
     frame = ended.table()
     on_screen = where.format == "table" and where.output is None
     if len(frame) or not on_screen:
-        where.write(frame.head(TOP) if on_screen else frame)
+        where.write(for_people(ended.records, frame.head(TOP)) if on_screen else frame)
     lines = [f"{len(frame) - TOP} more trials: orchestrator table {ended.path}"]
     lines = lines if on_screen and len(frame) > TOP else []
     lines += ["", *winner_lines(ended.records, terminal_width())]

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 from orchestrator.config.finalists_options import WrittenFinalists, modest
 from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.fields import Count, Flag, Named, Options, Referenced, field_error
-from orchestrator.schedulers import NOT_SCHEDULERS, SCHEDULERS, AshaOptions, SchedulerOptions
+from orchestrator.schedulers import SCHEDULERS, AshaOptions, PbtOptions, SchedulerOptions
 from orchestrator.searchers import SEARCHERS, RandomOptions, SearcherOptions
 
 Points = str | Annotated[tuple[dict[str, Any], ...], Field(strict=False)]
@@ -38,6 +38,11 @@ class CaviarOptions(Options):
         default="auto",
         description="How many trials train at a time. `auto`: as many as the resources allow.",
     )
+    lanes: Count = Field(
+        default=1,
+        description="How many trials `--inline` trains at a time, as lanes of one program, on `backend: jax`; what"
+        " cannot be trained so says why, and trains as ever.",
+    )
     points: Annotated[
         Points, BeforeValidator(_points, json_schema_input_type=str | tuple[dict[str, Any], ...])
     ] = Field(
@@ -54,13 +59,11 @@ class CaviarOptions(Options):
         " `cqr` and `priorband` learn from the trials before; or your own searcher, `./mine.py:Mine` or"
         " `{./mine.py:Mine: {first: 8}}`.",
     )
-    scheduler: Annotated[
-        SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler", NOT_SCHEDULERS)
-    ] = Field(
+    scheduler: Annotated[SchedulerOptions | Referenced, Named(SCHEDULERS, "scheduler")] = Field(
         default_factory=AshaOptions,
         description="What stops poor trials early: `none`, `asha`, `pasha`, `hyperband`, `median`, `percentile`,"
-        " `patient`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own scheduler,"
-        " `./mine.py:Mine` or `{./mine.py:Mine: {patience: 3}}`.",
+        " `patient`, `pbt`, or one of them with options, such as `{asha: {reduction_factor: 4}}`; or your own"
+        " scheduler, `./mine.py:Mine` or `{./mine.py:Mine: {patience: 3}}`.",
     )
     rounds: WrittenRounds = Field(
         default_factory=RoundsOptions,
@@ -79,3 +82,36 @@ class CaviarOptions(Options):
         " replicates: `true`, or a mapping such as `{top: 5, seeds: 5, budget: 25 %}`. `auto`: 3 of them with up to 3"
         " seeds, after a search that is large enough. `false`: never.",
     )
+
+    def check_population(self, kind: str) -> None:
+        """Refuse copies of trials of a ``kind`` whose states are not ours to copy, or of spaces that differ."""
+        if not isinstance(self.scheduler, PbtOptions):
+            return
+        if kind != "keras":
+            expected = "expected a scheduler that copies no trial, since they are no Keras models: asha, say"
+            raise field_error(("caviar", "scheduler"), expected, "pbt")
+        if self.rounds.number != 1:
+            expected = "expected none beside scheduler: pbt, which changes hyperparameters itself"
+            raise field_error(("caviar", "rounds"), expected, self.rounds.number)
+
+    def check_reproducible(self) -> None:
+        """Refuse what depends on which trials came first in a way that waiting does not settle."""
+        searcher, scheduler = self.searcher, self.scheduler
+        written = self.model_dump()
+        if isinstance(searcher, Referenced) or searcher.learns:
+            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
+            expected = (
+                f"expected {able} beside reproducible: true, since others learn from who came first"
+            )
+            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
+        if isinstance(scheduler, Referenced) or scheduler.in_logical_time() is None:
+            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().in_logical_time())
+            expected = (
+                f"expected {able} beside reproducible: true, since others depend on who came first"
+            )
+            raise field_error(("caviar", "scheduler"), expected, _name_of(written["scheduler"]))
+
+
+def _name_of(written: Any) -> Any:
+    """Return the name in a written form of a searcher or scheduler."""
+    return next(iter(written)) if isinstance(written, Mapping) else written

@@ -135,6 +135,19 @@ class DataOptions(Options):
         " and counts alone, for data whose rows must not be copied.",
     )
 
+    example_rows: Whole | Literal["auto"] = Field(
+        default="auto",
+        description="How many of the validation rows that the winner gets most wrong the run's folder keeps, in"
+        " `best/examples.json`, and its page shows: as pictures, texts or a table's values. At most 100. `auto`: 12 of"
+        " bundled data, and none of yours, since a page is made to be sent to others.",
+    )
+
+    def examples_of(self, bundled: bool) -> int:
+        """Return how many rows may be kept of data that are bundled, or a user's own."""
+        if self.example_rows == "auto":
+            return 12 if bundled else 0
+        return min(self.example_rows, 100)
+
     def for_model(self, bundled: bool) -> DataOptions:
         """Return the same with ``scale: auto`` decided: a user's model gets the user's values."""
         if self.scale != "auto" or bundled:

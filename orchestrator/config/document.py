@@ -37,6 +37,8 @@ KeyPath = tuple[str | int, ...]
 LARGEST_FILE = 250_000  # bytes: PyYAML reads so much in about a second
 MOST_VALUES = 50_000  # after aliases are followed: a few lines of them can mean billions
 DEEPEST = 40
+SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
+"""What a run can be called: a folder is named after it."""
 
 
 def _core_resolvers() -> _Resolvers:
@@ -161,6 +163,13 @@ def dotted(path: KeyPath) -> str:
 def legible(text: str) -> str:
     """Return what was written as a sentence can hold it: what would break its line, or is empty, in quotes."""
     return text if text and text.isprintable() else repr(text)
+
+
+def next_name(base: str, place: Path) -> str:
+    """Return ``base-1``, or the number after the highest one that something in the folder ``place`` has."""
+    there = [entry.name for entry in place.iterdir()] if place.is_dir() else []
+    found = (re.fullmatch(rf"{re.escape(base)}-([1-9][0-9]*)", name) for name in there)
+    return f"{base}-{max((int(match[1]) for match in found if match), default=0) + 1}"
 
 
 def read_document(path: str | Path) -> Document:
@@ -301,6 +310,10 @@ def _too_deep(place: str) -> str:
     return explain(place, f"expected at most {DEEPEST} levels of nesting", "more")
 
 
+_UNQUOTED = re.compile(r"""(?<!["'])\b([a-z_]+\((?:\[[^\]]*\]|[^()\[\]"'])*\))(?!["'])""")
+"""A domain such as ``choice([a, b])`` without quotes."""
+
+
 def _syntax_error(error: yaml.MarkedYAMLError, text: str, place: str) -> ExperimentFileError:
     mark = error.problem_mark or error.context_mark
     lines = text.splitlines()
@@ -309,6 +322,10 @@ def _syntax_error(error: yaml.MarkedYAMLError, text: str, place: str) -> Experim
     received = lines[mark.line].strip() if mark.line < len(lines) else "the end of the text"
     context = f"{error.context}: " if error.context else ""
     expected = f"expected YAML, but {context}{error.problem}"
+    if found := _UNQUOTED.search(
+        received
+    ):  # in braces, a bracket or a comma ends a text that has no quotes
+        expected += f' (within braces, write "{found[1]}" in quotes)'
     return ExperimentFileError(explain(f"{place}, line {mark.line + 1}", expected, shown(received)))
 
 

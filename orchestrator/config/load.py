@@ -29,6 +29,8 @@ from orchestrator.domains import Space
 from orchestrator.domains.values import shown
 from orchestrator.errors import ExperimentFileError, PlaceError, explain
 
+NUMBERED = "auto"
+"""The name of a run that is numbered."""
 _TEMPLATE = """\
 # An experiment: one model, one data set, a space to search, a strategy, a place for results.
 #   orchestrator preview FILE    shows what would run     orchestrator schema    describes each key
@@ -93,7 +95,11 @@ def parse_experiment(content: Mapping[str, Any], overrides: Iterable[str] = ()) 
 def check(document: Document) -> Experiment:
     """Return the experiment that a document describes, its references resolved, its defaults filled in."""
     document, kept = resolved(document)
-    content: dict[str, Any] = {"name": name_of(document.path), **document.content}
+    own = name_of(document.path)
+    content: dict[str, Any] = {"name": own, **document.content}
+    is_numbered = content["name"] == NUMBERED
+    if is_numbered:
+        content["name"] = own
     faults: list[str] = []
     experiment = None
     try:
@@ -110,7 +116,8 @@ def check(document: Document) -> Experiment:
     if experiment is None or faults:
         raise ExperimentFileError("\n".join(faults))
     experiment = experiment.at(document.path.absolute().parent, kept)
-    return experiment.written_at(Places(document.where))
+    experiment = experiment.written_at(Places(document.where))
+    return experiment.numbered(own) if is_numbered else experiment
 
 
 def name_of(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from orchestrator.config.caviar_options import CaviarOptions
 from orchestrator.config.data_options import NOT_THERE, DataOptions, source_form, there
-from orchestrator.config.document import Places
+from orchestrator.config.document import SAFE_NAME, Places, next_name
 from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
@@ -32,8 +31,6 @@ from orchestrator.fields import (
     written_out,
 )
 from orchestrator.redaction import redact
-from orchestrator.schedulers import SCHEDULERS
-from orchestrator.searchers import SEARCHERS
 
 OF_KERAS = ("model", "data")
 OF_KERAS_AT_WILL = (
@@ -45,7 +42,6 @@ OF_KERAS_AT_WILL = (
     "recalibrate_batch_norm",
 )
 Recalibration = Literal["auto", "final", "off", "every_validation"]
-SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 
 
 def _names(value: Any) -> Any:
@@ -59,7 +55,7 @@ class Experiment(Options):
     name: str = Field(
         max_length=200,
         description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
-        " `-`. It is never overwritten.",
+        " `-`. Only `--overwrite` replaces it. `auto`: the file's own name and the next free number, as `digits-2`.",
     )
     trial: Trial | None = Field(
         default=None,
@@ -167,6 +163,10 @@ class Experiment(Options):
         " and for the final model. A hyperparameter of this name takes precedence.",
     )
     report: Flag = Field(default=True, description="Whether a run writes `report.html` at its end.")
+    licence: Text | None = Field(
+        default=None,
+        description="The licence under which the winner may be used, such as `CC-BY-4.0`, for its model card.",
+    )
     target: Target = Field(
         default=None,
         description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
@@ -175,6 +175,17 @@ class Experiment(Options):
     _folder: Path = PrivateAttr(default_factory=Path)
     _places: Places = PrivateAttr(default_factory=Places)
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)
+    _numbered_from: str | None = PrivateAttr(default=None)
+
+    def __repr__(self) -> str:
+        """Return in a line what it is; ``model_dump()`` has every key."""
+        many, of = self.caviar.num_samples, f"trials of {self.epochs} epochs"
+        if self.panda is not None:
+            many, of = self.panda.days, f"days of {self.panda.day}"
+        what = f"{self.described}; {self.strategy}, {many} {of}, {self.metric}"
+        return redact(f"Experiment {self.name}: {what}")
+
+    __str__ = __repr__
 
     @property
     def folder(self) -> Path:
@@ -191,6 +202,18 @@ class Experiment(Options):
         found = self.model_copy()
         found._places = places
         return found
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the next free name does as well."""
+        return self._numbered_from is not None
+
+    def numbered(self, base: str | None = None) -> Experiment:
+        """Return the same experiment under the next free name of those made of ``base``, by default as before."""
+        base = base or self._numbered_from or self.name
+        new = self.model_copy(update={"name": next_name(base, Path(self.storage_path))})
+        new._numbered_from = base
+        return new
 
     @property
     def kind(self) -> str:
@@ -334,7 +357,7 @@ class Experiment(Options):
         self._check_scheduler()
         self._check_rounds()
         if self.strategy == "caviar" and self.caviar.reproducible:
-            self._check_reproducible()
+            self.caviar.check_reproducible()
         return self
 
     def _check_folds(self) -> None:
@@ -350,6 +373,7 @@ class Experiment(Options):
         scheduler = self.caviar.scheduler
         if self.strategy == "panda" or isinstance(scheduler, Referenced):
             return
+        self.caviar.check_population(self.kind)
         fault = scheduler.fault(self.epochs)
         if fault is not None:
             [name] = self.model_dump()["caviar"]["scheduler"]
@@ -365,25 +389,3 @@ class Experiment(Options):
                 " or fewer rounds"
             )
             raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)
-
-    def _check_reproducible(self) -> None:
-        """Refuse what depends on which trials came first in a way that waiting does not settle."""
-        searcher, scheduler = self.caviar.searcher, self.caviar.scheduler
-        written = self.model_dump()["caviar"]
-        if isinstance(searcher, Referenced) or searcher.learns:
-            able = ", ".join(name for name, kind in SEARCHERS.items() if not kind.learns)
-            expected = (
-                f"expected {able} beside reproducible: true, since others learn from who came first"
-            )
-            raise field_error(("caviar", "searcher"), expected, _name_of(written["searcher"]))
-        if isinstance(scheduler, Referenced) or scheduler.in_logical_time() is None:
-            able = ", ".join(n for n, kind in SCHEDULERS.items() if kind().in_logical_time())
-            expected = (
-                f"expected {able} beside reproducible: true, since others depend on who came first"
-            )
-            raise field_error(("caviar", "scheduler"), expected, _name_of(written["scheduler"]))
-
-
-def _name_of(written: Any) -> Any:
-    """Return the name in a written form of a searcher or scheduler."""
-    return next(iter(written)) if isinstance(written, Mapping) else written

@@ -53,9 +53,9 @@ class TrialOptions(Options):
         return str(self.runs)
 
     @property
-    def is_live(self) -> bool:
-        """Whether its hyperparameters can change while it runs, so that a panda can babysit it."""
-        return False
+    def why_not_live(self) -> str | None:
+        """Return why its hyperparameters cannot change while it runs, None where a panda can babysit it."""
+        return f"no hyperparameter of a {self.kind} can change while it runs"
 
     @property
     def interpreter(self) -> str | None:
@@ -80,9 +80,9 @@ class FunctionTrial(TrialOptions):
     )
 
     @property
-    def is_live(self) -> bool:
-        """Whether a panda can babysit it: in this process alone."""
-        return self.python is None
+    def why_not_live(self) -> str | None:
+        """Return nothing: its dictionary of them can change."""
+        return None
 
 
 CommandWords = tuple[str | tuple[str, ...], ...]
@@ -149,18 +149,32 @@ class CommandTrial(TrialOptions):
             return self.command
         return (self.command,) if self.shell else tuple(shlex.split(self.command))
 
+    @property
+    def why_not_live(self) -> str | None:
+        """Return why it cannot be started again from a state, with other hyperparameters."""
+        if "checkpoint" in self._named():
+            return None
+        return (
+            "a command takes other hyperparameters only where it is started again from a state of its own, and this"
+            " one names no {checkpoint}"
+        )
+
+    def _named(self) -> list[str]:
+        """Return what is named in braces. Raises ValueError for a brace without its other one."""
+        return [
+            name
+            for each in self.words
+            for word in ([each] if isinstance(each, str) else each)
+            for name in named_in(word)
+        ]
+
     @model_validator(mode="after")
     def _can_be_run(self) -> CommandTrial:
         here = ("trial", "command")
         if self.shell and not isinstance(self.command, str):
             raise field_error(here, "expected one text beside shell: true", self.text)
         try:
-            named = [
-                name
-                for each in self.words
-                for word in ([each] if isinstance(each, str) else each)
-                for name in named_in(word)
-            ]
+            named = self._named()
         except ValueError as error:
             expected = (
                 f"expected names in braces, {{{{ and }}}} for braces, and quotes in pairs ({error})"
@@ -355,10 +369,8 @@ def check_trial(trial: TrialOptions, beside: Mapping[str, Any], strategy: str, m
                 f"expected no such key beside trial, whose {trial.kind} brings its own {brings}"
             )
             raise field_error((key,), expected, "data" if key == "data" else value)
-    if strategy == "panda" and not trial.is_live:
-        expected = (
-            f"expected caviar, since no hyperparameter of a {trial.kind} can change while it runs"
-        )
+    if strategy == "panda" and trial.why_not_live:
+        expected = f"expected caviar, since {trial.why_not_live}"
         raise field_error(("strategy",), expected, strategy)
     if metric == "auto" and not trial.of_data:
         expected = f"expected the name of a metric that the {trial.kind} reports, by which trials are judged"

@@ -16,7 +16,7 @@ from orchestrator.control.requests import (
     kept_ends,
     wait_for_answer,
 )
-from orchestrator.errors import RequestError, UnknownNameError
+from orchestrator.errors import RequestError
 from orchestrator.records import (
     Request,
     RunFolder,
@@ -165,13 +165,7 @@ def open_panda(reference: str | Path, storage: str | Path = "./runs") -> Panda:
 
     Raises UnknownNameError where there is no such run or trial, RequestError for a caviar.
     """
-    try:
-        panda = Panda(RunFolder.open(reference, storage))
-    except UnknownNameError:
-        run, _, trial = str(reference).rpartition("/")
-        if not run or not trial:
-            raise
-        panda = Panda(RunFolder.open(run, storage), trial)
+    panda = Panda(*RunFolder.find(str(reference), storage))
     babysat_trial(read_run(panda.folder.path), panda.trial)
     return panda
 

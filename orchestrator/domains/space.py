@@ -101,6 +101,11 @@ class Space:
         """Its constraints as they are written."""
         return [each.text for each in self.constraints]
 
+    def __repr__(self) -> str:
+        """Return a line for each hyperparameter, as a file has it, and the constraints."""
+        lines = [f"{name}: {domain}" for name, domain in self.to_document().items()]
+        return "\n  ".join(["Space", *lines, *(each.text for each in self.constraints)])
+
     def to_document(self) -> dict[str, Any]:
         """Return plain values that ``Space.parse`` reads back equal."""
         return {name: write_domain(domain) for name, domain in self.domains.items()}

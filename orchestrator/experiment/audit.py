@@ -68,6 +68,15 @@ class Audit:
     untrained: Mapping[str, str] = field(default_factory=dict)
     seed: int = 0
 
+    def __repr__(self) -> str:
+        """Return in a line what it found, in others why it does not know and where the records differ."""
+        same = f"{self.equal + self.rounded} of {self.compared} epochs trained again are the same"
+        differ = [
+            f"trial {each.trial}, epoch {each.epoch}, {each.metric}: {each.recorded} recorded, {each.retrained} now"
+            for each in self.differences[:SHOWN]
+        ]
+        return "\n  ".join([f"Audit of {self.run}: {self.verdict}; {same}", *self.why, *differ])
+
     @property
     def differing(self) -> int:
         """How many of the epochs compared differ by more than rounding."""
@@ -167,7 +176,7 @@ def _chosen(
     for trial in rng.sample(trials, len(trials)):
         last = max((int(row["epoch"]) for row in records.of(trial.trial).own_epochs), default=0)
         if last and left > 0:
-            spec = replace(spec_of(trial), repeats=None)  # no race waits for it
+            spec = replace(spec_of(trial, records), repeats=None)  # no race waits for it
             chosen[trial.trial] = spec, min(last, left)
             left -= last
     return chosen

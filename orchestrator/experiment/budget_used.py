@@ -131,7 +131,7 @@ def states_ahead(records: RunRecords) -> Iterator[str]:
     numbers.
     """
     for trial, about in StateStore.of(records.folder).last_states():
-        known = [*records.of(trial).own_epochs, *about["rows"]]
+        known = [*records.of(trial).epochs, *about["rows"]]
         if len({int(row["epoch"]) for row in known}) < int(about["epoch"]):
             yield trial
 

@@ -18,7 +18,7 @@ from orchestrator.domains import Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
 from orchestrator.experiment.executors import PlaceCheck
-from orchestrator.experiment.function_trials import planned, reporting
+from orchestrator.experiment.function_trials import interpreter_of, planned, reporting
 from orchestrator.experiment.given import Given
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
@@ -30,7 +30,7 @@ from orchestrator.trials.command import (
     Template,
     variable,
 )
-from orchestrator.trials.interpreter import Interpreter, find_interpreter
+from orchestrator.trials.interpreter import Interpreter
 from orchestrator.trials.printed_reports import Format
 from orchestrator.trials.reporting import metric_name
 
@@ -88,13 +88,15 @@ def prepare_command(
     """Check what an experiment of a user's program refers to, and plan it. Nothing is run."""
     trial = experiment.trial
     assert isinstance(trial, CommandTrial)  # noqa: S101
-    interpreter = find_interpreter(trial.python, experiment.folder) if trial.python else None
+    interpreter = interpreter_of(experiment)
     words = trial.words
     if interpreter is not None and words[0] in PYTHONS and not trial.shell:
         words = (interpreter.path.replace("{", "{{").replace("}", "}}"), *words[1:])
     command = Template(words, trial.shell)
-    _check_names(command, space)
-    _check_all_given(command, space, list(named_files(trial, experiment.folder).values()))
+    experiment, plan = planned(experiment, space, place)
+    known = plan.drawn_from
+    _check_names(command, known)
+    _check_all_given(command, known, list(named_files(trial, experiment.folder).values()))
     if not trial.shell:
         _check_program(str(words[0]), experiment.folder)
     for name in trial.metrics:
@@ -102,9 +104,7 @@ def prepare_command(
     if trial.metrics and experiment.metric not in trial.metrics:
         expected = "expected metric to be one of trial.metrics"
         raise ExperimentFileError(explain("metric", expected, experiment.metric, trial.metrics))
-    return *planned(experiment, space, place), CommandTrials(
-        trial, command, experiment.folder, interpreter
-    )
+    return experiment, plan, CommandTrials(trial, command, experiment.folder, interpreter)
 
 
 def _check_names(command: Template, space: Space) -> None:

@@ -8,8 +8,10 @@ from typing import Any, Literal
 from orchestrator.config import Experiment, parse_experiment
 from orchestrator.config.references import as_written
 from orchestrator.domains import Space
+from orchestrator.errors import ExperimentFileError
 from orchestrator.records import RunRecords, TrialRecord
 from orchestrator.records.run import effective_manifest, sources_of, with_changes
+from orchestrator.schedulers import PbtOptions
 from orchestrator.training.decay import looks_ahead
 from orchestrator.training.keras_setup import settings_file
 
@@ -47,6 +49,15 @@ def _as_of_then(content: Mapping[str, Any]) -> Mapping[str, Any]:
 Changes = dict[str, tuple[Any, Any]]
 LEFT_OPEN = {"metric": "auto", "mode": None, "caviar.points": "auto"}
 _SAME = object()
+
+
+def check_stands_alone(records: RunRecords) -> None:
+    """Raise ExperimentFileError for a run whose trials began from one another's states: none can be had again alone."""
+    if isinstance(recorded_experiment(records).caviar.scheduler, PbtOptions):
+        raise ExperimentFileError(
+            f"{records.name}: expected a run whose trials stand alone. Received: one of scheduler pbt, whose trials go"
+            " on from one another at intervals. Start a run of another name, with what it lacks."
+        )
 
 
 def changes_between(old: Experiment, new: Experiment, space: Space) -> Changes:

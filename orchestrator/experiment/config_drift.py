@@ -16,6 +16,7 @@ from orchestrator.experiment.compatibility import (
     recorded_experiment,
     unlike_surroundings,
 )
+from orchestrator.experiment.function_trials import interpreter_of
 from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of
 from orchestrator.experiment.prepared import Prepared, folder_of, read_experiment
 from orchestrator.records import RunRecords, read_run
@@ -26,6 +27,7 @@ from orchestrator.tuning.machine import versions
 
 ELSEWHERE = ("name", "storage_path", "target")
 """What says where a run is, not what it is."""
+OF_TRIALS = "trial.python"
 SHOWN = 60  # characters of a value
 
 
@@ -107,12 +109,23 @@ def other_versions(records: RunRecords) -> dict[str, tuple[str | None, str | Non
         **versions(backend),
         **{name: None for name in ENVIRONMENT},
         **environment(),
+        **_interpreter(records),
     }
+    python = (records.manifest.get("trial") or {}).get("python") or {}
+    before.setdefault(OF_TRIALS, python.get("version"))
     return {
         name: (before.get(name), now.get(name))
         for name in dict.fromkeys([*before, *now])
         if before.get(name) != now.get(name)
     }
+
+
+def _interpreter(records: RunRecords) -> dict[str, str]:
+    """Return the version of the Python that trials run in now, where they have one of their own."""
+    with contextlib.suppress(OrchestratorError):  # there is none any more: whoever needs it says so
+        found = interpreter_of(recorded_experiment(records))
+        return {OF_TRIALS: found.version} if found else {}
+    return {}
 
 
 def _differing(key: str, before: Any, after: Any) -> Iterator[tuple[str, Any, Any]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.errors import DataError
@@ -10,6 +12,9 @@ from orchestrator.records import RunRecords
 from orchestrator.records.run import effective_manifest
 
 if TYPE_CHECKING:
+    from orchestrator.data import ColumnRecipe
+    from orchestrator.data.new_rows import TrainingForm
+    from orchestrator.drift.profile import Profile
     from orchestrator.experiment.prepared import Prepared
 
 PROFILE = "data-profile.npz"
@@ -64,3 +69,106 @@ def _same_columns(old: Any, new: Any, where: str) -> None:
         raise DataError(
             f"{where}: the columns of then were expected ({', '.join(then)}). Received: {'; '.join(said)}.{hint}"
         )
+
+
+GAP_EVERY, UNKNOWN_EVERY = 7, 11
+"""Which rows are asked with a gap where the model fills them, and with a text that training had not."""
+
+
+def rows_to_ask(records: RunRecords, form: TrainingForm, rows: int) -> Any:
+    """Return raw rows in the form of training: those that the run remembers of it, and others drawn like them.
+
+    The same at every call. Of a table some have gaps where the model fills them, and texts that training had not.
+    """
+    import numpy as np
+
+    from orchestrator.drift.profile import Profile
+
+    try:
+        known = Profile.from_bytes((records.folder.path / PROFILE).read_bytes())
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+    ):  # an older run, or one that was told to remember nothing
+        known = Profile((), np.zeros((0, 0)))
+    random = np.random.default_rng(0)
+    if form.table is None:
+        return _array_rows(known, form.shape, rows, random)
+    columns: dict[str, Any] = {}
+    for column in form.table.columns:
+        values, gap = _column(known, column, rows, random)
+        if column.fill is not None:
+            values[1::GAP_EVERY] = gap
+        columns[column.name] = values
+    return columns
+
+
+def _column(known: Profile, column: ColumnRecipe, rows: int, random: Any) -> tuple[Any, Any]:
+    """Return values of a table's column, and what a gap is in it."""
+    import numpy as np
+
+    if column.kind == "text":
+        own = known.texts.get(column.name, np.array([], str))
+        like = np.array(column.categories or ("",))
+        values = _filled_up(own, like, rows, random).astype(object)
+        values[::UNKNOWN_EVERY] = "\N{REPLACEMENT CHARACTER} unknown"
+        return values, ""
+    if column.name not in known.names:
+        return random.normal(size=rows), np.nan
+    at = known.names.index(column.name)
+    quantiles = known.quantiles
+    like = random.normal(size=rows) if quantiles is None else quantiles[:, at]
+    return _filled_up(known.numbers[:, at], like, rows, random), np.nan
+
+
+OPEN = 8
+"""How long a dimension of any length is made."""
+
+
+def _array_rows(known: Profile, shape: Any, rows: int, random: Any) -> Any:
+    """Return arrays of a row's shape, a tree for several inputs: the profile's rows, else numbers like its own."""
+    import numpy as np
+
+    if _width(shape) == known.numbers.shape[1]:
+        whole = _filled_up(known.numbers, known.quantiles, rows, random)
+    else:
+        quantiles = known.quantiles
+        pool = random.normal(size=rows) if quantiles is None else quantiles[np.isfinite(quantiles)]
+        whole = random.choice(pool, (rows, _width(shape)))
+    place = 0
+
+    def cut(one: Any) -> Any:
+        nonlocal place
+        if isinstance(one, Mapping):
+            return {name: cut(each) for name, each in one.items()}
+        if one and isinstance(one[0], tuple):
+            return tuple(cut(each) for each in one)
+        start, place = place, place + _width(one)
+        return (
+            whole[:, start:place].reshape(rows, *(size or OPEN for size in one)).astype(np.float32)
+        )
+
+    return cut(shape)
+
+
+def _width(shape: Any) -> int:
+    if isinstance(shape, Mapping):
+        return sum(map(_width, shape.values()))
+    if shape and isinstance(shape[0], tuple):
+        return sum(map(_width, shape))
+    return math.prod(size or OPEN for size in shape)
+
+
+def _filled_up(own: Any, like: Any, rows: int, random: Any) -> Any:
+    """Return ``rows`` rows: its own, as many as there are, then values drawn from ``like``, from each column's own."""
+    import numpy as np
+
+    own, missing = own[:rows], max(0, rows - len(own))
+    if not missing:
+        return np.array(own)
+    if like is None:
+        like = random.normal(size=(rows, own.shape[1]))
+    at = random.integers(0, len(like), (missing, *own.shape[1:]))
+    more = like[at] if own.ndim == 1 else np.take_along_axis(like, at, axis=0)
+    return np.concatenate([own.astype(more.dtype), more])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator.errors import PlaceError, UnknownNameError, explain
@@ -14,7 +14,7 @@ from orchestrator.tuning.ray_limits import check_ray_address
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
-    from orchestrator.tuning.protocol import Listener, Outcome, Sitting
+    from orchestrator.tuning.protocol import Listener, Outcome, Phase, Sitting
 
 
 PlaceCheck = Callable[[Plan], None]
@@ -54,12 +54,16 @@ class RunPlan(Protocol):
 
 @dataclass(frozen=True)
 class Executor:
-    """``check_place`` refuses a plan that could not run; ``uses_terminal`` says that trials print and read there."""
+    """``check_place`` refuses a plan that could not run; ``uses_terminal`` says that trials print and read there.
+
+    ``first`` is what happens first.
+    """
 
     run_plan: RunPlan
     check_place: PlaceCheck
     begins: str
     uses_terminal: bool = False
+    first: Phase = "workers"
 
 
 ExecutorName = Literal["tune", "inline"]
@@ -73,12 +77,28 @@ def find_executor(asked: ExecutorName | RunPlan) -> Executor:
         raise UnknownNameError(
             explain("executor", "expected how trials are run", asked, list(EXECUTORS))
         )
-    return EXECUTORS[asked]
+    found = EXECUTORS[asked]
+    if found.uses_terminal:
+        from orchestrator.report.live.notebook import in_notebook
+
+        # What trials print stands in a cell's output, and the view in a block of its own.
+        return replace(found, uses_terminal=not in_notebook())
+    return found
+
+
+NO_LANES = (
+    "caviar.lanes: trials train one after another: Ray's workers have no lanes yet, --inline has"
+)
 
 
 def _run_on_tune(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     from orchestrator.tuning.tune import run_plan  # Ray takes a second to import
 
+    if plan.lanes > 1:
+        from orchestrator.data.messages import notice
+
+        notice(NO_LANES)
+        plan, job = replace(plan, lanes=1), replace(job, lanes=1)  # type: ignore[type-var]
     return run_plan(plan, job, listener, sitting)
 
 
@@ -89,6 +109,6 @@ def _run_inline(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting
 
 
 EXECUTORS = {
-    "tune": Executor(_run_on_tune, check_place, "starting Ray for"),
+    "tune": Executor(_run_on_tune, check_place, "starting Ray for", first="ray"),
     "inline": Executor(_run_inline, lambda plan: None, "in this process:", uses_terminal=True),
 }

@@ -12,6 +12,7 @@ from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.compatibility import (
     Changes,
     changes_between,
+    check_stands_alone,
     flat_values,
     last_epoch_of,
     recorded_experiment,
@@ -64,6 +65,7 @@ def prepare_to_extend(
     """
     records = read_run(folder.path, exact=True)
     check_as_begun(records)
+    check_stands_alone(records)
     old, new = growth.of(records)
     check_needed(records, new.model_dump(include=set(KEYS)), given)
     prepared = prepare_again(new, given, place)
@@ -123,13 +125,12 @@ def write_down(resumed: Resumed, folder: RunFolder, writer: EventWriter) -> None
     if resumed.extension is not None:
         writer.event("extended", **resumed.extension.event)
         folder.write_manifest(resumed.extension.manifest)
-    prepared = resumed.prepared
+    prepared, states = resumed.prepared, StateStore.of(folder)
     place = {"storage_path": records.experiment.get("storage_path", "./runs")}
     moved = replace(prepared, experiment=prepared.experiment.model_copy(update=place))
     folder.write_experiment(moved.document)
     further = going_on(prepared.plan, records) | reopened(records)
     anew = retried(records, begun=False)
-    states = StateStore.of(folder)
     for trial in records.trials:
         if trial.trial in anew:
             states.forget(trial.trial)

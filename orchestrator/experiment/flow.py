@@ -5,11 +5,20 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Unpack
 
 from orchestrator.config import Experiment
-from orchestrator.errors import NotStarted, OrchestratorError, RecordWarning
+from orchestrator.errors import (
+    ExperimentFileError,
+    NotStarted,
+    OrchestratorError,
+    RecordWarning,
+    RunExistsError,
+    explain,
+)
 from orchestrator.experiment.config_drift import check_as_begun, other_versions
 from orchestrator.experiment.data_profile import PROFILE, profile_to_keep
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
@@ -17,13 +26,11 @@ from orchestrator.experiment.extension import Growth, More, prepare_to_extend, w
 from orchestrator.experiment.given import (
     KEYS,
     Given,
-    Keys,
     Objects,
-    Source,
-    asked_for,
     check_needed,
     given_again,
 )
+from orchestrator.experiment.keywords import Keys, Source, asked_for, with_keys_listed
 from orchestrator.experiment.manifest import manifest_of
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare
 from orchestrator.experiment.recorder import Recorder
@@ -39,12 +46,12 @@ from orchestrator.experiment.resume import (
 from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
 from orchestrator.experiment.run import Run
 from orchestrator.experiment.run_lease import Driving, asked_to_stop, driving
-from orchestrator.records import RunFolder, RunRecords, write_atomically
-from orchestrator.search import Plan
+from orchestrator.records import RunFolder, RunRecords, set_aside, write_atomically
 from orchestrator.streams import unstalled_streams
 
 if TYPE_CHECKING:
     from orchestrator.report import View
+    from orchestrator.tuning.protocol import Phase
 
 
 OF_ODD_RECORDS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
@@ -67,42 +74,51 @@ class OtherVersionsWarning(RecordWarning):
     """A run continues with other package versions than it had."""
 
 
-def run(
+BESIDE_KEYS = ("experiment", "overrides", "progress", "or_resume", "overwrite", "executor")
+"""What ``run`` takes besides the keys of an experiment's file."""
+
+
+@with_keys_listed
+def run(  # noqa: PLR0913 (a run's options)
     experiment: Source = None,
     overrides: Sequence[str] = (),
     progress: bool = True,
     or_resume: bool = False,
     executor: ExecutorName | RunPlan = "tune",
+    overwrite: bool = False,
     **keys: Unpack[Keys],
 ) -> Run:
     """Run an experiment to its end and return it; Ctrl-C ends it early with all that was done kept.
 
     ``experiment`` is a file's path, a mapping of the same keys, or an Experiment; ``overrides`` are ``key.path=value``.
     ``keys`` are the file's, over those of ``experiment`` or by themselves. ``model`` and ``callbacks`` may be
-    functions, ``data`` whatever a function of a file may return:
+    functions, ``data`` whatever a function of a file may return, ``trial`` a function or ``{"optuna": objective}``:
     ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
-    model is tried again, one that is finished is returned. ``executor="inline"``
-    trains one trial after another in this process, without Ray: a ``breakpoint()`` in the model has the terminal.
+    model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, unless it is
+    being driven. ``executor="inline"`` trains one trial after another in this process, without Ray: a ``breakpoint()``
+    in the model has the terminal.
     """
     by = find_executor(executor)
-    asked = asked_for(experiment, overrides, keys)
+    asked = asked_for(experiment, overrides, keys, BESIDE_KEYS)
     folder = folder_of(asked.experiment)
+    if or_resume:
+        _check_repeatable(asked.experiment, overwrite)
     if or_resume and folder.manifest_file.exists():
         if is_worth_retrying(Run(folder, exact=True).records):
             return _retried(folder, ("failed",), asked.given, progress, by)
         return _resumed(folder, asked.given, progress, by)
-    prepared = prepare(asked.experiment, asked.given, by.check_place)
-    folder = _new_folder(prepared)
+    prepared = prepare(asked.experiment, asked.given, by.check_place, overwrite)
+    prepared, folder = _new_folder(prepared, overwrite)
     try:
         with driving(folder) as driven:
             drive(Resumed(prepared), folder, driven, progress, by)
     except NotStarted:
         folder.remove()
         raise
-    return Run(folder, builder=asked.given.model)
+    return Run(folder, builder=asked.given.builder)
 
 
 def resume(
@@ -127,12 +143,12 @@ def _resumed(folder: RunFolder, given: Given, progress: bool, executor: Executor
     there = Run(folder, exact=True)
     check_as_begun(there.records)
     if is_over(there.records):
-        return Run(folder, exact=True, builder=given.model)
+        return Run(folder, exact=True, builder=given.builder)
     check_needed(there.records, there.records.experiment, given)
     with driving(folder) as driven:
         left = prepare_to_resume(folder, given, executor.check_place)
         drive(with_lost_states(left), folder, driven, progress, executor)
-    return Run(folder, builder=given.model)
+    return Run(folder, builder=given.builder)
 
 
 def extend(
@@ -157,7 +173,7 @@ def extend(
     with driving(folder) as driven:
         extended = prepare_to_extend(folder, growth, force, given, by.check_place)
         drive(with_lost_states(extended), folder, driven, progress, by)
-    return Run(folder, builder=given.model)
+    return Run(folder, builder=given.builder)
 
 
 def retry(
@@ -184,7 +200,7 @@ def _retried(
     with driving(folder) as driven:
         left = prepare_to_retry(folder, endings, given, executor.check_place)
         drive(with_lost_states(left), folder, driven, progress, executor)
-    return Run(folder, builder=given.model)
+    return Run(folder, builder=given.builder)
 
 
 def verify(
@@ -207,7 +223,7 @@ def verify(
     with driving(folder) as driven:
         left = prepare_to_verify(folder, asked, given, by.check_place)
         drive(left, folder, driven, progress, by)
-    return Run(folder, builder=given.model)
+    return Run(folder, builder=given.builder)
 
 
 def drive(
@@ -224,15 +240,17 @@ def drive(
         unstalled_streams(),
         folder.in_use(),
         asked_to_stop() as asked,
-        _view(plan, resumed.trials_in_all, executor) if progress else NullView() as view,
+        _view(resumed, folder, executor) if progress else NullView() as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
     ):
-        recorder.begin(resumed.trials_in_all, resumed.recorded)
+        words = _phases(resumed.prepared.experiment)
+        recorder.begin(resumed.trials_in_all, resumed.recorded, words)
         if driven.taken_from:
             recorder.event("taken_over", **{"from": driven.taken_from})
         write_down(resumed, folder, recorder)
         _take_up(resumed, recorder, view)
         view.note(f"{executor.begins} {resumed.described}")
+        recorder.waits_for(executor.first)
         try:
             outcome = executor.run_plan(
                 plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
@@ -294,28 +312,69 @@ def _named(error: BaseException | None) -> str | None:
     return f"its driver ended with {type(error).__name__}" + (f": {said}" if said else "")
 
 
-def _view(plan: Plan, trials: int, executor: Executor) -> View:
-    """Return what shows a run of so many trials on this terminal: lines alone where the trials print there too."""
-    from orchestrator.report import PlainPandaView, PlainView, open_panda_view, open_view
+_LIBRARIES = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 
+
+def _phases(experiment: Experiment) -> dict[Phase, str]:
+    """Return what happens before the first epoch, in words."""
+    if experiment.kind == "keras":
+        library = _LIBRARIES[experiment.backend]
+        first = {"workers": f"importing {library}", "first epoch": "compiling the first model"}
+    else:
+        first = {"workers": "starting a worker", "first epoch": "training the first epoch"}
+    return {"ray": "starting Ray", **first}  # type: ignore[dict-item]
+
+
+def _view(resumed: Resumed, folder: RunFolder, executor: Executor) -> View:
+    """Return what shows a run on this terminal: lines alone where the trials print there too."""
+    from orchestrator.report import PlainPandaView, PlainView, open_panda_view, open_view
+    from orchestrator.report.status_text import said_name
+
+    plan, trials = resumed.plan, resumed.trials_in_all
     if executor.uses_terminal and plan.nursery is not None:
         return PlainPandaView(plan.nursery.days, plan.metric, plan.mode, sys.stderr)
     if executor.uses_terminal:
         return PlainView(trials, plan.epochs, plan.metric, plan.mode, sys.stderr)
     if plan.nursery is not None:
-        return open_panda_view(plan.nursery.days, plan.metric, plan.mode)
+        run = said_name(str(folder.path), "runs")
+        return open_panda_view(plan.nursery.days, plan.metric, plan.mode, run=run)
     return open_view(trials, plan.epochs, plan.metric, plan.mode)
 
 
-def _new_folder(prepared: Prepared) -> RunFolder:
-    """Make the run's folder with what was asked for and the facts around it."""
+def _check_repeatable(experiment: Experiment, overwrite: bool) -> None:
+    """Raise ExperimentFileError where a call that is safe to repeat would begin another run each time."""
+    expected = "expected beside it a run that is found again"
+    if overwrite:
+        raise ExperimentFileError(explain("or_resume", expected, "overwrite, which removes it"))
+    if experiment.is_numbered:
+        received = "name: auto, which is another one each time"
+        raise ExperimentFileError(explain("or_resume", expected, received))
+
+
+def _new_folder(prepared: Prepared, overwrite: bool) -> tuple[Prepared, RunFolder]:
+    """Make the run's folder with what was asked for and the facts around it.
+
+    A numbered run whose number another start has just taken gets the next one.
+    """
+    while True:
+        try:
+            return prepared, _made(prepared, overwrite)
+        except RunExistsError:
+            if not prepared.experiment.is_numbered:
+                raise
+            prepared = replace(prepared, experiment=prepared.experiment.numbered())
+
+
+def _made(prepared: Prepared, overwrite: bool) -> RunFolder:
     manifest = manifest_of(prepared)
 
     def fill(folder: RunFolder) -> None:
         folder.write_experiment(prepared.document)
         folder.write_manifest(manifest)
 
-    return RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name, fill)
+    there = folder_of(prepared.experiment)
+    with set_aside(there) if overwrite and there.exists else nullcontext():
+        return RunFolder.create(prepared.experiment.storage_path, prepared.experiment.name, fill)
 
 
 def _write_tables(

@@ -36,7 +36,7 @@ class FunctionTrials:
         """Return what the workers are given."""
         about = reporting(self.function.text, experiment, plan, folder)
         if self.interpreter is None:
-            return FunctionJob(function=self.function, nursery=plan.nursery, **about)
+            return FunctionJob(function=self.function, **about)
         return InterpreterJob(
             file=Path(self.function.place),
             function=self.function.function,
@@ -71,6 +71,7 @@ def reporting(text: str, experiment: Experiment, plan: Plan, folder: RunFolder) 
         "mode": plan.mode,
         "milestones": frozenset(scheduler.milestones),
         "secrets": concealed(),
+        "nursery": plan.nursery,
     }
 
 
@@ -94,13 +95,19 @@ def check_schedule(plan: Plan) -> None:
                 raise ExperimentFileError(explain(where, expected, name, known))
 
 
+def interpreter_of(experiment: Experiment) -> Interpreter | None:
+    """Return the Python of the user's that trials run in, where they have one. Raises as ``find_interpreter``."""
+    python = experiment.trial.interpreter if experiment.trial else None
+    where = experiment.places.where(("trial", "python"))
+    return find_interpreter(python, experiment.folder, where) if python else None
+
+
 def prepare_function(
     experiment: Experiment, space: Space, given: Given, place: PlaceCheck
 ) -> tuple[Experiment, Plan, FunctionTrials]:
     """Check what an experiment of a user's function refers to, and plan it."""
     function = given.trial or find_trial(experiment.trial, experiment.folder)
-    python = experiment.trial.interpreter if experiment.trial else None
-    interpreter = find_interpreter(python, experiment.folder) if python else None
+    interpreter = interpreter_of(experiment)
     if interpreter is not None and function.kind != "file":
         expected = "expected a function in a file beside trial.python, such as ./train.py:train"
         raise ExperimentFileError(explain("trial.function", expected, function.text))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -22,28 +22,37 @@ from orchestrator.catalog import (
     refuse_another_tuners,
 )
 from orchestrator.config import (
-    Document,
+    TRIAL_KINDS,
     Experiment,
-    check,
-    parse_experiment,
-    read_document,
-    with_overrides,
 )
 from orchestrator.data.given import described, is_frame, is_stream
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.fields import Options
 from orchestrator.records import RunRecords
 from orchestrator.training.keras_setup import check_policy_of_this_process, registered_with_keras
+from orchestrator.training.keras_tuner_builder import KerasTunerBuilder
 from orchestrator.trials.function_runner import BY_NAME
 
 KEYS = ("trial", "model", "callbacks", "data")
 """What can be given as an object."""
 _FUNCTIONS = ("trial", "model", "callbacks")
+_FUNCTION = "function"
+"""The kind of a trial that is given as a function alone."""
 _CALLS = {
     "trial": "(hp, report)",
+    "trial.optuna": "(trial)",
+    "trial.keras_tuner": "(hp)",
+    "trial.sklearn": "(hp)",
     "model": "(hp, input_shape, num_classes)",
     "callbacks": "(hp)",
     "data": "()",
+}
+_WAYS_OUT = {
+    "trial": "Write def train(hp, report): ... and call report(epoch, loss=...) in it. What is written for something"
+    " else goes in as trial={'optuna': objective}, {'keras_tuner': build_model} or {'sklearn': make}.",
+    "trial.optuna": "Write def objective(trial): ... and return its value.",
+    "trial.keras_tuner": "Write def build_model(hp): ... and return a keras.Model, or give a HyperModel.",
+    "trial.sklearn": "Write def make(hp): ... and return a scikit-learn estimator or pipeline.",
 }
 
 
@@ -64,6 +73,17 @@ class Given:
     callbacks: CallableReference | None = None
     data: DataReference | None = None
     trial: CallableReference | None = None
+    kind: str = _FUNCTION
+    """What the trial's function is, as its key in a file says it."""
+
+    @property
+    def builder(self) -> CallableReference | None:
+        """Return the builder of Keras models among them."""
+        if self.trial is None or self.kind != "keras_tuner":
+            return self.model
+        return KerasTunerBuilder(
+            **{e.name: getattr(self.trial, e.name) for e in fields(self.trial)}
+        )
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -81,32 +101,45 @@ def taken_out(content: Mapping[str, Any]) -> tuple[dict[str, Any], Given]:
     """
     plain = {key: _plain(value) for key, value in content.items()}
     source = plain.get("data")
-    options = dict(source) if isinstance(source, Mapping) and "source" in source else None
+    options = dict(source) if isinstance(source, Mapping) and not _has_arrays(source) else None
     if options is not None:
-        source = _plain(options["source"])
+        source = _plain(options.get("source"))
+    trial = _kinds(plain.get("trial"))
+    named: dict[str, Any] = {**plain, "trial": trial.popitem()[1] if len(trial) == 1 else None}
     functions = {
         key: plain[key]
         for key in _FUNCTIONS
-        if key in plain and not isinstance(plain[key], str | Mapping | Options | None)
+        if not isinstance(named.get(key), str | Mapping | Options | None)
     }
     given = given_objects(**functions, data=None if isinstance(source, str) else source)
     for key in given.keys:
         plain[key] = getattr(given, key).text
+    if given.trial and isinstance(content["trial"], Mapping):
+        plain["trial"] = {**content["trial"], given.kind: given.trial.text}
     if options is not None:
-        plain["data"] = {**options, "source": given.data.text if given.data else source}
+        plain["data"] = options | ({"source": given.data.text} if given.data else {})
     return plain, given
+
+
+def _has_arrays(data: Mapping[Any, Any]) -> bool:
+    """Return whether a mapping is data itself, and no options of data, one of which may be misspelt."""
+    written = (str, int, float, dict, type(None))
+    return "source" not in data and not (
+        data and all(isinstance(value, written) for value in data.values())
+    )
 
 
 def given_objects(
     model: Any = None, callbacks: Any = None, data: Any = None, trial: Any = None
 ) -> Given:
-    """Return objects as references; None stands for what is not given."""
+    """Return objects as references; None stands for what is not given.
+
+    ``trial`` is a function, or {kind: what is written for it}.
+    """
+    kind, trial = _of_kind(trial)
     if trial is not None:
-        _check_function(
-            "trial",
-            trial,
-            "Write def train(hp, report): ... and call report(epoch, loss=...) in it.",
-        )
+        where = "trial" if kind == _FUNCTION else f"trial.{kind}"
+        _check_function(where, trial, _WAYS_OUT[where])
     if model is not None:
         _check_model(model)
         check_policy_of_this_process()
@@ -114,11 +147,39 @@ def given_objects(
         _check_function("callbacks", callbacks, "Write callbacks=lambda hp: [...].")
     functions = {"trial": trial, "model": model, "callbacks": callbacks}
     references = _references({key: each for key, each in functions.items() if each is not None})
-    return Given(data=_data(data), **references)
+    return Given(data=_data(data), kind=kind, **references)
+
+
+def _kinds(trial: Any) -> dict[str, Any]:
+    """Return what stands under the kinds of trial that run a function; a function alone stands under its own."""
+    written = trial if isinstance(trial, Mapping) else {_FUNCTION: trial}
+    kinds = {kind: written.get(kind) for kind, each in TRIAL_KINDS.items() if each.python_function}
+    return {kind: runs for kind, runs in kinds.items() if runs is not None}
+
+
+def _of_kind(trial: Any) -> tuple[str, Any]:
+    """Return the kind of a trial's function, and the function."""
+    found = _kinds(trial)
+    if trial is not None and len(found) != 1:
+        known = [kind for kind, each in TRIAL_KINDS.items() if each.python_function]
+        expected = "expected a function, or one function under one of the keys of its kind"
+        received = ", ".join(map(str, trial)) or "nothing"
+        raise ExperimentFileError(explain("trial", expected, received, known))
+    return found.popitem() if found else (_FUNCTION, None)
 
 
 def given_again(objects: Mapping[str, Any]) -> Given:
     """Return the objects that a run is given again; of data with options the source, since its options are recorded."""
+    unknown = [key for key in objects if key not in KEYS]
+    if unknown:
+        way_out = (
+            " orchestrator.extend makes a run longer."
+            if unknown[0] in Experiment.model_fields
+            else ""
+        )
+        known = [*KEYS, "executor", "progress", "storage"]
+        message = explain(f"{unknown[0]}=...", "unknown keyword", unknown[0], known)
+        raise ExperimentFileError(message + way_out)
     data = objects.get("data")
     if isinstance(data, Mapping) and "source" in data:
         data = data["source"]
@@ -128,14 +189,11 @@ def given_again(objects: Mapping[str, Any]) -> Given:
 
 def check_needed(records: RunRecords, content: Mapping[str, Any], given: Given) -> None:
     """Raise ExperimentFileError unless what a run was given in Python is given again, and nothing else."""
-    source = content.get("data")
-    source = source.get("source") if isinstance(source, Mapping) else source
-    written = {**{key: content.get(key) for key in KEYS}, "data": source}
-    needed = [key for key in KEYS if is_mark(written[key])]
+    needed = marks_in(content)
     absent = [key for key in needed if key not in given.keys]
     if absent:
-        listed = ", ".join(f"{key}=..." for key in needed)
-        what = " and ".join(f"{key} {written[key]}" for key in absent)
+        listed = ", ".join(_call_of(key, content) for key in needed)
+        what = " and ".join(f"{key} {needed[key]}" for key in absent)
         raise ExperimentFileError(
             f"{records.name}: expected {what} again, given in Python when the run began and not kept in its folder."
             f" Received: nothing. Call orchestrator.resume({str(records.folder.path)!r}, {listed}) from Python"
@@ -143,13 +201,32 @@ def check_needed(records: RunRecords, content: Mapping[str, Any], given: Given) 
         )
     for key in given.keys:
         if key not in needed:
-            expected = f"expected no object, since the run has {written[key]}"
+            expected = f"expected no object, since the run has {content.get(key)}"
             raise ExperimentFileError(explain(key, expected, getattr(given, key).text))
+    if given.trial and given.kind not in _kinds(content.get("trial")):
+        expected = f"expected {_call_of('trial', content)}, as the run began"
+        raise ExperimentFileError(explain("trial", expected, given.kind))
+
+
+def marks_in(content: Mapping[str, Any]) -> dict[str, str]:
+    """Return the marks of objects in an experiment's content, by the keys that the objects were given for."""
+    source = content.get("data")
+    source = source.get("source") if isinstance(source, Mapping) else source
+    trial = next(iter(_kinds(content.get("trial")).values()), None)
+    written = {**{key: content.get(key) for key in KEYS}, "data": source, "trial": trial}
+    return {key: str(text) for key, text in written.items() if is_mark(text)}
+
+
+def _call_of(key: str, content: Mapping[str, Any]) -> str:
+    """Return how an object is written in a call."""
+    kind = next(iter(_kinds(content.get("trial"))), _FUNCTION)
+    return f"trial={{{kind!r}: ...}}" if key == "trial" and kind != _FUNCTION else f"{key}=..."
 
 
 def name_for(content: Mapping[str, Any]) -> str:
     """Return the name of a run that was given none: its function's, or python."""
-    function = re.fullmatch(r"<python: (\w+)>", str(content.get("trial") or content.get("model")))
+    marks = marks_in(content)
+    function = re.fullmatch(r"<python: (\w+)>", marks.get("trial") or marks.get("model") or "")
     return function[1] if function and function[1] != "lambda" else "python"
 
 
@@ -184,6 +261,10 @@ def _is_keras_model(value: Any) -> bool:
 def _check_function(key: str, function: Any, way_out: str) -> None:
     """Refuse what cannot be called as its key's functions are."""
     call = _CALLS[key]
+    if key == "trial.keras_tuner" and hasattr(function, "build"):
+        if inspect.isclass(function):
+            _check_class(key, function)
+        return
     if not callable(function):
         expected = f"expected a function that can be called with {call}, or a name as in a file"
         raise ExperimentFileError(f"{explain(key, expected, type(function).__name__)} {way_out}")
@@ -202,11 +283,21 @@ def _check_function(key: str, function: Any, way_out: str) -> None:
         if key == "model":
             refuse_another_tuners(function, key)
         expected = f"expected a function that can be called as {_name_of(function)}{call}"
-        raise ExperimentFileError(
-            explain(key, expected, f"{_name_of(function)}{signature}")
-        ) from None
+        received = explain(key, expected, f"{_name_of(function)}{signature}")
+        raise ExperimentFileError(f"{received} {_WAYS_OUT.get(key, '')}".strip()) from None
     if key == "model":
         refuse_another_tuners(function, key)
+
+
+def _check_class(key: str, kind: type) -> None:
+    """Refuse a class that cannot be made without arguments."""
+    try:
+        inspect.signature(kind).bind()
+    except TypeError:
+        expected = "expected a class that is made without arguments, or an object of it"
+        raise ExperimentFileError(
+            explain(key, expected, f"{kind.__name__}{inspect.signature(kind)}")
+        ) from None
 
 
 def _references(functions: Mapping[str, Callable[..., Any]]) -> dict[str, CallableReference]:
@@ -267,76 +358,3 @@ def _name_of(function: Any) -> str:
         return _name_of(inner)
     name = getattr(function, "__name__", type(function).__name__)
     return "lambda" if name == "<lambda>" else str(name)
-
-
-Source = str | Path | Mapping[str, Any] | Experiment | None
-
-
-class Keys(TypedDict, total=False):
-    """The keys of an experiment, as in its file; ``trial``, ``model``, ``data`` and ``callbacks`` may be objects."""
-
-    name: str
-    trial: Any
-    model: Any
-    backend: str
-    callbacks: Any
-    data: Any
-    search_space: str | Path | Mapping[str, Any]
-    constraints: str | Sequence[str]
-    strategy: str
-    task: str
-    metric: str
-    metrics: str | Sequence[str]
-    mode: str
-    epochs: int
-    seed: int
-    caviar: Mapping[str, Any]
-    panda: Mapping[str, Any]
-    resources: Mapping[str, Any]
-    limits: Mapping[str, Any]
-    retries: Mapping[str, Any]
-    storage_path: str | Path
-    keep_checkpoints: int
-    checkpoint_every: str
-    recalibrate_batch_norm: str
-    report: bool
-    target: str | Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A checked experiment, and the objects that were given with it."""
-
-    experiment: Experiment
-    given: Given = field(default_factory=Given)
-
-
-def asked_for(experiment: Source, overrides: Sequence[str], keys: Mapping[str, Any]) -> Asked:
-    """Return what is asked for: ``keys`` go over the experiment's own, ``overrides`` over both."""
-    if isinstance(experiment, Experiment):
-        if not keys and not overrides:
-            return Asked(experiment)
-        return _over_an_experiment(experiment, overrides, keys)
-    if isinstance(experiment, str | Path):
-        document = read_document(experiment)
-    elif experiment is None or isinstance(experiment, Mapping):
-        document = Document(Path("experiment"), dict(experiment or {}))
-    else:
-        expected = "expected a file's path, a mapping of its keys or an Experiment"
-        hint = " Write model=... before an object." if callable(experiment) else ""
-        received = type(experiment).__name__
-        raise ExperimentFileError(explain("experiment", expected, received) + hint)
-    content, given = taken_out({**document.content, **keys})
-    if experiment is None or (given.keys and not isinstance(experiment, str | Path)):
-        content = {"name": name_for(content), **content}
-    said: dict[tuple[str | int, ...], str] = {(key,): f"{key}=..." for key in keys}
-    document = replace(document, content=content, origins={**document.origins, **said})
-    return Asked(check(with_overrides(document, overrides)), given)
-
-
-def _over_an_experiment(
-    experiment: Experiment, overrides: Sequence[str], keys: Mapping[str, Any]
-) -> Asked:
-    content, given = taken_out({**experiment.model_dump(exclude_unset=True), **keys})
-    new = parse_experiment(content, overrides)
-    return Asked(new.at(experiment.folder, experiment.references), given)

@@ -64,6 +64,7 @@ class KerasTrials:
                 experiment.metrics,
                 self.callbacks,
                 judged_by_loss(experiment),
+                experiment.data_options.examples_of(self.data_kind == "bundled"),
             ),
             objective=Objective(
                 plan.metric,
@@ -76,6 +77,7 @@ class KerasTrials:
             nursery=plan.nursery,
             keras=self.keras,
             secrets=concealed(),
+            lanes=plan.lanes,
         )
 
     def surroundings(self) -> dict[str, Any]:

@@ -29,6 +29,10 @@ class NextSpace:
     constraints: tuple[str, ...]
     findings: tuple[Mapping[str, str], ...]
 
+    def __repr__(self) -> str:
+        """Return the space as a file has it."""
+        return self.yaml
+
     @property
     def yaml(self) -> str:
         """The space as YAML, to be used as a file or pasted below ``search_space:``; constraints are a comment."""

@@ -30,9 +30,11 @@ from orchestrator.experiment.keras_trials import KerasTrials, judged_by_loss
 from orchestrator.experiment.objective import judged_by, settled
 from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.experiment.warm_start import find_ancestor
-from orchestrator.schedulers import SchedulerOptions
+from orchestrator.schedulers import PbtOptions, SchedulerOptions
 from orchestrator.search import Plan, make_plan
 from orchestrator.search.logical_time import InLogicalTime
+from orchestrator.search.population import changing
+from orchestrator.training.hyperparameters import LIVE
 from orchestrator.training.keras_setup import (
     BACKEND,
     KerasSettings,
@@ -45,6 +47,7 @@ from orchestrator.training.trial_process import Asked, Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
+    from orchestrator.training.task import Task
 
 
 HEADS_SEEN = 5
@@ -59,7 +62,7 @@ def prepare_keras(
     model = given.model or model_of(experiment)
     callbacks = given.callbacks or callbacks_of(experiment)
     keras = _settings_for(model, experiment.backend)
-    plan = make_plan(experiment, space, find_ancestor(experiment))
+    plan = _as_population(make_plan(experiment, space, find_ancestor(experiment)))
     check_plan(plan, space, model, callbacks)
     place(plan)
     data = experiment.data_options
@@ -78,7 +81,7 @@ def prepare_keras(
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
-    plan = _with_rows(plan, dataset)
+    plan = _with_lanes(_with_rows(plan, dataset), experiment, (dataset, callbacks, task))
     trials = KerasTrials(
         model,
         _as_saved(dataset, keras.backend),
@@ -93,12 +96,55 @@ def prepare_keras(
     return experiment, plan, trials
 
 
+Trained = tuple["Dataset | StreamedDataset", CallableReference | None, "Task | None"]
+"""What is trained on, the function of callbacks, what is learned."""
+
+
+def why_no_lanes(experiment: Experiment, given: Trained) -> str | None:
+    """Return why no trial of an experiment can be a lane, None where one may."""
+    dataset, callbacks, task = given
+    if experiment.backend != "jax":
+        return f"the backend is {experiment.backend}, expected jax"
+    if dataset.streamed:
+        return "the data are streamed"
+    if dataset.others:
+        return "replicates are trained on other folds"
+    if callbacks is not None:
+        return "trials have callbacks"
+    if task is not None and task.compiled_by_user:
+        return "the model's builder compiles it, with an optimizer whose numbers are its own"
+    if experiment.recalibrate_batch_norm == "every_validation":
+        return "BatchNormalization is recalibrated at every validation"
+    return None
+
+
+def _with_lanes(plan: Plan, experiment: Experiment, given: Trained) -> Plan:
+    """Return a plan whose trials train side by side, as asked for; say why where none can."""
+    asked = experiment.caviar.lanes if experiment.strategy == "caviar" else 1
+    if asked == 1:
+        return plan
+    why_not = why_no_lanes(experiment, given)
+    if why_not is not None:
+        from orchestrator.data.messages import notice
+
+        notice(f"caviar.lanes: trials train one after another: {why_not}")
+        return plan
+    return replace(plan, lanes=asked)
+
+
 def _as_saved(dataset: Dataset | StreamedDataset, backend: str) -> Dataset | StreamedDataset:
     """Return data whose saved model takes a table's features where its texts would need TensorFlow's layer for them."""
     table = dataset.table
     if backend == BACKEND or table is None or all(each.kind != "text" for each in table.columns):
         return dataset
     return replace(dataset, table=replace(table, named=False))
+
+
+def _as_population(plan: Plan) -> Plan:
+    """Return a plan that knows what copies in a population change, where it has any."""
+    if not isinstance(plan.scheduler, PbtOptions):
+        return plan
+    return replace(plan, changing=changing(plan.scheduler, plan.space, LIVE))
 
 
 def _with_rows(plan: Plan, dataset: Dataset | StreamedDataset) -> Plan:

@@ -22,7 +22,7 @@ from orchestrator.experiment.tuners_code import (
     prepare_sklearn,
     space_of,
 )
-from orchestrator.records import RunFolder
+from orchestrator.records import RunFolder, check_removable
 from orchestrator.search import Plan
 from orchestrator.search.points import points_of, with_points
 from orchestrator.tuning.machine import available_cores
@@ -97,20 +97,27 @@ def read_experiment(
 
 
 def prepare(
-    experiment: Experiment, given: Given = NOTHING, place: PlaceCheck = check_place
+    experiment: Experiment,
+    given: Given = NOTHING,
+    place: PlaceCheck = check_place,
+    overwrite: bool = False,
 ) -> Prepared:
     """Check everything an experiment refers to and plan it. Nothing is written; no trial is run.
 
-    That its name is taken is said beside whatever else is wrong, not in place of it.
+    That its name is taken is said beside whatever else is wrong, not in place of it; with ``overwrite`` it may be by a
+    run that can be removed.
     """
     folder = folder_of(experiment)
+    if overwrite and folder.exists:
+        check_removable(folder)
+        return prepare_new(experiment, given, place)
     try:
         prepared = prepare_new(experiment, given, place)
     except OrchestratorError as error:
-        if not folder.exists:
+        if not folder.exists or experiment.is_numbered:
             raise
         raise RunExistsError(f"{error}\n{folder.taken()}") from None
-    if folder.exists:
+    if folder.exists and not experiment.is_numbered:
         raise folder.taken()
     return prepared
 

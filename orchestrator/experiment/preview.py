@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from orchestrator.config import Experiment
 from orchestrator.domains import Space
-from orchestrator.experiment.given import Keys, Source, asked_for
+from orchestrator.experiment.keywords import Keys, Source, asked_for, with_keys_listed
 from orchestrator.experiment.prepared import Prepared, folder_of, prepare_new
 from orchestrator.redaction import redact
 from orchestrator.schedulers import Forecast
@@ -66,6 +66,7 @@ class Preview:
         return [dict(spec.hyperparameters) for spec in further.draws()]
 
 
+@with_keys_listed
 def preview(
     experiment: Source = None, overrides: Sequence[str] = (), **keys: Unpack[Keys]
 ) -> Preview:

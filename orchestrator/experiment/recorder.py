@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.experiment.run_lease import Driving
     from orchestrator.report import View
     from orchestrator.tuning.failures import Failure
-    from orchestrator.tuning.protocol import Verdict
+    from orchestrator.tuning.protocol import Phase, Verdict
 
 
 class CheckpointRetention:
@@ -130,6 +130,7 @@ class Recorder:
         self._ended_before: set[str] = set()
         self._retried_from: dict[str, int] = {}
         self._trained_again: set[str] = set()
+        self._phases: Mapping[Phase, str] | None = {}
 
     def __enter__(self) -> Self:
         return self
@@ -144,12 +145,27 @@ class Recorder:
         self.progress.refresh()
         self._view.show(events)
 
-    def begin(self, trials: int, before: Sequence[Event] = ()) -> None:
-        """Take up what earlier drivers recorded of a run that has so many trials in all."""
+    def begin(
+        self,
+        trials: int,
+        before: Sequence[Event] = (),
+        phases: Mapping[Phase, str] | None = None,
+    ) -> None:
+        """Take up what earlier drivers recorded of a run that has so many trials in all; ``phases`` are in words."""
+        self._phases = phases or {}
         for event in before:
             self.state.apply(event)
         self._view.take_up(before)
         self.progress.begin(self.state, trials)
+
+    def waits_for(self, what: Phase) -> None:
+        """Show what happens until the first epoch of this sitting."""
+        if self._phases is not None and what in self._phases:
+            self._shows_phase(self._phases[what])
+
+    def _shows_phase(self, words: str | None) -> None:
+        self.progress.waits_for(words)
+        self._view.phase(words)
 
     def event(self, event: str, **facts: Any) -> None:
         """Record what happened to the run as a whole."""
@@ -209,6 +225,9 @@ class Recorder:
     def epochs(self, rows: Sequence[Mapping[str, Any]]) -> int:
         """Note finished epochs; return how many are new."""
         self._warn_of_low_disk()
+        if self._phases is not None:
+            self._phases = None
+            self._shows_phase(None)
         rows = [
             {**row, "stretch": self._retried_from[row["trial"]]}
             if row["trial"] in self._retried_from
@@ -267,6 +286,7 @@ class Recorder:
             return None
         self.progress.examines(f"trial {best}")
         self._view.note(f"examining trial {best}, the best")
+        self._view.phase(f"examining trial {best}, the best")
         slowest = self.state.slowest_epoch
         return Verdict(first.resolve(), self._folder.best.resolve(), slowest)
 

@@ -9,7 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
-from orchestrator.catalog import is_mark
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RecordError, RunExistsError, explain
 from orchestrator.experiment.candidates import Candidate, candidates_of, incumbent_of
@@ -18,7 +17,7 @@ from orchestrator.experiment.data_profile import same_form
 from orchestrator.experiment.evidence import Evidence
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.flow import run as run_experiment
-from orchestrator.experiment.given import KEYS, Given, Objects, given_again
+from orchestrator.experiment.given import KEYS, Given, Objects, given_again, marks_in
 from orchestrator.experiment.next_space import following_search
 from orchestrator.experiment.prepared import Prepared, prepare_again
 from orchestrator.experiment.retraining import FEWEST_SEEDS, MOST_SEEDS, Race, Retraining, told
@@ -58,6 +57,10 @@ class Reevaluation:
     folder: Path
     following: Experiment | None = None
 
+    def __repr__(self) -> str:
+        """Return what to do, and where the record of it lies."""
+        return f"Reevaluation: {self.decision} (exit code {self.exit_code})\n  in {self.folder}"
+
     @property
     def decision(self) -> str:
         """Return keep, retune or search again."""
@@ -89,7 +92,7 @@ def reevaluate(
     retune, a run of its own beside this one. Raises RecordError for a run without a winner or one that is
     in progress, ExperimentFileError for one that is babysat, DataError for data of another form.
     """
-    objects: Objects = {key: more[key] for key in KEYS if key in more}  # type: ignore[literal-required,assignment]
+    objects: Objects = {key: more[key] for key in more if key not in ("executor", "progress")}  # type: ignore[literal-required,assignment]
     executor, progress = more.get("executor", "tune"), more.get("progress", True)
     if not FEWEST_SEEDS <= seeds <= MOST_SEEDS:
         expected = f"expected {FEWEST_SEEDS} to {MOST_SEEDS} seeds for each configuration"
@@ -156,7 +159,7 @@ class _Asked:
             "number": number,
             "folder": f"{FOLDER}/{place.name}",
             **retrained,
-            **Evidence(records, prepared, source, given.model).to_plain(),
+            **Evidence(records, prepared, source, given.builder).to_plain(),
         }
         record["next"] = _next(records, place, following)
         record = dict(redacted(record))
@@ -232,10 +235,7 @@ def _next(records: RunRecords, place: Path, following: Experiment | None) -> lis
         )
     if following is None:
         return lines
-    if any(
-        is_mark(str(value))
-        for value in (following.model, following.trial, following.data and following.data.source)
-    ):
+    if marks_in(following.model_dump(include=set(KEYS))):
         return [*lines, "start the search that follows: orchestrator.reevaluate(..., act=True)"]
     file = place / "next.yaml"
     write_atomically(file, to_yaml(following))
@@ -253,15 +253,8 @@ def _source(data: str | Path) -> str:
 
 def _check_given(records: RunRecords, given: Given, source: str | None) -> None:
     """Refuse where what the run was given in Python is lacking."""
-    content = records.experiment
-    data = content.get("data")
-    written = {
-        "trial": content.get("trial"),
-        "model": content.get("model"),
-        "callbacks": content.get("callbacks"),
-        "data": None if source else data.get("source") if isinstance(data, Mapping) else data,
-    }
-    absent = [k for k, value in written.items() if is_mark(value) and k not in given.keys]
+    there = {*given.keys, "data"} if source else given.keys
+    absent = [key for key in marks_in(records.experiment) if key not in there]
     if absent:
         listed = ", ".join(f"{key}=..." for key in absent)
         raise ExperimentFileError(

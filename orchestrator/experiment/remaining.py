@@ -330,18 +330,36 @@ def _is_open(trial: TrialRecord) -> bool:
 
 def _known(plan: Plan, records: RunRecords) -> dict[str, TrialSpec]:
     """Return the plan's trials that have begun, as they were drawn then, since the space may have changed."""
-    began = (t for t in records.trials if not t.is_branch and t.index < plan.trials_in_all)
+    drawn = (t for t in records.trials if not t.is_branch and t.index < plan.trials_in_all)
     if plan.nursery is not None:
         points = {point.trial: point for point in plan.points}
-        return {trial.trial: points[trial.trial] for trial in began}
-    return {trial.trial: spec_of(trial) for trial in (*began, *records.replicates)}
+        return {trial.trial: points[trial.trial] for trial in drawn}
+    others = (*(trial for trial in records.trials if trial.is_branch), *records.replicates)
+    return {trial.trial: spec_of(trial, records) for trial in (*drawn, *others)}
 
 
-def spec_of(trial: TrialRecord) -> TrialSpec:
-    """Return a trial as it was drawn, or a replicate as it was planned."""
-    about = {"repeats": trial.repeats, "replicate": trial.replicate}
-    chosen = dict(trial.hyperparameters)
-    return TrialSpec(trial.trial, trial.index, trial.seed, chosen, **about)  # type: ignore[arg-type]
+def spec_of(trial: TrialRecord, records: RunRecords) -> TrialSpec:
+    """Return a trial as it was drawn, a copy in a population as it was made, or a replicate as it was planned."""
+    return TrialSpec(
+        trial.trial,
+        trial.index,
+        trial.seed,
+        dict(trial.hyperparameters),
+        origin=trial.origin if trial.is_branch else None,
+        repeats=trial.repeats,
+        replicate=trial.replicate,
+        recipe=_recipe(trial, records),
+    )
+
+
+def _recipe(trial: TrialRecord, records: RunRecords) -> tuple[tuple[int, Mapping[str, Any]], ...]:
+    """Return what a copy, or a replicate of one, trained with from which epoch on; nothing of other trials."""
+    found: list[tuple[int, Mapping[str, Any]]] = []
+    copy = records.trial(trial.repeats) if trial.repeats else trial
+    while copy is not None and copy.is_branch and copy.origin is not None:
+        found.append((int(copy.origin["epoch"]), dict(copy.hyperparameters)))
+        copy = records.trial(str(copy.origin["trial"]))
+    return ((0, dict(copy.hyperparameters)), *reversed(found)) if copy and found else ()
 
 
 def _branches(records: RunRecords) -> Iterator[TrialSpec]:

@@ -103,7 +103,7 @@ def with_lost_states(resumed: Resumed) -> Resumed:
     if search.is_done:
         plan = replace(plan, limits=type(plan.limits)())  # the run is over: none can be met
     search.scheduler = PassedBefore(search.scheduler, reached(records), stops(records, ()))
-    search.add(replace(spec_of(lost), group=lost.group))
+    search.add(replace(spec_of(lost, records), group=lost.group))
     prepared = replace(resumed.prepared, plan=plan)
     return replace(resumed, prepared=prepared, search=search, restored=frozenset({lost.trial}))
 

@@ -8,7 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.errors import ExperimentFileError
-from orchestrator.experiment.compatibility import recorded_experiment, unlike_surroundings
+from orchestrator.experiment.compatibility import (
+    check_stands_alone,
+    recorded_experiment,
+    unlike_surroundings,
+)
 from orchestrator.experiment.config_drift import check_as_begun
 from orchestrator.experiment.executors import PlaceCheck, check_place
 from orchestrator.experiment.extension import manifest_after, new_group, with_extension
@@ -39,6 +43,7 @@ def prepare_to_retry(
     """
     records = read_run(folder.path, exact=True)
     check_as_begun(records)
+    check_stands_alone(records)
     trials = _chosen(records, endings)
     experiment = recorded_experiment(records)
     check_needed(records, records.experiment, given)

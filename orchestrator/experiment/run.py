@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.catalog import CallableReference
 from orchestrator.control import RunControl
+from orchestrator.errors import OrchestratorError
 from orchestrator.records import (
     GIVEN_UP,
     Event,
     RunFolder,
     RunRecords,
     RunState,
+    SeenDriver,
     Standing,
     read_run,
     see_driver,
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
     import pandas as pd  # noqa: TID251 (a type alone)
 
     from orchestrator.analysis import Finding, Importance
+    from orchestrator.experiment.export import ExportedWinner
     from orchestrator.experiment.next_space import NextSpace
-    from orchestrator.report import View
+    from orchestrator.report import Plots, View
     from orchestrator.search.selection_bias import Corrected
 
 
@@ -47,6 +50,23 @@ class Best:
     validation: dict[str, float] | None
     test: dict[str, float] | None
     corrected: Corrected | None = None
+    metric: str = "value"
+
+    def __repr__(self) -> str:
+        """Return it as a few lines: the trial and its value, its scores, its hyperparameters."""
+        from orchestrator.report.formatting import assignments, number
+
+        lines = [
+            f"Best: trial {self.trial}, epoch {self.epoch}, {self.metric} {number(self.value)}"
+        ]
+        if self.corrected is not None:
+            likely = self.corrected
+            between = f"({number(likely.low)} to {number(likely.high)})"
+            lines.append(f"corrected: {number(likely.value)} {between}")
+        for name in ("validation", "test", "hyperparameters"):
+            if found := getattr(self, name):
+                lines.append(f"{name}: {assignments(found)}")
+        return "\n  ".join(lines)
 
 
 class Coarse:
@@ -107,6 +127,22 @@ class Explained:
         write_report([self.records], where, thorough=True)
         return where
 
+    def card(self, licence: str | None = None) -> str:
+        """Return the winner's model card as Markdown; ``licence`` in place of the experiment's.
+
+        Raises RecordError where no trial has a finite value.
+        """
+        from orchestrator.report import model_card
+
+        return model_card(self.records, licence)
+
+    @property
+    def plot(self) -> Plots:
+        """The run's figures: ``run.plot.curves()`` and the like, Matplotlib's, for notebooks and papers."""
+        from orchestrator.report import Plots
+
+        return Plots(self.records)
+
     def _repr_html_(self) -> str:
         """Return the run as a notebook shows it: its state, its best, its first trials."""
         from orchestrator.report import card
@@ -114,7 +150,64 @@ class Explained:
         return card(self.records)
 
 
-class Run(RunControl, Coarse, Explained):
+class Usable:
+    """What a run's winner is used for: rows that it answers for, and files that are taken elsewhere."""
+
+    builder: CallableReference | None
+
+    @property
+    def records(self) -> RunRecords:
+        """Everything recorded."""
+        raise NotImplementedError
+
+    @property
+    def model_file(self) -> Path:
+        """The winner's model. Raises RecordError where no winner was examined, or its model is not as it was saved."""
+        from orchestrator.experiment.winner import model_file
+
+        return model_file(self.records)
+
+    def load_model(self, model: Any = None) -> Any:
+        """Return the winner as a keras.Model that takes raw rows; loaded in Keras's safe mode.
+
+        Classes that Keras does not know are those of the model's own file. Where Keras could not save the model it is
+        built again around the weights that were kept; ``model`` is the function that built it, of a run that was given
+        one in Python (or ``{"keras_tuner": build_model}``). Raises RecordError where neither can be.
+        """
+        from orchestrator.experiment.given import given_objects
+        from orchestrator.experiment.winner import load_winner
+
+        key = "trial" if isinstance(model, Mapping) else "model"
+        builder = self.builder if model is None else given_objects(**{key: model}).builder
+        return load_winner(self.records, builder)
+
+    def predict(self, x: Any, calibrated: bool = False) -> pd.DataFrame:
+        """Return what the winner says of rows: one row each, a class and its probabilities, flags, or quantities.
+
+        ``x`` is what training takes, without labels or with them: a frame, an array, a dictionary of arrays by input or
+        of a table's columns, a tf.data.Dataset, the path of a .csv, .parquet, .npz or .npy file, of a picture or of a
+        folder of them, or a function as ``./load.py:new``. ``calibrated``: probabilities with the temperature that
+        was fitted on the validation rows. Raises DataError for rows that do not fit, RecordError where there is no
+        temperature.
+        """
+        from orchestrator.experiment.winner import predict
+
+        return predict(self.records, self.builder, x, calibrated)
+
+    def export(
+        self, to: str | Path, overwrite: bool = False, calibrated: bool = False
+    ) -> ExportedWinner:
+        """Write the winner in the format of ``to``'s ending: .keras, .tflite, .onnx, .pt2, a folder for a SavedModel.
+
+        The file takes raw rows, and is kept if it answers as the winner does on 100 rows. Raises RecordError where it
+        does not, or there is no winner; PlaceError where a package is missing, or ``to`` is there already.
+        """
+        from orchestrator.experiment.export import export_model
+
+        return export_model(self.records, to, overwrite, calibrated, self.builder)
+
+
+class Run(RunControl, Coarse, Explained, Usable):
     """A run's folder, read when asked; ``reload`` after it continued.
 
     Damaged lines of its records are left out with a warning; where it is to be ``exact`` they are a RecordError.
@@ -129,7 +222,15 @@ class Run(RunControl, Coarse, Explained):
         self.builder = builder
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self.status})"
+        """Return in a line what became of it, in others its best and where it lies."""
+        try:
+            records, best = self.records, self.best
+        except OrchestratorError as error:
+            return f"Run in {self.path}: {error}"
+        trials = len(records.trials)
+        lines = [f"Run {records.name}: {records.status}, {trials} trial{'s' * (trials != 1)}"]
+        lines += [repr(best).splitlines()[0]] if best else []
+        return "\n  ".join([*lines, f"in {self.path}"])
 
     @property
     def path(self) -> Path:
@@ -212,40 +313,8 @@ class Run(RunControl, Coarse, Explained):
             judged.get("validation"),
             judged.get("test"),
             corrected_score(self.records),
+            self.records.metric,
         )
-
-    @property
-    def model_file(self) -> Path:
-        """The winner's model. Raises RecordError where no winner was examined, or its model is not as it was saved."""
-        from orchestrator.experiment.winner import model_file
-
-        return model_file(self.records)
-
-    def load_model(self, model: Any = None) -> Any:
-        """Return the winner as a keras.Model that takes raw rows; loaded in Keras's safe mode.
-
-        Classes that Keras does not know are those of the model's own file. Where Keras could not save the model it is
-        built again around the weights that were kept; ``model`` is the function that built it, of a run that was given
-        one in Python. Raises RecordError where neither can be.
-        """
-        from orchestrator.experiment.given import given_objects
-        from orchestrator.experiment.winner import load_winner
-
-        builder = self.builder if model is None else given_objects(model=model).model
-        return load_winner(self.records, builder)
-
-    def predict(self, x: Any, calibrated: bool = False) -> pd.DataFrame:
-        """Return what the winner says of rows: one row each, a class and its probabilities, flags, or quantities.
-
-        ``x`` is what training takes, without labels or with them: a frame, an array, a dictionary of arrays by input or
-        of a table's columns, a tf.data.Dataset, the path of a .csv, .parquet, .npz or .npy file, of a picture or of a
-        folder of them, or a function as ``./load.py:new``. ``calibrated``: probabilities with the temperature that
-        was fitted on the validation rows. Raises DataError for rows that do not fit, RecordError where there is no
-        temperature.
-        """
-        from orchestrator.experiment.winner import predict
-
-        return predict(self.records, self.builder, x, calibrated)
 
 
 def open_run(path: str | Path, storage: str | Path = "./runs") -> Run:
@@ -279,8 +348,9 @@ def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
             for event in told:
                 state.apply(event)
             view.show(told)
+            view.phase(_phase(seen))
             stands = standing(state.events, seen, None)
-            if (stands.state, stands.reason) != said:
+            if (stands.state, stands.reason) != said and stands.reason != _phase(seen):
                 said = stands.state, stands.reason
                 view.note(_words(stands))
             if stands.state not in _DRIVEN:
@@ -293,13 +363,25 @@ def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
 def _view(records: RunRecords) -> View:
     """Return what shows a run on this terminal."""
     from orchestrator.report import open_panda_view, open_view
+    from orchestrator.report.status_text import said_name
 
     experiment: Mapping[str, Any] = records.experiment
     panda = experiment.get("panda")
     if experiment.get("strategy") == "panda" and isinstance(panda, Mapping):
-        return open_panda_view(int(panda.get("days") or 1), records.metric, records.mode)
+        days = int(panda.get("days") or 1)
+        run = said_name(str(records.folder.path), "runs")
+        return open_panda_view(days, records.metric, records.mode, run=run, watching=True)
     epochs = int(experiment.get("epochs") or 1)
-    return open_view(records.planned_trials, epochs, records.metric, records.mode)
+    planned = records.planned_trials
+    return open_view(planned, epochs, records.metric, records.mode, watching=True)
+
+
+def _phase(seen: SeenDriver | None) -> str | None:
+    """Return what a run's driver says happens while nothing trains; None where it says nothing."""
+    if seen is None or not seen.drives:
+        return None
+    heartbeat = seen.driver.heartbeat
+    return heartbeat.doing or (heartbeat.reason if heartbeat.state == "running" else None)
 
 
 def _words(stands: Standing) -> str:

@@ -16,6 +16,7 @@ from orchestrator.experiment.prepared import read_experiment
 from orchestrator.experiment.run import Run, open_run
 from orchestrator.records import RunRecords, read_run
 from orchestrator.records.run import sources_of
+from orchestrator.schedulers import PbtOptions
 from orchestrator.search import Plan, make_plan
 from orchestrator.simulation import (
     Between,
@@ -131,6 +132,9 @@ def _options(options: Mapping[str, Any]) -> SimulationOptions:
 
 
 def _caviar(experiment: Experiment) -> Experiment:
+    if isinstance(experiment.caviar.scheduler, PbtOptions):
+        expected = "expected a scheduler whose trials are curves of a table: copies that pbt makes are in none"
+        raise ExperimentFileError(explain("caviar.scheduler", expected, "pbt"))
     if experiment.strategy != "caviar":
         expected = "expected caviar, whose trials are comparable curves"
         raise ExperimentFileError(explain("strategy", expected, experiment.strategy))
@@ -232,7 +236,7 @@ def whatif(
     if not overrides:
         raise ExperimentFileError(explain("--set", "expected at least one change", "none"))
     table = recorded_curves(records)
-    before = _plan(recorded_experiment(records))
+    before = _plan(_caviar(recorded_experiment(records)))
     changed = parse_experiment(records.experiment, overrides).at(sources_of(records))
     after = _plan(_caviar(changed))
     _check_comparable(before, after)

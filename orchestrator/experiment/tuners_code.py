@@ -23,7 +23,7 @@ from orchestrator.experiment.prepare_keras import fields_of, model_of, prepare_k
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 from orchestrator.training import keras_tuner_builder
-from orchestrator.training.exploring import Call, Explored, find_space
+from orchestrator.training.exploring import QUIET_SECONDS, Call, Explored, find_space
 from orchestrator.training.hyperparameters import read_while_training
 from orchestrator.training.keras_setup import BACKEND
 from orchestrator.training.keras_tuner_builder import KerasTunerBuilder
@@ -72,6 +72,7 @@ class ObjectiveTrials(FunctionTrials):
     """The Optuna objective that each trial calls, and the ranges that it asks for."""
 
     asked: Mapping[str, str]
+    quiet: bool = False
 
     def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
         """Return what the workers are given."""
@@ -88,6 +89,12 @@ class ObjectiveTrials(FunctionTrials):
     def sentences(self) -> Iterator[str]:
         """Yield what a trial is."""
         yield f"trial: a call of the Optuna objective {self.function.text}, which brings its own model and data"
+        if self.quiet:
+            yield (
+                f"its space: {QUIET_SECONDS:.0f} s after its last question it was taken to train, and left. A"
+                " hyperparameter that it asks for later is not in the space, and fails its trial: ask for all of them"
+                " before anything slow"
+            )
 
 
 def prepare_optuna(
@@ -95,7 +102,8 @@ def prepare_optuna(
 ) -> tuple[Experiment, Plan, ObjectiveTrials]:
     """Check what an experiment of an Optuna objective refers to, and plan it."""
     function = given.trial or find_trial(experiment.trial, experiment.folder)
-    return *planned(experiment, space, place), ObjectiveTrials(function, asked_by(space))
+    quiet = isinstance(space, FoundSpace) and space.quiet
+    return *planned(experiment, space, place), ObjectiveTrials(function, asked_by(space), quiet)
 
 
 def asked_by(space: Space) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -171,7 +172,7 @@ def _born_with(records: RunRecords, trial: str) -> tuple[list[dict[str, Any]], i
 def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
     """Return a run's experiment as a panda's of a new name, its references those of the old file's folder."""
     trial = recorded_experiment(records).trial
-    if trial is not None and not trial.is_live:
+    if trial is not None and trial.kind != "function":
         raise ExperimentFileError(
             f"{records.name}: expected a run of Keras models or functions, which a panda babysits. Received: one whose"
             f" trials run {trial.runs}."
@@ -182,7 +183,12 @@ def _like(records: RunRecords, suffix: str) -> dict[str, Any]:
         content.pop(key, None)
     content |= {"name": f"{records.name}-{suffix}", "strategy": "panda"}
     if folder and trial is not None:
-        content["trial"] = absolute(str(trial.runs), folder)
+        function, python = absolute(str(trial.runs), folder), trial.interpreter
+        if (
+            python is not None and "/" in python
+        ):  # not resolved: a link of an environment is its own
+            python = os.path.abspath(Path(folder) / Path(python).expanduser())  # noqa: PTH100
+        content["trial"] = {"function": function, "python": python} if python else function
     elif folder:
         content["model"] = absolute(content["model"], folder)
         if content.get("callbacks"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.catalog import CallableReference
-from orchestrator.errors import DataError, OrchestratorError, PlaceError, RecordError, explain
+from orchestrator.errors import DataError, OrchestratorError, RecordError
 from orchestrator.experiment.compatibility import recorded_experiment
 from orchestrator.experiment.prepare_keras import model_of
-from orchestrator.records import RunRecords, model_is_as_saved, write_atomically
+from orchestrator.records import RunRecords, model_is_as_saved
 from orchestrator.records.run import effective_manifest
 
 if TYPE_CHECKING:
@@ -46,9 +45,11 @@ def model_file(records: RunRecords) -> Path:
 
 def _no_winner(records: RunRecords) -> str:
     if not records.has_keras_models:
-        return (
-            f"a run whose trials call {records.experiment['trial']}, which keeps its model itself."
+        kept = records.folder.best / "checkpoint"
+        where = (
+            f"in {kept}, which its own code loads" if kept.is_dir() else "and saved no state of it"
         )
+        return f"a run whose trials call {records.experiment['trial']}, which keeps its model itself, {where}."
     failed = sum(trial.status == "failed" for trial in records.trials)
     if records.status == "finished" and failed and not succeeded(records):
         return f"a run without one: {failed} of its trials failed. 'orchestrator show {records.folder.path}' says why."
@@ -148,7 +149,7 @@ def form_of(records: RunRecords) -> TrainingForm:
     from orchestrator.data.new_rows import TrainingForm
     from orchestrator.training.saved_model import shape_from_plain
 
-    data = _data(records)
+    data = data_of(records)
     options = recorded_experiment(records).data_options
     table = data.get("table")
     if "input_shape" not in data:
@@ -167,13 +168,14 @@ def form_of(records: RunRecords) -> TrainingForm:
 
 def learnt_of(records: RunRecords) -> Learnt:
     """Return what is known of a winner's answers; of an older run, that its outputs may be classes."""
-    data = _data(records)
+    data = data_of(records)
     labels = data.get("labels") or {}
     task = (records.winner or {}).get("task") or {"kind": None, "own": True}
     return Learnt(task["kind"], task["own"], tuple(data.get("classes") or ()), labels.get("type"))
 
 
-def _data(records: RunRecords) -> dict[str, Any]:
+def data_of(records: RunRecords) -> dict[str, Any]:
+    """Return what a run notes of the data that its newest trials were trained on."""
     return dict(effective_manifest(records).get("data") or {})
 
 
@@ -258,118 +260,3 @@ def _numbered(name: str, output: Any) -> dict[str, Any]:
         return {name: output.reshape(len(output))}
     places = np.ndindex(*output.shape[1:])
     return {f"{name}_{'_'.join(map(str, at))}": output[(slice(None), *at)] for at in places}
-
-
-SHOWN = 8
-
-
-def export_model(
-    records: RunRecords, to: Path, overwrite: bool = False, calibrated: bool = False
-) -> None:
-    """Copy the run's winner, a Keras model, to ``to``, which ends in ``.keras``.
-
-    A winner that Keras could not save is copied as weights, to a file that ends in ``.weights.h5``. ``calibrated``: the
-    copy answers with the temperature that was fitted on the validation rows. Raises RecordError where the run has no
-    winner, or no temperature, PlaceError where ``to`` cannot be written or is there already.
-    """
-    from orchestrator.training.saved_model import WEIGHTS, are_kept
-
-    weights_alone = not_saved(records) is not None and are_kept(records.folder.best)
-    ending = ".weights.h5" if weights_alone else ".keras"
-    if weights_alone and to.suffix == ".keras":
-        raise RecordError(
-            f"export: expected a file ending in .weights.h5, since Keras could not save the winner as a whole."
-            f" Received: {str(to)!r}. {not_saved(records)}"
-        )
-    if not to.name.endswith(ending):
-        raise PlaceError(explain("export", f"expected a file ending in {ending}", str(to)))
-    model = records.folder.best / WEIGHTS if weights_alone else model_file(records)
-    if to.exists() and not overwrite:
-        expected = "expected a file that does not exist (--force overwrites it)"
-        raise PlaceError(explain("export", expected, str(to)))
-    content = _calibrated_file(records) if calibrated else model.read_bytes()
-    try:
-        write_atomically(to, content)
-    except OSError as error:
-        received = f"{to}: {error.strerror}"
-        raise PlaceError(
-            explain("export", "expected a file that can be written", received)
-        ) from None
-
-
-def _calibrated_file(records: RunRecords) -> bytes:
-    """Return a ``.keras`` file that answers with the winner's temperature."""
-    how = tempering_of(records)
-    refused = (
-        "--calibrated: expected a winner around which Keras can put a layer. Received: {}. 'orchestrator predict"
-        f" --calibrated' applies the temperature, {how.temperature:.4g}, to its outputs."
-    )
-    if not_saved(records) is not None:
-        raise RecordError(refused.format("weights alone"))
-    model = load_winner(records)
-    from orchestrator.training.portable import CLASS_NAMES, with_temperature, write_metadata
-
-    whole = with_temperature(model, how)
-    if whole is None:
-        raise RecordError(refused.format("a subclassed model, or one of several outputs"))
-    classes = list(learnt_of(records).classes)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "model.keras"
-        whole.save(file)
-        added = {"temperature": how.temperature}
-        write_metadata(file, added | ({CLASS_NAMES: classes} if classes else {}))
-        return file.read_bytes()
-
-
-def export_lines(records: RunRecords, to: Path) -> list[str]:
-    """Return how an exported file is loaded, what it takes, and the order of its classes."""
-    from orchestrator.training.saved_model import RECIPE, custom_objects_in
-
-    if to.name.endswith(".weights.h5"):
-        folder = records.folder.best
-        return [
-            "These are weights alone: run.load_model() builds the model around them; elsewhere build it with the"
-            f" hyperparameters in {folder / RECIPE} and call load_weights({str(to)!r})."
-        ]
-    own = custom_objects_in(to)
-    classes = (
-        f", custom_objects={{{', '.join(f'{name!r}: {name}' for name in own)}}}" if own else ""
-    )
-    lines = [f"Load it with keras.saving.load_model({str(to)!r}{classes})."]
-    return [*lines, *_takes(records), *_gives(records)]
-
-
-def _takes(records: RunRecords) -> list[str]:
-    from orchestrator.training.saved_model import takes_named_columns
-
-    if "input_shape" not in (records.manifest.get("data") or {}):
-        return []
-    form = form_of(records)
-    if form.table is None:
-        shape = form.shape
-        if isinstance(shape, dict):
-            shape = ", ".join(f"{name!r} {one}" for name, one in shape.items())
-        return [f"It takes rows of shape {shape} as they are before any scaling."]
-    names = [column.name for column in form.table.columns]
-    if not takes_named_columns(form.table):
-        features = len(form.table.features)
-        return [
-            f"It takes the {features:,} features of a row side by side, unscaled; 'orchestrator predict' makes them"
-            " of a table's columns."
-        ]
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return [
-        f"It takes a dict of the columns {', '.join(names[:SHOWN])}{more}, each of shape (rows, 1): numbers as float32"
-        " with NaN for a gap, texts as strings with '' for one."
-    ]
-
-
-def _gives(records: RunRecords) -> list[str]:
-
-    classes = learnt_of(records).classes
-    if not classes:
-        return []
-    more = f" and {len(classes) - SHOWN} more" if len(classes) > SHOWN else ""
-    return [
-        f"Its classes, in order: {', '.join(classes[:SHOWN])}{more} (all are in its metadata.json)."
-    ]

@@ -34,6 +34,7 @@ from orchestrator.records.lineage import TrialLines
 from orchestrator.records.lock.driver import Driver, Heartbeat
 from orchestrator.records.lock.driver_lock import DriverLock, Patience, acquire
 from orchestrator.records.reader import read_run
+from orchestrator.records.removal import check_removable, remove_run, set_aside
 from orchestrator.records.requests import (
     Request,
     UnreadableRequestWarning,
@@ -84,6 +85,7 @@ __all__ = [
     "UnreadableRequestWarning",
     "acquire",
     "best_score",
+    "check_removable",
     "flush_folder",
     "is_full",
     "lies_below",
@@ -91,12 +93,14 @@ __all__ = [
     "model_is_as_saved",
     "read_lines",
     "read_run",
+    "remove_run",
     "replicate_name",
     "requests_of",
     "run_names",
     "run_status",
     "score_of",
     "see_driver",
+    "set_aside",
     "shared_error",
     "status_or_damage",
     "trial_index",

@@ -138,9 +138,10 @@ class RunFolder:
     def taken(self) -> RunExistsError:
         """Return the refusal of this folder's name for a new run."""
         return RunExistsError(
-            f"{self.path}: a run of that name exists and is never overwritten. See it with "
+            f"{self.path}: a run of that name exists and is not overwritten unasked. See it with "
             f"'orchestrator show {self.path}', continue it with 'orchestrator resume {self.path}' if "
-            f"it was cut off, or choose another name with '--set name=...'."
+            f"it was cut off, choose another name with '--set name=...', have runs numbered with '--set name=auto', or "
+            f"replace it with '--overwrite'."
         )
 
     def unusable(self, said: str) -> PlaceError:
@@ -180,6 +181,20 @@ class RunFolder:
         raise UnknownNameError(
             explain(where, "a run's name, or the path of its folder", reference, known)
         )
+
+    @classmethod
+    def find(cls, reference: str, storage: str | Path = "./runs") -> tuple[RunFolder, str | None]:
+        """Return the run that ``RUN/TRIAL`` or ``RUN`` names, as ``open`` does, and the trial's name, if any.
+
+        Whether the run has that trial is not looked at. Raises as ``open`` does.
+        """
+        try:
+            return cls.open(reference, storage), None
+        except UnknownNameError:
+            run, _, trial = reference.rpartition("/")
+            if not run or not trial:
+                raise
+            return cls.open(run, storage), trial
 
     def write_experiment(self, text: str) -> None:
         """Keep the complete experiment (YAML) as it is run."""

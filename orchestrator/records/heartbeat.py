@@ -59,6 +59,11 @@ class RunProgress:
         self._doing = None if what is None else f"examining {what}"
         self._progress(reason=self._doing)
 
+    def waits_for(self, what: str | None) -> None:
+        """Report what happens while nothing trains yet; None when something does."""
+        if self.heartbeat.doing != what:
+            self._progress(doing=what)
+
     def pause(self, reason: str) -> None:
         """Report that the run waits, and for what, such as room on the disk."""
         if (self.heartbeat.state, self.heartbeat.reason) != ("paused", reason):
@@ -177,7 +182,7 @@ def _driven(seen: SeenDriver) -> Standing:
     # Both times are the driver's own: another machine's clock says nothing about the time between.
     still = _seconds_since(heartbeat.progressed, seen.driver.beat) + seen.age
     if still <= max(NO_PROGRESS_SECONDS, NO_PROGRESS_EPOCHS * heartbeat.slowest_epoch):
-        return Standing("running", heartbeat.since)
+        return Standing("running", heartbeat.since, heartbeat.doing)
     if heartbeat.epochs:
         return Standing("stuck", heartbeat.progressed, f"no progress for {still:.0f} seconds")
     reason = f"no epoch yet for {still:.0f} seconds"

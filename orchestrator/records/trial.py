@@ -44,6 +44,16 @@ class TrialRecord:
     repeats: str | None = None
     replicate: int | None = None
 
+    def __repr__(self) -> str:
+        """Return in a line what it is and what became of it; in another one why it failed."""
+        values = (
+            f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
+            for name, value in self.hyperparameters.items()
+        )
+        seconds = "" if self.seconds is None else f" after {self.seconds:.3g} s"
+        said = f"Trial {self.trial}: {self.status}{seconds}; {', '.join(values)}"
+        return f"{said}\n  {self.error.splitlines()[0]}" if self.error else said
+
     @property
     def configuration(self) -> str:
         """The trial that stands for its hyperparameters: the one that a replicate repeats, else itself."""

@@ -10,11 +10,14 @@ from orchestrator.report.analysis_text import (
 )
 from orchestrator.report.columns import legend
 from orchestrator.report.comparison import compare_lines, compare_table
+from orchestrator.report.differences import difference_lines, differences_of
+from orchestrator.report.figures import Plots, write_figures
 from orchestrator.report.html import card, write_report
 from orchestrator.report.journal_text import describe_action, describe_request
 from orchestrator.report.live import NullView, View, open_panda_view, open_view
 from orchestrator.report.live.caviar import LiveView, PlainView
 from orchestrator.report.live.panda import PandaView, PlainPandaView
+from orchestrator.report.model_card import model_card
 from orchestrator.report.panda_tables import (
     checkpoints_line,
     days_table,
@@ -38,6 +41,7 @@ from orchestrator.report.tables import (
     trials_table,
     write_csvs,
 )
+from orchestrator.report.trial_text import Pick, for_people, picked, trial_lines
 from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
@@ -45,8 +49,10 @@ __all__ = [
     "LiveView",
     "NullView",
     "PandaView",
+    "Pick",
     "PlainPandaView",
     "PlainView",
+    "Plots",
     "View",
     "card",
     "checkpoints_line",
@@ -58,9 +64,12 @@ __all__ = [
     "detail_lines",
     "details",
     "diagnosis_lines",
+    "difference_lines",
+    "differences_of",
     "draws_table",
     "epochs_table",
     "finding_lines",
+    "for_people",
     "history_lines",
     "history_table",
     "importance_lines",
@@ -69,8 +78,10 @@ __all__ = [
     "journal_lines",
     "journal_table",
     "legend",
+    "model_card",
     "open_panda_view",
     "open_view",
+    "picked",
     "predictions_table",
     "reevaluation_lines",
     "render",
@@ -78,8 +89,10 @@ __all__ = [
     "rounds_table",
     "runs_table",
     "show_lines",
+    "trial_lines",
     "trials_table",
     "winner_lines",
     "write_csvs",
+    "write_figures",
     "write_report",
 ]

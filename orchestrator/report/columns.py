@@ -142,6 +142,12 @@ def stopped_by(row: Row) -> str | None:
     return f"{text}: {number(value)} {sign} {number(cutoff)}"
 
 
+def copy_of(row: Row) -> str | None:
+    """Of which trial it is a changed copy (scheduler pbt), and after how many epochs: those are that trial's."""
+    origin = row.trial.origin if row.trial.is_branch else None
+    return f"{origin['trial']} after {origin['epoch']}" if origin else None
+
+
 def at_edge(row: Row) -> str | None:
     """Which hyperparameters of a leading trial sit at a bound of their domain."""
     return ", ".join(f"{name} {end}" for name, end in row.edges.items()) or None
@@ -183,6 +189,8 @@ Column = Callable[[Row], Any]
 
 OF_RACE = ("race", "mean_{metric}", "sd", "low", "high", "replicates", "p_best")
 """Columns of a run whose best were trained again."""
+OF_COPIES = ("copy_of",)
+"""Columns of a run in which trials began from others' states."""
 OF_REPLICATES = ("repeats", "seed")
 """Columns of a table of all replicates."""
 
@@ -206,6 +214,7 @@ HEAD: tuple[tuple[str, Column], ...] = (
     ("epochs", epochs),
     ("seconds", seconds),
     ("stopped_by", stopped_by),
+    ("copy_of", copy_of),
     ("at_edge", at_edge),
     ("parameters", parameters),
 )
@@ -231,7 +240,7 @@ def hyperparameter_columns(records: RunRecords) -> Iterator[tuple[str, Column]]:
     ``hyperparameter_epochs``.
     """
     # In a run without replicates a hyperparameter may be called seed, or low, as before.
-    of_replicates = set() if records.replicates else {*OF_RACE, *OF_REPLICATES}
+    of_replicates = set() if records.replicates else {*OF_RACE, *OF_REPLICATES, *OF_COPIES}
     taken = legend(records.metric).keys() - of_replicates
     for name in _names(records):
         shown = shown_name(name)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.analysis import difference_noise
 from orchestrator.records import RunRecords, Score, TrialRecord
+from orchestrator.report.differences import given, unlike
 from orchestrator.report.formatting import number, shown_name
 from orchestrator.report.tables import by_column, score, to_frame, winning_trial
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-OWN_TO_EACH = ("command", "run_folder", "experiment", "folder")
-"""What of a manifest differs between any two runs, or is said by the experiment."""
 STANDARD_ERRORS = 2.0
 """A difference of more than two standard errors is called beyond the noise."""
 
@@ -43,31 +42,11 @@ class Comparison:
 
 def summarize_comparison(runs: Sequence[RunRecords]) -> Comparison:
     """Return what is to be said of several runs together."""
-    given = [_given(records) for records in runs]
-    keys = dict.fromkeys(key for each in given for key in each)
-    values = {key: tuple(each.get(key) for each in given) for key in keys}
     return Comparison(
         tuple(_rows(runs)),
         tuple(compare_lines(runs, width=10**6)),
-        {key: each for key, each in values.items() if any(value != each[0] for value in each)},
+        unlike([given(records) for records in runs]),
     )
-
-
-def _given(records: RunRecords) -> dict[str, Any]:
-    """Return what a run was made of, flat: its experiment, data, code, versions, machine."""
-    manifest = {key: value for key, value in records.manifest.items() if key not in OWN_TO_EACH}
-    experiment = {k: v for k, v in records.experiment.items() if k not in ("name", "storage_path")}
-    return dict(flat({**experiment, **{f"manifest.{k}": v for k, v in manifest.items()}}))
-
-
-def flat(value: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield what a mapping holds, the keys of mappings in it joined by points; nothing for what is empty."""
-    for key, each in value.items():
-        name = f"{before}{key}"
-        if isinstance(each, Mapping):
-            yield from flat(each, f"{name}.")
-        elif each not in (None, "", [], ()):
-            yield name, ", ".join(map(str, each)) if isinstance(each, list | tuple) else each
 
 
 def compare_table(runs: Iterable[RunRecords]) -> pd.DataFrame:

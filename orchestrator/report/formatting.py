@@ -57,6 +57,15 @@ def shown_name(hyperparameter: str) -> str:
     return hyperparameter
 
 
+def folded(name: str) -> tuple[str, str]:
+    """Return a header on two lines, cut where both become shortest; a short one on the lower."""
+    cuts = [place + 1 for place, sign in enumerate(name) if sign in "_-" and place > 1]
+    if len(name) <= 8 or not cuts:
+        return "", name
+    cut = min(cuts, key=lambda place: max(place, len(name) - place))
+    return name[:cut], name[cut:]
+
+
 def chosen(value: Any) -> str:
     """Return a hyperparameter's value in a sentence, where an empty place would be none."""
     return cell(value) or "none"

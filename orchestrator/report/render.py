@@ -19,7 +19,7 @@ from rich.cells import cell_len, set_cell_size
 from orchestrator.errors import OrchestratorError, PlaceError, UnknownNameError, explain
 from orchestrator.records import write_atomically
 from orchestrator.redaction import redacted
-from orchestrator.report.formatting import cell, printable
+from orchestrator.report.formatting import cell, folded, printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +72,12 @@ def to_json(frame: pd.DataFrame, width: int = 0) -> str:
         for row in _rows(without_secrets(frame))
     ]
     return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False, default=str) + "\n"
+
+
+def to_jsonl(frame: pd.DataFrame, width: int = 0) -> str:
+    """Return one JSON object a line, as ``to_json`` has them."""
+    rows = json.loads(to_json(frame))
+    return "".join(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n" for row in rows)
 
 
 def to_markdown(frame: pd.DataFrame, width: int = 0) -> str:
@@ -164,7 +170,8 @@ class _Column:
 def text_table(frame: pd.DataFrame, width: int = 80) -> str:
     """Return the rows as aligned text no wider than ``width``.
 
-    ``frame.attrs["importance"]`` names the columns to keep first; empty columns are left out.
+    ``frame.attrs["importance"]`` names the columns to keep first; empty columns are left out. ``attrs["same"]`` says
+    what is the same in every row, and has no column.
     """
     # Laid out here: rich's tables take seconds for ten thousand rows (Textualize/rich#1069).
     columns = [_column(frame, name) for name in frame.columns]
@@ -177,6 +184,8 @@ def text_table(frame: pd.DataFrame, width: int = 80) -> str:
     ]
     text = "\n".join(line for line in lines if line) + "\n"
     hidden = [printable(str(column.name)) for column in told if column not in shown]
+    same = frame.attrs.get("same")
+    text += f"{_filled(f'the same in all: {same}', width)}\n" if same else ""
     return text + (_hidden_note(hidden, width) if hidden else "")
 
 
@@ -186,19 +195,10 @@ def _column(frame: pd.DataFrame, name: str) -> _Column:
     kind = frame[name].dtype
     return _Column(
         name=name,
-        header=_folded(printable(str(name))),
+        header=folded(printable(str(name))),
         cells=tuple(cell(value) for value in frame[name]),
         right=is_numeric_dtype(kind) and not is_bool_dtype(kind),
     )
-
-
-def _folded(name: str) -> tuple[str, str]:
-    """Return a header on two lines, cut where both become shortest; a short one on the lower."""
-    cuts = [place + 1 for place, sign in enumerate(name) if sign in "_-" and place > 1]
-    if len(name) <= 8 or not cuts:
-        return "", name
-    cut = min(cuts, key=lambda place: max(place, len(name) - place))
-    return name[:cut], name[cut:]
 
 
 def _fitting(columns: list[_Column], importance: list[str], width: int) -> list[_Column]:
@@ -222,7 +222,11 @@ def _line(columns: list[_Column], texts: list[str]) -> str:
 def _hidden_note(hidden: list[str], width: int) -> str:
     plural = "column" if len(hidden) == 1 else "columns"
     text = f"{len(hidden)} more {plural} (--format csv shows all): {', '.join(hidden)}"
-    return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False) + "\n"
+    return _filled(text, width) + "\n"
+
+
+def _filled(text: str, width: int) -> str:
+    return textwrap.fill(text, width, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def without_secrets(frame: pd.DataFrame) -> pd.DataFrame:
@@ -260,6 +264,7 @@ FORMATS: dict[str, Callable[[pd.DataFrame, int], str | bytes]] = {
     "table": text_table,
     "csv": to_csv,
     "json": to_json,
+    "jsonl": to_jsonl,
     "markdown": to_markdown,
     "latex": to_latex,
     "parquet": to_parquet,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -49,6 +50,7 @@ class TrialSummary:
     failure: str | None = None
     repeats: str | None = None
     is_newest: bool = True
+    parameters: int | None = None
 
     @property
     def row(self) -> str:
@@ -118,7 +120,8 @@ class RunSummary:
     """All that a report says of one run, but for its words. ``trials`` are best first, ``replicates`` apart.
 
     ``table`` has the columns of ``orchestrator table``, ``remarks`` are sentences on the winner. ``importance`` is None
-    unless it was asked for: it takes seconds. ``details`` are those of the winner's examination.
+    unless it was asked for: it takes seconds. ``details`` are those of the winner's examination, ``examples`` the rows
+    that it gets most wrong, where the run kept any.
     """
 
     name: str
@@ -150,6 +153,7 @@ class RunSummary:
     confidence: float
     rounds: tuple[RangeMove, ...]
     details: Mapping[str, Any]
+    examples: Mapping[str, Any]
     manifest: Mapping[str, Any]
     experiment: Mapping[str, Any]
 
@@ -203,6 +207,7 @@ def summarize(records: RunRecords, importance: Importance | None = None) -> RunS
         confidence=confidence_of(records),
         rounds=tuple(_moves(records)),
         details=_details(records),
+        examples=_examples(records),
         manifest=records.manifest,
         experiment=experiment,
     )
@@ -234,6 +239,7 @@ def _trial(records: RunRecords, trial: TrialRecord) -> TrialSummary:
         failure=trial.failure,
         repeats=trial.repeats,
         is_newest=trial.group == records.state.group,
+        parameters=trial.parameters,
     )
 
 
@@ -374,3 +380,15 @@ def _details(records: RunRecords) -> Mapping[str, Any]:
         return details(records)
     except RecordError:  # no winner was examined, or its file was edited: the rest can be told
         return {}
+
+
+def _examples(records: RunRecords) -> Mapping[str, Any]:
+    """Return the rows that were kept of this winner; a file that was edited is as good as none."""
+    try:
+        found = json.loads((records.folder.best / "examples.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    is_of_winner = isinstance(found, dict) and found.get("trial") == (records.winner or {}).get(
+        "trial"
+    )
+    return found if is_of_winner else {}

@@ -21,6 +21,7 @@ from orchestrator.records import (
 )
 from orchestrator.report.columns import (
     HEAD,
+    OF_COPIES,
     OF_RACE,
     OF_REPLICATES,
     TAIL,
@@ -79,6 +80,7 @@ def _several(records: RunRecords, replicates: bool) -> dict[str, bool]:
     """Return whether each column that only some runs have is one of this run's."""
     found = {"group": bool(records.state.groups), "round": records.state.rounds > 1}
     found |= dict.fromkeys(OF_RACE, bool(estimates(records)) and not replicates)
+    found |= dict.fromkeys(OF_COPIES, any(trial.is_branch for trial in records.trials))
     return found | dict.fromkeys(OF_REPLICATES, replicates)
 
 

@@ -9,6 +9,7 @@ from orchestrator.schedulers.hyperband import HyperbandOptions
 from orchestrator.schedulers.median import MedianOptions, PercentileOptions
 from orchestrator.schedulers.pasha import PashaOptions
 from orchestrator.schedulers.patient import PatientOptions
+from orchestrator.schedulers.pbt import PbtOptions
 from orchestrator.schedulers.scheduler import (
     Decision,
     Forecast,
@@ -21,7 +22,6 @@ from orchestrator.schedulers.scheduler import (
 )
 
 __all__ = [
-    "NOT_SCHEDULERS",
     "SCHEDULERS",
     "AshaOptions",
     "Decision",
@@ -32,6 +32,7 @@ __all__ = [
     "PashaOptions",
     "PassedBefore",
     "PatientOptions",
+    "PbtOptions",
     "PercentileOptions",
     "Rung",
     "Scheduler",
@@ -48,12 +49,8 @@ SCHEDULERS: dict[str, type[SchedulerOptions]] = {
     "median": MedianOptions,
     "percentile": PercentileOptions,
     "patient": PatientOptions,
+    "pbt": PbtOptions,
 }
-NOT_SCHEDULERS = {
-    "pbt": "expected a scheduler that leaves a trial's hyperparameters as they are, since each row of the table is one"
-    " set of them: asha, or strategy: panda, which changes those of one model while it trains",
-}
-"""What is looked for here and is not to be had, and what to take in its place."""
 
 
 def make_scheduler(options: SchedulerMaker, epochs: int, mode: str) -> Scheduler:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self
 
@@ -25,6 +25,17 @@ class Decision:
 
 CONTINUE = Decision(stop=False)
 
+
+@dataclass(frozen=True)
+class Copy:
+    """A trial that is to begin from the state that one of ``donors`` has after ``epoch``, which waits there."""
+
+    trial: str
+    index: int
+    donors: tuple[str, ...]
+    epoch: int
+
+
 Ties = tuple[float, float]
 """What decides between equal values of a metric, as ``Score.ties`` has it."""
 UNKNOWN: Ties = (math.inf, math.inf)
@@ -40,6 +51,9 @@ class Scheduler(Protocol):
 
     Whichever has ``ended(trial)`` hears of each trial that comes to no further epoch, whatever ended it; and by
     ``passed(trial)`` of one that goes on beyond its last epoch, whatever is decided there.
+
+    One that has trials begin as copies of others has them in ``copies``, and hears beforehand, by ``populate(trials,
+    name_of)``, how many are drawn and how one of an index is called.
 
     One with ``hear(row)`` is shown each row of ``epochs.jsonl`` before it is reported: what an epoch and a start took.
     A ``Remark`` that it returns is written down and said.
@@ -102,6 +116,18 @@ def heard(scheduler: Scheduler, row: Mapping[str, Any]) -> Remark | None:
     return hear(row) if hear else None
 
 
+def populate(scheduler: Scheduler, trials: int, name_of: Callable[[int], str]) -> None:
+    """Have a scheduler that copies trials know how many are drawn, and how one of an index is called."""
+    tell = getattr(scheduler, "populate", None)
+    if tell:
+        tell(trials, name_of)
+
+
+def copies_of(scheduler: Scheduler) -> Sequence[Copy]:
+    """Return the copies that a scheduler has asked for, from the first on; of one that copies nothing, none."""
+    return getattr(scheduler, "copies", ())
+
+
 def score(value: Any, mode: str) -> float:
     """Return ``value`` as a number of which larger is better; whatever is not finite is the worst there is."""
     try:
@@ -155,7 +181,7 @@ class SchedulerMaker(Protocol):
 class SchedulerOptions(Options):
     """The options of one scheduler; each has its module here and its line in ``SCHEDULERS``.
 
-    ``compares`` says whether it holds trials against one another.
+    ``compares`` says whether it holds trials against one another as they come.
     """
 
     compares: ClassVar[bool] = True
@@ -282,6 +308,11 @@ class PassedBefore:
     def passed(self, trial: str) -> None:
         """Tell the scheduler."""
         tell_passed(self._scheduler, trial)
+
+    @property
+    def copies(self) -> Sequence[Copy]:
+        """The scheduler's."""
+        return copies_of(self._scheduler)
 
     @property
     def deepens(self) -> bool:

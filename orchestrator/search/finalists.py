@@ -297,6 +297,7 @@ class Finalists:
             seed=replicate_seed(self._plan.seed, number),
             repeats=trial,
             replicate=number,
+            origin=None,
         )
 
     def _block(self, race: Race, name: str, count: int) -> list[_Told]:

@@ -46,6 +46,9 @@ class TrialSpec:
     the trial whose state that is. ``origin`` tells where that came from: {run, trial, day, epoch}. Trials of one
     ``group`` can be compared: a forced extension of a run begins the next one. A replicate, of that number, ``repeats``
     the trial of that name with a seed of its own.
+
+    A ``recipe`` says what a copy in a population trains with from which epoch on, its own hyperparameters last: from
+    its seed that gives the same as going on from the state after ``origin``'s epoch.
     """
 
     trial: str
@@ -59,6 +62,7 @@ class TrialSpec:
     group: int = 1
     repeats: str | None = None
     replicate: int | None = None
+    recipe: tuple[tuple[int, Mapping[str, Any]], ...] = ()
 
     def redacted(self) -> Self:
         """Return it with a reference in place of each secret, as it may be written down."""
@@ -70,7 +74,10 @@ class TrialSpec:
 
     def _with(self, changed: Callable[[Any], Any]) -> Self:
         plain = ("hyperparameters", "checkpoint", "changes", "origin")
-        return replace(self, **{name: changed(getattr(self, name)) for name in plain})
+        recipe = tuple((epoch, changed(values)) for epoch, values in self.recipe)
+        return replace(
+            self, recipe=recipe, **{name: changed(getattr(self, name)) for name in plain}
+        )
 
 
 @dataclass(frozen=True)
@@ -197,7 +204,10 @@ class Plan:
     hyperparameters may take. ``points`` are those that are known beforehand; the ``searcher`` is asked for the others.
     ``rounds`` None: there is the first one alone.
 
+    ``changing`` are the hyperparameters that copies in a population change.
+
     ``max_concurrent_trials`` None means as many as the resources allow; ``keep_checkpoints`` counts over all trials.
+    ``lanes`` is how many trials one worker trains at a time.
     """
 
     space: Space
@@ -220,6 +230,8 @@ class Plan:
     nursery: Nursery | None = None
     finalists: FinalistsOptions | None = None
     folds: int | None = None
+    changing: tuple[str, ...] = ()
+    lanes: int = 1
 
     @property
     def described(self) -> str:

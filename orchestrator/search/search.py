@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd, score_of, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
+    Copy,
+    copies_of,
     dropped,
     heard,
+    populate,
     promoted,
     promoted_last,
     tell_ended,
@@ -25,42 +28,10 @@ from orchestrator.schedulers.scheduler import (
 from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.finalists import Finalists, News
 from orchestrator.search.plan import Plan, Round, TrialSpec
+from orchestrator.search.population import copied
+from orchestrator.search.steps import Done, NextRound, Resume, Start, Step, Wait
 from orchestrator.searchers import Observation
 from orchestrator.searchers.without_repeats import WithoutRepeats
-
-
-@dataclass(frozen=True)
-class Start:
-    """Begin this trial, or take it up where its last state was kept."""
-
-    spec: TrialSpec
-
-
-@dataclass(frozen=True)
-class Resume:
-    """Go on with a trial that was paused."""
-
-    spec: TrialSpec
-
-
-@dataclass(frozen=True)
-class Wait:
-    """Nothing now: what comes depends on the trials in training."""
-
-
-@dataclass(frozen=True)
-class NextRound:
-    """The trials of a round are over, and this one has begun: write that down, and ask again."""
-
-    round: Round
-
-
-@dataclass(frozen=True)
-class Done:
-    """Nothing any more."""
-
-
-Step = Start | Resume | Wait | NextRound | Done
 
 
 class Search:
@@ -76,6 +47,7 @@ class Search:
     def __init__(self, plan: Plan, scheduler: Scheduler | None = None) -> None:
         self._plan = plan
         self.scheduler = scheduler or make_scheduler(plan.scheduler, plan.epochs, plan.mode)
+        populate(self.scheduler, plan.num_trials, trial_name)
         self._rounds = plan.rounds.make(plan.epochs, plan.mode) if plan.rounds else None
         self._further: deque[TrialSpec] = deque()
         self._specs: dict[str, TrialSpec] = {}
@@ -90,6 +62,7 @@ class Search:
         self._last_epochs: dict[str, tuple[int, float | None]] = {}
         self._begun_rounds: list[Round] = []
         self._told: list[Observation] = []
+        self._is_closed = False
         self.searcher_failures: deque[tuple[int, str]] = deque()
         self.unproposed = 0
         self.exhausted = ""
@@ -140,13 +113,25 @@ class Search:
 
     def close(self) -> None:
         """Let no trial begin that has not begun yet; one that is paused may still go on."""
-        self._index, self._rounds = self._round.end, None
+        undrawn = map(trial_name, range(self._index, self._round.end))
+        self._index, self._rounds, self._is_closed = self._round.end, None, True
         self._further.clear()
+        for trial in undrawn:
+            if trial not in self._specs:
+                self._nobody_waits_for(trial)
+        self._next_copy()
+
+    def _nobody_waits_for(self, trial: str) -> None:
+        self._over.add(trial)
+        tell_ended(self.scheduler, trial)
 
     def next(self) -> Step:
         """Return what to do now that there is room for a trial."""
         self._promote()
         self._decide()
+        spec = self._copy()  # before its donor goes on, whose state it takes
+        if spec is not None:
+            return Start(self._begun(spec))
         if self._ready:
             return self._resume(self._ready.popleft())
         spec = self._draw()
@@ -223,7 +208,7 @@ class Search:
     def _is_left(self) -> bool:
         """Whether a trial of the plan is left to begin or to promote."""
         is_left = self._next_index() is not None or self._further or self._paused
-        return bool(is_left or self._rounds)
+        return bool(is_left or self._next_copy() or self._rounds)
 
     def _is_replicate(self, trial: str) -> bool:
         spec = self._specs.get(trial)
@@ -297,7 +282,7 @@ class Search:
     def _observe(self, trial: str, ending: str | None = None) -> None:
         """Have the searcher, and what derives rounds, know how a trial of the plan stands."""
         spec = self._specs.get(trial)
-        if spec is None or spec.branch or spec.repeats:
+        if spec is None or spec.branch or spec.repeats or spec.recipe:
             return
         epoch, value = self._last_epochs.get(trial, (0, None))
         seen = Observation(trial, dict(spec.hyperparameters), epoch, value, ending)
@@ -349,6 +334,20 @@ class Search:
             spec = self._plan.spec(index, asked, space)
         self._index += 1
         return replace(spec, group=self._group)
+
+    def _next_copy(self) -> Copy | None:
+        """Return the next copy that is to begin in a population and has not."""
+        for copy in copies_of(self.scheduler):
+            if not any(copy.trial in those for those in (self._over, self._paused, self._given)):
+                if not self._is_closed:
+                    return copy
+                self._nobody_waits_for(copy.trial)
+        return None
+
+    def _copy(self) -> TrialSpec | None:
+        """Return the trial of the next copy, as it was begun before where it was; None where there is none."""
+        copy, specs = self._next_copy(), {**self._specs, **self._known}
+        return copied(self._plan, copy, specs, self._group) if copy else None
 
     def _asked(self, index: int) -> Mapping[str, Any] | None:
         """Return what the searcher proposes for a trial, and keep in mind where it failed."""

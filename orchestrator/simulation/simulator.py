@@ -15,7 +15,7 @@ from orchestrator.records import Mode, TrialEnd
 from orchestrator.records.score import score_of
 from orchestrator.schedulers import Decision
 from orchestrator.search import Plan, Search, TrialSpec
-from orchestrator.search.search import NextRound, Resume, Start, Step
+from orchestrator.search.steps import NextRound, Resume, Start, Step
 from orchestrator.simulation.between import Between, Curves, curves_between, over_curves
 from orchestrator.simulation.table import Curve, CurveTable
 

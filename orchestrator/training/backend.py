@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import keras
@@ -49,13 +49,14 @@ class Chunk:
     """A chunk of an epoch, just trained: the steps done by its end, and Keras's metrics if that is the epoch's.
 
     ``validation`` are those over the validation rows where they were taken along; ``ended`` says why there is no
-    further epoch to train.
+    further epoch to train. ``seconds`` is what it took where others were trained along with it.
     """
 
     steps: int
     metrics: dict[str, float] | None
     validation: dict[str, float] | None = None
     ended: str | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,23 @@ class Backend(Protocol):
     def recalibrate(self) -> None:
         """Recompute BatchNormalization averages over training rows."""
 
+    def get_ready(self) -> None:
+        """Expect the next epoch to be asked for, once all that train along with it are ready."""
+
+    def settle(self) -> None:
+        """Have the model hold the trial's state, where that lies elsewhere while it trains."""
+
     def close(self) -> None:
         """End: there is nothing more to train."""
+
+
+@dataclass
+class Slot:
+    """A warm backend, why it is not a compiled one, if it is not, and the builds that it can do without."""
+
+    backend: Backend
+    reason: str | None
+    spared: list[Any] = field(default_factory=list)
 
 
 class Tensors:

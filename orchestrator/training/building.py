@@ -24,6 +24,7 @@ from orchestrator.training.hyperparameters import RecordedHyperparameters
 from orchestrator.training.keras_backend import IS_TENSORFLOW, NAME, seed_own_generator
 from orchestrator.training.keras_internals import (
     forget_names,
+    generator,
     names_counted,
     register,
     registered,
@@ -64,6 +65,7 @@ def build_model(
     """
     momentum = _momentum(given)
     recorded = _recorded(reference, given, kind)
+    generator()  # named by Keras too, where it is not there yet
     if reference.kind != "module":  # one that is imported once has made its layers before
         forget_names()
     set_seed(reference, seed)

@@ -41,7 +41,8 @@ class JudgedRows:
 
     ``classes``: ``answers`` (rows, classes) sum to 1, ``truth`` (rows,) holds class numbers. ``flags``: both are
     (rows, flags). ``quantities``: both are (rows, columns), in the user's unit. ``names``: of classes or columns.
-    ``weight`` (rows,): sample weights, 1 where there are none. ``left_out``: rows whose outputs were not finite.
+    ``weight`` (rows,): sample weights, 1 where there are none. ``left_out``: rows whose outputs were not finite;
+    ``places`` are those of the others in their split, None where none was left out.
     """
 
     kind: Literal["classes", "flags", "quantities"]
@@ -50,6 +51,7 @@ class JudgedRows:
     truth: Array = field(repr=False)
     weight: Array = field(repr=False)
     left_out: int = 0
+    places: Any = field(default=None, repr=False)
 
     @property
     def rows(self) -> int:

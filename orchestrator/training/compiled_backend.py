@@ -23,6 +23,7 @@ from orchestrator.training.backend import (
 )
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
 from orchestrator.training.keras_internals import (
+    build_metrics,
     compiled_metrics_are_built,
     resets_variables_alone,
 )
@@ -60,6 +61,12 @@ class CompiledBackend:
     def reusable(self) -> bool:
         """Return whether a further trial of the same structure may have the program."""
         return self.program.reusable
+
+    def get_ready(self) -> None:
+        """Do nothing: nobody else trains along."""
+
+    def settle(self) -> None:
+        """Do nothing: training is in the model's variables."""
 
     def close(self) -> None:
         """Do nothing: a program waits for the next trial."""
@@ -137,6 +144,7 @@ class CompiledEpoch:
         self._test_logs = StepLogs(self.model, "test_step")
         self._reset = MetricsReset(self.model)
         rows = _any_number_of(data)
+        build_metrics(self.model, rows)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         self._evaluations: dict[int, Any] = {}
         self._train = tf.function(self._epoch, input_signature=[rows, order, size], autograph=False)

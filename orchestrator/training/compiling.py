@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from orchestrator.training.keras_backend import NAME, jit_compile
+from orchestrator.training.keras_backend import NAME, LiveNumber, jit_compile
 from orchestrator.training.keras_internals import on_one_replica
 from orchestrator.training.optimizers import (
     LiveOptimizer,
@@ -23,9 +23,12 @@ from orchestrator.training.trial_model import Built, Compiled, RowLoss
 
 
 def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all that the traced programs of a model depend on."""
+    """Return all that the traced programs of a model depend on.
+
+    What a user's builder read is in the model that it made: in its ``constants``, or in variables, as α.
+    """
     structure: dict[str, Any] = {
-        "reads": dict(built.reads),
+        "reads": {} if built.constants else dict(built.reads),
         "compiled_by_user": built.compiled_by_user,
         "constants": built.constants,
     }
@@ -38,8 +41,16 @@ def structure_of(built: Built, hyperparameters: Mapping[str, Any]) -> dict[str, 
     return structure
 
 
-def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> Compiled:
-    """Compile with an optimizer whose hyperparameters are live; a model its builder compiled stays as it is."""
+def compile_live(
+    built: Built,
+    hyperparameters: Mapping[str, Any],
+    goal: LearningGoal,
+    live_smoothing: bool = False,
+) -> Compiled:
+    """Compile with an optimizer whose hyperparameters are live; a model its builder compiled stays as it is.
+
+    ``live_smoothing``: what smooths labels, where they are smoothed, is a live number too.
+    """
     model = built.model
     others = other_optimizers(model)
     for optimizer in others:
@@ -52,10 +63,12 @@ def compile_live(built: Built, hyperparameters: Mapping[str, Any], goal: Learnin
     live = LiveOptimizer(hyperparameters)
     on_one_replica(live.keras)
     live.keras.build(model.trainable_variables)
-    labels, row_loss = _compile(model, live.keras, hyperparameters, goal)
+    smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
+    number = LiveNumber(smoothing) if live_smoothing and smoothing else None
+    labels, row_loss = _compile(model, live.keras, hyperparameters, goal, number)
     if not model.optimizer.built:  # in mixed precision: what Keras has wrapped around it
         model.optimizer.build(model.trainable_variables)
-    return Compiled(model, live, goal, labels, row_loss, others)
+    return Compiled(model, live, goal, labels, row_loss, others, number)
 
 
 def compile_stock(model: Any, hyperparameters: Mapping[str, Any], goal: LearningGoal) -> None:
@@ -78,22 +91,30 @@ def _stock_config(hyperparameters: Mapping[str, Any], goal: LearningGoal) -> dic
 
 
 def _compile(
-    model: Any, optimizer: Any, hyperparameters: Mapping[str, Any], goal: LearningGoal
+    model: Any,
+    optimizer: Any,
+    hyperparameters: Mapping[str, Any],
+    goal: LearningGoal,
+    live_smoothing: LiveNumber | None,
 ) -> tuple[LabelForm, RowLoss]:
     """Compile; return the labels that the loss takes and its value a row.
 
     The cross-entropy is safe: Keras takes the logits of a softmax or sigmoid head, so dJ/dz = ŷ - y for any z.
     """
     smoothing = float(hyperparameters.get("label_smoothing") or 0.0)
-    loss, metrics, labels = _objective(goal, smoothing)
+    loss, metrics, labels = _objective(goal, 0.0 if live_smoothing else smoothing, bool(smoothing))
+    if live_smoothing is not None:
+        loss = SmoothedLabels(loss, live_smoothing)
     model.compile(optimizer=optimizer, loss=loss, metrics=metrics, jit_compile=jit_compile())
     stock = functools.partial(_stock_config, hyperparameters, goal)
     object.__setattr__(model, "get_compile_config", stock)
     return labels, loss.call
 
 
-def _objective(goal: LearningGoal, smoothing: float) -> tuple[Any, list[Any], LabelForm]:
-    """Return a task's loss, its metrics and the labels that both take.
+def _objective(
+    goal: LearningGoal, smoothing: float, of_shares: bool = False
+) -> tuple[Any, list[Any], LabelForm]:
+    """Return a task's loss, its metrics and the labels that both take; ``of_shares``: it takes a share of each class.
 
     Metric objects rather than names: their variables exist before the first trace, which TensorFlow would otherwise
     do twice.
@@ -110,11 +131,26 @@ def _objective(goal: LearningGoal, smoothing: float) -> tuple[Any, list[Any], La
             scale = goal.scale if goal.labels == "standardized" else None
             metrics = [MeanAbsoluteError(scale), RSquared(goal.columns)]
             return keras.losses.MeanSquaredError(), metrics, goal.labels
-    if smoothing:
+    if smoothing or of_shares:
         loss = keras.losses.CategoricalCrossentropy(from_logits=logits, label_smoothing=smoothing)
         return loss, [keras.metrics.CategoricalAccuracy(name="accuracy")], "one_hot"
     accuracy = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     return keras.losses.SparseCategoricalCrossentropy(from_logits=logits), [accuracy], "codes"
+
+
+class SmoothedLabels(keras.losses.Loss):  # type: ignore[misc]
+    """A cross-entropy of labels that a live number smooths: y ← (1 - s) y + s / classes, as Keras's own does."""
+
+    def __init__(self, loss: Any, smoothing: LiveNumber) -> None:
+        super().__init__(name=loss.name)
+        self._loss, self._smoothing = loss, smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Return the loss of each row."""
+        y_true, share = ops.cast(y_true, y_pred.dtype), self._smoothing.held
+        binary = isinstance(self._loss, keras.losses.BinaryCrossentropy)
+        classes = 2 if binary else y_true.shape[-1]
+        return self._loss.call(y_true * (1.0 - share) + share / classes, y_pred)
 
 
 def _own_row_loss(model: Any) -> RowLoss | None:

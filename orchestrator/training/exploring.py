@@ -90,11 +90,13 @@ class ExploringProcess(UsersProcess):
             said = f"its code ended the process that ran it (exit code {self._end()})"
             return Trace(domains, answers, False, TrialError(f"{self._where}: {said}."))
         self._quiet = self._quiet or min(QUIET_SECONDS, QUICK_SECONDS + 4 * longest)
+        if told == _QUIET:
+            return Trace(domains, answers, quiet=True)
         return Trace(domains, answers, told is None, told)
 
     def _never_ended(self, domains: Mapping[str, Domain], answers: Mapping[str, Any]) -> Trace:
         if domains:
-            return Trace(domains, answers)
+            return Trace(domains, answers, quiet=True)
         raise ExperimentFileError(
             f"{self._where}: expected code that asks for its hyperparameters before it does anything long. Received:"
             f" nothing within {LONGEST_SECONDS:.0f} seconds."
@@ -103,6 +105,10 @@ class ExploringProcess(UsersProcess):
     def _start(self) -> None:
         super()._start()
         self._here.send(self._explored)
+
+
+_QUIET = "quiet"
+"""Told in place of an error where a run was left that asked for nothing for a while."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +169,8 @@ def _is_quiet(*_: object) -> None:
     raise Quiet
 
 
-def _answer(explored: Explored, recording: _Recording) -> OrchestratorError | None:
-    """Run the code once; return what it raised, None where it came to its end, or trains by now."""
+def _answer(explored: Explored, recording: _Recording) -> OrchestratorError | str | None:
+    """Run the code once; return what it raised, None where it came to its end, _QUIET where it seems to train."""
     where = explored.reference.text
     try:
         with UsersCode(where, explored.reference.runs_in):
@@ -174,8 +180,10 @@ def _answer(explored: Explored, recording: _Recording) -> OrchestratorError | No
                 return ExperimentFileError(f"{where}: {refusal}")
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
-    except (Reported, Quiet):
+    except Reported:
         return None
+    except Quiet:
+        return _QUIET
     except SystemExit as ended:
         return TrialError(f"{where}: its code ended the process (exit code {exit_code(ended)}).")
     except OrchestratorError as error:

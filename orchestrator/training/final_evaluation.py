@@ -33,6 +33,7 @@ from orchestrator.training.calibration import (
     summary,
     tempered,
 )
+from orchestrator.training.hardest_rows import examples_of, keep_examples
 from orchestrator.training.hyperparameters import batch_size_of
 from orchestrator.training.judged_rows import (
     figure,
@@ -47,7 +48,7 @@ from orchestrator.training.saving import save_model
 from orchestrator.training.state_transfer import finalise
 from orchestrator.training.task import recalibration
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_model import arrays_of, assign_all
+from orchestrator.training.trial_model import arrays_of, assign_all, model_summary
 from orchestrator.trials import load_checkpoint
 
 
@@ -85,7 +86,7 @@ def judge(
     made(best)
     metrics |= _saved(trainer, checkpoint_file, best)
     metrics = dict(redacted(metrics))
-    details = {"trial": metrics["trial"], "epoch": metrics["epoch"], **redacted(details)}
+    details = keep_examples(best, metrics, redacted(details))
     write_atomically(best / DETAILS, json.dumps(details, indent=1, ensure_ascii=False) + "\n")
     hyperparameters = yaml.safe_dump(metrics["hyperparameters"], sort_keys=False)
     write_atomically(best / "hyperparameters.yaml", hyperparameters)
@@ -188,7 +189,7 @@ def winner_details(
 
     The model stands with the averages that it is handed over with, which are left as they are; ``averages`` is what
     ``examined`` found of those. The record has {noise, calibration, failing, batch_norm}, and ``not_detailed`` where
-    the model's code raised; the whole {rows, calibration, per_class, residuals, batch_norm}.
+    the model's code raised; the whole {model, rows, calibration, per_class, residuals, batch_norm, examples}.
     """
     try:
         parts = _parts(trainer)
@@ -198,6 +199,8 @@ def winner_details(
         )
     except TrialError as error:
         return {"not_detailed": str(error)}, {"not_detailed": str(error)}
+    whole |= {"model": model_summary(trainer.backend.compiled.model)}
+    whole |= examples_of(trainer.task, parts.get("validation"))
     record: dict[str, Any] = {}
     if "validation" in parts and metric.startswith("val_"):
         known = _noise(trainer, parts["validation"], metric.removeprefix("val_"))

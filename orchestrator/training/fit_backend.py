@@ -124,7 +124,7 @@ class FitBackend:
         by_name: FiguresByName,
     ) -> None:
         self.compiled = compiled
-        self._by_name = by_name
+        self.by_name = by_name
         self._tensors = tensors
         self._dataset = tensors.dataset
         self.batch_norm = LiveMomentum(compiled.model, asked_momentum)
@@ -134,8 +134,9 @@ class FitBackend:
         self._drawn: tuple[str, ...] = ()
         self._look_at_steps()
         of_optimizer = compiled.optimizer.numbers.values() if compiled.optimizer else ()
-        self._numbers = [*self.batch_norm.numbers, *of_optimizer]
-        self._are_live = live_steps(compiled.model, self._numbers)
+        of_loss = [compiled.smoothing] if compiled.smoothing else []
+        self.numbers = [*self.batch_norm.numbers, *of_optimizer, *of_loss]
+        self._are_live = live_steps(compiled.model, self.numbers)
         self._built_in: list[float] | None = None
 
     def _look_at_steps(self) -> None:
@@ -161,7 +162,7 @@ class FitBackend:
         """Have a step that was compiled with other live numbers compiled anew."""
         if self._are_live:
             return
-        values = [float(number) for number in self._numbers]
+        values = [float(number) for number in self.numbers]
         if self._built_in not in (None, values):
             self._look_at_steps()  # as another function, which JAX has not compiled before
             self.compiled.model.make_train_function(force=True)
@@ -175,6 +176,12 @@ class FitBackend:
         model = self.compiled.model
         overridden = type(model).make_train_function is not keras.Model.make_train_function
         return not (overridden or model.run_eagerly)
+
+    def get_ready(self) -> None:
+        """Do nothing: nobody else trains along."""
+
+    def settle(self) -> None:
+        """Do nothing: training is in the model's variables."""
 
     def close(self) -> None:
         """Do nothing: each call of fit is over."""
@@ -247,9 +254,9 @@ class FitBackend:
 
     def evaluate(self, split: SplitName) -> dict[str, float]:
         """Return Keras's metrics over a split, and those asked for by name."""
-        self._by_name.reset()
-        with self._by_name.listening():
-            return plain(self._by_name.beside(self._evaluated(split)))
+        self.by_name.reset()
+        with self.by_name.listening():
+            return plain(self.by_name.beside(self._evaluated(split)))
 
     def _evaluated(self, split: SplitName) -> dict[str, Any]:
         options: dict[str, Any] = {"verbose": 0, "return_dict": True}

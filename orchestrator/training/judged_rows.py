@@ -124,7 +124,8 @@ def _of_finite(how: Reading, parts: list[tuple[Any, Any, Any]]) -> JudgedRows | 
     some = answers[finite], truth[finite], weight[finite]
     if not finite.any() or not some[2].sum() > 0:
         return None
-    return JudgedRows(how.kind, how.names, *some, int((~finite).sum()))  # type: ignore[arg-type]
+    places = None if finite.all() else np.flatnonzero(finite)
+    return JudgedRows(how.kind, how.names, *some, int((~finite).sum()), places)  # type: ignore[arg-type]
 
 
 def rows_in_batches(trainer: Trainer, split: SplitName, view: Any) -> Iterator[Any]:

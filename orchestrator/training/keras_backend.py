@@ -228,7 +228,7 @@ def live_steps(model: Any, numbers: Sequence[LiveNumber]) -> bool:
     step = model.train_step
 
     def with_numbers(state: Any, values: Sequence[Any], data: Any) -> Any:
-        with _in_place(numbers, values):
+        with in_place(numbers, values):
             return step(state, data)
 
     compiled = jax.jit(with_numbers, donate_argnums=0)
@@ -248,8 +248,8 @@ def live_steps(model: Any, numbers: Sequence[LiveNumber]) -> bool:
 
 
 @contextmanager
-def _in_place(numbers: Sequence[LiveNumber], values: Sequence[Any]) -> Iterator[None]:
-    """Have numbers be the arguments of the function that is traced in the block."""
+def in_place(numbers: Sequence[LiveNumber], values: Sequence[Any]) -> Iterator[None]:
+    """Have numbers be the arguments of the function that is traced in the block; only on JAX."""
     before = [number.held.value for number in numbers]
     for number, value in zip(numbers, values, strict=True):
         number.held.assign(value)

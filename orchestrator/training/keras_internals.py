@@ -77,6 +77,19 @@ def compiled_metrics_are_built(model: Any) -> bool:
     return compiled is None or compiled.built
 
 
+_STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
+
+
+def build_metrics(model: Any, rows: Any) -> None:
+    """Make a compiled model's metrics of batches like ``rows``, (x, y) or (x, y, weights) with shapes and types.
+
+    Keras makes those that are given by name in the first step, and TensorFlow traces a step twice that makes variables.
+    A model with steps of its own is left alone: they may have no use for them.
+    """
+    if all(getattr(type(model), step) is getattr(keras.Model, step) for step in _STEPS):
+        model._symbolic_build(data_batch=rows)
+
+
 def metrics_by_name(model: Any) -> Iterator[tuple[str, Any]]:
     """Yield each metric of a model that has seen a batch, under the name that its figure bears in the results.
 

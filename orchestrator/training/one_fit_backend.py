@@ -118,9 +118,9 @@ class OneFitBackend(FitBackend):
             self._validated = are_ours and options.get("steps") is None
             if not self._validated:
                 return evaluate(model, *given, **options)
-            self._by_name.reset()
-            with self._by_name.listening():
-                return plain(self._by_name.beside(evaluate(model, *given, **options)))
+            self.by_name.reset()
+            with self.by_name.listening():
+                return plain(self.by_name.beside(evaluate(model, *given, **options)))
 
         object.__setattr__(model, "evaluate", evaluated)
 

@@ -211,6 +211,13 @@ def as_taken(rows: Any, table: TableRecipe | None) -> Any:
     return _as_inputs(rows, table) if takes_named_columns(table) else features_of(rows, table)
 
 
+def as_plain(rows: Any, table: TableRecipe | None) -> Any:
+    """Return raw rows as ``as_taken`` does, a table's columns as the arrays they are: (rows,), of numbers or texts."""
+    if table is None or not takes_named_columns(table):
+        return as_taken(rows, table)
+    return {column.name: np.asarray(rows[column.name]) for column in table.columns}
+
+
 def _as_inputs(columns: Mapping[str, Any], recipe: TableRecipe) -> dict[str, Any]:
     """Return raw columns as a portable model takes them: (rows, 1), numbers as float32, texts as texts."""
     inputs: dict[str, Any] = {}

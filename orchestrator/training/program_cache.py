@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import keras
 
-from orchestrator.training.backend import Backend, Fitting, Tensors
+from orchestrator.training.backend import Epoch, Fitting, Slot, Tensors
 from orchestrator.training.building import begin_as_built, builds_again
 from orchestrator.training.compiling import compile_live, structure_of
 from orchestrator.training.fit_backend import FitBackend, why_fit
@@ -25,18 +25,18 @@ from orchestrator.training.trial_model import Built, Compiled, arrays_of, assign
 
 if TYPE_CHECKING:
     from orchestrator.training.initial_state import InitialState
+    from orchestrator.training.lanes import Lanes
 
 PROGRAMS_KEPT = 24
 """Programs a worker keeps. One of a small network holds a few MB; tracing it again costs about half a second."""
 
 
-@dataclass
-class Slot:
-    """A warm backend, why it is not a compiled one, if it is not, and the builds that it can do without."""
+@dataclass(frozen=True)
+class LanePlace:
+    """Where a trainer's models become lanes; ``comes_next`` returns its next epoch, put in force."""
 
-    backend: Backend
-    reason: str | None
-    spared: list[Spared] = field(default_factory=list)
+    lanes: Lanes
+    comes_next: Callable[[], Epoch]
 
 
 @dataclass
@@ -65,9 +65,15 @@ class Spared:
 
 
 class ProgramCache:
-    """The programs used last; ``traced`` counts those that were ever made, ``spared`` the builds done without."""
+    """The programs used last; ``traced`` counts those that were ever made, ``spared`` the builds done without.
 
-    def __init__(self, task: TrainingTask, tensors: Tensors, kept: int) -> None:
+    With a ``place`` they are lanes.
+    """
+
+    def __init__(
+        self, task: TrainingTask, tensors: Tensors, kept: int, place: LanePlace | None = None
+    ) -> None:
+        self._place = place
         self._task = task
         self._tensors = tensors
         self._kept = kept
@@ -83,7 +89,8 @@ class ProgramCache:
         """
         task = self._task
         for key, slot in self._slots.items():
-            for known in slot.spared if slot.backend.reusable else ():
+            spared: list[Spared] = slot.spared if slot.backend.reusable else []
+            for known in spared:
                 built, origin = known.built, known.built.origin
                 if (
                     known.verified
@@ -112,6 +119,8 @@ class ProgramCache:
         """Take in how the state came about that a build has just left in a program."""
         compiled, origin = slot.backend.compiled, built.origin
         if origin is None or slot.backend.path != "compiled" or compiled.others:
+            return
+        if not IS_TENSORFLOW:
             return
         from orchestrator.training.initial_state import InitialState  # TensorFlow's alone
 
@@ -150,9 +159,13 @@ class ProgramCache:
 
     def _new(self, built: Built, hyperparameters: Mapping[str, Any], fitting: Fitting) -> Slot:
         goal = goal_of(built.model, self._task, self._tensors.sample())
-        compiled = compile_live(built, hyperparameters, goal)
+        key = self._place.lanes.key(built, self._task, hyperparameters) if self._place else None
+        compiled = compile_live(built, hyperparameters, goal, live_smoothing=key is not None)
         by_name = figures_by_name(self._task, compiled)
         self.traced += 1
+        if key is not None and self._place is not None:
+            lanes, comes_next = self._place.lanes, self._place.comes_next
+            return lanes.slot(key, compiled, built.asked_momentum, by_name, comes_next)
         return make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
 
     def _keep(self, key: str, slot: Slot) -> None:

@@ -257,7 +257,7 @@ class HeardRows(FiguresByName):
 
     def __init__(self, model: Any, names: Sequence[str], form: Form) -> None:
         check_metrics(names, form.kind)
-        self._names, self._form = tuple(dict.fromkeys(names)), form
+        self.names, self._form = tuple(dict.fromkeys(names)), form
         self._batches: list[tuple[Any, Any, Any]] = []
         self._listens = False
         if not names:
@@ -266,12 +266,13 @@ class HeardRows(FiguresByName):
 
         def compute_metrics(x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
             if self._listens:
-                told(self._take, y, y_pred, sample_weight)
+                told(self.take, y, y_pred, sample_weight)
             return own(x, y, y_pred, sample_weight=sample_weight)
 
         object.__setattr__(model, "compute_metrics", compute_metrics)
 
-    def _take(self, y: Any, outputs: Any, weight: Any) -> None:
+    def take(self, y: Any, outputs: Any, weight: Any) -> None:
+        """Hear a batch of a validation."""
         self._batches.append((y, outputs, weight))
 
     @contextmanager
@@ -290,7 +291,7 @@ class HeardRows(FiguresByName):
 
     def results(self) -> dict[str, Any]:
         """Return each metric of what was heard. Raises TrialError where nothing was, or nothing that can be read."""
-        if not self._names:
+        if not self.names:
             return {}
         wait_for_told()
         if not self._batches:
@@ -298,7 +299,7 @@ class HeardRows(FiguresByName):
         read_ones = [read(self._form, *batch) for batch in self._batches]
         parts = [(rows.truth, rows.scores, rows.weight) for rows in read_ones]
         whole = JudgedBatch(*(np.concatenate(each) for each in zip(*parts, strict=True)))
-        return {name: value_of(name, self._form, whole) for name in self._names}
+        return {name: value_of(name, self._form, whole) for name in self.names}
 
 
 def form_of(task: TrainingTask, model: Any, goal: LearningGoal) -> Form:

@@ -74,7 +74,8 @@ class TrainingTask:
     """The model's builder, the data, the epochs of a full training, what is learned and what is reported besides.
 
     ``task`` None: whatever the labels and a model's outputs say. ``metrics`` are names. ``by_loss``: trials are ranked
-    by it, and so it has to mean the same in all of them.
+    by it, and so it has to mean the same in all of them. ``examples``: how many of the validation rows that the winner
+    gets most wrong may be kept.
     """
 
     model: CallableReference
@@ -85,6 +86,7 @@ class TrainingTask:
     metrics: tuple[str, ...] = ()
     callbacks: CallableReference | None = None
     by_loss: bool = False
+    examples: int = 0
 
     @property
     def shape(self) -> Shape:

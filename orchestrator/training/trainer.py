@@ -6,11 +6,19 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
 from orchestrator.errors import RequestError, TrialError
-from orchestrator.training.backend import Backend, Epoch, EpochPosition, Fitting, SplitName, Tensors
+from orchestrator.training.backend import (
+    Backend,
+    Epoch,
+    EpochPosition,
+    Fitting,
+    Slot,
+    SplitName,
+    Tensors,
+)
 from orchestrator.training.building import build_model, make_callbacks
 from orchestrator.training.decay import learning_rate_at
 from orchestrator.training.hyperparameters import (
@@ -32,7 +40,12 @@ from orchestrator.training.process_state import (
     settings_without_trials,
     settle,
 )
-from orchestrator.training.program_cache import PROGRAMS_KEPT, ProgramCache, Slot, in_force
+from orchestrator.training.program_cache import (
+    PROGRAMS_KEPT,
+    LanePlace,
+    ProgramCache,
+    in_force,
+)
 from orchestrator.training.reported import canonical_names
 from orchestrator.training.state_transfer import (
     all_built_on,
@@ -46,14 +59,20 @@ from orchestrator.training.task import TrainingTask, recalibration
 from orchestrator.training.trial_model import Built, arrays_of, assign_all, fits
 from orchestrator.trials import Checkpoint
 
+if TYPE_CHECKING:
+    from orchestrator.training.lanes import Lanes
+
 
 class Trainer:
     """Trains one trial at a time, epoch by epoch; ``begin`` takes the next one in place."""
 
-    def __init__(self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT) -> None:
+    def __init__(
+        self, task: TrainingTask, programs_kept: int = PROGRAMS_KEPT, lanes: Lanes | None = None
+    ) -> None:
         self.task = task
-        self.tensors = Tensors(task.dataset)
-        self.programs = ProgramCache(task, self.tensors, programs_kept)
+        self.tensors = lanes.tensors if lanes else Tensors(task.dataset)
+        place = LanePlace(lanes, self._next_epoch) if lanes else None
+        self.programs = ProgramCache(task, self.tensors, programs_kept, place)
         self.slot: Slot | None = None
         self._names: WeakKeyDictionary[Any, dict[str, str]] = WeakKeyDictionary()
         self.given: dict[str, Any] = {}
@@ -183,16 +202,20 @@ class Trainer:
     def train_chunk(self) -> dict[str, float] | None:
         """Train a chunk of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
         began = time.perf_counter()
-        if not self.position.steps:
-            self.position = EpochPosition()
-            self._put_in_force()
-        epoch = Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
-        chunk = self.backend.train(epoch, self.position.steps)
+        chunk = self.backend.train(self._next_epoch(), self.position.steps)
         self.ended = chunk.ended
         metrics = None if chunk.metrics is None else self._finished(chunk.metrics, chunk.validation)
         steps = chunk.steps if metrics is None else 0
-        self.position = EpochPosition(steps, self.position.seconds + time.perf_counter() - began)
+        seconds = time.perf_counter() - began if chunk.seconds is None else chunk.seconds
+        self.position = EpochPosition(steps, self.position.seconds + seconds)
         return metrics
+
+    def _next_epoch(self) -> Epoch:
+        """Return the epoch in training, or the next one, whose hyperparameters are put in force."""
+        if not self.position.steps:
+            self.position = EpochPosition()
+            self._put_in_force()
+        return Epoch(self.epoch, self.seed, batch_size_of(self.hyperparameters))
 
     def losses_at(self, rates: Sequence[float]) -> list[float]:
         """Return the training loss of one batch after another, each at its learning rate.
@@ -238,6 +261,7 @@ class Trainer:
 
     def checkpoint(self, about: Mapping[str, Any]) -> Checkpoint:
         """Return the trial's state; ``about`` is kept beside what resuming needs."""
+        self.backend.settle()
         compiled = self.backend.compiled
         within = {"within_epoch": asdict(self.position)} if self.position.steps else {}
         built_on = all_built_on(compiled.model, compiled.others)

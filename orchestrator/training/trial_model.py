@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 
-from orchestrator.training.keras_backend import array_of
+from orchestrator.training.keras_backend import LiveNumber, array_of
 from orchestrator.training.optimizers import LiveOptimizer
 from orchestrator.training.task import LabelForm, LearningGoal
 
@@ -55,7 +57,8 @@ class Compiled:
 
     ``goal`` is what it learns, ``labels`` the form of labels that its loss takes, ``row_loss`` what that says of each
     row, None where unknown.
-    ``others`` are the optimizers that a step of the model's own uses beside the compiled one.
+    ``others`` are the optimizers that a step of the model's own uses beside the compiled one; ``smoothing`` is what
+    smooths the labels, where that is live.
     """
 
     model: Any
@@ -64,6 +67,7 @@ class Compiled:
     labels: LabelForm
     row_loss: RowLoss | None = None
     others: tuple[Any, ...] = ()
+    smoothing: LiveNumber | None = None
 
     @property
     def parameters(self) -> int:
@@ -95,3 +99,49 @@ def kept(variables: Sequence[Any]) -> Iterator[None]:
         yield
     finally:
         assign_all(variables, before)
+
+
+MOST_LAYERS = 300
+
+
+def model_summary(model: Any) -> dict[str, Any]:
+    """Return {layers, parameters, trainable}: of each layer its name, kind, output shape and both counts.
+
+    Layers of a model within it stand in its place, ``outer/inner``. Shapes are without the rows; None where a layer
+    tells none.
+    """
+    layers = list(_layers(model))
+    return {
+        "layers": layers[:MOST_LAYERS],
+        "left_out": max(0, len(layers) - MOST_LAYERS),
+        "parameters": int(model.count_params()),
+        "trainable": _count(model.trainable_variables),
+    }
+
+
+def _layers(model: Any, outer: str = "") -> Iterator[dict[str, Any]]:
+    for layer in getattr(model, "layers", ()):
+        if getattr(layer, "layers", None):
+            yield from _layers(layer, f"{outer}{layer.name}/")
+            continue
+        yield {
+            "layer": f"{outer}{layer.name}",
+            "kind": type(layer).__name__,
+            "output": _output_shape(layer),
+            "parameters": _count(layer.variables),
+            "trainable": _count(layer.trainable_variables),
+        }
+
+
+def _output_shape(layer: Any) -> str | None:
+    try:
+        outputs = keras.tree.flatten(layer.output)
+    except AttributeError:  # called within the user's own call, or more than once
+        return None
+    return ", ".join(
+        " × ".join(str(size or "?") for size in each.shape[1:]) or "1" for each in outputs
+    )
+
+
+def _count(variables: Iterable[Any]) -> int:
+    return sum(math.prod(each.shape) for each in variables)

@@ -12,6 +12,7 @@ from orchestrator.records import Score, score_of
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from orchestrator.trials.judging import CheckpointInterval, Objective, finite, is_time
+from orchestrator.trials.state_store import waiting_state
 
 if TYPE_CHECKING:
     from orchestrator.training.trainer import Trainer
@@ -51,29 +52,64 @@ class TrialSession:
         self._trainer = trainer
         self._spec = spec
         self._objective = objective
-        self._begun = False
+        self._begun = self._failed = False
         self._best: Score | None = None
         self._improved: Checkpoint | None = None
         self._interval = CheckpointInterval(objective.checkpoint_every)
         self._rows: list[dict[str, Any]] = []
+        self._recipe = dict(spec.recipe)
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train to the next milestone or for about ``seconds``, whichever comes first; somewhat longer in mid-epoch."""
-        self._rows = progress.rows
-        if not self._begun:
-            self._begin(progress)
-            self._begun = True
-            if progress.rows and self._reports_after(progress.rows[-1], progress):
-                return  # it was killed before the driver had this report, and decided
+        if self.begin(progress):
+            return
         began = time.monotonic()
         try:
-            while not (self._comes_to_report(progress) or is_time(self._amid, began, seconds)):
+            while not (self.train(progress) or is_time(self._amid, began, seconds)):
                 self._keep_if_due()
         finally:
-            progress.epoch = self._trainer.epoch
-            self._save_improved()
-        if not (progress.done or progress.diverged):
+            self.settle(progress)
+
+    def begin(self, progress: Progress) -> bool:
+        """Start, where that is yet to be done; return whether the driver is to hear of it before an epoch is trained.
+
+        It was killed then before the driver had this report, and decided.
+        """
+        self._rows = progress.rows
+        if self._begun:
+            return False
+        self._begin(progress)
+        self._begun = True
+        return bool(progress.rows) and self._reports_after(progress.rows[-1], progress)
+
+    def get_ready(self) -> None:
+        """Expect a chunk to be trained along with those of others, once all of them are ready."""
+        self._trainer.backend.get_ready()
+
+    def train(self, progress: Progress) -> bool:
+        """Train a chunk of an epoch, a cheap one whole; return whether it ended one after which the driver decides."""
+        self._failed = True
+        comes_to_report = self._comes_to_report(progress)
+        self._failed = False
+        return comes_to_report
+
+    def settle(self, progress: Progress) -> None:
+        """Have on disk what a report tells of: the best state, and the last one where that is due."""
+        if not self._begun:
+            return
+        progress.epoch = self._trainer.epoch
+        self._save_improved()
+        if not (progress.done or progress.diverged or self._failed):
             self._keep_if_due()
+
+    def leave(self) -> None:
+        """Leave the place to another trial, if that has not been given it yet: this one may have failed to begin."""
+        if self._begun:
+            self._trainer.leave()
+
+    def about(self) -> Mapping[str, Any]:
+        """Return the model's size and how it trains."""
+        return facts_of(self._trainer)
 
     def keep(self) -> None:
         """Write the last state, with the rows of the last report; the driver surely has the reports before it."""
@@ -99,35 +135,59 @@ class TrialSession:
     def _begin(self, progress: Progress) -> None:
         """Start from the seed, or where a killed trial was: epochs that were not reported yet are reported again."""
         checkpoint = self._last_state()
+        first = self._recipe.get(0, self._spec.hyperparameters)
         if checkpoint is None:
-            self._trainer.begin(self._spec.hyperparameters, self._spec.seed)
+            self._trainer.begin(first, self._spec.seed)
             return
         if not self._trainer.take_up(checkpoint):
+            self._trainer.begin(first, self._spec.seed)
             return
-        self._best = Score.from_plain(checkpoint.about["best"])
-        progress.rows.extend(checkpoint.about["rows"])
+        if (
+            checkpoint.about["trial"] == self._spec.trial
+        ):  # else it is the state of which this is a copy
+            self._best = Score.from_plain(checkpoint.about["best"])
+            progress.rows.extend(checkpoint.about["rows"])
 
     def _last_state(self) -> Checkpoint | None:
         """Return where a killed trial was; None where it is to start from its seed, from which the same numbers come.
 
-        That is so where its last state is damaged, or its best one is gone, which only training it again brings back.
+        That is so where its last state is damaged, or its best one is gone, which only training it again brings back. A
+        copy begins where its origin was, if that waits there still.
         """
+        states = self._objective.states
         try:
             checkpoint = load_checkpoint(self._last)
         except RecordError:
-            return None
-        best = self._objective.states.best(self._spec.trial)
+            origin = self._spec.origin
+            return waiting_state(states, origin["trial"], origin["epoch"]) if origin else None
+        best = states.best(self._spec.trial)
         return checkpoint if checkpoint.about["best"] is None or best.exists() else None
 
     def _comes_to_report(self, progress: Progress) -> bool:
         """Train a chunk of an epoch; return whether it ended one after which the driver decides."""
+        self._follow_recipe()
         row = train_chunk(self._trainer, self._spec.trial, self._objective.metric)
         if self._trainer.ended:
             progress.done = True
         if row is None:
             return progress.done
+        if row["epoch"] <= self._shared:
+            return False
         self._take_in(row, progress)
         return self._reports_after(row, progress)
+
+    @property
+    def _shared(self) -> int:
+        """How many epochs a copy shares with the trial whose state it began from: they are that one's to report."""
+        return int(self._spec.origin["epoch"]) if self._spec.origin else 0
+
+    def _follow_recipe(self) -> None:
+        """Put in force what a copy in a population trains with from here on."""
+        planned = {} if self._amid else self._recipe.get(self._trainer.epoch, {})
+        given = self._trainer.given
+        changes = {name: value for name, value in planned.items() if given.get(name) != value}
+        if changes:
+            self._trainer.change(changes)
 
     def _take_in(self, row: dict[str, Any], progress: Progress) -> None:
         """Add an epoch's row, and take the state where it is the trial's best."""

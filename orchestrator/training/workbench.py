@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
@@ -15,6 +15,13 @@ from orchestrator.training.trial_session import facts_of
 from orchestrator.trials import Session
 from orchestrator.trials.judging import Objective
 
+if TYPE_CHECKING:
+    from orchestrator.training.lanes import Lanes
+    from orchestrator.training.trainer import Trainer
+
+PROGRAMS_OF_A_LANE = 2
+"""Models that a lane keeps for further trials: each is a model alone, its program is that of all lanes."""
+
 
 @dataclass(frozen=True)
 class KerasJob:
@@ -22,7 +29,7 @@ class KerasJob:
 
     ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` are
     Keras's settings, the same on every machine, None for each machine's own; ``secrets`` are
-    the values behind references, by the names of their variables.
+    the values behind references, by the names of their variables. ``lanes`` is how many trials train side by side.
     """
 
     task: TrainingTask
@@ -31,6 +38,7 @@ class KerasJob:
     nursery: Nursery | None = None
     keras: KerasSettings | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
+    lanes: int = 1
 
     @property
     def home(self) -> Path:
@@ -68,7 +76,10 @@ def _job(_: _Chosen, parts: Mapping[str, Any]) -> KerasJob:
 
 
 class KerasWorkbench:
-    """One process's trainer, its programs warm between trials; with folds another one for the fold trained on last."""
+    """One process's trainer, its programs warm between trials; with folds another one for the fold trained on last.
+
+    With lanes it has a trainer for each of the trials that it trains side by side.
+    """
 
     def __init__(self, job: KerasJob) -> None:
         from orchestrator.training.keras_setup import set_up_keras
@@ -79,6 +90,23 @@ class KerasWorkbench:
         self._job = job
         self._first = self._trainer = Trainer(job.task)
         self._fold = 1
+        self._beside: list[Trainer] = []
+        self._lanes = self._lanes_of(job) if job.lanes > 1 else None
+
+    def _lanes_of(self, job: KerasJob) -> Lanes:
+        from orchestrator.training.lanes import Lanes
+
+        return Lanes(job.lanes, self._first.tensors)
+
+    def _lane(self) -> Trainer:
+        """Return a trainer without a trial, of those that train side by side."""
+        from orchestrator.training.trainer import Trainer
+
+        free = next((trainer for trainer in self._beside if trainer.slot is None), None)
+        if free is None:
+            free = Trainer(self._job.task, PROGRAMS_OF_A_LANE, self._lanes)
+            self._beside.append(free)
+        return free
 
     def session(self, spec: TrialSpec) -> Session:
         """Return a trial's training: babysat where the job has a nursery."""
@@ -86,6 +114,8 @@ class KerasWorkbench:
         from orchestrator.training.trial_session import TrialSession
         from orchestrator.trials.panda.session import PandaSession
 
+        if self._lanes is not None:
+            return TrialSession(self._lane(), spec, self._job.objective)
         self._trainer.leave()
         self._take_fold_of(spec)
         objective, nursery = self._job.objective, self._job.nursery
@@ -108,7 +138,8 @@ class KerasWorkbench:
 
     def leave(self) -> None:
         """Put the process's settings back as they were before the trials; programs stay warm."""
-        self._trainer.leave()
+        for trainer in (self._trainer, *self._beside):
+            trainer.leave()
 
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""

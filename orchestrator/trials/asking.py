@@ -82,7 +82,7 @@ class Drawn:
         if plain not in self.hyperparameters:
             expected = (
                 "expected to be asked for hyperparameters that were found before the run, beside these values of the"
-                " others; one that is asked for only after training has begun is not"
+                " others; one that is asked for at random, or only after training has begun, is not"
             )
             raise TrialError(explain(self.where, expected, name, self.hyperparameters))
         value = self.hyperparameters[plain]

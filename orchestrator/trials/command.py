@@ -10,13 +10,14 @@ import shutil
 import string
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from orchestrator.config.trial_options import CommandWords, named_in
-from orchestrator.errors import TrialError
+from orchestrator.errors import TrialError, explain
 from orchestrator.redaction import conceal
+from orchestrator.trials.live_reports import babysat
 from orchestrator.trials.printed_reports import AheadOfReports, Format, ReportReader
 from orchestrator.trials.program import (
     LOOK_SECONDS,
@@ -96,10 +97,13 @@ class CommandJob(ReportingJob):
     grace: float
     python: str | None = None
 
+    reads_anew = False
+    saved_with = "in {checkpoint} before its report, and not the next one's by then"
+
     def open(self) -> ReportingWorkbench:
         """Set this process up: programs have processes of their own."""
         conceal(self.secrets)
-        return ReportingWorkbench(self, lambda start: _Run(self, start))
+        return babysat(self, lambda start: _Run(self, start), self.nursery)
 
     @property
     def resumes(self) -> bool:
@@ -137,9 +141,25 @@ class _Run:
             return self._next()
         except AheadOfReports:
             self._stop()
+            self._check_may_begin_anew()
             self.state = None
         self._start()
         return self._next()
+
+    def _check_may_begin_anew(self) -> None:
+        """Refuse to run a panda's program again from epoch 1, whose hyperparameters were others then."""
+        if self._job.nursery is not None:
+            expected = (
+                f"expected it to go on with epoch {epoch_of(self.state) + 1} from its checkpoint; write that right"
+                " before the report, of that epoch alone"
+            )
+            raise TrialError(explain(self._job.text, expected, "a report of a later one"))
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Have the program begin again from its last state, which is of its last report, with other values."""
+        self._stop()
+        hyperparameters = {**self._spec.hyperparameters, **values}
+        self._spec = replace(self._spec, hyperparameters=hyperparameters)
 
     def _next(self) -> Metrics | None:
         assert self._program is not None  # noqa: S101

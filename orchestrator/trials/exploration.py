@@ -21,6 +21,8 @@ MOST_VALUES = 10
 MOST_RUNS = 400
 DRAWS = 12
 """How many draws in a row have to show nothing new."""
+REPEATED = 4
+"""How many of them are run once more: code that asks at random is noticed where it differs."""
 SECONDS = 300.0
 
 
@@ -29,13 +31,14 @@ class Trace:
     """What one run asked for, in order, and what it was answered.
 
     ``whole``: it came to where it asks for nothing more; otherwise what it did not ask for says nothing. ``error`` is
-    what it raised.
+    what it raised. ``quiet``: it ran on without a question, and was left there.
     """
 
     domains: Mapping[str, Domain]
     answers: Mapping[str, Any]
     whole: bool = True
     error: OrchestratorError | None = None
+    quiet: bool = False
 
 
 Run = Callable[[Mapping[str, Any]], Trace]
@@ -44,9 +47,13 @@ Run = Callable[[Mapping[str, Any]], Trace]
 
 @dataclass(frozen=True)
 class FoundSpace(Space):
-    """A space that was found; ``asked`` has the ranges that its code asks for, some of which the file may narrow."""
+    """A space that was found; ``asked`` has the ranges that its code asks for, some of which the file may narrow.
+
+    ``quiet``: a run of the code went on for seconds without a question, and may have had more.
+    """
 
     asked: Mapping[str, str] = field(default_factory=dict)
+    quiet: bool = False
 
 
 def explore(
@@ -120,6 +127,8 @@ class _Exploration:
                 self.when[name] = self._needs(name)
             self._allow_what_was_seen()
             number, clean = number + 1, clean + 1 if self._found() == found else 0
+        for trace in self.traces[-REPEATED:]:
+            self._check_repeats(trace)
         for name in self.written:
             if name not in self.when and name not in self.beside:
                 expected = "expected a hyperparameter that it asks for"
@@ -132,7 +141,8 @@ class _Exploration:
             raise ExperimentFileError(f"{self.where}: {refusal}") from None
         others = {n: each for n, each in self.written.items() if n not in self.when}
         asked = {name: str(self.domains[name]) for name in self.when}
-        return FoundSpace({**found.domains, **others}, asked=asked)
+        quiet = any(trace.quiet for trace in self.traces)
+        return FoundSpace({**found.domains, **others}, asked=asked, quiet=quiet)
 
     def _first(self) -> Trace:
         """Return the first run that comes to its end; it is run twice, and must ask for the same."""
@@ -144,10 +154,14 @@ class _Exploration:
         if not first.domains:
             expected = "expected code that asks for at least one hyperparameter"
             raise ExperimentFileError(explain(self.where, expected, "none"))
-        again = self.run(first.answers)
-        if again.whole and first.whole and dict(again.domains) != dict(first.domains):
-            raise ExperimentFileError(self._differs(first.domains, again.domains))
+        self._check_repeats(first)
         return first
+
+    def _check_repeats(self, trace: Trace) -> None:
+        """Refuse code that asks for something else when it is run again with the same answers."""
+        again = self.run(trace.answers) if trace.whole else trace
+        if again.whole and dict(again.domains) != dict(trace.domains):
+            raise ExperimentFileError(self._differs(trace.domains, again.domains))
 
     def _differs(self, first: Mapping[str, Domain], again: Mapping[str, Domain]) -> str:
         names = [n for n in {**first, **again} if first.get(n) != again.get(n)]

@@ -14,7 +14,9 @@ import ctypes
 import inspect
 import os
 import queue
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +26,8 @@ from orchestrator.catalog import CallableReference, UsersCode, printed_aside
 from orchestrator.catalog.user_code import beside
 from orchestrator.errors import TrialError, exit_code, explain
 from orchestrator.redaction import conceal
-from orchestrator.search import Nursery
 from orchestrator.trials.function_runner import Stopped, seed_everything, takes, takes_report
-from orchestrator.trials.live_reports import BabysatSession
+from orchestrator.trials.live_reports import babysat
 from orchestrator.trials.reporting import (
     Metrics,
     ReportingJob,
@@ -48,7 +49,6 @@ class FunctionJob(ReportingJob):
     """Trials that call a function."""
 
     function: CallableReference
-    nursery: Nursery | None = None
 
     def open(self) -> ReportingWorkbench:
         """Set this process up: the function's file is run."""
@@ -58,12 +58,7 @@ class FunctionJob(ReportingJob):
         def begin(start: Start) -> _Reports:
             return _Reports(function, self.function, start)
 
-        nursery = self.nursery
-        if nursery is None:
-            return ReportingWorkbench(self, begin)
-        return ReportingWorkbench(
-            self, begin, lambda spec: BabysatSession(self, begin, spec, nursery)
-        )
+        return babysat(self, begin, self.nursery)
 
 
 class FunctionCheckpoint:
@@ -130,10 +125,33 @@ class Reporter:
         self._take(epoch, metrics)
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """What a function may change of its process, and neither the run nor another trial is to see."""
+
+    folder: Path
+    environment: Mapping[str, str]
+    path: tuple[str, ...]
+    recursion: int
+
+    @classmethod
+    def now(cls) -> _Settings:
+        return cls(Path.cwd(), dict(os.environ), tuple(sys.path), sys.getrecursionlimit())
+
+    def put_in_force(self) -> None:
+        os.chdir(self.folder)
+        sys.path[:] = self.path
+        for name in os.environ.keys() - self.environment.keys():
+            del os.environ[name]
+        for name, text in self.environment.items():
+            if os.environ.get(name) != text:
+                os.environ[name] = text
+
+
 class _Reports:
     """What a function reports, one epoch after another; it runs while the next report is waited for.
 
-    Meanwhile what it prints goes to stderr, and the current directory is the function's.
+    Meanwhile what it prints goes to stderr, and the current directory, environment and path of modules are its own.
     """
 
     def __init__(
@@ -147,7 +165,7 @@ class _Reports:
         self._asked: queue.Queue[bool] = queue.Queue()
         self._told: queue.Queue[Metrics | BaseException | None] = queue.Queue()
         self._thread: threading.Thread | None = None
-        self._folder = Path.cwd()
+        self._settings = _Settings.now()
         self._process = os.getpid()
         self._over = False
 
@@ -201,15 +219,16 @@ class _Reports:
         wait: Callable[[], Metrics | BaseException | None] | None = None,
     ) -> Metrics | None:
         """Let the function run until it reports or returns, or as long as is waited for it."""
-        ours = Path.cwd()
-        with printed_aside():
+        ours = _Settings.now()
+        with printed_aside(), warnings.catch_warnings():
             try:
-                os.chdir(self._folder)
+                self._settings.put_in_force()
                 begin()
                 told = (wait or self._told.get)()
-                self._folder = Path.cwd()
+                self._settings = _Settings.now()
             finally:
-                os.chdir(ours)
+                ours.put_in_force()
+                sys.setrecursionlimit(ours.recursion)
         self._over = not isinstance(told, dict)
         if isinstance(told, BaseException):
             raise told

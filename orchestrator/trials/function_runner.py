@@ -78,6 +78,33 @@ def seed_everything(seed: int) -> None:
             found(seed)
 
 
+def as_number(value: Any) -> float:
+    """Return a metric as a float: a number, finite or not, or an array or tensor of one.
+
+    Raises TypeError, with what it is, for anything else: a text, None, a boolean, several numbers, more than a float
+    holds.
+    """
+    ways = [way for way in ("item", "asscalar") if hasattr(value, way)]
+    kind = type(value).__name__
+    try:
+        plain = getattr(value, ways[0])() if ways else value
+        if isinstance(plain, (str, bytes, bool)) or "bool" in str(getattr(plain, "dtype", "")):
+            kind = type(plain).__name__ if plain is not value else kind
+        else:
+            return float(plain)
+    except (TypeError, ValueError, AttributeError, OverflowError):
+        pass
+    raise TypeError(kind)
+
+
+def _sent(value: Any) -> Any:
+    """Return a metric as a float; of what is none, what it is, as ``[name]``."""
+    try:
+        return as_number(value)
+    except TypeError as error:
+        return [str(error)]
+
+
 class _Refused(Exception):
     """What the other end refuses, at the line where it was asked."""
 
@@ -143,29 +170,23 @@ class Checkpoint:
 class Report:
     """What a function reports with: ``report(epoch, **metrics)``, and the states that it keeps."""
 
-    def __init__(self, line: _Line, checkpoint: Checkpoint) -> None:
+    def __init__(self, line: _Line, checkpoint: Checkpoint, hp: dict[str, Any]) -> None:
         self._line = line
+        self._hp = hp
         self.checkpoint = checkpoint
 
     def __call__(self, epoch: Any = None, **metrics: Any) -> None:
-        """Report the metrics of an epoch, the first is 1, and wait until the next one is asked for."""
+        """Report the metrics of an epoch, the first is 1, and wait until the next one is asked for.
+
+        What a panda changed by then is found in the function's hyperparameters.
+        """
         if hasattr(epoch, "keys"):
             metrics = dict(epoch, **metrics)
             epoch = metrics.pop("epoch", None)
         epoch = epoch.item() if hasattr(epoch, "item") else epoch
-        plain = {str(name): _number(value) for name, value in metrics.items()}
-        self._line.ask(report=plain, epoch=epoch)
-
-
-def _number(value: Any) -> Any:
-    """Return a metric as a float: a number, or an array or tensor of one; of anything else its type, as ``[name]``."""
-    ways = [way for way in ("item", "asscalar") if hasattr(value, way)]
-    try:
-        if not isinstance(value, (str, bytes)):
-            return float(getattr(value, ways[0])() if ways else value)
-    except (TypeError, ValueError, AttributeError):
-        pass
-    return [type(value).__name__]
+        plain = {str(name): _sent(value) for name, value in metrics.items()}
+        answer = self._line.ask(report=plain, epoch=epoch)
+        self._hp.update(answer.get("hp") or {})
 
 
 def _loaded(file: str, name: str) -> Any:
@@ -192,7 +213,7 @@ def _train(line: _Line, asked: Mapping[str, Any]) -> None:
     function = _loaded(asked["file"], asked["function"])
     seed_everything(asked["seed"])
     checkpoint = Checkpoint(line, asked["state"], asked["epoch"])
-    report = Report(line, checkpoint)
+    report = Report(line, checkpoint, asked["hp"])
     given = [asked["hp"], report] if takes_report(function) else [asked["hp"]]
     by_name = {"seed": asked["seed"], "checkpoint": checkpoint}
     answer = function(*given, **{name: by_name[name] for name in by_name if takes(name, function)})

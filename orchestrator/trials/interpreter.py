@@ -19,6 +19,7 @@ from typing import Any
 
 from orchestrator.errors import PlaceError, TrialError, UnknownNameError, explain, shortened
 from orchestrator.redaction import conceal, redact
+from orchestrator.trials.live_reports import babysat
 from orchestrator.trials.program import (
     LOOK_SECONDS,
     OF_OUR_PYTHON,
@@ -36,6 +37,7 @@ from orchestrator.trials.reporting import (
     Start,
     metric_name,
     metric_value,
+    no_metric,
 )
 from orchestrator.trials.state_store import epoch_of
 
@@ -55,8 +57,8 @@ class Interpreter:
     version: str
 
 
-def find_interpreter(python: str, folder: Path, where: str = "trial.python") -> Interpreter:
-    """Return the Python that a file names: beside it, or on PATH.
+def find_interpreter(python: str, folder: Path, where: str) -> Interpreter:
+    """Return the Python that a file names, ``where``: beside it, or on PATH.
 
     Raises UnknownNameError where there is none, PlaceError where it does not run, or is too old.
     """
@@ -87,7 +89,7 @@ class InterpreterJob(ReportingJob):
         """Set this process up; the other one begins with the first trial."""
         conceal(self.secrets)
         warm = _Warm(self)
-        workbench = ReportingWorkbench(self, lambda start: _Call(self, warm, start))
+        workbench = babysat(self, lambda start: _Call(self, warm, start), self.nursery)
         weakref.finalize(workbench, warm.end)
         return workbench
 
@@ -191,6 +193,7 @@ class _Call:
         self._begun = False
         self._over = False
         self._is_amid = False
+        self._changes: dict[str, Any] = {}
         self.epoch = 0
         self.state: str | None = None
 
@@ -201,7 +204,8 @@ class _Call:
         if not self._begun:
             self._begin()
         elif not self._is_amid:
-            self._warm.say({"go": True})
+            self._warm.say({"go": True, "hp": self._changes})
+            self._changes = {}
         self._is_amid = False
         while True:
             told = self._warm.hear(LOOK_SECONDS)
@@ -219,6 +223,10 @@ class _Call:
             self._warm.write()
             self._raise(told)
             return None
+
+    def change(self, values: Mapping[str, Any]) -> None:
+        """Have the function find new values in its hyperparameters once its report returns."""
+        self._changes |= values
 
     def end(self) -> None:
         """Have the function end at its report, where it waits; its process ends where it does not."""
@@ -256,7 +264,7 @@ class _Call:
         metrics = {}
         for name, value in told.items():
             if isinstance(value, list):
-                raise TrialError(explain(where, f"expected a number as {name}", value[0]))
+                raise no_metric(where, name, value[0])
             metrics[metric_name(where, name)] = metric_value(where, name, value)
         self.epoch += 1
         return metrics

@@ -14,10 +14,13 @@ from orchestrator.trials.judging import Objective
 from orchestrator.trials.panda.session import PandaSession
 from orchestrator.trials.protocol import Progress
 from orchestrator.trials.reporting import (
+    NOT_YET,
     ReportingJob,
+    ReportingWorkbench,
     Reports,
     Start,
     check_reported,
+    is_number,
     row_of,
 )
 from orchestrator.trials.state_store import epoch_of
@@ -26,10 +29,19 @@ COMPANION = "one_minus_"
 
 
 class LiveRun(Reports, Protocol):
-    """What runs, and reads hyperparameters anew."""
+    """What runs, and takes other hyperparameters: it reads them anew, or begins again from its last state."""
 
     def change(self, values: Mapping[str, Any]) -> None:
         """Put new values in force between two epochs."""
+
+
+def babysat(
+    job: ReportingJob, begin: Callable[[Start], LiveRun], nursery: Nursery | None
+) -> ReportingWorkbench:
+    """Return a process in which trials run, babysat where there is a nursery."""
+    if nursery is None:
+        return ReportingWorkbench(job, begin)
+    return ReportingWorkbench(job, begin, lambda spec: BabysatSession(job, begin, spec, nursery))
 
 
 class BabysatSession:
@@ -132,17 +144,15 @@ class LiveReports:
         """Raise RequestError where no state of that very epoch was kept, or for values that cannot be set."""
         self._check(changes)
         epoch, state = int(checkpoint.about["epoch"]), checkpoint.about.get("state")
-        if epoch and epoch_of(state) != epoch:
-            raise RequestError(
-                f"{self._job.text}: expected an epoch whose state was saved with report.checkpoint."
-                f" Received: epoch {epoch}, of which there is none."
-            )
+        self._check_state(epoch, state)
         if state is not None:
             self._files.find(state)
 
     def change(self, changes: Mapping[str, Any]) -> str:
         """Put new values in force: they are read anew for the next epoch."""
         self._check(changes)
+        if not self._job.reads_anew:
+            self._check_state(self.epoch, self._state)
         values = self._with_companions(changes)
         if self._reports is not None:
             self._reports.change(values)
@@ -154,11 +164,13 @@ class LiveReports:
         reports = self._reports = self._reports or self._begun()
         metrics, began = None, time.monotonic()
         while reports.epoch <= self.epoch:
-            began = time.monotonic()
             metrics = reports.next()
+            if metrics is NOT_YET:
+                continue
             if metrics is None:
                 self._returned(reports.epoch)
                 return None
+            began = began if reports.epoch > self.epoch else time.monotonic()
             if epoch_of(self._state) < reports.epoch <= self.epoch:
                 self._change_again(reports)
         if metrics is None:
@@ -226,6 +238,13 @@ class LiveReports:
             values |= changes if at <= epoch else {}
         return values
 
+    def _check_state(self, epoch: int, state: str | None) -> None:
+        if epoch and epoch_of(state) != epoch:
+            raise RequestError(
+                f"{self._job.text}: expected an epoch whose state was saved {self._job.saved_with}."
+                f" Received: epoch {epoch}, of which there is none."
+            )
+
     def _check(self, changes: Mapping[str, Any]) -> None:
         """Raise RequestError for a name that it was not given, or a value of another kind."""
         known = self.hyperparameters
@@ -233,7 +252,7 @@ class LiveReports:
             if name not in known:
                 expected = f"expected a hyperparameter that the {self._job.kind} is given"
                 raise RequestError(explain("set", expected, name, known))
-            if _is_number(known[name]) and not _is_number(value):
+            if is_number(known[name]) and not is_number(value):
                 raise RequestError(explain(name, "expected a number", value))
 
     def _with_companions(self, changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -245,7 +264,3 @@ class LiveReports:
             if other in self.hyperparameters and other not in changes:
                 values[other] = 1 - changes[name]
         return values
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

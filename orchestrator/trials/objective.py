@@ -6,10 +6,11 @@ returned the value of its last epoch. What a study keeps in its storage is not t
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from orchestrator.trials.asking import (
 from orchestrator.trials.function import FunctionJob
 from orchestrator.trials.function_runner import Stopped
 from orchestrator.trials.protocol import Session, Workbench
-from orchestrator.trials.reporting import NOT_METRICS, metric_value
+from orchestrator.trials.reporting import NOT_METRICS, is_number, metric_value
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,18 @@ class _Reports:
         metric = self._judged.metric
         self._held = {**_numbers(attributes), metric: metric_value(self._where, metric, value)}
 
+    @contextlib.contextmanager
+    def kept_if_it_fails(self) -> Iterator[None]:
+        """Pass on the report that is held where the block raises: it stays, as those before it do."""
+        over = False
+        try:
+            yield
+            over = True
+        finally:
+            if not over and self._stopped is None:
+                with contextlib.suppress(Stopped):
+                    self._pass_on()
+
     def is_stopped(self) -> bool:
         if self._stopped is None and len(self._told) + 1 < self._judged.epochs:
             try:
@@ -179,10 +192,9 @@ class _Reports:
             raise TrialError(explain(self._where, expected, f"{len(value)} values"))
         value = value[0] if isinstance(value, Sequence) and not isinstance(value, str) else value
         final = metric_value(self._where, f"what it returns, {metric}", value)
-        if math.isnan(final):
-            expected = f"expected a number as what it returns, {metric}"
-            raise TrialError(explain(self._where, expected, "nan"))
-        if self._held is None and self._told[-1:] == [final]:
+        if len(self._told) + 1 < self._judged.epochs:
+            self._pass_on()
+        if self._held is None and self._told and _alike(self._told[-1], final):
             return
         self._held = {**_numbers(attributes), metric: final}
         self._pass_on()
@@ -203,14 +215,16 @@ class _Reports:
             self._report(len(self._told), **held)
 
 
+def _alike(left: float, right: float) -> bool:
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
 def _numbers(attributes: Mapping[str, Any]) -> dict[str, float]:
     """Return the attributes that are numbers and can be a table's columns."""
     return {
         name: float(value)
         for name, value in attributes.items()
-        if isinstance(value, int | float)
-        and not isinstance(value, bool)
-        and name not in NOT_METRICS
+        if is_number(value) and name not in NOT_METRICS
     }
 
 
@@ -245,12 +259,13 @@ class ObjectiveReference(CallableReference):
         def train(hp: Mapping[str, Any], report: Callable[..., Any]) -> None:
             reports = _Reports(report, where, judged)
             trial = _trial(Drawn(hp, where), reports, judged)
-            try:
-                value = objective(trial)
-            except _pruned():
-                reports.pruned()
-            else:
-                reports.returned(value, trial.user_attrs)
+            with reports.kept_if_it_fails():
+                try:
+                    value = objective(trial)
+                except _pruned():
+                    reports.pruned()
+                else:
+                    reports.returned(value, trial.user_attrs)
 
         return train
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.errors import TrialError, explain, shortened
-from orchestrator.trials.reporting import NOT_METRICS, Metrics, metric_value
+from orchestrator.trials.reporting import NOT_METRICS, Metrics, is_number, metric_value
 
 LONGEST_LINE = 1_000_000
 """Bytes of a line that may be a report."""
@@ -109,7 +109,8 @@ class ReportReader:
         values = {
             name: metric_value(self._where, name, _number(value))
             for name, value in said.items()
-            if name not in NOT_METRICS and (name == self._metric or _is_number(value))
+            if name not in NOT_METRICS
+            and (name == self._metric or value is None or is_number(value))
         }
         if not values:
             return
@@ -121,7 +122,7 @@ class ReportReader:
     def _match(self, line: str) -> None:
         """Look for each metric, and for the epoch's number, in a line."""
         if self._epoch_pattern and (found := self._epoch_pattern.search(line)):
-            self._begin(int(float(found[1])))
+            self._begin(self._found("epoch", found[1]))
         for name, pattern in self._patterns.items():
             found = pattern.search(line)
             if found is None:
@@ -130,20 +131,22 @@ class ReportReader:
                 absent = [each for each in self._patterns if each not in self._pending]
                 expected = f"expected {', '.join(absent)} before {name} again, each once an epoch"
                 raise TrialError(explain(self._where, expected, line))
-            try:
-                self._pending[name] = float(found[1])
-            except ValueError:
-                raise TrialError(
-                    explain(self._where, f"expected a number as {name}", found[1])
-                ) from None
+            self._pending[name] = self._found(name, found[1])
         if self._pending.keys() == self._patterns.keys():
             self._report()
+
+    def _found(self, name: str, text: str) -> float:
+        try:
+            return float(text)
+        except ValueError:
+            expected = f"expected a number as {name}"
+            raise TrialError(explain(self._where, expected, text)) from None
 
     def _begin(self, epoch: Any) -> None:
         """Note of which epoch the next metrics are."""
         if epoch is None:
             return
-        if isinstance(epoch, bool) or not isinstance(epoch, int | float) or epoch != int(epoch):
+        if not (is_number(epoch) and (isinstance(epoch, int) or epoch.is_integer())):
             raise TrialError(explain(self._where, "expected a whole number as epoch", epoch))
         if self._pending and epoch != self._told:
             expected = f"expected {self._metric} of epoch {self._told} before another epoch"
@@ -191,10 +194,6 @@ def _object(line: str) -> dict[str, Any] | None:
 def _python_number(found: re.Match[str]) -> str:
     sign = "-" if found[1] == "-" else ""
     return "NaN" if found[2].lower() == "nan" else f"{sign}Infinity"
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
 
 def _number(value: Any) -> Any:

@@ -45,8 +45,33 @@ class Session(Protocol):
         """Write the last state, since training is about to be interrupted."""
 
 
+class SideBySide(Session, Protocol):
+    """A trial in training beside others, in rounds: all get ready for a chunk, then each trains it, in turn.
+
+    What trains them may so train all of them at once.
+    """
+
+    def begin(self, progress: Progress) -> bool:
+        """Start, where that is yet to be done; return whether there is something to report already."""
+
+    def get_ready(self) -> None:
+        """Expect a chunk to be trained once all are ready."""
+
+    def train(self, progress: Progress) -> bool:
+        """Train a chunk; return whether there is something to report."""
+
+    def settle(self, progress: Progress) -> None:
+        """Write down what a report goes by: nothing is trained until it is heard."""
+
+    def about(self) -> Mapping[str, Any]:
+        """Return what the trial's record holds besides its epochs: TrialEnd's fields."""
+
+    def leave(self) -> None:
+        """Leave the place to another trial."""
+
+
 class Workbench(Protocol):
-    """A process that trains one trial at a time."""
+    """A process that trains one trial at a time, or several, whose sessions are then ``SideBySide``."""
 
     def session(self, spec: TrialSpec) -> Session:
         """Return the next trial's training, not begun."""

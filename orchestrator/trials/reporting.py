@@ -12,15 +12,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import yaml
 
 from orchestrator.errors import RecordError, TrialError, encodable, explain
 from orchestrator.records import Mode, Score, made, score_of, write_atomically
 from orchestrator.redaction import redacted
-from orchestrator.search import TrialSpec
+from orchestrator.search import Nursery, TrialSpec
 from orchestrator.trials.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from orchestrator.trials.function_runner import as_number
 from orchestrator.trials.protocol import Progress, Session
 from orchestrator.trials.state_store import StateFolders, StateStore, epoch_of
 
@@ -67,7 +68,12 @@ class ReportingJob:
 
     ``kind`` and ``text`` say what runs, in messages. ``milestones`` are the epochs after which the driver decides: each
     gets a report of its own. ``secrets`` are the values behind references, by the names of their variables.
+    ``nursery`` says how trials are babysat, None that they are not; what ``reads_anew`` finds other hyperparameters
+    where it had them, anything else begins again with them, from its last state. ``saved_with`` is how it saves one.
     """
+
+    reads_anew: ClassVar[bool] = True
+    saved_with: ClassVar[str] = "with report.checkpoint"
 
     kind: str
     text: str
@@ -77,6 +83,7 @@ class ReportingJob:
     mode: Mode
     milestones: frozenset[int] = frozenset()
     secrets: Mapping[str, str] = field(default_factory=dict)
+    nursery: Nursery | None = None
 
     @property
     def states(self) -> StateStore:
@@ -319,10 +326,19 @@ def metric_name(where: str, name: Any) -> str:
 
 
 def metric_value(where: str, name: str, value: Any) -> float:
-    """Return a metric as a float: a number, or an array or tensor of one."""
+    """Return a metric as a float, by the one rule for all kinds of trial: ``as_number``'s. Raises TrialError."""
     try:
-        if not isinstance(value, str):
-            return float(value.item() if hasattr(value, "item") else value)
-    except (TypeError, ValueError):
-        pass
-    raise TrialError(explain(where, f"expected a number as {name}", type(value).__name__))
+        return as_number(value)
+    except TypeError as error:
+        raise no_metric(where, name, str(error)) from None
+
+
+def no_metric(where: str, name: str, kind: str) -> TrialError:
+    """Return the error of a metric that is no number but of another kind."""
+    hint = ", which a boolean is not: report 1.0 or 0.0" if "bool" in kind else ""
+    return TrialError(explain(where, f"expected a number as {name}{hint}", kind))
+
+
+def is_number(value: Any) -> bool:
+    """Return whether something that may be no metric at all, such as a field of a JSON line, is a number."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

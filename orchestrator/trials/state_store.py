@@ -258,3 +258,12 @@ def brought(states: StateStore, file: Path, trial: str) -> Checkpoint:
         theirs = StateFolders(file.with_suffix(_FILES)).find(state)
         state = states.files(trial).bring(theirs, 0)
     return replace(found, about={**found.about, "epoch": 0, "state": state})
+
+
+def waiting_state(states: StateStore, trial: str, epoch: int) -> Checkpoint | None:
+    """Return a trial's last state if it is the one after ``epoch``; None where it is gone, or another one."""
+    try:
+        found = load_checkpoint(states.last(trial))
+    except RecordError:
+        return None
+    return found if found.about["epoch"] == epoch else None

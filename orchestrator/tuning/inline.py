@@ -1,4 +1,6 @@
-"""Runs a plan in this process, one trial after another: a breakpoint in a user's model has the terminal.
+"""Runs a plan in this process: a breakpoint in a user's model has the terminal.
+
+One trial trains after another, or as many at a time as the plan has lanes.
 
 Ray is not imported. What hangs cannot be ended from here: limits of time are looked at between two reports.
 """
@@ -9,13 +11,13 @@ import bdb
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import StopNow, TrialError, exit_code
-from orchestrator.search import Plan, TrialSpec
+from orchestrator.search import Plan
 from orchestrator.trials import Trainable
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
@@ -30,17 +32,18 @@ LOOK_SECONDS = 0.1
 def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
     stage = Stage(plan, listener, sitting)
-    runner = _Runner(job)
+    runner = _Runner(job, plan.lanes)
     examination = Examination(listener, sitting.stopping)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_breakpoints_at_the_terminal())
         stack.callback(runner.leave)
         while not (stage.over or stage.trouble or sitting.stopping()):
-            spec = stage.next_trial()
-            if spec is not None:
-                _train(spec, stage, runner, sitting.stopping)
+            _fill(stage, runner)
+            if runner.trials:
+                _hear(stage, runner)
             elif not stage.over:
                 time.sleep(LOOK_SECONDS)
+        _keep(runner)
         over = stage.over and not stage.trouble
         if over:
             examination.on_new_worker(lambda verdict: _Examiner(runner, verdict))
@@ -48,20 +51,30 @@ def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -
     return Outcome(over and examination.settled, stage.reason, stage.trouble)
 
 
-def _train(
-    spec: TrialSpec, stage: Stage, runner: TrialRunner, stopping: Callable[[], bool]
-) -> None:
-    """Train a trial to its end, or until the run is asked to stop."""
-    stage.started(spec.trial)
-    runner.take(spec)
-    while stage.heard(runner.step()):
-        if stopping():
-            break
-    else:
-        if not stage.is_paused(spec.trial):
+def _fill(stage: Stage, runner: TrialRunner) -> None:
+    """Have a trial train in each free place, as far as there are any."""
+    while len(runner.trials) < runner.places:
+        spec = stage.next_trial()
+        if spec is None:
             return
-    with contextlib.suppress(OSError):  # it goes on from the state that was kept before
-        runner.keep()
+        stage.started(spec.trial)
+        runner.take(spec)
+
+
+def _hear(stage: Stage, runner: TrialRunner) -> None:
+    """Train until there are reports, and hear them; a trial that goes no further leaves its place."""
+    for report in runner.step():
+        if not stage.heard(report):
+            if stage.is_paused(report.trial):
+                _keep(runner, [report.trial])
+            runner.drop(report.trial)
+
+
+def _keep(runner: TrialRunner, trials: Collection[str] | None = None) -> None:
+    """Write states down; where that fails, a trial goes on from the state that was kept before."""
+    for trial in runner.trials if trials is None else trials:
+        with contextlib.suppress(OSError):
+            runner.keep(trial)
 
 
 @contextlib.contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from orchestrator.records import TrialEnd
 from orchestrator.search import Search, TrialSpec
@@ -18,12 +18,18 @@ class Report:
     """What a worker tells after a step: the trial's progress since its last report and how it stands.
 
     ``failure`` is what the trial's code raised; ``about`` holds the fields of its record that a worker knows.
+    ``opened`` says that a new worker is set up, and nothing of the trial yet.
     """
 
     trial: str
     progress: Progress
     failure: Failure | None
     about: Mapping[str, Any]
+    opened: bool = False
+
+
+Phase = Literal["ray", "workers", "first epoch"]
+"""What happens before a sitting's first epoch: Ray starts, workers set themselves up, one trains the first epoch."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +110,9 @@ class Listener(Protocol):
     @property
     def disk(self) -> Disk:
         """Return the disk that the run waits for when it is full."""
+
+    def waits_for(self, what: Phase) -> None:
+        """Note what happens while nothing trains yet."""
 
     def event(self, event: str, **facts: Any) -> None:
         """Note what happened to the run as a whole: that a round began."""

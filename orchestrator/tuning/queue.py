@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 
 from orchestrator.search import Round, Search, TrialSpec
-from orchestrator.search.search import NextRound, Resume, Start
+from orchestrator.search.steps import NextRound, Resume, Start
 
 
 class TrialQueue:

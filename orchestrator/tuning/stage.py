@@ -134,6 +134,9 @@ class Stage:
 
     def heard(self, report: Report) -> bool:
         """Take a worker's report; return whether the trial goes on."""
+        if report.opened and report.trial in self._timers:
+            self._listener.waits_for("first epoch")
+            return True
         goes_on = self._heard(report)
         self._end_what_is_dropped()
         return goes_on

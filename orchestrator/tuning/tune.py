@@ -246,6 +246,7 @@ def _run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) 
         ended_with_ray(lambda why: listener.event("run_interrupted", reason=why)),
         scratch_folder("orchestrator-tune-") as scratch,
     ):
+        listener.waits_for("workers")
         rounds = _Rounds(plan, job, stage, scratch)
         examination = Examination(listener, sitting.stopping)
         while not stage.over and not sitting.stopping():

@@ -55,7 +55,7 @@ class Worker(tune.Trainable):  # type: ignore[misc]
 
     def step(self) -> dict[str, Any]:
         """Train until the session has something to report; None where no trial came."""
-        return {"report": self._runner.step() if self._is_taken else None}
+        return {"report": self._runner.step()[0] if self._is_taken else None}
 
     def keep(self) -> None:
         """Write the trial's state down, since the run is about to stop."""

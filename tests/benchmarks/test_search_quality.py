@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from orchestrator.search.search import Start
+from orchestrator.search.steps import Start
 from orchestrator.simulation import Costs, Rows, Simulator, Summary
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"

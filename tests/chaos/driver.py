@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 
 from tests.pages import FAIR
+from tests.preloaded import PYTHONPATH
 
-ROOT = Path(__file__).parents[2]
 MARK = "ORCHESTRATOR_CHAOS"
 NODE = "ORCHESTRATOR_CHAOS_NODE"
 LONGEST = 600.0
@@ -45,7 +45,7 @@ class Life:
     def environment(self) -> dict[str, str]:
         """The environment of its drivers."""
         return os.environ | {
-            "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(self.temporary),
+            "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3", "TMPDIR": str(self.temporary),
             "RAY_ADDRESS": self.address, "COLUMNS": "120", MARK: self.mark, **FAIR,
         }  # fmt: skip
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import psutil
 
-from tests.chaos.driver import FAIR, NODE, ROOT, marked, shoot, title, until
+from tests.chaos.driver import FAIR, NODE, marked, shoot, title, until
+from tests.preloaded import PYTHONPATH
 
 NODES = (2, 3, 4)
 """The last number of each node's address, 127.0.0.N; the first one is the head."""
@@ -76,7 +77,7 @@ class Cluster:
             "RAY_health_check_timeout_ms": "1000", "RAY_health_check_failure_threshold": "4",
         }  # fmt: skip
         return os.environ | FAIR | quick | {
-            "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT), NODE: self._name(node),
+            "RAY_AUTH_MODE": "disabled", "PYTHONPATH": PYTHONPATH, NODE: self._name(node),
             "TF_CPP_MIN_LOG_LEVEL": "3", "RAY_ADDRESS": "",
         }  # fmt: skip
 

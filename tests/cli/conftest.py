@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from orchestrator.cli import app
 from orchestrator.records import RunFolder, RunWriter, TrialEnd, trial_name
+from tests.preloaded import PYTHONPATH
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,8 +50,8 @@ def process():
             ["bash", "-c", f'"$@" {then}', "bash", *command],
             capture_output=True,
             text=True,
-            timeout=240,
-            env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
+            timeout=900,
+            env={**os.environ, "PYTHONPATH": PYTHONPATH, **environment},
         )
 
     return call

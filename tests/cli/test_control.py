@@ -62,7 +62,7 @@ def trainer(folder):
 
     yield answers
     for thread in threads:
-        thread.join(10)
+        thread.join(300)
 
 
 def test_what_became_of_a_request_is_said_at_once(cli, folder, trainer):
@@ -94,7 +94,7 @@ def test_a_run_that_ends_before_it_answers_is_exit_2(cli, folder):
     ending = threading.Thread(target=end)
     ending.start()
     result = cli("set", "digits", "learning_rate=0.01")
-    ending.join(10)
+    ending.join(300)
     assert result.exit_code == 2
     assert "the run ended before this could be done" in result.stderr
 

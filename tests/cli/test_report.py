@@ -34,3 +34,16 @@ def test_report_refuses_a_place_that_cannot_be_written_before_it_begins(cli, a_r
     result = cli("report", "first", "--output", "nowhere/page.html")
     assert result.exit_code == 2
     assert "nowhere" in result.stderr
+
+
+def test_figures_are_written_into_a_folder(cli, a_run):
+    a_run("first")
+    result = cli("report", "first", "--figures", "drawn/here")
+    assert "files into drawn/here: curves" in result.stdout
+    assert {"curves.svg", "curves.png"} <= {each.name for each in Path("drawn/here").iterdir()}
+    Path("file").write_text("")
+    refused = cli("report", "first", "--figures", "file")
+    assert (
+        refused.exit_code == 2
+        and "--figures: expected a folder that can be written" in refused.stderr
+    )

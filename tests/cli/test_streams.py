@@ -59,7 +59,7 @@ def ours():
 def shell(here):
     def call(line, **environment):
         return subprocess.run(
-            ["bash", "-c", line], capture_output=True, text=True, errors="replace", timeout=240,
+            ["bash", "-c", line], capture_output=True, text=True, errors="replace", timeout=900,
             env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         )  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_a_run_whose_terminal_closes_goes_on(ours, experiment, here):
         os.close(its_end)
         os.read(ours_end, 100)
         os.close(ours_end)
-        assert running.wait(240) == 0
+        assert running.wait(900) == 0
     assert_finished()
 
 
@@ -119,7 +119,7 @@ def test_a_run_whose_reader_has_stalled_trains_to_its_end(ours, experiment, here
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     ) as running:  # fmt: skip
-        assert until(is_finished, 240)  # nobody has read a byte
+        assert until(is_finished, 900)  # nobody has read a byte
         shown = running.communicate()[0].decode(errors="replace")
     assert running.returncode == 0 and "Traceback" not in shown
     assert len(read_run(Path("runs/one")).epochs) == 2 * 40

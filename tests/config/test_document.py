@@ -195,3 +195,12 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path):
 def test_an_escape_that_is_no_sign_is_refused(escape):
     with pytest.raises(ExperimentFileError, match="expected"):
         content(f'a: "{escape}"')
+
+
+def test_a_domain_in_braces_without_quotes_is_answered_with_the_quotes(tmp_path):
+    file = tmp_path / "digits.yaml"
+    file.write_text("search_space: {optimizer: choice([sgd, adam])}\n")
+    with pytest.raises(
+        ExperimentFileError, match=r'within braces, write "choice\(\[sgd, adam\]\)" in quotes'
+    ):
+        read_document(file)

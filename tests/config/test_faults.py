@@ -16,7 +16,7 @@ def refusal(load, text, *overrides):
 WRONG = [
     ("modell: mlp", [], "digits.yaml, line 4, modell: unknown key. Received: 'modell'. Did you mean 'model'?"),
     ("caviar:\n  num_sample: 3", [], "digits.yaml, line 5, caviar.num_sample: unknown key. Received:"
-     " 'num_sample'. Did you mean 'num_samples'? Known: finalists, max_concurrent_trials, num_samples, points,"),
+     " 'num_sample'. Did you mean 'num_samples'? Known: finalists, lanes, max_concurrent_trials, num_samples, points,"),
     ("caviar: {scheduler: {asha: {grace: 1}}}", [], "line 4, caviar.scheduler.asha.grace: unknown key"),
     ("num_samples: 3", [], "num_samples: unknown key here; it belongs to caviar"),
     ("", ["caviar.num_sample=8"], "--set caviar.num_sample=8: unknown key. Received: 'num_sample'. Did you mean"),
@@ -31,7 +31,7 @@ WRONG = [
     ("caviar: {max_concurrent_trials: some}", [], "expected a whole number or 'auto'. Received: 'some'."),
     ("caviar: {max_concurrent_trials: 0}", [], "expected a number of at least 1 or 'auto'. Received: 0."),
     ("caviar: {scheduler: ashaa}", [], "unknown scheduler. Received: 'ashaa'. Did you mean 'asha'?"),
-    ("caviar: {scheduler: 3}", [], "percentile, patient, or {asha: {grace_period: 1}}"),
+    ("caviar: {scheduler: 3}", [], "percentile, patient, pbt, or {asha: {grace_period: 1}}"),
     ("caviar: {scheduler: {asha: {}, median: {}}}", [], "expected one of none, asha, pasha"),
     ("caviar: {scheduler: {asha: {kind: median}}}", [], "caviar.scheduler.asha.kind: unknown key"),
     ("caviar: {scheduler: {asha: {reduction_factor: 1}}}", [], "expected a number of at least 2"),

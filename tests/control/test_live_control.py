@@ -236,7 +236,7 @@ def test_two_people_who_ask_at_once_lose_nothing_and_stand_in_order_of_arrival(f
     for person in people:
         person.start()
     for person in people:
-        person.join(60)
+        person.join(300)
     found = requests_of(folder)
     rates = [request.arguments["changes"]["learning_rate"] for request in found]
     assert sorted(rates) == [0.01] * PER_WRITER + [0.02] * PER_WRITER

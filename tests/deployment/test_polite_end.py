@@ -28,7 +28,7 @@ def end(*_):
     sys.exit(130)
 signal.signal(signal.SIGTERM, end)
 (here / "ready").touch()
-time.sleep(60)
+time.sleep(900)
 """
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -67,7 +67,7 @@ def start(processes: Path) -> Iterator[Start]:
 
 
 def waited_for(file: Path) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 300
     while not file.exists():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -78,14 +78,14 @@ def test_a_driver_is_asked_once_and_waited_for_and_no_one_else_is_touched(
 ):
     driver = start(sys.executable, tmp_path / "orchestrator", "run", "experiment.yaml")
     others = [
-        start(sys.executable, "-c", "import time; time.sleep(60)", "orchestrator", "ls"),
-        start("sh", "-c", "sleep 60; : orchestrator run experiment.yaml"),
+        start(sys.executable, "-c", "import time; time.sleep(900)", "orchestrator", "ls"),
+        start("sh", "-c", "sleep 900; : orchestrator run experiment.yaml"),
     ]
     waited_for(tmp_path / "ready")
-    script.end_politely(processes, seconds=20)
+    script.end_politely(processes, seconds=200)
     assert (tmp_path / "kept").exists()
     assert (tmp_path / "asked").read_text() == "asked\n"
-    assert driver.wait(5) == 130
+    assert driver.wait(300) == 130
     assert [each.poll() for each in others] == [None, None]
 
 

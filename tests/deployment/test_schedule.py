@@ -87,7 +87,7 @@ def tick(
     )
     where = {"KUBERNETES_SERVICE_HOST": "127.0.0.1", "KUBERNETES_SERVICE_PORT": str(api.port)}
     return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, env=where
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=300, env=where
     )
 
 

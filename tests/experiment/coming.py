@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from orchestrator.search import Search
-from orchestrator.search.search import Resume, Start
+from orchestrator.search.steps import Resume, Start
 
 
 def coming(search: Search) -> list:

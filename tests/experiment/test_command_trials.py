@@ -11,6 +11,7 @@ import pytest
 from orchestrator.config import load_experiment, parse_experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.experiment import preview, resume, run
+from orchestrator.experiment.config_drift import other_versions
 from orchestrator.experiment.submission import make_submission
 from orchestrator.records import read_run
 from orchestrator.targets.target import write_submission
@@ -220,6 +221,25 @@ def test_an_interpreter_that_is_not_there_is_refused(here, python):
     trial = {"function": "./train.py:train", "python": "./env/bin/python"}
     with pytest.raises(OrchestratorError, match=r"trial\.python: expected an interpreter"):
         preview({**KEYS, "trial": trial})
+
+
+def test_one_that_a_file_names_is_missed_at_its_line(here, python):
+    trial = {"function": "./train.py:train", "python": "./env/bin/python"}
+    (here / "mine.yaml").write_text(json.dumps({**KEYS, "trial": trial}, indent=1))
+    with pytest.raises(
+        OrchestratorError, match=r"mine\.yaml, line \d+, trial\.python: expected an"
+    ):
+        preview("mine.yaml")
+
+
+def test_another_version_of_it_is_recorded_and_said_when_a_run_goes_on(here, python):
+    done = run({**KEYS, **BY_PYTHON, "caviar": {"num_samples": 1}}, **QUIETLY)
+    manifest = json.loads(done.records.folder.manifest_file.read_text())
+    now = manifest["trial"]["python"]["version"]
+    assert other_versions(done.records) == {}
+    manifest["trial"]["python"]["version"] = "3.7.1"
+    done.records.folder.manifest_file.write_text(json.dumps(manifest))
+    assert other_versions(read_run(done.path)) == {"trial.python": ("3.7.1", now)}
 
 
 def test_an_interpreter_is_found_from_where_a_job_lies_that_sees_our_files(here, python):

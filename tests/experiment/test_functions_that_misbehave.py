@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from orchestrator.experiment import run
 from orchestrator.trials import function
 
 MINE = """
-import multiprocessing, os, subprocess, sys, threading, time
+import multiprocessing, os, subprocess, sys, threading, time, warnings
 
 def good(report):
     for epoch in range(1, 4):
@@ -51,6 +53,20 @@ def prints(report):
 def closes_stdout(report):
     sys.stdout.close()
     report(1, val_loss=5.0)
+
+def replaces_its_streams(report):
+    sys.stdout = sys.stderr = None
+    report(1, val_loss=5.0)
+
+def empties_what_is_the_processs(report):
+    sys.path.clear()
+    os.environ.clear()
+    sys.setrecursionlimit(90)
+    warnings.simplefilter("error")
+    os.environ["MINE"] = "1"
+    report(1, val_loss=5.0)
+    assert dict(os.environ) == {"MINE": "1"} and not sys.path
+    report(2, val_loss=4.0)
 
 def forks(report):
     report(1, val_loss=5.0)
@@ -172,6 +188,9 @@ def test_it_fails_with_what_is_wrong_and_keeps_its_epochs(what, epochs, said):
     [
         ("returns_early", 1),
         ("prints", 1),
+        ("closes_stdout", 1),
+        ("replaces_its_streams", 1),
+        ("empties_what_is_the_processs", 2),
         ("starts_processes", 1),
         ("catches_everything", 3),
         ("changes_its_hyperparameters", 3),
@@ -181,6 +200,8 @@ def test_it_is_finished_with_what_it_reported(what, epochs):
     trial, seen = run_between(what)
     assert (trial.status, seen) == ("finished", list(range(1, epochs + 1)))
     assert dict(trial.hyperparameters) == {"what": what}
+    assert os.environ.get("HOME") and "MINE" not in os.environ and len(sys.path) > 1
+    assert sys.getrecursionlimit() > 90
 
 
 def test_what_it_prints_is_no_output_of_the_run(capfd):
@@ -226,5 +247,5 @@ def left(before):
     """Return the threads that are left over after a while."""
     new = set(threading.enumerate()) - before
     for thread in new:
-        thread.join(10)
+        thread.join(300)
     return {thread for thread in new if thread.is_alive()}

@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator.config import Experiment
 from orchestrator.errors import DataError, ExperimentFileError, PlaceError
-from orchestrator.experiment.given import Keys, asked_for
+from orchestrator.experiment.keywords import Keys, asked_for
 from orchestrator.experiment.prepared import read_experiment
 
 X, Y = np.arange(120, dtype="float32").reshape(40, 3), np.arange(40) % 2
@@ -242,3 +242,11 @@ def test_data_of_no_known_form_are_refused():
 
 def test_a_path_is_a_file_as_in_an_experiment():
     assert asked(model=Path("net.py"), data="digits").experiment.model == "net.py"
+
+
+@pytest.mark.parametrize("data", [{"table": "./t.csv"}, {"source_": "digits", "label": "y"}])
+def test_options_of_data_without_a_source_are_no_arrays(data):
+    with pytest.raises((ExperimentFileError, DataError)) as refused:
+        asked(model=build, data=data)
+    for key in data:
+        assert f"data.{key}" in str(refused.value) or key == "label"

@@ -122,6 +122,17 @@ def test_changed_code_is_a_finding(place):
     assert "train.py" in found["said"]
 
 
+def test_changed_versions_and_hardware_are_findings_with_their_names(place):
+    file = place / "runs/found/manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["versions"]["numpy"] = "1.0.1"
+    manifest["machine"]["cores"] = 4096
+    file.write_text(json.dumps(manifest))
+    found = {each["what"]: each["said"] for each in looked_at_again().record["drift"]}
+    assert found.keys() == {"versions", "hardware"}
+    assert "numpy 1.0.1 -> " in found["versions"] and "cores 4096 -> " in found["hardware"]
+
+
 def test_data_are_refused_where_trials_have_their_own(place):
     with pytest.raises(ExperimentFileError, match="a function that has its own"):
         looked_at_again(data="./new.csv")

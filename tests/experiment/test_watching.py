@@ -37,7 +37,7 @@ def drive(folder, begun, go_on):
         writer.trial_started("00000", 0, 1, {"units": 8})
         writer.epochs([row("00000", 1, 0.5)])
         begun.set()
-        go_on.wait(30)
+        go_on.wait(300)
         writer.epochs([row("00000", 2, 0.6)])
         writer.trial_ended(TrialEnd("00000", "finished", 1.0))
         writer.trial_started("00001", 1, 1, {"units": 16})
@@ -50,7 +50,7 @@ def test_what_another_drives_is_shown_as_it_happens_until_it_ends(folder, capsys
     begun, go_on = threading.Event(), threading.Event()
     driver = threading.Thread(target=drive, args=(folder, begun, go_on))
     driver.start()
-    assert begun.wait(30)
+    assert begun.wait(300)
     looked = iter([go_on.set])
 
     def sleep(seconds, real=room.time.sleep):
@@ -59,7 +59,7 @@ def test_what_another_drives_is_shown_as_it_happens_until_it_ends(folder, capsys
 
     monkeypatch.setattr(room.time, "sleep", sleep)
     ended = watch(folder.path)
-    driver.join(30)
+    driver.join(300)
     assert ended.status == "finished"
     lines = [line.partition("] ")[2] for line in capsys.readouterr().err.splitlines()]
     assert lines[0] == "running"

@@ -27,7 +27,7 @@ def experiment(storage: Path, name: str, panda: dict, **keys) -> dict:
             "storage_path": str(storage), "panda": options} | keys  # fmt: skip
 
 
-def until(condition, seconds=240.0):
+def until(condition, seconds=900.0):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"

@@ -95,7 +95,8 @@ def test_the_folder_holds_what_it_is_said_to(digits):
     assert {"experiment.yaml", "manifest.json", "trials.jsonl", "epochs.jsonl", "events.jsonl",
             "trials.csv", "epochs.csv", "best", "logs", "checkpoints"} <= names  # fmt: skip
     best = sorted(file.name for file in (digits.path / "best").iterdir())
-    assert best == ["details.json", "hyperparameters.yaml", "metrics.json", "model.keras"]
+    files = ["details.json", "examples.json", "hyperparameters.yaml", "metrics.json", "model.keras"]
+    assert best == files
     kept = [file.name for file in (digits.path / "checkpoints").iterdir()]
     assert kept == [f"{digits.best.trial}.npz"]
     chosen = yaml.safe_load((digits.path / "best/hyperparameters.yaml").read_text())

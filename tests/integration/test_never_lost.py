@@ -53,7 +53,7 @@ def story(tmp_path_factory):
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     driver = command("run", file, **quiet)
     try:
-        until(lambda: (path / "epochs.jsonl").exists() and open_run(path).records.epochs, 400)
+        until(lambda: (path / "epochs.jsonl").exists() and open_run(path).records.epochs)
         yield tell(Story(open_run(path), driver.pid), driver)
     finally:
         driver.kill()
@@ -66,7 +66,7 @@ def tell(story, driver):
     driver.send_signal(signal.SIGSTOP)  # so that it cannot finish meanwhile: it lives all the same
     before = {file: file.read_bytes() for file in run.path.glob("*.jsonl")}
     for second in [command("resume", run.path) for _ in range(3)]:
-        told = second.communicate(timeout=120)[1]
+        told = second.communicate(timeout=900)[1]
         story.refused.append((second.returncode, " ".join(told.split())))
     story.untouched = {file: file.read_bytes() for file in run.path.glob("*.jsonl")} == before
 
@@ -78,7 +78,7 @@ def tell(story, driver):
     story.killed += [killed.status, json.loads(asked)["state"]]
 
     drivers = [command("resume", run.path) for _ in range(3)]
-    story.resumed = sorted(each.wait(240) for each in drivers)
+    story.resumed = sorted(each.wait(900) for each in drivers)
     return story
 
 

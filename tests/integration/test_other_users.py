@@ -18,9 +18,9 @@ import yaml
 from orchestrator.redaction import looks_secret
 from tests.another_user import as_nobody, did, needs_another_user, open_place
 from tests.integration.people import until
+from tests.preloaded import PYTHONPATH
 
 pytestmark = needs_another_user
-ROOT = Path(__file__).parents[2]
 SECRET = "s3cr3t-of-the-builder"
 NET = """
     import os, pathlib, time
@@ -134,7 +134,7 @@ def holding(folder, *texts):
 
 def looked_at(place, driver):
     """Be another user while it trains."""
-    until(lambda: (place / "built").exists() or driver.poll() is not None, 240)
+    until(lambda: (place / "built").exists() or driver.poll() is not None)
     assert driver.poll() is None, (place / "out").read_text()
     temporary = place / "t"
     inside = [temporary, *temporary.rglob("*")]
@@ -182,7 +182,7 @@ def seen():
             if not name.startswith("RAY_") and not looks_secret(name)
         }
         own |= {
-            "MY_DATA": SECRET, "PYTHONPATH": str(ROOT), "HOME": str(place), "TF_CPP_MIN_LOG_LEVEL": "3",
+            "MY_DATA": SECRET, "PYTHONPATH": PYTHONPATH, "HOME": str(place), "TF_CPP_MIN_LOG_LEVEL": "3",
             "TMPDIR": str(place / "t"),
         }  # fmt: skip
         with (place / "out").open("wb") as out:
@@ -193,7 +193,7 @@ def seen():
         try:
             facts = looked_at(place, driver)
             (place / "looked").touch()
-            assert driver.wait(240) == 0, (place / "out").read_text()
+            assert driver.wait(900) == 0, (place / "out").read_text()
         finally:
             driver.kill()
             driver.wait()

@@ -39,7 +39,7 @@ def fortnight(cluster, tmp_path_factory):
     person.start()
     options = {"days": 6, "sitter": {"mode": "act", "patience": 9}}
     run = orchestrator.run(experiment(storage, "fortnight", options), progress=False)
-    person.join(10)
+    person.join(300)
     assert person.done
     return run, spent
 

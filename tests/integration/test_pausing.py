@@ -167,7 +167,9 @@ def test_asha_promotes_on_ray_tune_as_in_this_process(cluster, halved, whole_ash
     assert epochs_and_endings(run) == epochs_and_endings(whole_asha)
 
 
-@pytest.mark.parametrize("at", ["00002/1", "00001/2", "00003/1"])
+@pytest.mark.parametrize(
+    "at", ["00002/1", *(pytest.param(at, marks=pytest.mark.slow) for at in ("00001/2", "00003/1"))]
+)
 def test_asha_promotes_over_a_resume_whom_it_would_have_promoted(
     halved, whole_asha, monkeypatch, at
 ):
@@ -182,7 +184,9 @@ def test_asha_promotes_over_a_resume_whom_it_would_have_promoted(
     assert epochs_and_endings(resumed) == epochs_and_endings(whole_asha)
 
 
-@pytest.mark.parametrize("lengths", [(1, 2, 4), (3, 4)], ids=str)
+@pytest.mark.parametrize(
+    "lengths", [(1, 2, 4), pytest.param((3, 4), marks=pytest.mark.slow)], ids=str
+)
 def test_a_run_that_is_made_longer_ends_where_a_longer_one_does(halved, whole_asha, lengths):
     name = "-".join(map(str, lengths))
     first, *later = lengths

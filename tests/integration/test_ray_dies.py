@@ -6,15 +6,14 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
 
 from orchestrator import resume
 from orchestrator.records import read_run
+from tests.preloaded import PYTHONPATH
 
-ROOT = Path(__file__).parents[2]
 FILE = """
 name: one
 trial: ./train.py:train
@@ -42,7 +41,7 @@ def test_a_run_whose_raylet_is_killed_is_interrupted_and_can_continue(tmp_path):
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with subprocess.Popen(
         [sys.executable, "-P", "-m", "orchestrator", "run", "e.yaml"], cwd=tmp_path, text=True,
-        env={**environment, "PYTHONPATH": str(ROOT), "PAUSE": "2"}, stderr=subprocess.PIPE,
+        env={**environment, "PYTHONPATH": PYTHONPATH, "PAUSE": "2"}, stderr=subprocess.PIPE,
     ) as running:  # fmt: skip
         while (
             not (epochs := tmp_path / "runs/one/epochs.jsonl").exists() or not epochs.stat().st_size
@@ -52,7 +51,7 @@ def test_a_run_whose_raylet_is_killed_is_interrupted_and_can_continue(tmp_path):
         for child in psutil.Process(running.pid).children(recursive=True):
             if child.name() == "raylet":
                 child.kill()
-        assert running.wait(60) == 130
+        assert running.wait(300) == 130
         said = running.stderr.read()
     assert "Ray's process raylet ended: the run is interrupted; resume continues it\n" in said
     assert "Traceback" not in said and " (raylet) " not in said

@@ -174,7 +174,7 @@ def test_a_panda_that_is_changed_taken_back_and_branched(cluster, tmp_path):
         "schedule": [{"epoch": 9, "set": {"momentum": 0.5}}],
     }
     run = orchestrator.run(experiment(tmp_path, "panda", options), progress=False)
-    person.join(10)
+    person.join(300)
     assert person.done
     kinds = {(entry["kind"], entry.get("action")) for entry in run.records.of(MAIN).journal}
     assert {

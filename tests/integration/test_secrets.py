@@ -16,7 +16,8 @@ import psutil
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.preloaded import PYTHONPATH
+
 TOKEN = 's3cr3t-Tök\'n with "quotes"'
 PASSWORD = "opensesame-hunter2"
 
@@ -70,7 +71,7 @@ def finished(tmp_path_factory):
     ours = ("RAY_ADDRESS", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
     environment = {name: value for name, value in os.environ.items() if name not in ours}
     environment |= {
-        "MY_DATA": TOKEN, "DB_PASSWORD": PASSWORD, "PYTHONPATH": str(ROOT), "HOME": str(home),
+        "MY_DATA": TOKEN, "DB_PASSWORD": PASSWORD, "PYTHONPATH": PYTHONPATH, "HOME": str(home),
         "TF_CPP_MIN_LOG_LEVEL": "3", "COLUMNS": "60",
     }  # fmt: skip
     command = ["run", "e.yaml", "--set", f"search_space.note={PASSWORD}"]

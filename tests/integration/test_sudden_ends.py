@@ -23,9 +23,9 @@ from orchestrator.experiment import open_run
 from orchestrator.tuning.scratch import scratch_folder
 from tests.integration.conftest import SPACE
 from tests.integration.people import until
+from tests.preloaded import PYTHONPATH
 
-ROOT = Path(__file__).parents[2]
-PATIENCE_SECONDS = 240
+PATIENCE_SECONDS = 900
 EXPERIMENT = {
     "name": "one", "model": "mlp", "data": "digits", "search_space": SPACE, "epochs": 100_000, "seed": 4,
     "checkpoint_every": "1 hour", "caviar": {"num_samples": 1, "scheduler": "none"}, "storage_path": "runs",
@@ -35,7 +35,7 @@ import pathlib, sys
 from orchestrator.experiment.run_lease import asked_to_stop
 with asked_to_stop() as asked:
     print("here", flush=True)
-    asked.wait(60)
+    asked.wait(300)
     print("shown", flush=True)
     print("shown", file=sys.stderr, flush=True)
     pathlib.Path("told").write_text("asked" if asked.is_set() else "not asked")
@@ -70,7 +70,7 @@ def begin(tmp_path, temporary):
         begun.append(
             subprocess.Popen(
                 words, cwd=tmp_path, start_new_session=True, text=True,
-                env=inherited | own | {"PYTHONPATH": str(ROOT)}, **(pipes | options),
+                env=inherited | own | {"PYTHONPATH": PYTHONPATH}, **(pipes | options),
             )
         )  # fmt: skip
         return begun[-1]

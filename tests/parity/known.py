@@ -28,7 +28,8 @@ SLOW = frozenset(
         "swapped averages", "callbacks", "shared optimizer", "one-hot-labels, focal", "mixed-precision",
         "other layers", "double precision", "names", "splits given", "one sigmoid, column", "quantity",
         "one-hot", "flags", "accumulating", "bytes", "frozen", "simple rnn", "scheduled", "patient",
-        "two inputs by name", "token-ids", "builder-defaults",
+        "two inputs by name", "token-ids", "builder-defaults", "sequential", "residual", "bag of words",
+        "dropouts", "shared base", "table of columns", "metric-names",
     }
 )  # fmt: skip
 """Models much like others in the exam, or slow to trace: they have their turn with ``-m slow``."""

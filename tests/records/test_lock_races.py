@@ -48,7 +48,7 @@ def racers():
     yield started
     for racer in started:
         racer.stdin.close()
-        racer.wait(20)
+        racer.wait(300)
 
 
 @pytest.mark.parametrize("left_by", ["nobody", "the dead", "one that let go", "damage"])

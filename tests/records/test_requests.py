@@ -99,7 +99,7 @@ def test_two_processes_that_ask_at_once_lose_nothing_and_keep_their_order(folder
     for writer in writers:
         writer.start()
     for writer in writers:
-        writer.join(60)
+        writer.join(300)
     changes = [request.arguments["changes"] for request in requests_of(folder)]
     for name in "ab":
         numbers = [change["number"] for change in changes if change["writer"] == name]

@@ -6,7 +6,6 @@ import pytest
 
 from orchestrator.records import TrialEnd
 from orchestrator.report import PandaView, PlainPandaView, open_panda_view
-from orchestrator.report.live.panda import day_marks
 from tests.fortnight import ADA, FORTNIGHT, MAIN, START, day, entry, row
 from tests.report.driven import Driven
 
@@ -44,19 +43,43 @@ def test_lines_are_chosen_where_redrawing_is_unwelcome(monkeypatch):
     assert isinstance(open_panda_view(14, "m", "max", io.StringIO()), PlainPandaView)
 
 
-def test_the_live_view_shows_where_the_model_is_and_its_whole_living_curve(live):
+def test_the_live_view_has_the_label_whole_and_what_was_abandoned(live):
     text = tell(live()).frame().plain.split("\n")
     assert text[0].startswith("day 3/14, epoch 4")
-    assert text[1] == "val_accu… ▄▅▇█"
-    assert text[2] == "day        1 2"
-    assert text[3] == "abandoned ▂▁ epochs 3 to 4"
+    assert text[1].startswith("val_accuracy, day 2   all days ▄▅▇█")
+    assert text[2] == "abandoned ▂▁ epochs 3 to 4"
+    assert any(line.startswith("0.8 ┤") for line in text)
+
+
+def test_the_curve_is_drawn_of_the_last_days_alone_with_numbers_of_that_range(live):
+    days = [
+        line
+        for d in range(1, 13)
+        for line in (row(2 * d - 1, d / 20), row(2 * d, d / 20), day(d, d / 20))
+    ]
+    view = tell(live(40), days)
+    text = view.frame().plain
+    assert "val_accuracy, days 8 to 12" in text
+    assert " 0.6 ┤" in text and "0.35 ┤" in text and "day 12" in text
+    view.press("a")
+    assert "val_accuracy, days 1 to 12" in view.frame().plain and "0.05 ┤" in view.frame().plain
+
+
+def test_training_is_drawn_beside_validation_where_it_was_recorded(live):
+    rows = [row(e, e / 10) for e in range(1, 6)]
+    for each in rows:
+        each["metrics"]["accuracy"] = each["metrics"]["val_accuracy"] + 0.1
+    text = tell(live(), rows).frame().plain
+    assert "validation ⣀⡠⠊   training ···" in text and "0.6 ┤" in text
 
 
 def test_the_live_view_sets_today_against_yesterday(live):
     view = tell(live())
-    assert "today     epoch 4: val_accuracy 0.8 (+0.2000)" in view.frame().plain
+    assert "val_accuracy         0.8         0.6        +0.2 better" in view.frame().plain
     view.epochs([row(5, 0.7, 1)])
-    assert "epoch 5: val_accuracy 0.7 (-0.1000), val_loss 0.3 (+0.1000)" in view.frame().plain
+    text = view.frame().plain
+    assert "val_accuracy         0.7         0.8        -0.1 worse" in text
+    assert "val_loss             0.3         0.2        +0.1 worse" in text
 
 
 def test_the_live_view_shows_what_is_in_force_now(live):
@@ -67,9 +90,11 @@ def test_the_live_view_shows_what_is_in_force_now(live):
 
 
 def test_the_live_view_shows_the_sitters_advice_and_the_journals_last_lines(live):
-    text = tell(live()).frame().plain
-    assert "sitter    advises (overfitting, day 2): add dropout" in text
-    assert text.endswith("learning_rate 0.1 -> 0.03 (asked by ada@node3)")
+    text = tell(live(40)).frame().plain
+    assert "ADVICE    sitter advises (overfitting, day 2): add dropout" in text
+    assert (
+        "\nbranched off gentle at day 2: learning_rate 0.1 -> 0.03 (asked by ada@node3)\n" in text
+    )
 
 
 def test_the_live_view_tells_advice_from_what_was_done(live):
@@ -80,8 +105,47 @@ def test_the_live_view_tells_advice_from_what_was_done(live):
         view.journal([entry("advice", 4, rule="plateau", **facts)])
         return view.frame().plain
 
-    assert "sitter    advises (plateau, day 2; not done): lower it" in said(False)
-    assert "sitter    acted (plateau, day 2): lower it" in said(True)
+    assert "ADVICE    sitter advises (plateau, day 2; not done): lower it" in said(False)
+    assert "type      orchestrator set RUN learning_rate=0.05" in said(False)
+    assert "DONE      sitter acted (plateau, day 2): lower it" in said(True)
+
+
+def test_advice_and_deed_have_colours_of_their_own_and_a_verdict_is_whole(live):
+    view = tell(live(40))
+    view.journal([entry("verdict", 4, text="it is " + "very " * 40 + "tired")])
+    frame = view.frame()
+    styles = {frame.plain[span.start : span.end]: str(span.style) for span in frame.spans}
+    assert styles["sitter advises (overfitting, day 2): add dropout"] == "yellow"
+    view.press("j")
+    frame = view.frame()
+    styles = {line.plain: str(line.style) for line in frame.split("\n")} | {
+        frame.plain[span.start : span.end]: str(span.style) for span in frame.spans
+    }
+    assert styles["learning_rate 0.1 -> 0.9 (live) (asked by ada@node3)"] == "green"
+    assert styles["sitter, overfitting, advises: add dropout"] == "yellow"
+    view.press("j")
+    frame = view.frame()
+    words = " ".join(frame.plain.partition("verdict ")[2].partition("type ")[0].split())
+    assert words == "it is " + "very " * 40 + "tired"
+
+
+def test_what_to_type_fits_the_state_of_the_model(live):
+    view = tell(live(40))
+    assert "rollback RUN --to-day 2" in " ".join(view.frame().plain.split())
+    view.journal([entry("applied", 4, action="pause", by=ADA, changes={})])
+    assert "type      orchestrator continue RUN" in view.frame().plain
+    view.trial_ended(TrialEnd(MAIN, "stopped", 1.0))
+    assert "type      orchestrator best RUN" in view.frame().plain
+
+
+def test_a_key_shows_the_whole_journal_and_arrows_scroll_it(live):
+    view = tell(live(8))
+    view.press("j")
+    assert view.frame().plain.startswith("day 1 ended")
+    view.press("down")
+    assert view.frame().plain.startswith("ada@node3 asked: set learning_rate 0.9")
+    view.press("j")
+    assert view.frame().plain.startswith("day 3/14")
 
 
 def test_the_live_view_never_outgrows_the_terminal(live):
@@ -105,7 +169,7 @@ def test_a_paused_model_says_so_until_it_goes_on(live):
 
 
 def test_a_view_of_nothing_is_drawn_too(live):
-    assert live().frame().plain == "no trial has started"
+    assert live().frame().plain.startswith("no trial has started\n")
     view = live()
     view.trial_started(MAIN, {})
     assert "no epoch has ended yet" in view.frame().plain
@@ -141,12 +205,6 @@ def test_the_plain_view_writes_a_line_a_day_and_each_entry():
     ]
 
 
-def test_days_are_marked_below_their_last_epoch_where_there_is_room():
-    assert day_marks([(2, 1), (4, 2)], 5, 80) == " 1 2"
-    assert day_marks([(1, 1), (2, 2), (3, 3)], 3, 80) == "1 3"
-    assert day_marks([(50, 9), (100, 10)], 100, 10) == "    9   10"
-
-
 def test_a_days_end_is_not_its_own_yesterday(live):
     view = tell(live(), [row(1, 0.5), row(2, 0.6), day(1, 0.6)])
-    assert "epoch 2: val_accuracy 0.6, " in view.frame().plain
+    assert "val_accuracy         0.6\n" in view.frame().plain

@@ -61,6 +61,13 @@ def test_latex_escapes_what_users_typed(frame, capsys):
     assert text.startswith(r"\begin{tabular}{lrrl}")
 
 
+def test_jsonl_is_an_object_a_line_as_json_has_them(frame, capsys):
+    render(frame, "json")
+    rows = json.loads(capsys.readouterr().out)
+    render(frame, "jsonl")
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == rows
+
+
 def test_parquet_keeps_types_and_writes_mixed_columns_as_text(frame, tmp_path):
     render(frame, "parquet", tmp_path / "a.parquet")
     back = pd.read_parquet(tmp_path / "a.parquet")

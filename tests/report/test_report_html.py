@@ -170,6 +170,7 @@ def test_each_figure_has_a_role_a_sentence_and_its_numbers_as_a_table(found, htm
         "plane",
         "progress",
         "rungs",
+        "pareto",
         "time",
     }
     assert all(each["role"] == "img" and len(each["aria-label"]) > 40 for each in charts)

@@ -9,10 +9,15 @@ import pytest
 
 from orchestrator.records import TrialEnd, TrialStarted
 from orchestrator.report import write_report
+from orchestrator.report.html import report_html
+from orchestrator.report.run_summary import summarize
+from tests.axe import dark, findings, why_no_axe
 from tests.browser import Browser, why_no_browser
 from tests.fortnight import make_folder, write_fortnight
 from tests.report.made_up import made_up_run
+from tests.report.test_mistakes import MISTAKEN, PNG, of_class
 from tests.report.test_report_html import HOSTILE, with_hostile
+from tests.report.test_report_parts import DETAILS
 
 SHOWN = "[...document.querySelectorAll('#table tbody tr')].filter(row => row.offsetParent).length"
 
@@ -41,8 +46,21 @@ def pages(tmp_path_factory):
         "compared": [run, made_up_run(40, epochs=9)],
     }
     for name, records in runs.items():
-        write_report(records, folder / f"{name}.html")
+        write_report(records, folder / f"{name}.html", thorough=name == "caviar")
+    (folder / "examined.html").write_text(report_html([examined()]), encoding="utf-8")
     return folder
+
+
+def examined():
+    """A run whose winner was examined, its layers and rows that it gets wrong with it."""
+    layer = {"layer": "z", "kind": "Dense", "output": "3", "parameters": 15, "trainable": 15}
+    model = {"layers": [layer], "left_out": 0, "parameters": 15, "trainable": 15}
+    rows = [of_class(row, picture=PNG) for row in range(9)]
+    told = {"details": DETAILS | {"model": model}, "examples": MISTAKEN | {"examples": rows}}
+    return replace(summarize(made_up_run(12)), **told)
+
+
+ALL = ["caviar", "examined", "panda", "failed", "compared"]
 
 
 def settle(browser: Browser) -> None:
@@ -51,7 +69,13 @@ def settle(browser: Browser) -> None:
     browser.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
-@pytest.mark.parametrize("name", ["caviar", "panda", "failed", "compared"])
+def until(browser: Browser, condition: str) -> None:
+    """Wait until something is so: what a key leads to is done a little later."""
+    look = f"const look = () => {condition} ? done(true) : setTimeout(look, 20); look();"
+    browser.run(f"new Promise(done => {{ {look} }})")
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_figure_is_drawn_nothing_complains_and_nothing_is_loaded(browser, pages, name):
     file = pages / f"{name}.html"
     browser.open(file)
@@ -119,7 +143,71 @@ def test_a_link_to_a_trial_opens_its_part_with_its_curve_and_hyperparameters(bro
     assert not browser.run(f"{dialog}.open")
 
 
-@pytest.mark.parametrize("name", ["caviar", "panda", "compared"])
+@pytest.mark.parametrize("is_dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ALL)
+def test_axe_finds_nothing(browser, pages, name, is_dark):
+    if why := why_no_axe():
+        pytest.skip(why)
+    dark(browser, is_dark)
+    try:
+        browser.open(pages / f"{name}.html")
+        settle(browser)
+        browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
+        assert findings(browser) == []
+        if name == "caviar":
+            browser.open(pages / f"{name}.html", "#trial-00007")
+            assert findings(browser) == [], "with a trial's part open"
+    finally:
+        dark(browser, False)
+
+
+def test_axe_would_find_something(browser, pages):
+    if why := why_no_axe():
+        pytest.skip(why)
+    browser.open(pages / "failed.html")
+    browser.run("document.querySelector('main').append(document.createElement('img')); 0")
+    assert [each.partition(":")[0] for each in findings(browser)] == ["image-alt"]
+
+
+FOCUSED = "document.activeElement.textContent.trim()"
+
+
+def test_everything_is_reached_and_done_by_keys(browser, pages):
+    browser.open(pages / "caviar.html")
+    browser.run("document.getElementById('filter').focus()")
+    for letter in "units=16":
+        browser.press(letter)
+    assert browser.run("document.getElementById('shown').textContent") == "100 of 300 trials"
+    browser.press("Tab", 3)
+    assert browser.run(FOCUSED) == "trial", "after the button that shows all, and the table"
+    browser.press("Enter")
+    assert browser.run("document.activeElement.ariaSort") in ("ascending", "descending")
+    heads = browser.run("table.tHead.rows[0].cells.length")
+    browser.press("Tab", heads)
+    name = browser.run(FOCUSED)
+    browser.press("Enter")
+    until(browser, "document.getElementById('trial').open")
+    assert browser.run("document.getElementById('trial-title').textContent") == f"Trial {name}"
+    assert browser.run("document.getElementById('trial').contains(document.activeElement)")
+    browser.press("Escape")
+    until(browser, "location.hash === '#trials'")
+    assert not browser.run("document.getElementById('trial').open")
+    assert browser.run(FOCUSED) == name, "where one was"
+    assert browser.complaints() == []
+
+
+def test_a_figures_switches_and_its_table_are_worked_by_keys(browser, pages):
+    browser.open(pages / "caviar.html")
+    browser.run("document.querySelector('#figure-curves [data-switch=\"1\"]').focus()")
+    browser.press("Enter")
+    pressed = "document.querySelector('#figure-curves [aria-pressed=true]').textContent"
+    assert browser.run(pressed) == "Epochs, log"
+    browser.run("document.querySelector('#figure-curves summary').focus()")
+    browser.press("Enter")
+    assert browser.run("document.querySelector('#figure-curves details').open")
+
+
+@pytest.mark.parametrize("name", ["caviar", "examined", "panda", "compared"])
 def test_a_phone_scrolls_no_page_sideways(browser, pages, name):
     browser.size(390, 844, mobile=True)
     try:

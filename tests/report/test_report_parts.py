@@ -56,7 +56,9 @@ def test_branches_are_a_tree(charts):
 
 def test_a_hyperparameter_that_was_changed_is_drawn_by_day(charts):
     series = {e["name"]: e["data"] for e in charts["force-0"].option["series"]}
-    assert series == {"00000": [[2, 0.1], [4, 0.1]], "gentle": [[4, 0.03], [6, 0.03]]}
+    assert series == {"00000": [[0, 0.1], [2, 0.1], [4, 0.1]], "gentle": [[4, 0.03], [6, 0.03]]}
+    steps = {each["step"] for each in charts["force-0"].option["series"]}
+    assert steps == {"start"}, "a value is in force since the day before ended"
 
 
 def test_a_pandas_page_has_its_days_the_sitters_findings_and_the_journal(panda):

@@ -7,35 +7,38 @@ import random
 import pytest
 
 from orchestrator.records import TrialEnd
-from orchestrator.report.live.progress import InTraining, Progress, Seen, seconds_left
+from orchestrator.report.live.progress import Progress
+from orchestrator.report.live.time_left import FEWEST_ENDED, InTraining, Seen, seconds_left
 from tests.report.driven import Driven
+from tests.report.timed_runs import timed_run
 
 
 def seen(lengths, running=(), waiting=0, epochs=10, pace=1.0, at_once=1):
     return Seen(epochs, lengths, [InTraining(*trial) for trial in running], waiting, pace, at_once)
 
 
-@pytest.mark.parametrize("ended", [0, 1, 3])
-def test_none_is_shown_before_enough_of_many_trials_have_ended(ended):
+@pytest.mark.parametrize("ended", [0, 1, 9])
+def test_none_is_shown_before_ten_trials_have_ended(ended):
     assert seconds_left(seen({10: ended}, [(3, 1.0)], waiting=60)) is None
+    assert seconds_left(seen({10: ended}, [(3, 1.0)])) is None
 
 
 def test_where_all_trials_are_as_long_it_is_their_epochs_at_the_runs_pace():
-    assert seconds_left(seen({10: 4}, [(5, 1.0)], waiting=3)) == pytest.approx(35)
+    assert seconds_left(seen({10: 10}, [(5, 1.0)], waiting=3)) == pytest.approx(35)
 
 
 def test_where_the_next_end_may_be_the_first_or_the_last_epoch_none_is_shown():
-    assert seconds_left(seen({1: 8}, [(0, 1.0)], epochs=100)) is None
-    assert seconds_left(seen({1: 8, 100: 3}, [(1, 1.0)], epochs=100)) == pytest.approx(99)
+    assert seconds_left(seen({1: 12}, [(0, 1.0)], epochs=100)) is None
+    assert seconds_left(seen({1: 9, 100: 3}, [(1, 1.0)], epochs=100)) == pytest.approx(99)
 
 
 def test_a_run_is_no_shorter_than_its_slowest_trial():
     running = [(5, 0.1)] * 9 + [(5, 6.0)]
-    assert seconds_left(seen({10: 4}, running, pace=0.1, at_once=10)) == pytest.approx(30)
+    assert seconds_left(seen({10: 10}, running, pace=0.1, at_once=10)) == pytest.approx(30)
 
 
 def test_a_run_about_to_end_has_nothing_left():
-    assert seconds_left(seen({10: 9}, [(10, 1.0)])) == 0
+    assert seconds_left(seen({10: 10}, [(10, 1.0)])) == 0
 
 
 def play(seed, trials, epochs, at_once, startup):
@@ -91,3 +94,22 @@ def test_paused_trials_are_taken_to_end_where_they_are():
         progress.waits(str(number))
     assert progress.time_left() == "about 4 s left"
     assert progress.share() == pytest.approx(0.75)
+
+
+SCHEDULERS = {
+    "asha": {"asha": {}},
+    "asha that stops": {"asha": {"promote": False}},
+    "hyperband": {"hyperband": {}},
+    "median": {"median": {}},
+    "none": "none",
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_on_recorded_curves_it_is_right_within_two_once_ten_trials_have_ended(name):
+    end, shown = timed_run(SCHEDULERS[name])
+    assert all(each.left is None for each in shown if each.ended < FEWEST_ENDED)
+    told = [each for each in shown if each.left is not None and end - each.at > 0.02 * end]
+    right = [each for each in told if 0.5 <= each.left / (end - each.at) <= 2]
+    assert len(right) >= 0.9 * len(told)
+    assert len(told) >= 0.2 * sum(each.ended >= FEWEST_ENDED for each in shown)

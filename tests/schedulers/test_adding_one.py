@@ -77,7 +77,7 @@ def test_what_is_written_loads_back_equal():
         ("halfwy", "Did you mean 'halfway'?"),
         (
             3,
-            "expected one of none, asha, pasha, hyperband, median, percentile, patient, halfway, or {asha: {",
+            "expected one of none, asha, pasha, hyperband, median, percentile, patient, pbt, halfway, or {asha: {",
         ),
         ({"halfway": {"flor": 1}}, "caviar.scheduler.halfway.flor: unknown key"),
         ({"halfway": {"at": 0}}, "caviar.scheduler.halfway.at: expected a number of at least 1"),

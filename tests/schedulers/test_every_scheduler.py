@@ -6,7 +6,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.schedulers import (
@@ -22,7 +22,6 @@ from orchestrator.schedulers import (
 from orchestrator.search.search import replay
 
 EPOCHS = 9
-FEW = settings(max_examples=25)
 OPTIONS = {
     "asha": AshaOptions(grace_period=1, reduction_factor=3, promote=False),
     "asha that promotes": AshaOptions(reduction_factor=3, promote=True),
@@ -94,7 +93,6 @@ def test_milestones_ascend_within_the_epochs_before_the_last(options, mode):
     assert all(1 <= epoch < EPOCHS for epoch in milestones)
 
 
-@FEW
 @given(curves=CURVES, order=ORDERS)
 def test_nothing_a_trial_reports_raises_and_every_cutoff_is_finite(curves, order):
     rows = list(rows_in_some_order(curves, Random(order).choice))
@@ -104,7 +102,6 @@ def test_nothing_a_trial_reports_raises_and_every_cutoff_is_finite(curves, order
         assert all(map(math.isfinite, cutoffs)), (options, mode)
 
 
-@FEW
 @given(curves=CURVES, order=ORDERS)
 def test_decisions_are_a_pure_function_of_the_records(curves, order):
     rows = list(rows_in_some_order(curves, Random(order).choice))
@@ -117,7 +114,6 @@ def test_decisions_are_a_pure_function_of_the_records(curves, order):
         assert memory(rebuilt) == memory(again) == memory(live), (options, mode)
 
 
-@FEW
 @given(curves=CURVES, order=ORDERS)
 def test_a_report_told_twice_changes_nothing(curves, order):
     rows = list(rows_in_some_order(curves, Random(order).choice))
@@ -129,7 +125,6 @@ def test_a_report_told_twice_changes_nothing(curves, order):
         assert memory(once) == memory(twice), (options, mode)
 
 
-@FEW
 @given(curves=st.lists(st.lists(st.floats(0, 1), min_size=9, max_size=9), min_size=1, max_size=9))
 def test_max_of_a_metric_and_min_of_its_negative_decide_alike(curves):
     rows = list(rows_in_some_order(curves, lambda names: names[0]))
@@ -172,7 +167,6 @@ def test_none_stops_nothing_at_all(value, mode):
     assert not scheduler.report("a", 1, value).stop
 
 
-@FEW
 @given(curves=CURVES, order=ORDERS)
 def test_a_review_does_not_depend_on_who_came_first(curves, order):
     orders = [list(rows_in_some_order(curves, by)) for by in (min, Random(order).choice)]

@@ -126,8 +126,9 @@ def test_what_pasha_does_not_tell_apart_is_no_difference():
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ("pbt", "expected a scheduler that leaves a trial's hyperparameters as they are"),
-        ({"pbt": {"quantile": 0.25}}, "strategy: panda"),
+        ({"pbt": {"quantile": 0.25}}, "caviar.scheduler.pbt.quantile"),
+        ({"pbt": {"interval": 9}}, "expected fewer than the 9 epochs that a trial trains"),
+        ({"pbt": {"replaced": 0.6}}, "caviar.scheduler.pbt.replaced"),
         ({"patient": {"patience": 9}}, "expected fewer than the 9 epochs that a trial trains"),
         ({"patient": {"min_delta": -1}}, "caviar.scheduler.patient.min_delta"),
         ({"hyperband": {"grace_period": 10}}, "expected at most the 9 epochs"),

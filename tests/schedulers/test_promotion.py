@@ -15,7 +15,7 @@ from orchestrator.records import TrialEnd
 from orchestrator.schedulers import AshaOptions
 from orchestrator.schedulers.hyperband import HyperbandOptions
 from orchestrator.search import Search, make_plan
-from orchestrator.search.search import Done, Resume, Start
+from orchestrator.search.steps import Done, Resume, Start
 
 VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 

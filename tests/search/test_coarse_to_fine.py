@@ -13,7 +13,7 @@ from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError
 from orchestrator.records import TrialEnd
 from orchestrator.search import Round, Search, make_plan
-from orchestrator.search.search import Done, NextRound, Resume, Start, Wait
+from orchestrator.search.steps import Done, NextRound, Resume, Start, Wait
 from tests.search.test_search import Halving, row
 
 SPACE = {"learning_rate": "loguniform(1e-4, 1)", "units": "integer(1, 64)"}

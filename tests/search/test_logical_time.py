@@ -8,7 +8,7 @@ import math
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.config import parse_experiment
@@ -24,10 +24,9 @@ from orchestrator.schedulers import (
 )
 from orchestrator.search import Search, make_plan
 from orchestrator.search.logical_time import LogicalTime
-from orchestrator.search.search import Done, NextRound, Resume, Start
+from orchestrator.search.steps import Done, NextRound, Resume, Start
 
 EPOCHS = 9
-FEW = settings(max_examples=30, deadline=None)
 ORDERS = st.integers(0, 2**32)
 LENGTHS = st.sampled_from([EPOCHS, EPOCHS, EPOCHS, 4, 1])
 VALUES = st.one_of(st.floats(0, 1), st.sampled_from([0.3, 0.3, math.nan]))
@@ -179,7 +178,6 @@ def speeds(seed):
     return lambda trial: of[trial] * random.uniform(0.5, 1.5)
 
 
-@FEW
 @given(curves=CURVES, order=ORDERS, workers=st.integers(1, 8))
 def test_any_number_of_workers_of_any_speed_makes_the_table_that_one_makes(curves, order, workers):
     for name, scheduler in SCHEDULERS.items():
@@ -187,7 +185,6 @@ def test_any_number_of_workers_of_any_speed_makes_the_table_that_one_makes(curve
         assert run_of(curves, scheduler, workers, speeds(order)) == alone, name
 
 
-@FEW
 @given(
     curves=CURVES, order=ORDERS, workers=st.integers(1, 4),
     cuts=st.lists(st.integers(1, 60), min_size=1, max_size=3),
@@ -198,7 +195,6 @@ def test_so_does_a_run_that_is_cut_off_and_resumed(curves, order, workers, cuts)
         assert run_of(curves, scheduler, workers, speeds(order), cuts) == alone, name
 
 
-@FEW
 @given(curves=CURVES)
 def test_on_one_worker_it_changes_nothing(curves):
     for name, scheduler in SCHEDULERS.items():
@@ -206,7 +202,6 @@ def test_on_one_worker_it_changes_nothing(curves):
         assert run_of(curves, scheduler, 1, lambda trial: 1.0) == without, name
 
 
-@FEW
 @given(curves=CURVES, order=ORDERS, fewer=st.integers(1, 8))
 def test_a_run_that_gets_more_trials_later_is_one_that_had_them(curves, order, fewer):
     for name in ("asha", "asha2", "median"):

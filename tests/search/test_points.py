@@ -13,7 +13,7 @@ from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.records import RunFolder, RunWriter
 from orchestrator.search import Search, make_plan
 from orchestrator.search.points import points_of, with_points
-from orchestrator.search.search import Start
+from orchestrator.search.steps import Start
 
 SPACE = {
     "rate": "loguniform(1e-4, 1)",

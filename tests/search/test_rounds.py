@@ -9,7 +9,7 @@ import pytest
 from orchestrator.domains import Space
 from orchestrator.records import TrialEnd
 from orchestrator.search import Round, Search
-from orchestrator.search.search import Done, NextRound, Start, Wait
+from orchestrator.search.steps import Done, NextRound, Start, Wait
 from tests.search.test_search import plan_of, row
 
 

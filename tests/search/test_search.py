@@ -11,7 +11,7 @@ from orchestrator.domains import Space
 from orchestrator.records import TrialEnd
 from orchestrator.schedulers import Decision
 from orchestrator.search import Search, TrialSpec, make_plan
-from orchestrator.search.search import Done, Resume, Start, Wait
+from orchestrator.search.steps import Done, Resume, Start, Wait
 
 SPACE = {"learning_rate": "loguniform(1e-3, 1)", "units": "choice([8, 16])"}
 

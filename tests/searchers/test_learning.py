@@ -11,6 +11,7 @@ from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError
 from orchestrator.experiment import preview
 from orchestrator.searchers import SEARCHERS, Observation, complete
+from tests.depth import in_depth
 
 SPACE = Space.parse(
     {
@@ -54,7 +55,7 @@ def searched(name, trials, seed=0, of=loss, space=SPACE):
     return searcher, values
 
 
-@pytest.mark.parametrize("name", ["tpe", "gp", "priorband"])
+@pytest.mark.parametrize("name", in_depth(["tpe", "gp", "priorband"], "tpe", "priorband"))
 def test_it_finds_better_trials_than_random_draws_do(name):
     best = {
         each: statistics.median(min(searched(each, 30, seed)[1]) for seed in range(3))

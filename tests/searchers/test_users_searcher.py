@@ -10,7 +10,7 @@ from orchestrator.errors import ExperimentFileError, UnknownNameError
 from orchestrator.experiment import preview, resume, run
 from orchestrator.records import TrialEnd
 from orchestrator.search import Search, make_plan
-from orchestrator.search.search import Done, Wait
+from orchestrator.search.steps import Done, Wait
 
 SPACE = {"learning_rate": "loguniform(1e-3, 1)", "momentum": "one_minus_loguniform(0.9, 0.99)"}
 MINE = """

@@ -18,7 +18,7 @@ from orchestrator.targets import slurm
 from orchestrator.targets.target import Submission
 from tests.targets.places import Place
 
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 300
 _HEAD_THAT_NEVER_ANSWERS = """
 import os, pathlib, time
 pathlib.Path("pid").write_text(str(os.getpid()))

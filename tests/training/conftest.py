@@ -42,6 +42,12 @@ def mlp(data: Dataset) -> TrainingTask:
     return TrainingTask(MLP, data, epochs=3)
 
 
+@pytest.fixture(scope="session")
+def worker(mlp: TrainingTask) -> Trainer:
+    """One that is warm, for what does not depend on a fresh one: its programs are traced once."""
+    return Trainer(mlp)
+
+
 def net_in(folder: Path, data: Dataset, source: str, **changes: Any) -> TrainingTask:
     """A user's own file as a task."""
     file = folder / "net.py"

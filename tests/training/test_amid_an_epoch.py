@@ -84,7 +84,7 @@ class Trained:
 
 @pytest.fixture(
     scope="module",
-    params=in_depth(MODELS, "adam and smoothed labels", "a step with figures of its own"),
+    params=in_depth(MODELS, "adam and smoothed labels"),
 )
 def trained(request, mlp, data, tmp_path_factory):
     """What the tests of one model read: training it is what takes the time."""

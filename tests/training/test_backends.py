@@ -10,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,16 @@ caviar: {num_samples: 3, scheduler: {asha: {promote: true}}}
 """
 
 
+def with_root() -> str:
+    """Return a path of modules with this project first."""
+    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+
+
 def run_in(folder: Path, backend: str, *words: str, **environment: str):
     """Run the command as a user would, with what is trained in its own process."""
     return subprocess.run(
         [sys.executable, "-m", "orchestrator", *words], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **environment}, check=False,
+        env={**os.environ, "PYTHONPATH": with_root(), **environment}, check=False,
     )  # fmt: skip
 
 
@@ -56,6 +62,17 @@ def test_a_trial_is_what_keras_gives_and_goes_on_where_it_was(backend):
             cwd=ROOT, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout[-4000:]
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(not is_installed("jax"), reason="not installed")
+def test_a_lane_trains_what_its_trial_is_alone():
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/training/test_lanes.py"],
+        cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert "skipped" not in done.stdout
 
 
 @pytest.mark.cluster
@@ -78,6 +95,89 @@ def test_a_run_has_the_same_records_and_no_other_backend_goes_on_with_it(backend
     )
     assert refused.returncode == 2
     assert f"backend: {backend} -> tensorflow" in " ".join(refused.stderr.split())
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("backend", OTHERS)
+def test_a_run_on_ray_that_was_killed_goes_on_as_if_it_had_not_been(backend, tmp_path):
+    text = EXPERIMENT.replace(
+        "scheduler: {asha: {promote: true}}", "scheduler: none, finalists: false"
+    )
+    (tmp_path / "own.yaml").write_text(f"backend: {backend}\n{text}")
+    command = [sys.executable, "-m", "orchestrator", "run", "own.yaml"]
+    cut = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": with_root()})
+    while len(epochs_in(tmp_path, "own")) < 2:
+        assert cut.poll() is None
+        time.sleep(0.05)
+    cut.kill()
+    cut.wait()
+    before = epochs_in(tmp_path, "own")
+    gone_on = run_in(tmp_path, backend, "resume", "own")
+    assert gone_on.returncode == 0, gone_on.stdout + gone_on.stderr
+    whole = run_in(tmp_path, backend, "run", "own.yaml", "--inline", "--set", "name=whole")
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+    after = epochs_in(tmp_path, "own")
+    assert before.items() <= after.items()
+    assert after == epochs_in(tmp_path, "whole") and len(after) == 9
+
+
+def epochs_in(folder: Path, name: str) -> dict[tuple[str, int], dict[str, float]]:
+    """Return the metrics of each epoch that a run has recorded."""
+    file = folder / "runs" / name / "epochs.jsonl"
+    lines = file.read_text().splitlines(keepends=True) if file.exists() else []
+    rows = [json.loads(line) for line in lines if line.endswith("\n")]
+    return {(row["trial"], row["epoch"]): row["metrics"] for row in rows}
+
+
+OWN_STEP = """
+import jax
+import keras
+from keras import layers
+
+class Own(keras.Model):
+    def loss_of(self, trainable, fixed, x, y):
+        p, fixed = self.stateless_call(trainable, fixed, x, training=True)
+        return self.compute_loss(x, y, p), (p, fixed)
+
+    def train_step(self, state, data):
+        trainable, fixed, optimizer, metrics = state
+        x, y = data[:2]
+        (loss, (p, fixed)), slopes = jax.value_and_grad(self.loss_of, has_aux=True)(trainable, fixed, x, y)
+        trainable, optimizer = self.optimizer.stateless_apply(optimizer, slopes, trainable)
+        known = dict(zip(map(id, self.metrics_variables), metrics))
+        logs, metrics = {}, []
+        for metric in self.metrics:
+            own = [known[id(variable)] for variable in metric.variables]
+            seen = (loss,) if metric.name == "loss" else (y, p)
+            own = metric.stateless_update_state(own, *seen)
+            logs[metric.name] = metric.stateless_result(own)
+            metrics += own
+        return logs, (trainable, fixed, optimizer, metrics)
+
+def build(hp, input_shape, num_classes):
+    x = keras.Input(input_shape)
+    h = layers.Dense(hp["units"], activation="relu")(layers.Flatten()(x))
+    kind = Own if hp["own"] else keras.Model
+    model = kind(x, layers.Dense(num_classes, activation="softmax")(h))
+    model.compile(keras.optimizers.SGD(hp["learning_rate"]), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("backend", OTHERS[:1])
+def test_a_step_of_ones_own_trains_on_jax_as_kerass_does(backend, tmp_path):
+    (tmp_path / "net.py").write_text(OWN_STEP)
+    space = "{own: 'choice([false, true])', units: 8, learning_rate: 0.1}"
+    caviar = "{searcher: grid, scheduler: none, finalists: false}"
+    (tmp_path / "own.yaml").write_text(
+        f"model: ./net.py\nbackend: jax\ndata: digits\nepochs: 2\nseed: 3\nsearch_space: {space}\ncaviar: {caviar}\n"
+    )
+    done = run_in(tmp_path, backend, "run", "own.yaml", "--inline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = epochs_in(tmp_path, "own")
+    assert len(rows) == 4
+    assert all(0 < row["loss"] < 3 and row["val_accuracy"] > 0.1 for row in rows.values())
 
 
 def test_a_backend_that_is_not_installed_is_one_sentence_with_what_to_install(monkeypatch):

@@ -17,6 +17,7 @@ from orchestrator.training.final_evaluation import judge
 from orchestrator.training.saved_model import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
+from tests.depth import in_depth
 from tests.training.streams import streamed_from
 
 HP = {"units": 8, "hidden_layers": 2, "batch_size": 32, "learning_rate": 0.05, "dropout": 0.2}
@@ -61,9 +62,9 @@ def test_the_saved_model_loads_in_plain_keras_and_predicts_the_same(mlp, judged,
 
 
 def test_both_validation_scores_and_the_test_score_of_the_checkpoint_are_kept(
-    mlp, judged, train, tmp_path, data
+    worker, judged, train, tmp_path, data
 ):
-    trainer = Trainer(mlp)
+    trainer = worker
     [_, second] = train(trainer, HP, epochs=2)
     verdict = judged(trainer, HP)
     before = {
@@ -79,15 +80,15 @@ def test_both_validation_scores_and_the_test_score_of_the_checkpoint_are_kept(
     assert verdict["test"]["accuracy"] == pytest.approx((y_hat == data.test.y).mean())
 
 
-def test_the_saved_batch_normalization_has_a_plain_momentum(mlp, judged, tmp_path):
+def test_the_saved_batch_normalization_has_a_plain_momentum(worker, judged, tmp_path):
     import keras
 
-    judged(Trainer(mlp), HP)
+    judged(worker, HP)
     model = keras.saving.load_model(tmp_path / "best/model.keras", safe_mode=True)
     assert model.get_layer("z1_norm").momentum == pytest.approx(0.5)  # 5 steps an epoch
 
 
-@pytest.mark.parametrize("optimizer", ["rmsprop", "adamw"])
+@pytest.mark.parametrize("optimizer", in_depth(["rmsprop", "adamw"], "rmsprop"))
 def test_a_saved_model_of_any_optimizer_loads_and_predicts_the_same(
     mlp, judged, tmp_path, data, optimizer
 ):
@@ -139,7 +140,9 @@ def test_streams_without_a_test_split_have_no_test_score(mlp, judged, data):
     assert verdict["validation"]["accuracy"] > 0.3
 
 
-@pytest.mark.parametrize("wrapped", ["{}", "keras.optimizers.LossScaleOptimizer({})"])
+@pytest.mark.parametrize(
+    "wrapped", in_depth(["{}", "keras.optimizers.LossScaleOptimizer({})"], "{}")
+)
 def test_averages_of_weights_are_put_in_place_for_the_examination_as_at_the_end_of_fit(
     net, judged, data, tmp_path, wrapped
 ):

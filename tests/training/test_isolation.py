@@ -106,14 +106,7 @@ CASES = {
 BEFORE = [OTHER, OTHER | {"units": 4, "optimizer": "sgd", "own_seed": 9}]
 
 
-FIRST = (
-    "a table drawn at the file's top, which a layer reads",
-    "mixed precision by the builder of some",
-    "seeds set by the builder",
-)
-
-
-@pytest.mark.parametrize("name", in_depth(CASES, *FIRST))
+@pytest.mark.parametrize("name", in_depth(CASES, "mixed precision by the builder of some"))
 def test_a_trial_after_others_is_the_trial_alone(name, net, train):
     task = net(CASES[name])
     alone = train(Trainer(task), HP)
@@ -128,6 +121,7 @@ def test_a_trial_after_others_is_the_trial_alone(name, net, train):
     assert worker.train_epoch() == expected
 
 
+@pytest.mark.cluster
 def test_tensorflows_own_random_numbers_are_the_trials_own(net, train):
     task = net("""
     import tensorflow as tf
@@ -157,6 +151,7 @@ def test_programs_are_shared_where_only_variables_differ(net, source, traced):
     assert trainer.programs.traced == traced
 
 
+@pytest.mark.cluster
 def test_mixed_precision_is_plain_keras_in_mixed_precision(net, data, train):
     curve = train(Trainer(net(CASES["mixed precision by the file"])), HP)
     policy = keras.config.dtype_policy()
@@ -240,7 +235,7 @@ def build(hp, input_shape, num_classes):
         trainer.begin(HP, 2)
 
 
-@pytest.mark.parametrize("way", ["compiled", "fit"])
+@pytest.mark.parametrize("way", in_depth(["compiled", "fit"], "compiled"))
 def test_one_that_draws_from_tensorflows_generator_starts_again_where_it_was_cut_off(
     net, train, way
 ):
@@ -266,3 +261,42 @@ def test_one_that_draws_from_tensorflows_generator_starts_again_where_it_was_cut
     again = Trainer(trainer.task)
     assert not again.take_up(trainer.checkpoint({}))
     assert [again.train_epoch() for _ in range(2)] == curve
+
+
+RATES = {
+    "in its optimizer": (COMPILE.format(optimizer='keras.optimizers.Adam(hp["rate"])'), 1),
+    "in its optimizer's schedule": (COMPILE.format(
+        optimizer='keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(hp["rate"], 4, 0.5))'), 2),
+    "in a decay of weights": (COMPILE.format(
+        optimizer='keras.optimizers.Adam(0.01, weight_decay=hp["rate"])'), 2),
+    "in a loss": ("""
+        def loss(y, p):
+            return hp["rate"] * keras.losses.sparse_categorical_crossentropy(y, p)
+        model.compile(keras.optimizers.SGD(0.1), loss, metrics=["accuracy"])
+        return model
+    """, 2),
+    "in a penalty": ("""
+        model.layers[0].kernel_regularizer = keras.regularizers.L2(hp["rate"])
+    """ + COMPILE.format(optimizer='"adam"'), 2),
+    "in a step of its own": ("""
+        class Stepping(keras.Sequential):
+            rate = hp["rate"]
+            def train_step(self, data):
+                logs = super().train_step(data)
+                for weight in self.trainable_variables:
+                    weight.assign(weight * (1 - self.rate))
+                return logs
+        model = Stepping(model.layers)
+    """ + COMPILE.format(optimizer='"adam"'), 2),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("where", in_depth(RATES, "in its optimizer", "in a loss"))
+def test_a_value_that_lives_in_a_variable_is_traced_once_and_any_other_again(where, net, train):
+    compiled, traced = RATES[where]
+    task = net(BUILD + HEAD + compiled)
+    alone = train(Trainer(task), {"units": 8, "rate": 0.03})
+    worker = Trainer(task)
+    other = train(worker, {"units": 8, "rate": 0.3}, seed=7)
+    assert train(worker, {"units": 8, "rate": 0.03}) == alone != other
+    assert worker.programs.traced == traced

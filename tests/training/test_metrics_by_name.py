@@ -49,7 +49,7 @@ def check(trainer, metrics):
     assert found == pytest.approx(expected(trainer), rel=1e-5)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("smoothing", [pytest.param(0.0, marks=pytest.mark.cluster), 0.1])
 def test_each_epoch_has_them_as_scikit_learn_would(mlp, smoothing):
     trainer = Trainer(replace(mlp, metrics=NAMES))
     for seed in (1, 2):

@@ -90,7 +90,7 @@ def source_of(name):
     return OWN.replace("{fit}", FITS[name]).replace("{optimizer}", optimizer)
 
 
-@pytest.mark.parametrize("name", in_depth(FITS, "a schedule", "two phases"))
+@pytest.mark.parametrize("name", in_depth(FITS, "two phases"))
 def test_an_own_fit_is_one_fit(name, net, train, data, tmp_path):
     source = source_of(name)
     trainer = Trainer(net(source, epochs=EPOCHS))
@@ -107,7 +107,7 @@ def test_an_own_fit_is_one_fit(name, net, train, data, tmp_path):
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", in_depth(["two phases", "averages of weights"], "two phases"))
+@pytest.mark.parametrize("name", in_depth(["two phases", "averages of weights"]))
 def test_a_trial_after_another_is_the_trial_alone(name, net, train):
     trainer = Trainer(net(source_of(name), epochs=3))
     curve = train(trainer, HP, epochs=3)
@@ -115,6 +115,7 @@ def test_a_trial_after_another_is_the_trial_alone(name, net, train):
     assert train(trainer, HP, epochs=3) == curve
 
 
+@pytest.mark.cluster
 def test_what_is_done_once_a_fit_is_done_once_and_an_abandoned_fit_stops(net, train):
     callback = "keras.callbacks.LambdaCallback(on_train_begin=lambda _: self.seen.append('begin'), "
     callback += "on_train_end=lambda _: self.seen.append('end'))"
@@ -145,6 +146,7 @@ def test_a_fit_that_a_callback_ends_has_no_further_epoch(net, train, data, tmp_p
         trainer.train_epoch()
 
 
+@pytest.mark.cluster
 def test_a_fit_that_calls_no_callbacks_is_called_for_each_epoch(net, train, same, state):
     loop = """def fit(self, x, y, epochs=1, **options):
             options.pop("callbacks", None)
@@ -163,6 +165,7 @@ def test_a_fit_that_calls_no_callbacks_is_called_for_each_epoch(net, train, same
     same(ends[0][1], ends[1][1])
 
 
+@pytest.mark.cluster
 def test_what_a_fit_raises_is_raised_where_it_is_driven(net, train):
     source = OWN.replace("{fit}", """def fit(self, *given, **options):
             super().fit(*given, **options)
@@ -174,6 +177,7 @@ def test_what_a_fit_raises_is_raised_where_it_is_driven(net, train):
         trainer.train_epoch()
 
 
+@pytest.mark.cluster
 def test_a_trial_that_was_cut_off_starts_again_since_callbacks_remember(net, train):
     trainer = Trainer(net(source_of("a reduction on a plateau"), epochs=EPOCHS))
     curve = train(trainer, HP, epochs=2)
@@ -184,6 +188,7 @@ def test_a_trial_that_was_cut_off_starts_again_since_callbacks_remember(net, tra
     assert [again.train_epoch() for _ in range(EPOCHS)] == curve
 
 
+@pytest.mark.cluster
 def test_a_change_of_the_batch_size_has_the_fit_begin_anew_at_that_epoch(net, train):
     trainer = Trainer(net(source_of("a schedule"), epochs=EPOCHS))
     train(trainer, HP, epochs=2)
@@ -229,6 +234,7 @@ def test_a_trials_callbacks_act_as_in_keras(net, train, data):
         assert row["val_loss"] == pytest.approx(loss, rel=1e-4)
 
 
+@pytest.mark.cluster
 def test_metrics_by_name_are_reported_beside_callbacks(net, train):
     task = replace(with_callbacks(net), metrics=("macro_f1",))
     curve = train(Trainer(task), HP | {"factor": 0.5}, epochs=2)

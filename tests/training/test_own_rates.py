@@ -67,8 +67,8 @@ def plain_curve(data, rates):
     ("hp", "rates"),
     [
         ({}, [0.02, 0.02]),
-        ({"learning_rate": 0.3}, [0.3, 0.3]),
-        ({"learning_rate_decay": 1.0}, [0.02, 0.01]),
+        pytest.param({"learning_rate": 0.3}, [0.3, 0.3], marks=pytest.mark.cluster),
+        pytest.param({"learning_rate_decay": 1.0}, [0.02, 0.01], marks=pytest.mark.cluster),
         ({"learning_rate": 0.2, "learning_rate_decay": 0.5, "decay_schedule": "exponential"},
          [0.2, 0.1]),
     ],
@@ -81,7 +81,7 @@ def test_the_rate_that_is_asked_for_is_set_and_else_the_builders_stays(begun, da
     assert [row.get("learning_rate") for row in rows] == (rates if hp else [None, None])
 
 
-@pytest.mark.parametrize("optimizer", [PLAIN, SCALED])
+@pytest.mark.parametrize("optimizer", [PLAIN, pytest.param(SCALED, marks=pytest.mark.cluster)])
 def test_a_change_is_live_and_tried_rates_are_rates(begun, optimizer):
     trainer = begun(optimizer)
     assert trainer.hyperparameters["learning_rate"] == 0.02

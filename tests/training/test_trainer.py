@@ -142,8 +142,10 @@ def test_a_checkpoint_goes_on_as_if_never_interrupted(mlp, train, state, same, t
 
 
 @pytest.mark.parametrize(("batch_size", "steps"), [(1, 150), (2, 75), (32, 5), (512, 1)])
-def test_the_momentum_follows_the_steps_per_epoch_where_the_space_leaves_it(mlp, batch_size, steps):
-    trainer = Trainer(mlp)
+def test_the_momentum_follows_the_steps_per_epoch_where_the_space_leaves_it(
+    warm, batch_size, steps
+):
+    trainer = warm
     trainer.begin(A | {"batch_size": batch_size}, 0)
     expected = min(0.99, max(0.5, 1 - 10 / steps))
     assert float(layer(trainer, "BatchNormalization").momentum) == pytest.approx(expected)
@@ -210,8 +212,8 @@ def test_recalibration_gives_the_true_statistics_and_no_other_state(net, data, t
     same(before[len(model.variables) :], after[len(model.variables) :])
 
 
-def test_training_goes_on_after_recalibration_with_the_momentum_it_had(mlp, train):
-    trainer = Trainer(mlp)
+def test_training_goes_on_after_recalibration_with_the_momentum_it_had(warm, train):
+    trainer = warm
     train(trainer, A, epochs=1)
     norm = layer(trainer, "BatchNormalization")
     before = float(norm.momentum)

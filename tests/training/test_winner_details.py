@@ -29,10 +29,9 @@ def detailed(trainer, train, metric="val_accuracy", hp=HP):
     return winner_details(trainer, metric, {})
 
 
-def test_classes_calibration_and_noise_are_those_of_the_models_answers(mlp, train, data):
-    trainer = Trainer(mlp)
-    record, whole = detailed(trainer, train)
-    p = trainer.backend.compiled.model.predict(data.validation.x, verbose=0)
+def test_classes_calibration_and_noise_are_those_of_the_models_answers(worker, train, data):
+    record, whole = detailed(worker, train)
+    p = worker.backend.compiled.model.predict(data.validation.x, verbose=0)
     y, guess = data.validation.y, p.argmax(axis=1)
     theirs = precision_recall_fscore_support(y, guess, zero_division=np.nan)
     found = whole["per_class"]["validation"]["classes"]
@@ -48,8 +47,8 @@ def test_classes_calibration_and_noise_are_those_of_the_models_answers(mlp, trai
     json.dumps(whole, allow_nan=False)
 
 
-def test_examining_changes_nothing_of_the_model(mlp, train):
-    trainer = Trainer(mlp)
+def test_examining_changes_nothing_of_the_model(worker, train):
+    trainer = worker
     train(trainer, HP, epochs=1)
     before = arrays_of(trainer.backend.compiled.model.variables)
     scores = trainer.evaluate("validation")
@@ -60,9 +59,9 @@ def test_examining_changes_nothing_of_the_model(mlp, train):
 
 
 def test_batch_statistics_are_those_of_keras_in_training_and_moving_ones_those_recorded(
-    mlp, train, data
+    worker, train, data
 ):
-    trainer = Trainer(mlp)
+    trainer = worker
     hp = HP | {"batch_size": 70}  # one batch of all validation rows
     record, _ = detailed(trainer, train, hp=hp)
     found, model = record["batch_norm"], trainer.backend.compiled.model
@@ -75,8 +74,8 @@ def test_batch_statistics_are_those_of_keras_in_training_and_moving_ones_those_r
     assert found["batch_size"] == 70
 
 
-def test_averages_that_are_far_off_show_in_the_layers(mlp, train, tmp_path):
-    trainer = Trainer(mlp)
+def test_averages_that_are_far_off_show_in_the_layers(worker, train, tmp_path):
+    trainer = worker
     train(trainer, HP, epochs=3)
     mean, variance = trainer.backend.batch_norm.averages[:2]
     mean.assign(mean + 30)
@@ -89,13 +88,13 @@ def test_averages_that_are_far_off_show_in_the_layers(mlp, train, tmp_path):
     assert "layers" not in verdict["batch_norm"]
 
 
-def test_a_model_without_batch_norm_has_no_word_of_it(mlp, train):
-    record, whole = detailed(Trainer(mlp), train, hp=HP | {"batch_norm": False})
+def test_a_model_without_batch_norm_has_no_word_of_it(worker, train):
+    record, whole = detailed(worker, train, hp=HP | {"batch_norm": False})
     assert "batch_norm" not in record and "batch_norm" not in whole
 
 
-def test_streams_and_rows_in_memory_say_the_same(mlp, train, data):
-    _, whole = detailed(Trainer(mlp), train, hp=HP | {"batch_norm": False})
+def test_streams_and_rows_in_memory_say_the_same(mlp, worker, train, data):
+    _, whole = detailed(worker, train, hp=HP | {"batch_norm": False})
     streamed = type(mlp)(mlp.model, streamed_from(data), 2)
     _, of_stream = detailed(Trainer(streamed), train, hp=HP | {"batch_norm": False})
     assert of_stream["rows"] == whole["rows"]

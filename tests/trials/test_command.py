@@ -31,7 +31,7 @@ while [ $epoch -le 6 ]; do
   epoch=$((epoch + 1))
 done
 """
-PATIENCE = 20.0
+PATIENCE = 300.0
 
 
 @pytest.fixture

@@ -172,3 +172,24 @@ def test_code_whose_space_cannot_be_known_is_refused(code, said):
 def test_a_written_range_must_be_a_part_of_the_codes(written, said):
     with pytest.raises(ExperimentFileError, match=said):
         found(lambda ask: ask("rate", SHARE), Space.parse(written).domains)
+
+
+@pytest.mark.parametrize("seed", range(8))  # half of them ask for the same in the two first runs
+def test_code_that_asks_at_random_is_noticed_in_one_of_the_runs_made_twice(seed):
+    rng = random.Random(seed)
+
+    def code(ask):
+        ask("rate", SHARE)
+        if rng.random() < 0.5:
+            ask("momentum", SHARE)
+
+    with pytest.raises(ExperimentFileError, match="whenever it is run with the same values"):
+        found(code)
+
+
+def test_that_a_run_went_on_without_a_question_is_known_of_the_space():
+    def run(values):
+        return Trace({"rate": SHARE}, {"rate": values.get("rate", 0.0)}, quiet=True)
+
+    assert explore(run, "trial", {}).quiet
+    assert not explore(running(lambda ask: ask("rate", SHARE)), "trial", {}).quiet

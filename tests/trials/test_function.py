@@ -212,17 +212,16 @@ def test_it_waits_after_each_milestone_for_the_next_epoch_to_be_asked_for(opened
 
 
 def test_one_that_is_stopped_leaves_its_function_and_the_next_one_begins(opened):
+    before = {*threading.enumerate()}
     workbench = opened("train", milestones=frozenset({2}))
-    before = threading.active_count()
     advance(session(workbench))
     progress = advance(session(workbench, trial="00001"))
     assert [row["epoch"] for row in progress.rows] == [1, 2]
     workbench.leave()
     assert workbench._job.function.load().__wrapped__.__globals__["seen"] == [1, "left", 1, "left"]
-    for thread in threading.enumerate():
-        if thread is not threading.current_thread() and thread.daemon:
-            thread.join(5)
-    assert threading.active_count() <= before
+    for thread in {*threading.enumerate()} - before:
+        thread.join(300)
+    assert {*threading.enumerate()} <= before
 
 
 def test_one_that_does_not_end_is_left_where_it_waits(opened):

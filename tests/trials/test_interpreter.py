@@ -238,7 +238,7 @@ def test_its_runner_is_python_that_version_3_7_reads():
 
 
 def test_an_interpreter_is_asked_for_its_version(tmp_path):
-    found = find_interpreter(os.path.relpath(sys.executable, tmp_path), tmp_path)
+    found = find_interpreter(os.path.relpath(sys.executable, tmp_path), tmp_path, "here")
     assert found.path == sys.executable
     assert found.version == ".".join(map(str, sys.version_info[:3]))
 
@@ -257,7 +257,7 @@ def test_what_is_no_interpreter_is_refused(tmp_path, text, said):
         (tmp_path / "it").write_text(text)
         (tmp_path / "it").chmod(0o755)
     with pytest.raises(OrchestratorError) as caught:
-        find_interpreter("./it", tmp_path)
+        find_interpreter("./it", tmp_path, "here")
     assert said in str(caught.value)
 
 

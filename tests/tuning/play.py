@@ -39,7 +39,11 @@ class Heard:
             [],
         )
         self.disk = Disk()
+        self.phases = []
         self.waiting = set()
+
+    def waits_for(self, what):
+        self.phases.append(what)
 
     def event(self, event, **facts):
         self.events.append((event, facts))

@@ -75,7 +75,7 @@ def test_what_an_action_starts_hears_of_signals(heard):
     with deferred_signals() as do:
         do(lambda: started.append(subprocess.Popen(["sleep", "60"])))
     started[0].terminate()
-    assert started[0].wait(10) == -signal.SIGTERM
+    assert started[0].wait(300) == -signal.SIGTERM
 
 
 def test_what_an_action_raises_is_raised_and_signals_and_mask_are_as_before(heard):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from orchestrator.search import TrialSpec
-from orchestrator.search.search import Done, Start
+from orchestrator.search.steps import Done, Start
 from orchestrator.tuning.queue import TrialQueue
 
 

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -19,8 +18,8 @@ from orchestrator.tuning.ray_limits import (
     check_ray_address,
     said_in_logs,
 )
+from tests.preloaded import PYTHONPATH
 
-ROOT = Path(__file__).parents[2]
 FILE = """
 name: one
 trial: ./train.py:train
@@ -39,7 +38,7 @@ def test_limits_that_ray_cannot_start_with_are_refused_with_nothing_written(tmp_
     ended = subprocess.run(
         ["bash", "-c", 'ulimit -v 1000000 -f 1000 -n 64; exec "$0" -P -m orchestrator run e.yaml', sys.executable],
         cwd=tmp_path, capture_output=True, text=True, timeout=240,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": ""}, check=False,
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "RAY_ADDRESS": ""}, check=False,
     )  # fmt: skip
     said = " ".join(ended.stderr.split())
     assert ended.returncode == 2 and said.startswith("error: ")
@@ -102,7 +101,7 @@ def test_a_black_hole_is_one_sentence_in_bounded_time_with_nothing_written(black
     (tmp_path / "e.yaml").write_text(FILE)
     ended = subprocess.run(
         [sys.executable, "-P", "-m", "orchestrator", "run", "e.yaml"], cwd=tmp_path, text=True, capture_output=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_ADDRESS": black_hole}, timeout=240, check=False,
+        env={**os.environ, "PYTHONPATH": PYTHONPATH, "RAY_ADDRESS": black_hole}, timeout=240, check=False,
     )  # fmt: skip
     expected = "expected the address of a Ray cluster that runs"
     said = " ".join(ended.stderr.split())

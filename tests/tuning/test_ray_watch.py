@@ -6,11 +6,11 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.preloaded import PYTHONPATH
+
 DRIVER = """
 import subprocess, sys, time
 from orchestrator.tuning import ray_internals as ray_watch
@@ -34,7 +34,7 @@ print("went on")
 def driver():
     def start(*arguments):
         return subprocess.Popen(
-            [sys.executable, "-P", "-c", DRIVER, *arguments], text=True, env={**os.environ, "PYTHONPATH": str(ROOT)},
+            [sys.executable, "-P", "-c", DRIVER, *arguments], text=True, env={**os.environ, "PYTHONPATH": PYTHONPATH},
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
@@ -43,7 +43,7 @@ def driver():
 
 def test_it_ends_with_rays_process(driver):
     with driver() as running:
-        out, err = running.communicate("kill\n", timeout=100)
+        out, err = running.communicate("kill\n", timeout=300)
     assert running.returncode == 130
     assert out == "began\ntold: Ray's process raylet ended\n"
     assert err == "Ray's process raylet ended: the run is interrupted; resume continues it\n"
@@ -58,7 +58,7 @@ def test_it_ends_with_the_cluster_that_it_joined(driver):
         assert running.stdout.readline() == "began\n"
         listening.accept()
     with running:
-        assert running.wait(100) == 130
+        assert running.wait(300) == 130
         assert (
             f"the Ray cluster at {address} no longer answers: the run is interrupted"
             in running.stderr.read()
@@ -67,5 +67,5 @@ def test_it_ends_with_the_cluster_that_it_joined(driver):
 
 def test_nothing_is_ended_that_ends_by_itself(driver):
     with driver() as running:
-        out, _ = running.communicate("\n", timeout=100)
+        out, _ = running.communicate("\n", timeout=300)
     assert (running.returncode, out) == (0, "began\nwent on\n")

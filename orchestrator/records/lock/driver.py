@@ -121,7 +121,8 @@ class Heartbeat:
     ``state`` is running (``reason``: what is examined after the last trial), paused (``reason`` says for what) or ended
     (its driver let go of it), ``since`` when it became so; ``progressed`` is when a trial last began, finished an epoch
     or ended; ``trials`` are those planned so far; ``slowest_epoch`` is in seconds. ``in_training`` names the trials
-    that have begun and are not paused, with spaces between them; None where they are too many to name.
+    that have begun and are not paused, with spaces between them; None where they are too many to name. ``doing`` is
+    what happens before the driver's first epoch, in words.
     """
 
     state: str = "running"
@@ -135,6 +136,7 @@ class Heartbeat:
     best_trial: str | None = None
     slowest_epoch: float = 0.0
     in_training: str | None = None
+    doing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,7 @@ def from_block(content: bytes) -> Driver | None:
 def _holds(name: str, value: Any) -> bool:
     """Return whether a value is what its name says: anyone can edit a text file."""
     if value is None:
-        return name in ("reason", "best", "best_trial", "in_training")
+        return name in ("reason", "best", "best_trial", "in_training", "doing")
     if name in ("started", "beat", "since", "progressed"):
         return _is_time(value)
     if name in ("process_started", "best", "slowest_epoch"):

@@ -11,6 +11,7 @@ import json
 import math
 from base64 import b64encode
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -34,13 +35,18 @@ FIRST_PAGE = 200
 ON_A_CARD = 5
 
 
-def write_report(runs: Sequence[RunRecords], file: Path, thorough: bool = False) -> None:
+def write_report(
+    runs: Sequence[RunRecords], file: Path, thorough: bool = False, examples: bool = True
+) -> None:
     """Write the page of a run, or of several, to ``file``; of one, ``thorough`` adds what mattered: it takes seconds.
 
-    Raises OSError where it cannot be written.
+    ``examples``: with the rows that the winner gets most wrong, where the run kept any. Raises OSError where it cannot
+    be written.
     """
     asked = thorough and len(runs) == 1
     summaries = [summarize(each, _importance(each) if asked else None) for each in runs]
+    if not examples:
+        summaries = [replace(each, examples={}) for each in summaries]
     comparison = summarize_comparison(runs) if len(runs) > 1 else None
     write_atomically(file, report_html(summaries, comparison))
 

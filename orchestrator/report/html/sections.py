@@ -6,25 +6,35 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.report.comparison import Comparison, flat
+from orchestrator.report.comparison import Comparison
+from orchestrator.report.differences import flat
 from orchestrator.report.formatting import cell
 from orchestrator.report.html.charts import (
     Chart,
     Table,
     comparison_charts,
     course_charts,
+    mistakes,
     panda_charts,
     space_charts,
     winner_charts,
     winner_tables,
 )
+from orchestrator.report.model_card import card_of
 from orchestrator.report.panda_summary import PandaSummary
 from orchestrator.report.run_summary import RunSummary
+
+NOT_FOR_ALL = (
+    "These are rows of the data: orchestrator report {} --no-examples writes a page without them."
+)
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page; ``kind`` says which template draws it besides its sentences, figures and tables."""
+    """A part of the page; ``kind`` says which template draws it besides its sentences, figures and tables.
+
+    ``pictures`` are (address of a PNG, what it is).
+    """
 
     id: str
     title: str
@@ -32,6 +42,7 @@ class Section:
     charts: Sequence[Chart] = ()
     tables: Mapping[str, Table] = field(default_factory=dict)
     kind: str = ""
+    pictures: Sequence[tuple[str, str]] = ()
 
 
 def sections_of(run: RunSummary) -> list[Section]:
@@ -45,6 +56,7 @@ def sections_of(run: RunSummary) -> list[Section]:
         *(babysat(panda, run.metric) if panda else searched(run)),
         *failures(run),
         Section("trials", "Trials", kind="trials"),
+        *carded(run),
         Section("manifest", "What it takes to repeat it", tables={"Manifest": manifest(run)}),
     ]
 
@@ -54,6 +66,11 @@ def examined(run: RunSummary) -> Iterator[Section]:
     charts, tables = winner_charts(run.details), winner_tables(run.details)
     if charts or tables:
         yield Section("examined", "How it does", charts=charts, tables=tables)
+    if found := mistakes(run.examples):
+        says = [found.says, NOT_FOR_ALL.format(run.name)]
+        tables = {"What it gets most wrong": found.table} if found.table else {}
+        title = "What it gets most wrong"
+        yield Section("mistakes", title, says, tables=tables, pictures=found.pictures)
 
 
 def searched(run: RunSummary) -> Iterator[Section]:
@@ -111,6 +128,19 @@ def failures(run: RunSummary) -> Iterator[Section]:
         says = [f"{len(rows)} of {len(run.trials)} trials failed or diverged."]
         head = ["trial", "what", "first line of the error", "all of it"]
         yield Section("failures", "Failures", says, tables={"Failures": Table(head, rows)})
+
+
+def carded(run: RunSummary) -> Iterator[Section]:
+    """Yield the winner's model card: its sentences, and what the other parts of the page have not."""
+    parts = card_of(run) if run.winner else ()
+    rows = [(part.title, each) for part in parts for each in (*part.says, *part.code)]
+    if rows:
+        says = [
+            "For whoever takes the model. 'orchestrator card' writes it as Markdown, with its tables."
+        ]
+        yield Section(
+            "card", "Model card", says, tables={"Model card": Table(["part", "what"], rows)}
+        )
 
 
 def manifest(run: RunSummary) -> Table:

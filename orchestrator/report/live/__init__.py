@@ -9,6 +9,7 @@ from typing import Protocol, Self, TextIO
 
 from orchestrator.records import Event, Mode
 from orchestrator.report.live.caviar import LiveView, PlainView
+from orchestrator.report.live.notebook import InNotebook, in_notebook
 from orchestrator.report.live.panda import PandaView, PlainPandaView
 
 
@@ -23,6 +24,9 @@ class View(Protocol):
 
     def note(self, text: str) -> None:
         """Show a sentence."""
+
+    def phase(self, text: str | None) -> None:
+        """Show what happens while nothing trains; None: something does."""
 
     def __enter__(self) -> Self: ...
 
@@ -41,6 +45,9 @@ class NullView:
     def note(self, text: str) -> None:
         """Show nothing."""
 
+    def phase(self, text: str | None) -> None:
+        """Show nothing."""
+
     def __enter__(self) -> Self:
         return self
 
@@ -48,22 +55,52 @@ class NullView:
         """Leave nothing behind."""
 
 
-def open_view(
-    total_trials: int, epochs: int, metric: str, mode: Mode, stream: TextIO | None = None
+class NotebookView(InNotebook, LiveView):
+    """A caviar's view in a notebook."""
+
+
+class NotebookPandaView(InNotebook, PandaView):
+    """A panda's view in a notebook."""
+
+
+def open_view(  # noqa: PLR0913 (what a run is, and where it is shown)
+    total_trials: int,
+    epochs: int,
+    metric: str,
+    mode: Mode,
+    stream: TextIO | None = None,
+    watching: bool = False,
 ) -> LiveView | PlainView:
-    """Return the live view where ``stream`` (stderr) is a terminal that can show it, else lines."""
+    """Return the live view where ``stream`` (stderr) is a terminal or a notebook that can show it, else lines.
+
+    ``watching``: another process drives it.
+    """
+    if stream is None and in_notebook():
+        return NotebookView(total_trials, epochs, metric, mode, watching=watching)
     stream = stream or sys.stderr
-    kind = LiveView if _can_redraw(stream) else PlainView
-    return kind(total_trials, epochs, metric, mode, stream)
+    if _can_redraw(stream):
+        return LiveView(total_trials, epochs, metric, mode, stream, watching)
+    return PlainView(total_trials, epochs, metric, mode, stream)
 
 
-def open_panda_view(
-    days: int, metric: str, mode: Mode, stream: TextIO | None = None
+def open_panda_view(  # noqa: PLR0913 (as open_view)
+    days: int,
+    metric: str,
+    mode: Mode,
+    stream: TextIO | None = None,
+    run: str = "RUN",
+    watching: bool = False,
 ) -> PandaView | PlainPandaView:
-    """Return what ``open_view`` does, for one babysat model that is planned for ``days`` days."""
+    """Return what ``open_view`` does, for one babysat model that is planned for ``days`` days.
+
+    ``run`` is what the run is called in a command.
+    """
+    if stream is None and in_notebook():
+        return NotebookPandaView(days, metric, mode, run=run, watching=watching)
     stream = stream or sys.stderr
-    kind = PandaView if _can_redraw(stream) else PlainPandaView
-    return kind(days, metric, mode, stream)
+    if _can_redraw(stream):
+        return PandaView(days, metric, mode, stream, run, watching)
+    return PlainPandaView(days, metric, mode, stream)
 
 
 def _can_redraw(stream: TextIO) -> bool:

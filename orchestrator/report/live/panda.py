@@ -6,173 +6,76 @@ thread, twice a second, however often the driver reports.
 
 from __future__ import annotations
 
-import math
 import sys
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self, TextIO
 
 from rich.text import Text
 
+from orchestrator.config.metrics import direction_of
 from orchestrator.records import (
     Event,
     Mode,
-    RunState,
     TrialEnd,
-    TrialHistory,
-    TrialLines,
     TrialStarted,
 )
-from orchestrator.records.lineage import hyperparameters_after
+from orchestrator.report.chart import BESIDE, chart, finite_range, sparkline
 from orchestrator.report.formatting import brief, clock, number, printable
-from orchestrator.report.journal_text import JournalFormatter, metric_words
-from orchestrator.report.live.terminal_view import STATUS_STYLES, Redrawn, failure_line, sparkline
+from orchestrator.report.live.terminal_view import STATUS_STYLES, Redrawn, failure_line, failures
+from orchestrator.report.live.watched import (
+    PandaProgress,
+    Told,
+    WatchedTrial,
+    curve_of,
+    day_span,
+    first_epoch_of_interest,
+    in_force_words,
+    trial_line,
+    what_to_type,
+)
+from orchestrator.report.trial_text import line_of, trained_on
 
 _FRAMES_PER_SECOND = 2
 _MOST_BRANCHES = 8
 _LABEL = 10
-
-
-@dataclass(frozen=True)
-class WatchedTrial:
-    """A babysat trial: what it started with, its epochs and its journal, and how it ended."""
-
-    hyperparameters: Mapping[str, Any]
-    history: TrialHistory
-    ended: str | None
-    paused: bool
-
-    @property
-    def lines(self) -> TrialLines:
-        """Its epochs and days, those rolled back apart."""
-        return self.history.lines
-
-    @property
-    def in_force(self) -> dict[str, Any]:
-        """The hyperparameters it trains with now."""
-        return hyperparameters_after(self.hyperparameters, self.history.journal)
-
-    @property
-    def day(self) -> int:
-        """The days it has finished."""
-        days = self.lines.days
-        return int(days[-1]["day"]) if days else 0
-
-    @property
-    def advice(self) -> str:
-        """The sitter's last word, with the day it was said on and what became of it; nothing where it said none."""
-        said: list[Any] = [entry for entry in self.history.journal if entry["kind"] == "advice"]
-        if not said:
-            return ""
-        last = said[-1]
-        done = last.get("done")
-        became = "" if done is not False else "; not done"
-        verb = "acted" if done else "advises"
-        return f"{verb} ({last.get('rule')}, day {last['day']}{became}): {last.get('suggests', '')}"
-
-
-@dataclass
-class PandaProgress:
-    """The state of a babysat run, and its journal in sentences."""
-
-    days: int
-    metric: str
-    mode: Mode
-    now: Callable[[], float] = time.monotonic
-    told: list[str] = field(default_factory=list)
-    state: RunState = field(init=False)
-    began: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.began = self.now()
-        self.state = RunState(self.metric, self.mode)
-        self._formatter = JournalFormatter(self.metric)
-
-    @property
-    def seconds(self) -> float:
-        """Return the seconds since the view opened."""
-        return self.now() - self.began
-
-    @property
-    def trials(self) -> dict[str, WatchedTrial]:
-        """The first trial, and its branches."""
-        state = self.state
-        return {
-            trial.trial: WatchedTrial(
-                trial.hyperparameters,
-                state.history(trial.trial),
-                trial.ending,
-                trial.trial in state.paused,
-            )
-            for trial in state.trials.values()
-        }
-
-    def take_up(self, events: Iterable[Event]) -> None:
-        """Take in what happened before this view was opened."""
-        for event in events:
-            self.apply(event)
-
-    def apply(self, event: Event) -> str | None:
-        """Take in what has just happened; return an entry of the journal as a sentence."""
-        self.state.apply(event)
-        return self._sentence(event) if isinstance(event, dict) and "kind" in event else None
-
-    def _sentence(self, entry: Any) -> str:
-        text = self._formatter.format_entry(entry)
-        sentence = f"[{entry['trial']}] {text}" if len(self.state.trials) > 1 else text
-        self.told.append(sentence)
-        return sentence
-
-
-def curve_of(rows: Iterable[Mapping[str, Any]], metric: str) -> list[float]:
-    """Return the metric over epochs; NaN where an epoch has none."""
-    values = [row["metrics"].get(metric) for row in rows]
-    return [math.nan if value is None else float(value) for value in values]
-
-
-def today_words(trial: WatchedTrial, metric: str) -> str:
-    """Return the last epoch's numbers, with what changed since yesterday's end."""
-    lines = trial.lines
-    if not lines.epochs:
-        return "no epoch has ended yet"
-    latest = lines.epochs[-1]
-    ended = [day for day in lines.days if day["epoch"] < latest["epoch"]]
-    yesterday = ended[-1] if ended else {}
-    names = [metric, *(name for name in ("val_loss", "loss") if name != metric)]
-    facts = [metric_words(name, latest, yesterday) for name in names]
-    return f"epoch {latest['epoch']}: {', '.join(fact for fact in facts if fact)}"
-
-
-def trial_line(trial: WatchedTrial, progress: PandaProgress) -> str:
-    """Return where a trial is: ``day 4/14, epoch 11, 1:23``."""
-    epochs = trial.lines.epochs
-    facts = [
-        f"day {min(trial.day + 1, progress.days)}/{progress.days}",
-        f"epoch {epochs[-1]['epoch'] if epochs else 0}",
-        clock(progress.seconds),
-    ]
-    state = trial.ended or ("paused" if trial.paused else "")
-    return ", ".join([*facts, state] if state else facts)
-
-
-def in_force_words(trial: WatchedTrial) -> str:
-    """Return the hyperparameters in force in one line."""
-    return brief(trial.in_force)
+_TALLEST = 14
 
 
 class PandaView(Redrawn):
     """Draws one babysat model, and a line for each of its branches, within the terminal."""
 
-    def __init__(self, days: int, metric: str, mode: Mode, stream: TextIO | None = None) -> None:
+    KEYS: Mapping[str, str] = {"a": "all days", "j": "journal"}
+
+    def __init__(  # noqa: PLR0913 (as open_panda_view)
+        self,
+        days: int,
+        metric: str,
+        mode: Mode,
+        stream: TextIO | None = None,
+        run: str = "RUN",
+        watching: bool = False,
+    ) -> None:
         self.progress = PandaProgress(days, metric, mode)
-        super().__init__(self.progress, _FRAMES_PER_SECOND, stream)
+        self._run = run
+        super().__init__(self.progress, _FRAMES_PER_SECOND, stream, watching)
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Take in what has just happened; a failure stays on the screen above the view."""
+        super().show(events)
+        for end in failures(events):
+            self._console.print(Text(failure_line(end), style="red"))
 
     def _lines(self, width: int, height: int) -> list[Text]:
-        lines = self._model(width)[: max(height - 2, 1)]
-        room = height - 2 - len(lines)
-        told = self.progress.told[-room:] if room > 0 else []
-        return lines + [Text(sentence, style="dim") for sentence in told]
+        room = height - 1
+        below = [self._key_line()] if room > 6 else []
+        if self._page == "j":
+            told = [line for each in self.progress.told for line in _entry(each, width)]
+            return [*self._scroll(told, room - len(below)), *below]
+        lines = self._model(width, room - len(below))[: max(room - len(below), 1)]
+        left = room - len(lines) - len(below)
+        told = [line for each in self.progress.told[-left:] for line in _entry(each, width)]
+        return [*lines, *(told[-left:] if left > 0 else ()), *below]
 
     def _last_lines(self) -> list[Text]:
         return [
@@ -183,75 +86,148 @@ class PandaView(Redrawn):
             for name, trial in self.progress.trials.items()
         ]
 
-    def _model(self, width: int) -> list[Text]:
+    def _model(self, width: int, room: int) -> list[Text]:
         trials = self.progress.trials
         if not trials:
-            return [Text("no trial has started", style="dim")]
+            return [
+                Text(
+                    printable(self._phase) + " …" if self._phase else "no trial has started",
+                    style="dim",
+                )
+            ]
         (_, first), *branches = trials.items()
-        curve = _finite_range(list(trials.values()), self.progress)
-        lines = [Text(trial_line(first, self.progress), style="bold")]
-        lines += self._curve(first, curve, width)
-        lines.append(_labelled("today", today_words(first, self.progress.metric)))
-        lines.append(_labelled("in force", in_force_words(first)))
-        if first.advice:
-            lines.append(_labelled("sitter", printable(first.advice), "yellow"))
-        lines += [self._branch(name, trial, curve) for name, trial in branches[-_MOST_BRANCHES:]]
+        head = [Text(trial_line(first, self.progress), style="bold")]
+        if self._phase and not first.lines.epochs:
+            head.append(Text(f"{printable(self._phase)} …", style="yellow"))
+        words = _wrapped("in force  ", in_force_words(first), width)
+        words += _advice(first, width) + _verdict(first, width)
+        words += _wrapped("type      ", what_to_type(first, self._run), width, "bold")
+        words += [self._branch(name, trial, width) for name, trial in branches[-_MOST_BRANCHES:]]
+        days = today_and_yesterday(first, self.progress.metric)
+        left = room - len(head) - len(words) - len(days)
+        return [*head, *self._curve(first, width, min(left, _TALLEST)), *days, *words]
+
+    def _curve(self, trial: WatchedTrial, width: int, height: int) -> list[Text]:
+        """Return the curve of the last days with its axes, and the whole one in a line above it."""
+        rows, metric = trial.lines.epochs, self.progress.metric
+        values = curve_of(rows, metric)
+        span = finite_range([curve_of(trial.history.rows, metric)])
+        since = 1 if self._page == "a" else first_epoch_of_interest(trial)
+        days = day_span(trial, since)
+        whole = sparkline(values, *span, max(min(width - len(metric) - 30, 40), 8))
+        lines = [Text.assemble((f"{metric}, {days}", "bold"), "   all days ", (whole, "cyan"))]
+        lines += self._abandoned(trial, span)
+        if height - len(lines) < 5 or len(values) < 2:
+            return lines[: max(height, 1)] if values else []
+        main, beside = line_of(rows, metric), line_of(rows, trained_on(metric))
+        marks = {int(day["epoch"]): f"day {day['day']}" for day in trial.lines.days}
+        legend = f"validation ⣀⡠⠊   training {BESIDE * 3}" if beside.values else ""
+        drawn = chart(
+            main.since(since),
+            beside.since(since),
+            width,
+            height - len(lines) - bool(legend),
+            marks or None,
+        )
+        lines += [Text(legend, style="dim")] if legend else []
+        for line in drawn:
+            text = Text(line)
+            text.highlight_regex("[\u2801-\u28ff]+", "cyan")
+            text.highlight_regex(BESIDE, "magenta")
+            lines.append(text)
         return lines
 
-    def _curve(self, trial: WatchedTrial, span: tuple[float, float], width: int) -> list[Text]:
-        """Return the whole curve, the days below it, and what was last abandoned."""
-        sorted_out = trial.lines
-        values = curve_of(sorted_out.epochs, self.progress.metric)
-        room = max(width - _LABEL, 10)
-        lines = [_labelled(self.progress.metric, sparkline(values, *span, room), "cyan")]
-        ends = [
-            (place, int(day["day"]))
-            for place, row in enumerate(sorted_out.epochs, start=1)
-            for day in sorted_out.days
-            if day["epoch"] == row["epoch"]
+    def _abandoned(self, trial: WatchedTrial, span: tuple[float, float]) -> list[Text]:
+        gone = trial.lines.abandoned_epochs
+        if not gone:
+            return []
+        latest = max(int(row.get("stretch") or 0) for row in gone)
+        last = [row for row in gone if (row.get("stretch") or 0) == latest]
+        drawn = sparkline(curve_of(last, self.progress.metric), *span, 24)
+        return [
+            _labelled(
+                "abandoned", f"{drawn} epochs {last[0]['epoch']} to {last[-1]['epoch']}", "dim"
+            )
         ]
-        if ends:
-            lines.append(_labelled("day", day_marks(ends, len(values), room), "dim"))
-        if sorted_out.abandoned_epochs:
-            latest = max(int(row.get("stretch") or 0) for row in sorted_out.abandoned_epochs)
-            gone = [r for r in sorted_out.abandoned_epochs if (r.get("stretch") or 0) == latest]
-            drawn = sparkline(curve_of(gone, self.progress.metric), *span, room // 2)
-            text = f"{drawn} epochs {gone[0]['epoch']} to {gone[-1]['epoch']}"
-            lines.append(_labelled("abandoned", text, "dim"))
-        return lines
 
-    def _branch(self, name: str, trial: WatchedTrial, span: tuple[float, float]) -> Text:
+    def _branch(self, name: str, trial: WatchedTrial, width: int) -> Text:
         values = curve_of(trial.lines.epochs, self.progress.metric)
+        span = finite_range([values])
         value = number(values[-1]) if values else ""
         state = trial.ended or ("paused" if trial.paused else f"day {trial.day + 1}")
-        text = f"{sparkline(values, *span, 24):<24} {value:<8} {state:<9}{in_force_words(trial)}"
+        text = f"{sparkline(values, *span, 16):<16} {value:<8} {state:<9}{in_force_words(trial)}"
         return _labelled(printable(name), text)
 
 
-def day_marks(ends: Sequence[tuple[int, int]], count: int, width: int) -> str:
-    """Return a ruler for a curve of ``count`` epochs: each day's number below its last epoch.
+def today_and_yesterday(trial: WatchedTrial, metric: str) -> list[Text]:
+    """Return a row for each of the metrics that matter: now, at yesterday's end, and the change between them."""
+    lines = trial.lines
+    if not lines.epochs:
+        return [Text("no epoch has ended yet", style="dim")]
+    latest = lines.epochs[-1]
+    ended = [day for day in lines.days if day["epoch"] < latest["epoch"]]
+    yesterday = (ended[-1].get("metrics") or {}) if ended else {}
+    wanted = dict.fromkeys((metric, trained_on(metric), "val_loss", "loss"))
+    names = [name for name in wanted if latest["metrics"].get(name) is not None]
+    margin = max(map(len, names), default=0)
+    head = f"{'':<{margin}}  {'today':>10}  {'yesterday':>10}  {'change':>10}"
+    return [
+        Text(head, style="bold"),
+        *(_compared(n, margin, latest["metrics"], yesterday) for n in names),
+    ]
 
-    ``ends`` are (epochs by then, day); a number that would touch the one before it is left out.
-    """
-    ruler = ""
-    for place, day in ends:
-        column = place if count <= width else max(math.ceil(place * width / count), 1)
-        text = str(day)
-        begin = column - len(text)
-        if begin >= len(ruler) + bool(ruler) and begin >= 0:
-            ruler = ruler.ljust(begin) + text
-    return ruler
+
+def _compared(name: str, margin: int, now: Mapping[str, Any], before: Mapping[str, Any]) -> Text:
+    value, old = float(now[name]), before.get(name)
+    text = Text(f"{name:<{margin}}  {number(value):>10}")
+    if old is None:
+        return text
+    change = value - float(old)
+    mode = direction_of(name)
+    good = mode is not None and (change > 0) == (mode == "max")
+    said = "" if mode is None or change == 0 else " better" if good else " worse"
+    style = "green" if good else "red" if said else ""
+    return text.append(f"  {number(float(old)):>10}").append(
+        f"  {change:>+10.4g}{said}", style=style
+    )
+
+
+def _advice(trial: WatchedTrial, width: int) -> list[Text]:
+    """Return the sitter's last word whole: what it did, or, in another colour, what it only advises."""
+    advice = trial.last_advice
+    if advice is None:
+        return []
+    done = advice.get("done")
+    label, style = ("DONE      ", "bold green") if done else ("ADVICE    ", "yellow")
+    return _wrapped(label, f"sitter {trial.advice}", width, style)
+
+
+def _verdict(trial: WatchedTrial, width: int) -> list[Text]:
+    said = [entry for entry in trial.history.journal if entry["kind"] == "verdict"]
+    return _wrapped("verdict   ", str(said[-1].get("text", "")), width, "bold") if said else []
+
+
+_STYLES = {"applied": "green", "advice": "yellow", "refused": "red", "verdict": "bold"}
+"""What was done does not look like what was only advised."""
+
+
+def _entry(told: Told, width: int) -> list[Text]:
+    style = _STYLES.get(told.kind, "dim")
+    return [
+        Text(line, style=style) for line in textwrap.wrap(told.text, width, subsequent_indent="  ")
+    ]
+
+
+def _wrapped(label: str, text: str, width: int, style: str = "") -> list[Text]:
+    """Return a label and a text as a whole, on as many lines as it takes."""
+    room = max(width - len(label), 20)
+    first, *rest = textwrap.wrap(printable(text), room, break_on_hyphens=False) or [""]
+    lines = [Text.assemble((label, "bold"), (first, style))]
+    return lines + [Text(f"{'':<{len(label)}}{line}", style=style) for line in rest]
 
 
 def _labelled(label: str, text: str, style: str = "") -> Text:
-    short = label if len(label) < _LABEL else f"{label[: _LABEL - 2]}…"
-    return Text.assemble((f"{short:<{_LABEL}}", "bold"), (text, style))
-
-
-def _finite_range(trials: Sequence[WatchedTrial], progress: PandaProgress) -> tuple[float, float]:
-    values = [value for trial in trials for value in curve_of(trial.history.rows, progress.metric)]
-    finite = [value for value in values if math.isfinite(value)]
-    return min(finite, default=0.0), max(finite, default=0.0)
+    return Text.assemble((f"{label:<{_LABEL - 1}} ", "bold"), (text, style))
 
 
 class PlainPandaView:
@@ -286,6 +262,11 @@ class PlainPandaView:
     def note(self, text: str) -> None:
         """Write a sentence."""
         self._write(text)
+
+    def phase(self, text: str | None) -> None:
+        """Write what happens while nothing trains."""
+        if text is not None and not text.startswith("examining"):
+            self._write(text)
 
     def __enter__(self) -> Self:
         return self

@@ -1,28 +1,31 @@
-"""How far a run has come, and how long it will go on: what every view of a running caviar is drawn from.
-
-The time left is shown only where it is more than a guess. A trial that a scheduler may stop ends soon or late, nobody
-knows which. So it is estimated twice. At the soonest each trial in training ends where the next of those before it
-ended, and those that wait are as long as the ended ones, less the standard error of their mean. At the latest all in
-training go on to the last epoch, and those that wait are as long as that makes likely (Kaplan and Meier 1958), and
-that error longer. Where the two lie within a factor of four, their geometric mean is right within two.
-"""
+"""How far a run has come: what every view of a running caviar is drawn from."""
 
 from __future__ import annotations
 
+import heapq
 import math
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.records import Event, Mode, RunState, Score, TrialEnd, TrialStarted, TrialWaits
-from orchestrator.report.formatting import brief, clock, number
+from orchestrator.records import (
+    EpochRow,
+    Event,
+    Mode,
+    RunState,
+    Score,
+    TrialEnd,
+    TrialStarted,
+    TrialWaits,
+)
+from orchestrator.report.formatting import COMPLEMENT, brief, clock, number
+from orchestrator.report.live.time_left import InTraining, Seen, seconds_left
 
-FEWEST_ENDED = 4
-FEWEST_SHARE = 0.25
-"""So many trials have to have ended, or of few trials this share."""
-WIDEST = 4.0
+BEST = 10
+MOST_RUNGS = 8
+RATE_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,15 @@ class Progress:
     _untrained: int = 0  # trials that ended while nobody drove the run, without a start seen here
     _started: set[str] = field(default_factory=set)
     _again: set[str] = field(default_factory=set)  # interrupted before, and not begun again yet
+    # The thin state lets go of the epochs of trials that are over: those of the best are kept here.
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    top: list[str] = field(default_factory=list)
+    failed: dict[str, list[TrialEnd]] = field(default_factory=dict)
+    _reached: dict[str, int] = field(default_factory=dict)
+    _rungs: set[int] = field(default_factory=set)
+    _values: dict[str, Any] = field(default_factory=dict)
+    _varies: set[str] = field(default_factory=set)
+    _times: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
 
     def __post_init__(self) -> None:
         self.state = RunState(self.metric, self.mode, thin=True)
@@ -86,6 +98,7 @@ class Progress:
         """Take in what happened before this view was opened."""
         for event in events:
             self.state.apply(event)
+            self._look_at(event)
         for trial in self.state.trials.values():
             if trial.repeats is not None:
                 continue
@@ -97,13 +110,16 @@ class Progress:
     def apply(self, event: Event) -> None:
         """Take in what has just happened."""
         known = event.trial in self._started if isinstance(event, TrialEnd) else False
-        epochs = self.state.epochs
+        epochs, trials = self.state.epochs, len(self.state.trials)
         self.state.apply(event)
         if self._is_replicate(event):
             self._since.pop(event.trial, None)  # type: ignore[union-attr]
         elif isinstance(event, TrialStarted):
             self.first_start = self.now() if self.first_start is None else self.first_start
             self._started.add(event.trial)
+            # A copy of another trial is none of those that were planned.
+            began = len(self.state.trials) - trials
+            self.total_trials += began * self.state.trials[event.trial].is_branch
             self._again.discard(event.trial)
         elif isinstance(event, TrialEnd):
             self._trial_ended(event, known)
@@ -111,7 +127,84 @@ class Progress:
             self._left(event.trial)
         elif self.state.epochs > epochs:
             self._seen += 1
+            self._times.append(self.now())
             self._trained(event)  # type: ignore[arg-type]
+        self._look_at(event)
+
+    def _look_at(self, event: Event) -> None:
+        """Keep what the leaderboard, the rungs and the list of failures are made of."""
+        if isinstance(event, TrialStarted):
+            self._compare(event.hyperparameters)
+        elif isinstance(event, TrialEnd):
+            self._over(event)
+        elif isinstance(event, TrialWaits):
+            self._rungs |= {self._reached.get(event.trial, 0)} if event.waits else set()
+        elif "event" in event:
+            self._rank(self.state.trials)
+        elif "epoch" in event and "kind" not in event:
+            self._grew(event)  # type: ignore[arg-type]
+
+    def _grew(self, row: EpochRow) -> None:
+        trial, epoch = row["trial"], int(row["epoch"])
+        if epoch <= self._reached.get(trial, 0):  # one that was retried begins anew
+            self.curves.pop(trial, None)
+        self.curves.setdefault(trial, []).append(_value(row["metrics"].get(self.metric)))
+        self._reached[trial] = epoch
+        self._rank({*self.top, trial})
+
+    def _rank(self, among: Iterable[str]) -> None:
+        """Find the best; among those before and one that trained, since others cannot have become better."""
+        trials = self.state.trials
+        drawn = (t for t in among if t in trials and trials[t].repeats is None)
+        scored = (t for t in drawn if self.state.score_of(t) is not None)
+        self.top = heapq.nsmallest(BEST, scored, key=self.state.rank)
+
+    def _over(self, end: TrialEnd) -> None:
+        if end.status == "stopped":
+            epoch = (end.stopped_by or {}).get("epoch", self._reached.get(end.trial))
+            self._rungs |= {epoch} if isinstance(epoch, int) else set()
+        if end.status == "failed":
+            self.failed.setdefault(end.error or "no error was given", []).append(end)
+        for trial in self.curves.keys() - {*self.top, *self.state.open}:
+            del self.curves[trial]
+
+    def _compare(self, hyperparameters: Mapping[str, Any]) -> None:
+        for name, value in hyperparameters.items():
+            if name not in self._values and len(self.state.trials) > 1:
+                self._varies.add(name)
+            if self._values.setdefault(name, value) != value:
+                self._varies.add(name)
+        self._varies |= self._values.keys() - hyperparameters.keys()
+
+    @property
+    def varying(self) -> list[str]:
+        """The hyperparameters that differ between trials; all of them where nothing differs yet."""
+        plain = [name for name in self._values if not name.startswith(COMPLEMENT)]
+        return [name for name in plain if name in self._varies] or plain
+
+    @property
+    def same(self) -> dict[str, Any]:
+        """The hyperparameters that are the same in all trials."""
+        varying = {*self.varying}
+        plain = (name for name in self._values if not name.startswith(COMPLEMENT))
+        return {name: self._values[name] for name in plain if name not in varying}
+
+    @property
+    def funnel(self) -> dict[int, int]:
+        """How many trials reached each epoch at which some were stopped or paused; empty where there are too many."""
+        rungs = sorted({*self._rungs, self.epochs_each} - {0}) if self._rungs else []
+        if len(rungs) > MOST_RUNGS:
+            return {}
+        return {rung: sum(last >= rung for last in self._reached.values()) for rung in rungs}
+
+    @property
+    def epochs_a_second(self) -> float | None:
+        """How many epochs all trials train a second, over the last half minute; None before there are two."""
+        now = self.now()
+        since = [time for time in self._times if now - time <= RATE_SECONDS]
+        if len(since) < 2 or now - since[0] < 1.0:
+            return None
+        return len(since) / (now - since[0])
 
     def _is_replicate(self, event: Event) -> bool:
         """Return whether a replicate began or ended: the search's trials alone are counted."""
@@ -200,12 +293,12 @@ class Progress:
         partly = sum(min(mine / length, 0.95) for mine in lengths)
         return min((ended + partly) / total, 1.0)
 
-    def time_left(self) -> str:
-        """Return the time left in words, or nothing while there is too little to judge by."""
+    def seconds_left(self) -> float | None:
+        """Return how long the run will go on, None while there is too little to judge by."""
         running, paused = self.running, self._paused_at()
         waiting = self.total_trials - self.ended - len(running) - paused.total()
         if not self._seen or not (running or waiting > 0):
-            return ""
+            return None
         now = self.now()
         seen = Seen(
             self.epochs_each,
@@ -218,7 +311,11 @@ class Progress:
             pace=self._pace(now),
             at_once=self.at_once,
         )
-        left = seconds_left(seen)
+        return seconds_left(seen)
+
+    def time_left(self) -> str:
+        """Return the time left in words, or nothing."""
+        left = self.seconds_left()
         return "" if left is None else f"about {clock(left)} left"
 
     def _paused_at(self) -> Counter[int]:
@@ -271,78 +368,3 @@ class Progress:
 
 def _value(value: float | None) -> float:
     return math.nan if value is None else float(value)
-
-
-@dataclass(frozen=True)
-class InTraining:
-    """A trial in training: its last epoch, and how many seconds one of its epochs takes, None before the first."""
-
-    epoch: int
-    pace: float | None
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What is known of a run: ``lengths`` of the ended trials in epochs, and those that wait to be started.
-
-    ``pace`` is the seconds between two epochs of the whole run, ``at_once`` how many trials trained then.
-    """
-
-    epochs_each: int
-    lengths: Mapping[int, int]
-    running: Sequence[InTraining]
-    waiting: int
-    pace: float
-    at_once: int
-
-
-def seconds_left(seen: Seen) -> float | None:
-    """Return the seconds left, None where too few trials have ended to be right within about a factor of two."""
-    ended = sum(seen.lengths.values())
-    trials = ended + len(seen.running) + seen.waiting
-    if ended < min(FEWEST_ENDED, FEWEST_SHARE * trials):
-        return None
-    mean, error = _mean(seen.lengths)
-    longest = min(max(_mean_length(seen), mean) + error, seen.epochs_each)
-    soon = _seconds(seen, [_to_next_end(seen, trial) for trial in seen.running], mean - error)
-    late = _seconds(seen, [max(seen.epochs_each - t.epoch, 0) for t in seen.running], longest)
-    if late > WIDEST * soon:
-        return None
-    return math.sqrt(soon * late)
-
-
-def _mean(lengths: Mapping[int, int]) -> tuple[float, float]:
-    """Return the mean of the lengths and its standard error."""
-    count = sum(lengths.values())
-    mean = sum(length * times for length, times in lengths.items()) / count
-    squares = sum((length - mean) ** 2 * times for length, times in lengths.items())
-    return mean, min(math.sqrt(squares) / count, mean)
-
-
-def _seconds(seen: Seen, rest: Sequence[int], length: float) -> float:
-    """Return the time for the rest of the trials in training and those that wait, no less than one trial's own."""
-    together = (sum(rest) + seen.waiting * length) * seen.pace
-    usual = seen.pace * max(seen.at_once, 1)
-    alone = (
-        epochs * (usual if trial.pace is None else trial.pace)
-        for epochs, trial in zip(rest, seen.running, strict=True)
-    )
-    return max(together, max(alone, default=0.0))
-
-
-def _to_next_end(seen: Seen, trial: InTraining) -> int:
-    ends = [length for length in (*seen.lengths, seen.epochs_each) if length > trial.epoch]
-    return min(ends, default=trial.epoch) - trial.epoch
-
-
-def _mean_length(seen: Seen) -> float:
-    """Return the mean length of a trial, those in training counted as far as they came."""
-    reached = Counter(trial.epoch for trial in seen.running)
-    mean, share = 0.0, 1.0
-    for epoch in range(1, seen.epochs_each + 1):
-        mean += share
-        ended_later = sum(count for length, count in seen.lengths.items() if length >= epoch)
-        beyond = sum(count for length, count in reached.items() if length > epoch)
-        if ended_later + beyond:
-            share *= 1 - seen.lengths.get(epoch, 0) / (ended_later + beyond)
-    return mean

@@ -49,8 +49,17 @@ def apply_schedule(state: PandaState, panda: Panda) -> PandaState:
             facts = {"request": None, "by": "schedule", "action": "set", "reason": reason}
             state = note(state, panda, "refused", **facts)
         if due:
-            state = change(state, panda, due, by="schedule")
+            state = _by_schedule(state, panda, due)
     return state
+
+
+def _by_schedule(state: PandaState, panda: Panda, due: Mapping[str, Any]) -> PandaState:
+    """Apply planned changes, or journal why they cannot be: what trains is not in a state for them."""
+    try:
+        return change(state, panda, due, by="schedule")
+    except RequestError as error:
+        facts = {"request": None, "by": "schedule", "action": "set", "reason": str(error)}
+        return note(state, panda, "refused", **facts)
 
 
 def change(

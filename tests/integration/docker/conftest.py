@@ -42,7 +42,7 @@ def default_run(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Def
     runs.mkdir()
     os.chown(runs, SOMEONE, SOMEONE)
     command = ["run", "--rm", f"--user={SOMEONE}:{SOMEONE}", f"--volume={runs}:/runs", IMAGE]
-    return DefaultRun(runs, command, engine.docker(*command, seconds=400))
+    return DefaultRun(runs, command, engine.docker(*command, seconds=900))
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +76,7 @@ def in_page_folder(
 
     def run(command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         return engine.run(
-            "bash", "-c", f"cd {shlex.quote(str(page_folder))} && {command}", seconds=400,
+            "bash", "-c", f"cd {shlex.quote(str(page_folder))} && {command}", seconds=900,
             PATH=f"{page_folder / 'bin'}:{engine.variables['PATH']}", PYTHONPATH=str(ROOT),
             XDG_STATE_HOME=str(page_folder / "state"), DOCKER_CONFIG=str(page_folder / "client"),
             **variables,

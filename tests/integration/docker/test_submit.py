@@ -26,7 +26,7 @@ def orchestrator(engine: Engine, tmp_path: Path) -> Command:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             command_line(*arguments),
-            capture_output=True, text=True, timeout=240, cwd=tmp_path,
+            capture_output=True, text=True, timeout=900, cwd=tmp_path,
             env=engine.variables | {"XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
 

@@ -13,10 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.preloaded import PYTHONPATH
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 HEAD = "10.78.0.1:6379"
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 900
 
 
 def why_not() -> str | None:
@@ -63,11 +64,11 @@ class Hosts:
     def _net(self, *words: object) -> None:
         action, *more = map(str, words)
         command = [str(HERE / "net.sh"), action, str(self.folder), *more]
-        subprocess.run(command, timeout=60, check=True, stdin=subprocess.DEVNULL)
+        subprocess.run(command, timeout=300, check=True, stdin=subprocess.DEVNULL)
 
     def _environment(self) -> dict[str, str]:
         return os.environ | {
-            "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3",
+            "PYTHON": sys.executable, "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3",
             "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": self.token,
         }  # fmt: skip
 

@@ -19,11 +19,11 @@ import yaml
 from orchestrator.records import read_run
 from tests import debian
 from tests.pages import lay_out
+from tests.preloaded import PYTHONPATH
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[2]
 PACKAGES = {"slurmctld": "slurm-wlm", "munged": "munge", "ip": "iproute2"}
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 900
 TRIALS, EPOCHS = 8, 200
 EXPERIMENT = {
     "name": "two-nodes", "model": "mlp", "data": "digits", "epochs": EPOCHS,
@@ -52,7 +52,7 @@ class Slurm:
 
     def on_login(self, *command: str) -> subprocess.CompletedProcess[str]:
         environment = {
-            **os.environ, "PYTHONPATH": str(ROOT), "SLURM_CONF": str(self.folder / "slurm.conf"),
+            **os.environ, "PYTHONPATH": PYTHONPATH, "SLURM_CONF": str(self.folder / "slurm.conf"),
             "XDG_STATE_HOME": str(self.work / "state"), "TF_CPP_MIN_LOG_LEVEL": "3",
         }  # fmt: skip
         return subprocess.run(
@@ -97,10 +97,10 @@ def slurm() -> Iterator[Slurm]:
     (work / "two-nodes.yaml").write_text(yaml.safe_dump(EXPERIMENT))
     try:
         started = [str(HERE / "start.sh"), str(folder)]
-        subprocess.run(started, check=True, timeout=60, stdin=subprocess.DEVNULL)
+        subprocess.run(started, check=True, timeout=300, stdin=subprocess.DEVNULL)
         yield Slurm(folder, work)
     finally:
-        subprocess.run([str(HERE / "stop.sh"), str(folder)], timeout=60)
+        subprocess.run([str(HERE / "stop.sh"), str(folder)], timeout=300)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -21,7 +21,7 @@ from tests.pages import environment, run_page
 from tests.preloaded import command_line
 
 HOST, PORT = "127.0.0.2", 28265  # those of the page; Ray turns 127.0.0.1 into another address
-PATIENCE_SECONDS = 400
+PATIENCE_SECONDS = 900
 MINE = """\
 model: ./net.py
 data: {source: ./t.csv, label: y}

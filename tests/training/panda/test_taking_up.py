@@ -39,9 +39,9 @@ def whole(panda):
 @pytest.mark.parametrize(
     ("at", "heard"),
     [
-        (1, True),
+        pytest.param(1, True, marks=pytest.mark.cluster),
         (3, False),
-        (6, True),
+        pytest.param(6, True, marks=pytest.mark.cluster),
         pytest.param(1, False, marks=pytest.mark.cluster),
         pytest.param(3, True, marks=pytest.mark.cluster),
         pytest.param(6, False, marks=pytest.mark.cluster),
@@ -62,7 +62,7 @@ def test_a_killed_panda_goes_on_as_if_it_had_not_been(panda, same, whole, at, he
     assert len(ids) == len(set(ids))
 
 
-@pytest.mark.parametrize("heard", [True, False])
+@pytest.mark.parametrize("heard", [True, pytest.param(False, marks=pytest.mark.cluster)])
 def test_what_a_power_cut_takes_from_the_records_is_told_again(panda, whole, heard):
     life = eventful(panda("cut", sitter="advise", days=5, learning_rate_test=True))
     life.advance(3)

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.config import SitterOptions
 from orchestrator.config.limits import Duration
-from orchestrator.errors import RequestError
+from orchestrator.errors import RequestError, TrialError
 from orchestrator.records import Request
 from orchestrator.search import Nursery, TrialSpec
 from orchestrator.sitter import Finding, from_plain, to_plain
@@ -22,7 +22,7 @@ from orchestrator.trials.panda.state import Panda, PandaState, checkpoint
 
 
 class FakeModel:
-    """A model that is its hyperparameters and its epoch; ``bad`` cannot be set."""
+    """A model that is its hyperparameters and its epoch; ``bad`` cannot be set, and ``broken`` breaks it."""
 
     steps_within, steps_per_epoch, why_rate_is_fixed, ended = 0, 10, None, None
     validation_rows = 100
@@ -37,6 +37,8 @@ class FakeModel:
     def check_going_on(self, checkpoint, changes) -> None:
         if "bad" in changes:
             raise RequestError("bad: expected another.")
+        if "broken" in changes:
+            raise TrialError("broken.")
 
     def change(self, changes) -> str:
         self.check_going_on(None, changes)
@@ -203,11 +205,11 @@ def test_keys_of_another_version_are_no_obstacle():
 
 
 def test_after_an_error_the_last_state_is_that_of_the_last_report(panda):
-    panda = panda(schedule=((1, {"bad": 1}),))
+    panda = panda(schedule=((1, {"broken": 1}),))
     session = PandaSession(panda.model, panda.spec, panda.nursery, panda.objective)
     session.advance(Progress(), 0.0)
     kept, progress = panda.days.last.read_bytes(), Progress()
-    with pytest.raises(RequestError):
+    with pytest.raises(TrialError):
         session.advance(progress, 0.0)
     session.keep()
     assert panda.days.last.read_bytes() == kept

@@ -121,6 +121,8 @@ if (table) {
 }
 
 // A trial's own part: its row, turned, and its curves
+let opened = null;
+
 function openTrial(name) {
   const row = document.getElementById(`trial-${name}`), dialog = document.getElementById("trial");
   if (!row || !data.curves[name]) return;
@@ -134,6 +136,7 @@ function openTrial(name) {
     dd.textContent = cell.textContent;
     facts.append(dt, dd);
   });
+  opened = row.id;
   if (!dialog.open) dialog.showModal();
   const element = dialog.querySelector(".chart"), {epochs, metrics} = data.curves[name];
   if (drawn.has(element)) drawn.get(element).dispose();
@@ -158,5 +161,8 @@ function fromAddress() {
   if (match) openTrial(match[1]);
 }
 addEventListener("hashchange", fromAddress);
-document.getElementById("trial").addEventListener("close", () => history.replaceState(null, "", "#trials"));
+document.getElementById("trial").addEventListener("close", () => {
+  history.replaceState(null, "", "#trials");
+  document.getElementById(opened)?.querySelector("a").focus({preventScroll: true});
+});
 fromAddress();

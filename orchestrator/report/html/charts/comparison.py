@@ -92,19 +92,18 @@ def _progress(runs: Sequence[RunSummary], metric: str, id: str) -> Chart:
     return Chart(id, f"The best {metric} so far", says, shown, Table(head, rows), ways)
 
 
+def margins(found: Comparison) -> list[tuple[str, float, float, float]]:
+    """Return the runs whose noise is known: name, how far behind, and two standard errors less and more."""
+    known = [row for row in found.rows if row["behind"] is not None and row["noise"] is not None]
+    off = ((row, STANDARD_ERRORS * row["noise"]) for row in known)
+    return [(row["run"], row["behind"], row["behind"] - e, row["behind"] + e) for row, e in off]
+
+
 def _margins(found: Comparison) -> Iterator[Chart]:
     """Yield by how much each run is behind the leader, with an interval where the noise is known."""
-    known = [row for row in found.rows if row["behind"] is not None and row["noise"] is not None]
-    if not known:
+    rows = margins(found)
+    if not rows:
         return
-    rows = [
-        [
-            row["run"],
-            row["behind"],
-            *(row["behind"] + sign * STANDARD_ERRORS * row["noise"] for sign in (-1, 1)),
-        ]
-        for row in known
-    ]
     boxes = [[low, behind, behind, behind, high] for _, behind, low, high in rows]
     zero: Option = {
         "silent": True,

@@ -20,6 +20,7 @@ from orchestrator.report.html.charts.chart import (
     option,
     score_axis,
 )
+from orchestrator.report.pareto import Tradeoff, tradeoffs
 from orchestrator.report.run_summary import RunSummary, TimeSpent
 
 
@@ -35,8 +36,57 @@ def course_charts(run: RunSummary) -> Iterator[Chart]:
         yield race(run)
     if any(move.low is not None for move in run.rounds):
         yield rounds(run)
+    if found := tradeoffs(run):
+        yield pareto(run, found)
     if run.time:
         yield time_spent(run.time)
+
+
+def pareto(run: RunSummary, found: Sequence[Tradeoff]) -> Chart:
+    """Draw the score against what it cost, and the trials that no other one beats in both."""
+    ways = {_capital(each.cost): _offered(each) for each in found}
+    first = found[0]
+    says = "Each point is a trial; on the dashed line are those that no other one beats in both."
+    rows = [[each.cost, o.trial, o.cost, o.score] for each in found for o in each.front]
+    costs = [offer.cost for offer in first.offers]
+    drawn = option(
+        legend={"top": 0},
+        xAxis=score_axis(first.cost, costs, inverse=first.mode == "max"),
+        yAxis=score_axis(run.metric, [offer.score for offer in first.offers]),
+        series=[
+            {"type": "scatter", "name": "trials", "symbolSize": 7, "color": FAINT}
+            | {"itemStyle": {"opacity": 0.6}},
+            line("not beaten in both", [], showSymbol=True, symbol="diamond", symbolSize=11)
+            | {"step": "end", "color": BAD, "lineStyle": {"type": "dashed"}},
+        ],
+    )
+    for one, more in zip(drawn["series"], next(iter(ways.values()))["series"], strict=True):
+        one |= more
+    table = Table(["against", "trial", "cost", run.metric], rows)
+    return Chart(
+        "pareto",
+        "What a better score costs",
+        says,
+        drawn,
+        table,
+        ways if len(ways) > 1 else {},
+        340,
+    )
+
+
+def _capital(cost: str) -> str:
+    return cost if "_" in cost else f"{cost[:1].upper()}{cost[1:]}"
+
+
+def _offered(found: Tradeoff) -> Option:
+    """Return the trials and the front as data of the two series, and their axis."""
+    every = [{"name": o.trial, "value": [o.cost, o.score]} for o in (*found.beaten, *found.front)]
+    front = [{"name": o.trial, "value": [o.cost, o.score]} for o in found.front]
+    along = score_axis(found.cost, [o.cost for o in found.offers], inverse=found.mode == "max")
+    return {
+        "xAxis": along,
+        "series": [{"id": "trials", "data": every}, {"id": "front", "data": front}],
+    }
 
 
 def progress(run: RunSummary) -> Chart:

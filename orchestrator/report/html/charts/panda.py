@@ -81,41 +81,48 @@ def _series(panda: PandaSummary, metric: str) -> list[Option]:
     series: list[Option] = []
     for place, each in enumerate(panda.lines):
         colour = SERIES[(place + 1) % len(SERIES)]
-        begin = _forked_from(panda, each, metric)
+        begin = forked_from(panda, each, metric)
         style: Option = {"width": 2.5, "type": DASHES[place % 3]}
         series.append(
             line(
-                each.trial, begin + _points(each.curve, metric), color=colour, lineStyle=style, z=4
+                each.trial,
+                begin + curve_points(each.curve, metric),
+                color=colour,
+                lineStyle=style,
+                z=4,
             )
         )
         training = metric.removeprefix("val_")
         if training != metric and training in each.curve.metrics:
             style = {"width": 1, "type": "dashed", "opacity": 0.7}
             name = f"{each.trial}, training"
-            series.append(line(name, _points(each.curve, training), color=colour, lineStyle=style))
+            series.append(
+                line(name, curve_points(each.curve, training), color=colour, lineStyle=style)
+            )
         for gone in each.abandoned:
             style = {"width": 2, "type": "dotted", "color": FAINT}
-            left = [p for p in _at(each, gone.epochs[0] - 1, metric) if p[0] < gone.epochs[0]]
-            data = left + _points(gone, metric)
+            left = [p for p in at_epoch(each, gone.epochs[0] - 1, metric) if p[0] < gone.epochs[0]]
+            data = left + curve_points(gone, metric)
             series.append(line("rolled back", data, color=FAINT, lineStyle=style))
     series.append(_marks(panda, metric) | {"markLine": _day_lines(panda)})
     return [each | {"id": f"{place}"} for place, each in enumerate(series)]
 
 
-def _points(curve: Curve, metric: str) -> list[list[Any]]:
+def curve_points(curve: Curve, metric: str) -> list[list[Any]]:
+    """Return a curve as [epoch, value], thinned."""
     values = curve.metrics.get(metric, ())
     return [[curve.epochs[i], values[i]] for i in thinned(values, MOST_POINTS)]
 
 
-def _forked_from(panda: PandaSummary, branch: Lineage, metric: str) -> list[list[Any]]:
+def forked_from(panda: PandaSummary, branch: Lineage, metric: str) -> list[list[Any]]:
     """Return the point of its parent's curve from which a branch goes on."""
     parent = next((each for each in panda.lines if each.trial == branch.parent), None)
     if parent is None or branch.parent_epoch is None:
         return []
-    return [p for p in _at(parent, branch.parent_epoch, metric) if p[1] is not None]
+    return [p for p in at_epoch(parent, branch.parent_epoch, metric) if p[1] is not None]
 
 
-def _at(of: Lineage, epoch: int, metric: str) -> list[list[Any]]:
+def at_epoch(of: Lineage, epoch: int, metric: str) -> list[list[Any]]:
     """Return a curve's point at an epoch, or at the first one after it; none where there is none."""
     found = zip(of.curve.epochs, of.curve.metrics.get(metric, ()), strict=False)
     return [[at, value] for at, value in found if at >= epoch][:1]
@@ -131,7 +138,7 @@ def _marks(panda: PandaSummary, metric: str) -> Option:
         model = next(each for each in panda.lines if each.trial == trial)
         said = "; ".join(f"{place}: {each.what}, by {each.who}" for place, each in done)
         label = {"formatter": ", ".join(str(place) for place, _ in done)}
-        for point in _at(model, epoch, metric):
+        for point in at_epoch(model, epoch, metric):
             data.append({"name": said, "value": point, "label": label})
     shown = {"show": True, "color": "#fff", "fontSize": 11, "fontWeight": "bold"}
     pins = {"symbol": "pin", "symbolSize": 38, "color": BAD, "label": shown, "z": 6}
@@ -151,15 +158,13 @@ def _day_lines(panda: PandaSummary) -> Option:
 def _in_force(panda: PandaSummary) -> Iterator[Chart]:
     """Yield a figure for each hyperparameter that was changed, by day."""
     names = dict.fromkeys(name for each in panda.lines for force in each.in_force for name in force)
-    changed = [name for name in names if len(_values(panda, name)) > 1]
-    plain = [name for name in changed if f"one_minus_{name}" not in changed]
-    for name in plain[:MOST_DRAWN]:
-        values = _values(panda, name)
+    for name in changed(panda):
+        values = values_in_force(panda, name)
         series = [
             line(
                 each.trial,
-                _steps(each, name),
-                step="end",
+                steps_of(each, name),
+                step="start",
                 showSymbol=True,
                 color=SERIES[(place + 1) % len(SERIES)],
             )
@@ -187,15 +192,23 @@ def _in_force(panda: PandaSummary) -> Iterator[Chart]:
         )
 
 
-def _values(panda: PandaSummary, name: str) -> set[float]:
+def changed(panda: PandaSummary) -> list[str]:
+    """Return the first hyperparameters that were changed, of β the 1-β."""
+    names = dict.fromkeys(name for each in panda.lines for force in each.in_force for name in force)
+    found = [name for name in names if len(values_in_force(panda, name)) > 1]
+    return [name for name in found if f"one_minus_{name}" not in found][:MOST_DRAWN]
+
+
+def values_in_force(panda: PandaSummary, name: str) -> set[float]:
+    """Return the values that a hyperparameter had at the ends of days."""
     found = (finite(force.get(name)) for each in panda.lines for force in each.in_force)
     return {value for value in found if value is not None}
 
 
-def _steps(of: Lineage, name: str) -> list[list[Any]]:
-    """Return a value from day to day, a branch's from where it began."""
-    fork = [] if of.parent_epoch is None else [[of.parent_epoch, finite(of.start.get(name))]]
-    return fork + [
+def steps_of(of: Lineage, name: str) -> list[list[Any]]:
+    """Return a value from day to day, each in force since the day before ended, from where the model began."""
+    begin = of.parent_epoch or 0
+    return [[begin, finite(of.start.get(name))]] + [
         [epoch, finite(force.get(name))] for epoch, force in zip(of.days, of.in_force, strict=True)
     ]
 

@@ -39,11 +39,16 @@ def space_charts(run: RunSummary) -> Iterator[Chart]:
     """Yield what there is to draw of a search's trials."""
     if any(trial.curve.epochs for trial in run.trials):
         yield curves(run)
-    scored = [trial for trial in run.trials if trial.value is not None and trial.is_newest]
+    scored = scored_trials(run)
     if len(scored) > 1 and run.axes:
         yield parallel(run, scored)
-        if plane := _plane_axes(run):
+        if plane := plane_axes(run):
             yield plane_chart(run, scored, *plane)
+
+
+def scored_trials(run: RunSummary) -> list[TrialSummary]:
+    """Return the trials of the newest group that have a score, best first."""
+    return [trial for trial in run.trials if trial.value is not None and trial.is_newest]
 
 
 def points(trial: TrialSummary, metric: str, most: int) -> list[list[Any]]:
@@ -65,9 +70,7 @@ def curves(run: RunSummary) -> Chart:
     """Draw every trial's curve: the best ones highlighted, the others faint, the rungs as lines."""
     most = most_points(run)
     drawn = [trial for trial in run.trials if trial.curve.epochs]
-    gone = [t for t in drawn if t.status in GONE or not t.is_newest]
-    best = [t for t in drawn if t.value is not None and t not in gone][:HIGHLIGHTED]
-    others = [t for t in drawn if t not in best and t not in gone]
+    best, others, gone = best_others_gone(drawn)
     series = [
         *_together("others", others, run, most, {"color": FAINT, "opacity": 0.4, "width": 1}),
         *_together(
@@ -94,6 +97,18 @@ def curves(run: RunSummary) -> Chart:
     return Chart(
         "curves", "Learning curves", says, shown, _curve_table(run, best), _ways(series, marks)
     )
+
+
+def best_others_gone(
+    drawn: Sequence[TrialSummary],
+) -> tuple[list[TrialSummary], list[TrialSummary], list[TrialSummary]]:
+    """Return the trials to highlight, those to draw faint, and those that failed or are of an older group."""
+    gone = [t for t in drawn if t.status in GONE or not t.is_newest]
+    left = set(map(id, gone))
+    rest = [t for t in drawn if id(t) not in left]
+    best = [t for t in rest if t.value is not None][:HIGHLIGHTED]
+    known = set(map(id, best))
+    return best, [t for t in rest if id(t) not in known], gone
 
 
 def _highlighted(run: RunSummary, trial: TrialSummary, place: int, most: int) -> Option:
@@ -247,8 +262,8 @@ def _parallel_axis(place: int, each: Axis) -> Option:
     }
 
 
-def _ramp(run: RunSummary, values: Sequence[float], dimension: int) -> Option:
-    """Return the colours of scores: from the median on, since what came out badly differs in nothing of interest."""
+def colour_range(run: RunSummary, values: Sequence[float]) -> tuple[float, float]:
+    """Return the scores of the first and the last colour: what came out badly differs in nothing of interest."""
     ordered = sorted(values)
     middle, quarter = ordered[len(ordered) // 2], max(1, len(ordered) // 4)
     low, high = (
@@ -258,6 +273,12 @@ def _ramp(run: RunSummary, values: Sequence[float], dimension: int) -> Option:
     )
     if low == high:
         low, high = min(low, middle), max(high, middle) or 1.0
+    return low, high
+
+
+def _ramp(run: RunSummary, values: Sequence[float], dimension: int) -> Option:
+    """Return the colours of scores."""
+    low, high = colour_range(run, values)
     colours = RAMP if run.mode == "max" else RAMP[::-1]
     return {
         "show": False,
@@ -268,7 +289,7 @@ def _ramp(run: RunSummary, values: Sequence[float], dimension: int) -> Option:
     }
 
 
-def _plane_axes(run: RunSummary) -> tuple[Axis, Axis] | None:
+def plane_axes(run: RunSummary) -> tuple[Axis, Axis] | None:
     """Return α and 1-β where the run has both, else the first two numbers."""
     numbers = [each for each in run.axes if each.scale != "choice"]
     rate = next((each for each in numbers if each.name in RATES), None)
@@ -294,10 +315,9 @@ def plane_chart(run: RunSummary, scored: Sequence[TrialSummary], x: Axis, y: Axi
         f"Each point is a trial: {x.shown} against {y.shown}, redder where {run.metric} is better."
     )
     says += " Triangles were stopped early."
-    diagonal = _diagonal(scored[0], x, y)
-    if diagonal:
+    if ends := diagonal(scored[0], x, y):
         dashed = {"type": "dashed", "color": FAINT}
-        same = line("same α/(1-β) as the best", diagonal, lineStyle=dashed, color=FAINT)
+        same = line("same α/(1-β) as the best", ends, lineStyle=dashed, color=FAINT)
         series.append(same | {"silent": True, "z": 1})
         says += " Along the dashed line α/(1-β), SGD's effective step, is that of the best trial."
     drawn = option(
@@ -320,7 +340,7 @@ def _plane_axis(each: Axis) -> Option:
     return axis(each.shown, kind, min=each.low, max=each.high)
 
 
-def _diagonal(best: TrialSummary, x: Axis, y: Axis) -> list[list[float]]:
+def diagonal(best: TrialSummary, x: Axis, y: Axis) -> list[list[float]]:
     """Return the ends of the line of the best trial's α/(1-β) within the axes; none where they are no such pair."""
     rate, rest = x.place(best.hyperparameters), y.place(best.hyperparameters)
     if (

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.report.formatting import number
@@ -27,7 +29,77 @@ MOST_CLASSES = 50
 LABELLED = 20
 CLEAR = "rgba(86, 180, 233, 0)"
 PARTS = ("test", "validation")
+OF_LAYERS = ("layer", "kind", "output", "parameters", "trainable")
+PICTURE = re.compile(r"data:image/png;base64,[A-Za-z0-9+/]+=*")
 IN_TABLE = ("class", "precision", "recall", "recall_from", "recall_to", "f1", "support")
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """The rows that a winner gets most wrong: what there is to say, and ``pictures`` or a ``table``.
+
+    ``pictures`` are (address of a PNG, what it is).
+    """
+
+    says: str
+    pictures: Sequence[tuple[str, str]] = ()
+    table: Table | None = None
+
+
+def mistakes(found: Mapping[str, Any]) -> Mistakes | None:
+    """Return what was kept of the rows that the winner gets most wrong; None where nothing was, or it was edited."""
+    try:
+        examples = list(found["examples"])
+        if not examples:
+            return None
+        says = _mistakes_say(found, len(examples))
+        pictures = [(each["picture"], _mistake(each)) for each in examples if "picture" in each]
+        if pictures:
+            safe = [each for each in pictures if PICTURE.fullmatch(str(each[0]))]
+            return Mistakes(says, pictures=safe) if safe else None
+        return Mistakes(says, table=_mistakes_table(examples))
+    except (AttributeError, KeyError, LookupError, TypeError, ValueError):
+        return None
+
+
+def _mistakes_say(found: Mapping[str, Any], shown: int) -> str:
+    rows, wrong = int(found["rows"]), int(found["wrong"])
+    if found["kind"] == "quantities":
+        return f"Of {rows} {found['part']} rows those {shown} whose predictions are furthest off."
+    worst = f", these {shown} with the least probability for what is true" if shown < wrong else ""
+    return f"{wrong} of {rows} {found['part']} rows are wrong{worst}."
+
+
+def _mistake(each: Mapping[str, Any]) -> str:
+    sure = f" ({each['of_answer']:.0%})" if "of_answer" in each else ""
+    return f"{each['truth']}, taken for {each['answer']}{sure}"
+
+
+def _mistakes_table(examples: Sequence[Mapping[str, Any]]) -> Table:
+    names = list(dict.fromkeys(name for each in examples for name in each.get("values", {})))
+    judged = [
+        key
+        for key in ("truth", "answer", "of_answer", "of_truth")
+        if any(key in each for each in examples)
+    ]
+    has_text = any("text" in each for each in examples)
+    heads = {"of_answer": "p(answer)", "of_truth": "p(truth)"}
+    head = [
+        "row",
+        *(heads.get(key, key) for key in judged),
+        *names,
+        *(["what it is"] if has_text else []),
+    ]
+    rows = [
+        [
+            each["row"],
+            *(each.get(key) for key in judged),
+            *(each.get("values", {}).get(name) for name in names),
+            *([each.get("text")] if has_text else []),
+        ]
+        for each in examples
+    ]
+    return Table(head, rows)
 
 
 def winner_charts(details: Mapping[str, Any]) -> list[Chart]:
@@ -42,8 +114,12 @@ def winner_tables(details: Mapping[str, Any]) -> dict[str, Table]:
     """Return each class's scores, and how far BatchNormalization's averages were off, as tables."""
     try:
         found = {
-            f"Classes, {part} rows": _classes(one) for part, one in _parts(details, "per_class")
+            f"Classes, {part} rows": _classes(one) for part, one in parts_of(details, "per_class")
         }
+        if model := details.get("model"):
+            name = f"The model: {len(model['layers']) + model['left_out']} layers, {model['parameters']:,} parameters"
+            rows = [[each.get(key) for key in OF_LAYERS] for each in model["layers"]]
+            found[f"{name}, {model['trainable']:,} of them trained"] = Table(OF_LAYERS, rows)
         layers = (details.get("batch_norm") or {}).get("layers") or []
         if layers:
             rows = [list(each.values()) for each in layers]
@@ -55,7 +131,8 @@ def winner_tables(details: Mapping[str, Any]) -> dict[str, Table]:
     return found
 
 
-def _parts(details: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def parts_of(details: Mapping[str, Any], key: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield what is known of test rows, then of validation rows."""
     found = details.get(key) or {}
     return ((part, found[part]) for part in PARTS if isinstance(found.get(part), Mapping))
 
@@ -66,11 +143,7 @@ def _classes(one: Mapping[str, Any]) -> Table:
 
 def _confusion(details: Mapping[str, Any]) -> Iterator[Chart]:
     """Yield the confusion matrix, with a switch between test and validation rows."""
-    found = {
-        f"{part.capitalize()} rows": one
-        for part, one in _parts(details, "per_class")
-        if _is_drawn(one)
-    }
+    found = {f"{part.capitalize()} rows": one for part, one in confusions(details).items()}
     if not found:
         return
     part, one = next(iter(found.items()))
@@ -96,6 +169,11 @@ def _confusion(details: Mapping[str, Any]) -> Iterator[Chart]:
     counts = [[name, *row] for name, row in zip(names, matrix, strict=True)]
     table, height = Table(["true \\ predicted", *names], counts), 150 + 28 * len(names)
     yield Chart("confusion", "Confusion", says, shown, table, ways if len(ways) > 1 else {}, height)
+
+
+def confusions(details: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Return what there is to draw of each split's classes: those with one matrix, of not too many."""
+    return {part: one for part, one in parts_of(details, "per_class") if _is_drawn(one)}
 
 
 def _is_drawn(one: Mapping[str, Any]) -> bool:
@@ -125,7 +203,7 @@ def _cells(matrix: Sequence[Sequence[float]]) -> list[list[float]]:
 
 def _calibration(details: Mapping[str, Any]) -> Iterator[Chart]:
     """Yield how often the winner was right, by how sure it was."""
-    found = dict(_parts(details, "calibration"))
+    found = dict(parts_of(details, "calibration"))
     if not found:
         return
     part, one = next(iter(found.items()))

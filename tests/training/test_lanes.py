@@ -1,0 +1,168 @@
+"""Lanes: each trial of many that one JAX program trains is what it is alone. Run by ``test_backends``, on JAX."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import keras
+import numpy as np
+import pytest
+
+from orchestrator.search import TrialSpec
+from orchestrator.training.lane_program import LaneProgram
+from orchestrator.training.trainer import Trainer
+from orchestrator.training.workbench import KerasJob
+from orchestrator.trials.judging import Objective
+from orchestrator.tuning.trial_runner import TrialRunner
+
+pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="lanes are JAX's")
+ALIKE = 1e-4
+
+
+def specs_of(count, **fixed):
+    rng = np.random.default_rng(0)
+    return [
+        TrialSpec(f"{at:05d}", at, 100 + at, {
+            "learning_rate": float(10 ** rng.uniform(-2.5, -0.5)),
+            "momentum": float(rng.uniform(0.5, 0.95)),
+            "learning_rate_decay": 0.05,
+            "units": 4,
+            "batch_size": 32,
+            **{name: value[at % len(value)] for name, value in fixed.items()},
+        })
+        for at in range(count)
+    ]  # fmt: skip
+
+
+def alone(task, specs, train):
+    trainer = Trainer(task)
+    return {s.trial: train(trainer, dict(s.hyperparameters), s.seed, task.epochs) for s in specs}
+
+
+class Worker:
+    """A worker with lanes, driven as an executor does."""
+
+    def __init__(self, task, folder, places, milestones=()):
+        objective = Objective("val_accuracy", "max", frozenset(milestones), folder / "checkpoints")
+        self.job = KerasJob(task, objective, 1, lanes=places)
+        self.runner = TrialRunner(self.job, places)
+        self.rows = {}
+
+    def train(self, specs, until=None):
+        """Train all of them, refilling lanes; a trial leaves after ``until`` epochs where that has it leave."""
+        specs, ended = list(specs), {}
+        while specs or self.runner.trials:
+            while specs and len(self.runner.trials) < self.runner.places:
+                self.runner.take(specs.pop(0))
+            for report in self.runner.step():
+                rows = self.rows.setdefault(report.trial, {})
+                rows |= {row["epoch"]: row["metrics"] for row in report.progress.rows}
+                ends = report.failure or report.progress.done or report.progress.diverged
+                if ends or max(rows, default=0) >= (until or {}).get(report.trial, 1000):
+                    ended[report.trial] = report
+                    self.runner.keep(report.trial)
+                    self.runner.drop(report.trial)
+        return ended
+
+    @property
+    def banks(self):
+        return [*self.runner._workbench._lanes.banks.values()]
+
+    def curve(self, trial):
+        return [self.rows[trial][epoch] for epoch in sorted(self.rows[trial])]
+
+
+def check_alike(found, expected):
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        assert one == pytest.approx(other, abs=ALIKE, rel=ALIKE, nan_ok=True)
+        assert one.keys() == other.keys()
+
+
+def test_27_epochs_of_each_lane_are_those_of_the_trial_alone_refilled_ones_too(
+    mlp, train, tmp_path
+):
+    task = replace(mlp, epochs=27, metrics=("macro_f1",))
+    specs = specs_of(
+        5, dropout=[0.1, 0.3, 0.5], weight_decay=[0.001, 0.01], label_smoothing=[0.1, 0.2]
+    )
+    worker = Worker(task, tmp_path, 2)
+    ended = worker.train(specs)
+    assert {report.about["path"] for report in ended.values()} == {"compiled"}
+    assert [bank.traced for bank in worker.banks] == [1]
+    for trial, curve in alone(task, specs, train).items():
+        check_alike(worker.curve(trial), curve)
+
+
+def test_a_trial_killed_in_its_lane_goes_on_in_another_with_the_same_curve(mlp, train, tmp_path):
+    specs = specs_of(3)
+    first = Worker(mlp, tmp_path, 3, milestones=(1,))
+    first.train(specs, until={"00000": 1, "00001": 2, "00002": 1})
+    second = Worker(mlp, tmp_path, 2, milestones=(1,))
+    second.train(specs)
+    for trial, curve in alone(mlp, specs, train).items():
+        check_alike(worker_curve(first, second, trial), curve)
+
+
+def worker_curve(first, second, trial):
+    rows = first.rows[trial] | second.rows[trial]
+    return [rows[epoch] for epoch in sorted(rows)]
+
+
+def test_a_diverging_lane_leaves_the_others_as_they_are(mlp, train, tmp_path):
+    specs = specs_of(3, learning_rate=[0.05, 1e30, 0.02])
+    worker = Worker(mlp, tmp_path, 3)
+    ended = worker.train(specs)
+    assert [report.progress.diverged for _, report in sorted(ended.items())] == [False, True, False]
+    curves = alone(mlp, [specs[0], specs[2]], train)
+    for trial, curve in curves.items():
+        check_alike(worker.curve(trial), curve)
+
+
+def test_a_trial_that_fails_is_one_failure_among_lanes(net, train, tmp_path):
+    task = net("""
+        def build(hp, input_shape, num_classes):
+            if hp["units"] == 5:
+                raise ValueError("no five units")
+            x = inputs = keras.Input(input_shape)
+            for _ in range(2):
+                x = layers.Dropout(hp["drop"])(layers.Dense(hp["units"], "relu")(x))
+            return keras.Model(inputs, layers.Dense(num_classes, "softmax")(x))
+    """)
+    specs = specs_of(4, units=[4, 5, 4, 4], drop=[0.1, 0.2, 0.3, 0.4])
+    worker = Worker(task, tmp_path, 4)
+    ended = worker.train(specs)
+    assert [bool(report.failure) for _, report in sorted(ended.items())] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+    assert [bank.traced for bank in worker.banks] == [1]
+    for trial, curve in alone(task, [specs[0], *specs[2:]], train).items():
+        check_alike(worker.curve(trial), curve)
+
+
+def test_what_cannot_be_traced_for_several_trains_by_itself_and_says_why(
+    net, train, tmp_path, monkeypatch
+):
+    task = net("""
+        def build(hp, input_shape, num_classes):
+            inputs = keras.Input(input_shape)
+            x = layers.Dense(hp["units"], "relu")(inputs)
+            return keras.Model(inputs, layers.Dense(num_classes, "softmax")(x))
+    """)
+
+    def refuses(self, *given):
+        raise TypeError("no vmap")
+
+    monkeypatch.setattr(LaneProgram, "_epoch", refuses)
+    specs = specs_of(3)
+    worker = Worker(task, tmp_path, 2)
+    ended = worker.train(specs)
+    for trial, curve in alone(task, specs, train).items():
+        check_alike(worker.curve(trial), curve)
+    assert {report.about["path"] for report in ended.values()} == {"fit"}
+    assert {report.about["path_reason"] for report in ended.values()} == {
+        "its step cannot be traced for several: no vmap"
+    }
