@@ -73,8 +73,11 @@ class TrialSpec:
         return self._with(restored)
 
     def _with(self, changed: Callable[[Any], Any]) -> Self:
-        plain = ("hyperparameters", "checkpoint", "changes", "origin", "recipe")
-        return replace(self, **{name: changed(getattr(self, name)) for name in plain})
+        plain = ("hyperparameters", "checkpoint", "changes", "origin")
+        recipe = tuple((epoch, changed(values)) for epoch, values in self.recipe)
+        return replace(
+            self, recipe=recipe, **{name: changed(getattr(self, name)) for name in plain}
+        )
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,11 @@ from orchestrator.training.backend import (
     losses_by_row,
 )
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
-from orchestrator.training.keras_internals import build_metrics, compiled_metrics_are_built
+from orchestrator.training.keras_internals import (
+    build_metrics,
+    compiled_metrics_are_built,
+    resets_variables_alone,
+)
 from orchestrator.training.reported import plain
 from orchestrator.training.row_metrics import FiguresByName
 from orchestrator.training.tensorflow_internals import forget_custom_gradients
@@ -138,6 +142,7 @@ class CompiledEpoch:
         self.batch_norm = LiveMomentum(self.model, asked_momentum)
         self._train_logs = StepLogs(self.model, "train_step")
         self._test_logs = StepLogs(self.model, "test_step")
+        self._reset = MetricsReset(self.model)
         rows = _any_number_of(data)
         build_metrics(self.model, rows)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
@@ -169,12 +174,12 @@ class CompiledEpoch:
         batches were trained before.
         """
         if not goes_on:
-            self.model.reset_metrics()
+            self._reset()
         return plain(self._train(data, tf.constant(order, tf.int32), tf.constant(batch_size)))
 
     def evaluate(self, data: tuple[Any, ...]) -> dict[str, float]:
         """Return Keras's metrics over all rows, at prediction's BatchNormalization averages."""
-        self.model.reset_metrics()
+        self._reset()
         with self._by_name.listening():
             return plain(self._evaluate(data))
 
@@ -240,6 +245,25 @@ def _count_to(steps: Any, body: Any, draws: UnseededDraws) -> None:
 def _any_number_of(data: tuple[Any, ...]) -> Any:
     """Return the shapes and types of a split's arrays, whatever its rows are."""
     return tf.nest.map_structure(lambda t: tf.TensorSpec((None, *t.shape[1:]), t.dtype), data)
+
+
+class MetricsReset:
+    """Resets a model's metrics: in one call of a program where all that it does is to set variables."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._variables: list[Any] | None = None
+        self._reset = model.reset_metrics
+
+    def __call__(self) -> None:
+        """Have the metrics as before the first batch."""
+        variables = self._model.metrics_variables  # some exist only once a step has been traced
+        if self._variables is None or list(map(id, variables)) != list(map(id, self._variables)):
+            self._variables = variables
+            reset = self._model.reset_metrics
+            in_one = resets_variables_alone(self._model)
+            self._reset = tf.function(reset, autograph=False) if in_one else reset
+        self._reset()
 
 
 class StepLogs:

@@ -122,6 +122,15 @@ def _prefixed(of_output: Any, name: str) -> str:
     return f"{of_output.output_name}_{name}" if of_output.output_name else name
 
 
+def resets_variables_alone(model: Any) -> bool:
+    """Return whether to reset a model's metrics is to set their variables, as Keras's own do, and nothing else."""
+    compiled = getattr(model, "_compile_metrics", None)
+    inside = compiled.metrics if compiled is not None and compiled.built else []
+    resets = [type(metric).reset_state.__module__ for metric in (*model.metrics, *inside)]
+    own = type(model).reset_metrics is not keras.Model.reset_metrics
+    return not own and all(module.startswith("keras.src.") for module in resets)
+
+
 def averaged_by(metric: Any) -> Any:
     """Return the function whose values a metric averages, as of ``metrics=[a_function]``; None of any other."""
     return getattr(metric, "_fn", None)

@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +23,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from orchestrator.errors import NotStarted
-from orchestrator.search import Plan
+from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Trainable
 from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.examination import Examination
@@ -36,18 +37,19 @@ from orchestrator.tuning.worker import RayExaminer, Worker, find_modules_of, fro
 
 KEEP_SECONDS = 30.0
 """How long a run that is asked to stop waits for its workers to write their trials' states down."""
-TRIALS_A_ROUND = 1000
-"""Tune's bookkeeping, and what each of its steps costs, grow with the trials it has seen: a round begins with none."""
+TRIALS_A_ROUND = 10_000
+"""What Tune keeps of its own trials, and what each of its steps costs, grow with them: a round begins with none."""
 
 
-class PlannedTrials(Searcher):  # type: ignore[misc]
-    """Gives Ray Tune the stage's trials, one after another, at most ``most`` of them in one round."""
+class PlannedSeats(Searcher):  # type: ignore[misc]
+    """Gives Ray Tune its trials: seats, in each of which one of ours follows another.
 
-    def __init__(self, stage: Stage, stopping: Callable[[], bool], most: int) -> None:
+    What Tune does for a trial of its own, a placement group and questions to the cluster, costs ten of our reports.
+    """
+
+    def __init__(self, conductor: Conductor) -> None:
         super().__init__()
-        self._stage = stage
-        self._stopping = stopping
-        self._left = most
+        self._conductor = conductor
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave all behind: Tune pickles its parts into a file nobody reads, and a view cannot be."""
@@ -60,15 +62,12 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
         return True
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the next trial's configuration, None while one may still come, or that there is none."""
-        if self._stopping() or self._left == 0 or self._stage.over:
+        """Return a seat where a trial waits for one, None while one may still come, or that there is none."""
+        if self._conductor.wants_no_more or self._conductor.over:
             return Searcher.FINISHED
-        spec = self._stage.next_trial()
-        if spec is None:
-            return Searcher.FINISHED if self._stage.over else None
-        self._left -= 1
-        # Tune writes it into files of its own.
-        return {"trial": spec.trial, "spec": spec.redacted()}
+        if not self._conductor.have_wait():
+            return Searcher.FINISHED if self._conductor.over else None
+        return {"seat": trial_id}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         """Learn nothing: the stage has heard it already."""
@@ -81,54 +80,99 @@ class PlannedTrials(Searcher):  # type: ignore[misc]
 
 
 class Conductor(FIFOScheduler):  # type: ignore[misc]
-    """Hears every report in the driver and passes it on; has the winner examined when the last trial has ended."""
+    """Hears every report in the driver and passes it on; has the winner examined when the last trial has ended.
+
+    It has at most ``TRIALS_A_ROUND`` trials take a seat.
+    """
 
     _supports_buffered_results = False  # private; Tune may be told to hand results over in batches
 
-    def __init__(self, stage: Stage, examination: Examination) -> None:
+    def __init__(
+        self, stage: Stage, examination: Examination, stopping: Callable[[], bool] = bool
+    ) -> None:
         super().__init__()
         self._stage = stage
         self._examination = examination
-        self._trials: dict[str, Any] = {}
+        self.stopping = stopping
+        self._left = TRIALS_A_ROUND
+        self._waiting: deque[TrialSpec] = deque()
+        self._seats: dict[str, Any] = {}
+        self._sitting: dict[str, str] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave all behind, as PlannedTrials does."""
+        """Leave all behind, as PlannedSeats does."""
         return {}
 
-    def start(self, trial: Any) -> None:
-        """Note that a worker has taken a trial."""
-        name = trial.config["trial"]
-        self._trials[name] = trial
-        self._stage.started(name)
+    @property
+    def wants_no_more(self) -> bool:
+        """Return whether no further trial is to begin in this round."""
+        return self._left == 0 or self.stopping()
+
+    @property
+    def over(self) -> bool:
+        """Return whether no trial is in training and none will come."""
+        return self._stage.over
+
+    def have_wait(self) -> bool:
+        """Have the next trial wait for a seat; return whether there is one. Whichever seat is free first takes it."""
+        spec = self._next()
+        if spec is not None:
+            self._waiting.append(spec)
+        return spec is not None
+
+    def _next(self) -> TrialSpec | None:
+        spec = None if self.wants_no_more else self._stage.next_trial()
+        self._left -= spec is not None
+        return spec
+
+    def seat(self, seat: Any) -> bool:
+        """Have the next trial take a seat, if there is one; return whether it does."""
+        if self.stopping():
+            return False
+        spec = self._waiting.popleft() if self._waiting else self._next()
+        worker = worker_of(seat)
+        if spec is None or worker is None:
+            return False
+        self._seats[spec.trial] = seat
+        self._sitting[seat.trial_id] = spec.trial
+        worker.take.remote(spec.redacted())  # before Tune asks it to train
+        self._stage.started(spec.trial)
+        return True
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """Pass a report on; have the winner examined after the last trial."""
-        report: Report = result["report"]
+        """Pass a report on; have the next trial begin where one has ended, or the winner examined after the last."""
+        report: Report | None = result["report"]
+        if report is None:  # nobody took the seat
+            return str(TrialScheduler.STOP)
         if self._stage.heard(report):
             return str(TrialScheduler.CONTINUE)
-        self._trials.pop(report.trial, None)
+        self._seats.pop(report.trial, None)
+        self._sitting.pop(trial.trial_id, None)
         worker = worker_of(trial)
         if self._stage.is_paused(report.trial) and worker is not None:
             ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
         self._stage.look_ahead()  # what waits for a promotion that never comes ends here
         if self._stage.over and worker is not None:  # the last one, and still warm
             self._examination.on_last_worker(partial(_asked, worker))
+        elif self.seat(trial):
+            return str(TrialScheduler.CONTINUE)
         return str(TrialScheduler.STOP)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Pass on that a trial's worker is gone."""
-        name = trial.config["trial"]
-        self._trials.pop(name, None)
-        self._stage.lost(name, from_worker_loss(error_of(trial)))
+        name = self._sitting.pop(trial.trial_id, None)
+        if name is not None:
+            self._seats.pop(name, None)
+            self._stage.lost(name, from_worker_loss(error_of(trial)))
 
     def kill_the_hung(self) -> None:
         """End the workers of trials that do not come back: their process, whatever it is stuck in."""
         for name in self._stage.hung():
-            ray.kill(worker_of(self._trials[name]))
+            ray.kill(worker_of(self._seats[name]))
 
     def keep_states(self) -> None:
         """Have the trials in training write their states down, since the run is about to stop."""
-        actors = [worker_of(trial) for trial in self._trials.values()]
+        actors = [worker_of(trial) for trial in self._seats.values()]
         asked = [actor.keep.remote() for actor in actors if actor is not None]
         ray.wait(asked, num_returns=len(asked), timeout=KEEP_SECONDS) if asked else None
 
@@ -149,20 +193,19 @@ class Watch(tune.Callback):  # type: ignore[misc]
         self._conductor.kill_the_hung()
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        """Pass it on."""
-        self._conductor.start(trial)
+        """Have it take a trial of ours."""
+        self._conductor.seat(trial)
 
 
 class StopWhenAsked(tune.Stopper):  # type: ignore[misc]
-    """Ends Ray Tune's loop when the run is asked to stop, once the trials' states are kept."""
+    """Ends Ray Tune's loop when all is over, or the run is asked to stop, once the trials' states are kept."""
 
-    def __init__(self, conductor: Conductor, stopping: Callable[[], bool]) -> None:
+    def __init__(self, conductor: Conductor) -> None:
         self._conductor = conductor
-        self._stopping = stopping
         self._stopped = False
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave all behind, as PlannedTrials does."""
+        """Leave all behind, as PlannedSeats does."""
         return {}
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -170,11 +213,11 @@ class StopWhenAsked(tune.Stopper):  # type: ignore[misc]
         return False
 
     def stop_all(self) -> bool:
-        """Return whether to stop."""
-        if not self._stopped and self._stopping():
+        """Return whether to stop: seats that nobody will take any more are not waited for."""
+        if not self._stopped and self._conductor.stopping():
             self._stopped = True
             self._conductor.keep_states()
-        return self._stopped
+        return self._stopped or self._conductor.over
 
 
 def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
@@ -207,7 +250,7 @@ def _run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) 
         rounds = _Rounds(plan, job, stage, scratch)
         examination = Examination(listener, sitting.stopping)
         while not stage.over and not sitting.stopping():
-            rounds.run_one(Conductor(stage, examination), sitting)
+            rounds.run_one(Conductor(stage, examination, sitting.stopping))
         over = stage.over and not stage.trouble
         if over and not examination.settled:
             examination.on_new_worker(partial(_asked_of_a_new_worker, job))
@@ -224,7 +267,7 @@ class _Rounds:
     stage: Stage
     scratch: str
 
-    def run_one(self, conductor: Conductor, sitting: Sitting) -> None:
+    def run_one(self, conductor: Conductor) -> None:
         """Run the next trials, to the last one's end."""
         plan = self.plan
         resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
@@ -236,20 +279,20 @@ class _Rounds:
                 trainable,
                 tune_config=tune.TuneConfig(
                     num_samples=-1,
-                    search_alg=PlannedTrials(self.stage, sitting.stopping, TRIALS_A_ROUND),
+                    search_alg=PlannedSeats(conductor),
                     scheduler=conductor,
                     reuse_actors=True,
                 ),
-                run_config=self._run_config(conductor, sitting, own),
+                run_config=self._run_config(conductor, own),
             ).fit()
 
-    def _run_config(self, conductor: Conductor, sitting: Sitting, own: str) -> Any:
+    def _run_config(self, conductor: Conductor, own: str) -> Any:
         return tune.RunConfig(
             name="round",
             storage_path=own,
             verbose=0,
             callbacks=[Watch(conductor)],
-            stop=StopWhenAsked(conductor, sitting.stopping),
+            stop=StopWhenAsked(conductor),
             checkpoint_config=tune.CheckpointConfig(
                 checkpoint_frequency=0, checkpoint_at_end=False
             ),

@@ -19,6 +19,7 @@ from ray import tune
 from orchestrator.catalog import flush_printed
 from orchestrator.errors import shortened
 from orchestrator.redaction import redact
+from orchestrator.search import TrialSpec
 from orchestrator.streams import shown_streams
 from orchestrator.trials import Trainable
 from orchestrator.tuning.failures import Failure, bounded
@@ -27,12 +28,12 @@ from orchestrator.tuning.trial_runner import TrialRunner
 
 
 class Worker(tune.Trainable):  # type: ignore[misc]
-    """Trains one trial at a time; ``reset_config`` takes the next, so TensorFlow is imported once."""
+    """Trains one trial at a time, each of which it is told by ``take``, so TensorFlow is imported once."""
 
     def setup(
         self, config: dict[str, Any], job: Trainable | None = None, path: Sequence[str] = ()
     ) -> None:
-        """Take the first trial. ``job`` comes through Ray's object store; ``path`` is the driver's.
+        """Set nothing up yet. ``job`` comes through Ray's object store; ``path`` is the driver's.
 
         The workbench waits for the first step: while an actor starts, Tune hands its trial to any worker that falls
         free and ends the actor, so a slow start would leave one worker to do everything.
@@ -40,16 +41,21 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         assert job is not None  # noqa: S101
         find_modules_of(path)
         self._runner = _Runner(job)
-        self._runner.take(config["spec"])
+        self._is_taken = False
+
+    def take(self, spec: TrialSpec) -> None:
+        """Take the next trial."""
+        self._runner.take(spec)
+        self._is_taken = True
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Take the next trial."""
-        self._runner.take(new_config["spec"])
+        """Be another seat: no trial has it yet."""
+        self._is_taken = False
         return True
 
     def step(self) -> dict[str, Any]:
-        """Train until the session has something to report."""
-        return {"report": self._runner.step()[0]}
+        """Train until the session has something to report; None where no trial came."""
+        return {"report": self._runner.step()[0] if self._is_taken else None}
 
     def keep(self) -> None:
         """Write the trial's state down, since the run is about to stop."""

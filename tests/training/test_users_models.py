@@ -266,3 +266,25 @@ def test_a_metric_has_one_name_in_all_trials_whatever_keras_counts(net, train):
     curves = [train(trainer, {"units": units}, epochs=1)[0] for units in (2, 3, 2)]
     assert {*curves[0]} == {*curves[1]} == {*curves[2]}
     assert {"confidence", "val_confidence"} < {*curves[0]}
+
+
+def test_a_metric_whose_reset_does_more_than_set_variables_is_reset_each_time(trained, train):
+    trainer, _ = trained("""
+        class Epochs(keras.metrics.SparseCategoricalAccuracy):
+            resets = 0
+
+            def reset_state(self):
+                super().reset_state()
+                type(self).resets += 1
+
+        def build(hp, input_shape, num_classes):
+            model = keras.Sequential([
+                keras.Input(input_shape), layers.Dense(num_classes, activation="softmax")
+            ])
+            model.compile("sgd", "sparse_categorical_crossentropy", metrics=[Epochs(name="n")])
+            model.counted = Epochs
+            return model
+    """)
+    before = trainer.backend.compiled.model.counted.resets
+    trainer.train_epoch()
+    assert trainer.backend.compiled.model.counted.resets == before + 2
