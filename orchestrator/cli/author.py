@@ -44,7 +44,7 @@ def init(
         said = []
     else:
         from orchestrator.config.load import name_of
-        from orchestrator.experiment.starting_file import write_starting_file
+        from orchestrator.experiment import write_starting_file
 
         file = file or Path(f"{name_of(Path(data.partition(':')[0].rstrip('/')))}.yaml")
         check_writable(file, "init")

@@ -114,32 +114,29 @@ _orchestrator_runs() {
 """
 
 
-def _bash(commands: list[_Command], keys: str) -> str:
-    cases = _cases(commands, '    {name}) options="{options}" runs={runs} formats="{formats}" ;;')
-    names = " ".join(each.name for each in commands)
-    return f"""\
+_BASH = """\
 # bash completion of orchestrator
-{_LOOP}
-_orchestrator() {{
-  local cur="${{COMP_WORDS[COMP_CWORD]}}" prev="${{COMP_WORDS[COMP_CWORD-1]}}"
+@LOOP@
+_orchestrator() {
+  local cur="${COMP_WORDS[COMP_CWORD]}" prev="${COMP_WORDS[COMP_CWORD-1]}"
   local command="" storage="runs" options="" runs=0 formats="" word at
   for ((at = 1; at < COMP_CWORD; at++)); do
-    word="${{COMP_WORDS[at]}}"
-    [[ $word == --storage ]] && storage="${{COMP_WORDS[at+1]}}"
+    word="${COMP_WORDS[at]}"
+    [[ $word == --storage ]] && storage="${COMP_WORDS[at+1]}"
     [[ -z $command && $word != -* ]] && command="$word"
   done
   COMPREPLY=()
   if [[ -z $command ]]; then
-    COMPREPLY=($(compgen -W "{names} --help --version" -- "$cur"))
+    COMPREPLY=($(compgen -W "@NAMES@ --help --version" -- "$cur"))
     return
   fi
   case "$command" in
-{chr(10).join(cases)}
+@CASES@
   esac
   case "$prev" in
     --set)
       if [[ " $options " == *" --why "* ]]; then return; fi  # of a model in training: hyperparameters
-      COMPREPLY=($(compgen -W "{keys}" -S = -- "$cur"))
+      COMPREPLY=($(compgen -W "@KEYS@" -S = -- "$cur"))
       compopt -o nospace
       return ;;
     --format|-f) COMPREPLY=($(compgen -W "$formats" -- "$cur")); return ;;
@@ -149,25 +146,36 @@ _orchestrator() {{
   if [[ $cur == -* ]]; then
     COMPREPLY=($(compgen -W "$options --help" -- "$cur"))
   elif [[ $command == completion ]]; then
-    COMPREPLY=($(compgen -W "{" ".join(SHELLS)}" -- "$cur"))
+    COMPREPLY=($(compgen -W "@SHELLS@" -- "$cur"))
   elif ((runs)) && [[ $cur != */* ]]; then
     COMPREPLY=($(compgen -W "$(_orchestrator_runs "$storage")" -- "$cur"))
   else
     COMPREPLY=($(compgen -f -- "$cur"))
     compopt -o filenames
   fi
-}}
+}
 complete -F _orchestrator orchestrator
 """
 
 
-def _zsh(commands: list[_Command], keys: str) -> str:
-    cases = _cases(commands, "    {name}) options=({options}) runs={runs} formats=({formats}) ;;")
-    names = "\n".join(f"    '{each.name}:{each.help.replace(':', '')}'" for each in commands)
-    return f"""\
+def _filled(script: str, names: str, cases: Iterator[str], keys: str) -> str:
+    """Return a script with what is known here in its places."""
+    known = {"LOOP": _LOOP, "NAMES": names, "CASES": "\n".join(cases), "KEYS": keys}
+    for name, text in (known | {"SHELLS": " ".join(SHELLS)}).items():
+        script = script.replace(f"@{name}@", text)
+    return script
+
+
+def _bash(commands: list[_Command], keys: str) -> str:
+    cases = _cases(commands, '    {name}) options="{options}" runs={runs} formats="{formats}" ;;')
+    names = " ".join(each.name for each in commands)
+    return _filled(_BASH, names, cases, keys)
+
+
+_ZSH = """\
 #compdef orchestrator
-{_LOOP}
-_orchestrator() {{
+@LOOP@
+_orchestrator() {
   local command="" storage="runs" word at
   local -a options formats listed commands
   integer runs=0
@@ -178,18 +186,18 @@ _orchestrator() {{
   done
   if [[ -z $command ]]; then
     commands=(
-{names}
+@NAMES@
     )
     _describe command commands
     return
   fi
   case "$command" in
-{chr(10).join(cases)}
+@CASES@
   esac
   case "$words[CURRENT-1]" in
     --set)
       (( $options[(Ie)--why] )) && return
-      compadd -S = -- {keys}
+      compadd -S = -- @KEYS@
       return ;;
     --format|-f) compadd -- $formats; return ;;
     --output|-o|--to|--data|--table) _files; return ;;
@@ -198,16 +206,22 @@ _orchestrator() {{
   if [[ "$words[CURRENT]" == -* ]]; then
     compadd -- $options --help
   elif [[ $command == completion ]]; then
-    compadd -- {" ".join(SHELLS)}
+    compadd -- @SHELLS@
   elif (( runs )) && [[ "$words[CURRENT]" != */* ]]; then
-    listed=(${{(f)"$(setopt local_options null_glob; _orchestrator_runs "$storage")"}})
+    listed=(${(f)"$(setopt local_options null_glob; _orchestrator_runs "$storage")"})
     compadd -- $listed
   else
     _files
   fi
-}}
+}
 compdef _orchestrator orchestrator
 """
+
+
+def _zsh(commands: list[_Command], keys: str) -> str:
+    cases = _cases(commands, "    {name}) options=({options}) runs={runs} formats=({formats}) ;;")
+    names = "\n".join(f"    '{each.name}:{each.help.replace(':', '')}'" for each in commands)
+    return _filled(_ZSH, names, cases, keys)
 
 
 def _fish(commands: list[_Command], keys: str) -> str:

@@ -8,6 +8,7 @@ from orchestrator.experiment.preview import preview
 from orchestrator.experiment.reevaluation import Reevaluation, reevaluate
 from orchestrator.experiment.run import Run, open_run
 from orchestrator.experiment.simulation import simulate, whatif
+from orchestrator.experiment.starting_file import write_starting_file
 
 __all__ = [
     "Prepared",
@@ -26,4 +27,5 @@ __all__ = [
     "simulate",
     "verify",
     "whatif",
+    "write_starting_file",
 ]

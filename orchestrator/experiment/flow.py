@@ -248,9 +248,7 @@ def drive(
         if driven.taken_from:
             recorder.event("taken_over", **{"from": driven.taken_from})
         write_down(resumed, folder, recorder)
-        _take_up(resumed, recorder, view)
-        view.note(f"{executor.begins} {resumed.described}")
-        recorder.waits_for(executor.first)
+        _take_up(resumed, recorder, view, executor)
         try:
             outcome = executor.run_plan(
                 plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
@@ -279,7 +277,7 @@ def _keep_profile(prepared: Prepared, folder: RunFolder, recorder: Recorder) -> 
         recorder.disk.write(lambda: write_atomically(folder.path / PROFILE, kept))
 
 
-def _take_up(resumed: Resumed, recorder: Recorder, view: View) -> None:
+def _take_up(resumed: Resumed, recorder: Recorder, view: View, executor: Executor) -> None:
     """Say that a driver is at work, have the recorder know what happened, and write down what follows from it."""
     fewer = resumed.most_planned < resumed.plan.trials_in_all
     planned = {"trials": resumed.most_planned} if fewer else {}
@@ -292,6 +290,8 @@ def _take_up(resumed: Resumed, recorder: Recorder, view: View) -> None:
         view.note(f"trial {trial}, the best so far, is trained again: its state is gone")
     for end in resumed.endings:
         recorder.ended(end, None)
+    view.note(f"{executor.begins} {resumed.described}")
+    recorder.waits_for(executor.first)
 
 
 def _tell_other_versions(records: RunRecords, recorder: Recorder) -> None:
