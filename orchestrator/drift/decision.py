@@ -86,8 +86,13 @@ def decide(incumbent: Rival, challengers: Sequence[Rival], mode: str, margin: fl
 
     ``mode`` says which scores are good: max or min.
     """
-    compared = compare(incumbent, challengers, mode, margin)
-    if not any(_is_number(score) for score in incumbent.scores):
+    trains = any(_is_number(score) for score in incumbent.scores)
+    return follows(compare(incumbent, challengers, mode, margin), margin, trains)
+
+
+def follows(compared: tuple[Comparison, ...], margin: float, trains: bool = True) -> Decision:
+    """Return what to do after these comparisons; ``trains``: the incumbent's configuration still does."""
+    if not trains:
         why = "the incumbent's configuration trains to no finite score any more"
         return Decision("search again", why, compared, margin)
     # Data that changed are no reason by themselves: a configuration that still wins on them is kept.

@@ -16,6 +16,7 @@ from orchestrator.drift.decision import (
     Rival,
     compare,
     decide,
+    follows,
     is_behind,
     margin_of,
     rank_correlation,
@@ -36,7 +37,7 @@ from orchestrator.searchers import RandomOptions
 
 FEWEST_SEEDS, MOST_SEEDS = 2, 100
 IN_DOUBT = 4
-"""A challenger that may yet win gets up to so many times the seeds asked for."""
+"""A challenger that may yet win gets up to so many times the seeds asked for; one that has won as many again."""
 _SEEDS = 12
 """What tells the stream of a re-evaluation's seeds from a run's others."""
 
@@ -200,7 +201,21 @@ class Race:
             compared = self._train(range(first, end), left)
             margin = self._margin
             left = [at for at in left if still_in_doubt(compared[at], margin)]
-        return decide(self._incumbent, self._rivals, self._mode, self._margin)
+        found = decide(self._incumbent, self._rivals, self._mode, self._margin)
+        won = [at for at, each in enumerate(found.comparisons) if each.wins]
+        return self._confirmed(found, won, IN_DOUBT * seeds) if won else found
+
+    def _confirmed(self, found: Decision, won: Sequence[int], seeds: int) -> Decision:
+        """Return the decision by so many further seeds of those that ``won``: they had been picked by the others."""
+        self._train(range(seeds, 2 * seeds), won)
+        margin = self._margin
+        incumbent, *rivals = (
+            replace(each, scores=(None,) * seeds + each.scores[seeds:])
+            for each in (self._incumbent, *self._rivals)
+        )
+        fresh = compare(incumbent, [rivals[at] for at in won], self._mode, margin)
+        by_name = {each.name: each for each in fresh}
+        return follows(tuple(by_name.get(e.name, e) for e in found.comparisons), margin)
 
     def _train(self, seeds: range, left: Sequence[int]) -> tuple[Comparison, ...]:
         """Train the incumbent and those that are ``left`` with further seeds; return how all compare."""
