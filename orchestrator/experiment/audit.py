@@ -233,7 +233,7 @@ class _Told:
     def event(self, *said: Any, **facts: Any) -> None:
         """Leave out what else happens."""
 
-    remarked = started = journal = tried_again = fewer_at_once = judged = not_judged = event
+    remarked = started = journal = tried_again = judged = not_judged = event
 
 
 def _trained_again(

@@ -268,11 +268,6 @@ class Recorder:
         self.event("retried", **facts, attempt=attempt, wait_seconds=wait)
         self._view.note(f"trial {trial}: {failure.message}; try {attempt} in {wait:g} s")
 
-    def fewer_at_once(self, trials: int) -> None:
-        """Note that only so many trials train at once from here on."""
-        self.event("fewer_at_once", trials=trials)
-        self._view.note(f"out of memory: {trials} at once from here on")
-
     def verdict(self) -> Verdict | None:
         """Return which checkpoint to examine: the best trial's; None where there is no best, or its state is gone."""
         from orchestrator.tuning.protocol import Verdict

@@ -138,9 +138,6 @@ class Listener(Protocol):
     def tried_again(self, trial: str, failure: Failure, attempt: int, wait: float) -> None:
         """Note that a lost trial goes on, as the ``attempt``-th try, in ``wait`` seconds."""
 
-    def fewer_at_once(self, trials: int) -> None:
-        """Note that only so many trials train at once from here on."""
-
     def verdict(self) -> Verdict | None:
         """Return what to examine once every trial has ended; None if there is nothing, which it then reports."""
 

@@ -309,7 +309,9 @@ class Stage:
             return
         if failure.kind == "out_of_memory":
             in_training = 1 + sum(clock.since is not None for clock in self._timers.values())
-            self._listener.fewer_at_once(self._queue.fewer_than(in_training))
+            fewer = self._queue.fewer_than(in_training)
+            said = f"out of memory: {fewer} at once from here on"
+            self._listener.remarked("fewer_at_once", said, trials=fewer)
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:
             self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)

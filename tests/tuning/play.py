@@ -70,9 +70,6 @@ class Heard:
     def tried_again(self, trial, failure, attempt, wait):
         self.again.append((trial, failure.kind, attempt, wait))
 
-    def fewer_at_once(self, trials):
-        self.at_once.append(trials)
-
 
 class Play:
     """A stage with its listener and its clock."""

@@ -76,7 +76,7 @@ def test_out_of_memory_lets_fewer_train_at_once():
     play = Play(6)
     play.begin(3)
     play.stage.lost("00001", OOM)
-    assert play.heard.at_once == [2]
+    assert ("fewer_at_once", {"trials": 2}) in play.heard.events
     assert play.begin() == []
     play.report("00000", 9, done=True)
     assert play.begin() == ["00003"]

@@ -135,7 +135,7 @@ class LiveView(Redrawn):
     def _table(self, best: Sequence[str], training: Sequence[str], width: int) -> list[Text]:
         """Return the best and those in training below a common head; hyperparameters as far as there is room."""
         state = self.progress
-        varying = state.varying
+        varying = state.varying.names
         names = ["", "trial", state.metric, "curve", "epoch", *map(shown_name, varying)]
         heads = list(zip(*(folded(printable(name)) for name in names), strict=True))
         span = finite_range([state.curves.get(name, []) for name in (*best, *training)])
@@ -166,7 +166,7 @@ class LiveView(Redrawn):
             "" if math.isnan(value) else number(value),
             sparkline(curve, *span, _CURVE),
             f"{last}/{state.epochs_each}",
-            *(cell(trial.hyperparameters.get(each)) for each in state.varying),
+            *(cell(trial.hyperparameters.get(each)) for each in state.varying.names),
         )
         style = "bold green" if place == 1 else "cyan" if status == "training" else ""
         return _Row(cells, style)
@@ -210,7 +210,7 @@ class LiveView(Redrawn):
         return lines
 
     def _same(self, width: int) -> list[Text]:
-        same = brief(self.progress.same)
+        same = brief(self.progress.varying.same)
         if not same:
             return []
         wrapped = textwrap.wrap(f"all: {same}", max(width, 20), subsequent_indent="     ")

@@ -57,6 +57,36 @@ class Best:
 
 
 @dataclass
+class Varying:
+    """Which hyperparameters differ between the trials of a run, and what the others are in all."""
+
+    _values: dict[str, Any] = field(default_factory=dict)
+    _varies: set[str] = field(default_factory=set)
+
+    def add(self, hyperparameters: Mapping[str, Any], is_first: bool) -> None:
+        """Take in a trial's."""
+        for name, value in hyperparameters.items():
+            if name not in self._values and not is_first:
+                self._varies.add(name)
+            if self._values.setdefault(name, value) != value:
+                self._varies.add(name)
+        self._varies |= self._values.keys() - hyperparameters.keys()
+
+    @property
+    def names(self) -> list[str]:
+        """The hyperparameters that differ between trials; all of them where nothing differs yet."""
+        plain = [name for name in self._values if not name.startswith(COMPLEMENT)]
+        return [name for name in plain if name in self._varies] or plain
+
+    @property
+    def same(self) -> dict[str, Any]:
+        """The hyperparameters that are the same in all trials."""
+        varying = {*self.names}
+        plain = (name for name in self._values if not name.startswith(COMPLEMENT))
+        return {name: self._values[name] for name in plain if name not in varying}
+
+
+@dataclass
 class Progress:
     """A run's state, and when this view heard of what; ``total_trials`` are those of the whole run."""
 
@@ -86,8 +116,7 @@ class Progress:
     failed: dict[str, list[TrialEnd]] = field(default_factory=dict)
     _reached: dict[str, int] = field(default_factory=dict)
     _rungs: set[int] = field(default_factory=set)
-    _values: dict[str, Any] = field(default_factory=dict)
-    _varies: set[str] = field(default_factory=set)
+    varying: Varying = field(default_factory=Varying)
     _times: deque[float] = field(default_factory=lambda: deque(maxlen=2000))
 
     def __post_init__(self) -> None:
@@ -134,7 +163,7 @@ class Progress:
     def _look_at(self, event: Event) -> None:
         """Keep what the leaderboard, the rungs and the list of failures are made of."""
         if isinstance(event, TrialStarted):
-            self._compare(event.hyperparameters)
+            self.varying.add(event.hyperparameters, len(self.state.trials) <= 1)
         elif isinstance(event, TrialEnd):
             self._over(event)
         elif isinstance(event, TrialWaits):
@@ -167,27 +196,6 @@ class Progress:
             self.failed.setdefault(end.error or "no error was given", []).append(end)
         for trial in self.curves.keys() - {*self.top, *self.state.open}:
             del self.curves[trial]
-
-    def _compare(self, hyperparameters: Mapping[str, Any]) -> None:
-        for name, value in hyperparameters.items():
-            if name not in self._values and len(self.state.trials) > 1:
-                self._varies.add(name)
-            if self._values.setdefault(name, value) != value:
-                self._varies.add(name)
-        self._varies |= self._values.keys() - hyperparameters.keys()
-
-    @property
-    def varying(self) -> list[str]:
-        """The hyperparameters that differ between trials; all of them where nothing differs yet."""
-        plain = [name for name in self._values if not name.startswith(COMPLEMENT)]
-        return [name for name in plain if name in self._varies] or plain
-
-    @property
-    def same(self) -> dict[str, Any]:
-        """The hyperparameters that are the same in all trials."""
-        varying = {*self.varying}
-        plain = (name for name in self._values if not name.startswith(COMPLEMENT))
-        return {name: self._values[name] for name in plain if name not in varying}
 
     @property
     def funnel(self) -> dict[int, int]:
