@@ -118,10 +118,10 @@ def bundled_data_read_once() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def process_as_the_first_file_found_it(
-    request: pytest.FixtureRequest, found: tuple[Any, ...]
+    request: pytest.FixtureRequest, process_at_first: tuple[Any, ...]
 ) -> None:
     """Whatever the file before left behind here, and but for `tests/integration/` with no Ray that others keep."""
-    environment, folder, argv, path, handlers, mask = found
+    environment, folder, argv, path, handlers, mask = process_at_first
     kept = ("PYTEST_",)
     if request.path.relative_to(HERE).parts[0] == "integration":
         kept = ("PYTEST_", "RAY_", "TUNE_")
@@ -139,7 +139,7 @@ def process_as_the_first_file_found_it(
 
 
 @pytest.fixture(scope="session")
-def found() -> tuple[Any, ...]:
+def process_at_first() -> tuple[Any, ...]:
     """Of this process what a file's code may change."""
     handlers = {number: signal.getsignal(number) for number in TAKEN}
     os.umask(mask := os.umask(0o022))

@@ -135,8 +135,8 @@ class RunEvent(TypedDict):
     Besides ``extended``, ``round_began``, ``race_began``, ``race_ended`` and ``winner``: run_started (host, pid;
     trials: the most there can be, where the space has fewer than asked for), run_finished and run_interrupted (reason),
     taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error, attempt,
-    wait_seconds), fewer_at_once (trials, reason), trained_again (trial, reason), not_restored (trial, error, error_file),
-    scheduler_chose (reason, scheduler), not_examined (reason), not_profiled (reason),
+    wait_seconds), fewer_at_once (trials, reason), trained_again (trial, reason), not_restored (trial, error,
+    error_file), scheduler_chose (reason, scheduler), not_examined (reason), not_profiled (reason),
     searcher_failed (index, reason), not_raced (reason), other_versions.
     """
 

@@ -142,9 +142,14 @@ def stopped_by(row: Row) -> str | None:
     return f"{text}: {number(value)} {sign} {number(cutoff)}"
 
 
+def is_copy(trial: TrialRecord) -> bool:
+    """Return whether a trial is a copy in a population: a branch of a babysat one began at the end of a day."""
+    return trial.is_branch and trial.origin is not None and trial.origin.get("day") is None
+
+
 def copy_of(row: Row) -> str | None:
     """Of which trial it is a changed copy (scheduler pbt), and after how many epochs: those are that trial's."""
-    origin = row.trial.origin if row.trial.is_branch else None
+    origin = row.trial.origin if is_copy(row.trial) else None
     return f"{origin['trial']} after {origin['epoch']}" if origin else None
 
 

@@ -27,6 +27,7 @@ from orchestrator.report.columns import (
     TAIL,
     Row,
     hyperparameter_columns,
+    is_copy,
 )
 from orchestrator.report.formatting import minute, shown_name
 from orchestrator.report.race_text import estimates
@@ -80,7 +81,7 @@ def _several(records: RunRecords, replicates: bool) -> dict[str, bool]:
     """Return whether each column that only some runs have is one of this run's."""
     found = {"group": bool(records.state.groups), "round": records.state.rounds > 1}
     found |= dict.fromkeys(OF_RACE, bool(estimates(records)) and not replicates)
-    found |= dict.fromkeys(OF_COPIES, any(trial.is_branch for trial in records.trials))
+    found |= dict.fromkeys(OF_COPIES, any(is_copy(trial) for trial in records.trials))
     return found | dict.fromkeys(OF_REPLICATES, replicates)
 
 
