@@ -84,7 +84,10 @@ class CaviarOptions(Options):
     )
 
     def check_population(self, kind: str) -> None:
-        """Refuse copies of trials of a ``kind`` whose states are not ours to copy, or of spaces that differ."""
+        """Refuse copies and lanes of trials of a ``kind`` whose states are not ours, and copies of spaces that differ."""
+        if self.lanes > 1 and kind != "keras":
+            expected = "expected 1, since lanes are of Keras models and these trials are of another kind"
+            raise field_error(("caviar", "lanes"), expected, self.lanes)
         if not isinstance(self.scheduler, PbtOptions):
             return
         if kind != "keras":

@@ -111,7 +111,8 @@ def check_policy_of_this_process() -> None:
     config = getattr(sys.modules.get("keras"), "config", None)
     if config is None:
         return
-    settings = keras_settings()
+    here = config.backend()  # whether trials train on it is asked once the experiment is known
+    settings = keras_settings(here if here in MODULES else BACKEND)
     made = {
         "set_dtype_policy": (config.dtype_policy().name, FLOAT),
         "set_floatx": (config.floatx(), settings.floatx),
