@@ -203,7 +203,7 @@ def _column(frame: pd.DataFrame, name: str) -> _Column:
 
 def _fitting(columns: list[_Column], importance: list[str], width: int) -> list[_Column]:
     """Return the columns that fit, chosen by importance and kept in their own order."""
-    ranks = {name: rank for rank, name in enumerate(importance)}
+    ranks = {name: rank for rank, name in enumerate(dict.fromkeys(importance))}
     by_weight = sorted(columns, key=lambda column: ranks.get(column.name, len(ranks)))
     chosen: list[_Column] = []
     room = width
