@@ -26,7 +26,7 @@ MINE = """\
 model: ./net.py
 data: {source: ./t.csv, label: y}
 search_space: {learning_rate: "loguniform(1e-3, 1)", units: "choice([8, 16])"}
-epochs: 200
+epochs: 2500
 caviar: {num_samples: 4, scheduler: none, max_concurrent_trials: 1}
 target: {ray: {address: "http://127.0.0.2:28265", token: "${ENV:RAY_CLUSTER_TOKEN}"}}
 """
