@@ -233,7 +233,7 @@ class _Told:
     def event(self, *said: Any, **facts: Any) -> None:
         """Leave out what else happens."""
 
-    remarked = started = journal = tried_again = judged = not_judged = event
+    remarked = started = journal = tried_again = judged = not_judged = waits_for = waits = event
 
 
 def _trained_again(
