@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -34,6 +35,14 @@ def train(hp, report):
 """
 
 
+def children_called(name, parent):
+    found = []
+    for child in psutil.Process(parent).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found += [child] if child.name() == name else []
+    return found
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="processes are waited for by pidfd")
 def test_a_run_whose_raylet_is_killed_is_interrupted_and_can_continue(tmp_path):
     (tmp_path / "train.py").write_text(TRAIN)
@@ -48,9 +57,8 @@ def test_a_run_whose_raylet_is_killed_is_interrupted_and_can_continue(tmp_path):
         ):
             assert running.poll() is None
             time.sleep(0.1)
-        for child in psutil.Process(running.pid).children(recursive=True):
-            if child.name() == "raylet":
-                child.kill()
+        for raylet in children_called("raylet", running.pid):  # what is below it ends as it does
+            raylet.kill()
         assert running.wait(300) == 130
         said = running.stderr.read()
     assert "Ray's process raylet ended: the run is interrupted; resume continues it\n" in said
