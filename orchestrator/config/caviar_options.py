@@ -84,7 +84,7 @@ class CaviarOptions(Options):
     )
 
     def check_population(self, kind: str) -> None:
-        """Refuse copies and lanes of trials of a ``kind`` whose states are not ours, and copies of spaces that differ."""
+        """Refuse copies and lanes of trials of a ``kind`` whose states are not ours, and copies of differing spaces."""
         if self.lanes > 1 and kind != "keras":
             expected = (
                 "expected 1, since lanes are of Keras models and these trials are of another kind"
