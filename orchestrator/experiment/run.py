@@ -348,9 +348,11 @@ def watch(run: str | Path | Run, storage: str | Path = "./runs") -> Run:
             for event in told:
                 state.apply(event)
             view.show(told)
-            view.phase(_phase(seen))
+            phase = _phase(seen)
+            view.phase(phase)
             stands = standing(state.events, seen, None)
-            if (stands.state, stands.reason) != said and stands.reason != _phase(seen):
+            is_phase = phase is not None and stands.reason == phase
+            if (stands.state, stands.reason) != said and not is_phase:
                 said = stands.state, stands.reason
                 view.note(_words(stands))
             if stands.state not in _DRIVEN:
