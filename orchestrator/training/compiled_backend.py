@@ -29,7 +29,10 @@ from orchestrator.training.keras_internals import (
 )
 from orchestrator.training.reported import plain
 from orchestrator.training.row_metrics import FiguresByName
-from orchestrator.training.tensorflow_internals import forget_custom_gradients
+from orchestrator.training.tensorflow_internals import (
+    forget_custom_gradients,
+    scratch_gradients_forgotten,
+)
 from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
 
@@ -144,7 +147,8 @@ class CompiledEpoch:
         self._test_logs = StepLogs(self.model, "test_step")
         self._reset = MetricsReset(self.model)
         rows = _any_number_of(data)
-        build_metrics(self.model, rows)
+        with scratch_gradients_forgotten():
+            build_metrics(self.model, rows)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         self._evaluations: dict[int, Any] = {}
         self._train = tf.function(self._epoch, input_signature=[rows, order, size], autograph=False)

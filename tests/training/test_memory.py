@@ -8,6 +8,7 @@ import psutil
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from orchestrator.training.trainer import Trainer
+from tests.training.conftest import net_in
 
 TRIALS = 110
 ROOM_MB = 30
@@ -50,3 +51,22 @@ def test_programs_that_are_dropped_give_their_memory_back(mlp):
             warm = graphs()
     assert worker.programs.traced == 9
     assert graphs() == warm
+
+
+def test_a_gradient_of_a_users_own_function_is_kept(tmp_path, data):
+    source = """
+        import tensorflow as tf
+
+        class Own(layers.Layer):
+            @tf.function
+            def call(self, x):
+                return tf.nn.silu(x) * 2
+
+        def build(hp, input_shape, num_classes):
+            model = keras.Sequential([keras.Input(input_shape), Own(), layers.Dense(num_classes, activation="softmax")])
+            model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+            return model
+    """
+    trainer = Trainer(net_in(tmp_path, data, source))
+    trainer.begin({"batch_size": 32}, 1)
+    assert trainer.train_epoch()["loss"] > 0 and trainer.backend.path == "compiled"
