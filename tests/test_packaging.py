@@ -52,7 +52,7 @@ def test_every_import_of_the_package_and_the_models_is_a_dependency():
         required(
             [
                 each
-                for name in ("mnist", "kubernetes", "jax", "torch", "figures")
+                for name in ("mnist", "kubernetes", "jax", "torch", "figures", "onnx")
                 for each in extras[name]
             ]
         )
@@ -69,7 +69,8 @@ def test_every_dependency_is_imported_somewhere():
 
 def test_every_import_of_the_benchmark_comes_with_it():
     scripts = {path.stem for path in (ROOT / "benchmarks").glob("*.py")} | {"benchmarks", "tests"}
-    extra = required(PROJECT["project"]["optional-dependencies"]["bench"])
+    extras = PROJECT["project"]["optional-dependencies"]
+    extra = required([*extras["bench"], *extras["jax"]])  # bench-lanes is about JAX alone
     assert imported("benchmarks") - scripts <= required(PROJECT["project"]["dependencies"]) | extra
 
 
