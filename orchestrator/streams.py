@@ -137,6 +137,9 @@ class Shown:
         """Let it out."""
         self._attempt(self._to().flush)
 
+    def close(self) -> None:
+        """Leave it open: it is the process's own, and code of a user's may only write to it."""
+
     @contextlib.contextmanager
     def waiting_for_nobody(self) -> Iterator[None]:
         """Have nothing that is printed while the block runs wait for a reader; what comes later waits for all of it."""

@@ -33,6 +33,7 @@ from typing import Any, TextIO, cast
 
 from orchestrator.catalog.hidden import is_taken
 from orchestrator.errors import OrchestratorError, TrialError, said_by, shortened
+from orchestrator.streams import Shown
 
 _OURS = __name__.partition(".")[0]
 FILES_ARE_LOADED_AS = f"_{_OURS}_file_"
@@ -55,7 +56,7 @@ def printed_aside() -> Iterator[None]:
         with contextlib.suppress(OSError):  # one of them is closed: then nothing of C's can be seen
             stack.callback(_put_back, os.dup(1))
             os.dup2(2, 1)
-        if sys.stderr is not None:
+        if sys.stderr is not None and not isinstance(sys.stderr, Shown):
             sys.stderr = cast(TextIO, _Lent(sys.stderr))
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         yield
