@@ -84,6 +84,7 @@ class TrialSession:
 
     def get_ready(self) -> None:
         """Expect a chunk to be trained along with those of others, once all of them are ready."""
+        self._follow_recipe()  # before another lane has the epoch of all of them trained
         self._trainer.backend.get_ready()
 
     def train(self, progress: Progress) -> bool:

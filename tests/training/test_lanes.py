@@ -10,10 +10,12 @@ import pytest
 
 from orchestrator.search import TrialSpec
 from orchestrator.training.lane_program import LaneProgram
+from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.workbench import KerasJob
 from orchestrator.trials.judging import Objective
 from orchestrator.tuning.trial_runner import TrialRunner
+from tests.training.conftest import MLP
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "jax", reason="lanes are JAX's")
 ALIKE = 1e-4
@@ -166,3 +168,31 @@ def test_what_cannot_be_traced_for_several_trains_by_itself_and_says_why(
     assert {report.about["path_reason"] for report in ended.values()} == {
         "its step cannot be traced for several: no vmap"
     }
+
+
+def test_a_copy_in_a_population_is_changed_before_its_lane_trains(data, tmp_path):
+    task = TrainingTask(MLP, data, epochs=6)
+    first = specs_of(3)
+    copies = [
+        replace(
+            spec,
+            hyperparameters={**spec.hyperparameters, "learning_rate": 0.3},
+            recipe=(
+                (0, spec.hyperparameters),
+                (2, {**spec.hyperparameters, "learning_rate": 0.3}),
+            ),
+        )
+        for spec in first
+    ]
+    folders = {places: tmp_path / str(places) for places in (3, 1)}
+    for folder in folders.values():
+        folder.mkdir()
+    lanes, alone_too = (Worker(task, folder, places) for places, folder in folders.items())
+    lanes.train(copies)
+    alone_too.train(copies)
+    for spec in copies:
+        check_alike(lanes.curve(spec.trial), alone_too.curve(spec.trial))
+        rates = [row["learning_rate"] for row in lanes.curve(spec.trial)]
+        assert rates[2] > 0.25 and rates[1] == pytest.approx(
+            spec.recipe[0][1]["learning_rate"] / 1.05, rel=1e-3
+        )
