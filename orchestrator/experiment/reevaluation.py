@@ -12,7 +12,7 @@ from typing import Any, Unpack
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RecordError, RunExistsError, explain
 from orchestrator.experiment.candidates import Candidate, candidates_of, incumbent_of
-from orchestrator.experiment.compatibility import recorded_experiment
+from orchestrator.experiment.compatibility import check_stands_alone, recorded_experiment
 from orchestrator.experiment.data_profile import same_form
 from orchestrator.experiment.evidence import Evidence
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
@@ -123,6 +123,7 @@ def check_can_be(records: RunRecords) -> TrialRecord:
             f" which is one model that was changed while it trained. 'orchestrator replay {path}' writes a file that"
             " trains it again through its changes; run that with --set data.source=NEW."
         )
+    check_stands_alone(records)
     if records.status != "finished":
         raise RecordError(
             f"{name}: expected a finished run. Received: one that is {records.status}."

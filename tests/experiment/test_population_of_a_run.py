@@ -103,12 +103,17 @@ def test_finalists_that_are_copies_race_with_other_seeds_as_whole_lineages(tmp_p
         )
 
 
+def test_the_curves_for_a_simulation_are_those_of_trials_that_kept_their_hyperparameters(whole):
+    assert len(set(whole.curves()["config"])) == SIZE
+
+
 @pytest.mark.parametrize(
     "ask",
     [
         lambda run: orchestrator.extend(run, epochs=9, progress=False, executor="inline"),
         lambda run: orchestrator.retry(run, progress=False, executor="inline"),
         lambda run: orchestrator.whatif(run, ["caviar.scheduler=none"]),
+        lambda run: orchestrator.reevaluate(run, progress=False, executor="inline"),
     ],
 )
 def test_what_takes_trials_alone_is_refused(whole, ask):
