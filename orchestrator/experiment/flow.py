@@ -95,11 +95,10 @@ def run(  # noqa: PLR0913 (a run's options)
     functions, ``data`` whatever a function of a file may return, ``trial`` a function or ``{"optuna": objective}``:
     ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
-    Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
+    Everything that can be refused is refused before anything is written or trained. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
-    model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, unless it is
-    being driven. ``executor="inline"`` trains one trial after another in this process, without Ray: a ``breakpoint()``
-    in the model has the terminal.
+    model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, if nothing
+    drives it. ``executor="inline"`` trains trials one after another here, without Ray: ``breakpoint()`` has a terminal.
     """
     by = find_executor(executor)
     asked = asked_for(experiment, overrides, keys, BESIDE_KEYS)
@@ -110,14 +109,15 @@ def run(  # noqa: PLR0913 (a run's options)
         if is_worth_retrying(Run(folder, exact=True).records):
             return _retried(folder, ("failed",), asked.given, progress, by)
         return _resumed(folder, asked.given, progress, by)
-    prepared = prepare(asked.experiment, asked.given, by.check_place, overwrite)
-    prepared, folder = _new_folder(prepared, overwrite)
-    try:
-        with driving(folder) as driven:
-            drive(Resumed(prepared), folder, driven, progress, by)
-    except NotStarted:
-        folder.remove()
-        raise
+    with by.begun(asked.experiment) as begun:
+        prepared = prepare(asked.experiment, asked.given, by.check_place, overwrite)
+        prepared, folder = _new_folder(prepared, overwrite)
+        try:
+            with driving(folder) as driven:
+                drive(Resumed(prepared), folder, driven, progress, begun)
+        except NotStarted:
+            folder.remove()
+            raise
     return Run(folder, builder=asked.given.builder)
 
 
@@ -242,6 +242,7 @@ def drive(
         asked_to_stop() as asked,
         _view(resumed, folder, executor) if progress else NullView() as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
+        executor.begun(resumed.prepared.experiment) as begun,
     ):
         words = _phases(resumed.prepared.experiment)
         recorder.begin(resumed.trials_in_all, resumed.recorded, words)
@@ -250,9 +251,8 @@ def drive(
         write_down(resumed, folder, recorder)
         _take_up(resumed, recorder, view, executor)
         try:
-            outcome = executor.run_plan(
-                plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
-            )
+            job, sitting = resumed.prepared.job(folder), resumed.sitting(asked.is_set)
+            outcome = begun.run_plan(plan, job, recorder, sitting)
             if outcome.ended:
                 _keep_profile(resumed.prepared, folder, recorder)
         except KeyboardInterrupt:

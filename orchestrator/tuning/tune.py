@@ -29,7 +29,12 @@ from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.protocol import Listener, Outcome, Report, Sitting, Verdict
-from orchestrator.tuning.ray_internals import ended_with_ray, error_of, worker_of
+from orchestrator.tuning.ray_internals import (
+    ended_with_ray,
+    error_of,
+    worker_of,
+    workers_like_all_others,
+)
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
@@ -220,20 +225,26 @@ class StopWhenAsked(tune.Stopper):  # type: ignore[misc]
         return self._stopped or self._conductor.over
 
 
-def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+def run_plan(
+    plan: Plan, job: Trainable, listener: Listener, sitting: Sitting, forks: Path | None = None
+) -> Outcome:
     """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner.
+
+    Workers on this machine are forked from the server whose socket is ``forks``, if there is one.
 
     Raises NotStarted where Ray cannot be had; that of a run that was asked to stop meanwhile is no failure.
     """
     try:
-        return _run_plan(plan, job, listener, sitting)
+        return _run_plan(plan, job, listener, sitting, forks)
     except NotStarted:
         if not sitting.stopping():
             raise
         return Outcome(ended=False)
 
 
-def _run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+def _run_plan(
+    plan: Plan, job: Trainable, listener: Listener, sitting: Sitting, forks: Path | None
+) -> Outcome:
     asked_to_stop = sitting.stopping
     stage = Stage(plan, listener, sitting)
     sitting = replace(sitting, stopping=lambda: bool(stage.trouble) or asked_to_stop())
@@ -242,7 +253,8 @@ def _run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) 
     # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
     with (
         contextlib.redirect_stdout(sys.stderr),
-        running_ray(sitting.cores, asked_to_stop),
+        running_ray(sitting.cores, asked_to_stop, forks),
+        workers_like_all_others(),
         ended_with_ray(lambda why: listener.event("run_interrupted", reason=why)),
         scratch_folder("orchestrator-tune-") as scratch,
     ):
