@@ -347,7 +347,7 @@ TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {
     "optuna": OptunaTrial,
     "sklearn": SklearnTrial,
 }
-"""The kinds of trial beside Keras models; ``experiment/prepared.py`` says how each is prepared."""
+"""The kinds of trial beside Keras models; ``experiment/kinds`` says how each is prepared."""
 Trial = Annotated[TrialOptions | None, _TrialForms(TRIAL_KINDS, "kind of trial")]
 
 

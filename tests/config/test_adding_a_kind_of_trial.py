@@ -21,8 +21,8 @@ from orchestrator.config import (
 from orchestrator.config.schema import sections
 from orchestrator.config.trial_options import TrialOptions
 from orchestrator.errors import ExperimentFileError
-from orchestrator.experiment.function_trials import planned
-from orchestrator.experiment.prepared import KINDS
+from orchestrator.experiment.kinds import KINDS
+from orchestrator.experiment.kinds.function_trials import planned
 from orchestrator.fields import Count
 
 jsonschema = pytest.importorskip("jsonschema")
