@@ -116,6 +116,7 @@ def run(  # noqa: PLR0913 (a run's options)
         with driving(folder) as driven:
             drive(Resumed(prepared), folder, driven, progress, by)
     except NotStarted:
+        # Nothing was recorded: a folder left behind would only keep the name from the next try.
         folder.remove()
         raise
     return Run(folder, builder=asked.given.builder)
@@ -256,10 +257,11 @@ def drive(
             if outcome.ended:
                 _keep_profile(resumed.prepared, folder, recorder)
         except KeyboardInterrupt:
-            pass
+            pass  # not raised on: what was done still gets its last event, its tables and its report
         finally:
             if not outcome.ended:
                 view.note("stopping")
+            # The trials' ends before the run's: whoever reads that one knows that nothing trains any more.
             recorder.close()
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)

@@ -289,9 +289,8 @@ class Trainer:
         """Go on from a checkpoint of a trial with the current one's structure."""
         compiled = self.backend.compiled
         self.position = EpochPosition(**checkpoint.about.get("within_epoch", {}))
-        if (
-            self.position.steps or RUNS_PYTHON
-        ):  # whose generator the first step of a model draws from once more
+        # Steps that Python runs: a model's first one draws from its generator once more.
+        if self.position.steps or RUNS_PYTHON:
             self._put_in_force()
             self.backend.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)

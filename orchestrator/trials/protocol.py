@@ -86,6 +86,29 @@ class Workbench(Protocol):
         """Have no trial in training any more; the process goes on, as its owner's."""
 
 
+@dataclass(frozen=True)
+class WorkbenchAround:
+    """A workbench that is another one but for what a class of it says otherwise."""
+
+    inner: Workbench
+
+    def session(self, spec: TrialSpec) -> Session:
+        """Return the inner one's."""
+        return self.inner.session(spec)
+
+    def about(self) -> Mapping[str, Any]:
+        """Return the inner one's."""
+        return self.inner.about()
+
+    def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
+        """Return the inner one's."""
+        return self.inner.judge(checkpoint, best)
+
+    def leave(self) -> None:
+        """Have the inner one leave."""
+        self.inner.leave()
+
+
 class Trainable(Protocol):
     """What a worker is to train, shipped to it once as plain values."""
 
