@@ -12,12 +12,15 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.records import TrialEnd
+from orchestrator.schedulers import NoSchedulerOptions
 from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
 from orchestrator.tuning.queue import TrialQueue
 
+SHORT_SECONDS = 5.0
+"""How long trials may take at most for one to wait behind another, at a seat of its own."""
 NOT_PROMOTED = {"paused": True}
 """What the record of a trial that its scheduler had paused, and never promoted, says of its end besides."""
 
@@ -58,6 +61,8 @@ class Stage:
         self._killed: set[str] = set()
         self._about = {trial: dict(spent.facts) for trial, spent in self._before.items()}
         self._taken: dict[str, float] = {}
+        self._last_took: float | None = None
+        self._drawn = 0
         self._warm: set[object] = set()
         self._closed_at: float | None = None
         self.reason: str | None = None
@@ -88,17 +93,36 @@ class Stage:
         if not self._queue.live:
             self._ahead = self._next_trial()
 
-    def next_trial(self) -> TrialSpec | None:
-        """Return the trial to train next, None while there is none."""
-        ahead, self._ahead = self._ahead, None
-        return ahead or self._next_trial()
+    @property
+    def decides_nothing(self) -> bool:
+        """Whether no report of a trial changes what it, or the run, does next, but for the run's limits."""
+        plan = self._plan
+        compares = not isinstance(plan.scheduler, NoSchedulerOptions)
+        return not (compares or plan.searcher.learns or plan.rounds or plan.nursery)
 
-    def _next_trial(self) -> TrialSpec | None:
+    def may_follow(self, seats: int) -> bool:
+        """Return whether a seat's next trial may be told its worker beforehand, and ends no later for that.
+
+        So it is where trials are short, and more are left than there are seats.
+        """
+        is_short = self._last_took is not None and self._last_took <= SHORT_SECONDS
+        return is_short and self.decides_nothing and self._plan.num_trials - self._drawn > seats
+
+    def follows_no_more(self, trial: str) -> None:
+        """Take in that a trial drawn ahead waits for any seat, since the one it was to have is gone."""
+        self._queue.begun(trial)
+
+    def next_trial(self, ahead: bool = False) -> TrialSpec | None:
+        """Return the trial to train next, None while there is none; ``ahead``: a place for it comes later."""
+        known, self._ahead = self._ahead, None
+        return known or self._next_trial(ahead)
+
+    def _next_trial(self, ahead: bool = False) -> TrialSpec | None:
         self._close_if_a_limit_is_met()
         self._end_what_is_dropped()
         if self._search.is_learning and self._awaited:
             return None
-        spec = self._queue.next(self._now())
+        spec = self._queue.next(self._now(), ahead)
         self._tell_chosen()
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
@@ -115,6 +139,7 @@ class Stage:
             return None
         self._limits.trials += spec.repeats is None
         self._handed_out.add(spec.trial)
+        self._drawn = max(self._drawn, spec.index + 1)
         self._awaited.add(spec.trial)
         return spec
 
@@ -122,6 +147,7 @@ class Stage:
         """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
         now = self._now()
         self._awaited.discard(trial)
+        self._queue.begun(trial)
         if trial not in self._timers:
             if self._queue.closed:
                 return
@@ -334,7 +360,7 @@ class Stage:
 
     def _end(self, end: TrialEnd, traceback: str | None) -> None:
         if end.trial in self._timers:
-            del self._timers[end.trial]
+            self._last_took = self._timers.pop(end.trial).seconds(self._now())
             self._killed.discard(end.trial)
             self._attempts.forget(end.trial)
             self._queue.leave(end.trial)
