@@ -47,8 +47,8 @@ def _configurations(record: Mapping[str, Any], width: int) -> Iterator[str]:
         )
         yield f"  {text}"
     yield from _wrapped(
-        f"A challenger wins if its interval lies above 0 and the difference is more than {number(record['margin'])},"
-        " what the judging rows alone make.",
+        "A challenger wins if its interval, which holds the noise of seeds and of judging rows, lies above 0 and the"
+        f" difference is more than {number(record['margin'])}.",
         width,
         "  ",
     )
