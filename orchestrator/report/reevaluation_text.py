@@ -79,6 +79,9 @@ def _model(record: Mapping[str, Any], width: int) -> Iterator[str]:
 def _findings(record: Mapping[str, Any], width: int) -> Iterator[str]:
     findings = record.get("drift") or ()
     yield "What changed:" if findings else "What changed: nothing that was looked at."
+    compared = (record.get("data") or {}).get("compared") or ()
+    if compared:
+        yield from _wrapped(f"Compared were {', and '.join(compared)}.", width, "  ")
     for finding in findings[:FINDINGS_SHOWN]:
         yield from _wrapped(finding["said"], width, "  ")
     if len(findings) > FINDINGS_SHOWN:
