@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -63,7 +63,7 @@ class Stage:
         self._taken: dict[str, float] = {}
         self._last_took: float | None = None
         self._drawn = 0
-        self._warm: set[object] = set()
+        self._warm: dict[object, float] = {}
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
@@ -88,10 +88,11 @@ class Stage:
         """Return whether no trial is in training and none will come."""
         return self._queue.is_empty and not self._queue.live
 
-    def look_ahead(self) -> None:
+    def look_ahead(self) -> TrialSpec | None:
         """Have what comes next decided where nothing trains, so that ``over`` tells whether anything does."""
         if not self._queue.live:
             self._ahead = self._next_trial()
+        return self._ahead
 
     @property
     def decides_nothing(self) -> bool:
@@ -206,10 +207,10 @@ class Stage:
         new = [row for row in rows if self._search.is_new(row)]
         if trial not in self._taken or not new:
             return
-        took = self._now() - self._taken.pop(trial) - sum(float(row["seconds"]) for row in new)
-        if worker in self._warm:
-            new[0]["start_seconds"] = max(0.0, took)
-        self._warm.add(worker)
+        now, taken = self._now(), self._taken.pop(trial)
+        if self._warm.setdefault(worker, now) <= taken:
+            trained = sum(float(row["seconds"]) for row in new)
+            new[0]["start_seconds"] = max(0.0, now - taken - trained)
 
     def is_paused(self, trial: str) -> bool:
         """Return whether a trial has left its place: its state is to be kept."""
@@ -219,6 +220,28 @@ class Stage:
         """Take in that a trial's worker is gone."""
         self._lost(trial, failure)
         self._end_what_is_dropped()
+
+    def lost_together(self, trials: Collection[str], failure: Failure) -> None:
+        """Take in that the worker of several trials is gone, by the fault of one at most: it costs none of them a try.
+
+        But one that hung; and where memory ran out, half as many train at a time from here on.
+        """
+        hung = self._killed.intersection(trials)
+        if failure.kind == "out_of_memory":
+            self._tell_fewer(self._queue.fewer_than(1 + len(trials) // 2))
+        self._listener.event("lost_together", trials=sorted(trials), reason=failure.message)
+        for trial in trials:
+            if trial in hung or self._queue.closed or trial not in self._timers:
+                self._lost(trial, failure)
+                continue
+            self._timers[trial].stop(self._now())
+            self._search.lost(trial)
+            self._queue.try_again(self._specs[trial], self._now())
+        self._end_what_is_dropped()
+
+    def _tell_fewer(self, trials: int) -> None:
+        said = f"out of memory: {trials} at once from here on"
+        self._listener.remarked("fewer_at_once", said, trials=trials)
 
     def _lost(self, trial: str, failure: Failure) -> None:
         if trial not in self._timers:
@@ -335,9 +358,7 @@ class Stage:
             return
         if failure.kind == "out_of_memory":
             in_training = 1 + sum(clock.since is not None for clock in self._timers.values())
-            fewer = self._queue.fewer_than(in_training)
-            said = f"out of memory: {fewer} at once from here on"
-            self._listener.remarked("fewer_at_once", said, trials=fewer)
+            self._tell_fewer(self._queue.fewer_than(in_training))
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:
             self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)

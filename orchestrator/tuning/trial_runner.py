@@ -105,6 +105,23 @@ class TrialRunner:
         scores, failure = self._attempt(lambda: self._judge(verdict))
         return failure or scores
 
+    def try_lanes(self, spec: TrialSpec, most: int) -> Mapping[str, Any] | Failure:
+        """Return how many trials, up to ``most``, the workbench should train at a time; or what was raised."""
+
+        def try_them(_: str) -> Any:
+            workbench: Any = self._workbench
+            return workbench.try_lanes(spec, most)
+
+        found, failure = self._attempt(lambda: self._inside(spec.trial, try_them))
+        return failure or dict(found)
+
+    def have_lanes(self, lanes: int | None) -> None:
+        """Train so many trials at a time from here on, as lanes of one program; None: one, by itself."""
+        self.places = lanes or 1
+        if "_workbench" in vars(self):
+            workbench: Any = self._workbench
+            workbench.have_lanes(lanes)
+
     def surroundings(self, trial: str | None) -> AbstractContextManager[object]:
         """Return what the code of a trial runs in, or that of the winner's examination (None)."""
         return nullcontext()

@@ -190,7 +190,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
             self._sit(self._following.pop(trial.trial_id), trial)
             return str(TrialScheduler.CONTINUE)
         if self._stage.over and worker is not None:  # the last one, and still warm
-            self._examination.on_last_worker(partial(_asked, worker))
+            self._examination.on_last_worker(partial(asked_of, worker))
         elif self.seat(trial):
             return str(TrialScheduler.CONTINUE)
         return str(TrialScheduler.STOP)
@@ -219,7 +219,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         ray.wait(asked, num_returns=len(asked), timeout=KEEP_SECONDS) if asked else None
 
 
-def _asked(worker: Any, verdict: Verdict) -> RayExaminer:
+def asked_of(worker: Any, verdict: Verdict) -> RayExaminer:
     """Have a trial's worker examine the winner; to end it is to kill it, since no actor's work can be cancelled."""
     return RayExaminer(worker.examine.remote(verdict), partial(ray.kill, worker))
 
@@ -262,20 +262,47 @@ class StopWhenAsked(tune.Stopper):  # type: ignore[misc]
         return self._stopped or self._conductor.over
 
 
-def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+class Engine:
+    """What trains on Ray Tune, and who hears it: workers of one trial each."""
+
+    worker: type[Worker] = Worker
+
+    def settled(
+        self, plan: Plan, job: Trainable, stage: Stage, listener: Listener
+    ) -> tuple[Plan, Trainable]:
+        """Return a plan and a job in which nothing is left to be found out once Ray is there."""
+        return plan, job
+
+    def conductor(self, plan: Plan, *given: Any) -> Conductor:
+        """Return a round's conductor."""
+        return Conductor(*given)
+
+
+ONE_TRIAL_EACH = Engine()
+
+
+def run_plan(
+    plan: Plan,
+    job: Trainable,
+    listener: Listener,
+    sitting: Sitting,
+    engine: Engine = ONE_TRIAL_EACH,
+) -> Outcome:
     """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner.
 
     Raises NotStarted where Ray cannot be had; that of a run that was asked to stop meanwhile is no failure.
     """
     try:
-        return _run_plan(plan, job, listener, sitting)
+        return _run_plan(plan, job, listener, sitting, engine)
     except NotStarted:
         if not sitting.stopping():
             raise
         return Outcome(ended=False)
 
 
-def _run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+def _run_plan(
+    plan: Plan, job: Trainable, listener: Listener, sitting: Sitting, engine: Engine
+) -> Outcome:
     asked_to_stop = sitting.stopping
     stage = Stage(plan, listener, sitting)
     sitting = replace(sitting, stopping=lambda: bool(stage.trouble) or asked_to_stop())
@@ -289,10 +316,11 @@ def _run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) 
         scratch_folder("orchestrator-tune-") as scratch,
     ):
         listener.waits_for("workers")
-        rounds, waiting = _Rounds(plan, job, stage, scratch), deque[TrialSpec]()
+        plan, job = engine.settled(plan, job, stage, listener)
+        rounds, waiting = _Rounds(plan, job, stage, scratch, engine), deque[TrialSpec]()
         examination = Examination(listener, sitting.stopping)
         while not stage.over and not sitting.stopping():
-            rounds.run_one(Conductor(stage, examination, sitting.stopping, waiting))
+            rounds.run_one(engine.conductor(plan, stage, examination, sitting.stopping, waiting))
         over = stage.over and not stage.trouble
         if over and not examination.settled:
             examination.on_new_worker(partial(_asked_of_a_new_worker, job))
@@ -308,6 +336,7 @@ class _Rounds:
     job: Trainable
     stage: Stage
     scratch: str
+    engine: Engine
 
     def run_one(self, conductor: Conductor) -> None:
         """Run the next trials, to the last one's end."""
@@ -315,7 +344,10 @@ class _Rounds:
         resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
         trainable = tune.with_resources(
             tune.with_parameters(
-                Worker, job=self.job, path=drivers_path(), ahead=self.stage.decides_nothing
+                self.engine.worker,
+                job=self.job,
+                path=drivers_path(),
+                ahead=self.stage.decides_nothing,
             ),
             resources,
         )

@@ -102,6 +102,11 @@ class _Runner(TrialRunner):
         return printed_to(self.job.home / "logs" / f"{trial}.printed.txt")
 
 
+def runner_of(job: Trainable, places: int) -> TrialRunner:
+    """Return a worker's runner of several trials at a time."""
+    return _Runner(job, places)
+
+
 MOST_BYTES = 1_000_000
 """What is kept of one trial's: its beginning."""
 

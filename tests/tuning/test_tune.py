@@ -199,4 +199,4 @@ def test_the_winner_is_examined_by_the_last_worker_where_others_wait_for_a_promo
     row = {"trial": "00000", "epoch": 9, "seconds": 1.0, "metrics": {"val_accuracy": 0.9}}
     last = Report("00000", Progress(rows=[row], done=True), None, {})
     assert conductor.on_trial_result(None, trial, {"report": last}) == "STOP"
-    assert [ask.func.__name__ for ask in asked] == ["_asked"]
+    assert [ask.func.__name__ for ask in asked] == ["asked_of"]
