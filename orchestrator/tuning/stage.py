@@ -15,7 +15,7 @@ from orchestrator.records import TrialEnd
 from orchestrator.schedulers import NoSchedulerOptions
 from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
-from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
+from orchestrator.tuning.limits import FirstFailures, Limits, StartTimes, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
 from orchestrator.tuning.queue import TrialQueue
 
@@ -54,16 +54,13 @@ class Stage:
         failures = {trial: spent.failures for trial, spent in self._before.items()}
         self._attempts = Attempts(plan.retries, failures)
         self._timers: dict[str, TrialTimer] = {}
-        self._handed_out: set[str] = set()
+        self._handed_out, self._awaited = set[str](), set[str]()
+        self._branches, self._killed = set[str](), set[str]()
         self._ahead: TrialSpec | None = None
-        self._awaited: set[str] = set()
-        self._branches: set[str] = set()
-        self._killed: set[str] = set()
         self._about = {trial: dict(spent.facts) for trial, spent in self._before.items()}
-        self._taken: dict[str, float] = {}
+        self._starts = StartTimes()
         self._last_took: float | None = None
         self._drawn = 0
-        self._warm: dict[object, float] = {}
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
@@ -157,7 +154,7 @@ class Stage:
         elif self._timers[trial].since is None:
             self._listener.waits(trial, still=False)
         self._timers[trial].start(now)
-        self._taken[trial] = now
+        self._starts.taken(trial, now)
 
     def heard(self, report: Report) -> bool:
         """Take a worker's report; return whether the trial goes on."""
@@ -174,7 +171,8 @@ class Stage:
             self._queue.leave(trial)
             return False
         if progress.rows:
-            self._note_start(trial, progress.rows, report.about.get("worker"))
+            new = filter(self._search.is_new, progress.rows)
+            self._starts.note(trial, [*new], report.about.get("worker"), self._now())
             self._limits.epochs += self._listener.epochs(progress.rows)
         if progress.journal:
             self._listener.journal(progress.journal)
@@ -202,16 +200,6 @@ class Stage:
             return False
         return end is None
 
-    def _note_start(self, trial: str, rows: list[dict[str, Any]], worker: object) -> None:
-        """Add to a trial's first new epoch what its start took, the epochs aside, unless its worker warmed up."""
-        new = [row for row in rows if self._search.is_new(row)]
-        if trial not in self._taken or not new:
-            return
-        now, taken = self._now(), self._taken.pop(trial)
-        if self._warm.setdefault(worker, now) <= taken:
-            trained = sum(float(row["seconds"]) for row in new)
-            new[0]["start_seconds"] = max(0.0, now - taken - trained)
-
     def is_paused(self, trial: str) -> bool:
         """Return whether a trial has left its place: its state is to be kept."""
         return trial in self._search.paused
@@ -228,7 +216,7 @@ class Stage:
         """
         hung = self._killed.intersection(trials)
         if failure.kind == "out_of_memory":
-            self._tell_fewer(self._queue.fewer_than(1 + len(trials) // 2))
+            self._have_fewer(1 + len(trials) // 2)
         self._listener.event("lost_together", trials=sorted(trials), reason=failure.message)
         for trial in trials:
             if trial in hung or self._queue.closed or trial not in self._timers:
@@ -239,7 +227,8 @@ class Stage:
             self._queue.try_again(self._specs[trial], self._now())
         self._end_what_is_dropped()
 
-    def _tell_fewer(self, trials: int) -> None:
+    def _have_fewer(self, than: int) -> None:
+        trials = self._queue.fewer_than(than)
         said = f"out of memory: {trials} at once from here on"
         self._listener.remarked("fewer_at_once", said, trials=trials)
 
@@ -357,8 +346,7 @@ class Stage:
             self._queue.try_again(self._specs[trial], self._now())
             return
         if failure.kind == "out_of_memory":
-            in_training = 1 + sum(clock.since is not None for clock in self._timers.values())
-            self._tell_fewer(self._queue.fewer_than(in_training))
+            self._have_fewer(1 + sum(clock.since is not None for clock in self._timers.values()))
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:
             self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
