@@ -262,7 +262,7 @@ def drive(
         finally:
             if not outcome.ended:
                 view.note("stopping")
-            # The trials' ends before the run's: whoever reads that one knows that nothing trains any more.
+            # The trials' ends before the run's, after which a reader may know that nothing trains any more.
             recorder.close()
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)

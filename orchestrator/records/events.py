@@ -80,7 +80,7 @@ class TrialEnd:
     ``error`` the first line of what was raised and ``error_file`` where the whole of it lies, relative to the run;
     ``path`` is how it trained ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is
     host:pid of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
-    befell a failed one and ``attempts`` how often it was begun.
+    happened to a failed one and ``attempts`` how often it was begun.
     """
 
     trial: Name

@@ -18,8 +18,8 @@ from orchestrator.search import TrialSpec
 class Progress:
     """What happened since the last report. Filled while it happens, so that an error loses nothing before it.
 
-    A row is {trial, epoch, metrics, seconds}. Amid a long epoch there may be nothing to tell; ``epoch`` is the last one
-    that is over.
+    A row is {trial, epoch, metrics, seconds}. Within a long epoch there may be nothing to report; ``epoch`` is the last
+    one that is over.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
