@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from orchestrator.records import TrialEnd
@@ -17,7 +18,7 @@ from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
-from orchestrator.tuning.queue import TrialQueue
+from orchestrator.tuning.queue import TrialQueue, WarmWorkers
 
 SHORT_SECONDS = 5.0
 """How long trials may take at most for one to wait behind another, at a seat of its own."""
@@ -64,6 +65,7 @@ class Stage:
         self._last_took: float | None = None
         self._drawn = 0
         self._warm: set[object] = set()
+        self._warm_workers = WarmWorkers()
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
@@ -112,17 +114,22 @@ class Stage:
         """Take in that a trial drawn ahead waits for any seat, since the one it was to have is gone."""
         self._queue.begun(trial)
 
-    def next_trial(self, ahead: bool = False) -> TrialSpec | None:
-        """Return the trial to train next, None while there is none; ``ahead``: a place for it comes later."""
-        known, self._ahead = self._ahead, None
-        return known or self._next_trial(ahead)
+    def next_trial(self, ahead: bool = False, worker: object = None) -> TrialSpec | None:
+        """Return the trial to train next, None while there is none; ``ahead``: a place for it comes later.
 
-    def _next_trial(self, ahead: bool = False) -> TrialSpec | None:
+        Where the order means nothing, it is one whose program the ``worker`` has.
+        """
+        known, self._ahead = self._ahead, None
+        return known or self._next_trial(ahead, worker)
+
+    def _next_trial(self, ahead: bool = False, worker: object = None) -> TrialSpec | None:
         self._close_if_a_limit_is_met()
         self._end_what_is_dropped()
         if self._search.is_learning and self._awaited:
             return None
-        spec = self._queue.next(self._now(), ahead)
+        any_order = worker is not None and self._plan.limits.max_trials is None
+        choose = partial(self._warm_workers.choose, worker) if any_order else None
+        spec = self._queue.next(self._now(), ahead, choose)
         self._tell_chosen()
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
@@ -173,7 +180,9 @@ class Stage:
             self._queue.leave(trial)
             return False
         if progress.rows:
-            self._note_start(trial, progress.rows, report.about.get("worker"))
+            worker = report.about.get("worker")
+            self._note_start(trial, progress.rows, worker)
+            self._warm_workers.trained(worker, self._specs[trial], report.shaped_by)
             self._limits.epochs += self._listener.epochs(progress.rows)
         if progress.journal:
             self._listener.journal(progress.journal)

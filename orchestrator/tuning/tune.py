@@ -106,6 +106,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._seats: dict[str, Any] = {}
         self._sitting: dict[str, str] = {}
         self._following: dict[str, TrialSpec] = {}
+        self._workers: dict[str, object] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave all behind, as PlannedSeats does."""
@@ -136,8 +137,10 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._offered.add(seat)
         return True
 
-    def _next(self, ahead: bool = False) -> TrialSpec | None:
-        spec = None if self.wants_no_more else self._stage.next_trial(ahead)
+    def _next(self, seat: str | None = None, ahead: bool = False) -> TrialSpec | None:
+        several = len(self._workers) > 1  # the order of a single worker's trials is the search's
+        worker = self._workers.get(seat) if seat and several else None
+        spec = None if self.wants_no_more else self._stage.next_trial(ahead, worker)
         self._left -= spec is not None
         return spec
 
@@ -146,7 +149,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._offered.discard(seat.trial_id)
         if self.stopping():
             return False
-        spec = self._waiting.popleft() if self._waiting else self._next()
+        spec = self._waiting.popleft() if self._waiting else self._next(seat.trial_id)
         worker = worker_of(seat)
         if spec is None or worker is None:
             return False
@@ -164,7 +167,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Tell a seat's worker which trial comes next there, where that is known: it begins it without asking."""
         if self._waiting or not self._stage.may_follow(len(self._sitting)):
             return
-        spec = self._next(ahead=True)
+        spec = self._next(seat.trial_id, ahead=True)
         if spec is not None:
             self._following[seat.trial_id] = spec
             worker_of(seat).take.remote(spec.redacted(), True)
@@ -174,6 +177,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         report: Report | None = result["report"]
         if report is None:  # nobody took the seat
             return str(TrialScheduler.STOP)
+        self._workers[trial.trial_id] = report.about.get("worker")
         if self._sitting.get(trial.trial_id, report.trial) != report.trial:
             return str(TrialScheduler.CONTINUE)  # trained of one that has been ended meanwhile
         if self._stage.heard(report):
@@ -198,6 +202,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Pass on that a trial's worker is gone."""
         self._offered.discard(trial.trial_id)
+        self._workers.pop(trial.trial_id, None)
         following = self._following.pop(trial.trial_id, None)
         if following is not None:
             self._waiting.appendleft(following)
