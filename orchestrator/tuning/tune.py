@@ -107,6 +107,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._sitting: dict[str, str] = {}
         self._following: dict[str, TrialSpec] = {}
         self._workers: dict[str, object] = {}
+        self._keeping: dict[str, tuple[str, Any]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave all behind, as PlannedSeats does."""
@@ -153,6 +154,9 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         worker = worker_of(seat)
         if spec is None or worker is None:
             return False
+        for kept, asked in self._keeping.values():
+            if kept == spec.trial:  # another worker may be writing its state yet
+                self.until_kept(asked)
         worker.take.remote(spec.redacted())  # before Tune asks it to train
         self._sit(spec, seat)
         return True
@@ -178,6 +182,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         if report is None:  # nobody took the seat
             return str(TrialScheduler.STOP)
         self._workers[trial.trial_id] = report.about.get("worker")
+        self._keeping.pop(trial.trial_id, None)  # what was asked before is done
         if self._sitting.get(trial.trial_id, report.trial) != report.trial:
             return str(TrialScheduler.CONTINUE)  # trained of one that has been ended meanwhile
         if self._stage.heard(report):
@@ -185,8 +190,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._seats.pop(report.trial, None)
         self._sitting.pop(trial.trial_id, None)
         worker = worker_of(trial)
-        if self._stage.is_paused(report.trial) and worker is not None:
-            ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
+        if self._stage.is_paused(report.trial) and worker is not None:  # before it takes another
+            self._keeping[trial.trial_id] = report.trial, worker.keep.remote()
         self._stage.look_ahead()  # what waits for a promotion that never comes ends here
         if trial.trial_id in self._following and not self.stopping():
             if not report.is_over:
@@ -203,6 +208,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Pass on that a trial's worker is gone."""
         self._offered.discard(trial.trial_id)
         self._workers.pop(trial.trial_id, None)
+        self._keeping.pop(trial.trial_id, None)
         following = self._following.pop(trial.trial_id, None)
         if following is not None:
             self._waiting.appendleft(following)
@@ -211,6 +217,10 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         if name is not None:
             self._seats.pop(name, None)
             self._stage.lost(name, from_worker_loss(error_of(trial)))
+
+    def until_kept(self, asked: Any) -> None:
+        """Wait until a worker has written a trial's state down."""
+        ray.wait([asked], timeout=KEEP_SECONDS)
 
     def kill_the_hung(self) -> None:
         """End the workers of trials that do not come back: their process, whatever it is stuck in."""
