@@ -106,6 +106,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._seats: dict[str, Any] = {}
         self._sitting: dict[str, str] = {}
         self._following: dict[str, TrialSpec] = {}
+        self._workers: dict[str, object] = {}
+        self._keeping: dict[str, tuple[str, Any]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave all behind, as PlannedSeats does."""
@@ -136,8 +138,10 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._offered.add(seat)
         return True
 
-    def _next(self, ahead: bool = False) -> TrialSpec | None:
-        spec = None if self.wants_no_more else self._stage.next_trial(ahead)
+    def _next(self, seat: str | None = None, ahead: bool = False) -> TrialSpec | None:
+        several = len(self._workers) > 1  # the order of a single worker's trials is the search's
+        worker = self._workers.get(seat) if seat and several else None
+        spec = None if self.wants_no_more else self._stage.next_trial(ahead, worker)
         self._left -= spec is not None
         return spec
 
@@ -146,10 +150,13 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._offered.discard(seat.trial_id)
         if self.stopping():
             return False
-        spec = self._waiting.popleft() if self._waiting else self._next()
+        spec = self._waiting.popleft() if self._waiting else self._next(seat.trial_id)
         worker = worker_of(seat)
         if spec is None or worker is None:
             return False
+        for kept, asked in self._keeping.values():
+            if kept == spec.trial:  # another worker may be writing its state yet
+                self.until_kept(asked)
         worker.take.remote(spec.redacted())  # before Tune asks it to train
         self._sit(spec, seat)
         return True
@@ -164,7 +171,7 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Tell a seat's worker which trial comes next there, where that is known: it begins it without asking."""
         if self._waiting or not self._stage.may_follow(len(self._sitting)):
             return
-        spec = self._next(ahead=True)
+        spec = self._next(seat.trial_id, ahead=True)
         if spec is not None:
             self._following[seat.trial_id] = spec
             worker_of(seat).take.remote(spec.redacted(), True)
@@ -174,6 +181,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         report: Report | None = result["report"]
         if report is None:  # nobody took the seat
             return str(TrialScheduler.STOP)
+        self._workers[trial.trial_id] = report.about.get("worker")
+        self._keeping.pop(trial.trial_id, None)  # what was asked before is done
         if self._sitting.get(trial.trial_id, report.trial) != report.trial:
             return str(TrialScheduler.CONTINUE)  # trained of one that has been ended meanwhile
         if self._stage.heard(report):
@@ -181,8 +190,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._seats.pop(report.trial, None)
         self._sitting.pop(trial.trial_id, None)
         worker = worker_of(trial)
-        if self._stage.is_paused(report.trial) and worker is not None:
-            ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
+        if self._stage.is_paused(report.trial) and worker is not None:  # before it takes another
+            self._keeping[trial.trial_id] = report.trial, worker.keep.remote()
         self._stage.look_ahead()  # what waits for a promotion that never comes ends here
         if trial.trial_id in self._following and not self.stopping():
             if not report.is_over:
@@ -198,6 +207,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Pass on that a trial's worker is gone."""
         self._offered.discard(trial.trial_id)
+        self._workers.pop(trial.trial_id, None)
+        self._keeping.pop(trial.trial_id, None)
         following = self._following.pop(trial.trial_id, None)
         if following is not None:
             self._waiting.appendleft(following)
@@ -206,6 +217,10 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         if name is not None:
             self._seats.pop(name, None)
             self._stage.lost(name, from_worker_loss(error_of(trial)))
+
+    def until_kept(self, asked: Any) -> None:
+        """Wait until a worker has written a trial's state down."""
+        ray.wait([asked], timeout=KEEP_SECONDS)
 
     def kill_the_hung(self) -> None:
         """End the workers of trials that do not come back: their process, whatever it is stuck in."""
@@ -347,7 +362,7 @@ class _Rounds:
                 self.engine.worker,
                 job=self.job,
                 path=drivers_path(),
-                ahead=self.stage.decides_nothing,
+                ahead=plan.reports_decide_nothing,
             ),
             resources,
         )
