@@ -41,6 +41,7 @@ from orchestrator.experiment.resume import (
     is_over,
     prepare_to_resume,
     prepare_to_verify,
+    with_lanes_as_chosen,
     with_lost_states,
 )
 from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
@@ -234,8 +235,8 @@ def drive(
     from orchestrator.report import NullView
     from orchestrator.tuning.protocol import Outcome
 
-    plan = resumed.prepared.plan
-    outcome = Outcome(ended=False)
+    resumed = with_lanes_as_chosen(resumed)
+    plan, outcome = resumed.plan, Outcome(ended=False)
     with (
         unstalled_streams(),
         folder.in_use(),

@@ -129,6 +129,9 @@ class EpochRow(TypedDict):
     parameters: NotRequired[Any]
 
 
+LANES_CHOSEN = "lanes_chosen"
+
+
 class RunEvent(TypedDict):
     """What happened to the run as a whole: a line of ``events.jsonl``.
 
@@ -137,7 +140,8 @@ class RunEvent(TypedDict):
     taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error, attempt,
     wait_seconds), fewer_at_once (trials, reason), trained_again (trial, reason), not_restored (trial, error,
     error_file), scheduler_chose (reason, scheduler), not_examined (reason), not_profiled (reason),
-    searcher_failed (index, reason), not_raced (reason), other_versions.
+    searcher_failed (index, reason), not_raced (reason), other_versions, lanes_chosen (lanes, reason, measured),
+    lanes_not_tried (trial, reason), lost_together (trials, reason).
     """
 
     __pydantic_config__ = _FURTHER_KEYS  # type: ignore[misc]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
@@ -207,7 +207,8 @@ class Plan:
     ``changing`` are the hyperparameters that copies in a population change.
 
     ``max_concurrent_trials`` None means as many as the resources allow; ``keep_checkpoints`` counts over all trials.
-    ``lanes`` is how many trials one worker trains at a time.
+    ``lanes`` is how many trials one worker trains at a time, as lanes of one program; None: one, by itself; ``auto``:
+    as many as is measured to be best.
     """
 
     space: Space
@@ -231,7 +232,7 @@ class Plan:
     finalists: FinalistsOptions | None = None
     folds: int | None = None
     changing: tuple[str, ...] = ()
-    lanes: int = 1
+    lanes: int | Literal["auto"] | None = None
 
     @property
     def described(self) -> str:

@@ -84,5 +84,7 @@ def test_a_pipeline_itself_is_refused_since_each_worker_makes_its_own(run):
     import tensorflow as tf
 
     rows = tf.data.Dataset.from_tensor_slices(([[0.0] * 3], [0]))
-    with pytest.raises(ExperimentFileError, match="expected a function that returns the"):
+    with pytest.raises(
+        ExperimentFileError, match=r"a function that returns the tf\.data pipelines"
+    ):
         again(run, data={"train": rows, "validation": rows})
