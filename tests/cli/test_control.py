@@ -233,7 +233,7 @@ def flip(file):
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize("record", ["journal", "epochs"])
+@pytest.mark.parametrize("record", ["journal", pytest.param("epochs", marks=pytest.mark.cluster)])
 def test_a_panda_whose_record_is_damaged_is_looked_at_and_asked_while_it_trains(
     cli, folder, record
 ):

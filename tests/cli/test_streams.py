@@ -85,7 +85,7 @@ def assert_finished():
         "({} 2>&1) | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}",
         "{} >/dev/full 2>/dev/full",
         "{} <&- >&- 2>&-",
-        "PYTHONIOENCODING=ascii {}",
+        pytest.param("PYTHONIOENCODING=ascii {}", marks=pytest.mark.cluster),
         'env -i PYTHONPATH="$PYTHONPATH" LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {}',
     ],
     ids=["head -1", "full disk", "closed", "ASCII", "nothing but C"],

@@ -40,7 +40,9 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["a program", pytest.param("another Python", marks=pytest.mark.cluster)]
+)
 def test_it_is_changed_by_schedule_cut_off_gone_on_with_and_extended(kind, here):
     tuner = InlineTuner()
     tuner.most = 5
@@ -51,7 +53,9 @@ def test_it_is_changed_by_schedule_cut_off_gone_on_with_and_extended(kind, here)
     assert (here / "trained.txt").read_text().split() == [str(epoch) for epoch in range(1, 9)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind", ["another Python", pytest.param("a program", marks=pytest.mark.cluster)]
+)
 def test_it_is_taken_back_and_changed_by_a_person(kind):
     tuner = InlineTuner()
 

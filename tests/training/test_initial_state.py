@@ -100,13 +100,37 @@ def begins(net, same, state):
     return begin
 
 
-@pytest.mark.parametrize("name", SPARED)
+def one_of_each(sources, further):
+    """Have ``further`` sources, whose like others show, left to `make test-all`."""
+    assert set(further) < set(sources)
+    more = {name: pytest.mark.cluster for name in further}
+    return [pytest.param(name, marks=more.get(name, ())) for name in sources]
+
+
+@pytest.mark.parametrize(
+    "name",
+    one_of_each(
+        SPARED,
+        [
+            "gru_both_ways",
+            "simple_rnn_with_state",
+            "embedding",
+            "convolution",
+            "constants",
+            "an_array",
+            "seeded",
+        ],
+    ),
+)
 def test_a_known_structure_begins_without_a_model_as_it_does_with_one(begins, name):
     warm, _ = begins(SPARED[name])
     assert warm.programs.spared == 1
 
 
-@pytest.mark.parametrize("name", NOT_SPARED)
+@pytest.mark.parametrize(
+    "name",
+    one_of_each(NOT_SPARED, ["numpy", "tensorflow", "prints", "environment", "own_initialiser"]),
+)
 def test_a_builder_that_would_be_missed_is_called_for_each_trial(begins, name):
     warm, _ = begins(NOT_SPARED[name])
     assert warm.programs.spared == 0
@@ -195,7 +219,12 @@ COMPILED = """
 
 
 @pytest.mark.parametrize(
-    "optimizer", ["Nadam(0.01)", "SGD(0.3, momentum=0.9)", "Adam(use_ema=True)"]
+    "optimizer",
+    [
+        "Nadam(0.01)",
+        pytest.param("SGD(0.3, momentum=0.9)", marks=pytest.mark.cluster),
+        pytest.param("Adam(use_ema=True)", marks=pytest.mark.cluster),
+    ],
 )
 def test_a_model_compiled_by_its_builder_has_its_optimizer_fresh(net, same, state, optimizer):
     task = net(BUILD + COMPILED.format(optimizer))
