@@ -44,8 +44,9 @@ def alone(task, specs, train):
 class Worker:
     """A worker with lanes, driven as an executor does."""
 
-    def __init__(self, task, folder, places, milestones=()):
-        objective = Objective("val_accuracy", "max", frozenset(milestones), folder / "checkpoints")
+    def __init__(self, task, folder, places, milestones=(), metric="val_accuracy"):
+        mode = "min" if metric == "val_mae" else "max"
+        objective = Objective(metric, mode, frozenset(milestones), folder / "checkpoints")
         self.job = KerasJob(task, objective, 1, lanes=places)
         self.runner = TrialRunner(self.job, places)
         self.rows = {}
