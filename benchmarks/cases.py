@@ -18,6 +18,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 0
+LETTERS = f"{ROOT / 'benchmarks' / 'letters.py'}:load"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,18 @@ CASES = {
             data="mnist5k",
             model="cnn",
             space=(*_OPTIMIZER, Parameter("filters", "choice", (8, 16, 32)), *_REST),
+        ),
+        Case(
+            "letters-mlp",
+            data=LETTERS,
+            model="mlp",
+            space=(*_OPTIMIZER, Parameter("units", "choice", (32, 64, 128)), *_REST),
+        ),
+        Case(
+            "letters-wide",  # epochs of seconds, in which nobody can be many times as fast
+            data=LETTERS,
+            model="mlp",
+            space=(*_OPTIMIZER, Parameter("units", "choice", (512, 768, 1024)), *_REST),
         ),
     )
 }

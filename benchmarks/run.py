@@ -35,7 +35,9 @@ PEERS: dict[str, tuple[str, ...]] = {
     "optuna": ("optuna_halving.py",),
     "optuna-threads": ("optuna_halving.py", "--concurrent", "2"),
 }
-FULL = ("digits-mlp:64", "digits-mlp:256", "mnist5k-cnn:16")
+FULL = (
+    "digits-mlp:64", "digits-mlp:256", "mnist5k-cnn:16", "letters-mlp:24", "letters-wide:8",
+)  # fmt: skip
 QUICK = ("digits-mlp:8", "mnist5k-cnn:8")
 PACKAGES = ("keras", "keras-tuner", "numpy", "optuna", "ray", "tensorflow", "tensorflow-cpu")
 

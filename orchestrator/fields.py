@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,8 +82,12 @@ class Referenced(Options):
 class Named:
     """What a field holds: options of one of ``kinds``, or Referenced; ``what`` says in messages what they are of."""
 
-    kinds: Mapping[str, type[Options]]
+    kinds: Mapping[str, type[Options]] = field(hash=False)
     what: str
+
+    def sections(self) -> Iterator[tuple[tuple[str, ...], type[Options]]]:
+        """Yield below which keys of what is written the options of each kind stand."""
+        yield from (((name,), kind) for name, kind in self.kinds.items())
 
     def spelt_out(self, written: Any) -> Any:
         """Return ``{name: {options}}`` for each form in which a file may write it; raise where it has none of them."""

@@ -15,7 +15,7 @@ from orchestrator.config.document import SAFE_NAME, Places, next_name
 from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
-from orchestrator.config.targets import Target
+from orchestrator.config.targets import TARGETS, Target
 from orchestrator.config.trial_options import Trial, check_trial, learns_from_data
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
@@ -57,7 +57,7 @@ class Experiment(Options):
         description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
         " `-`. Only `--overwrite` replaces it. `auto`: the file's own name and the next free number, as `digits-2`.",
     )
-    trial: Trial | None = Field(
+    trial: Trial = Field(
         default=None,
         description="A function `train(hp, report)` of your own that each trial calls, such as `./train.py:train`, in"
         " place of `model` and `data`.",
@@ -169,7 +169,7 @@ class Experiment(Options):
     )
     target: Target = Field(
         default=None,
-        description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
+        description=f"Where `orchestrator submit` runs it: {', '.join(f'`{name}`' for name in TARGETS)}, or options of"
         " one or several. `run` ignores it.",
     )
     _folder: Path = PrivateAttr(default_factory=Path)

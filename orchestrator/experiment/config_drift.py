@@ -16,7 +16,7 @@ from orchestrator.experiment.compatibility import (
     recorded_experiment,
     unlike_surroundings,
 )
-from orchestrator.experiment.function_trials import interpreter_of
+from orchestrator.experiment.kinds.function_trials import interpreter_of
 from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of
 from orchestrator.experiment.prepared import Prepared, folder_of, read_experiment
 from orchestrator.records import RunRecords, read_run

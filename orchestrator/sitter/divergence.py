@@ -39,7 +39,8 @@ class DivergenceOptions(RuleOptions):
     )
     learning_rate_factor: Shrinking = Field(
         default=0.5,
-        description="Factor on α after a divergence, when training continues from the last good day.",
+        description="Factor on α after a divergence, when training continues from the last good day; the α of "
+        "that day, if it was smaller still.",
     )
     most_rollbacks: Whole = Field(
         default=3,
@@ -132,8 +133,7 @@ def _finding(memory: Memory, evidence: dict[str, Any], options: DivergenceOption
             verdict=f"It diverged ({what}) after {memory.rollbacks} rollbacks to a smaller"
             " learning rate; start from a much smaller one, or look at the data and the model.",
         )
-    rate = _scaled(memory.learning_rate, options.learning_rate_factor)
-    lower = f" with learning rate {rate:.4g}" if rate is not None else ""
+    rate, lower = _smaller(memory, options)
     return Finding(
         RULE,
         f"Diverged ({what}): back to day {memory.last_good_day}{lower}.",
@@ -145,8 +145,19 @@ def _finding(memory: Memory, evidence: dict[str, Any], options: DivergenceOption
     )
 
 
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
+def _smaller(memory: Memory, options: DivergenceOptions) -> tuple[float | None, str]:
+    """Return the α to go on with, and the words for it.
+
+    Where α was raised since the day that is gone back to, by hand or by a schedule, its share may be far too large
+    still: what that day was good with is known.
+    """
+    if memory.learning_rate is None:
+        return None, ""
+    share = memory.learning_rate * options.learning_rate_factor
+    before = memory.learning_rate_on(memory.last_good_day)
+    if before is not None and before < share:
+        return before, f" with its learning rate {before:.4g}, not {memory.learning_rate:.4g}"
+    return share, f" with learning rate {share:.4g}"
 
 
 def deviation_around_trend(values: Sequence[float]) -> float:

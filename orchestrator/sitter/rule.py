@@ -50,7 +50,7 @@ class Finding:
 class DaySeen:
     """One day's end as the rules look at it; ``score`` is the metric, larger being better.
 
-    ``good`` says that it had not diverged and had learnt something.
+    ``good`` says that it had not diverged and had learnt something, ``learning_rate`` which α was in force.
     """
 
     day: int
@@ -59,6 +59,7 @@ class DaySeen:
     loss: float | None = None
     val_loss: float | None = None
     good: bool = True
+    learning_rate: float | None = None
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,10 @@ class Memory:
         if good and good[-1] == self.returned_to:
             good.pop()
         return good[-1] if good else 0
+
+    def learning_rate_on(self, number: int) -> float | None:
+        """Return the α that was in force on a day, None where nobody wrote it down."""
+        return next((day.learning_rate for day in self.days if day.day == number), None)
 
 
 def _rank(day: DaySeen) -> tuple[float, float, int]:

@@ -214,6 +214,7 @@ class Sitter:
             loss=loss,
             val_loss=number(record.metrics.get("val_loss")),
             good=not memory.diverged and self._learnt(memory, record, loss),
+            learning_rate=rate,
         )
         earlier = tuple(day for day in memory.days if day.day < record.day)
         memory = replace(memory, days=(*earlier, seen), since=min(memory.since, record.day))

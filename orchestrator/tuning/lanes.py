@@ -34,7 +34,7 @@ class LaneWorker(Worker):
         config: dict[str, Any],
         job: Trainable | None = None,
         path: Sequence[str] = (),
-        **options: Any,
+        ahead: bool = False,
     ) -> None:
         """Set nothing up yet, as Worker does not."""
         assert job is not None  # noqa: S101
@@ -80,12 +80,9 @@ class LaneConductor(Conductor):
         self._in: dict[str, set[str]] = {}
         self._alone: set[str] = set()
 
-    def have_wait(self) -> bool:
-        """Have the next trial wait for a seat, unless one that is to train alone waits; return whether there is one."""
-        return any(spec.trial in self._alone for spec in self._waiting) or super().have_wait()
-
     def seat(self, seat: Any) -> bool:
         """Have trials take the free lanes of a seat; return whether it has any trial."""
+        self._offered.discard(seat.trial_id)
         sitting = self._in.setdefault(seat.trial_id, set())
         worker = worker_of(seat)
         while worker is not None and len(sitting) < self._lanes and not sitting & self._alone:
@@ -132,6 +129,7 @@ class LaneConductor(Conductor):
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Pass on that the worker of a seat's trials is gone."""
+        self._offered.discard(trial.trial_id)
         names = self._in.pop(trial.trial_id, set())
         for name in names:
             self._seats.pop(name, None)

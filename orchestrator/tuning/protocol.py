@@ -27,6 +27,12 @@ class Report:
     about: Mapping[str, Any]
     opened: bool = False
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the trial trains no further there, whatever is decided."""
+        progress = self.progress
+        return bool(self.failure) or progress.done or progress.diverged or progress.stopped
+
 
 Phase = Literal["ray", "workers", "first epoch"]
 """What happens before a sitting's first epoch: Ray starts, workers set themselves up, one trains the first epoch."""

@@ -22,6 +22,7 @@ class TrialQueue:
         self._round_began = round_began
         self._later: list[tuple[float, str, TrialSpec]] = []
         self.live: dict[str, TrialSpec] = {}
+        self._ahead: set[str] = set()
         self.at_once = at_once
         self.closed = False
 
@@ -30,9 +31,14 @@ class TrialQueue:
         self.live.pop(spec.trial, None)
         heapq.heappush(self._later, (ready, spec.trial, spec))
 
-    def next(self, now: float) -> TrialSpec | None:
-        """Return the next trial and count it as in training; None where none is ready or no more may train."""
-        if self.closed or (self.at_once is not None and len(self.live) >= self.at_once):
+    def next(self, now: float, ahead: bool = False) -> TrialSpec | None:
+        """Return the next trial and count it as in training; None where none is ready or no more may train.
+
+        One that is drawn ``ahead`` takes no other's place until it has ``begun``.
+        """
+        in_training = len(self.live) - len(self._ahead)
+        full = self.at_once is not None and in_training >= self.at_once
+        if self.closed or (full and not ahead):
             return None
         if self._later and self._later[0][0] <= now:
             spec = heapq.heappop(self._later)[2]
@@ -45,10 +51,17 @@ class TrialQueue:
                 return None
             spec = step.spec
         self.live[spec.trial] = spec
+        if ahead:
+            self._ahead.add(spec.trial)
         return spec
+
+    def begun(self, trial: str) -> None:
+        """Take in that a worker trains a trial."""
+        self._ahead.discard(trial)
 
     def leave(self, trial: str) -> None:
         """Take a trial out of training."""
+        self._ahead.discard(trial)
         self.live.pop(trial, None)
 
     def fewer_than(self, trials: int) -> int:

@@ -63,10 +63,11 @@ class PlannedSeats(Searcher):  # type: ignore[misc]
 
     def suggest(self, trial_id: str) -> Any:
         """Return a seat where a trial waits for one, None while one may still come, or that there is none."""
-        if self._conductor.wants_no_more or self._conductor.over:
+        conductor = self._conductor
+        if (conductor.wants_no_more and not conductor.waits_for_a_seat) or conductor.over:
             return Searcher.FINISHED
-        if not self._conductor.have_wait():
-            return Searcher.FINISHED if self._conductor.over else None
+        if not conductor.offer(trial_id):
+            return Searcher.FINISHED if conductor.over else None
         return {"seat": trial_id}
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
@@ -82,22 +83,29 @@ class PlannedSeats(Searcher):  # type: ignore[misc]
 class Conductor(FIFOScheduler):  # type: ignore[misc]
     """Hears every report in the driver and passes it on; has the winner examined when the last trial has ended.
 
-    It has at most ``TRIALS_A_ROUND`` trials take a seat.
+    It has at most ``TRIALS_A_ROUND`` trials take a seat, those first that are ``waiting``. A seat's next trial is
+    ``following`` there where it is known: its worker has it already.
     """
 
     _supports_buffered_results = False  # private; Tune may be told to hand results over in batches
 
     def __init__(
-        self, stage: Stage, examination: Examination, stopping: Callable[[], bool] = bool
+        self,
+        stage: Stage,
+        examination: Examination,
+        stopping: Callable[[], bool] = bool,
+        waiting: deque[TrialSpec] | None = None,
     ) -> None:
         super().__init__()
         self._stage = stage
         self._examination = examination
         self.stopping = stopping
         self._left = TRIALS_A_ROUND
-        self._waiting: deque[TrialSpec] = deque()
+        self._waiting = deque[TrialSpec]() if waiting is None else waiting
+        self._offered: set[str] = set()
         self._seats: dict[str, Any] = {}
         self._sitting: dict[str, str] = {}
+        self._following: dict[str, TrialSpec] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave all behind, as PlannedSeats does."""
@@ -113,37 +121,61 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         """Return whether no trial is in training and none will come."""
         return self._stage.over
 
-    def have_wait(self) -> bool:
-        """Have the next trial wait for a seat; return whether there is one. Whichever seat is free first takes it."""
-        spec = self._next()
-        if spec is not None:
-            self._waiting.append(spec)
-        return spec is not None
+    @property
+    def waits_for_a_seat(self) -> bool:
+        """Return whether a trial waits for a seat and none that was offered is still to come."""
+        return len(self._waiting) > len(self._offered) and not self.stopping()
 
-    def _next(self) -> TrialSpec | None:
-        spec = None if self.wants_no_more else self._stage.next_trial()
+    def offer(self, seat: str) -> bool:
+        """Have a trial wait for a new seat; return whether there is one. Whichever seat is free first takes it."""
+        if not self.waits_for_a_seat:
+            spec = self._next()
+            if spec is None:
+                return False
+            self._waiting.append(spec)
+        self._offered.add(seat)
+        return True
+
+    def _next(self, ahead: bool = False) -> TrialSpec | None:
+        spec = None if self.wants_no_more else self._stage.next_trial(ahead)
         self._left -= spec is not None
         return spec
 
     def seat(self, seat: Any) -> bool:
         """Have the next trial take a seat, if there is one; return whether it does."""
+        self._offered.discard(seat.trial_id)
         if self.stopping():
             return False
         spec = self._waiting.popleft() if self._waiting else self._next()
         worker = worker_of(seat)
         if spec is None or worker is None:
             return False
+        worker.take.remote(spec.redacted())  # before Tune asks it to train
+        self._sit(spec, seat)
+        return True
+
+    def _sit(self, spec: TrialSpec, seat: Any) -> None:
         self._seats[spec.trial] = seat
         self._sitting[seat.trial_id] = spec.trial
-        worker.take.remote(spec.redacted())  # before Tune asks it to train
         self._stage.started(spec.trial)
-        return True
+        self._have_follow(seat)
+
+    def _have_follow(self, seat: Any) -> None:
+        """Tell a seat's worker which trial comes next there, where that is known: it begins it without asking."""
+        if self._waiting or not self._stage.may_follow(len(self._sitting)):
+            return
+        spec = self._next(ahead=True)
+        if spec is not None:
+            self._following[seat.trial_id] = spec
+            worker_of(seat).take.remote(spec.redacted(), True)
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """Pass a report on; have the next trial begin where one has ended, or the winner examined after the last."""
         report: Report | None = result["report"]
         if report is None:  # nobody took the seat
             return str(TrialScheduler.STOP)
+        if self._sitting.get(trial.trial_id, report.trial) != report.trial:
+            return str(TrialScheduler.CONTINUE)  # trained of one that has been ended meanwhile
         if self._stage.heard(report):
             return str(TrialScheduler.CONTINUE)
         self._seats.pop(report.trial, None)
@@ -152,6 +184,11 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         if self._stage.is_paused(report.trial) and worker is not None:
             ray.wait([worker.keep.remote()], timeout=KEEP_SECONDS)  # before it takes another trial
         self._stage.look_ahead()  # what waits for a promotion that never comes ends here
+        if trial.trial_id in self._following and not self.stopping():
+            if not report.is_over:
+                worker.skip.remote(report.trial)
+            self._sit(self._following.pop(trial.trial_id), trial)
+            return str(TrialScheduler.CONTINUE)
         if self._stage.over and worker is not None:  # the last one, and still warm
             self._examination.on_last_worker(partial(asked_of, worker))
         elif self.seat(trial):
@@ -160,6 +197,11 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
         """Pass on that a trial's worker is gone."""
+        self._offered.discard(trial.trial_id)
+        following = self._following.pop(trial.trial_id, None)
+        if following is not None:
+            self._waiting.appendleft(following)
+            self._stage.follows_no_more(following.trial)
         name = self._sitting.pop(trial.trial_id, None)
         if name is not None:
             self._seats.pop(name, None)
@@ -275,10 +317,10 @@ def _run_plan(
     ):
         listener.waits_for("workers")
         plan, job = engine.settled(plan, job, stage, listener)
-        rounds = _Rounds(plan, job, stage, scratch, engine)
+        rounds, waiting = _Rounds(plan, job, stage, scratch, engine), deque[TrialSpec]()
         examination = Examination(listener, sitting.stopping)
         while not stage.over and not sitting.stopping():
-            rounds.run_one(engine.conductor(plan, stage, examination, sitting.stopping))
+            rounds.run_one(engine.conductor(plan, stage, examination, sitting.stopping, waiting))
         over = stage.over and not stage.trouble
         if over and not examination.settled:
             examination.on_new_worker(partial(_asked_of_a_new_worker, job))
@@ -301,7 +343,13 @@ class _Rounds:
         plan = self.plan
         resources = {"cpu": plan.cpus_per_trial, "gpu": plan.gpus_per_trial}
         trainable = tune.with_resources(
-            tune.with_parameters(self.engine.worker, job=self.job, path=drivers_path()), resources
+            tune.with_parameters(
+                self.engine.worker,
+                job=self.job,
+                path=drivers_path(),
+                ahead=self.stage.decides_nothing,
+            ),
+            resources,
         )
         with tempfile.TemporaryDirectory(dir=self.scratch) as own:
             tune.Tuner(

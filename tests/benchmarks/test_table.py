@@ -43,6 +43,16 @@ def test_a_missed_bar_says_missed():
     assert missed.startswith("- MISSED: digits-mlp, 64 trials: 3.8x optuna")
 
 
+def test_where_nobody_can_be_many_times_as_fast_an_epoch_is_what_is_compared():
+    import table
+
+    wide = {"case": "letters-wide", "asked": 8, "run": 8, "trials": 8}
+    rows = [row("ours", 20.0, **wide, epochs=40), row("optuna", 65.0, **wide, epochs=100)]
+    assert table.verdicts(rows) == [
+        "- met: letters-wide, 8 trials: 1.3x optuna per trial-epoch (bar: 1.3x)"
+    ]
+
+
 def test_optuna_is_held_to_the_faster_of_its_two_ways():
     import table
 

@@ -13,9 +13,8 @@ import pytest
 
 from orchestrator.records import TrialEnd, TrialStarted
 from orchestrator.report import write_report
-from orchestrator.report.html import card, report_html
+from orchestrator.report.html import _asset, card, embedded, report_html
 from orchestrator.report.html.charts import thinned
-from orchestrator.report.html.page import _asset, embedded
 from orchestrator.report.run_summary import summarize
 from tests.report.made_up import made_up_run
 

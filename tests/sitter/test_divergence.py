@@ -24,6 +24,25 @@ def test_a_loss_that_is_not_finite_goes_back_to_the_last_good_day_with_half_the_
     assert finding.evidence["not_finite"] == ["loss"]
 
 
+def test_a_rate_that_was_raised_since_the_last_good_day_goes_back_to_what_it_was(sitter, day):
+    watching = sitter()
+    watching.after_day(day(0, 0.1, 2.3))
+    seen(watching, STEADY)
+    watching.after_day(day(1, 0.8, 0.4))
+    [finding] = watching.after_epoch({"loss": 900.0}, 3.0)
+    assert (finding.to_day, finding.changes) == (1, {"learning_rate": 0.1})
+    assert finding.text.endswith("back to day 1 with its learning rate 0.1, not 3.")
+
+
+def test_a_rate_that_was_raised_by_less_than_the_factor_takes_back_is_multiplied_by_it(sitter, day):
+    watching = sitter()
+    watching.after_day(day(0, 0.1, 2.3))
+    seen(watching, STEADY)
+    watching.after_day(day(1, 0.8, 0.4))
+    [finding] = watching.after_epoch({"loss": 900.0}, 0.15)
+    assert finding.changes == {"learning_rate": 0.075}
+
+
 def test_a_broken_validation_loss_is_a_divergence_too(sitter):
     [finding] = sitter().after_epoch({"loss": 0.4, "val_loss": math.nan}, 0.1)
     assert finding.evidence["not_finite"] == ["val_loss"]

@@ -11,7 +11,7 @@ from orchestrator.config import load_experiment
 from orchestrator.config.targets import KubeRayOptions
 from orchestrator.errors import ExperimentFileError, PlaceError
 from orchestrator.targets import SentFile
-from orchestrator.targets.rayjob import KUEUE, manifests, resource_name
+from orchestrator.targets.kuberay.rayjob import KUEUE, manifests, resource_name
 from tests.deployment.validators import ROOT, pods
 from tests.targets.submissions import to_kuberay
 

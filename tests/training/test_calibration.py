@@ -22,7 +22,7 @@ from orchestrator.training.calibration import (
     tempered,
 )
 from orchestrator.training.calibration import log_loss as ours
-from orchestrator.training.per_class import interval, per_class, residuals
+from orchestrator.training.final_evaluation.per_class import interval, per_class, residuals
 
 
 def made(rows=600, classes=4, sharpness=1.0, seed=0, weights=False, rare=0):

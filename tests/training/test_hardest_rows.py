@@ -15,7 +15,7 @@ from orchestrator.config import DataOptions
 from orchestrator.data import ColumnRecipe, Dataset, Split, TableRecipe
 from orchestrator.training.calibration import JudgedRows
 from orchestrator.training.final_evaluation import judge
-from orchestrator.training.hardest_rows import SIDE, hardest_rows
+from orchestrator.training.final_evaluation.hardest_rows import SIDE, hardest_rows
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import model_summary
 from orchestrator.trials import save_checkpoint

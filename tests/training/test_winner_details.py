@@ -14,7 +14,7 @@ from sklearn.metrics import accuracy_score, precision_recall_fscore_support
 from orchestrator.data import Labels, Split
 from orchestrator.training.calibration import Tempering
 from orchestrator.training.final_evaluation import judge, winner_details
-from orchestrator.training.judged_rows import judged_rows
+from orchestrator.training.final_evaluation.judged_rows import judged_rows
 from orchestrator.training.portable import with_temperature, write_metadata
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of

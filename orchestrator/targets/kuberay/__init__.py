@@ -12,8 +12,8 @@ import yaml
 from orchestrator.config.targets import KubeRayOptions
 from orchestrator.errors import PlaceError, RunExistsError, UnknownNameError
 from orchestrator.targets.job import LOST, Job, JobState, State
-from orchestrator.targets.kubernetes_client import Cluster
-from orchestrator.targets.rayjob import KUEUE, manifests
+from orchestrator.targets.kuberay.client import Cluster
+from orchestrator.targets.kuberay.rayjob import KUEUE, manifests
 from orchestrator.targets.target import Submission
 
 SEES_OUR_FILES = False

@@ -33,16 +33,16 @@ from orchestrator.training.calibration import (
     summary,
     tempered,
 )
-from orchestrator.training.hardest_rows import examples_of, keep_examples
-from orchestrator.training.hyperparameters import batch_size_of
-from orchestrator.training.judged_rows import (
+from orchestrator.training.final_evaluation.hardest_rows import examples_of, keep_examples
+from orchestrator.training.final_evaluation.judged_rows import (
     figure,
     judged_rows,
     noise,
     reading,
     shuffled_batches,
 )
-from orchestrator.training.per_class import per_class, residuals
+from orchestrator.training.final_evaluation.per_class import per_class, residuals
+from orchestrator.training.hyperparameters import batch_size_of
 from orchestrator.training.saved_model import DETAILS
 from orchestrator.training.saving import save_model
 from orchestrator.training.state_transfer import finalise

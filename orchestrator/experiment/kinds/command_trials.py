@@ -18,8 +18,8 @@ from orchestrator.domains import Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
 from orchestrator.experiment.executors import PlaceCheck
-from orchestrator.experiment.function_trials import interpreter_of, planned, reporting
 from orchestrator.experiment.given import Given
+from orchestrator.experiment.kinds.function_trials import interpreter_of, planned, reporting
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 from orchestrator.trials import Trainable

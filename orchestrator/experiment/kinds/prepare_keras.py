@@ -18,7 +18,7 @@ from orchestrator.domains import Choice, Space
 from orchestrator.errors import PlaceError, explain
 from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
-from orchestrator.experiment.hyperparameter_checks import (
+from orchestrator.experiment.kinds.hyperparameter_checks import (
     check_every_hyperparameter_is_read,
     check_schedule_is_read,
     check_values,
@@ -26,9 +26,9 @@ from orchestrator.experiment.hyperparameter_checks import (
     unread,
     values_of,
 )
-from orchestrator.experiment.keras_trials import KerasTrials, judged_by_loss
-from orchestrator.experiment.objective import judged_by, settled
-from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
+from orchestrator.experiment.kinds.keras_trials import KerasTrials, judged_by_loss
+from orchestrator.experiment.kinds.objective import judged_by, settled
+from orchestrator.experiment.kinds.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.schedulers import PbtOptions, SchedulerOptions
 from orchestrator.search import Plan, make_plan
