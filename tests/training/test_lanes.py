@@ -59,15 +59,22 @@ class Worker:
         while specs or self.runner.trials:
             while specs and len(self.runner.trials) < self.runner.places:
                 self.runner.take(specs.pop(0))
-            for report in self.runner.step():
-                rows = self.rows.setdefault(report.trial, {})
-                rows |= {row["epoch"]: row["metrics"] for row in report.progress.rows}
+            for report in self.rows_of_a_step():
+                rows = self.rows[report.trial]
                 ends = report.failure or report.progress.done or report.progress.diverged
                 if ends or max(rows, default=0) >= (until or {}).get(report.trial, 1000):
                     ended[report.trial] = report
                     self.runner.keep(report.trial)
                     self.runner.drop(report.trial)
         return ended
+
+    def rows_of_a_step(self):
+        """Train until there are reports; take their rows in."""
+        reports = self.runner.step()
+        for report in reports:
+            rows = self.rows.setdefault(report.trial, {})
+            rows |= {row["epoch"]: row["metrics"] for row in report.progress.rows}
+        return reports
 
     @property
     def banks(self):
@@ -225,6 +232,21 @@ def test_lanes_are_tried_before_any_trial_trains_and_what_was_compiled_is_kept(
     assert bank.traced == len(found["measured"]), "nothing was traced again"
     for trial, curve in alone(mlp, specs, train).items():
         check_alike(worker.curve(trial), curve)
+
+
+def test_fewer_lanes_are_trained_once_fewer_trials_are_left(mlp, train, tmp_path):
+    task = replace(mlp, epochs=4)
+    specs = specs_of(4)
+    worker = Worker(task, tmp_path, 4, milestones=(1, 2, 3))
+    for spec in specs[:2]:
+        worker.runner.take(spec)
+    worker.rows_of_a_step(), worker.rows_of_a_step()  # in two lanes
+    worker.train(specs[2:], until={specs[0].trial: 3, specs[2].trial: 2})
+    [bank] = worker.banks
+    assert bank.traced == 2 and len(bank._seats) == 2, "of two lanes, of four, and of two again"
+    for trial, curve in alone(task, specs, train).items():
+        found = worker.curve(trial)
+        check_alike(found, curve[: len(found)])
 
 
 def tries(*rates):
