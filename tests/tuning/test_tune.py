@@ -10,9 +10,9 @@ from ray import cloudpickle
 
 from orchestrator import redaction
 from orchestrator.trials import Progress
+from orchestrator.tuning.conductor import Conductor, PlannedSeats
 from orchestrator.tuning.protocol import Report, Sitting
 from orchestrator.tuning.stage import Stage
-from orchestrator.tuning.tune import Conductor, PlannedSeats
 from tests.tuning.play import Heard, Play
 
 SECRET = "opensesame-hunter2"

@@ -84,17 +84,9 @@ def prepare_keras(
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
     plan = _with_lanes(_with_rows(plan, dataset), experiment, dataset, callbacks)
-    trials = KerasTrials(
-        model,
-        _as_saved(dataset, keras.backend),
-        data.source,
-        learned,
-        task,
-        keras,
-        reference.function,
-        callbacks,
-        reference.kind,
-    )
+    saved = _as_saved(dataset, keras.backend)
+    about = (task, keras, reference.function, callbacks, reference.kind)
+    trials = KerasTrials(model, saved, data.source, learned, *about)
     return experiment, plan, trials
 
 
