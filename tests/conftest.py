@@ -3,9 +3,11 @@ from __future__ import annotations
 import functools
 import gc
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +59,9 @@ COMPUTING = ("training", "parity", "experiment", "models")
 
 SHOWN_FROM_SECONDS = 5.0
 
+FOLDER = pytest.StashKey[str]()
+"""Where this pytest's servers are asked."""
+
 TAKEN = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGCHLD)
 """Signals that Ray, a run or a test hears itself."""
 
@@ -91,9 +96,7 @@ def preloaded_trial_process() -> Iterator[None]:
         trial_process.subprocess = preloaded.INSTEAD  # type: ignore[assignment]
     yield
     trial_process.subprocess = subprocess
-    preloaded.WITH_COMMANDS.end()
-    preloaded.WITH_KERAS.end()
-    preloaded.WITH_OPTUNA.end()
+    preloaded.end_all()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -190,6 +193,16 @@ def pytest_configure(config: pytest.Config) -> None:
         config, "workerinput"
     ):  # a process of pytest-xdist's reports to the one that shows
         config.pluginmanager.register(DurationsByFile())
+        if preloaded.SERVERS not in os.environ:  # else this pytest is started by a test
+            os.environ[preloaded.SERVERS] = config.stash[FOLDER] = tempfile.mkdtemp(
+                prefix="pre-", dir="/tmp"
+            )
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if FOLDER in config.stash:
+        shutil.rmtree(config.stash[FOLDER], ignore_errors=True)
+        del os.environ[preloaded.SERVERS]
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -7,6 +7,7 @@ are run by `shell_command`. Tests of these processes themselves start the real o
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import importlib
 import json
@@ -31,6 +32,8 @@ LIGHT = ROOT / "tests" / "light"
 PYTHONPATH = f"{ROOT}{os.pathsep}{LIGHT}"
 BUILDS = "ORCHESTRATOR_TESTS_BUILDS"
 """Where a forked command finds the server of trial processes."""
+SERVERS = "ORCHESTRATOR_TESTS_SERVERS"
+"""The folder in which all processes of one pytest find their servers."""
 
 
 @contextmanager
@@ -45,49 +48,92 @@ def no_flushes() -> Iterator[None]:
 
 
 class Server:
-    """A process that has imported ``modules`` and forks; it starts at the first need and ends with this one."""
+    """A process that has imported ``modules`` and forks. It starts at the first need and is shared by all processes of
+    one pytest; it ends when the last of them has ended it.
 
-    def __init__(self, *modules: str) -> None:
-        self._modules = modules
-        self._process: subprocess.Popen[bytes] | None = None
+    ``of``: it is itself a fork of another server, whose imports it shares and whose builds it asks for.
+    """
+
+    def __init__(self, name: str, *modules: str, of: Server | None = None) -> None:
+        self._name, self._modules, self._of = name, modules, of
         self._folder = ""
+        self._stay: socket.socket | None = None
+        self._begun: Fork | subprocess.Popen[bytes] | None = None
 
-    def path(self, **environment: str) -> str:
+    def path(self) -> str:
         """Return the socket at which it is asked, by ``ask``."""
-        if self._process is None:
-            self._folder = tempfile.mkdtemp(prefix="pre-", dir="/tmp")
-            with socket.socket(socket.AF_UNIX) as listening:
-                listening.bind(f"{self._folder}/s")
-                listening.listen(64)
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "tests.preloaded", str(listening.fileno()), *self._modules],
-                    pass_fds=[listening.fileno()], stdin=subprocess.PIPE, cwd=ROOT,
-                    env={**os.environ, "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3", **environment},
+        if self._stay is None:
+            self._folder = os.environ.get(SERVERS) or tempfile.mkdtemp(prefix="pre-", dir="/tmp")
+            with Path(self._folder, f"{self._name}.lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if not self._joined():
+                    self._begin()
+        return f"{self._folder}/{self._name}"
+
+    def _joined(self) -> bool:
+        """Keep a connection for as long as this process may ask; false where no server answers."""
+        stay = socket.socket(socket.AF_UNIX)
+        with suppress(OSError):
+            stay.connect(f"{self._folder}/{self._name}")
+            stay.sendall(b"s")
+            if stay.recv(1):
+                self._stay = stay
+                return True
+        stay.close()
+        return False
+
+    def _begin(self) -> None:
+        builds = self._of.path() if self._of else ""
+        place = Path(self._folder, self._name)
+        place.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(place))
+            listening.listen(64)
+            number = listening.fileno()
+            if self._of:
+                code = f"from tests.preloaded import serve; serve({self._modules!r}, {builds!r})"
+                self._begun = Fork(ask(builds, code, ["-c"], [2, 2, number]))
+            else:
+                self._begun = subprocess.Popen(
+                    [sys.executable, "-P", "-m", "tests.preloaded", str(number), *self._modules],
+                    pass_fds=[number], stdin=subprocess.DEVNULL, cwd=ROOT,
+                    env={**os.environ, "PYTHONPATH": PYTHONPATH, "TF_CPP_MIN_LOG_LEVEL": "3"},
                 )  # fmt: skip
-        return f"{self._folder}/s"
+        if not self._joined():
+            raise RuntimeError(f"the server {self._name} did not start")
 
-    @property
-    def has_started(self) -> bool:
-        return self._process is not None
+    def leave(self) -> None:
+        """Ask no more."""
+        if self._stay is not None:
+            self._stay.close()
+            self._stay = None
 
-    def end(self) -> None:
-        if self._process is not None and self._process.stdin is not None:
-            self._process.stdin.close()
-            self._process.wait()
-            shutil.rmtree(self._folder)
-            self._process = None
+    def wait(self) -> None:
+        """Wait until all others have left too, where this process began it."""
+        if self._begun is not None:
+            self._begun.wait()
+            self._begun = None
+        if self._folder and SERVERS not in os.environ:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 WITH_KERAS = Server(
-    "keras", "orchestrator.training.trial_process", "orchestrator.training.building",
+    "keras", "keras", "orchestrator.training.trial_process", "orchestrator.training.building",
     "orchestrator.training.heads", "orchestrator.training.reported", "orchestrator.training.saving",
-    "orchestrator.training.exploring",
+    "orchestrator.training.exploring", "keras_tuner", "optuna",
 )  # fmt: skip
-WITH_OPTUNA = Server("optuna", "orchestrator.training.exploring")
-"""For code whose space is looked for, where no test has needed Keras yet."""
 WITH_COMMANDS = Server(
-    "orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune", "keras"
-)
+    "commands", "orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune", of=WITH_KERAS
+)  # fmt: skip
+ALL = (WITH_COMMANDS, WITH_KERAS)
+
+
+def end_all() -> None:
+    """Leave all servers, and wait for those that this process began."""
+    for server in ALL:
+        server.leave()
+    for server in ALL:
+        server.wait()
 
 
 def ask(path: str, code: str, argv: Sequence[str], fds: Sequence[int]) -> socket.socket:
@@ -110,17 +156,11 @@ def ask(path: str, code: str, argv: Sequence[str], fds: Sequence[int]) -> socket
     return connection
 
 
-class Forked:
-    """What of Popen the owner of a trial process uses."""
+class Fork:
+    """One that a server has made, of which it tells."""
 
-    def __init__(self, command: list[str], pass_fds: list[int], **_: Any) -> None:
-        code = command[command.index("-c") + 1]
-        explores = "exploring" in code and not WITH_KERAS.has_started
-        path = os.environ.get(BUILDS) or (WITH_OPTUNA if explores else WITH_KERAS).path()
-        read, write = os.pipe()
-        self._from_server = ask(path, code, ["-c"], [write, write, *pass_fds]).makefile()
-        os.close(write)
-        self.stdout = os.fdopen(read, errors="replace")
+    def __init__(self, connection: socket.socket) -> None:
+        self._from_server = connection.makefile()
         self.returncode: int | None = None
         self.pid = int(self._from_server.readline())
 
@@ -132,6 +172,19 @@ class Forked:
                     raise subprocess.TimeoutExpired("forked", timeout or 0)
             self.returncode = int(self._from_server.readline())
         return self.returncode
+
+
+class Forked(Fork):
+    """What of Popen the owner of a trial process uses."""
+
+    def __init__(self, command: list[str], pass_fds: list[int], **_: Any) -> None:
+        code = command[command.index("-c") + 1]
+        path = os.environ.get(BUILDS) or WITH_KERAS.path()
+        read, write = os.pipe()
+        connection = ask(path, code, ["-c"], [write, write, *pass_fds])
+        os.close(write)
+        self.stdout = os.fdopen(read, errors="replace")
+        super().__init__(connection)
 
     def kill(self) -> None:
         if self.returncode is None:
@@ -172,7 +225,7 @@ def shell_command() -> str:
     python = shlex.quote(sys.executable)
     if not POSSIBLE:
         return f"{python} -m orchestrator"
-    path = WITH_COMMANDS.path(**{BUILDS: WITH_KERAS.path()})
+    path = WITH_COMMANDS.path()
     return f"{python} -S -E -c {shlex.quote(_CLIENT)} {shlex.quote(str(ROOT))} {path}"
 
 
@@ -193,7 +246,20 @@ def command() -> None:
     os._exit(int(answers.readline()) % 256)
 
 
-def _serve(listening: socket.socket, modules: list[str]) -> None:
+def serve(modules: Sequence[str], builds: str) -> None:
+    """Be a server in this fork of one, at the socket that is the last argument, until nobody stays.
+
+    What it forks asks for builds at ``builds``, whose server it keeps for as long.
+    """
+    os.environ[BUILDS] = builds
+    os.chdir(ROOT)
+    with socket.socket(socket.AF_UNIX) as stay:
+        stay.connect(builds)
+        stay.sendall(b"s")
+        _serve(socket.socket(fileno=int(sys.argv[-1])), modules, stay)
+
+
+def _serve(listening: socket.socket, modules: Sequence[str], *held: socket.socket) -> None:
     if "ray.tune" in modules:  # it reads its settings while it is imported
         from orchestrator.tuning.cluster import QUIET
 
@@ -207,14 +273,18 @@ def _serve(listening: socket.socket, modules: list[str]) -> None:
 
         trial_process.subprocess = INSTEAD  # type: ignore[assignment]
     waiting = selectors.DefaultSelector()
-    waiting.register(0, selectors.EVENT_READ)
     waiting.register(listening, selectors.EVENT_READ)
-    while True:
+    staying: set[socket.socket] = set()
+    left = False
+    while not left or len(waiting.get_map()) > 1:
         for key, _ in waiting.select():
-            if key.fd == 0:
-                return
             if key.fileobj is listening:
-                _fork(waiting, listening.accept()[0])
+                _answer(waiting, listening.accept()[0], staying, held)
+            elif isinstance(key.fileobj, socket.socket):  # somebody has left
+                waiting.unregister(key.fileobj)
+                staying.remove(key.fileobj)
+                key.fileobj.close()
+                left = not staying
             else:
                 pid, connection = key.data
                 waiting.unregister(key.fd)
@@ -223,16 +293,38 @@ def _serve(listening: socket.socket, modules: list[str]) -> None:
                     _tell(connection, os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
 
 
+def _answer(
+    waiting: selectors.BaseSelector,
+    connection: socket.socket,
+    staying: set[socket.socket],
+    held: Sequence[socket.socket],
+) -> None:
+    """Fork for one that asks, or have one stay."""
+    _, fds, _, _ = socket.recv_fds(connection, 1, 4)
+    if fds:
+        _fork(waiting, connection, fds, held)
+        return
+    staying.add(connection)
+    waiting.register(connection, selectors.EVENT_READ)
+    with suppress(OSError):
+        connection.sendall(b"s")
+
+
 def _tell(connection: socket.socket, number: int) -> None:
     with suppress(OSError):
         connection.sendall(f"{number}\n".encode())
 
 
-def _fork(waiting: selectors.BaseSelector, connection: socket.socket) -> None:
-    _, fds, _, _ = socket.recv_fds(connection, 1, 4)
+def _fork(
+    waiting: selectors.BaseSelector,
+    connection: socket.socket,
+    fds: list[int],
+    held: Sequence[socket.socket],
+) -> None:
     pid = os.fork()
     if pid == 0:
-        connection.close()
+        for each in (connection, *held):
+            each.close()
         for key in list(waiting.get_map().values()):
             os.close(key.fd)
         _run(*fds)

@@ -41,6 +41,7 @@ from orchestrator.experiment.resume import (
     is_over,
     prepare_to_resume,
     prepare_to_verify,
+    with_lanes_as_chosen,
     with_lost_states,
 )
 from orchestrator.experiment.retrying import is_worth_retrying, prepare_to_retry
@@ -97,8 +98,8 @@ def run(  # noqa: PLR0913 (a run's options)
 
     Everything that can be refused is refused before anything is written or trained. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
-    model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, if nothing
-    drives it. ``executor="inline"`` trains trials one after another here, without Ray: ``breakpoint()`` has a terminal.
+    model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, unless it is
+    being driven. ``executor="inline"`` trains one trial after another in this process, where ``breakpoint()`` works.
     """
     by = find_executor(executor)
     asked = asked_for(experiment, overrides, keys, BESIDE_KEYS)
@@ -116,7 +117,7 @@ def run(  # noqa: PLR0913 (a run's options)
             with driving(folder) as driven:
                 drive(Resumed(prepared), folder, driven, progress, begun)
         except NotStarted:
-            folder.remove()
+            folder.remove()  # nothing was recorded, and the name is wanted at the next try
             raise
     return Run(folder, builder=asked.given.builder)
 
@@ -234,18 +235,17 @@ def drive(
     from orchestrator.report import NullView
     from orchestrator.tuning.protocol import Outcome
 
-    plan = resumed.prepared.plan
-    outcome = Outcome(ended=False)
+    resumed = with_lanes_as_chosen(resumed)
+    plan, outcome = resumed.plan, Outcome(ended=False)
     with (
         unstalled_streams(),
         folder.in_use(),
         asked_to_stop() as asked,
         _view(resumed, folder, executor) if progress else NullView() as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
-        executor.begun(resumed.prepared.experiment) as begun,
+        executor.begun(experiment) as begun,
     ):
-        words = _phases(resumed.prepared.experiment)
-        recorder.begin(resumed.trials_in_all, resumed.recorded, words)
+        recorder.begin(resumed.trials_in_all, resumed.recorded, _phases(experiment))
         if driven.taken_from:
             recorder.event("taken_over", **{"from": driven.taken_from})
         write_down(resumed, folder, recorder)
@@ -256,10 +256,11 @@ def drive(
             if outcome.ended:
                 _keep_profile(resumed.prepared, folder, recorder)
         except KeyboardInterrupt:
-            pass
+            pass  # not raised on: what was done still gets its last event, its tables and its report
         finally:
             if not outcome.ended:
                 view.note("stopping")
+            # The trials' ends before the run's, after which a reader may know that nothing trains any more.
             recorder.close()
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 
@@ -82,22 +83,28 @@ def test_a_dead_driver_is_named_by_the_one_that_takes_over(folder):
 
 
 def test_a_driver_whose_run_was_taken_over_is_interrupted_and_writes_nothing_more(folder):
-    with pytest.raises(LockLostError, match="taken over by process 7 on far"):  # noqa: SIM117
-        with (
-            driving(folder) as driven,
-            RunWriter(folder, Pen(driven.check)) as writer,
-        ):
-            writer.event("run_started")
-            thief = acquire(folder.path / "other.json", me=FAR)
-            try:  # from here on it may be interrupted at any moment
-                thief.file = thief.file.replace(folder.driver_file)
-                for _ in range(3000):  # a signal that comes right before a wait is heard after it
-                    time.sleep(0.1)
-            except KeyboardInterrupt:
-                pass  # as a run takes it: it ends early, and notes that
-            else:
-                pytest.fail("was not told to stop")
-            writer.event("run_interrupted")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background
+    told = False
+    try:
+        with pytest.raises(LockLostError, match="taken over by process 7 on far"):  # noqa: SIM117
+            with (
+                driving(folder) as driven,
+                RunWriter(folder, Pen(driven.check)) as writer,
+            ):
+                writer.event("run_started")
+                thief = acquire(folder.path / "other.json", me=FAR)
+                try:  # from here on it may be interrupted at any moment
+                    thief.file = thief.file.replace(folder.driver_file)
+                    for _ in range(
+                        3000
+                    ):  # a signal that comes right before a wait is heard after it
+                        time.sleep(0.1)
+                except KeyboardInterrupt:
+                    told = True  # as a run takes it: it ends early, and notes that
+                writer.event("run_interrupted")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert told
     assert [event["event"] for event in read_run(folder.path).events] == ["run_started"]
     thief.beat()
     assert look(folder.driver_file).driver.process == FAR

@@ -1,8 +1,9 @@
 """Keras imported for less: Python reads this file at its start where this folder is on PYTHONPATH.
 
-Keras asks for scikit-learn and Matplotlib, for wrappers and galleries that no test uses, and the collector looks at
-all that is being imported again and again: 2.4 of the 5.5 s of processor time that a worker of Ray or a command takes
-for it. Whoever else asks for these libraries gets them.
+Keras asks for scikit-learn and Matplotlib, for wrappers and galleries that no test uses, TensorFlow Lite for JAX, which
+it could convert programs of, and the collector looks at all that is being imported again and again: 2.8 of the 5.5 s of
+processor time that a worker of Ray or a command takes for it, and 100 MB. Whoever else asks for these libraries gets
+them.
 """
 
 from __future__ import annotations
@@ -13,14 +14,19 @@ from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 from typing import Any
 
-UNUSED = ("matplotlib", "sklearn")
+UNUSED = {
+    "matplotlib": ("keras.src.",),
+    "sklearn": ("keras.src.",),
+    "jax": ("keras.src.callbacks.", "tensorflow.lite."),
+}
+"""What is left out, and of whom."""
 
 
 class KerasForLess:
     """A finder before all others."""
 
     def find_spec(self, name: str, path: Any = None, _: Any = None) -> ModuleSpec | None:
-        if name in UNUSED and _importer().startswith("keras.src."):
+        if name in UNUSED and _importer().startswith(UNUSED[name]):
             raise ModuleNotFoundError(f"left out in tests: {name}", name=name)
         if name != "keras" or not (spec := PathFinder.find_spec(name, path)) or not spec.loader:
             return None

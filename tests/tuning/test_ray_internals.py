@@ -18,6 +18,7 @@ from ray.tune.schedulers import TrialScheduler
 from orchestrator.training.fork_server import SOCKET
 from orchestrator.tuning import ray_internals
 from orchestrator.tuning.cluster import TOO_SLOW
+from orchestrator.tuning.conductor import Conductor
 from orchestrator.tuning.ray_internals import (
     STAND_INS,
     closed_to_others,
@@ -27,7 +28,6 @@ from orchestrator.tuning.ray_internals import (
     without_what_serves_nobody,
     worker_of,
 )
-from orchestrator.tuning.tune import Conductor
 
 
 def started_by_ray():
