@@ -236,7 +236,7 @@ def drive(
     from orchestrator.tuning.protocol import Outcome
 
     resumed = with_lanes_as_chosen(resumed)
-    plan, outcome = resumed.plan, Outcome(ended=False)
+    plan, experiment, outcome = resumed.plan, resumed.prepared.experiment, Outcome(ended=False)
     with (
         unstalled_streams(),
         folder.in_use(),
@@ -264,7 +264,7 @@ def drive(
             recorder.close()
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)
-        _write_tables(resumed.prepared.experiment, folder, recorder, view)
+        _write_tables(experiment, folder, recorder, view)
     if outcome.trouble is not None:
         raise folder.unusable(outcome.trouble)
 
