@@ -116,8 +116,7 @@ def run(  # noqa: PLR0913 (a run's options)
     try:
         with driving(folder) as driven:
             drive(Resumed(prepared), folder, driven, progress, by)
-    except NotStarted:
-        # Nothing was recorded: a folder left behind would only keep the name from the next try.
+    except NotStarted:  # a folder without records would only keep the name from the next try
         folder.remove()
         raise
     return Run(folder, builder=asked.given.builder)
@@ -262,8 +261,7 @@ def drive(
         finally:
             if not outcome.ended:
                 view.note("stopping")
-            # The trials' ends before the run's, after which a reader may know that nothing trains any more.
-            recorder.close()
+            recorder.close()  # the trials' ends come before the run's
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)
         _write_tables(resumed.prepared.experiment, folder, recorder, view)
