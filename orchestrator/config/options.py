@@ -28,8 +28,8 @@ from orchestrator.fields import (
     Text,
     Whole,
     field_error,
-    written_out,
 )
+from orchestrator.paths import written_out
 from orchestrator.redaction import redact
 
 OF_KERAS = ("model", "data")

@@ -99,8 +99,7 @@ def run(  # noqa: PLR0913 (a run's options)
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
     model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, unless it is
-    being driven. ``executor="inline"`` trains one trial after another in this process, without Ray: a ``breakpoint()``
-    in the model has the terminal.
+    being driven. ``executor="inline"`` trains one trial after another in this process, where ``breakpoint()`` works.
     """
     by = find_executor(executor)
     asked = asked_for(experiment, overrides, keys, BESIDE_KEYS)
@@ -251,9 +250,8 @@ def drive(
         write_down(resumed, folder, recorder)
         _take_up(resumed, recorder, view, executor)
         try:
-            outcome = executor.run_plan(
-                plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
-            )
+            job, sitting = resumed.prepared.job(folder), resumed.sitting(asked.is_set)
+            outcome = executor.run_plan(plan, job, recorder, sitting)
             if outcome.ended:
                 _keep_profile(resumed.prepared, folder, recorder)
         except KeyboardInterrupt:

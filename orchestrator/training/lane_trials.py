@@ -138,9 +138,14 @@ def _fits(found: list[Tried], lanes: int) -> bool:
         return True
     last = found[-1]
     device, host = (part * lanes / last.lanes for part in (last.device, last.host))
-    free = psutil.virtual_memory().available * MEMORY_SHARE
+    of_device, of_host = _free()
+    if of_device is None:
+        return device + host <= MEMORY_SHARE * of_host
+    return device <= MEMORY_SHARE * of_device and host <= MEMORY_SHARE * of_host
+
+
+def _free() -> tuple[int | None, int]:
+    """Return the bytes that are free on the device, None where its memory is the host's, and on the host."""
     stats: Mapping[str, int] | None = jax.local_devices()[0].memory_stats()
-    if stats is None:  # the host's memory is the device's
-        return device + host <= free
-    of_device = MEMORY_SHARE * (stats["bytes_limit"] - stats["bytes_in_use"])
-    return device <= of_device and host <= free
+    of_device = stats["bytes_limit"] - stats["bytes_in_use"] if stats else None
+    return of_device, int(psutil.virtual_memory().available)

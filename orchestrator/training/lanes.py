@@ -313,13 +313,13 @@ class Bank:
                 lane.result = self._chunk(lane, seconds, *mine)
 
     def _seat(self) -> None:
-        """Give each member a row; as many rows as a program was made for, or the next power of two."""
-        count = len(self._seats)
+        """Give each member a row; as few rows as a program was made for, or the next power of two."""
         new = [lane for lane in self.waiting if not lane.is_seated]
-        wanted = count - self._seats.count(None) + len(new)
-        if wanted > count:
-            fitting = [size for size in self._compiled if size >= wanted]
-            count = min(fitting, default=min(self._most, 1 << (wanted - 1).bit_length()))
+        wanted = len(self._seats) - self._seats.count(None) + len(new)
+        fitting = [size for size in self._compiled if size >= wanted]
+        count = min(fitting, default=min(self._most, 1 << (wanted - 1).bit_length()))
+        if count < len(self._seats):
+            self._close_up(count)
         seats = [*self._seats, *[None] * (count - len(self._seats))]
         free = [at for at, lane in enumerate(seats) if lane is None]
         rows = None if not new and count == len(self._seats) else self._host_rows(count, new[0])
@@ -331,6 +331,15 @@ class Bank:
         self._seats = seats
         if rows is not None:
             self._state, self._rows = jax.tree.map(jnp.asarray, rows), None
+
+    def _close_up(self, count: int) -> None:
+        """Have fewer rows, those of the members first."""
+        members = [at for at, lane in enumerate(self._seats) if lane is not None]
+        chosen = np.array([*members, *[0] * (count - len(members))])
+        self._state = jax.tree.map(lambda rows: jnp.asarray(np.asarray(rows)[chosen]), self._state)
+        self._rows = None
+        seats = [self._seats[at] for at in members]
+        self._seats = [*seats, *[None] * (count - len(seats))]
 
     def _host_rows(self, count: int, lane: LaneBackend) -> State:
         """Return all lanes' states as arrays of ``count`` rows; one that nobody has yet is like ``lane``'s."""

@@ -28,7 +28,7 @@ def compiled(
     options: str, before: str = "", build: str = "x = layers.Dense(6, 'tanh')(x)\n"
 ) -> str:
     """Return a builder that compiles its model."""
-    source = functional(build, before=before).replace("    return ", "    model = ")
+    source = functional(build, before=before).replace(HEAD, HEAD.replace("return", "model ="))
     return f"{source}    model.compile({options})\n    return model\n"
 
 
@@ -44,7 +44,7 @@ class Net(keras.Model):
 
 def build(hp, input_shape, num_classes):
     net = Net(8, num_classes)
-    net.build((None, *input_shape))
+    net(ops.zeros((1, *input_shape)))
     return net
 """
 LAYER = """
@@ -65,10 +65,11 @@ def squared(y, p):
 class Share(keras.metrics.Metric):
     def __init__(self):
         super().__init__(name="share")
-        self.right, self.all = self.add_weight(name="right"), self.add_weight(name="all")
+        self.right = self.add_weight(name="right", initializer="zeros")
+        self.all = self.add_weight(name="all", initializer="zeros")
 
     def update_state(self, y, p, sample_weight=None):
-        y = ops.cast(ops.reshape(y, (-1,)), "int64")
+        y = ops.cast(ops.reshape(y, (-1,)), "int32")
         self.right.assign_add(ops.sum(ops.cast(y == ops.argmax(p, axis=-1), "float32")))
         self.all.assign_add(ops.cast(ops.shape(p)[0], "float32"))
 
@@ -161,7 +162,7 @@ ALONE = {
             "optimizer=keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)),"
             " loss='sparse_categorical_crossentropy', metrics=['accuracy']"
         ),
-        "its optimizer has a schedule of its own",
+        "learning rate is a ExponentialDecay",
     ),
     "NumPy's generator in the step": (
         functional(

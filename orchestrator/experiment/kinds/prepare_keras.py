@@ -47,7 +47,6 @@ from orchestrator.training.trial_process import Asked, Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
-    from orchestrator.training.task import Task
 
 
 HEADS_SEEN = 5
@@ -81,28 +80,19 @@ def prepare_keras(
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
-    plan = _with_lanes(_with_rows(plan, dataset), experiment, (dataset, callbacks, task))
-    trials = KerasTrials(
-        model,
-        _as_saved(dataset, keras.backend),
-        data.source,
-        learned,
-        task,
-        keras,
-        reference.function,
-        callbacks,
-        reference.kind,
-    )
+    plan = _with_lanes(_with_rows(plan, dataset), experiment, dataset, callbacks)
+    saved = _as_saved(dataset, keras.backend)
+    about = (task, keras, reference.function, callbacks, reference.kind)
+    trials = KerasTrials(model, saved, data.source, learned, *about)
     return experiment, plan, trials
 
 
-Trained = tuple["Dataset | StreamedDataset", CallableReference | None, "Task | None"]
-"""What is trained on, the function of callbacks, what is learned."""
-
-
-def why_no_lanes(experiment: Experiment, given: Trained) -> str | None:
+def why_no_lanes(
+    experiment: Experiment,
+    dataset: Dataset | StreamedDataset,
+    callbacks: CallableReference | None,
+) -> str | None:
     """Return why no trial of an experiment can be a lane, None where one may."""
-    dataset, callbacks, task = given
     if experiment.backend != "jax":
         return f"the backend is {experiment.backend}, expected jax"
     if dataset.streamed:
@@ -111,19 +101,22 @@ def why_no_lanes(experiment: Experiment, given: Trained) -> str | None:
         return "replicates are trained on other folds"
     if callbacks is not None:
         return "trials have callbacks"
-    if task is not None and task.compiled_by_user:
-        return "the model's builder compiles it, with an optimizer whose numbers are its own"
     if experiment.recalibrate_batch_norm == "every_validation":
         return "BatchNormalization is recalibrated at every validation"
     return None
 
 
-def _with_lanes(plan: Plan, experiment: Experiment, given: Trained) -> Plan:
+def _with_lanes(
+    plan: Plan,
+    experiment: Experiment,
+    dataset: Dataset | StreamedDataset,
+    callbacks: CallableReference | None,
+) -> Plan:
     """Return a plan whose trials train side by side, as asked for; say why where none can."""
     asked = experiment.caviar.lanes if experiment.strategy == "caviar" else 1
     if asked == 1:
         return plan
-    why_not = why_no_lanes(experiment, given)
+    why_not = why_no_lanes(experiment, dataset, callbacks)
     if why_not is not None:
         from orchestrator.data.messages import notice
 
