@@ -260,8 +260,7 @@ def drive(
         finally:
             if not outcome.ended:
                 view.note("stopping")
-            # The trials' ends before the run's, after which a reader may know that nothing trains any more.
-            recorder.close()
+            recorder.close()  # the trials' ends come before the run's
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)
         _write_tables(experiment, folder, recorder, view)
