@@ -25,7 +25,7 @@ FUZZABLE := .venv/.installed-fuzz
 .DEFAULT_GOAL := help
 .PHONY: help install run shell quick test test-all test-lowest format lint types contracts pytest pytest-quick \
   pytest-all pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search bench-race bench-drift record-tables \
-  bench-hosts bench-trials bench-scale bench-lanes chaos integration-kubernetes docs lock clean
+  bench-hosts bench-trials bench-workers bench-scale bench-lanes chaos integration-kubernetes docs lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -118,6 +118,9 @@ bench-hosts: $(TESTABLE)  ## one, two and three Ray hosts against this machine, 
 
 bench-trials: $(RUNNABLE)  ## ten thousand trials that train nothing: what orchestration costs; ARGS='--trials 1000'
 	$(BIN)/python benchmarks/many_trials.py $(ARGS)
+
+bench-workers: $(RUNNABLE)  ## what a run's workers do with their time: epochs, tracing, waiting; ARGS='--case mnist5k-cnn --trials 16'
+	$(BIN)/python benchmarks/worker_time.py $(ARGS)
 
 bench-scale: $(RUNNABLE)  ## the rows of Ray Tune's scalability table, ours and plain Ray Tune; ARGS='--shorten 100 --rows trials'
 	$(BIN)/python benchmarks/scale.py $(ARGS)

@@ -50,8 +50,16 @@ def main() -> None:
     for model in asked.models:
         alone = measured(model, asked.data, 1, asked.epochs, side_by_side=False)
         show(model, "fit", alone, alone["rate"])
+        found = {}
         for lanes in asked.lanes:
-            show(model, str(lanes), measured(model, asked.data, lanes, asked.epochs), alone["rate"])
+            found[lanes] = measured(model, asked.data, lanes, asked.epochs)
+            show(model, str(lanes), found[lanes], alone["rate"])
+        few, many = (found[pick(found)] for pick in (min, max))
+        print(
+            f"{model}: {max(found)} lanes take {many['epoch'] / few['epoch']:.2f}x the time of {min(found)}, and train"
+            f" {many['rate'] / alone['rate']:.1f}x the trials an hour of one at a time",
+            flush=True,
+        )
 
 
 def show(model: str, lanes: str, found: dict[str, float], alone: float) -> None:
@@ -75,12 +83,14 @@ def measured(
     with tempfile.TemporaryDirectory() as folder:
         warm = frozenset({WARM_EPOCHS})
         objective = Objective("val_accuracy", "max", warm, Path(folder, "checkpoints"))
-        # A bank of one lane is asked for as two places, of which one stays empty.
-        places = max(2, lanes) if side_by_side else 1
         job = KerasJob(
-            task, objective, os.cpu_count() or 1, keras=KerasSettings(backend="jax"), lanes=places
+            task,
+            objective,
+            os.cpu_count() or 1,
+            keras=KerasSettings(backend="jax"),
+            lanes=lanes if side_by_side else None,
         )
-        runner = TrialRunner(job, places)
+        runner = TrialRunner(job, lanes)
         began, cpu = time.perf_counter(), time.process_time()
         for spec in trials(lanes):
             runner.take(spec)

@@ -3,8 +3,10 @@
     python benchmarks/scale.py [--rows trials results bursts] [--shorten N] [--slots 16]
 
 Trials sleep, on logical slots, so that any machine has sixteen. ``trials``: 10,000 of one second. ``results``: 1,000 of
-300 reports. ``bursts``: 96 that report ten times a second. No scheduler: each epoch is a report.
-``--shorten 100`` has a hundredth of the trials. ``driver_ms_a_report`` is the driver's processor time.
+300 reports. ``bursts``: 96 that report ten times a second. No scheduler, each epoch is a row of the records; ours come
+about a second of them in a message, as those of Keras models do. ``--shorten 100`` has a hundredth of the trials.
+``driver_ms_a_report`` is the driver's processor time, ``waited`` what ours waited for it between two messages.
+``seconds`` include Ray's workers' start, ``least`` does not.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any
 
 import orchestrator
 from orchestrator.config import parse_experiment
+from orchestrator.records import read_run
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Progress, Trainable
 from orchestrator.tuning.cluster import running_ray
@@ -79,7 +82,12 @@ class Sleeps:
 
 
 class Asleep:
-    """A trial that sleeps and reports."""
+    """A trial that sleeps and reports, epochs of about a second in one message as those of Keras models are.
+
+    The first row of a message tells how long its worker had waited for the driver: since the last message was ready.
+    """
+
+    ready: float | None = None
 
     def __init__(self, row: Row, trial: str) -> None:
         self._row = row
@@ -87,19 +95,27 @@ class Asleep:
         self._epoch = 0
 
     def advance(self, progress: Progress, seconds: float) -> None:
-        """Sleep until the next report."""
-        time.sleep(self._row.seconds)
-        self._epoch += 1
-        told = {"trial": self._trial, "epoch": self._epoch, "seconds": self._row.seconds}
-        progress.rows.append({**told, "metrics": {"val_accuracy": 0.5, "loss": 1.0}})
-        progress.done = self._epoch >= self._row.reports
+        """Sleep from report to report."""
+        began = time.monotonic()
+        waited = {} if Asleep.ready is None else {"waited": began - Asleep.ready}
+        while not progress.done:
+            time.sleep(self._row.seconds)
+            self._epoch += 1
+            told = {"trial": self._trial, "epoch": self._epoch, "seconds": self._row.seconds}
+            metrics = {"val_accuracy": 0.5, "loss": 1.0, **waited}
+            progress.rows.append({**told, "metrics": metrics})
+            progress.done = self._epoch >= self._row.reports
+            waited = {}
+            if time.monotonic() - began >= seconds:
+                break
+        Asleep.ready = time.monotonic()
 
     def keep(self) -> None:
         """Keep nothing."""
 
 
-def ours(row: Row, place: Path) -> None:
-    """Run a row on our orchestration: records, lock and tables included."""
+def ours(row: Row, place: Path) -> dict[str, Any]:
+    """Run a row on our orchestration: records, lock and tables included; return how long workers waited for it."""
     experiment = parse_experiment(
         {
             "name": "scale", "model": "mlp", "data": "digits", "epochs": row.reports,
@@ -111,10 +127,18 @@ def ours(row: Row, place: Path) -> None:
     def on_slots(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
         return run_plan(plan, Sleeps(row, place), listener, sitting)
 
-    orchestrator.run(experiment, executor=on_slots, progress=False)
+    run = orchestrator.run(experiment, executor=on_slots, progress=False)
+    rows = [epoch["metrics"] for epoch in read_run(run.path).epochs]
+    waited = sorted(1000 * float(each["waited"]) for each in rows if "waited" in each)
+    if not waited:
+        return {}
+    half, most = waited[len(waited) // 2], waited[int(0.99 * len(waited))]
+    share = sum(waited) / 1000 / (len(rows) * row.seconds + sum(waited) / 1000)
+    found = {"waited_ms_median": half, "waited_ms_p99": most, "waited_share": share}
+    return {"messages": len(waited)} | {name: round(each, 4) for name, each in found.items()}
 
 
-def plain_tune(row: Row, place: Path) -> None:
+def plain_tune(row: Row, place: Path) -> dict[str, Any]:
     """Run a row on Ray Tune by itself, as its scalability tests do: no loggers, trials as they come."""
     from ray import tune
 
@@ -129,9 +153,13 @@ def plain_tune(row: Row, place: Path) -> None:
         tune_config=tune.TuneConfig(num_samples=row.trials),
         run_config=tune.RunConfig(storage_path=str(place), verbose=0),
     ).fit()
+    return {}
 
 
-CONTESTANTS: dict[str, Callable[[Row, Path], None]] = {"ours": ours, "ray-tune": plain_tune}
+CONTESTANTS: dict[str, Callable[[Row, Path], dict[str, Any]]] = {
+    "ours": ours,
+    "ray-tune": plain_tune,
+}
 
 
 def main() -> None:
@@ -167,12 +195,20 @@ def measured(name: str, row: Row, peer: str, slots: int) -> dict[str, Any]:
     os.environ["TUNE_DISABLE_AUTO_CALLBACK_LOGGERS"] = "1"
     with tempfile.TemporaryDirectory(prefix="scale-") as place, running_ray(slots):
         began, used = time.perf_counter(), time.process_time()
-        CONTESTANTS[peer](row, Path(place))
+        waited = CONTESTANTS[peer](row, Path(place))
         took, used = time.perf_counter() - began, time.process_time() - used
     least = row.least(slots)
     figures = {"seconds": round(took, 1), "least": round(least, 1), "ratio": round(took / least, 2)}
     reports = {"driver_ms_a_report": round(1000 * used / (row.trials * row.reports), 2)}
-    return {"row": name, "trials": row.trials, "slots": slots, "peer": peer, **figures, **reports}
+    return {
+        "row": name,
+        "trials": row.trials,
+        "slots": slots,
+        "peer": peer,
+        **figures,
+        **reports,
+        **waited,
+    }
 
 
 if __name__ == "__main__":

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any
 
 from pydantic import (
@@ -49,24 +47,6 @@ def field_error(path: tuple[str, ...], expected: str, received: Any) -> Pydantic
     return PydanticCustomError("field_error", expected, {"path": path, "received": received})  # type: ignore[arg-type]
 
 
-def written_out(path: str) -> str:
-    """Return a path with ``~``, ``$NAME`` and ``${NAME}`` written out; a folder with a dollar in its name stays.
-
-    Raises KeyError with what is not known here: the name of a variable, or ``~name`` of no user's home.
-    """
-    if not Path(path).exists():
-        path = _VARIABLE.sub(lambda found: os.environ[found[1] or found[2]], path)
-    if not path.startswith("~"):
-        return path
-    try:
-        return str(Path(path).expanduser())
-    except RuntimeError:
-        raise KeyError(path.partition("/")[0]) from None
-
-
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
-
-
 IS_REFERENCE = re.compile(r"[/\\.:]")
 """What tells ``./mine.py:Mine`` and ``package.module:Mine`` from the name of one of ours."""
 
@@ -82,8 +62,12 @@ class Referenced(Options):
 class Named:
     """What a field holds: options of one of ``kinds``, or Referenced; ``what`` says in messages what they are of."""
 
-    kinds: Mapping[str, type[Options]]
+    kinds: Mapping[str, type[Options]] = field(hash=False)
     what: str
+
+    def sections(self) -> Iterator[tuple[tuple[str, ...], type[Options]]]:
+        """Yield below which keys of what is written the options of each kind stand."""
+        yield from (((name,), kind) for name, kind in self.kinds.items())
 
     def spelt_out(self, written: Any) -> Any:
         """Return ``{name: {options}}`` for each form in which a file may write it; raise where it has none of them."""

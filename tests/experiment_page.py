@@ -104,7 +104,11 @@ def written(page: str) -> str:
 def _is_in(key: str, section: str | None) -> bool:
     """Tell whether a key belongs into the table of a section; None: of all that have no table of their own."""
     top, dot, _ = key.partition(".")
-    return (top == section and bool(dot)) if section else not (dot and top in ("panda", "target"))
+    return (
+        (top == section and bool(dot))
+        if section
+        else not (dot and top in ("trial", "panda", "target"))
+    )
 
 
 if __name__ == "__main__":

@@ -94,10 +94,12 @@ def test_every_short_form_on_the_page_is_a_domain():
     assert len(Space.parse({f"h{at}": form for at, form in enumerate(forms)}).names) == 9
 
 
-def test_every_example_on_the_page_is_a_target_or_a_space_to_draw_from():
+def test_every_example_on_the_page_is_a_trial_a_target_or_a_space_to_draw_from():
     for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL):
         content = parse_document(block, Path("page")).content
-        if "target" in content:
+        if "trial" in content:
+            parse_experiment({"metric": "score", "search_space": {"rate": 1}, **content})
+        elif "target" in content:
             parse_experiment({"model": "mlp", "data": "digits", "search_space": "mlp", **content})
         else:
             assert Space.parse(content["search_space"]).draw(0, 0)

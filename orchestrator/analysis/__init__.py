@@ -3,11 +3,16 @@
 Optuna and SciPy are imported when a question needs them.
 """
 
-from orchestrator.analysis.case import Finding
-from orchestrator.analysis.compared import number, score_among, seen_trials
-from orchestrator.analysis.diagnosis import RULES, diagnose
-from orchestrator.analysis.importance import USUAL, Estimate, Importance, Weight, importance
-from orchestrator.analysis.patterns import difference_noise
+from typing import TYPE_CHECKING
+
+from orchestrator.faces import load_when_used
+
+if TYPE_CHECKING:
+    from orchestrator.analysis.case import Finding
+    from orchestrator.analysis.compared import number, score_among, seen_trials
+    from orchestrator.analysis.diagnosis import RULES, diagnose
+    from orchestrator.analysis.importance import USUAL, Estimate, Importance, Weight, importance
+    from orchestrator.analysis.patterns import difference_noise
 
 __all__ = [
     "RULES",
@@ -23,3 +28,5 @@ __all__ = [
     "score_among",
     "seen_trials",
 ]
+
+load_when_used(__name__)

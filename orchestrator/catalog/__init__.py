@@ -7,46 +7,51 @@ file (``./net.py:build_wide``), a dotted name is an installed module (``package.
 
 from __future__ import annotations
 
-from orchestrator.catalog.contents import Contents, contents_of
-from orchestrator.catalog.definitions import refuse_another_tuners
-from orchestrator.catalog.find import (
-    bundled_points,
-    find_callbacks,
-    find_class,
-    find_data,
-    find_model,
-    find_points,
-    find_space,
-    find_trial,
-    space_of,
-)
-from orchestrator.catalog.imports import is_users_module, is_users_own
-from orchestrator.catalog.names import (
-    BUNDLED_DATA,
-    bundled_file,
-    bundled_folder,
-    bundled_names,
-    is_mark,
-    mark,
-)
-from orchestrator.catalog.references import (
-    REGISTERED,
-    CallableReference,
-    DataReference,
-    GivenCode,
-    code_files,
-    code_fingerprint,
-    may_compile,
-    read_names,
-    source_files,
-    source_texts,
-)
-from orchestrator.catalog.user_code import (
-    FILES_ARE_LOADED_AS,
-    UsersCode,
-    flush_printed,
-    printed_aside,
-)
+from typing import TYPE_CHECKING
+
+from orchestrator.faces import load_when_used
+
+if TYPE_CHECKING:
+    from orchestrator.catalog.contents import Contents, contents_of
+    from orchestrator.catalog.definitions import refuse_another_tuners
+    from orchestrator.catalog.find import (
+        bundled_points,
+        find_callbacks,
+        find_class,
+        find_data,
+        find_model,
+        find_points,
+        find_space,
+        find_trial,
+        space_of,
+    )
+    from orchestrator.catalog.imports import is_users_module, is_users_own
+    from orchestrator.catalog.names import (
+        BUNDLED_DATA,
+        bundled_file,
+        bundled_folder,
+        bundled_names,
+        is_mark,
+        mark,
+    )
+    from orchestrator.catalog.references import (
+        REGISTERED,
+        CallableReference,
+        DataReference,
+        GivenCode,
+        code_files,
+        code_fingerprint,
+        may_compile,
+        read_names,
+        source_files,
+        source_texts,
+    )
+    from orchestrator.catalog.user_code import (
+        FILES_ARE_LOADED_AS,
+        UsersCode,
+        flush_printed,
+        printed_aside,
+    )
 
 __all__ = [
     "BUNDLED_DATA",
@@ -84,3 +89,5 @@ __all__ = [
     "source_texts",
     "space_of",
 ]
+
+load_when_used(__name__)

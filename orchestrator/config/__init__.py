@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from orchestrator.config.caviar_options import CaviarOptions
-from orchestrator.config.data_options import DataOptions
-from orchestrator.config.document import Document, parse_document, read_document, read_list
-from orchestrator.config.finalists_options import FinalistsOptions
-from orchestrator.config.limits import Duration, LimitOptions, ResourceOptions, RetryOptions
-from orchestrator.config.load import (
-    check,
-    init_template,
-    load_experiment,
-    parse_experiment,
-    to_yaml,
-    with_overrides,
-    write_template,
-)
-from orchestrator.config.options import Experiment, Recalibration
-from orchestrator.config.panda_options import (
-    PandaOptions,
-    ScheduledChange,
-)
-from orchestrator.config.references import resolved
-from orchestrator.config.schema import experiment_schema
-from orchestrator.config.trial_options import TRIAL_KINDS, CommandTrial, TrialOptions
-from orchestrator.schedulers import AshaOptions, MedianOptions, NoSchedulerOptions, SchedulerOptions
-from orchestrator.sitter import SitterOptions
+from typing import TYPE_CHECKING
+
+from orchestrator.faces import load_when_used
+
+if TYPE_CHECKING:
+    from orchestrator.config.caviar_options import CaviarOptions
+    from orchestrator.config.data_options import DataOptions
+    from orchestrator.config.document import Document, parse_document, read_document, read_list
+    from orchestrator.config.finalists_options import FinalistsOptions
+    from orchestrator.config.limits import Duration, LimitOptions, ResourceOptions, RetryOptions
+    from orchestrator.config.load import (
+        check,
+        init_template,
+        load_experiment,
+        parse_experiment,
+        to_yaml,
+        with_overrides,
+        write_template,
+    )
+    from orchestrator.config.options import Experiment, Recalibration
+    from orchestrator.config.panda_options import (
+        PandaOptions,
+        ScheduledChange,
+    )
+    from orchestrator.config.references import resolved
+    from orchestrator.config.schema import experiment_schema
+    from orchestrator.config.trial_options import TRIAL_KINDS, CommandTrial, TrialOptions
+    from orchestrator.schedulers import (
+        AshaOptions,
+        MedianOptions,
+        NoSchedulerOptions,
+        SchedulerOptions,
+    )
+    from orchestrator.sitter import SitterOptions
 
 __all__ = [
     "TRIAL_KINDS",
@@ -61,3 +71,5 @@ __all__ = [
     "with_overrides",
     "write_template",
 ]
+
+load_when_used(__name__)

@@ -38,10 +38,11 @@ class CaviarOptions(Options):
         default="auto",
         description="How many trials train at a time. `auto`: as many as the resources allow.",
     )
-    lanes: Count = Field(
+    lanes: Count | Literal["auto"] = Field(
         default=1,
-        description="How many trials `--inline` trains at a time, as lanes of one program, on `backend: jax`; what"
-        " cannot be trained so says why, and trains as ever.",
+        description="How many trials one worker trains at a time, as lanes of one program, on `backend: jax`. `auto`:"
+        " as many as train the most trials an hour, which is measured as the run begins. What cannot be trained so"
+        " says why, and trains as ever.",
     )
     points: Annotated[
         Points, BeforeValidator(_points, json_schema_input_type=str | tuple[dict[str, Any], ...])
@@ -85,7 +86,7 @@ class CaviarOptions(Options):
 
     def check_population(self, kind: str) -> None:
         """Refuse copies and lanes of trials of a ``kind`` whose states are not ours, and copies of differing spaces."""
-        if self.lanes > 1 and kind != "keras":
+        if self.lanes != 1 and kind != "keras":
             expected = (
                 "expected 1, since lanes are of Keras models and these trials are of another kind"
             )

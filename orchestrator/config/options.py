@@ -15,7 +15,7 @@ from orchestrator.config.document import SAFE_NAME, Places, next_name
 from orchestrator.config.limits import Length, LimitOptions, ResourceOptions, RetryOptions
 from orchestrator.config.metrics import Direction, all_names, contradicts, direction_of, is_metric
 from orchestrator.config.panda_options import PandaOptions
-from orchestrator.config.targets import Target
+from orchestrator.config.targets import TARGETS, Target
 from orchestrator.config.trial_options import Trial, check_trial, learns_from_data
 from orchestrator.domains.constraint import Constraint
 from orchestrator.domains.values import InvalidDomain
@@ -28,8 +28,8 @@ from orchestrator.fields import (
     Text,
     Whole,
     field_error,
-    written_out,
 )
+from orchestrator.paths import written_out
 from orchestrator.redaction import redact
 
 OF_KERAS = ("model", "data")
@@ -44,9 +44,18 @@ OF_KERAS_AT_WILL = (
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 
 
-def _names(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
+
+
+OneOrMore = Annotated[
+    tuple[Text, ...],
+    Field(strict=False),
+    AS_LIST,
+    BeforeValidator(_as_list, json_schema_input_type=str | tuple[Text, ...]),
+]
+"""A list of texts, or one text by itself."""
 
 
 class Experiment(Options):
@@ -57,7 +66,7 @@ class Experiment(Options):
         description="The run's folder under `storage_path`, by default the file's own name: letters, digits, `.`, `_`,"
         " `-`. Only `--overwrite` replaces it. `auto`: the file's own name and the next free number, as `digits-2`.",
     )
-    trial: Trial | None = Field(
+    trial: Trial = Field(
         default=None,
         description="A function `train(hp, report)` of your own that each trial calls, such as `./train.py:train`, in"
         " place of `model` and `data`.",
@@ -87,12 +96,7 @@ class Experiment(Options):
         default_factory=dict,
         description="`mlp`, `cnn`, `resnet`, `./space.yaml`, or a mapping of hyperparameter to domain.",
     )
-    constraints: Annotated[
-        tuple[Text, ...],
-        Field(strict=False),
-        AS_LIST,
-        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
-    ] = Field(
+    constraints: OneOrMore = Field(
         default=(),
         description="What must hold of a trial's hyperparameters together, such as `[units * hidden_layers <= 512]`;"
         " trials are drawn from what is left.",
@@ -112,12 +116,7 @@ class Experiment(Options):
         " that your model reports. `auto`: `val_accuracy`; `val_mae` for a regression; `val_loss` for a model that its"
         " builder compiled without an accuracy.",
     )
-    metrics: Annotated[
-        tuple[Text, ...],
-        Field(strict=False),
-        AS_LIST,
-        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
-    ] = Field(
+    metrics: OneOrMore = Field(
         default=(),
         description="Additional validation metrics by name, such as `[auc, macro_f1]`. Use one to choose the winner"
         " with `metric: val_macro_f1`.",
@@ -169,7 +168,7 @@ class Experiment(Options):
     )
     target: Target = Field(
         default=None,
-        description="Where `orchestrator submit` runs it: `local`, `slurm`, `ray`, `kuberay`, `docker`, or options of"
+        description=f"Where `orchestrator submit` runs it: {', '.join(f'`{name}`' for name in TARGETS)}, or options of"
         " one or several. `run` ignores it.",
     )
     _folder: Path = PrivateAttr(default_factory=Path)

@@ -117,8 +117,8 @@ def _sections(path: KeyPath, section: type[BaseModel]) -> Iterator[tuple[KeyPath
     for key, field in _fields(section):
         here = (*path, key)
         named = [form for form in field.metadata if isinstance(form, Named)]
-        for name, kind in (pair for form in named for pair in form.kinds.items()):
-            yield from _sections((*here, name), kind)
+        for inside, options in (pair for form in named for pair in form.sections()):
+            yield from _sections((*here, *inside), options)
         for inner in _options_in(field.annotation) if not named else ():
             yield from _sections(here, inner)
 

@@ -6,21 +6,20 @@ import re
 import shlex
 import string
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from copy import copy
 from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import (
     Field,
-    GetCoreSchemaHandler,
     GetJsonSchemaHandler,
     PlainSerializer,
-    TypeAdapter,
+    create_model,
     field_validator,
     model_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError
 
-from orchestrator.fields import Flag, Options, Real, Text, Whole, field_error
+from orchestrator.fields import Flag, Named, Options, Real, Text, Whole, field_error
 
 
 class TrialOptions(Options):
@@ -284,50 +283,61 @@ class SklearnTrial(TrialOptions):
     )
 
 
-@dataclass(frozen=True)
-class _TrialForms:
-    """What ``trial`` holds: options of one of ``kinds``; a text alone is a function."""
+class _TrialForms(Named):
+    """What ``trial`` holds: the options of one kind, which its own key tells; a text alone is a function."""
 
-    kinds: Mapping[str, type[TrialOptions]] = field(hash=False)
+    def sections(self) -> Iterator[tuple[tuple[str, ...], type[Options]]]:
+        """Yield the one section in which the options of all kinds stand, each said to be of its kind."""
+        fields: dict[str, Any] = {}
+        for kind, options in self.kinds.items():
+            for name, field in options.model_fields.items():
+                said = (
+                    field.description if name == kind else f"Beside `{kind}`: {field.description}"
+                )
+                before = fields[name][1].description if name in fields else None
+                described = copy(field)
+                described.description = " ".join(filter(None, (before, said)))
+                fields[name] = (field.annotation, described)
+        yield (), create_model("TrialForm", __base__=Options, **fields)
 
-    def read(self, written: Any) -> TrialOptions:
-        """Return the options that a file writes down."""
-        if isinstance(written, TrialOptions):
-            return written
+    def spelt_out(self, written: Any) -> dict[str, Any]:
+        """Return ``{function: ./train.py:train}`` for ``./train.py:train``; raise where it is neither."""
         if isinstance(written, str) and written:
             written = {"function": written}
         if not isinstance(written, Mapping):
             expected = "expected a function such as ./train.py:train"
             raise PydanticCustomError("named_form", expected)
-        said = [name for name in self.kinds if written.get(name) is not None]
+        return dict(written)
+
+    def read(self, written: Any) -> Any:
+        """Return the options that a file writes down."""
+        if isinstance(written, TrialOptions) or written is None:
+            return written
+        form = self.spelt_out(written)
+        said = [name for name in self.kinds if form.get(name) is not None]
         if len(said) != 1:
             listed = ", ".join(self.kinds)
             expected = f"expected what each trial runs, under one of the keys {listed}"
-            raise field_error(("trial",), expected, ", ".join(map(str, written)) or "nothing")
+            raise field_error(("trial",), expected, ", ".join(map(str, form)) or "nothing")
         known = self.kinds[said[0]].model_fields
-        for name in written:
+        for name in form:
             if name not in known:
                 ctx = {"known": tuple(known), "name": name}
                 raise PydanticCustomError("unknown_name", "unknown key", ctx)
-        forms: TypeAdapter[TrialOptions] = TypeAdapter(self.kinds[said[0]])
-        return forms.validate_python(dict(written))
+        return self.kinds[said[0]].model_validate(form)
 
-    def write(self, options: TrialOptions) -> Any:
+    def write(self, options: TrialOptions | None) -> Any:
         """Return the form that an experiment file holds."""
+        if options is None:
+            return None
         said = options.model_dump(exclude_defaults=True)
         return options.runs if list(said) == ["function"] else said
-
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        written = core_schema.plain_serializer_function_ser_schema(self.write)
-        return core_schema.no_info_plain_validator_function(self.read, serialization=written)
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
         options = [handler(kind.__pydantic_core_schema__) for kind in self.kinds.values()]
-        return {"anyOf": [{"type": "string", "minLength": 1}, *options]}
+        return {"anyOf": [{"type": "string", "minLength": 1}, *options, {"type": "null"}]}
 
 
 TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {
@@ -337,8 +347,8 @@ TRIAL_KINDS: Mapping[str, type[TrialOptions]] = {
     "optuna": OptunaTrial,
     "sklearn": SklearnTrial,
 }
-"""The kinds of trial beside Keras models; ``experiment/prepared.py`` says how each is prepared."""
-Trial = Annotated[TrialOptions, _TrialForms(TRIAL_KINDS)]
+"""The kinds of trial beside Keras models; ``experiment/kinds`` says how each is prepared."""
+Trial = Annotated[TrialOptions | None, _TrialForms(TRIAL_KINDS, "kind of trial")]
 
 
 def is_keras(written: Any) -> bool:

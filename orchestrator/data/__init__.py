@@ -5,11 +5,16 @@
 
 from __future__ import annotations
 
-from orchestrator.data.dataset import RAW_ROWS, Dataset, Split, StreamedDataset, StreamedSplit
-from orchestrator.data.labels import Labels, View
-from orchestrator.data.load import load_dataset
-from orchestrator.data.table_columns import ColumnRecipe, TableRecipe
-from orchestrator.data.trees import Array, leaves, map_tree, row_count
+from typing import TYPE_CHECKING
+
+from orchestrator.faces import load_when_used
+
+if TYPE_CHECKING:
+    from orchestrator.data.dataset import RAW_ROWS, Dataset, Split, StreamedDataset, StreamedSplit
+    from orchestrator.data.labels import Labels, View
+    from orchestrator.data.load import load_dataset
+    from orchestrator.data.table_columns import ColumnRecipe, TableRecipe
+    from orchestrator.data.trees import Array, leaves, map_tree, row_count
 
 __all__ = [
     "RAW_ROWS",
@@ -27,3 +32,5 @@ __all__ = [
     "map_tree",
     "row_count",
 ]
+
+load_when_used(__name__)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from orchestrator.data.labels import Labels, View
 from orchestrator.data.table_columns import TableRecipe
-from orchestrator.data.trees import Array, between, row_count, shapes_of
+from orchestrator.data.trees import Array, between, joined, leaves, row_count, shapes_of, take
 from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ Batch: TypeAlias = tuple[Any, ...]
 BatchReader: TypeAlias = Callable[..., Iterator[Any]]
 RAW_ROWS = 200
 """How many rows are kept as the user gave them, to prove that a saved model takes them."""
+MOST_OF_A_LABEL = 64
 PARTS = ("train", "validation", "test")
 LARGE = MUCH_LARGER = 100.0
 """Of which mean size, or how much larger than another, a column may be before that is worth a hint."""
@@ -200,6 +201,41 @@ class StreamedSplit:
 
     rows: int
     batches: BatchReader = field(repr=False)
+
+    def sample(self, rows: int, among: int) -> Sample:
+        """Return ``rows`` rows drawn from the first ``among``, in their order: the same ones at every call."""
+        draw, kept, keys = np.random.default_rng(0), None, np.zeros(0)
+        read, labels = 0, []
+        for batch in self.batches(max(1, min(rows, among)), None):
+            fresh = between(batch[:2], 0, among - read)
+            read += row_count(fresh)
+            if all(array[:1].size <= MOST_OF_A_LABEL for _, array in leaves(fresh[1])):
+                labels.append(fresh[1])
+            # The rows of the smallest keys are a sample of all that were read so far.
+            kept = fresh if kept is None else joined([kept, fresh])
+            keys = np.concatenate([keys, draw.random(row_count(fresh))])
+            if len(keys) > rows:
+                chosen = np.sort(np.argpartition(keys, rows)[:rows])
+                kept, keys = take(kept, chosen), keys[chosen]
+            if read >= among:
+                break
+        if kept is None:
+            raise DataError("a stream of data: rows were expected. Received: none.")
+        x, y = kept
+        return Sample(x, y, read, joined(labels) if labels else y)
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows drawn from a stream, features and labels; how many were ``read`` for it, and the labels of all of those.
+
+    Labels of more than ``MOST_OF_A_LABEL`` numbers, such as masks, are those of the rows drawn alone.
+    """
+
+    x: Any = field(repr=False)
+    y: Any = field(repr=False)
+    read: int
+    labels: Any = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from orchestrator.catalog import CallableReference
-from orchestrator.data.dataset import PARTS, Batch, DataRequest, StreamedDataset, StreamedSplit
+from orchestrator.data.dataset import (
+    MOST_OF_A_LABEL,
+    PARTS,
+    Batch,
+    DataRequest,
+    StreamedDataset,
+    StreamedSplit,
+)
 from orchestrator.data.elements import Watch, check_steps, elements, endless, specs
 from orchestrator.data.given import call, check_features
 from orchestrator.data.labels import Labels, View, describe, given_labels, of_task, plain_labels
@@ -35,8 +42,6 @@ from orchestrator.errors import DataError
 
 if TYPE_CHECKING:
     from orchestrator.config.data_options import DataOptions
-
-MOST_OF_A_LABEL = 64
 
 _opened: dict[CallableReference, Mapping[str, Any]] = {}
 _going: dict[CallableReference, Going] = {}

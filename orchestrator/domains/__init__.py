@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from orchestrator.domains.combinations import Combinations, Shuffle, values_of
-from orchestrator.domains.finite import Choice, Fixed
-from orchestrator.domains.normal import LogNormal, Normal
-from orchestrator.domains.numeric import (
-    Integer,
-    LogInteger,
-    LogUniform,
-    OneMinusLogUniform,
-    Uniform,
-)
-from orchestrator.domains.parse import Domain, parse_domain
-from orchestrator.domains.prior import Prior
-from orchestrator.domains.space import Extreme, Space, extremes
-from orchestrator.domains.values import Condition, InvalidDomain
+from typing import TYPE_CHECKING
+
+from orchestrator.faces import load_when_used
+
+if TYPE_CHECKING:
+    from orchestrator.domains.combinations import Combinations, Shuffle, values_of
+    from orchestrator.domains.finite import Choice, Fixed
+    from orchestrator.domains.normal import LogNormal, Normal
+    from orchestrator.domains.numeric import (
+        Integer,
+        LogInteger,
+        LogUniform,
+        OneMinusLogUniform,
+        Uniform,
+    )
+    from orchestrator.domains.parse import Domain, parse_domain
+    from orchestrator.domains.prior import Prior
+    from orchestrator.domains.space import Extreme, Space, extremes
+    from orchestrator.domains.values import Condition, InvalidDomain
 
 __all__ = [
     "Choice",
@@ -39,3 +44,5 @@ __all__ = [
     "parse_domain",
     "values_of",
 ]
+
+load_when_used(__name__)

@@ -10,20 +10,22 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from orchestrator.data import Array, Dataset, StreamedDataset, leaves, map_tree, row_count
-from orchestrator.data.dataset import Split
+from orchestrator.data.trees import take
 
 KEPT_ROWS = 256
 KEPT_NUMBERS = 250_000
 LOOKED_AT = 2_000
 LOOKED_AT_NUMBERS = 20_000_000
 """Of wide rows, such as large pictures, fewer are looked at: as many as have so many numbers."""
+READ_FOR_EACH = 25
+"""Of a stream so many rows are read for each one that is looked at: its first ones may be all of one class."""
 MOST_FEATURES = 1_024
 """Pictures are made smaller, and of wider rows some columns are taken, to come to so many features."""
 DIGITS = 5
@@ -38,7 +40,8 @@ class Profile:
 
     ``numbers`` (rows, features) float64 are called ``names``; ``texts`` are columns of texts; ``labels`` (rows,) are
     names of classes, or quantities, None for others. ``counts`` are all labelled rows by class, those that judge too;
-    ``total`` is how many training rows there are, of which these are a sample. ``quantiles`` (QUANTILES, features)
+    ``total`` is how many training rows there are, of which these are a sample; ``read`` how many of a stream's it was
+    drawn from, 0 for data in memory. ``quantiles`` (QUANTILES, features)
     stand for numbers of which no rows were kept. ``shape`` is that of a row whose numbers are all there, None of
     others. ``x`` are the same rows as a saved model takes them, where they are at hand.
     """
@@ -50,6 +53,7 @@ class Profile:
     kind: LabelKind = "other"
     counts: Mapping[str, int] = field(default_factory=dict)
     total: int = 0
+    read: int = 0
     picture: bool = False
     quantiles: Array | None = None
     shape: tuple[int, ...] | None = None
@@ -59,6 +63,13 @@ class Profile:
     def rows(self) -> int:
         """How many rows are at hand."""
         return len(self.numbers)
+
+    def sample_said(self, when: str) -> str:
+        """Say in words which of the training rows these are; empty where they are all."""
+        if self.rows >= self.total:
+            return ""
+        among = f"the first {self.read:,} of " if 0 < self.read < self.total else ""
+        return f"{self.rows:,} of {among}{self.total:,} training rows of {when}"
 
     def only(self, chosen: Array) -> Profile:
         """Return the profile of some of its rows, by their indices."""
@@ -85,6 +96,7 @@ class Profile:
             "kind": self.kind,
             "counts": dict(self.counts),
             "total": self.total,
+            "read": self.read,
             "picture": self.picture,
             "texts": list(self.texts),
             "shape": self.shape,
@@ -119,6 +131,7 @@ class Profile:
             about["kind"],
             about["counts"],
             about["total"],
+            about.get("read", 0),
             about["picture"],
             None if quantiles is None else significant(quantiles.astype(np.float64)),
             None if shape is None else tuple(shape),
@@ -129,31 +142,36 @@ class Profile:
 def profile_of(dataset: Dataset | StreamedDataset) -> Profile:
     """Return the profile of a dataset's training rows, at most ``LOOKED_AT`` of them: the same ones at every call.
 
-    Of a stream these are its first rows.
+    A stream is read for ``READ_FOR_EACH`` times as many rows, no further.
     """
-    most = min(LOOKED_AT, max(1, LOOKED_AT_NUMBERS // max(1, _width(dataset.input_shape))))
-    whole = dataset.head(most) if isinstance(dataset, StreamedDataset) else dataset
-    split = whole.train
-    # Not the experiment's seed: the same rows are drawn of the same file, whatever that is.
-    chosen = np.random.default_rng(0).permutation(split.rows)[:most]
-    chosen.sort()
-    x = map_tree(lambda array: array[chosen], split.x)
+    most = most_rows(dataset.input_shape, LOOKED_AT)
+    x, given, counted, read = (
+        _of_stream(dataset, most)
+        if isinstance(dataset, StreamedDataset)
+        else _of_rows(dataset, most)
+    )
     names, numbers, texts, picture = _columns(x, dataset)
     single = isinstance(x, np.ndarray) and dataset.table is None
     whole_row = single and numbers.shape[1] == int(np.prod(x.shape[1:]))
-    kind, labels, counts = _labels(dataset, split)
+    kind, labels, counts = _labels(dataset, given, counted)
     return Profile(
         names,
         significant(numbers),
         texts,
-        None if labels is None else labels[chosen],
+        labels,
         kind,
         counts,
         int(dataset.train.rows),
+        read,
         picture,
         shape=tuple(x.shape[1:]) if whole_row else None,
         x=raw_rows(x, dataset),
     )
+
+
+def most_rows(shape: Any, rows: int) -> int:
+    """Return how many of ``rows`` are looked at at most: fewer of such that have many numbers."""
+    return min(rows, max(1, LOOKED_AT_NUMBERS // max(1, _width(shape))))
 
 
 def _width(shape: Any) -> int:
@@ -184,27 +202,37 @@ def significant(values: Array) -> Array:
     return rounded
 
 
+Looked = tuple[Any, Any, list[Any], int]
+"""Features and labels of the rows that are looked at, the labels that are counted, and how many rows were read."""
+
+
+def _of_rows(dataset: Dataset, most: int) -> Looked:
+    split = dataset.train
+    # Not the experiment's seed: the same rows are drawn of the same file, whatever that is.
+    chosen = np.sort(np.random.default_rng(0).permutation(split.rows)[:most])
+    # A split keeps the shares of classes: the rows that judge tell of them as well.
+    counted = [part.labels for part in (split, dataset.validation, dataset.test)]
+    return take(split.x, chosen), take(split.labels, chosen), counted, 0
+
+
+def _of_stream(dataset: StreamedDataset, most: int) -> Looked:
+    found = dataset.viewed("given").train.sample(most, READ_FOR_EACH * most)
+    return found.x, found.y, [found.labels], found.read
+
+
 def _labels(
-    dataset: Dataset | StreamedDataset, split: Split
+    dataset: Dataset | StreamedDataset, given: Any, counted: Sequence[Any]
 ) -> tuple[LabelKind, Array | None, dict[str, int]]:
     labels = dataset.labels
     if labels.form == "classes" and labels.classes:
         names = np.array(labels.classes)
-        found = names[labels.view(split.labels, "codes")]
-        # A split keeps the shares of classes: the rows that judge tell of them as well.
-        parts: list[Split] = [split]
-        if isinstance(dataset, Dataset):
-            parts = [dataset.train, dataset.validation, dataset.test]
-        codes = np.concatenate([labels.view(each.labels, "codes") for each in parts])
+        found = names[labels.view(given, "codes")]
+        codes = np.concatenate([labels.view(each, "codes") for each in counted])
         counts = np.bincount(codes.astype(int).ravel(), minlength=len(names)).tolist()
         there = zip(labels.classes, counts, strict=True)
         return "classes", found, {str(name): count for name, count in there if count}
     if labels.form == "quantities" and labels.width == 1:
-        return (
-            "quantities",
-            significant(labels.view(split.labels, "columns")[:, 0].astype(float)),
-            {},
-        )
+        return "quantities", significant(labels.view(given, "columns")[:, 0].astype(float)), {}
     return "other", None, {}
 
 
@@ -266,21 +294,26 @@ def _of_table(
 def _unscaled(values: Array, scaling: Mapping[str, Any]) -> Array:
     """Return features as they were before ``data/scaling.py`` scaled them."""
     if scaling.get("how") == "standard":
-        return _on_grid(values * np.asarray(scaling["std"]) + np.asarray(scaling["mean"]))
-    if scaling.get("how") == "minmax":
-        low, high = np.asarray(scaling["min"]), np.asarray(scaling["max"])
-        return _on_grid(values * np.where(high > low, high - low, 1.0) + low)
-    return values
+        shift, divisor = np.asarray(scaling["mean"]), np.asarray(scaling["std"])
+    elif scaling.get("how") == "minmax":
+        shift, high = np.asarray(scaling["min"]), np.asarray(scaling["max"])
+        divisor = np.where(high > shift, high - shift, 1.0)
+    else:
+        return values
+    return _on_grid(values * divisor + shift, np.abs(shift) + divisor)
 
 
-def _on_grid(values: Array) -> Array:
+def _on_grid(values: Array, size: Array) -> Array:
     """Return features rounded to so many decimals that ``DIGITS`` digits of the largest one stay.
 
-    What scaling and its way back add lies below that. It would make every 0 another number in each data set.
+    What scaling and its way back add lies below that. It would make every 0 another number in each data set. ``size``
+    is that of what was added and multiplied, for each entry of the last axis: of a pixel that is always black, the
+    picture's.
     """
     rounded = np.array(values, dtype=np.float64)
     columns = rounded.reshape(len(rounded), -1)
     largest = np.abs(columns).max(axis=0, initial=0.0, where=np.isfinite(columns))
+    largest = np.maximum(largest, np.broadcast_to(size, rounded.shape[1:]).reshape(-1))
     for at in np.flatnonzero(largest):
         decimals = DIGITS - 1 - math.floor(math.log10(largest[at]))
         columns[:, at] = np.round(columns[:, at], decimals)

@@ -16,7 +16,7 @@ from orchestrator.experiment.compatibility import (
     recorded_experiment,
     unlike_surroundings,
 )
-from orchestrator.experiment.function_trials import interpreter_of
+from orchestrator.experiment.kinds.function_trials import interpreter_of
 from orchestrator.experiment.manifest import ENVIRONMENT, environment, surroundings_of
 from orchestrator.experiment.prepared import Prepared, folder_of, read_experiment
 from orchestrator.records import RunRecords, read_run
@@ -122,7 +122,7 @@ def other_versions(records: RunRecords) -> dict[str, tuple[str | None, str | Non
 
 def _interpreter(records: RunRecords) -> dict[str, str]:
     """Return the version of the Python that trials run in now, where they have one of their own."""
-    with contextlib.suppress(OrchestratorError):  # there is none any more: whoever needs it says so
+    with contextlib.suppress(OrchestratorError):  # there is none any more: what needs it says so
         found = interpreter_of(recorded_experiment(records))
         return {OF_TRIALS: found.version} if found else {}
     return {}

@@ -13,7 +13,7 @@ import numpy as np
 
 from orchestrator.catalog import CallableReference, find_data, is_mark
 from orchestrator.drift.finding import LEVEL, LOST, SURE, Finding, less, variation
-from orchestrator.drift.profile import Profile, profile_of, raw_rows
+from orchestrator.drift.profile import READ_FOR_EACH, Profile, most_rows, profile_of, raw_rows
 from orchestrator.drift.shifts import shifts
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment.compatibility import recorded_experiment, unlike_surroundings
@@ -56,6 +56,7 @@ class Evidence:
                 "fingerprint": dataset.fingerprint,
                 "unchanged": self._unchanged,
                 "rows": {p: getattr(dataset, p).rows for p in ("train", "validation", "test")},
+                "compared": self._compared,
             },
             "old_model": old_model,
             "drift": [each.to_plain() for each in found],
@@ -74,6 +75,14 @@ class Evidence:
         return self._dataset is not None and self._dataset.fingerprint == self._then.get(
             "fingerprint"
         )
+
+    @property
+    def _compared(self) -> list[str]:
+        """Say which rows are compared, of then and of today, where those are not all of them."""
+        if self._unchanged or self._today is None or self._of_then is None:
+            return []
+        both = {"then": self._of_then, "today": self._today}
+        return [said for when, side in both.items() if (said := side.sample_said(when))]
 
     @cached_property
     def _today(self) -> Profile | None:
@@ -226,8 +235,9 @@ def _validation(dataset: Dataset | StreamedDataset) -> tuple[Any, Any]:
     if isinstance(dataset, Dataset):
         split = dataset.validation
         return map_tree(lambda each: each[:JUDGED_ROWS], split.x), split.labels[:JUDGED_ROWS]
-    x, y, *_ = next(iter(dataset.viewed("given").validation.batches(JUDGED_ROWS, None)))
-    return x, y
+    most = most_rows(dataset.input_shape, JUDGED_ROWS)
+    found = dataset.viewed("given").validation.sample(most, READ_FOR_EACH * most)
+    return found.x, found.y
 
 
 def _right(outputs: Any, names: Any, classes: tuple[str, ...]) -> dict[str, float]:

@@ -86,19 +86,13 @@ def find_executor(asked: ExecutorName | RunPlan) -> Executor:
     return found
 
 
-NO_LANES = (
-    "caviar.lanes: trials train one after another: Ray's workers have no lanes yet, --inline has"
-)
-
-
 def _run_on_tune(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+    if plan.lanes is not None:
+        from orchestrator.tuning.lanes import run_plan as run_lanes
+
+        return run_lanes(plan, job, listener, sitting)
     from orchestrator.tuning.tune import run_plan  # Ray takes a second to import
 
-    if plan.lanes > 1:
-        from orchestrator.data.messages import notice
-
-        notice(NO_LANES)
-        plan, job = replace(plan, lanes=1), replace(job, lanes=1)  # type: ignore[type-var]
     return run_plan(plan, job, listener, sitting)
 
 

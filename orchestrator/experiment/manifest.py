@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import yaml
 
-from orchestrator.experiment.keras_trials import code_facts
+from orchestrator.experiment.kinds.keras_trials import code_facts
 from orchestrator.experiment.prepared import folder_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
 from orchestrator.tuning.machine import versions

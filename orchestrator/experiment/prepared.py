@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.config import Experiment, load_experiment, parse_experiment, to_yaml
 from orchestrator.domains import Space
 from orchestrator.errors import OrchestratorError, RunExistsError
-from orchestrator.experiment.command_trials import prepare_command
 from orchestrator.experiment.executors import PlaceCheck, check_place
-from orchestrator.experiment.function_trials import prepare_function
 from orchestrator.experiment.given import NOTHING, Given
-from orchestrator.experiment.prepare_keras import prepare_keras
-from orchestrator.experiment.tuners_code import (
-    prepare_keras_tuner,
-    prepare_optuna,
-    prepare_sklearn,
-    space_of,
-)
+from orchestrator.experiment.kinds import KINDS, Trials, space_of
 from orchestrator.records import RunFolder, check_removable
 from orchestrator.search import Plan
 from orchestrator.search.points import points_of, with_points
@@ -29,34 +21,6 @@ from orchestrator.tuning.machine import available_cores
 
 if TYPE_CHECKING:
     from orchestrator.trials import Trainable
-
-
-class Trials(Protocol):
-    """What the flow asks of a kind of trial before a run."""
-
-    def job(self, experiment: Experiment, plan: Plan, folder: RunFolder) -> Trainable:
-        """Return what the workers are given."""
-
-    def surroundings(self) -> dict[str, Any]:
-        """Return what trials must have in common to be compared, as the manifest holds it."""
-
-    def facts(self) -> dict[str, Any]:
-        """Return what trials learn, as the manifest holds it."""
-
-    def sentences(self) -> Iterable[str]:
-        """Return what trials learn and from what, for people."""
-
-
-Prepare = Callable[[Experiment, Space, Given, PlaceCheck], tuple[Experiment, Plan, Trials]]
-KINDS: Mapping[str, Prepare] = {
-    "keras": prepare_keras,
-    "function": prepare_function,
-    "command": prepare_command,
-    "optuna": prepare_optuna,
-    "keras_tuner": prepare_keras_tuner,
-    "sklearn": prepare_sklearn,
-}
-"""The kinds of trial: each checks an experiment; returns it with what was found out, its plan and its trials."""
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from orchestrator.records.events import Event
 from orchestrator.records.lineage import retried_from
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import StateStore
+from orchestrator.trials.state_store import forget_all_but
 
 if TYPE_CHECKING:
     from orchestrator.experiment.run_lease import Driving
@@ -191,6 +192,10 @@ class Recorder:
             if trial.is_over and trial.trial not in further
         }
         self._folder.sweep()
+        begun = {trial.trial for trial in before.all_trials} | {
+            row["trial"] for row in before.epochs
+        }
+        forget_all_but(self._states, begun)  # a worker had one more, which may be another one now
         again = incomplete_trials(before, self._plan)
         self._before = seconds_of_trials(before, again | retried(before))
         for name in again:

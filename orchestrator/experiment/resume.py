@@ -6,7 +6,7 @@ import math
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -38,6 +38,7 @@ from orchestrator.records import (
     read_run,
     write_atomically,
 )
+from orchestrator.records.events import LANES_CHOSEN
 from orchestrator.records.lock.driver import now
 from orchestrator.records.reader import ParsedLog, read_events, read_manifest
 from orchestrator.schedulers import PassedBefore
@@ -106,6 +107,16 @@ def with_lost_states(resumed: Resumed) -> Resumed:
     search.add(replace(spec_of(lost, records), group=lost.group))
     prepared = replace(resumed.prepared, plan=plan)
     return replace(resumed, prepared=prepared, search=search, restored=frozenset({lost.trial}))
+
+
+def with_lanes_as_chosen(resumed: Resumed) -> Resumed:
+    """Return what is left of a run with as many lanes as were measured to be best when it began, if they were."""
+    events: Iterable[Mapping[str, Any]] = resumed.records.events if resumed.records else ()
+    chosen = [event["lanes"] for event in events if event["event"] == LANES_CHOSEN]
+    if resumed.plan.lanes != "auto" or not chosen:
+        return resumed
+    plan = replace(resumed.plan, lanes=chosen[-1])
+    return replace(resumed, prepared=replace(resumed.prepared, plan=plan))
 
 
 def lost_winner(records: RunRecords) -> TrialRecord | None:

@@ -13,11 +13,11 @@ import numpy as np
 from orchestrator.drift.decision import (
     Comparison,
     Decision,
+    Margin,
     Rival,
     compare,
     decide,
     follows,
-    is_behind,
     margin_of,
     rank_correlation,
     still_in_doubt,
@@ -189,7 +189,7 @@ class Race:
         """Return what is to be done once every challenger is surely better, surely not, or has its seeds."""
         left = list(range(len(self._theirs.candidates)))
         compared = self._train(range(FEWEST_SEEDS), left)
-        left = [at for at in left if not is_behind(compared[at])]
+        left = [at for at in left if compared[at].may_win]
         # Beyond the seeds asked for, only those train further of which they did not tell.
         for first, end in (
             (FEWEST_SEEDS, seeds),
@@ -243,8 +243,8 @@ class Race:
         ]
 
     @property
-    def _margin(self) -> float:
-        return margin_of(self._metric, mean_of(self._incumbent.scores), self._rows)
+    def _margin(self) -> Margin:
+        return margin_of(self._metric, self._mode, mean_of(self._incumbent.scores), self._rows)
 
 
 def mean_of(scores: Sequence[float | None]) -> float | None:

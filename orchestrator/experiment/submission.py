@@ -12,8 +12,8 @@ from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
+from orchestrator.experiment.kinds.prepare_keras import check_plan
 from orchestrator.experiment.packaging import Gathered, code_of, gather
-from orchestrator.experiment.prepare_keras import check_plan
 from orchestrator.experiment.prepared import read_experiment
 from orchestrator.fields import Referenced
 from orchestrator.records import RunFolder, RunStatus, read_run, see_driver, status_or_damage

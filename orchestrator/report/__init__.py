@@ -3,46 +3,51 @@
 pandas is imported when the first table is made, so that this room itself loads at once.
 """
 
-from orchestrator.report.analysis_text import (
-    diagnosis_lines,
-    importance_lines,
-    importance_table,
-)
-from orchestrator.report.columns import legend
-from orchestrator.report.comparison import compare_lines, compare_table
-from orchestrator.report.differences import difference_lines, differences_of
-from orchestrator.report.figures import Plots, write_figures
-from orchestrator.report.html import card, write_report
-from orchestrator.report.journal_text import describe_action, describe_request
-from orchestrator.report.live import NullView, View, open_panda_view, open_view
-from orchestrator.report.live.caviar import LiveView, PlainView
-from orchestrator.report.live.panda import PandaView, PlainPandaView
-from orchestrator.report.model_card import model_card
-from orchestrator.report.panda_tables import (
-    checkpoints_line,
-    days_table,
-    journal_lines,
-    journal_table,
-)
-from orchestrator.report.reevaluation_text import (
-    history_lines,
-    history_table,
-    reevaluation_lines,
-)
-from orchestrator.report.render import FORMATS, render
-from orchestrator.report.rounds_text import finding_lines, rounds_lines, rounds_table
-from orchestrator.report.summary import show_lines, winner_lines
-from orchestrator.report.tables import (
-    draws_table,
-    epochs_table,
-    jobs_table,
-    predictions_table,
-    runs_table,
-    trials_table,
-    write_csvs,
-)
-from orchestrator.report.trial_text import Pick, for_people, picked, trial_lines
-from orchestrator.report.winner_text import detail_lines, details
+from typing import TYPE_CHECKING
+
+from orchestrator.faces import load_when_used
+
+if TYPE_CHECKING:
+    from orchestrator.report.analysis_text import (
+        diagnosis_lines,
+        importance_lines,
+        importance_table,
+    )
+    from orchestrator.report.columns import legend
+    from orchestrator.report.comparison import compare_lines, compare_table
+    from orchestrator.report.differences import difference_lines, differences_of
+    from orchestrator.report.figures import Plots, write_figures
+    from orchestrator.report.html import card, write_report
+    from orchestrator.report.journal_text import describe_action, describe_request
+    from orchestrator.report.live import NullView, View, open_panda_view, open_view
+    from orchestrator.report.live.caviar import LiveView, PlainView
+    from orchestrator.report.live.panda import PandaView, PlainPandaView
+    from orchestrator.report.model_card import model_card
+    from orchestrator.report.panda_tables import (
+        checkpoints_line,
+        days_table,
+        journal_lines,
+        journal_table,
+    )
+    from orchestrator.report.reevaluation_text import (
+        history_lines,
+        history_table,
+        reevaluation_lines,
+    )
+    from orchestrator.report.render import FORMATS, render
+    from orchestrator.report.rounds_text import finding_lines, rounds_lines, rounds_table
+    from orchestrator.report.summary import show_lines, winner_lines
+    from orchestrator.report.tables import (
+        draws_table,
+        epochs_table,
+        jobs_table,
+        predictions_table,
+        runs_table,
+        trials_table,
+        write_csvs,
+    )
+    from orchestrator.report.trial_text import Pick, for_people, picked, trial_lines
+    from orchestrator.report.winner_text import detail_lines, details
 
 __all__ = [
     "FORMATS",
@@ -96,3 +101,5 @@ __all__ = [
     "write_figures",
     "write_report",
 ]
+
+load_when_used(__name__)

@@ -47,8 +47,8 @@ def _configurations(record: Mapping[str, Any], width: int) -> Iterator[str]:
         )
         yield f"  {text}"
     yield from _wrapped(
-        f"A challenger wins if its interval lies above 0 and the difference is more than {number(record['margin'])},"
-        " what the judging rows alone make.",
+        "A challenger wins if its interval, which holds the noise of seeds and of judging rows, lies above 0 and the"
+        f" difference is more than {number(record['margin'])}.",
         width,
         "  ",
     )
@@ -79,6 +79,9 @@ def _model(record: Mapping[str, Any], width: int) -> Iterator[str]:
 def _findings(record: Mapping[str, Any], width: int) -> Iterator[str]:
     findings = record.get("drift") or ()
     yield "What changed:" if findings else "What changed: nothing that was looked at."
+    compared = (record.get("data") or {}).get("compared") or ()
+    if compared:
+        yield from _wrapped(f"Compared were {', and '.join(compared)}.", width, "  ")
     for finding in findings[:FINDINGS_SHOWN]:
         yield from _wrapped(finding["said"], width, "  ")
     if len(findings) > FINDINGS_SHOWN:

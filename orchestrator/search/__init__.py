@@ -6,8 +6,15 @@ the plan's trials one after another, told what happened to them, and decides who
 
 from __future__ import annotations
 
-from orchestrator.search.plan import Nursery, Plan, Round, TrialSpec
-from orchestrator.search.search import Search
-from orchestrator.search.strategies import Ancestor, make_plan
+from typing import TYPE_CHECKING
+
+from orchestrator.faces import load_when_used
+
+if TYPE_CHECKING:
+    from orchestrator.search.plan import Nursery, Plan, Round, TrialSpec
+    from orchestrator.search.search import Search
+    from orchestrator.search.strategies import Ancestor, make_plan
 
 __all__ = ["Ancestor", "Nursery", "Plan", "Round", "Search", "TrialSpec", "make_plan"]
+
+load_when_used(__name__)

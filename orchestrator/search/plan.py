@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
 from orchestrator.search.asked import AskedSearcher
+from orchestrator.search.logical_time import InLogicalTime
 from orchestrator.searchers import (
     Observation,
     RandomOptions,
@@ -207,7 +208,8 @@ class Plan:
     ``changing`` are the hyperparameters that copies in a population change.
 
     ``max_concurrent_trials`` None means as many as the resources allow; ``keep_checkpoints`` counts over all trials.
-    ``lanes`` is how many trials one worker trains at a time.
+    ``lanes`` is how many trials one worker trains at a time, as lanes of one program; None: one, by itself; ``auto``:
+    as many as is measured to be best.
     """
 
     space: Space
@@ -231,7 +233,7 @@ class Plan:
     finalists: FinalistsOptions | None = None
     folds: int | None = None
     changing: tuple[str, ...] = ()
-    lanes: int = 1
+    lanes: int | Literal["auto"] | None = None
 
     @property
     def described(self) -> str:
@@ -260,6 +262,18 @@ class Plan:
             return self.trials_in_all
         has = self.searcher.at_most(self.space, len(self.points))
         return self.num_trials if has is None else min(self.num_trials, others + has)
+
+    @property
+    def draws_in_any_order(self) -> bool:
+        """Whether each trial is drawn by itself, and none waits for those that were drawn before it."""
+        by_itself = isinstance(self.searcher, RandomOptions)
+        return by_itself and not isinstance(self.scheduler, InLogicalTime)
+
+    @property
+    def reports_decide_nothing(self) -> bool:
+        """Whether no report of a trial changes what it, or the run, does next, but for the run's limits."""
+        compares = not isinstance(self.scheduler, NoSchedulerOptions)
+        return not (compares or self.searcher.learns or self.rounds or self.nursery)
 
     @property
     def where(self) -> str:

@@ -4,18 +4,29 @@ This room knows nothing of tuning. What a place is told is rendered as text firs
 ``submit`` sends.
 """
 
-from orchestrator.config.targets import TARGETS
-from orchestrator.targets.fetching import fetch_run, reachable_run
-from orchestrator.targets.job import (
-    Job,
-    JobState,
-    State,
-    find_job,
-    known_jobs,
-    parse_handle,
-    remember,
-)
-from orchestrator.targets.target import EXPERIMENT_FILE, SentFile, Submission, Target, find_target
+from typing import TYPE_CHECKING
+
+from orchestrator.faces import load_when_used
+
+if TYPE_CHECKING:
+    from orchestrator.config.targets import TARGETS
+    from orchestrator.targets.fetching import fetch_run, reachable_run
+    from orchestrator.targets.job import (
+        Job,
+        JobState,
+        State,
+        find_job,
+        known_jobs,
+        parse_handle,
+        remember,
+    )
+    from orchestrator.targets.target import (
+        EXPERIMENT_FILE,
+        SentFile,
+        Submission,
+        Target,
+        find_target,
+    )
 
 __all__ = [
     "EXPERIMENT_FILE",
@@ -34,3 +45,5 @@ __all__ = [
     "reachable_run",
     "remember",
 ]
+
+load_when_used(__name__)

@@ -35,10 +35,11 @@ from orchestrator.training.constants import constants_of
 from orchestrator.training.fit_backend import FitBackend
 from orchestrator.training.hyperparameters import batch_size_of
 from orchestrator.training.lane_program import LaneProgram, State, dropouts, rates_in_place
-from orchestrator.training.optimizers import rate_variable
+from orchestrator.training.optimizers import rate_variable, why_no_rate
 from orchestrator.training.process_state import process_settings
 from orchestrator.training.reported import plain
 from orchestrator.training.row_metrics import FiguresByName, HeardRows
+from orchestrator.training.state_transfer import other_optimizers
 from orchestrator.training.task import TrainingTask, recalibration
 from orchestrator.training.trial_model import Built, Compiled, assign_all
 
@@ -54,13 +55,18 @@ class Lanes:
     tensors: Tensors
     banks: dict[str, Bank] = field(default_factory=dict)
 
+    def have(self, most: int) -> None:
+        """Have so many lanes from here on, of which none is taken."""
+        self.most = most
+        for bank in self.banks.values():
+            bank.have(most)
+
     def key(
         self, built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]
-    ) -> str | None:
-        """Return a text that is equal for models that one program trains, not compiled yet; None for no lane."""
-        if why_no_lane(built, task, hyperparameters) is not None:
-            return None
-        return _key(built, task, hyperparameters)
+    ) -> tuple[str | None, str | None]:
+        """Return a text that is equal for models that one program trains, not compiled yet; or None, and why."""
+        why_not = why_no_lane(built, task, hyperparameters)
+        return (None, why_not) if why_not else (_key(built, task, hyperparameters), None)
 
     def slot(
         self,
@@ -90,29 +96,25 @@ def _key(built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]) -
     """
     layers = dropouts(built.model)
     structure = structure_of(built, hyperparameters)
-    rates = {float(layer.rate) for layer in layers}
     if task.model.kind == "bundled":
         structure["reads"] = {k: v for k, v in built.reads.items() if k != "dropout"}
     else:
-        structure["reads"] = {k: v for k, v in built.reads.items() if not _is_among(v, rates)}
         with rates_in_place(layers, [0.5] * len(layers)):
             structure["constants"] = constants_of((built.model, process_settings()))
-    structure["label_smoothing"] = bool(structure["label_smoothing"])
+    structure["label_smoothing"] = bool(structure.get("label_smoothing"))
     structure["dropouts"] = len(layers)
     structure["shapes"] = [(tuple(v.shape), str(v.dtype)) for v in built.model.variables]
     structure["batch_size"] = batch_size_of(hyperparameters)
     return json.dumps(structure, sort_keys=True, default=repr)
 
 
-def _is_among(value: Any, rates: set[float]) -> bool:
-    return isinstance(value, float) and value in rates
-
-
 def why_no_lane(built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]) -> str | None:
     """Return why a model is trained by itself, None where it can be a lane."""
     model = built.model
-    if built.compiled_by_user:
-        return "the model's builder compiles it"
+    if built.compiled_by_user and (why := why_no_rate(model.optimizer)) is not None:
+        return why
+    if other_optimizers(model):
+        return "the model has optimizers beside the one that it is compiled with"
     for name in _KERAS_OWN:
         if getattr(type(model), name, None) is not getattr(keras.Model, name, None):
             return f"the model overrides {name}()"
@@ -180,6 +182,8 @@ class LaneBackend(FitBackend):
 
     def train(self, epoch: Epoch, done: int = 0) -> Chunk:
         """Return the epoch that was trained with the others', or have all of them trained."""
+        if self.result is None and self not in self.bank.waiting:
+            self.get_ready()  # a lane alone has nobody to wait for
         if self.result is None and self in self.bank.waiting:
             self.bank.train()
         if self.result is None:
@@ -256,6 +260,27 @@ class Bank:
         self._rows: State | None = None
         self._compiled: dict[int, Any] = {}
 
+    def have(self, most: int) -> None:
+        """Have so many lanes from here on, of which none is taken; programs of more are let go of."""
+        self._most, self._seats, self._state, self._rows = most, [], ([], [], []), None
+        self._compiled = {size: each for size, each in self._compiled.items() if size <= most}
+
+    def program_for(self, lane: LaneBackend, epoch: Epoch, lanes: int, steps: int) -> Any:
+        """Return the program of so many lanes and its arguments, each lane like the one given; None for none.
+
+        Its epoch has the first ``steps`` of a whole one's; only that of a whole one is kept for trials.
+        """
+        self.have(max(lanes, self._most))
+        self._seats = [lane] * lanes
+        self._state = jax.tree.map(jnp.asarray, self._host_rows(lanes, lane))
+        given = self._given({lane: epoch}, steps)
+        whole = given[1][1].shape[1] == self._tensors.dataset.train.rows
+        program = self._program_of(given)
+        if not whole:
+            self._compiled.pop(lanes, None)
+        self.have(self._most)
+        return (program, given) if program is not None else None
+
     def leave(self, lane: LaneBackend) -> None:
         """Have a lane be free."""
         self.waiting.pop(lane, None)
@@ -288,13 +313,13 @@ class Bank:
                 lane.result = self._chunk(lane, seconds, *mine)
 
     def _seat(self) -> None:
-        """Give each member a row; as many rows as a program was made for, or the next power of two."""
-        count = len(self._seats)
+        """Give each member a row; as few rows as a program was made for, or the next power of two."""
         new = [lane for lane in self.waiting if not lane.is_seated]
-        wanted = count - self._seats.count(None) + len(new)
-        if wanted > count:
-            fitting = [size for size in self._compiled if size >= wanted]
-            count = min(fitting, default=min(self._most, 1 << (wanted - 1).bit_length()))
+        wanted = len(self._seats) - self._seats.count(None) + len(new)
+        fitting = [size for size in self._compiled if size >= wanted]
+        count = min(fitting, default=min(self._most, 1 << (wanted - 1).bit_length()))
+        if count < len(self._seats):
+            self._close_up(count)
         seats = [*self._seats, *[None] * (count - len(self._seats))]
         free = [at for at, lane in enumerate(seats) if lane is None]
         rows = None if not new and count == len(self._seats) else self._host_rows(count, new[0])
@@ -307,6 +332,15 @@ class Bank:
         if rows is not None:
             self._state, self._rows = jax.tree.map(jnp.asarray, rows), None
 
+    def _close_up(self, count: int) -> None:
+        """Have fewer rows, those of the members first."""
+        members = [at for at, lane in enumerate(self._seats) if lane is not None]
+        chosen = np.array([*members, *[0] * (count - len(members))])
+        self._state = jax.tree.map(lambda rows: jnp.asarray(np.asarray(rows)[chosen]), self._state)
+        self._rows = None
+        seats = [self._seats[at] for at in members]
+        self._seats = [*seats, *[None] * (count - len(seats))]
+
     def _host_rows(self, count: int, lane: LaneBackend) -> State:
         """Return all lanes' states as arrays of ``count`` rows; one that nobody has yet is like ``lane``'s."""
         like = [[np.asarray(v.value) for v in part] for part in lane.parts]
@@ -316,11 +350,14 @@ class Bank:
                 values[: len(old)] = np.asarray(old)
         return (rows[0], rows[1], rows[2])
 
-    def _given(self, epochs: Mapping[LaneBackend, Epoch]) -> tuple[Any, ...]:
+    def _given(
+        self, epochs: Mapping[LaneBackend, Epoch], steps: int | None = None
+    ) -> tuple[Any, ...]:
         """Return the program's arguments; a row of nobody, or of one that does not train now, is as another's."""
         of = next(iter(epochs))
         rows = self._tensors.dataset.train.rows
-        orders = {lane: epoch.order(rows).astype(np.int32) for lane, epoch in epochs.items()}
+        most = None if steps is None else steps * epochs[of].batch_size
+        orders = {lane: each.order(rows).astype(np.int32)[:most] for lane, each in epochs.items()}
         numbers = {lane: lane.values_in_force() for lane in epochs}
         trains = np.array([lane in epochs for lane in self._seats])
         like = [of if lane is None or lane not in epochs else lane for lane in self._seats]

@@ -159,14 +159,17 @@ class ProgramCache:
 
     def _new(self, built: Built, hyperparameters: Mapping[str, Any], fitting: Fitting) -> Slot:
         goal = goal_of(built.model, self._task, self._tensors.sample())
-        key = self._place.lanes.key(built, self._task, hyperparameters) if self._place else None
+        lanes = self._place.lanes if self._place else None
+        key, why_not = lanes.key(built, self._task, hyperparameters) if lanes else (None, None)
         compiled = compile_live(built, hyperparameters, goal, live_smoothing=key is not None)
         by_name = figures_by_name(self._task, compiled)
         self.traced += 1
-        if key is not None and self._place is not None:
-            lanes, comes_next = self._place.lanes, self._place.comes_next
+        if lanes is not None and self._place is not None and key is not None:
+            comes_next = self._place.comes_next
             return lanes.slot(key, compiled, built.asked_momentum, by_name, comes_next)
-        return make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
+        slot = make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
+        slot.reason = why_not or slot.reason
+        return slot
 
     def _keep(self, key: str, slot: Slot) -> None:
         """Keep a program for further trials."""

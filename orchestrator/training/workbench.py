@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.redaction import conceal
 from orchestrator.search import Nursery, TrialSpec
@@ -29,7 +29,8 @@ class KerasJob:
 
     ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` are
     Keras's settings, the same on every machine, None for each machine's own; ``secrets`` are
-    the values behind references, by the names of their variables. ``lanes`` is how many trials train side by side.
+    the values behind references, by the names of their variables. ``lanes`` is how many trials train side by side in
+    one program; None: each trial has its own; ``auto``: that is tried first.
     """
 
     task: TrainingTask
@@ -38,7 +39,7 @@ class KerasJob:
     nursery: Nursery | None = None
     keras: KerasSettings | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
-    lanes: int = 1
+    lanes: int | Literal["auto"] | None = None
 
     @property
     def home(self) -> Path:
@@ -91,12 +92,30 @@ class KerasWorkbench:
         self._first = self._trainer = Trainer(job.task)
         self._fold = 1
         self._beside: list[Trainer] = []
-        self._lanes = self._lanes_of(job) if job.lanes > 1 else None
+        self._lanes: Lanes | None = None
+        if job.lanes is not None:
+            self.have_lanes(1 if job.lanes == "auto" else job.lanes)
 
-    def _lanes_of(self, job: KerasJob) -> Lanes:
+    def have_lanes(self, lanes: int | None) -> None:
+        """Train so many trials side by side from here on; None: each one by itself."""
         from orchestrator.training.lanes import Lanes
 
-        return Lanes(job.lanes, self._first.tensors)
+        if lanes is None or self._lanes is None:
+            self._lanes = None if lanes is None else Lanes(lanes, self._first.tensors)
+            self._beside.clear()
+        else:
+            self._lanes.have(lanes)
+
+    def try_lanes(self, spec: TrialSpec, most: int) -> Mapping[str, Any]:
+        """Measure an epoch of a trial's program with 1, 2, 4, … lanes; return the best number of them, and why."""
+        from orchestrator.training.lane_trials import tried
+
+        trainer = self._lane()
+        trainer.begin(spec.recipe[0][1] if spec.recipe else spec.hyperparameters, spec.seed)
+        try:
+            return tried(trainer, most)
+        finally:
+            trainer.leave()
 
     def _lane(self) -> Trainer:
         """Return a trainer without a trial, of those that train side by side."""
@@ -115,7 +134,10 @@ class KerasWorkbench:
         from orchestrator.trials.panda.session import PandaSession
 
         if self._lanes is not None:
-            return TrialSession(self._lane(), spec, self._job.objective)
+            if self._lanes.most == 1:
+                self._trainer.leave()
+            self._trainer = self._lane()
+            return TrialSession(self._trainer, spec, self._job.objective)
         self._trainer.leave()
         self._take_fold_of(spec)
         objective, nursery = self._job.objective, self._job.nursery
@@ -140,6 +162,11 @@ class KerasWorkbench:
         """Put the process's settings back as they were before the trials; programs stay warm."""
         for trainer in (self._trainer, *self._beside):
             trainer.leave()
+
+    @property
+    def shaped_by(self) -> frozenset[str]:
+        """The hyperparameters of the trial in training on which its program depends."""
+        return self._trainer.shaped_by
 
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""

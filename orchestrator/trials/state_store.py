@@ -247,6 +247,13 @@ class StateStore:
         return True
 
 
+def forget_all_but(states: StateStore, trials: Collection[str]) -> None:
+    """Delete the states of trials other than these."""
+    kept = (file.name.removesuffix(_LAST) for file in states.folder.glob("*.npz"))
+    for trial in {name.removesuffix(".npz") for name in kept}.difference(trials):
+        states.forget(trial)
+
+
 def brought(states: StateStore, file: Path, trial: str) -> Checkpoint:
     """Return another trial's state at ``file`` as that of ``trial`` before its first epoch.
 

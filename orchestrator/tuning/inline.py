@@ -21,6 +21,7 @@ from orchestrator.search import Plan
 from orchestrator.trials import Trainable
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
+from orchestrator.tuning.lane_choice import with_lanes_chosen
 from orchestrator.tuning.protocol import Listener, Outcome, Sitting, Verdict
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
@@ -32,11 +33,14 @@ LOOK_SECONDS = 0.1
 def run_plan(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
     """Run every trial of ``plan``, telling ``listener`` what happens, and examine the winner."""
     stage = Stage(plan, listener, sitting)
-    runner = _Runner(job, plan.lanes)
+    runner = _Runner(job, plan.lanes if isinstance(plan.lanes, int) else 1)
     examination = Examination(listener, sitting.stopping)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_breakpoints_at_the_terminal())
         stack.callback(runner.leave)
+        if plan.lanes == "auto":
+            plan, _ = with_lanes_chosen(plan, job, stage, listener, runner.try_lanes)
+            runner.have_lanes(None if plan.lanes == "auto" else plan.lanes)
         while not (stage.over or stage.trouble or sitting.stopping()):
             _fill(stage, runner)
             if runner.trials:

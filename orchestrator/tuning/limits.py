@@ -1,8 +1,9 @@
-"""The limits of a run and of its trials, and the first failures that end a run early."""
+"""The limits of a run and of its trials, what their starts take, and the first failures that end a run early."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.config import LimitOptions
 from orchestrator.records import GIVEN_UP, TrialEnd, shared_error
@@ -118,3 +119,24 @@ class FirstFailures:
         if not self._watching or len(self._errors) < FIRST_TRIALS:
             return None
         return f"{GIVEN_UP}: the first {FIRST_TRIALS} trials failed with the same error: {self._errors[0]}"
+
+
+class StartTimes:
+    """What each trial's start took, its epochs aside, on a worker that was warm by then."""
+
+    def __init__(self) -> None:
+        self._taken: dict[str, float] = {}
+        self._warm: dict[object, float] = {}
+
+    def taken(self, trial: str, now: float) -> None:
+        """Take in that a worker has taken a trial."""
+        self._taken[trial] = now
+
+    def note(self, trial: str, rows: list[dict[str, Any]], worker: object, now: float) -> None:
+        """Add its start to the first of a trial's new ``rows``, which arrive now; once, unless the worker warmed up."""
+        if trial not in self._taken or not rows:
+            return
+        taken = self._taken.pop(trial)
+        if self._warm.setdefault(worker, now) <= taken:
+            trained = sum(float(row["seconds"]) for row in rows)
+            rows[0]["start_seconds"] = max(0.0, now - taken - trained)

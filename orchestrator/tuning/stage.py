@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from orchestrator.records import TrialEnd
 from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
-from orchestrator.tuning.limits import FirstFailures, Limits, TrialTimer
+from orchestrator.tuning.limits import FirstFailures, Limits, StartTimes, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
-from orchestrator.tuning.queue import TrialQueue
+from orchestrator.tuning.queue import TrialQueue, WarmWorkers
 
+SHORT_SECONDS = 5.0
+"""How long trials may take at most for one to wait behind another, at a seat of its own."""
 NOT_PROMOTED = {"paused": True}
 """What the record of a trial that its scheduler had paused, and never promoted, says of its end besides."""
 
@@ -51,14 +54,14 @@ class Stage:
         failures = {trial: spent.failures for trial, spent in self._before.items()}
         self._attempts = Attempts(plan.retries, failures)
         self._timers: dict[str, TrialTimer] = {}
-        self._handed_out: set[str] = set()
+        self._handed_out, self._awaited = set[str](), set[str]()
+        self._branches, self._killed = set[str](), set[str]()
         self._ahead: TrialSpec | None = None
-        self._awaited: set[str] = set()
-        self._branches: set[str] = set()
-        self._killed: set[str] = set()
         self._about = {trial: dict(spent.facts) for trial, spent in self._before.items()}
-        self._taken: dict[str, float] = {}
-        self._warm: set[object] = set()
+        self._starts = StartTimes()
+        self._last_took: float | None = None
+        self._drawn = 0
+        self._warm_workers = WarmWorkers()
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
@@ -83,22 +86,41 @@ class Stage:
         """Return whether no trial is in training and none will come."""
         return self._queue.is_empty and not self._queue.live
 
-    def look_ahead(self) -> None:
+    def look_ahead(self) -> TrialSpec | None:
         """Have what comes next decided where nothing trains, so that ``over`` tells whether anything does."""
         if not self._queue.live:
             self._ahead = self._next_trial()
+        return self._ahead
 
-    def next_trial(self) -> TrialSpec | None:
-        """Return the trial to train next, None while there is none."""
-        ahead, self._ahead = self._ahead, None
-        return ahead or self._next_trial()
+    def may_follow(self, seats: int) -> bool:
+        """Return whether a seat's next trial may be told its worker beforehand, and ends no later for that.
 
-    def _next_trial(self) -> TrialSpec | None:
+        So it is where trials are short, and more are left than there are seats.
+        """
+        is_short = self._last_took is not None and self._last_took <= SHORT_SECONDS
+        left = self._plan.num_trials - self._drawn
+        return is_short and self._plan.reports_decide_nothing and left > seats
+
+    def follows_no_more(self, trial: str) -> None:
+        """Take in that a trial drawn ahead waits for any seat, since the one it was to have is gone."""
+        self._queue.begun(trial)
+
+    def next_trial(self, ahead: bool = False, worker: object = None) -> TrialSpec | None:
+        """Return the trial to train next, None while there is none; ``ahead``: a place for it comes later.
+
+        Where the order means nothing, it is one whose program the ``worker`` has.
+        """
+        known, self._ahead = self._ahead, None
+        return known or self._next_trial(ahead, worker)
+
+    def _next_trial(self, ahead: bool = False, worker: object = None) -> TrialSpec | None:
         self._close_if_a_limit_is_met()
         self._end_what_is_dropped()
         if self._search.is_learning and self._awaited:
             return None
-        spec = self._queue.next(self._now())
+        any_order = worker is not None and self._plan.limits.max_trials is None
+        choose = partial(self._warm_workers.choose, worker) if any_order else None
+        spec = self._queue.next(self._now(), ahead, choose)
         self._tell_chosen()
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
@@ -115,6 +137,7 @@ class Stage:
             return None
         self._limits.trials += spec.repeats is None
         self._handed_out.add(spec.trial)
+        self._drawn = max(self._drawn, spec.index + 1)
         self._awaited.add(spec.trial)
         return spec
 
@@ -122,6 +145,7 @@ class Stage:
         """Note that a worker has taken a trial; one tried again goes on, one that comes too late is left out."""
         now = self._now()
         self._awaited.discard(trial)
+        self._queue.begun(trial)
         if trial not in self._timers:
             if self._queue.closed:
                 return
@@ -130,7 +154,7 @@ class Stage:
         elif self._timers[trial].since is None:
             self._listener.waits(trial, still=False)
         self._timers[trial].start(now)
-        self._taken[trial] = now
+        self._starts.taken(trial, now)
 
     def heard(self, report: Report) -> bool:
         """Take a worker's report; return whether the trial goes on."""
@@ -147,7 +171,9 @@ class Stage:
             self._queue.leave(trial)
             return False
         if progress.rows:
-            self._note_start(trial, progress.rows, report.about.get("worker"))
+            new, worker = filter(self._search.is_new, progress.rows), report.about.get("worker")
+            self._starts.note(trial, [*new], worker, self._now())
+            self._warm_workers.trained(worker, self._specs[trial], report.shaped_by)
             self._limits.epochs += self._listener.epochs(progress.rows)
         if progress.journal:
             self._listener.journal(progress.journal)
@@ -175,16 +201,6 @@ class Stage:
             return False
         return end is None
 
-    def _note_start(self, trial: str, rows: list[dict[str, Any]], worker: object) -> None:
-        """Add to a trial's first new epoch what its start took, the epochs aside, unless its worker warmed up."""
-        new = [row for row in rows if self._search.is_new(row)]
-        if trial not in self._taken or not new:
-            return
-        took = self._now() - self._taken.pop(trial) - sum(float(row["seconds"]) for row in new)
-        if worker in self._warm:
-            new[0]["start_seconds"] = max(0.0, took)
-        self._warm.add(worker)
-
     def is_paused(self, trial: str) -> bool:
         """Return whether a trial has left its place: its state is to be kept."""
         return trial in self._search.paused
@@ -193,6 +209,29 @@ class Stage:
         """Take in that a trial's worker is gone."""
         self._lost(trial, failure)
         self._end_what_is_dropped()
+
+    def lost_together(self, trials: Collection[str], failure: Failure) -> None:
+        """Take in that the worker of several trials is gone, by the fault of one at most: it costs none of them a try.
+
+        But one that hung; and where memory ran out, half as many train at a time from here on.
+        """
+        hung = self._killed.intersection(trials)
+        if failure.kind == "out_of_memory":
+            self._have_fewer(1 + len(trials) // 2)
+        self._listener.event("lost_together", trials=sorted(trials), reason=failure.message)
+        for trial in trials:
+            if trial in hung or self._queue.closed or trial not in self._timers:
+                self._lost(trial, failure)
+                continue
+            self._timers[trial].stop(self._now())
+            self._search.lost(trial)
+            self._queue.try_again(self._specs[trial], self._now())
+        self._end_what_is_dropped()
+
+    def _have_fewer(self, than: int) -> None:
+        trials = self._queue.fewer_than(than)
+        said = f"out of memory: {trials} at once from here on"
+        self._listener.remarked("fewer_at_once", said, trials=trials)
 
     def _lost(self, trial: str, failure: Failure) -> None:
         if trial not in self._timers:
@@ -308,10 +347,7 @@ class Stage:
             self._queue.try_again(self._specs[trial], self._now())
             return
         if failure.kind == "out_of_memory":
-            in_training = 1 + sum(clock.since is not None for clock in self._timers.values())
-            fewer = self._queue.fewer_than(in_training)
-            said = f"out of memory: {fewer} at once from here on"
-            self._listener.remarked("fewer_at_once", said, trials=fewer)
+            self._have_fewer(1 + sum(clock.since is not None for clock in self._timers.values()))
         wait = self._attempts.wait_after(trial, failure)
         if wait is not None and self._queue.closed:
             self._end(TrialEnd(trial, "interrupted", self._trained(trial)), None)
@@ -334,7 +370,7 @@ class Stage:
 
     def _end(self, end: TrialEnd, traceback: str | None) -> None:
         if end.trial in self._timers:
-            del self._timers[end.trial]
+            self._last_took = self._timers.pop(end.trial).seconds(self._now())
             self._killed.discard(end.trial)
             self._attempts.forget(end.trial)
             self._queue.leave(end.trial)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
@@ -56,9 +58,13 @@ class TrialRunner:
         if session is not None and self.places > 1:
             session.leave()
 
-    def step(self) -> list[Report]:
-        """Train until there is something to report of a trial; return what there is of each one."""
-        told = {trial: Progress() for trial in self._specs}
+    def step(self, unheard: Collection[dict[str, Any]] = ()) -> list[Report]:
+        """Train until there is something to report of a trial; return what there is of each one.
+
+        ``unheard`` are rows that the driver may not have heard yet, of one trial alone: a state that is kept
+        holds them too. They are reported again.
+        """
+        told = {trial: Progress(rows=[*unheard]) for trial in self._specs}
         if "_workbench" not in vars(self):  # said first: it takes seconds, and so does what follows
             _, failure = self._attempt(lambda: self._workbench)
             return [Report(t, told[t], failure, self._about(t), not failure) for t in told]
@@ -66,7 +72,10 @@ class TrialRunner:
             failures = self._train_together(told)
         else:
             failures = self._each(lambda trial: self._advance(trial, told[trial]))[1]
-        return [Report(t, told[t], failures.get(t), self._about(t)) for t in told]
+        shaped_by: frozenset[str] = getattr(self._workbench, "shaped_by", frozenset())
+        return [
+            Report(t, told[t], failures.get(t), self._about(t), shaped_by=shaped_by) for t in told
+        ]
 
     def _train_together(self, told: Mapping[str, Progress]) -> dict[str, Failure]:
         """Train chunk after chunk of all trials until one comes to report, or for about REPORT_SECONDS."""
@@ -98,6 +107,23 @@ class TrialRunner:
         """Examine the winner and save it; return its scores, or what was raised."""
         scores, failure = self._attempt(lambda: self._judge(verdict))
         return failure or scores
+
+    def try_lanes(self, spec: TrialSpec, most: int) -> Mapping[str, Any] | Failure:
+        """Return how many trials, up to ``most``, the workbench should train at a time; or what was raised."""
+
+        def try_them(_: str) -> Any:
+            workbench: Any = self._workbench
+            return workbench.try_lanes(spec, most)
+
+        found, failure = self._attempt(lambda: self._inside(spec.trial, try_them))
+        return failure or dict(found)
+
+    def have_lanes(self, lanes: int | None) -> None:
+        """Train so many trials at a time from here on, as lanes of one program; None: one, by itself."""
+        self.places = lanes or 1
+        if "_workbench" in vars(self):
+            workbench: Any = self._workbench
+            workbench.have_lanes(lanes)
 
     def surroundings(self, trial: str | None) -> AbstractContextManager[object]:
         """Return what the code of a trial runs in, or that of the winner's examination (None)."""
@@ -155,3 +181,70 @@ class TrialRunner:
             "worker": f"{os.uname().nodename}:{os.getpid()}",
             "rss_mb": round(psutil.Process().memory_info().rss / 2**20, 1),
         }
+
+
+class ReportsAhead:
+    """The reports of a runner with one place, which need not wait until the driver has heard the last one.
+
+    Where ``ask`` is given, nothing depends on what the driver would answer: a trial that has more to train goes on, and
+    one that is over makes place for the one that was taken as the next. ``ask`` has ``prepare`` called soon, after the
+    report before is on its way.
+    """
+
+    def __init__(self, runner: TrialRunner, ask: Callable[[], None] | None) -> None:
+        self.runner = runner
+        self._ask = ask
+        self._next: deque[TrialSpec] = deque()
+        self._ready: Report | None = None
+        self._last: Report | None = None
+        self._is_over = True
+
+    def take(self, spec: TrialSpec, next_one: bool = False) -> None:
+        """Take a trial: as the ``next_one``, or now, in place of all others."""
+        if next_one:
+            self._next.append(spec)
+            return
+        self.forget()
+        self._begin(spec)
+
+    def skip(self, trial: str) -> None:
+        """Train a trial no further, whatever was trained of it already."""
+        if trial in self.runner.trials:
+            self._is_over = True
+        if self._ready is not None and self._ready.trial == trial:
+            self._ready = None
+
+    def forget(self) -> None:
+        """Have no trial any more."""
+        self._next.clear()
+        self._ready = self._last = None
+        self._is_over = True
+
+    def next(self) -> Report | None:
+        """Return the next report, None where no trial is there; the driver has heard the one before."""
+        self._last = None
+        report, self._ready = self._ready or self._train(), None
+        self._last = report
+        if report is not None and self._ask is not None and (self._next or not self._is_over):
+            self._ask()
+        return report
+
+    def prepare(self) -> None:
+        """Train until there is a further report, unless there is one already."""
+        if self._ready is None:
+            self._ready = self._train()
+
+    def _begin(self, spec: TrialSpec) -> None:
+        self.runner.take(spec)
+        self._is_over = False
+
+    def _train(self) -> Report | None:
+        if self._is_over:
+            if not self._next:
+                return None
+            self._begin(self._next.popleft())
+        last = self._last
+        unheard = last.progress.rows if last and last.trial in self.runner.trials else []
+        [report] = self.runner.step(unheard)
+        self._is_over, progress = report.is_over, report.progress
+        return replace(report, progress=replace(progress, rows=progress.rows[len(unheard) :]))

@@ -24,14 +24,18 @@ from orchestrator.streams import shown_streams
 from orchestrator.trials import Trainable
 from orchestrator.tuning.failures import Failure, bounded
 from orchestrator.tuning.protocol import Verdict
-from orchestrator.tuning.trial_runner import TrialRunner
+from orchestrator.tuning.trial_runner import ReportsAhead, TrialRunner
 
 
 class Worker(tune.Trainable):  # type: ignore[misc]
     """Trains one trial at a time, each of which it is told by ``take``, so TensorFlow is imported once."""
 
     def setup(
-        self, config: dict[str, Any], job: Trainable | None = None, path: Sequence[str] = ()
+        self,
+        config: dict[str, Any],
+        job: Trainable | None = None,
+        path: Sequence[str] = (),
+        ahead: bool = False,
     ) -> None:
         """Set nothing up yet. ``job`` comes through Ray's object store; ``path`` is the driver's.
 
@@ -40,36 +44,47 @@ class Worker(tune.Trainable):  # type: ignore[misc]
         """
         assert job is not None  # noqa: S101
         find_modules_of(path)
-        self._runner = _Runner(job)
-        self._is_taken = False
+        self._reports = ReportsAhead(_Runner(job), _asks_itself if ahead else None)
 
-    def take(self, spec: TrialSpec) -> None:
-        """Take the next trial."""
-        self._runner.take(spec)
-        self._is_taken = True
+    def take(self, spec: TrialSpec, next_one: bool = False) -> None:
+        """Take a trial, now or as the next one."""
+        self._reports.take(spec, next_one)
+
+    def skip(self, trial: str) -> None:
+        """Train a trial no further."""
+        self._reports.skip(trial)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Be another seat: no trial has it yet."""
-        self._is_taken = False
+        self._reports.forget()
         return True
 
     def step(self) -> dict[str, Any]:
         """Train until the session has something to report; None where no trial came."""
-        return {"report": self._runner.step()[0] if self._is_taken else None}
+        return {"report": self._reports.next()}
+
+    def go_ahead(self) -> None:
+        """Train what comes next in any case, while the driver hears of what was reported last."""
+        self._reports.prepare()
 
     def keep(self) -> None:
         """Write the trial's state down, since the run is about to stop."""
-        self._runner.keep()
+        self._reports.runner.keep()
 
     def examine(self, verdict: Verdict) -> Mapping[str, Any] | Failure:
         """Examine the winner and save it; return its scores, or what was raised."""
-        return self._runner.examine(verdict)
+        return self._reports.runner.examine(verdict)
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         """Write nothing: a trial's state goes to the run's folder, not through Tune."""
 
     def load_checkpoint(self, checkpoint: Any) -> None:
         """Read nothing."""
+
+
+def _asks_itself() -> None:
+    """Have this actor go ahead after what it does now; what the driver asks of it meanwhile comes first or after."""
+    ray.get_runtime_context().current_actor.go_ahead.remote()
 
 
 def find_modules_of(path: Sequence[str]) -> None:
@@ -85,6 +100,11 @@ class _Runner(TrialRunner):
         if trial is None:
             return nullcontext()
         return printed_to(self.job.home / "logs" / f"{trial}.printed.txt")
+
+
+def runner_of(job: Trainable, places: int) -> TrialRunner:
+    """Return a worker's runner of several trials at a time."""
+    return _Runner(job, places)
 
 
 MOST_BYTES = 1_000_000

@@ -13,12 +13,12 @@ from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError, OrchestratorError, RecordError
 from orchestrator.experiment import (
     extend,
-    function_trials,
     preview,
     resume,
     run,
     verify,
 )
+from orchestrator.experiment.kinds import function_trials
 from orchestrator.experiment.submission import make_submission
 from orchestrator.records import read_run
 from orchestrator.search import Round, make_plan

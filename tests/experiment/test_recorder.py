@@ -77,6 +77,15 @@ def test_the_verdict_is_on_the_best_and_on_no_other_where_its_checkpoint_is_gone
     assert "the state of trial 00001, the best, is gone" in event["reason"]
 
 
+def test_what_a_worker_kept_of_a_trial_that_the_records_lack_is_no_state_of_a_later_one(tell):
+    told = tell(keep=2)
+    told.trial(0, 0.5)
+    for name in ("00001.npz", "00001.last.npz"):
+        (told.folder.checkpoints / name).write_bytes(b"begun, and never heard of")
+    told.recorder.remember(read_run(told.folder.path))
+    assert [file.name for file in told.folder.checkpoints.iterdir()] == ["00000.npz"]
+
+
 def test_the_records_hold_what_was_told(tell):
     told = tell()
     told.trial(0, 0.5, 0.6)

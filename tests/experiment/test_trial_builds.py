@@ -7,7 +7,7 @@ import pytest
 from orchestrator.config import parse_experiment
 from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError, TrialError
-from orchestrator.experiment.trial_builds import try_builds
+from orchestrator.experiment.kinds.trial_builds import try_builds
 from orchestrator.search import make_plan
 from orchestrator.training.trial_process import NoAnswer, Seen
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras import tree
 
 from orchestrator.config import Experiment, load_experiment, parse_experiment
-from orchestrator.experiment import prepare_keras as preparing
+from orchestrator.experiment.kinds import prepare_keras as preparing
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
 from orchestrator.training import backend, trial_process

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from orchestrator.search import TrialSpec
+from orchestrator.training import lane_trials
 from orchestrator.training.lane_program import LaneProgram
+from orchestrator.training.lane_trials import Tried
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.workbench import KerasJob
@@ -44,10 +46,11 @@ def alone(task, specs, train):
 class Worker:
     """A worker with lanes, driven as an executor does."""
 
-    def __init__(self, task, folder, places, milestones=()):
-        objective = Objective("val_accuracy", "max", frozenset(milestones), folder / "checkpoints")
-        self.job = KerasJob(task, objective, 1, lanes=places)
-        self.runner = TrialRunner(self.job, places)
+    def __init__(self, task, folder, lanes, milestones=(), metric="val_accuracy"):
+        mode = "min" if metric == "val_mae" else "max"
+        objective = Objective(metric, mode, frozenset(milestones), folder / "checkpoints")
+        self.job = KerasJob(task, objective, 1, lanes=lanes)
+        self.runner = TrialRunner(self.job, lanes if isinstance(lanes, int) else 1)
         self.rows = {}
 
     def train(self, specs, until=None):
@@ -56,15 +59,22 @@ class Worker:
         while specs or self.runner.trials:
             while specs and len(self.runner.trials) < self.runner.places:
                 self.runner.take(specs.pop(0))
-            for report in self.runner.step():
-                rows = self.rows.setdefault(report.trial, {})
-                rows |= {row["epoch"]: row["metrics"] for row in report.progress.rows}
+            for report in self.rows_of_a_step():
+                rows = self.rows[report.trial]
                 ends = report.failure or report.progress.done or report.progress.diverged
                 if ends or max(rows, default=0) >= (until or {}).get(report.trial, 1000):
                     ended[report.trial] = report
                     self.runner.keep(report.trial)
                     self.runner.drop(report.trial)
         return ended
+
+    def rows_of_a_step(self):
+        """Train until there are reports; take their rows in."""
+        reports = self.runner.step()
+        for report in reports:
+            rows = self.rows.setdefault(report.trial, {})
+            rows |= {row["epoch"]: row["metrics"] for row in report.progress.rows}
+        return reports
 
     @property
     def banks(self):
@@ -184,10 +194,10 @@ def test_a_copy_in_a_population_is_changed_before_its_lane_trains(data, tmp_path
         )
         for spec in first
     ]
-    folders = {places: tmp_path / str(places) for places in (3, 1)}
+    folders = {lanes: tmp_path / str(lanes) for lanes in (3, None)}
     for folder in folders.values():
         folder.mkdir()
-    lanes, alone_too = (Worker(task, folder, places) for places, folder in folders.items())
+    lanes, alone_too = (Worker(task, folder, lanes) for lanes, folder in folders.items())
     lanes.train(copies)
     alone_too.train(copies)
     for spec in copies:
@@ -196,3 +206,70 @@ def test_a_copy_in_a_population_is_changed_before_its_lane_trains(data, tmp_path
         assert rates[2] > 0.25 and rates[1] == pytest.approx(
             spec.recipe[0][1]["learning_rate"] / 1.05, rel=1e-3
         )
+
+
+def test_one_lane_is_a_trial_after_another_in_a_program_of_its_own(mlp, train, tmp_path):
+    specs = specs_of(3)
+    worker = Worker(mlp, tmp_path, 1)
+    ended = worker.train(specs)
+    assert {report.about["path"] for report in ended.values()} == {"compiled"}
+    assert [bank.traced for bank in worker.banks] == [1]
+    for trial, curve in alone(mlp, specs, train).items():
+        check_alike(worker.curve(trial), curve)
+
+
+def test_lanes_are_tried_before_any_trial_trains_and_what_was_compiled_is_kept(
+    mlp, train, tmp_path
+):
+    specs = specs_of(3)
+    worker = Worker(mlp, tmp_path, "auto")
+    found = worker.runner.try_lanes(specs[0], 3)
+    assert [each["lanes"] for each in found["measured"]][:2] == [1, 2]
+    assert found["lanes"] in (1, 2, 3)
+    worker.runner.have_lanes(2)
+    worker.train(specs)
+    [bank] = worker.banks
+    assert bank.traced == len(found["measured"]), "nothing was traced again"
+    for trial, curve in alone(mlp, specs, train).items():
+        check_alike(worker.curve(trial), curve)
+
+
+def test_fewer_lanes_are_trained_once_fewer_trials_are_left(mlp, train, tmp_path):
+    task = replace(mlp, epochs=4)
+    specs = specs_of(4)
+    worker = Worker(task, tmp_path, 4, milestones=(1, 2, 3))
+    for spec in specs[:2]:
+        worker.runner.take(spec)
+    worker.rows_of_a_step(), worker.rows_of_a_step()  # in two lanes
+    worker.train(specs[2:], until={specs[0].trial: 3, specs[2].trial: 2})
+    [bank] = worker.banks
+    assert bank.traced == 2 and len(bank._seats) == 2, "of two lanes, of four, and of two again"
+    for trial, curve in alone(task, specs, train).items():
+        found = worker.curve(trial)
+        check_alike(found, curve[: len(found)])
+
+
+def tries(*rates):
+    return [Tried(1 << at, (1 << at) / rate, 0.0, 2**20, 2**20) for at, rate in enumerate(rates)]
+
+
+@pytest.mark.parametrize(
+    ("rates", "lanes"), [((10, 19, 37, 38), 4), ((10, 9, 8), 1), ((10, 10.2, 10.4), 1), ((1, 2), 2)]
+)
+def test_the_fewest_lanes_are_chosen_that_train_about_the_most_trials(rates, lanes):
+    assert lane_trials._chosen(tries(*rates), "")["lanes"] == lanes
+
+
+def test_lanes_that_would_not_fit_in_memory_are_not_tried(mlp, tmp_path, monkeypatch):
+    monkeypatch.setattr(lane_trials, "_free", lambda: (None, 30 * 2**20))
+    monkeypatch.setattr(lane_trials, "HOST_BYTES", 10 * 2**20)
+    found = Worker(mlp, tmp_path, "auto").runner.try_lanes(specs_of(1)[0], 64)
+    assert [each["lanes"] for each in found["measured"]] == [1, 2]
+    assert "more do not fit in memory" in found["reason"]
+
+
+def test_a_model_that_cannot_be_a_lane_has_none_and_the_reason(mlp, tmp_path):
+    spec = specs_of(1, recalibrate_batch_norm=["every_validation"])[0]
+    found = Worker(mlp, tmp_path, "auto").runner.try_lanes(spec, 4)
+    assert found["lanes"] is None
+    assert "BatchNormalization is recalibrated at every validation" in found["reason"]

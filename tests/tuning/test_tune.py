@@ -10,9 +10,9 @@ from ray import cloudpickle
 
 from orchestrator import redaction
 from orchestrator.trials import Progress
+from orchestrator.tuning.conductor import Conductor, PlannedSeats
 from orchestrator.tuning.protocol import Report, Sitting
 from orchestrator.tuning.stage import Stage
-from orchestrator.tuning.tune import Conductor, PlannedSeats
 from tests.tuning.play import Heard, Play
 
 SECRET = "opensesame-hunter2"
@@ -38,8 +38,13 @@ class Worker:
     """What a seat's actor is told."""
 
     def __init__(self):
-        self.taken = []
-        self.take = SimpleNamespace(remote=self.taken.append)
+        self.taken, self.following, self.skipped = [], [], []
+        self.take = SimpleNamespace(remote=self._take)
+        self.skip = SimpleNamespace(remote=self.skipped.append)
+        self.keep = SimpleNamespace(remote=lambda: f"kept {len(self.taken)}")
+
+    def _take(self, spec, next_one=False):
+        (self.following if next_one else self.taken).append(spec)
 
     def seat(self, name):
         state = SimpleNamespace(ray_actor=self)
@@ -112,6 +117,100 @@ def test_no_further_trial_begins_once_the_run_is_asked_to_stop(two):
     assert took(workers) == [["00000"], ["00001"]]
 
 
+@pytest.fixture
+def sure():
+    """A run in which nothing is decided, whose workers have a trial each and know the next one."""
+    play = Play(9)
+    conductor = Conductor(play.stage, SimpleNamespace(on_last_worker=lambda ask: None))
+    search = PlannedSeats(conductor)
+    assert all([search.suggest("a"), search.suggest("b")])
+    workers = [Worker(), Worker()]
+    seats = [worker.seat(name) for worker, name in zip(workers, "ab", strict=True)]
+    assert all(map(conductor.seat, seats))
+    assert not workers[0].following, "nobody knows how long trials take"
+    play.time = 2.0
+    for seat, name in zip(seats, ("00000", "00001"), strict=True):
+        conductor.on_trial_result(None, seat, ended(name))
+    assert [follows(worker) for worker in workers] == [["00003"], ["00005"]]
+    return conductor, seats, workers, play
+
+
+def follows(worker):
+    return [spec.trial for spec in worker.following]
+
+
+def test_a_trial_that_follows_is_begun_when_the_one_before_is_heard_to_have_ended(sure):
+    conductor, (first, _), workers, play = sure
+    assert play.heard.begun == ["00000", "00001", "00002", "00004"]
+    assert conductor.on_trial_result(None, first, ended("00002")) == "CONTINUE"
+    assert play.heard.begun[-1] == "00003"
+    assert took(workers)[0] == ["00000", "00002"]
+    assert follows(workers[0]) == ["00003", "00006"]
+    assert not workers[0].skipped
+
+
+def test_a_lost_workers_next_trial_is_any_other_seats_next(sure):
+    conductor, (first, _), _, play = sure
+    conductor.on_trial_error(None, first)
+    assert PlannedSeats(conductor).suggest("c")
+    other = Worker()
+    assert conductor.seat(other.seat("c"))
+    assert [spec.trial for spec in other.taken] == ["00003"]
+    assert [again[0] for again in play.heard.again] == ["00002"]
+
+
+def test_a_worker_that_went_on_with_a_trial_that_is_over_is_told_so(sure):
+    conductor, (first, _), workers, play = sure
+    row = {"trial": "00002", "epoch": 1, "seconds": 1.0, "metrics": {"val_accuracy": 0.9}}
+    play.stage._limits.out_of_time = lambda *_: True
+    said = {"report": Report("00002", Progress(rows=[row]), None, {})}
+    assert conductor.on_trial_result(None, first, said) == "CONTINUE"
+    assert workers[0].skipped == ["00002"]
+    assert conductor.on_trial_result(None, first, ended("00002")) == "CONTINUE"
+    assert play.heard.ends["00002"].status == "stopped"
+    assert "00003" not in play.heard.ends
+
+
+def test_no_trial_waits_behind_another_when_as_few_are_left_as_there_are_seats(sure):
+    conductor, seats, workers, _ = sure
+    for name in ("00002", "00003", "00006"):
+        conductor.on_trial_result(None, seats[0], ended(name))
+    assert follows(workers[0]) == ["00003", "00006"]
+    assert took(workers)[0][-1] == "00007"
+
+
+def test_nothing_follows_where_trials_take_long_or_are_compared():
+    for scheduler, seconds in (("none", 6.0), ("asha", 1.0)):
+        play = Play(9, scheduler=scheduler)
+        for trial in play.begin(most=2):
+            play.time += seconds
+            play.report(trial, 9, done=True)
+        assert not play.stage.may_follow(1)
+
+
+def paused(trial, value):
+    row = {"trial": trial, "epoch": 1, "seconds": 1.0, "metrics": {"val_accuracy": value}}
+    return {"report": Report(trial, Progress(rows=[row]), None, {})}
+
+
+def test_a_promoted_trial_waits_for_its_state_and_no_paused_one_does():
+    play = Play(9, scheduler={"asha": {"promote": True, "reduction_factor": 2}})
+    conductor = Conductor(play.stage, SimpleNamespace(on_last_worker=lambda ask: None))
+    waited = []
+    conductor.until_kept = waited.append
+    search = PlannedSeats(conductor)
+    assert all([search.suggest("a"), search.suggest("b")])
+    first, second = Worker().seat("a"), Worker().seat("b")
+    assert conductor.seat(first) and conductor.seat(second)
+    assert conductor.on_trial_result(None, first, paused("00000", 0.9)) == "CONTINUE"
+    assert not waited
+    assert conductor.on_trial_result(None, second, paused("00001", 0.1)) == "CONTINUE"
+    assert waited == ["kept 1"], "00000 goes on, at the second seat"
+    assert [spec.trial for spec in second.temporary_state.ray_actor.taken] == ["00001", "00000"]
+    conductor.on_trial_result(None, first, paused("00002", 0.05))
+    assert waited == ["kept 1"]
+
+
 def test_the_winner_is_examined_by_the_last_worker_where_others_wait_for_a_promotion_in_vain():
     play = Play(2, scheduler={"asha": {"promote": True, "reduction_factor": 2}})
     asked = []
@@ -124,4 +223,4 @@ def test_the_winner_is_examined_by_the_last_worker_where_others_wait_for_a_promo
     row = {"trial": "00000", "epoch": 9, "seconds": 1.0, "metrics": {"val_accuracy": 0.9}}
     last = Report("00000", Progress(rows=[row], done=True), None, {})
     assert conductor.on_trial_result(None, trial, {"report": last}) == "STOP"
-    assert [ask.func.__name__ for ask in asked] == ["_asked"]
+    assert [ask.func.__name__ for ask in asked] == ["asked_of"]

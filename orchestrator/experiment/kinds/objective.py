@@ -9,7 +9,7 @@ from orchestrator.catalog import CallableReference
 from orchestrator.config import Experiment
 from orchestrator.config.metrics import Direction, check_metrics, is_metric
 from orchestrator.errors import ExperimentFileError, explain
-from orchestrator.experiment.trial_builds import Learned
+from orchestrator.experiment.kinds.trial_builds import Learned
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset

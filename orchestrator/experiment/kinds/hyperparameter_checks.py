@@ -23,7 +23,7 @@ from orchestrator.domains import (
 )
 from orchestrator.domains.values import same
 from orchestrator.errors import ExperimentFileError, explain
-from orchestrator.experiment.trial_builds import Learned
+from orchestrator.experiment.kinds.trial_builds import Learned
 from orchestrator.search import Plan
 from orchestrator.training.hyperparameters import (
     COMPANION,

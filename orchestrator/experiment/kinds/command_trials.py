@@ -18,8 +18,8 @@ from orchestrator.domains import Space
 from orchestrator.domains.space import companion
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
 from orchestrator.experiment.executors import PlaceCheck
-from orchestrator.experiment.function_trials import interpreter_of, planned, reporting
 from orchestrator.experiment.given import Given
+from orchestrator.experiment.kinds.function_trials import interpreter_of, planned, reporting
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 from orchestrator.trials import Trainable
@@ -128,7 +128,7 @@ def _check_names(command: Template, space: Space) -> None:
             expected = f"expected another name, since {{{name}}} is the trial's"
             raise ExperimentFileError(explain(f"search_space.{name}", expected, name))
         if (other := variables.setdefault(variable(name), name)) != name:
-            expected = f"expected names that differ in more than case and signs ({other})"
+            expected = f"expected names that differ in more than case and punctuation ({other})"
             raise ExperimentFileError(explain(f"search_space.{name}", expected, name))
 
 

@@ -13,8 +13,8 @@ from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
-from orchestrator.experiment.keras_trials import code_facts
-from orchestrator.experiment.objective import settled
+from orchestrator.experiment.kinds.keras_trials import code_facts
+from orchestrator.experiment.kinds.objective import settled
 from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed

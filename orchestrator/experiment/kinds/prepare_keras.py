@@ -18,7 +18,7 @@ from orchestrator.domains import Choice, Space
 from orchestrator.errors import PlaceError, explain
 from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
-from orchestrator.experiment.hyperparameter_checks import (
+from orchestrator.experiment.kinds.hyperparameter_checks import (
     check_every_hyperparameter_is_read,
     check_schedule_is_read,
     check_values,
@@ -26,9 +26,9 @@ from orchestrator.experiment.hyperparameter_checks import (
     unread,
     values_of,
 )
-from orchestrator.experiment.keras_trials import KerasTrials, judged_by_loss
-from orchestrator.experiment.objective import judged_by, settled
-from orchestrator.experiment.trial_builds import Learned, must_be_tried, try_builds
+from orchestrator.experiment.kinds.keras_trials import KerasTrials, judged_by_loss
+from orchestrator.experiment.kinds.objective import judged_by, settled
+from orchestrator.experiment.kinds.trial_builds import Learned, must_be_tried, try_builds
 from orchestrator.experiment.warm_start import find_ancestor
 from orchestrator.schedulers import PbtOptions, SchedulerOptions
 from orchestrator.search import Plan, make_plan
@@ -47,7 +47,6 @@ from orchestrator.training.trial_process import Asked, Setup, TrialProcess
 
 if TYPE_CHECKING:
     from orchestrator.data import Dataset, StreamedDataset
-    from orchestrator.training.task import Task
 
 
 HEADS_SEEN = 5
@@ -75,34 +74,28 @@ def prepare_keras(
         options = data.for_model(model.kind == "bundled")
         dataset = load_dataset(reference, options, experiment.seed, experiment.task)
         read = read_space(plan, callbacks)
-        learned = _learn(process, (experiment, read, model, plan), dataset)
+        learned = None
+        if must_be_tried(model, dataset):
+            setup = _setup(experiment, model, plan, dataset)
+            learned = _learn(process, setup, plan, read, experiment.seed)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, read, model, learned)
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
-    plan = _with_lanes(_with_rows(plan, dataset), experiment, (dataset, callbacks, task))
-    trials = KerasTrials(
-        model,
-        _as_saved(dataset, keras.backend),
-        data.source,
-        learned,
-        task,
-        keras,
-        reference.function,
-        callbacks,
-        reference.kind,
-    )
+    plan = _with_lanes(_with_rows(plan, dataset), experiment, dataset, callbacks)
+    saved = _as_saved(dataset, keras.backend)
+    about = (task, keras, reference.function, callbacks, reference.kind)
+    trials = KerasTrials(model, saved, data.source, learned, *about)
     return experiment, plan, trials
 
 
-Trained = tuple["Dataset | StreamedDataset", CallableReference | None, "Task | None"]
-"""What is trained on, the function of callbacks, what is learned."""
-
-
-def why_no_lanes(experiment: Experiment, given: Trained) -> str | None:
+def why_no_lanes(
+    experiment: Experiment,
+    dataset: Dataset | StreamedDataset,
+    callbacks: CallableReference | None,
+) -> str | None:
     """Return why no trial of an experiment can be a lane, None where one may."""
-    dataset, callbacks, task = given
     if experiment.backend != "jax":
         return f"the backend is {experiment.backend}, expected jax"
     if dataset.streamed:
@@ -111,19 +104,22 @@ def why_no_lanes(experiment: Experiment, given: Trained) -> str | None:
         return "replicates are trained on other folds"
     if callbacks is not None:
         return "trials have callbacks"
-    if task is not None and task.compiled_by_user:
-        return "the model's builder compiles it, with an optimizer whose numbers are its own"
     if experiment.recalibrate_batch_norm == "every_validation":
         return "BatchNormalization is recalibrated at every validation"
     return None
 
 
-def _with_lanes(plan: Plan, experiment: Experiment, given: Trained) -> Plan:
+def _with_lanes(
+    plan: Plan,
+    experiment: Experiment,
+    dataset: Dataset | StreamedDataset,
+    callbacks: CallableReference | None,
+) -> Plan:
     """Return a plan whose trials train side by side, as asked for; say why where none can."""
     asked = experiment.caviar.lanes if experiment.strategy == "caviar" else 1
     if asked == 1:
         return plan
-    why_not = why_no_lanes(experiment, given)
+    why_not = why_no_lanes(experiment, dataset, callbacks)
     if why_not is not None:
         from orchestrator.data.messages import notice
 
@@ -176,30 +172,30 @@ def callbacks_of(experiment: Experiment) -> CallableReference | None:
     return find_callbacks(experiment.callbacks, experiment.folder)
 
 
-def _learn(
-    process: TrialProcess,
-    checked: tuple[Experiment, Space, CallableReference, Plan],
-    dataset: Dataset | StreamedDataset,
-) -> Learned | None:
-    """Return what building the model shows; None where that is known without."""
-    experiment, read, model, plan = checked
-    if not must_be_tried(model, dataset):
-        return None
+def _setup(
+    experiment: Experiment, model: CallableReference, plan: Plan, dataset: Dataset | StreamedDataset
+) -> Setup:
+    """Return what a trial's model is built of, and what a user's is asked besides."""
     from orchestrator.training.task import ROWS_LOOKED_AT, Shape, TrainingTask
 
     if model.kind == "bundled":
-        setup = Setup(model, Shape(dataset.input_shape, dataset.num_classes))
-    else:
-        few = TrainingTask(
-            model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=judged_by_loss(experiment)
-        )
-        setup = Setup(model, few.shape, Asked(few, experiment.task))
+        return Setup(model, Shape(dataset.input_shape, dataset.num_classes))
+    few = TrainingTask(
+        model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=judged_by_loss(experiment)
+    )
+    return Setup(model, few.shape, Asked(few, experiment.task))
+
+
+def _learn(
+    process: TrialProcess, setup: Setup, plan: Plan, read: Space, seed: int
+) -> Learned | None:
+    """Return what building the model shows; None where nothing could be learned."""
     from orchestrator.data.messages import notice
 
     def enough(learned: Learned) -> bool:
-        return not unread(read, model, learned) and not _heads_may_differ(read, learned)
+        return not unread(read, setup.reference, learned) and not _heads_may_differ(read, learned)
 
-    learned = try_builds(process, setup, plan, experiment.seed, enough)
+    learned = try_builds(process, setup, plan, seed, enough)
     if learned is not None and learned.looked is not None and learned.looked.not_saved:
         notice(learned.looked.not_saved)
     return learned

@@ -13,7 +13,7 @@ from orchestrator.catalog import (
     read_names,
 )
 from orchestrator.config import Experiment
-from orchestrator.experiment.trial_builds import Learned
+from orchestrator.experiment.kinds.trial_builds import Learned
 from orchestrator.records import RunFolder
 from orchestrator.redaction import concealed
 from orchestrator.schedulers import make_scheduler
