@@ -14,7 +14,8 @@ WAITING := --numprocesses 4
 # Dozens of processes import this project: without compiled files each of them compiles it first.
 unexport PYTHONDONTWRITEBYTECODE
 # Rooms whose tests import no TensorFlow and start few processes; tests/test_budgets.py is what a change breaks first.
-QUICK := $(addprefix tests/,catalog config domains records report schedulers search sitter) tests/test_budgets.py
+QUICK := $(addprefix tests/,catalog config domains records report schedulers search sitter) tests/test_budgets.py \
+  --ignore=tests/report/test_notebook.py
 # Stamps: a step is done again only when pyproject.toml has changed since.
 RUNNABLE := .venv/.installed
 TESTABLE := .venv/.installed-dev

@@ -15,8 +15,9 @@ import yaml
 from tests import preloaded
 
 ROOT = Path(__file__).parents[1]
-FAIR = {"RAY_worker_niceness": "0"}
-"""Ray lets its workers wait for everything else on a machine, here for the tests beside."""
+FAIR = {"RAY_worker_niceness": "0", "OPENBLAS_NUM_THREADS": "1"}
+"""Ray lets its workers wait for everything else on a machine, here for the tests beside. NumPy's threads wait for one
+another by spinning: where others compute too, a small product of matrices takes ten times as long by the processor."""
 EACH_EXECUTOR = pytest.mark.parametrize(
     "inline", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["inline", "on Ray"]
 )

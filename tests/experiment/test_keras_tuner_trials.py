@@ -98,7 +98,7 @@ def tuned(tmp_path_factory):
     place = tmp_path_factory.mktemp("tuned")
     (place / "tuned.py").write_text(HYPERMODEL)
     with contextlib.chdir(place):
-        return run(keys(), **QUIETLY)
+        return run(keys(storage_path=str(place / "runs")), **QUIETLY)
 
 
 def test_a_builder_trains_as_the_same_model_of_plain_keras_does(here, tuned):
