@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
@@ -47,24 +45,6 @@ AS_LIST = WrapSerializer(lambda values, write: list(write(values)))  # a tuple, 
 def field_error(path: tuple[str, ...], expected: str, received: Any) -> PydanticCustomError:
     """Return the refusal of a key whose value does not go with the others'."""
     return PydanticCustomError("field_error", expected, {"path": path, "received": received})  # type: ignore[arg-type]
-
-
-def written_out(path: str) -> str:
-    """Return a path with ``~``, ``$NAME`` and ``${NAME}`` written out; a folder with a dollar in its name stays.
-
-    Raises KeyError with what is not known here: the name of a variable, or ``~name`` of no user's home.
-    """
-    if not Path(path).exists():
-        path = _VARIABLE.sub(lambda found: os.environ[found[1] or found[2]], path)
-    if not path.startswith("~"):
-        return path
-    try:
-        return str(Path(path).expanduser())
-    except RuntimeError:
-        raise KeyError(path.partition("/")[0]) from None
-
-
-_VARIABLE = re.compile(r"\$(?:(\w+)|\{(\w+)\})")
 
 
 IS_REFERENCE = re.compile(r"[/\\.:]")

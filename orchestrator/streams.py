@@ -23,8 +23,8 @@ from orchestrator.redaction import redact
 
 NOBODY_READS = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ESHUTDOWN)
 """What a write says where its reader has gone: nothing is wrong, nobody wants more."""
-_OUR_SIGNS = dict(zip("─━│…×·→▁▂▃▄▅▆▇█", '--|.x.>"_-=+*%#', strict=True))
-"""What stands for signs of our own tables and curves where a stream has no such sign."""
+_OUR_CHARACTERS = dict(zip("─━│…×·→▁▂▃▄▅▆▇█", '--|.x.>"_-=+*%#', strict=True))
+"""What stands for characters of our own tables and curves where a stream has no such character."""
 MOST_BEHIND = 2**20
 """How many bytes are kept for a reader that has stalled."""
 LAST_SECONDS = 1.0
@@ -202,7 +202,7 @@ def _in(encoding: str, sign: str) -> str:
     try:
         sign.encode(encoding)
     except UnicodeEncodeError:
-        return _OUR_SIGNS.get(sign) or json.dumps(sign)[1:-1]
+        return _OUR_CHARACTERS.get(sign) or json.dumps(sign)[1:-1]
     return sign
 
 

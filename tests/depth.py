@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 
 
-def in_depth(cases: Iterable[str], *first: str) -> list[Any]:
-    """Return the names of cases, those that are not among ``first`` left to `make test-all`."""
+def in_depth(cases: Iterable[Any], *first: Any) -> list[Any]:
+    """Return cases, or their names, those that are not among ``first`` left to `make test-all`."""
     names = list(cases)
-    assert {*first} <= {*names}
-    deep = pytest.mark.cluster
-    return [name if name in first else pytest.param(name, marks=deep) for name in names]
+    assert all(name in names for name in first)
+    return [name if name in first else further(name) for name in names]
+
+
+def further(*values: Any) -> Any:
+    """Return a case of several values that is left to `make test-all`."""
+    return pytest.param(*values, marks=pytest.mark.cluster)

@@ -102,10 +102,6 @@ class Server:
         if not self._joined():
             raise RuntimeError(f"the server {self._name} did not start")
 
-    @property
-    def has_started(self) -> bool:
-        return self._stay is not None or Path(os.environ.get(SERVERS, ""), self._name).exists()
-
     def leave(self) -> None:
         """Ask no more."""
         if self._stay is not None:
@@ -124,14 +120,12 @@ class Server:
 WITH_KERAS = Server(
     "keras", "keras", "orchestrator.training.trial_process", "orchestrator.training.building",
     "orchestrator.training.heads", "orchestrator.training.reported", "orchestrator.training.saving",
-    "orchestrator.training.exploring",
+    "orchestrator.training.exploring", "keras_tuner", "optuna",
 )  # fmt: skip
-WITH_OPTUNA = Server("optuna", "optuna", "orchestrator.training.exploring")
-"""For code whose space is looked for, where no test has needed Keras yet."""
 WITH_COMMANDS = Server(
     "commands", "orchestrator.__main__", "orchestrator.experiment", "pandas", "ray.tune", of=WITH_KERAS
 )  # fmt: skip
-ALL = (WITH_COMMANDS, WITH_KERAS, WITH_OPTUNA)
+ALL = (WITH_COMMANDS, WITH_KERAS)
 
 
 def end_all() -> None:
@@ -185,8 +179,7 @@ class Forked(Fork):
 
     def __init__(self, command: list[str], pass_fds: list[int], **_: Any) -> None:
         code = command[command.index("-c") + 1]
-        explores = "exploring" in code and not WITH_KERAS.has_started
-        path = os.environ.get(BUILDS) or (WITH_OPTUNA if explores else WITH_KERAS).path()
+        path = os.environ.get(BUILDS) or WITH_KERAS.path()
         read, write = os.pipe()
         connection = ask(path, code, ["-c"], [write, write, *pass_fds])
         os.close(write)

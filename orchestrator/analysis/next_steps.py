@@ -84,7 +84,7 @@ def run_again(records: RunRecords, suffix: str, *changes: str) -> str:
 
 
 def _given(records: RunRecords) -> list[str]:
-    """Return what a run was given in Python, which whoever goes on with it gives again."""
+    """Return what a run was given in Python, which has to be given again to continue it."""
     content = dict(records.experiment)
     data = content.get("data")
     content["data"] = data.get("source") if isinstance(data, dict) else data

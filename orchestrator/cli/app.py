@@ -2,29 +2,100 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections import UserDict
+from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
+from typer.main import get_command
 
-from orchestrator.cli import (
-    author,
-    completion,
-    control,
-    inspect,
-    judge,
-    look,
-    run,
-    simulate,
-    submit,
-)
 from orchestrator.cli.output import INTERRUPTED, error_block, exit_code, say, warned
 from orchestrator.errors import OrchestratorError
+
+PANELS: dict[str, tuple[str, ...]] = {
+    "Before a run": ("author.init", "author.preview", "simulate.simulate", "author.schema"),
+    "A run": (
+        "run.run",
+        "run.resume",
+        "run.retry",
+        "run.extend",
+        "inspect.status",
+        "inspect.watch",
+        "inspect.repair",
+    ),
+    "A run elsewhere": ("submit.submit", "submit.logs", "submit.fetch", "submit.jobs"),
+    "A model in training": (
+        "control.set_",
+        "control.pause",
+        "control.continue_",
+        "control.rollback",
+        "control.branch",
+        "control.note",
+        "control.stop",
+        "control.journal",
+        "control.days",
+    ),
+    "After a run": (
+        "run.verify",
+        "run.promote",
+        "run.replay",
+        "simulate.whatif",
+        "look.ls",
+        "look.show",
+        "look.table",
+        "look.best",
+        "inspect.compare",
+        "judge.diff",
+        "judge.report",
+        "judge.card",
+        "judge.importance",
+        "judge.diagnose",
+        "inspect.rounds",
+        "inspect.narrow",
+        "inspect.export",
+        "inspect.predict",
+        "inspect.audit",
+        "look.rm",
+    ),
+    "Some time later": ("judge.reevaluate", "judge.history"),
+    "This machine": ("author.doctor", "completion.completion", "author.version"),
+}
+"""The commands' functions, below ``orchestrator.cli``: a command's module is imported when it is asked for."""
+
+COMMANDS = {
+    function.partition(".")[2].rstrip("_"): (
+        function,
+        panel,
+    )  # set and continue are words of Python's
+    for panel, functions in PANELS.items()
+    for function in functions
+}
+
+
+class _Commands(UserDict[str, Any]):
+    """The commands by name, each made when it is first asked for."""
+
+    def __getitem__(self, name: str) -> Any:
+        return _command(name, *self.data[name])
+
+
+@functools.cache
+def _command(name: str, function: str, panel: str) -> Any:
+    module, _, attribute = function.partition(".")
+    alone = typer.Typer(add_completion=False)
+    run = getattr(import_module(f"orchestrator.cli.{module}"), attribute)
+    alone.command(name, rich_help_panel=panel)(run)
+    return get_command(alone)
 
 
 class Commands(TyperGroup):
     """Turns what the caller can fix into one block and exit 2, and Ctrl-C into exit 130."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.commands = _Commands(COMMANDS)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
@@ -51,69 +122,12 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-PANELS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Before a run": (author.init, author.preview, simulate.simulate, author.schema),
-    "A run": (
-        run.run,
-        run.resume,
-        run.retry,
-        run.extend,
-        inspect.status,
-        inspect.watch,
-        inspect.repair,
-    ),
-    "A run elsewhere": (
-        submit.submit,
-        submit.logs,
-        submit.fetch,
-        submit.jobs,
-    ),
-    "A model in training": (
-        control.set_,
-        control.pause,
-        control.continue_,
-        control.rollback,
-        control.branch,
-        control.note,
-        control.stop,
-        control.journal,
-        control.days,
-    ),
-    "After a run": (
-        run.verify,
-        run.promote,
-        run.replay,
-        simulate.whatif,
-        look.ls,
-        look.show,
-        look.table,
-        look.best,
-        inspect.compare,
-        judge.diff,
-        judge.report,
-        judge.card,
-        judge.importance,
-        judge.diagnose,
-        inspect.rounds,
-        inspect.narrow,
-        inspect.export,
-        inspect.predict,
-        inspect.audit,
-        look.rm,
-    ),
-    "Some time later": (judge.reevaluate, judge.history),
-    "This machine": (author.doctor, completion.completion, author.version),
-}
-
-for _panel, _commands in PANELS.items():
-    for _command in _commands:
-        _name = _command.__name__.rstrip("_")  # set and continue are words of Python's
-        app.command(_name, rich_help_panel=_panel)(_command)
-
 
 def _print_version(asked: bool) -> None:
     if asked:
-        author.version()
+        from orchestrator.cli.author import version
+
+        version()
         raise typer.Exit
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from orchestrator.errors import PlaceError, UnknownNameError, explain
+from orchestrator.paths import written_out
 
 FORMATS = ("table", "csv", "json", "jsonl", "markdown", "latex", "parquet")
 RUNS = Path("runs")
@@ -140,8 +141,6 @@ Inline = Annotated[
 
 
 def _written_out(storage: Path) -> Path:
-    from orchestrator.fields import written_out
-
     try:
         return Path(written_out(str(storage)))
     except KeyError as absent:

@@ -28,8 +28,8 @@ from orchestrator.fields import (
     Text,
     Whole,
     field_error,
-    written_out,
 )
+from orchestrator.paths import written_out
 from orchestrator.redaction import redact
 
 OF_KERAS = ("model", "data")
@@ -44,9 +44,18 @@ OF_KERAS_AT_WILL = (
 Recalibration = Literal["auto", "final", "off", "every_validation"]
 
 
-def _names(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     """Turn ``metrics: auc`` into ``metrics: [auc]``."""
     return [value] if isinstance(value, str) else value
+
+
+OneOrMore = Annotated[
+    tuple[Text, ...],
+    Field(strict=False),
+    AS_LIST,
+    BeforeValidator(_as_list, json_schema_input_type=str | tuple[Text, ...]),
+]
+"""A list of texts, or one text by itself."""
 
 
 class Experiment(Options):
@@ -87,12 +96,7 @@ class Experiment(Options):
         default_factory=dict,
         description="`mlp`, `cnn`, `resnet`, `./space.yaml`, or a mapping of hyperparameter to domain.",
     )
-    constraints: Annotated[
-        tuple[Text, ...],
-        Field(strict=False),
-        AS_LIST,
-        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
-    ] = Field(
+    constraints: OneOrMore = Field(
         default=(),
         description="What must hold of a trial's hyperparameters together, such as `[units * hidden_layers <= 512]`;"
         " trials are drawn from what is left.",
@@ -112,12 +116,7 @@ class Experiment(Options):
         " that your model reports. `auto`: `val_accuracy`; `val_mae` for a regression; `val_loss` for a model that its"
         " builder compiled without an accuracy.",
     )
-    metrics: Annotated[
-        tuple[Text, ...],
-        Field(strict=False),
-        AS_LIST,
-        BeforeValidator(_names, json_schema_input_type=str | tuple[Text, ...]),
-    ] = Field(
+    metrics: OneOrMore = Field(
         default=(),
         description="Additional validation metrics by name, such as `[auc, macro_f1]`. Use one to choose the winner"
         " with `metric: val_macro_f1`.",

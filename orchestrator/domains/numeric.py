@@ -77,6 +77,7 @@ class _Between(Believed):
     @property
     def _last(self) -> int:
         """The index of the last value on the grid."""
+        # As floats, 0.3 / 0.1 is a hair below 3, and the last value would be lost.
         return int((self.max - self.min) / (self._grid or 1) + 1e-9)
 
     @property
@@ -88,6 +89,7 @@ class _Between(Believed):
         return (max(low, self.min / 2), top) if self.logarithmic else (low, top)
 
     def _on_grid(self, index: int) -> float:
+        # In decimals: as floats, 3 * 0.1 is 0.30000000000000004, and would be drawn and shown so.
         exact = Decimal(repr(self.min)) + index * Decimal(repr(self._grid or 1))
         return float(exact)
 
@@ -130,6 +132,7 @@ class _Between(Believed):
         if self._grid is None:
             return True
         steps = (number - self.min) / self._grid
+        # A value that a person typed, or that was computed, may lie a hair beside its step.
         return abs(steps - round(steps)) < 1e-6
 
     def edge(self, value: Any) -> Edge | None:

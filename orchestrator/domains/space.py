@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, Literal
 
-import numpy as np
-
 from orchestrator.domains.constraint import Constraint, constraint_faults, typical_values
 from orchestrator.domains.finite import Choice, Fixed
 from orchestrator.domains.numeric import OneMinusLogUniform, one_minus
@@ -179,6 +177,8 @@ class Space:
         self, seed: int, index: int, given: Mapping[str, Any] | None = None, attempt: int = 0
     ) -> dict[str, Any]:
         """Return the hyperparameters of draw ``index`` at an attempt, the first being 0, whatever constraints say."""
+        import numpy as np  # here: a space is read by commands that draw nothing
+
         given = given or {}
         # A seed's trailing zeros count for nothing: the first attempt is what it was before there were others.
         shares = {

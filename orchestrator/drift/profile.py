@@ -294,21 +294,26 @@ def _of_table(
 def _unscaled(values: Array, scaling: Mapping[str, Any]) -> Array:
     """Return features as they were before ``data/scaling.py`` scaled them."""
     if scaling.get("how") == "standard":
-        return _on_grid(values * np.asarray(scaling["std"]) + np.asarray(scaling["mean"]))
-    if scaling.get("how") == "minmax":
-        low, high = np.asarray(scaling["min"]), np.asarray(scaling["max"])
-        return _on_grid(values * np.where(high > low, high - low, 1.0) + low)
-    return values
+        shift, divisor = np.asarray(scaling["mean"]), np.asarray(scaling["std"])
+    elif scaling.get("how") == "minmax":
+        shift, high = np.asarray(scaling["min"]), np.asarray(scaling["max"])
+        divisor = np.where(high > shift, high - shift, 1.0)
+    else:
+        return values
+    return _on_grid(values * divisor + shift, np.abs(shift) + divisor)
 
 
-def _on_grid(values: Array) -> Array:
+def _on_grid(values: Array, size: Array) -> Array:
     """Return features rounded to so many decimals that ``DIGITS`` digits of the largest one stay.
 
-    What scaling and its way back add lies below that. It would make every 0 another number in each data set.
+    What scaling and its way back add lies below that. It would make every 0 another number in each data set. ``size``
+    is that of what was added and multiplied, for each entry of the last axis: of a pixel that is always black, the
+    picture's.
     """
     rounded = np.array(values, dtype=np.float64)
     columns = rounded.reshape(len(rounded), -1)
     largest = np.abs(columns).max(axis=0, initial=0.0, where=np.isfinite(columns))
+    largest = np.maximum(largest, np.broadcast_to(size, rounded.shape[1:]).reshape(-1))
     for at in np.flatnonzero(largest):
         decimals = DIGITS - 1 - math.floor(math.log10(largest[at]))
         columns[:, at] = np.round(columns[:, at], decimals)

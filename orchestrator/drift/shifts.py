@@ -150,8 +150,10 @@ def _spreads(before: Array, after: Array) -> tuple[Array, Array]:
     """Return how many times as wide each column is, and the p-value: Levene's test (1960)."""
     from scipy.stats import ttest_ind
 
-    # From the mean, not the median: of two heaps of values the median may lie in either by chance.
-    away = [np.abs(each - each.mean(axis=0)) for each in (before, after)]
+    # From a mean, not the median: of two heaps of values the median may lie in either by chance. From one for both:
+    # of pixels that are mostly black, all distances from the mean of their own side would go up and down with it.
+    middle = (before.mean(axis=0) + after.mean(axis=0)) / 2
+    away = [np.abs(each - middle) for each in (before, after)]
     means = [each.mean(axis=0) for each in away]
     alive = (means[0] > 0) & (means[1] > 0)
     wider = np.where(alive, means[1] / np.where(alive, means[0], 1.0), 1.0)

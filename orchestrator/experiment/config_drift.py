@@ -122,7 +122,7 @@ def other_versions(records: RunRecords) -> dict[str, tuple[str | None, str | Non
 
 def _interpreter(records: RunRecords) -> dict[str, str]:
     """Return the version of the Python that trials run in now, where they have one of their own."""
-    with contextlib.suppress(OrchestratorError):  # there is none any more: whoever needs it says so
+    with contextlib.suppress(OrchestratorError):  # there is none any more: what needs it says so
         found = interpreter_of(recorded_experiment(records))
         return {OF_TRIALS: found.version} if found else {}
     return {}

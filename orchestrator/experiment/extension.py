@@ -176,7 +176,7 @@ def _same_group(
 ) -> tuple[dict[str, Any], tuple[TrialEnd, ...]]:
     """Return what the event says of the trials that go on beyond the old end, and the endings of those held back there.
 
-    The old end may be one of its rungs now: it is decided with the whole rung known, whoever came to it first.
+    The old end may be one of its rungs now: it is decided with the whole rung known, whatever the order.
     """
     current = [trial for trial in records.trials if trial.group == records.state.group]
     further = sorted(going_on(before, records))
@@ -206,7 +206,7 @@ def _same_group(
 
 
 def _deepened(records: RunRecords, plan: Plan, current: Sequence[TrialRecord]) -> dict[str, Any]:
-    """Return what the event says where the scheduler promotes: whoever finished or stayed paused may be promoted."""
+    """Return what the event says where the scheduler promotes: those that finished or stayed paused may be promoted."""
     finished = [
         trial.trial
         for trial in current

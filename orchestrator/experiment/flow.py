@@ -99,8 +99,7 @@ def run(  # noqa: PLR0913 (a run's options)
     Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
     model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, unless it is
-    being driven. ``executor="inline"`` trains one trial after another in this process, without Ray: a ``breakpoint()``
-    in the model has the terminal.
+    being driven. ``executor="inline"`` trains one trial after another in this process, where ``breakpoint()`` works.
     """
     by = find_executor(executor)
     asked = asked_for(experiment, overrides, keys, BESIDE_KEYS)
@@ -117,6 +116,7 @@ def run(  # noqa: PLR0913 (a run's options)
         with driving(folder) as driven:
             drive(Resumed(prepared), folder, driven, progress, by)
     except NotStarted:
+        # Nothing was recorded: a folder left behind would only keep the name from the next try.
         folder.remove()
         raise
     return Run(folder, builder=asked.given.builder)
@@ -251,16 +251,16 @@ def drive(
         write_down(resumed, folder, recorder)
         _take_up(resumed, recorder, view, executor)
         try:
-            outcome = executor.run_plan(
-                plan, resumed.prepared.job(folder), recorder, resumed.sitting(asked.is_set)
-            )
+            job, sitting = resumed.prepared.job(folder), resumed.sitting(asked.is_set)
+            outcome = executor.run_plan(plan, job, recorder, sitting)
             if outcome.ended:
                 _keep_profile(resumed.prepared, folder, recorder)
         except KeyboardInterrupt:
-            pass
+            pass  # not raised on: what was done still gets its last event, its tables and its report
         finally:
             if not outcome.ended:
                 view.note("stopping")
+            # The trials' ends before the run's, after which a reader may know that nothing trains any more.
             recorder.close()
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)

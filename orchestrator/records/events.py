@@ -6,6 +6,7 @@ out of the run's folder; numbers are compared, times are subtracted. What a line
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, NotRequired, cast, get_args
@@ -80,7 +81,7 @@ class TrialEnd:
     ``error`` the first line of what was raised and ``error_file`` where the whole of it lies, relative to the run;
     ``path`` is how it trained ("compiled" or "fit") and ``path_reason`` why, where it was not compiled; ``worker`` is
     host:pid of the process that trained it and ``rss_mb`` that process's memory afterwards, in MiB; ``failure`` is what
-    befell a failed one and ``attempts`` how often it was begun.
+    happened to a failed one and ``attempts`` how often it was begun.
     """
 
     trial: Name
@@ -312,37 +313,39 @@ def _adapter(name: str, kinds: Any) -> TypeAdapter[Any]:
     return TypeAdapter(Annotated[kinds, Discriminator(kind)])
 
 
-_LINES: Mapping[str, tuple[str, TypeAdapter[Any]]] = {
-    "trials.jsonl": (
-        "event",
-        _adapter(
-            "event", Annotated[TrialStarted, Tag("started")] | Annotated[TrialEnd, Tag("ended")]
-        ),
-    ),
-    "epochs.jsonl": ("trial", TypeAdapter(EpochRow)),
-    "events.jsonl": (
-        "event",
-        _adapter(
-            "event",
+_FIRST = {
+    "trials.jsonl": "event",
+    "epochs.jsonl": "trial",
+    "events.jsonl": "event",
+    "journal.jsonl": "kind",
+}
+"""For each file, the field that tells its lines apart."""
+
+
+@functools.cache
+def _lines_of(file: str) -> TypeAdapter[Any]:
+    """Return what a line of a file is; made for a file that has one."""
+    if file == "epochs.jsonl":
+        return TypeAdapter(EpochRow)
+    kinds: Any
+    if file == "trials.jsonl":
+        kinds = Annotated[TrialStarted, Tag("started")] | Annotated[TrialEnd, Tag("ended")]
+    elif file == "journal.jsonl":
+        kinds = (
+            Annotated[Applied, Tag("applied")]
+            | Annotated[Day, Tag("day")]
+            | Annotated[JournalEntry, Tag("")]
+        )
+    else:
+        kinds = (
             Annotated[Extended, Tag("extended")]
             | Annotated[RoundBegan, Tag("round_began")]
             | Annotated[RaceBegan, Tag("race_began")]
             | Annotated[RaceEnded, Tag("race_ended")]
             | Annotated[Winner, Tag("winner")]
-            | Annotated[RunEvent, Tag("")],
-        ),
-    ),
-    "journal.jsonl": (
-        "kind",
-        _adapter(
-            "kind",
-            Annotated[Applied, Tag("applied")]
-            | Annotated[Day, Tag("day")]
-            | Annotated[JournalEntry, Tag("")],
-        ),
-    ),
-}
-"""For each file, the field that tells its lines apart, and what a line is."""
+            | Annotated[RunEvent, Tag("")]
+        )
+    return _adapter(_FIRST[file], kinds)
 
 
 class NotARecord(ValueError):
@@ -351,11 +354,11 @@ class NotARecord(ValueError):
 
 def parse(file: str, record: dict[str, Any]) -> Event:
     """Return a line of the file named ``file`` as an event. Raises NotARecord where it is not one."""
-    first, adapter = _LINES[file]
+    first = _FIRST[file]
     if first not in record:
         raise NotARecord(_missing(first, record))
     try:
-        value = adapter.validate_python(record)
+        value = _lines_of(file).validate_python(record)
     except ValidationError as error:
         raise NotARecord(_sentence(error.errors()[0], record)) from None
     if not isinstance(value, TrialStarted | TrialEnd):

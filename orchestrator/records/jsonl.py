@@ -142,6 +142,7 @@ class JsonLines:
         self.path = path
         self._pen = pen or Pen()
         self._flush_after = flush_after
+        # Else the first line of this writer would be one with what a kill left of the last.
         _cut_torn_tail(path)
         # O_NOFOLLOW: a link put in the file's place must not send the lines elsewhere.
         self._descriptor = os.open(
@@ -160,6 +161,7 @@ class JsonLines:
         block = b"".join(to_line(record) for record in records)
         if not block:
             return
+        # Asked each time: a driver that slept while another took the run over must not add a line.
         self._pen.may_write()
         while not self._fits(block):
             self._wait(len(block))

@@ -8,9 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from orchestrator.domains import Space
 from orchestrator.records.events import (
     EpochRow,
     JournalEntry,
@@ -26,6 +25,9 @@ from orchestrator.records.score import Mode, Score
 from orchestrator.records.state import RunState
 from orchestrator.records.trial import TrialRecord
 from orchestrator.redaction import restored
+
+if TYPE_CHECKING:
+    from orchestrator.domains import Space
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,8 @@ class RecordedExperiment:
         if not isinstance(document, dict) or "${ENV:" in repr(document):
             return None
         constraints = self.experiment.get("constraints") or ()
+        from orchestrator.domains import Space  # here: how a run stands can be told without it
+
         return Space.parse(document, f"{self.folder.experiment_file}: search_space", constraints)
 
 

@@ -95,7 +95,7 @@ class _Arrival:
 class Pbt:
     """Pauses each trial at each interval's end until all members have come there or are over; then replaces the worst.
 
-    So who is copied follows from values alone, whoever came first. A member that ended before is replaced too.
+    So who is copied follows from values alone, not from their order. A member that ended before is replaced too.
     """
 
     name = "pbt"

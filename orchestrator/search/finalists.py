@@ -332,7 +332,7 @@ def _distinct(scored: Sequence[_Told], most: int) -> list[_Told]:
 
 
 def _failure(told: _Told) -> str | None:
-    """Return what befell a replicate that has no score of its full length; None where it has one."""
+    """Return what happened to a replicate that has no score of its full length; None where it has one."""
     if told.ending == "finished":
         return None if told.best is not None else "had no finite value"
     return {"failed": "failed", "diverged": "diverged"}.get(str(told.ending), "were stopped")

@@ -40,7 +40,7 @@ class InLogicalTime:
 
 
 class LogicalTime:
-    """Tells a scheduler each epoch at which it decides trial by trial, whoever came first.
+    """Tells a scheduler each epoch at which it decides trial by trial, in whichever order they came.
 
     What the scheduler decides at an epoch, and whom it promotes from there, must follow from what it was told of trials
     at that epoch and before it alone. What has gone further was not stopped: decisions of another scheduler, before an

@@ -23,6 +23,7 @@ from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
 from orchestrator.search.asked import AskedSearcher
+from orchestrator.search.logical_time import InLogicalTime
 from orchestrator.searchers import (
     Observation,
     RandomOptions,
@@ -261,6 +262,18 @@ class Plan:
             return self.trials_in_all
         has = self.searcher.at_most(self.space, len(self.points))
         return self.num_trials if has is None else min(self.num_trials, others + has)
+
+    @property
+    def draws_in_any_order(self) -> bool:
+        """Whether each trial is drawn by itself, and none waits for those that were drawn before it."""
+        by_itself = isinstance(self.searcher, RandomOptions)
+        return by_itself and not isinstance(self.scheduler, InLogicalTime)
+
+    @property
+    def reports_decide_nothing(self) -> bool:
+        """Whether no report of a trial changes what it, or the run, does next, but for the run's limits."""
+        compares = not isinstance(self.scheduler, NoSchedulerOptions)
+        return not (compares or self.searcher.learns or self.rounds or self.nursery)
 
     @property
     def where(self) -> str:

@@ -29,7 +29,7 @@ from orchestrator.schedulers.start_cost import Remark
 from orchestrator.search.finalists import Finalists, News
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.search.population import copied
-from orchestrator.search.steps import Done, NextRound, Resume, Start, Step, Wait
+from orchestrator.search.steps import OFFERED, Choose, Done, NextRound, Resume, Start, Step, Wait
 from orchestrator.searchers import Observation
 from orchestrator.searchers.without_repeats import WithoutRepeats
 
@@ -60,6 +60,7 @@ class Search:
         self._paused_at: dict[str, int] = {}
         self._ready: deque[str] = deque()
         self._last_epochs: dict[str, tuple[int, float | None]] = {}
+        self._offered: dict[int, TrialSpec] = {}
         self._begun_rounds: list[Round] = []
         self._told: list[Observation] = []
         self._is_closed = False
@@ -100,6 +101,7 @@ class Search:
         Trials that begin from here on are of this ``group``.
         """
         self._known, self._over, self._group = dict(known), set(over), group
+        self._offered.clear()
         self._index = 0
         self._given.clear()
         self.finalists.take_up(group)
@@ -125,8 +127,11 @@ class Search:
         self._over.add(trial)
         tell_ended(self.scheduler, trial)
 
-    def next(self) -> Step:
-        """Return what to do now that there is room for a trial."""
+    def next(self, choose: Choose | None = None) -> Step:
+        """Return what to do now that there is room for a trial.
+
+        Where the order in which trials are drawn means nothing, the next few are offered to ``choose``.
+        """
         self._promote()
         self._decide()
         spec = self._copy()  # before its donor goes on, whose state it takes
@@ -134,7 +139,7 @@ class Search:
             return Start(self._begun(spec))
         if self._ready:
             return self._resume(self._ready.popleft())
-        spec = self._draw()
+        spec = self._draw(choose)
         if spec is not None:
             return Start(self._begun(spec))
         if self._further:
@@ -311,18 +316,33 @@ class Search:
     def _next_index(self) -> int | None:
         """Return the index of the round's next trial that is neither over nor paused, nor was given out before."""
         while self._index < self._round.end:
-            trial = trial_name(self._index)
-            if not any(trial in those for those in (self._over, self._paused, self._given)):
+            if self._is_left_to_draw(self._index):
                 return self._index
             self._index += 1
         return None
 
-    def _draw(self) -> TrialSpec | None:
+    def _draw(self, choose: Choose | None) -> TrialSpec | None:
         """Return the round's next trial, as it was drawn before where it was; None where there is none, or none now."""
         index = self._next_index()
-        if index is None:
+        first = None if index is None else self._drawn(index)
+        if index is None or first is None:
             return None
-        spec = self._known.get(trial_name(index))
+        spec = first
+        if choose is not None and self._plan.draws_in_any_order:
+            further = range(index + 1, min(index + OFFERED, self._round.end))
+            others = [self._drawn(each) for each in further if self._is_left_to_draw(each)]
+            spec = choose([first, *filter(None, others)])
+        self._index += spec is first
+        self._offered.pop(spec.index, None)
+        return replace(spec, group=self._group)
+
+    def _is_left_to_draw(self, index: int) -> bool:
+        trial = trial_name(index)
+        return not any(trial in those for those in (self._over, self._paused, self._given))
+
+    def _drawn(self, index: int) -> TrialSpec | None:
+        """Return a trial, drawn once; None where the searcher has nothing for it now."""
+        spec = self._offered.get(index) or self._known.get(trial_name(index))
         if spec is None:
             begun = [each for each in self._begun_rounds if each.first <= index][-1]
             is_whole = begun.is_whole(self._plan.seed, index)
@@ -330,10 +350,9 @@ class Search:
             asked = {} if known or is_whole else self._asked(index)
             if asked is None:
                 return None
-            space = self._plan.space if is_whole else begun.space
-            spec = self._plan.spec(index, asked, space)
-        self._index += 1
-        return replace(spec, group=self._group)
+            spec = self._plan.spec(index, asked, self._plan.space if is_whole else begun.space)
+        self._offered[index] = spec
+        return spec
 
     def _next_copy(self) -> Copy | None:
         """Return the next copy that is to begin in a population and has not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.search.plan import Round, TrialSpec
@@ -38,4 +39,7 @@ class Done:
     """Nothing any more."""
 
 
+OFFERED = 8
+"""From how many trials the next one may be chosen, where any order will do."""
+Choose = Callable[[Sequence[TrialSpec]], TrialSpec]
 Step = Start | Resume | Wait | NextRound | Done

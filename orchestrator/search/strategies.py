@@ -28,7 +28,7 @@ class Ancestor:
 
 
 def make_plan(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
-    """Return an experiment's plan: the one place that asks which strategy it is."""
+    """Return an experiment's plan: the one place that makes plans of strategies."""
     if experiment.strategy == "panda":
         return panda(experiment, space, ancestor)
     return caviar(experiment, space)

@@ -41,7 +41,7 @@ class PriorBandOptions(SearcherOptions):
         default=3,
         ge=2,
         description="η: the best 1/η of the trials decide between the prior and the best trial, and 1/(1+η) of the"
-        " trials are drawn from the whole space for ever.",
+        " trials are drawn from the whole space, however many have been tried.",
     )
 
     def at_most(self, space: Space, points: int) -> int | None:

@@ -55,7 +55,7 @@ def submit(submission: Submission) -> Job:
         start_new_session=True,
     )
     log = submission.folder / f"local-{process.pid}.log"
-    log.touch()  # whoever asks for it may be quicker than the shell
+    log.touch()  # a reader may be quicker than the shell
     about = {"started": psutil.Process(process.pid).create_time()}
     now = datetime.now(UTC).isoformat(timespec="seconds")
     process.returncode = 0  # it outlives us: Python need not warn that nobody waited for it

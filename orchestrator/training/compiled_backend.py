@@ -94,6 +94,7 @@ class CompiledBackend:
     def go_on(self, accumulated: Sequence[np.ndarray]) -> None:
         """Give metrics what they had accumulated. Some of them exist only once the program is traced."""
         data = self._tensors.of("train", self.compiled.labels)
+        # Over no rows: the program is traced, and nothing is trained.
         self.program.train(data, np.zeros(0, np.int32), 1)
         assign_all(self.compiled.model.metrics_variables, accumulated)
 

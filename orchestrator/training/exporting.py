@@ -132,7 +132,7 @@ class ExportProcess(UsersProcess):
         except (EOFError, OSError):
             what = order.file.words if order.file else "a model that answers"
             raise RecordError(
-                f"export: expected {what}. Received: a process that ended amid it (exit code {self._end()})."
+                f"export: expected {what}. Received: a process that ended before (exit code {self._end()})."
             ) from None
         if isinstance(answer, Exception):
             raise answer

@@ -239,6 +239,12 @@ def read_while_training(optimizer: str | None, has_rate: bool = True) -> frozens
     return read_by_training([optimizer]) | (LIVE - of_optimizers)
 
 
+def shaping(given: Mapping[str, Any], reads: Collection[str]) -> frozenset[str]:
+    """Return what of a trial's hyperparameters its program may depend on: what its builder reads, or is never live."""
+    live = (name for name in given if name.removeprefix(COMPANION) in LIVE and name not in reads)
+    return frozenset(given).difference(live)
+
+
 def check_read(changes: Mapping[str, Any], known: Collection[str]) -> None:
     """Raise RequestError for a hyperparameter that nothing reads; a 1-β goes with its β."""
     for name in changes:

@@ -31,7 +31,10 @@ from orchestrator.training.keras_backend import IS_TENSORFLOW, shuffled_by
 
 
 def layers_of(model: Any) -> list[Any]:
-    """Return the layers of a model and of the models in it: ``model.layers`` has the outermost alone."""
+    """Return the layers of a model and of the models in it: ``model.layers`` has the outermost alone.
+
+    Keras has no public way to ask for them (keras-team/keras#4398).
+    """
     return list(model._flatten_layers(include_self=False, recursive=True))
 
 
@@ -239,7 +242,7 @@ def register(kept: Mapping[Any, str]) -> None:
 def generator() -> Any:
     """Return the process's one generator, from which layers draw that have none of their own, in Keras's place for it.
 
-    ``keras.utils.set_random_seed`` makes a new one, which a traced program would not know of.
+    ``keras.utils.set_random_seed`` makes a new one (keras-team/keras#21874), which a traced program would not know of.
     """
     if not _first:
         _first.append(global_seed_generator())

@@ -30,6 +30,7 @@ from orchestrator.training.hyperparameters import (
     check_possible,
     check_read,
     read_while_training,
+    shaping,
 )
 from orchestrator.training.keras_backend import RUNS_PYTHON
 from orchestrator.training.optimizers import Rate, decays_weights, rate_of, rate_variable
@@ -83,6 +84,7 @@ class Trainer:
         self.epoch = 0
         self.position = EpochPosition()
         self._reads: frozenset[str] = frozenset()
+        self.shaped_by: frozenset[str] = frozenset()
 
     def begin(self, hyperparameters: Mapping[str, Any], seed: int) -> None:
         """Set up a trial from its seed: a fresh model's variables in a warm program, or a new program."""
@@ -289,9 +291,8 @@ class Trainer:
         """Go on from a checkpoint of a trial with the current one's structure."""
         compiled = self.backend.compiled
         self.position = EpochPosition(**checkpoint.about.get("within_epoch", {}))
-        if (
-            self.position.steps or RUNS_PYTHON
-        ):  # whose generator the first step of a model draws from once more
+        # Steps that Python runs: a model's first one draws from its generator once more.
+        if self.position.steps or RUNS_PYTHON:
             self._put_in_force()
             self.backend.go_on(checkpoint.metrics)
         assign_all(compiled.model.variables, checkpoint.model)
@@ -309,6 +310,7 @@ class Trainer:
         """Train in the program of a freshly built model from now on."""
         self.hyperparameters = in_force(built, self.given)
         self._reads = frozenset(built.reads)
+        self.shaped_by = shaping(self.given, self._reads)
         self._rate = Rate()
         if built.compiled_by_user:
             self._rate = Rate.of(built.model.optimizer, built.reads, self.given)

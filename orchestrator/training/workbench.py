@@ -163,6 +163,11 @@ class KerasWorkbench:
         for trainer in (self._trainer, *self._beside):
             trainer.leave()
 
+    @property
+    def shaped_by(self) -> frozenset[str]:
+        """The hyperparameters of the trial in training on which its program depends."""
+        return self._trainer.shaped_by
+
     def about(self) -> Mapping[str, Any]:
         """Return the model's size and how it trains; nothing before the trial has a model."""
         return facts_of(self._trainer)

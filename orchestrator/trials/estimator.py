@@ -19,9 +19,8 @@ import numpy as np
 from orchestrator.catalog import CallableReference
 from orchestrator.errors import TrialError, explain
 from orchestrator.records import Mode, write_atomically
-from orchestrator.search import TrialSpec
 from orchestrator.trials.function import FunctionJob
-from orchestrator.trials.protocol import Session, Workbench
+from orchestrator.trials.protocol import WorkbenchAround
 
 Learns = Literal["classification", "regression"]
 TEST_SCORES = "test.json"
@@ -206,17 +205,8 @@ class EstimatorJob(FunctionJob):
         return _Workbench(super().open())
 
 
-@dataclass(frozen=True)
-class _Workbench:
+class _Workbench(WorkbenchAround):
     """A process in which estimators are fitted; the winner's scores on the test rows are told with it."""
-
-    inner: Workbench
-
-    def session(self, spec: TrialSpec) -> Session:
-        return self.inner.session(spec)
-
-    def about(self) -> Mapping[str, Any]:
-        return self.inner.about()
 
     def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
         told = self.inner.judge(checkpoint, best)
@@ -225,6 +215,3 @@ class _Workbench:
             told["test"] = json.loads(scores.read_text())
             write_atomically(best / "metrics.json", json.dumps(told, indent=2) + "\n")
         return told
-
-    def leave(self) -> None:
-        self.inner.leave()

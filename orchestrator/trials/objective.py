@@ -12,7 +12,6 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from orchestrator.catalog import CallableReference
@@ -29,7 +28,7 @@ from orchestrator.trials.asking import (
 )
 from orchestrator.trials.function import FunctionJob
 from orchestrator.trials.function_runner import Stopped
-from orchestrator.trials.protocol import Session, Workbench
+from orchestrator.trials.protocol import Session, WorkbenchAround
 from orchestrator.trials.reporting import NOT_METRICS, is_number, metric_value
 
 
@@ -295,21 +294,9 @@ class ObjectiveJob(FunctionJob):
         return _Workbench(super().open())
 
 
-@dataclass(frozen=True)
-class _Workbench:
+class _Workbench(WorkbenchAround):
     """A process in which an objective is called, with the number of each trial."""
-
-    inner: Workbench
 
     def session(self, spec: TrialSpec) -> Session:
         NOW.number = spec.index
         return self.inner.session(spec)
-
-    def about(self) -> Mapping[str, Any]:
-        return self.inner.about()
-
-    def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
-        return self.inner.judge(checkpoint, best)
-
-    def leave(self) -> None:
-        self.inner.leave()

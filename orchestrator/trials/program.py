@@ -74,7 +74,7 @@ class KeptOutput:
             return
         self._written_at = time.monotonic()
         head, tail = self._head, self._tail
-        if self._left_out:  # not amid a line, where half of a secret would not be known as one
+        if self._left_out:  # not within a line, where half of a secret would not be known as one
             head = head[: head.rfind(b"\n") + 1]
             tail = tail[tail.find(b"\n") + 1 :]
             out = self._left_out + len(self._head) - len(head) + len(self._tail) - len(tail)

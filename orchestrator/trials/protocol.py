@@ -18,8 +18,8 @@ from orchestrator.search import TrialSpec
 class Progress:
     """What happened since the last report. Filled while it happens, so that an error loses nothing before it.
 
-    A row is {trial, epoch, metrics, seconds}. Amid a long epoch there may be nothing to tell; ``epoch`` is the last one
-    that is over.
+    A row is {trial, epoch, metrics, seconds}. Within a long epoch there may be nothing to report; ``epoch`` is the last
+    one that is over.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -84,6 +84,29 @@ class Workbench(Protocol):
 
     def leave(self) -> None:
         """Have no trial in training any more; the process goes on, as its owner's."""
+
+
+@dataclass(frozen=True)
+class WorkbenchAround:
+    """A workbench that is another one but for what a class of it says otherwise."""
+
+    inner: Workbench
+
+    def session(self, spec: TrialSpec) -> Session:
+        """Return the inner one's."""
+        return self.inner.session(spec)
+
+    def about(self) -> Mapping[str, Any]:
+        """Return the inner one's."""
+        return self.inner.about()
+
+    def judge(self, checkpoint: Path, best: Path) -> dict[str, Any]:
+        """Return the inner one's."""
+        return self.inner.judge(checkpoint, best)
+
+    def leave(self) -> None:
+        """Have the inner one leave."""
+        self.inner.leave()
 
 
 class Trainable(Protocol):

@@ -23,7 +23,7 @@ class Examiner(Protocol):
     """A worker that has been asked to examine the winner."""
 
     def answer(self, seconds: float) -> Mapping[str, Any] | Failure | None:
-        """Return the scores, or what befell the worker; None where neither is known after ``seconds``."""
+        """Return the scores, or what happened to the worker; None where neither is known after ``seconds``."""
 
     @property
     def end(self) -> Callable[[], object]:
@@ -71,7 +71,7 @@ class Examination:
         return verdict
 
     def _heard(self, examiner: Examiner, verdict: Verdict) -> Failure | None:
-        """Wait for the answer and pass it on; return what befell the examiner, None where another is no use."""
+        """Wait for the answer and pass it on; return what happened to the examiner, None where another is no use."""
         patience = max(LEAST_SECONDS, EPOCHS * verdict.slowest_epoch)
         deadline = self._now() + patience
         while (answer := examiner.answer(LOOK_SECONDS)) is None:

@@ -24,7 +24,7 @@ _TRANSIENT_NUMBERS = (errno.EIO, errno.ESTALE, errno.EAGAIN, errno.EBUSY, errno.
 
 @dataclass(frozen=True)
 class Failure:
-    """What befell a trial.
+    """What happened to a trial.
 
     ``message`` is its first line, ``whole`` all that is known. ``transient`` says that the same code may well
     succeed another time; ``bytes_needed`` is what did not fit on a full disk. ``of_run`` says that the run's own folder

@@ -15,13 +15,14 @@ from ray.tune.schedulers import TrialScheduler
 
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Trainable
+from orchestrator.tuning.conductor import KEEP_SECONDS, Conductor, asked_of
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.lane_choice import with_lanes_chosen
 from orchestrator.tuning.protocol import Listener, Outcome, Report, Sitting, Verdict
 from orchestrator.tuning.ray_internals import error_of, worker_of
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
-from orchestrator.tuning.tune import KEEP_SECONDS, Conductor, Engine, asked_of, drivers_path
+from orchestrator.tuning.tune import Engine, drivers_path
 from orchestrator.tuning.tune import run_plan as run_on_tune
 from orchestrator.tuning.worker import Worker, find_modules_of, from_worker_loss, runner_of
 

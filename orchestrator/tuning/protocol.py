@@ -18,7 +18,8 @@ class Report:
     """What a worker tells after a step: the trial's progress since its last report and how it stands.
 
     ``failure`` is what the trial's code raised; ``about`` holds the fields of its record that a worker knows.
-    ``opened`` says that a new worker is set up, and nothing of the trial yet.
+    ``opened`` says that a new worker is set up, and nothing of the trial yet. ``shaped_by`` are the hyperparameters on
+    which the worker's program for the trial depends.
     """
 
     trial: str
@@ -26,6 +27,7 @@ class Report:
     failure: Failure | None
     about: Mapping[str, Any]
     opened: bool = False
+    shaped_by: frozenset[str] = frozenset()
 
     @property
     def is_over(self) -> bool:

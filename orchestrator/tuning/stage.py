@@ -9,15 +9,15 @@ import math
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from orchestrator.records import TrialEnd
-from orchestrator.schedulers import NoSchedulerOptions
 from orchestrator.search import Plan, Search, TrialSpec
 from orchestrator.tuning.failures import Attempts, Failure
 from orchestrator.tuning.limits import FirstFailures, Limits, StartTimes, TrialTimer
 from orchestrator.tuning.protocol import Listener, Report, Sitting, SpentOnTrial
-from orchestrator.tuning.queue import TrialQueue
+from orchestrator.tuning.queue import TrialQueue, WarmWorkers
 
 SHORT_SECONDS = 5.0
 """How long trials may take at most for one to wait behind another, at a seat of its own."""
@@ -61,6 +61,7 @@ class Stage:
         self._starts = StartTimes()
         self._last_took: float | None = None
         self._drawn = 0
+        self._warm_workers = WarmWorkers()
         self._closed_at: float | None = None
         self.reason: str | None = None
         self.trouble: str | None = None
@@ -91,36 +92,35 @@ class Stage:
             self._ahead = self._next_trial()
         return self._ahead
 
-    @property
-    def decides_nothing(self) -> bool:
-        """Whether no report of a trial changes what it, or the run, does next, but for the run's limits."""
-        plan = self._plan
-        compares = not isinstance(plan.scheduler, NoSchedulerOptions)
-        return not (compares or plan.searcher.learns or plan.rounds or plan.nursery)
-
     def may_follow(self, seats: int) -> bool:
         """Return whether a seat's next trial may be told its worker beforehand, and ends no later for that.
 
         So it is where trials are short, and more are left than there are seats.
         """
         is_short = self._last_took is not None and self._last_took <= SHORT_SECONDS
-        return is_short and self.decides_nothing and self._plan.num_trials - self._drawn > seats
+        left = self._plan.num_trials - self._drawn
+        return is_short and self._plan.reports_decide_nothing and left > seats
 
     def follows_no_more(self, trial: str) -> None:
         """Take in that a trial drawn ahead waits for any seat, since the one it was to have is gone."""
         self._queue.begun(trial)
 
-    def next_trial(self, ahead: bool = False) -> TrialSpec | None:
-        """Return the trial to train next, None while there is none; ``ahead``: a place for it comes later."""
-        known, self._ahead = self._ahead, None
-        return known or self._next_trial(ahead)
+    def next_trial(self, ahead: bool = False, worker: object = None) -> TrialSpec | None:
+        """Return the trial to train next, None while there is none; ``ahead``: a place for it comes later.
 
-    def _next_trial(self, ahead: bool = False) -> TrialSpec | None:
+        Where the order means nothing, it is one whose program the ``worker`` has.
+        """
+        known, self._ahead = self._ahead, None
+        return known or self._next_trial(ahead, worker)
+
+    def _next_trial(self, ahead: bool = False, worker: object = None) -> TrialSpec | None:
         self._close_if_a_limit_is_met()
         self._end_what_is_dropped()
         if self._search.is_learning and self._awaited:
             return None
-        spec = self._queue.next(self._now(), ahead)
+        any_order = worker is not None and self._plan.limits.max_trials is None
+        choose = partial(self._warm_workers.choose, worker) if any_order else None
+        spec = self._queue.next(self._now(), ahead, choose)
         self._tell_chosen()
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
@@ -171,8 +171,9 @@ class Stage:
             self._queue.leave(trial)
             return False
         if progress.rows:
-            new = filter(self._search.is_new, progress.rows)
-            self._starts.note(trial, [*new], report.about.get("worker"), self._now())
+            new, worker = filter(self._search.is_new, progress.rows), report.about.get("worker")
+            self._starts.note(trial, [*new], worker, self._now())
+            self._warm_workers.trained(worker, self._specs[trial], report.shaped_by)
             self._limits.epochs += self._listener.epochs(progress.rows)
         if progress.journal:
             self._listener.journal(progress.journal)

@@ -72,7 +72,10 @@ class TrialRunner:
             failures = self._train_together(told)
         else:
             failures = self._each(lambda trial: self._advance(trial, told[trial]))[1]
-        return [Report(t, told[t], failures.get(t), self._about(t)) for t in told]
+        shaped_by: frozenset[str] = getattr(self._workbench, "shaped_by", frozenset())
+        return [
+            Report(t, told[t], failures.get(t), self._about(t), shaped_by=shaped_by) for t in told
+        ]
 
     def _train_together(self, told: Mapping[str, Progress]) -> dict[str, Failure]:
         """Train chunk after chunk of all trials until one comes to report, or for about REPORT_SECONDS."""

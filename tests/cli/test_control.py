@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.records import RunWriter, acquire, requests_of
+from tests.depth import in_depth
 from tests.fortnight import MAIN, make_folder, write_fortnight
 from tests.integration.people import until
 
@@ -233,7 +234,7 @@ def flip(file):
     file.write_bytes(content)
 
 
-@pytest.mark.parametrize("record", ["journal", "epochs"])
+@pytest.mark.parametrize("record", in_depth(["journal", "epochs"], "journal"))
 def test_a_panda_whose_record_is_damaged_is_looked_at_and_asked_while_it_trains(
     cli, folder, record
 ):

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.app import PANELS
+from orchestrator.cli.app import COMMANDS
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = [command.__name__.rstrip("_") for commands in PANELS.values() for command in commands]
 HEAVY = ("ray", "tensorflow", "keras", "pandas", "numpy", "pydantic", "sklearn", "yaml", "pyarrow")
 
 

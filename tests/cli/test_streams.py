@@ -21,6 +21,7 @@ from tests import preloaded
 from tests.chaos.disk import small_disk, why_not
 from tests.chaos.driver import until
 from tests.cli.conftest import ROOT, write_run
+from tests.depth import further
 
 TRAIN = """
 import sys, time
@@ -85,7 +86,7 @@ def assert_finished():
         "({} 2>&1) | head -1 >/dev/null; exit ${{PIPESTATUS[0]}}",
         "{} >/dev/full 2>/dev/full",
         "{} <&- >&- 2>&-",
-        "PYTHONIOENCODING=ascii {}",
+        further("PYTHONIOENCODING=ascii {}"),
         'env -i PYTHONPATH="$PYTHONPATH" LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 {}',
     ],
     ids=["head -1", "full disk", "closed", "ASCII", "nothing but C"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -83,6 +83,15 @@ def test_scaling_and_its_way_back_change_no_number(how):
     split = Split(scaled.astype(np.float32), rows, None)
     found = profile_of(Dataset(split, split, split, ("0", "1"), scaling, "f", "mine")).numbers
     assert {float(value) for value in np.unique(found)} <= {float(value) for value in range(12)}
+
+
+def test_a_pixel_that_is_always_black_is_0_after_the_way_back_from_its_pictures_scale():
+    x = np.random.default_rng(2).integers(0, 17, size=(300, 2, 2, 1)).astype(np.float32)
+    x[:, 0, 0] = 0
+    scaling = {"how": "standard", "mean": [float(x.mean())], "std": [float(x.std())]}
+    scaled = ((x - x.mean(dtype=float)) / x.std(dtype=float)).astype(np.float32)
+    found = profile_of(replace(dataset_of(scaled, 300), scaling=scaling)).numbers
+    np.testing.assert_array_equal(found, x.reshape(300, 4))
 
 
 @dataclass

@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_breast_cancer
 
 from orchestrator.drift.profile import Profile, significant
-from orchestrator.drift.shifts import shifts
+from orchestrator.drift.shifts import _spreads, shifts
 
 X, Y = load_breast_cancer(return_X_y=True)
 X = X[:, :10]
@@ -33,6 +33,12 @@ def named(x, y):
 
 def test_nothing_changed_names_nothing():
     assert named(X[TODAY], Y[TODAY]) == {}
+
+
+def test_pixels_that_are_mostly_black_are_not_found_wider_by_chance():
+    rng = np.random.default_rng(0)
+    both = (rng.poisson(rng.gamma(0.15, 2.5, (360, 600))).astype(float) for _ in "ab")
+    assert (_spreads(*both)[1] < 0.01).mean() < 0.02
 
 
 def test_noise_is_named_as_such():

@@ -123,7 +123,7 @@ SPACES = {
     "./mine.sh {rate} {seed}": ({"seed": 3}, "another name, since {seed} is the trial's"),
     "./mine.sh {rate} {Rate}": (
         {"Rate": 3},
-        "names that differ in more than case and signs (rate)",
+        "names that differ in more than case and punctuation (rate)",
     ),
     "./mine.sh {rate} {a}": (SOMETIMES, "a does not exist in every trial. Write the command as a"),
 }

@@ -13,15 +13,16 @@ from orchestrator.domains import Space
 from orchestrator.errors import ExperimentFileError, OrchestratorError, RecordError
 from orchestrator.experiment import (
     extend,
-    function_trials,
     preview,
     resume,
     run,
     verify,
 )
+from orchestrator.experiment.kinds import function_trials
 from orchestrator.experiment.submission import make_submission
 from orchestrator.records import read_run
 from orchestrator.search import Round, make_plan
+from tests.depth import in_depth
 
 MINE = """
 def train(hp, report):
@@ -284,7 +285,7 @@ def test_rounds_are_recorded_and_each_begins_where_the_last_one_led(here, in_rou
         assert all(space.domains["rate"].contains(rate) for rate in rates)
 
 
-@pytest.mark.parametrize("over", range(1, 9))
+@pytest.mark.parametrize("over", in_depth(range(1, 9), 1, 3, 7))
 def test_a_run_in_rounds_goes_on_to_the_same_records(here, in_rounds, over):
     again = run(KEYS_OF_ROUNDS, **QUIETLY)
     whole = facts(again.records)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
+
 import pytest
 
 from orchestrator.errors import OrchestratorError
@@ -89,8 +92,16 @@ def curves(run):
     return [(row["trial"], row["epoch"], row["metrics"]) for row in run.records.epochs]
 
 
-def test_a_builder_trains_as_the_same_model_of_plain_keras_does(here):
-    tuned = run(keys(), **QUIETLY)
+@pytest.fixture(scope="module")
+def tuned(tmp_path_factory):
+    """A finished run of the builder, which is left as it is."""
+    place = tmp_path_factory.mktemp("tuned")
+    (place / "tuned.py").write_text(HYPERMODEL)
+    with contextlib.chdir(place):
+        return run(keys(), **QUIETLY)
+
+
+def test_a_builder_trains_as_the_same_model_of_plain_keras_does(here, tuned):
     assert tuned.records.experiment["search_space"] == {
         "layers": "integer(1, 2, hard=true)",
         "layer_0_units": "choice([8, 16])",
@@ -123,13 +134,13 @@ def test_a_hypermodel_that_was_made_already_is_built_as_it_is(here):
     assert list(preview(keys("narrow")).space.domains) == ["rate", "batch_size", "shuffle"]
 
 
-def test_a_run_that_was_cut_off_goes_on_and_its_winner_is_saved(here):
-    done = run(keys(), **QUIETLY)
-    whole, size = sorted(map(str, curves(done))), done.load_model().count_params()
+def test_a_run_that_was_cut_off_goes_on_and_its_winner_is_saved(here, tuned):
+    whole, size = sorted(map(str, curves(tuned))), tuned.load_model().count_params()
+    cut = shutil.copytree(tuned.path, here / "runs" / "kt")
     for name, lines in (("epochs.jsonl", 3), ("trials.jsonl", 3), ("events.jsonl", 1)):
-        file = done.path / name
+        file = cut / name
         file.write_text("".join(file.read_text().splitlines(keepends=True)[:lines]))
-    again = resume(done.path, **QUIETLY)
+    again = resume(cut, **QUIETLY)
     assert sorted(map(str, curves(again))) == whole
     assert again.load_model().count_params() == size
 

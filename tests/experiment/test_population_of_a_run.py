@@ -9,6 +9,7 @@ import pytest
 import orchestrator
 from orchestrator.errors import ExperimentFileError, OrchestratorError
 from orchestrator.training import trial_session
+from tests.depth import in_depth
 from tests.experiment.inline import InlineTuner
 
 SIZE, EPOCHS, EVERY = 4, 6, 2
@@ -66,7 +67,7 @@ def test_where_no_state_is_to_be_had_a_copy_trains_from_the_seed_to_the_same_num
     assert curves(again) == curves(whole)
 
 
-@pytest.mark.parametrize("most", [9, 14, 19])
+@pytest.mark.parametrize("most", in_depth([9, 14, 19], 14))
 def test_a_run_that_is_cut_off_goes_on_to_the_same_table(whole, tmp_path, most):
     tuner = InlineTuner()
     tuner.most = most

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.errors import OrchestratorError
 from orchestrator.experiment import extend, preview, resume, run
 from orchestrator.experiment.warm_start import promoted
+from tests.depth import in_depth
 from tests.experiment.inline import InlineTuner
 from tests.experiment.test_functions_as_pandas import CAVIAR, MINE, PANDA, QUIETLY, VALUES, values
 
@@ -40,7 +41,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", in_depth(KINDS, "a program"))
 def test_it_is_changed_by_schedule_cut_off_gone_on_with_and_extended(kind, here):
     tuner = InlineTuner()
     tuner.most = 5
@@ -51,7 +52,7 @@ def test_it_is_changed_by_schedule_cut_off_gone_on_with_and_extended(kind, here)
     assert (here / "trained.txt").read_text().split() == [str(epoch) for epoch in range(1, 9)]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", in_depth(KINDS, "another Python"))
 def test_it_is_taken_back_and_changed_by_a_person(kind):
     tuner = InlineTuner()
 

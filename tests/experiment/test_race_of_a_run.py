@@ -11,6 +11,7 @@ from orchestrator.report import show_lines
 from orchestrator.report.race_text import race_lines
 from orchestrator.search.finalists import replicate_seed
 from orchestrator.trials import StateStore
+from tests.depth import in_depth
 from tests.experiment.inline import InlineTuner
 
 # The noise of a seed is the same for all rates; a lucky first training is what the search alone would take.
@@ -101,7 +102,7 @@ def test_the_winner_is_the_best_replicate_and_only_its_state_is_kept():
     assert StateStore.of(records.folder).with_best() == [winner]
 
 
-@pytest.mark.parametrize("reports", [14, 16, 19, 23, 27])
+@pytest.mark.parametrize("reports", in_depth([14, 16, 19, 23, 27], 14, 23))
 def test_a_race_that_was_cut_off_goes_on_to_the_same_end(reports):
     whole = run({**RACING, "name": "whole"}, **QUIETLY)
     tuner = InlineTuner()

@@ -11,6 +11,7 @@ from orchestrator.records import RunFolder, read_run
 from orchestrator.report import NullView
 from orchestrator.schedulers import make_scheduler
 from orchestrator.search import make_plan
+from orchestrator.tuning import conductor
 from orchestrator.tuning import tune as room
 from orchestrator.tuning.protocol import Sitting
 from tests.integration.pretending import Pretence
@@ -23,7 +24,7 @@ def records(cluster, tmp_path, monkeypatch):
     """`records(trials_a_round)`: what a run leaves, and how many rounds it took."""
 
     def run(trials_a_round):
-        monkeypatch.setattr(room, "TRIALS_A_ROUND", trials_a_round)
+        monkeypatch.setattr(conductor, "TRIALS_A_ROUND", trials_a_round)
         rounds, run_one = [], room._Rounds.run_one
         with monkeypatch.context() as counting:
             counting.setattr(

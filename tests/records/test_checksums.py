@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from orchestrator.errors import RecordError
 from orchestrator.records import JsonLines, TornLineWarning, read_lines
 from orchestrator.records.jsonl import from_line, to_line
+from tests.depth import in_depth
 
 RECORDS = [
     {"event": "started", "trial": "00000", "hyperparameters": {"units": 8, "name": "naïve"}},
@@ -40,7 +41,9 @@ def test_the_checksum_is_the_lines_last_key_and_covers_what_stands_before_it():
     assert from_line(line.rstrip(b"\n")) == {"a": 1}
 
 
-@pytest.mark.parametrize("mask", [*(1 << bit for bit in range(8)), 0xFF])
+@pytest.mark.parametrize(
+    "mask", in_depth([*(1 << bit for bit in range(8)), 0xFF], 1, 32, 128, 0xFF)
+)
 def test_a_flipped_byte_is_found_or_does_no_harm(tmp_path, mask):
     file, last = tmp_path / "a.jsonl", BLOCK.rstrip(b"\n").count(b"\n") + 1
     lines = BLOCK.split(b"\n")

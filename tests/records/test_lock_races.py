@@ -13,6 +13,7 @@ import pytest
 from orchestrator.errors import PlaceError
 from orchestrator.records import acquire
 from orchestrator.records.lock.driver import look
+from tests.depth import in_depth
 from tests.drivers import dead, only_the_lock, silent
 
 RACE = """
@@ -51,7 +52,9 @@ def racers():
         racer.wait(300)
 
 
-@pytest.mark.parametrize("left_by", ["nobody", "the dead", "one that let go", "damage"])
+@pytest.mark.parametrize(
+    "left_by", in_depth(["nobody", "the dead", "one that let go", "damage"], "the dead", "damage")
+)
 def test_of_many_processes_that_try_at_once_exactly_one_wins_again_and_again(
     tmp_path, racers, left_by
 ):

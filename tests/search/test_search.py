@@ -80,6 +80,36 @@ def test_a_trial_is_drawn_when_it_is_looked_at_and_is_the_same_however_many_ther
     assert drawn == [0, 1, 2] * 2
 
 
+def test_the_next_few_draws_may_come_in_any_order_and_are_the_same_in_each():
+    plan = plan_of(12)
+    one_by_one = Search(plan)
+    in_order, offered = [one_by_one.next().spec for _ in range(12)], []
+
+    def last(trials):
+        offered.append(len(trials))
+        return trials[-1]
+
+    search = Search(plan)
+    found = []
+    while isinstance(step := search.next(last), Start):
+        found.append(step.spec)
+    assert [spec.index for spec in found[:3]] == [7, 6, 5]
+    assert offered[0] == 8
+    assert sorted(found, key=lambda spec: spec.index) == in_order
+
+
+@pytest.mark.parametrize("keys", [{"searcher": "sobol"}, {"reproducible": True}], ids=str)
+def test_a_search_that_goes_by_its_order_offers_no_choice(keys):
+    experiment = parse_experiment(
+        {
+            "name": "one", "model": "mlp", "data": "digits", "metric": "val_accuracy", "mode": "max",
+            "search_space": SPACE, "caviar": {"num_samples": 4, **keys},
+        }
+    )  # fmt: skip
+    search = Search(make_plan(experiment, Space.parse(experiment.search_space)))
+    assert search.next(lambda trials: trials[-1]).spec.index == 0
+
+
 def test_what_is_over_is_left_out_and_what_is_known_comes_as_it_was_drawn_then():
     search = Search(plan_of(4))
     known = {t: TrialSpec(t, i, 7, {"units": i}) for i, t in enumerate(["00000", "00001"])}

@@ -65,7 +65,13 @@ def test_it_finds_better_trials_than_random_draws_do(name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("written", ["loguniform(1e-5, 1)", "choice([1e-4, 1e-3, 1e-2, 0.1])"])
+@pytest.mark.parametrize(
+    "written",
+    in_depth(
+        ["loguniform(1e-5, 1)", "choice([1e-4, 1e-3, 1e-2, 0.1])"],
+        "choice([1e-4, 1e-3, 1e-2, 0.1])",
+    ),
+)
 def test_no_proposal_is_a_trial_that_was_already(name, written):
     space = Space.parse({"learning_rate": written, "layers": "integer(1, 5)"})
     tried = [space.draw(0, index) for index in range(10)]

@@ -13,6 +13,7 @@ from orchestrator.catalog import CallableReference, bundled_names
 from orchestrator.data import Split
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from tests.depth import further, in_depth
 
 HP = {"learning_rate": 0.1, "batch_size": 32, "units": 4, "dropout": 0.2}
 BUILD = "def build(hp, input_shape, num_classes):\n    x = inputs = keras.Input(input_shape)\n"
@@ -100,13 +101,31 @@ def begins(net, same, state):
     return begin
 
 
-@pytest.mark.parametrize("name", SPARED)
+@pytest.mark.parametrize(
+    "name",
+    in_depth(
+        SPARED, "dense", "lstm", "attention", "orthogonal", "batch_normalization", "one_initialiser_twice", "noise",
+        "pretrained", "own_layer",
+    ),
+)  # fmt: skip
 def test_a_known_structure_begins_without_a_model_as_it_does_with_one(begins, name):
     warm, _ = begins(SPARED[name])
     assert warm.programs.spared == 1
 
 
-@pytest.mark.parametrize("name", NOT_SPARED)
+@pytest.mark.parametrize(
+    "name",
+    in_depth(
+        NOT_SPARED,
+        "python",
+        "keras",
+        "own_seed",
+        "writes",
+        "policy",
+        "wrapped_initialiser",
+        "weights_looked_at",
+    ),
+)
 def test_a_builder_that_would_be_missed_is_called_for_each_trial(begins, name):
     warm, _ = begins(NOT_SPARED[name])
     assert warm.programs.spared == 0
@@ -116,7 +135,9 @@ PICTURES = (8, 8, 1)
 
 
 @pytest.mark.parametrize("model", bundled_names("models"))
-@pytest.mark.parametrize("more", [{"dropout": 0.3}, {"batch_norm": False, "optimizer": "adam"}])
+@pytest.mark.parametrize(
+    "more", [{"dropout": 0.3}, further({"batch_norm": False, "optimizer": "adam"})]
+)
 def test_every_bundled_model_begins_without_being_built(begins, data, model, more):
     def pictures(split):
         x = np.random.default_rng(0).normal(size=(split.rows, *PICTURES)).astype("float32")
@@ -195,7 +216,8 @@ COMPILED = """
 
 
 @pytest.mark.parametrize(
-    "optimizer", ["Nadam(0.01)", "SGD(0.3, momentum=0.9)", "Adam(use_ema=True)"]
+    "optimizer",
+    in_depth(["Nadam(0.01)", "SGD(0.3, momentum=0.9)", "Adam(use_ema=True)"], "Nadam(0.01)"),
 )
 def test_a_model_compiled_by_its_builder_has_its_optimizer_fresh(net, same, state, optimizer):
     task = net(BUILD + COMPILED.format(optimizer))

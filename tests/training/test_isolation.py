@@ -291,7 +291,7 @@ RATES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("where", in_depth(RATES, "in its optimizer", "in a loss"))
+@pytest.mark.parametrize("where", in_depth(RATES, "in a loss"))
 def test_a_value_that_lives_in_a_variable_is_traced_once_and_any_other_again(where, net, train):
     compiled, traced = RATES[where]
     task = net(BUILD + HEAD + compiled)

@@ -13,7 +13,7 @@ from orchestrator.training.final_evaluation import is_better, judge
 from orchestrator.training.saved_model import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
-from tests.depth import in_depth
+from tests.depth import further, in_depth
 
 HP = {"units": 8, "hidden_layers": 2, "batch_size": 32, "learning_rate": 0.05}
 SGD = {"learning_rate": 0.5, "batch_size": 32}
@@ -106,7 +106,9 @@ def test_off_is_what_training_gave_and_tells_of_nothing_else(mlp, examined):
     assert WORD not in json.dumps(record)
 
 
-@pytest.mark.parametrize(("asked", "tried"), [("off", False), ("OFF", False), ("final", True)])
+@pytest.mark.parametrize(
+    ("asked", "tried"), [further("off", False), ("OFF", False), ("final", True)]
+)
 def test_a_trial_s_own_word_comes_before_the_experiment_s(mlp, examined, asked, tried):
     task = replace(mlp, recalibrate_batch_norm="off" if tried else "final")
     _, record = examined(task, HP | {"recalibrate_batch_norm": asked})

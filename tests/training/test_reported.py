@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from orchestrator.training.reported import canonical_names, plain, reported
+from tests.depth import further
 
 ROWS = np.random.default_rng(0).normal(size=(8, 4)).astype("float32")
 FLAGS = (ROWS[:, 0] > 0).astype("float32")
@@ -55,11 +56,11 @@ def as_keras_reports(model, y):
 @pytest.mark.parametrize(
     "metrics",
     [
-        [],
+        further([]),
         ["accuracy"],
         ["acc", "AUC", "mse"],
-        [keras.metrics.AUC(name="a"), keras.metrics.AUC(name="a")],
-        [keras.metrics.MeanAbsoluteError(name="mine"), keras.losses.cosine_similarity],
+        further([keras.metrics.AUC(name="a"), keras.metrics.AUC(name="a")]),
+        further([keras.metrics.MeanAbsoluteError(name="mine"), keras.losses.cosine_similarity]),
         [keras.metrics.F1Score(threshold=0.5, average=None), keras.metrics.Precision(name="p")],
     ],
     ids=["none", "accuracy", "names", "one name twice", "a function", "figures a class"],
@@ -73,7 +74,7 @@ def test_the_names_are_those_of_fit(metrics):
     "compiled",
     [
         {},
-        {"metrics": {"kind": "accuracy", "price": ["mae", "mae"]}},
+        further({"metrics": {"kind": "accuracy", "price": ["mae", "mae"]}}),
         {"metrics": [["accuracy"], ["mae"]], "weighted_metrics": [["accuracy"], ["mse"]]},
     ],
     ids=str,

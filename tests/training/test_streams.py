@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.training.trainer import Trainer
+from tests.depth import in_depth
 from tests.training.streams import streamed_from
 
 HP = {"learning_rate": 0.1, "batch_size": 32}
@@ -15,7 +16,7 @@ def streamed(data):
     return streamed_from(data)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("smoothing", in_depth([0.0, 0.1], 0.1))
 def test_streamed_data_train_by_fit_and_say_so(net, train, streamed, smoothing):
     source = """
 def build(hp, input_shape, num_classes):

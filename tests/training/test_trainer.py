@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
+from tests.depth import further
 
 A = {"units": 8, "hidden_layers": 1, "batch_size": 32, "learning_rate": 0.05, "dropout": 0.2}
 B = A | {"learning_rate": 1.0, "batch_size": 16, "momentum": 0.99}
@@ -43,7 +44,7 @@ def warm(mlp):
     [
         ("sgd", {"learning_rate": 0.7, "momentum": 0.3, "batch_size": 11, "weight_decay": 0.3}),
         ("adam", {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.1, "learning_rate_decay": 0.1}),
-        ("rmsprop", {"beta_2": 0.5, "momentum": 0.1, "batch_norm_momentum": 0.6}),
+        further("rmsprop", {"beta_2": 0.5, "momentum": 0.1, "batch_norm_momentum": 0.6}),
     ],
 )
 def test_live_hyperparameters_and_the_batch_size_need_no_new_trace(warm, train, optimizer, changes):
@@ -157,7 +158,7 @@ def test_the_momentum_is_the_given_one_where_the_space_gives_it(warm, train):
         assert float(layer(warm, "BatchNormalization").momentum) == pytest.approx(given)
 
 
-@pytest.mark.parametrize("own", [0.8, 0.9])
+@pytest.mark.parametrize("own", [0.8, further(0.9)])
 def test_a_users_own_momentum_stays(net, train, own):
     trainer = Trainer(net(BATCH_NORM.format(momentum=own)))
     train(trainer, {"learning_rate": 0.1}, epochs=1)
@@ -166,7 +167,7 @@ def test_a_users_own_momentum_stays(net, train, own):
     assert float(layer(trainer, "BatchNormalization").momentum) == pytest.approx(own)
 
 
-@pytest.mark.parametrize("given", [None, 0.9, 0.7])
+@pytest.mark.parametrize("given", [None, further(0.9), 0.7])
 def test_a_momentum_of_ones_own_beside_one_that_is_read_stays(net, train, given):
     trainer = Trainer(
         net("""

@@ -12,6 +12,7 @@ from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_session import TrialSession
 from orchestrator.trials import Progress, judging, load_checkpoint
 from orchestrator.trials.judging import Objective
+from tests.depth import in_depth
 
 SPEC = TrialSpec("00000", 0, 3, {"learning_rate": 0.05, "units": 4, "batch_size": 32})
 STEPS = 5  # of an epoch
@@ -90,7 +91,7 @@ def test_a_trial_returns_amid_an_epoch_with_nothing_to_tell(begin_long, mlp):
     assert [len(rows) for rows in told] == mlp.epochs * ([0] * (STEPS - 1) + [1])
 
 
-@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("asked", in_depth([True, False], True))
 def test_what_is_kept_amid_an_epoch_is_gone_on_from(begin_long, mlp, tmp_path, asked):
     whole = reports(begin_long(Duration(1, "epoch")))
     (tmp_path / "00000.last.npz").unlink()

@@ -19,6 +19,7 @@ from orchestrator.training.portable import with_temperature, write_metadata
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of
 from orchestrator.trials import save_checkpoint
+from tests.depth import in_depth
 from tests.training.streams import streamed_from
 
 HP = {"units": 8, "hidden_layers": 1, "batch_size": 32, "learning_rate": 0.05}
@@ -174,7 +175,7 @@ def test_quantities_have_residuals_in_the_users_unit(data, mlp, train):
         (1, None, Tempering(1.3, activation="sigmoid")),
     ],
 )
-@pytest.mark.parametrize("kind", ["functional", "sequential"])
+@pytest.mark.parametrize("kind", in_depth(["functional", "sequential"], "functional"))
 def test_a_file_with_a_temperature_answers_as_its_formula(tmp_path, units, activation, how, kind):
     keras.utils.set_random_seed(0)
     model = keras.Sequential([keras.Input((5,)), keras.layers.Dense(units, activation)])

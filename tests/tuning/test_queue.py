@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from orchestrator.search import TrialSpec
-from orchestrator.search.steps import Done, Start
-from orchestrator.tuning.queue import TrialQueue
+from orchestrator.search.steps import OFFERED, Done, Start
+from orchestrator.tuning.queue import PROGRAMS, TrialQueue, WarmWorkers
 
 
 class Listed:
@@ -11,7 +11,7 @@ class Listed:
     def __init__(self, specs):
         self.specs = list(specs)
 
-    def next(self):
+    def next(self, choose=None):
         return Start(self.specs.pop(0)) if self.specs else Done()
 
     @property
@@ -67,3 +67,44 @@ def test_fewer_than_one_is_one():
     queue = TrialQueue(Listed([spec(index) for index in range(5)]), None, list)
     assert queue.fewer_than(3) == 2 and names(queue) == ["00000", "00001"]
     assert queue.fewer_than(1) == 1
+
+
+def wide(index, units, rate=0.1):
+    return TrialSpec(f"{index:05d}", index, index, {"units": units, "learning_rate": rate})
+
+
+def warm(**trained):
+    """Workers that have trained models of these many units."""
+    workers = WarmWorkers()
+    for worker, units in trained.items():
+        for each in units:
+            workers.trained(worker, wide(99, each), {"units"})
+    return workers
+
+
+def test_a_worker_gets_the_first_trial_whose_program_it_has_else_that_nobody_has():
+    workers = warm(a=[32], b=[64])
+    trials = [wide(0, 64), wide(1, 128), wide(2, 32, rate=0.5)]
+    assert workers.choose("a", trials).trial == "00002"
+    assert workers.choose("a", trials[:2]).trial == "00001"
+    assert workers.choose("a", trials[:1]).trial == "00000"
+    assert workers.choose("new", trials).trial == "00001"
+
+
+def test_no_trial_is_passed_over_for_ever():
+    workers = warm(a=[32])
+    chosen = [workers.choose("a", [wide(0, 64), wide(n, 32)]).index for n in range(1, OFFERED + 3)]
+    assert chosen[:-2] == list(range(1, OFFERED + 1))
+    assert chosen[-2] == 0
+
+
+def test_a_worker_is_taken_to_have_dropped_what_it_has_not_trained_for_long():
+    workers = warm(a=[1, *range(2, PROGRAMS + 2)], b=[1])
+    assert workers.choose("a", [wide(0, 1), wide(1, 2)]).trial == "00001"
+
+
+def test_what_is_known_of_programs_starts_anew_where_another_hyperparameter_shapes_them():
+    workers = warm(a=[32])
+    workers.trained("b", wide(9, 64), {"units", "learning_rate"})
+    assert workers.choose("a", [wide(0, 64), wide(1, 32)]).trial == "00001"
+    assert workers.choose("b", [wide(0, 32), wide(1, 64)]).trial == "00001"

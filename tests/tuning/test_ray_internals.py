@@ -15,13 +15,13 @@ from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from orchestrator.tuning.cluster import TOO_SLOW
+from orchestrator.tuning.conductor import Conductor
 from orchestrator.tuning.ray_internals import (
     closed_to_others,
     error_of,
     groups_of_their_own,
     worker_of,
 )
-from orchestrator.tuning.tune import Conductor
 
 
 def started_by_ray():

@@ -10,9 +10,9 @@ from ray import cloudpickle
 
 from orchestrator import redaction
 from orchestrator.trials import Progress
+from orchestrator.tuning.conductor import Conductor, PlannedSeats
 from orchestrator.tuning.protocol import Report, Sitting
 from orchestrator.tuning.stage import Stage
-from orchestrator.tuning.tune import Conductor, PlannedSeats
 from tests.tuning.play import Heard, Play
 
 SECRET = "opensesame-hunter2"
@@ -41,6 +41,7 @@ class Worker:
         self.taken, self.following, self.skipped = [], [], []
         self.take = SimpleNamespace(remote=self._take)
         self.skip = SimpleNamespace(remote=self.skipped.append)
+        self.keep = SimpleNamespace(remote=lambda: f"kept {len(self.taken)}")
 
     def _take(self, spec, next_one=False):
         (self.following if next_one else self.taken).append(spec)
@@ -185,6 +186,29 @@ def test_nothing_follows_where_trials_take_long_or_are_compared():
             play.time += seconds
             play.report(trial, 9, done=True)
         assert not play.stage.may_follow(1)
+
+
+def paused(trial, value):
+    row = {"trial": trial, "epoch": 1, "seconds": 1.0, "metrics": {"val_accuracy": value}}
+    return {"report": Report(trial, Progress(rows=[row]), None, {})}
+
+
+def test_a_promoted_trial_waits_for_its_state_and_no_paused_one_does():
+    play = Play(9, scheduler={"asha": {"promote": True, "reduction_factor": 2}})
+    conductor = Conductor(play.stage, SimpleNamespace(on_last_worker=lambda ask: None))
+    waited = []
+    conductor.until_kept = waited.append
+    search = PlannedSeats(conductor)
+    assert all([search.suggest("a"), search.suggest("b")])
+    first, second = Worker().seat("a"), Worker().seat("b")
+    assert conductor.seat(first) and conductor.seat(second)
+    assert conductor.on_trial_result(None, first, paused("00000", 0.9)) == "CONTINUE"
+    assert not waited
+    assert conductor.on_trial_result(None, second, paused("00001", 0.1)) == "CONTINUE"
+    assert waited == ["kept 1"], "00000 goes on, at the second seat"
+    assert [spec.trial for spec in second.temporary_state.ray_actor.taken] == ["00001", "00000"]
+    conductor.on_trial_result(None, first, paused("00002", 0.05))
+    assert waited == ["kept 1"]
 
 
 def test_the_winner_is_examined_by_the_last_worker_where_others_wait_for_a_promotion_in_vain():

@@ -128,7 +128,7 @@ def _check_names(command: Template, space: Space) -> None:
             expected = f"expected another name, since {{{name}}} is the trial's"
             raise ExperimentFileError(explain(f"search_space.{name}", expected, name))
         if (other := variables.setdefault(variable(name), name)) != name:
-            expected = f"expected names that differ in more than case and signs ({other})"
+            expected = f"expected names that differ in more than case and punctuation ({other})"
             raise ExperimentFileError(explain(f"search_space.{name}", expected, name))
 
 

@@ -74,24 +74,19 @@ def prepare_keras(
         options = data.for_model(model.kind == "bundled")
         dataset = load_dataset(reference, options, experiment.seed, experiment.task)
         read = read_space(plan, callbacks)
-        learned = _learn(process, (experiment, read, model, plan), dataset)
+        learned = None
+        if must_be_tried(model, dataset):
+            setup = _setup(experiment, model, plan, dataset)
+            learned = _learn(process, setup, plan, read, experiment.seed)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, read, model, learned)
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
     plan = replace(plan, metric=experiment.metric, mode=experiment.direction or plan.mode)
     plan = _with_lanes(_with_rows(plan, dataset), experiment, dataset, callbacks)
-    trials = KerasTrials(
-        model,
-        _as_saved(dataset, keras.backend),
-        data.source,
-        learned,
-        task,
-        keras,
-        reference.function,
-        callbacks,
-        reference.kind,
-    )
+    saved = _as_saved(dataset, keras.backend)
+    about = (task, keras, reference.function, callbacks, reference.kind)
+    trials = KerasTrials(model, saved, data.source, learned, *about)
     return experiment, plan, trials
 
 
@@ -177,30 +172,30 @@ def callbacks_of(experiment: Experiment) -> CallableReference | None:
     return find_callbacks(experiment.callbacks, experiment.folder)
 
 
-def _learn(
-    process: TrialProcess,
-    checked: tuple[Experiment, Space, CallableReference, Plan],
-    dataset: Dataset | StreamedDataset,
-) -> Learned | None:
-    """Return what building the model shows; None where that is known without."""
-    experiment, read, model, plan = checked
-    if not must_be_tried(model, dataset):
-        return None
+def _setup(
+    experiment: Experiment, model: CallableReference, plan: Plan, dataset: Dataset | StreamedDataset
+) -> Setup:
+    """Return what a trial's model is built of, and what a user's is asked besides."""
     from orchestrator.training.task import ROWS_LOOKED_AT, Shape, TrainingTask
 
     if model.kind == "bundled":
-        setup = Setup(model, Shape(dataset.input_shape, dataset.num_classes))
-    else:
-        few = TrainingTask(
-            model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=judged_by_loss(experiment)
-        )
-        setup = Setup(model, few.shape, Asked(few, experiment.task))
+        return Setup(model, Shape(dataset.input_shape, dataset.num_classes))
+    few = TrainingTask(
+        model, dataset.head(ROWS_LOOKED_AT), plan.epochs, by_loss=judged_by_loss(experiment)
+    )
+    return Setup(model, few.shape, Asked(few, experiment.task))
+
+
+def _learn(
+    process: TrialProcess, setup: Setup, plan: Plan, read: Space, seed: int
+) -> Learned | None:
+    """Return what building the model shows; None where nothing could be learned."""
     from orchestrator.data.messages import notice
 
     def enough(learned: Learned) -> bool:
-        return not unread(read, model, learned) and not _heads_may_differ(read, learned)
+        return not unread(read, setup.reference, learned) and not _heads_may_differ(read, learned)
 
-    learned = try_builds(process, setup, plan, experiment.seed, enough)
+    learned = try_builds(process, setup, plan, seed, enough)
     if learned is not None and learned.looked is not None and learned.looked.not_saved:
         notice(learned.looked.not_saved)
     return learned

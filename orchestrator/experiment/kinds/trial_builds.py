@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from orchestrator.catalog import CallableReference
 from orchestrator.domains import Choice, Extreme, Fixed, extremes
@@ -175,10 +175,10 @@ def _try_ends(tries: _Tries, plan: Plan, seed: int) -> None:
         ]
         if not drawn or any(same(value, extreme.value) for value in drawn):
             continue
-        errors = _errors_beside(tries, plan, (seed, name, extreme.value))
-        if errors:
+        failures = _failures_beside(tries, plan, seed, {name: extreme.value})
+        if failures:
             domain = str(plan.space.domains[name])
-            raise ExperimentFileError(_fails_at(name, extreme, errors[0], domain))
+            raise ExperimentFileError(_fails_at(name, extreme, failures[0], domain))
 
 
 def _ends(plan: Plan) -> Iterator[tuple[str, Extreme]]:
@@ -188,30 +188,37 @@ def _ends(plan: Plan) -> Iterator[tuple[str, Extreme]]:
             yield from ((name, extreme) for extreme in list(extremes(domain))[:2])
 
 
-def _errors_beside(
-    tries: _Tries, plan: Plan, end: tuple[int, str, Any]
-) -> list[tuple[Mapping[str, Any], TrialError]]:
-    """Return why a model cannot be built with one value in place of the one in each draw; nothing where one can.
+class _Failure(NamedTuple):
+    """Hyperparameters that no model can be built with, and why."""
 
-    The draws are such as can be built with what was drawn.
+    hyperparameters: Mapping[str, Any]
+    error: TrialError
+
+
+def _failures_beside(
+    tries: _Tries, plan: Plan, seed: int, end: Mapping[str, Any]
+) -> list[_Failure]:
+    """Return why a model cannot be built with one value, ``end``, in place of the one in each draw.
+
+    Nothing where one can. The draws are such as can be built with what was drawn.
     """
-    seed, name, value = end
-    errors: list[tuple[Mapping[str, Any], TrialError]] = []
+    [name] = end
+    failures: list[_Failure] = []
     drawn = [*(spec for spec, _ in tries.built), *islice(plan.draws(), DRAWS_TRIED)]
     for spec in (spec for spec in drawn if name in spec.hyperparameters):
-        hyperparameters = plan.space.draw_beside(seed, spec.index, {name: value})
+        hyperparameters = plan.space.draw_beside(seed, spec.index, dict(end))
         if hyperparameters is None:  # constraints rule that end out
             continue
-        known = any(hyperparameters == tried for tried, _ in errors)
-        if known or len(errors) == DRAWS_BESIDE or name not in tries.draw(spec):
+        known = any(hyperparameters == tried.hyperparameters for tried in failures)
+        if known or len(failures) == DRAWS_BESIDE or name not in tries.draw(spec):
             continue
         try:
             tries.build(spec, hyperparameters)
         except TrialError as error:
-            errors.append((hyperparameters, error))
+            failures.append(_Failure(hyperparameters, error))
         else:
             return []
-    return errors
+    return failures
 
 
 def _try_schedule(tries: _Tries, plan: Plan) -> None:
@@ -241,16 +248,13 @@ def _fails_always(failed: Sequence[tuple[TrialSpec, TrialError]]) -> str:
     return f"{str(error).rstrip('.')}, with {drawn}{_listed(spec.hyperparameters)}."
 
 
-def _fails_at(
-    name: str, extreme: Extreme, failed: tuple[Mapping[str, Any], TrialError], domain: str
-) -> str:
-    hyperparameters, error = failed
-    others = {key: value for key, value in hyperparameters.items() if key != name}
+def _fails_at(name: str, extreme: Extreme, failure: _Failure, domain: str) -> str:
+    others = {key: value for key, value in failure.hyperparameters.items() if key != name}
     beside = f" beside {_listed(others)}" if others else ""
     received = f"{redacted(extreme.value)!r}, {extreme.place.partition(' of ')[0]}"
     return (
         f"search_space.{name}: expected {domain} to hold only values that the model can be built with."
-        f" Received: {received}, with which{beside} {_why(error)}"
+        f" Received: {received}, with which{beside} {_why(failure.error)}"
     )
 
 

@@ -36,7 +36,7 @@ FALLBACKS = (
     "Microsoft YaHei",
     "Arial Unicode MS",
 )
-"""For signs that the font lacks, where one of these is installed."""
+"""For characters that the font lacks, where one of these is installed."""
 
 
 def style() -> dict[str, Any]:

@@ -136,7 +136,7 @@ def carded(run: RunSummary) -> Iterator[Section]:
     rows = [(part.title, each) for part in parts for each in (*part.says, *part.code)]
     if rows:
         says = [
-            "For whoever takes the model. 'orchestrator card' writes it as Markdown, with its tables."
+            "For those who use the model. 'orchestrator card' writes it as Markdown, with its tables."
         ]
         yield Section(
             "card", "Model card", says, tables={"Model card": Table(["part", "what"], rows)}

@@ -15,7 +15,7 @@ from orchestrator.errors import PlaceError
 
 _GROUP = ("ray.io", "v1")
 _PLURAL = "rayjobs"
-_PATIENCE = {"_request_timeout": 60}  # seconds; else a server that is cut off hangs for ever
+_PATIENCE = {"_request_timeout": 60}  # seconds; else a server that is cut off never answers
 
 
 @contextmanager

@@ -116,6 +116,7 @@ def end_day(row: Mapping[str, Any], state: PandaState, panda: Panda) -> tuple[Pa
     state = state.next_day(panda.model.epoch, metrics)
     memory, findings = sitter.after_day(state.monitor, _day_record(state, panda, metrics))
     state = replace(state, monitor=memory)
+    # The file before the line that names it: a rollback to a day of the journal finds its state.
     size = panda.days.save(state.day, checkpoint(state, panda))
     panda.days.save_best(state.day, panda.best_file)
     file = panda.days.file(state.day).relative_to(panda.objective.checkpoints.parent)
@@ -131,6 +132,7 @@ def end_day(row: Mapping[str, Any], state: PandaState, panda: Panda) -> tuple[Pa
     )
     state = report_effects(metrics, state, panda)
     state, moved = monitor(findings, state, panda)
+    # Last: the sitter may just have gone back to one of them.
     panda.days.prune(state.day, sitter.needed_days(state.monitor))
     return state, moved
 
@@ -163,7 +165,7 @@ def monitor(
             done=done,
         )
         state, moved = _act(finding, state, panda) if done else (state, False)
-        if moved:
+        if moved:  # what else was found is of a model that is no longer there
             return state, True
     return state, False
 

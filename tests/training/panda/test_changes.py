@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from orchestrator.training.state_transfer import slots_of
+from tests.depth import further
 
 BAD = [
     {"learning_rate": "abc"}, {"learning_rate": None}, {"learning_rate": float("nan")},
@@ -49,8 +50,8 @@ def test_a_live_change_traces_nothing(panda, start, changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"dropout": 0.4}, {"dropout": 0.0}, {"label_smoothing": 0.1}, {"activation": "tanh"},
-        {"weight_decay": 0.01}, {"optimizer": "sgd", "dropout": 0.3},
+        {"dropout": 0.4}, further({"dropout": 0.0}), {"label_smoothing": 0.1}, further({"activation": "tanh"}),
+        further({"weight_decay": 0.01}), {"optimizer": "sgd", "dropout": 0.3},
     ],
 )  # fmt: skip
 def test_a_rebuilt_model_keeps_its_weights_and_slots(panda, same, changes):
