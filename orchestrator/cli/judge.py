@@ -255,12 +255,20 @@ def history(
 ) -> None:
     """Show what became of a run since: each re-evaluation with its scores and findings, and their trend."""
     from orchestrator.experiment import open_run
-    from orchestrator.report import history_lines, history_table
+    from orchestrator.report import (
+        HISTORY_IMPORTANCE,
+        columns_text,
+        history_columns,
+        history_lines,
+        history_table,
+    )
 
     where = destination(format, output)
     records = open_run(run, storage).records
-    frame = history_table(records)
-    if len(frame) or not where.for_people or where.output:
-        where.write(frame)
-    if where.format == "table" and where.output is None:
-        say("\n".join(history_lines(records, terminal_width())))
+    if not where.on_screen:
+        where.write(history_table(records))
+        return
+    columns = history_columns(records)
+    if columns["number"]:
+        say(columns_text(columns, HISTORY_IMPORTANCE, terminal_width()), nl=False)
+    say("\n".join(history_lines(records, terminal_width())))

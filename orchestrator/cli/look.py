@@ -71,12 +71,14 @@ Columns = Annotated[
 
 def ls(storage: Storage = RUNS, format: Format = None, output: Output = None) -> None:
     """List the runs: status, trials done, best value."""
-    from orchestrator.report import runs_table
+    from orchestrator.report import columns_text, run_columns, runs_table
+    from orchestrator.report.runs import IMPORTANCE
 
     where = destination(format, output)
-    frame = runs_table(storage)
-    if len(frame) or not where.for_people or where.output:
-        where.write(frame)
+    if not where.on_screen:
+        where.write(runs_table(storage))
+    elif (found := run_columns(storage))["run"]:
+        say(columns_text(found, IMPORTANCE, terminal_width()), nl=False)
     else:
         say(f"no runs in {storage}; orchestrator run FILE starts one", err=True)
 
@@ -132,9 +134,9 @@ def table(  # noqa: PLR0913 (a command's parameters are its flags)
         where.write(opened.curves())
         return
     frame = picked(opened.records, opened.table(replicates), pick)
-    on_screen = where.format == "table"
-    where.write(for_people(opened.records, frame, pick.columns) if on_screen else frame)
-    if where.format == "table" and where.output is None:
+    for_people_too = where.format == "table"
+    where.write(for_people(opened.records, frame, pick.columns) if for_people_too else frame)
+    if where.on_screen:
         say("\n".join(["", *winner_lines(opened.records, terminal_width())]))
 
 

@@ -111,6 +111,11 @@ class Destination:
         """Whether stdout is read by a person, so that sentences may follow the table there."""
         return self.format == "table" or self.output is not None
 
+    @property
+    def on_screen(self) -> bool:
+        """Whether it is text on stdout."""
+        return self.format == "table" and self.output is None
+
     def write(self, frame: pd.DataFrame) -> None:
         """Write the table there."""
         from orchestrator.report import render

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.control.hyperparameter_changes import check_expected, checked_changes
 from orchestrator.control.requests import (
     babysat_trial,
     check_branch_name,
@@ -58,6 +57,8 @@ class Panda:
         if not changes:
             raise RequestError("set: expected at least one name=value. Received: nothing.")
         check_coming(records, trial, at_day)
+        from orchestrator.control.hyperparameter_changes import check_expected, checked_changes
+
         check_expected(records, trial, expect or {})
         checked = checked_changes(records, trial, changes, force)
         return self._ask(
@@ -127,6 +128,8 @@ class Panda:
         check_branch_name(records, name)
         if at_day is not None:
             check_kept(records, trial, at_day, "--at-day")
+        from orchestrator.control.hyperparameter_changes import checked_changes
+
         checked = checked_changes(records, trial, changes or {}, force)
         arguments = {"at_day": at_day, "changes": checked, "name": name}
         return self._ask(Request("branch", trial, arguments, why=why, force=force))

@@ -11,6 +11,8 @@ from typing import Annotated, Any
 from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
+_MAPPING = (dict, Mapping)
+"""What JSON gives comes first: asking Mapping takes five times as long."""
 SAFE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
@@ -43,16 +45,16 @@ def _is_moment(value: Any) -> bool:
 
 
 def _are_metrics(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(_is_number(v) or v is None for v in value.values())
+    return isinstance(value, _MAPPING) and all(_is_number(v) or v is None for v in value.values())
 
 
 def _are_changes(value: Any) -> bool:
-    pairs = value.values() if isinstance(value, Mapping) else [None]
+    pairs = value.values() if isinstance(value, _MAPPING) else [None]
     return all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs)
 
 
 def _is_origin(value: Any) -> bool:
-    if not isinstance(value, Mapping) or not is_name(value.get("trial")):
+    if not isinstance(value, _MAPPING) or not is_name(value.get("trial")):
         return False
     counts = [value.get("day"), value.get("stretch")]
     whole = all(count is None or _is_count(count) for count in counts)
@@ -60,7 +62,7 @@ def _is_origin(value: Any) -> bool:
 
 
 def _is_reason(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("scheduler"), str)
+    return isinstance(value, _MAPPING) and isinstance(value.get("scheduler"), str)
 
 
 def _are_texts(value: Any) -> bool:
@@ -91,7 +93,7 @@ _name, _maybe_name = _both(
 )
 _count, _maybe_count = _both(_is_count, "a whole number of at least 0")
 a_text, maybe_a_text = _both(lambda value: isinstance(value, str), "a text")
-_mapping, _maybe_mapping = _both(lambda value: isinstance(value, Mapping), "a mapping")
+_mapping, _maybe_mapping = _both(lambda value: isinstance(value, _MAPPING), "a mapping")
 _metrics, _maybe_metrics = _both(_are_metrics, "numbers by name")
 _moment, _maybe_moment = _both(_is_moment, "a time such as 2026-11-05T10:00:00.000+00:00")
 _seconds, _maybe_seconds = _both(_is_duration, "a number of seconds")

@@ -163,10 +163,10 @@ def read_experiment_of(folder: RunFolder) -> dict[str, Any]:
 
 def _read_experiment(file: Path) -> dict[str, Any]:
     # Imported here: a process that only writes records need not load what checks experiments.
-    from orchestrator.config import read_document
+    from orchestrator.config.document import read_written
 
     try:
-        return dict(read_document(file).content)
+        return read_written(file)
     except ExperimentFileError as error:
         raise RecordError(str(error)) from None
 

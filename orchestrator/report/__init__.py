@@ -30,19 +30,21 @@ if TYPE_CHECKING:
         journal_table,
     )
     from orchestrator.report.reevaluation_text import (
+        HISTORY_IMPORTANCE,
+        history_columns,
         history_lines,
         history_table,
         reevaluation_lines,
     )
-    from orchestrator.report.render import FORMATS, render
+    from orchestrator.report.render import FORMATS, columns_text, render
     from orchestrator.report.rounds_text import finding_lines, rounds_lines, rounds_table
+    from orchestrator.report.runs import run_columns, runs_table
     from orchestrator.report.summary import show_lines, winner_lines
     from orchestrator.report.tables import (
         draws_table,
         epochs_table,
         jobs_table,
         predictions_table,
-        runs_table,
         trials_table,
         write_csvs,
     )
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "HISTORY_IMPORTANCE",
     "LiveView",
     "NullView",
     "PandaView",
@@ -61,6 +64,7 @@ __all__ = [
     "View",
     "card",
     "checkpoints_line",
+    "columns_text",
     "compare_lines",
     "compare_table",
     "days_table",
@@ -75,6 +79,7 @@ __all__ = [
     "epochs_table",
     "finding_lines",
     "for_people",
+    "history_columns",
     "history_lines",
     "history_table",
     "importance_lines",
@@ -92,6 +97,7 @@ __all__ = [
     "render",
     "rounds_lines",
     "rounds_table",
+    "run_columns",
     "runs_table",
     "show_lines",
     "trial_lines",

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.records import RunRecords
 from orchestrator.report.formatting import brief, minute, number, printable
-from orchestrator.report.tables import to_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -90,10 +89,21 @@ def _findings(record: Mapping[str, Any], width: int) -> Iterator[str]:
 
 def history_table(records: RunRecords) -> pd.DataFrame:
     """Return one row a re-evaluation, oldest first: decision, the incumbent's score then and now, findings."""
-    rows = [_row(event) for event in _done(records)]
-    frame = to_frame({name: [row[name] for row in rows] for name in COLUMNS})
-    frame.attrs["importance"] = ["number", "decision", "now", "old_model", "difference", "drift"]
+    from orchestrator.report.tables import to_frame
+
+    frame = to_frame(history_columns(records))
+    frame.attrs["importance"] = list(HISTORY_IMPORTANCE)
     return frame
+
+
+HISTORY_IMPORTANCE = ("number", "decision", "now", "old_model", "difference", "drift")
+"""Which of its columns to keep first where a terminal is too narrow."""
+
+
+def history_columns(records: RunRecords) -> dict[str, list[Any]]:
+    """Return the columns of ``history_table``, without pandas."""
+    rows = [_row(event) for event in _done(records)]
+    return {name: [row[name] for row in rows] for name in COLUMNS}
 
 
 def _done(records: RunRecords) -> list[Mapping[str, Any]]:

@@ -8,7 +8,7 @@ import math
 import re
 import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -141,10 +141,13 @@ def _texts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _right_aligned(frame: pd.DataFrame) -> list[bool]:
+    return [_is_numeric(frame[name]) for name in frame.columns]
+
+
+def _is_numeric(column: pd.Series[Any]) -> bool:
     from pandas.api.types import is_bool_dtype, is_numeric_dtype
 
-    kinds = [frame[name].dtype for name in frame.columns]
-    return [is_numeric_dtype(kind) and not is_bool_dtype(kind) for kind in kinds]
+    return is_numeric_dtype(column.dtype) and not is_bool_dtype(column.dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,10 +176,30 @@ def text_table(frame: pd.DataFrame, width: int = 80) -> str:
     ``frame.attrs["importance"]`` names the columns to keep first; empty columns are left out. ``attrs["same"]`` says
     what is the same in every row, and has no column.
     """
+    columns = [_column(str(name), frame[name], _is_numeric(frame[name])) for name in frame.columns]
+    return _laid_out(columns, frame.attrs, width)
+
+
+def columns_text(columns: Mapping[str, list[Any]], importance: Sequence[str], width: int) -> str:
+    """Return what ``text_table`` returns of a table with these columns, without pandas."""
+    kinds = {
+        name: {type(value) for value in values if value is not None}
+        for name, values in columns.items()
+    }
+    as_floats = {name for name, found in kinds.items() if found == {int, float}}
+    made = [
+        _column(
+            name, map(float, values) if name in as_floats else values, kinds[name] <= {int, float}
+        )
+        for name, values in columns.items()
+    ]
+    return _laid_out(made, {"importance": importance}, width)
+
+
+def _laid_out(columns: list[_Column], attrs: Mapping[Any, Any], width: int) -> str:
     # Laid out here: rich's tables take seconds for ten thousand rows (Textualize/rich#1069).
-    columns = [_column(frame, name) for name in frame.columns]
     told = [column for column in columns if any(column.cells)] or columns
-    shown = _fitting(told, frame.attrs.get("importance", []), width)
+    shown = _fitting(told, attrs.get("importance", []), width)
     lines = [
         *(_line(shown, [column.header[row] for column in shown]) for row in (0, 1)),
         _GAP.join("─" * column.width for column in shown),
@@ -184,24 +207,16 @@ def text_table(frame: pd.DataFrame, width: int = 80) -> str:
     ]
     text = "\n".join(line for line in lines if line) + "\n"
     hidden = [printable(str(column.name)) for column in told if column not in shown]
-    same = frame.attrs.get("same")
+    same = attrs.get("same")
     text += f"{_filled(f'the same in all: {same}', width)}\n" if same else ""
     return text + (_hidden_note(hidden, width) if hidden else "")
 
 
-def _column(frame: pd.DataFrame, name: str) -> _Column:
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
-
-    kind = frame[name].dtype
-    return _Column(
-        name=name,
-        header=folded(printable(str(name))),
-        cells=tuple(cell(value) for value in frame[name]),
-        right=is_numeric_dtype(kind) and not is_bool_dtype(kind),
-    )
+def _column(name: str, values: Iterable[Any], right: bool) -> _Column:
+    return _Column(name, folded(printable(name)), tuple(map(cell, values)), right)
 
 
-def _fitting(columns: list[_Column], importance: list[str], width: int) -> list[_Column]:
+def _fitting(columns: list[_Column], importance: Sequence[str], width: int) -> list[_Column]:
     """Return the columns that fit, chosen by importance and kept in their own order."""
     ranks = {name: rank for rank, name in enumerate(dict.fromkeys(importance))}
     by_weight = sorted(columns, key=lambda column: ranks.get(column.name, len(ranks)))

@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 from orchestrator.analysis import score_among
 from orchestrator.domains import Fixed, Space
 from orchestrator.domains.space import companion
-from orchestrator.errors import RecordError, encodable
+from orchestrator.errors import encodable
 from orchestrator.records import (
     RunRecords,
     TrialRecord,
-    read_run,
-    run_names,
     trial_name,
     write_atomically,
 )
@@ -29,7 +27,7 @@ from orchestrator.report.columns import (
     hyperparameter_columns,
     is_copy,
 )
-from orchestrator.report.formatting import minute, shown_name
+from orchestrator.report.formatting import shown_name
 from orchestrator.report.race_text import estimates
 from orchestrator.report.render import to_csv
 
@@ -122,15 +120,6 @@ def _stretches(records: RunRecords, rows: Sequence[Mapping[str, Any]]) -> dict[s
     }
 
 
-def runs_table(storage: str | Path) -> pd.DataFrame:
-    """Return one row a run below ``storage``; one whose records are damaged says so."""
-    names = ("run", "status", "strategy", "trials_done", "trials", "metric", "best", "started")
-    rows = [_listed(Path(storage) / name) for name in run_names(storage)]
-    frame = to_frame({name: [row.get(name) for row in rows] for name in names})
-    frame.attrs["importance"] = [name for name in names if name != "metric"]
-    return frame
-
-
 def draws_table(space: Space, draws: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """Return one row a draw: the name of the trial it would be, then every hyperparameter."""
     columns: dict[str, list[Any]] = {"trial": [trial_name(index) for index in range(len(draws))]}
@@ -154,25 +143,6 @@ def winning_trial(records: RunRecords) -> str | None:
     if records.winner is not None:
         return str(records.winner["trial"])
     return records.leader.trial if records.leader else None
-
-
-def _listed(path: Path) -> dict[str, Any]:
-    try:
-        records = read_run(path)
-    except RecordError:
-        return {"run": path.name, "status": "damaged"}
-    best = next((records.of(trial.trial).best for trial in records.contenders), None)
-    started = [event["time"] for event in records.events if event["event"] == "run_started"]
-    return {
-        "run": records.name,
-        "status": records.status,
-        "strategy": records.experiment.get("strategy"),
-        "trials_done": records.state.done,
-        "trials": records.planned_trials,
-        "metric": records.metric,
-        "best": best.value if best else None,
-        "started": minute(started[0]) if started else None,
-    }
 
 
 def by_column(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:

@@ -200,3 +200,30 @@ def test_two_starts_at_once_get_two_numbers():
 def test_a_numbered_run_cannot_be_one_that_is_found_again():
     with pytest.raises(orchestrator.errors.ExperimentFileError, match="name: auto"):
         orchestrator.run(told(name="auto"), or_resume=True, **QUIETLY)
+
+
+HEAVY = {
+    *("ray", "tensorflow", "keras", "scipy", "sklearn", "optuna", "jinja2", "pyarrow", "pandas"),
+    *("numpy", "orchestrator.config.options", "orchestrator.search", "orchestrator.training"),
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "may"),
+    [
+        (["--help"], set()),
+        (["status", "first"], set()),
+        (["ls"], set()),
+        (["table", "first"], {"numpy", "pandas", "pyarrow", "orchestrator.search"}),
+        (["show", "first"], {"numpy", "orchestrator.search"}),
+        (["history", "first"], {"numpy", "orchestrator.search"}),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_short_command_loads_what_it_needs_alone(a_run, process, command, may):
+    a_run("first")
+    asked = process(*command, PYTHONPROFILEIMPORTTIME="1")
+    assert asked.returncode == 0, asked.stderr
+    loaded = {line.rpartition("|")[2].strip() for line in asked.stderr.splitlines()}
+    assert "orchestrator.cli.app" in loaded
+    assert loaded & HEAVY <= may
