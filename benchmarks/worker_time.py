@@ -147,6 +147,11 @@ class TimedWorkbench:
         self.spans.begin()
         return TimedSession(self.workbench.session(spec), self.spans)
 
+    @property
+    def shaped_by(self) -> frozenset[str]:
+        """The other's."""
+        return getattr(self.workbench, "shaped_by", frozenset())
+
     def about(self) -> Mapping[str, Any]:
         """Return the other's."""
         found: Mapping[str, Any] = self.workbench.about()

@@ -315,6 +315,8 @@ class _TrialForms(Named):
             return written
         form = self.spelt_out(written)
         said = [name for name in self.kinds if form.get(name) is not None]
+        if not said:
+            self._check_known(form)
         if len(said) != 1:
             listed = ", ".join(self.kinds)
             expected = f"expected what each trial runs, under one of the keys {listed}"
@@ -325,6 +327,14 @@ class _TrialForms(Named):
                 ctx = {"known": tuple(known), "name": name}
                 raise PydanticCustomError("unknown_name", "unknown key", ctx)
         return self.kinds[said[0]].model_validate(form)
+
+    def _check_known(self, form: Mapping[str, Any]) -> None:
+        """Refuse a key of no kind, which may be one with a slip of the pen."""
+        keys = {key for kind in self.kinds.values() for key in kind.model_fields}
+        for name in form:
+            if name not in keys:
+                ctx = {"known": tuple(self.kinds), "name": name}
+                raise PydanticCustomError("unknown_name", "unknown kind of trial", ctx)
 
     def write(self, options: TrialOptions | None) -> Any:
         """Return the form that an experiment file holds."""

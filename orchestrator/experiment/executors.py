@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from orchestrator.config import Experiment
 from orchestrator.errors import PlaceError, UnknownNameError, explain
 from orchestrator.search import Plan
+from orchestrator.training.keras_setup import BACKEND, without_collecting
 from orchestrator.tuning.machine import available_cores, visible_gpus
 from orchestrator.tuning.ray_limits import check_ray_address
 
@@ -56,7 +62,8 @@ class RunPlan(Protocol):
 class Executor:
     """``check_place`` refuses a plan that could not run; ``uses_terminal`` says that trials print and read there.
 
-    ``first`` is what happens first.
+    ``first`` is what happens first. ``ahead`` is what can begin before an experiment is checked, and yields what runs
+    its plan.
     """
 
     run_plan: RunPlan
@@ -64,6 +71,16 @@ class Executor:
     begins: str
     uses_terminal: bool = False
     first: Phase = "workers"
+    ahead: Callable[[Experiment], AbstractContextManager[RunPlan]] | None = None
+
+    @contextmanager
+    def begun(self, experiment: Experiment) -> Iterator[Executor]:
+        """Have what can begin ahead do so while the block runs; yield what goes on from there."""
+        if self.ahead is None:
+            yield self
+            return
+        with self.ahead(experiment) as run_plan:
+            yield replace(self, run_plan=run_plan, ahead=None)
 
 
 ExecutorName = Literal["tune", "inline"]
@@ -86,14 +103,45 @@ def find_executor(asked: ExecutorName | RunPlan) -> Executor:
     return found
 
 
-def _run_on_tune(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
+def _run_on_tune(
+    plan: Plan, job: Trainable, listener: Listener, sitting: Sitting, forks: Path | None = None
+) -> Outcome:
     if plan.lanes is not None:
         from orchestrator.tuning.lanes import run_plan as run_lanes
 
         return run_lanes(plan, job, listener, sitting)
-    from orchestrator.tuning.tune import run_plan  # Ray takes a second to import
+    with without_collecting():
+        from orchestrator.tuning.tune import Engine, run_plan  # Ray takes a second to import
 
-    return run_plan(plan, job, listener, sitting)
+    return run_plan(plan, job, listener, sitting, Engine(forks))
+
+
+@contextmanager
+def _forks_for_tune(experiment: Experiment) -> Iterator[RunPlan]:
+    """Have the process that Ray's workers are forked from import Keras, where they start here and will need it."""
+    with ExitStack() as stack:
+        forks = None
+        if forks_workers(experiment):
+            from orchestrator.training.fork_server import fork_server
+            from orchestrator.tuning.scratch import scratch_folder, short_temporary_folder
+
+            with suppress(OSError):  # what is wrong here is said where Ray's own folder is made
+                folder = stack.enter_context(scratch_folder("orch-", short_temporary_folder()))
+                forks = stack.enter_context(fork_server(Path(folder), experiment.backend))
+        yield partial(_run_on_tune, forks=forks)
+
+
+def forks_workers(experiment: Experiment) -> bool:
+    """Return whether an experiment's workers can be forks: they train Keras on TensorFlow, here, on no GPU."""
+    is_there = getattr(sys.modules.get("ray"), "is_initialized", bool)()
+    return (
+        hasattr(os, "pidfd_open")
+        and os.environ.get("RAY_ADDRESS", "local") in ("", "local")
+        and experiment.kind in ("keras", "keras_tuner")
+        and experiment.backend == BACKEND
+        and not visible_gpus()
+        and not is_there
+    )
 
 
 def _run_inline(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:
@@ -103,6 +151,8 @@ def _run_inline(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting
 
 
 EXECUTORS = {
-    "tune": Executor(_run_on_tune, check_place, "starting Ray for", first="ray"),
+    "tune": Executor(
+        _run_on_tune, check_place, "starting Ray for", first="ray", ahead=_forks_for_tune
+    ),
     "inline": Executor(_run_inline, lambda plan: None, "in this process:", uses_terminal=True),
 }

@@ -96,7 +96,7 @@ def run(  # noqa: PLR0913 (a run's options)
     functions, ``data`` whatever a function of a file may return, ``trial`` a function or ``{"optuna": objective}``:
     ``run(model=build, data=(x, y), search_space={...}, epochs=9)``.
 
-    Everything that can be refused is refused before anything is written or started. ``or_resume`` makes the call safe
+    Everything that can be refused is refused before anything is written or trained. ``or_resume`` makes the call safe
     to repeat: a run of that name that was cut off continues, one whose every trial failed for reasons outside of the
     model is tried again, one that is finished is returned. ``overwrite`` removes a run of that name first, unless it is
     being driven. ``executor="inline"`` trains one trial after another in this process, where ``breakpoint()`` works.
@@ -110,15 +110,15 @@ def run(  # noqa: PLR0913 (a run's options)
         if is_worth_retrying(Run(folder, exact=True).records):
             return _retried(folder, ("failed",), asked.given, progress, by)
         return _resumed(folder, asked.given, progress, by)
-    prepared = prepare(asked.experiment, asked.given, by.check_place, overwrite)
-    prepared, folder = _new_folder(prepared, overwrite)
-    try:
-        with driving(folder) as driven:
-            drive(Resumed(prepared), folder, driven, progress, by)
-    except NotStarted:
-        # Nothing was recorded: a folder left behind would only keep the name from the next try.
-        folder.remove()
-        raise
+    with by.begun(asked.experiment) as begun:
+        prepared = prepare(asked.experiment, asked.given, by.check_place, overwrite)
+        prepared, folder = _new_folder(prepared, overwrite)
+        try:
+            with driving(folder) as driven:
+                drive(Resumed(prepared), folder, driven, progress, begun)
+        except NotStarted:
+            folder.remove()  # nothing was recorded, and the name is wanted at the next try
+            raise
     return Run(folder, builder=asked.given.builder)
 
 
@@ -236,23 +236,23 @@ def drive(
     from orchestrator.tuning.protocol import Outcome
 
     resumed = with_lanes_as_chosen(resumed)
-    plan, outcome = resumed.plan, Outcome(ended=False)
+    plan, experiment, outcome = resumed.plan, resumed.prepared.experiment, Outcome(ended=False)
     with (
         unstalled_streams(),
         folder.in_use(),
         asked_to_stop() as asked,
         _view(resumed, folder, executor) if progress else NullView() as view,
         Recorder(folder, plan, view, asked.is_set, driven) as recorder,
+        executor.begun(experiment) as begun,
     ):
-        words = _phases(resumed.prepared.experiment)
-        recorder.begin(resumed.trials_in_all, resumed.recorded, words)
+        recorder.begin(resumed.trials_in_all, resumed.recorded, _phases(experiment))
         if driven.taken_from:
             recorder.event("taken_over", **{"from": driven.taken_from})
         write_down(resumed, folder, recorder)
         _take_up(resumed, recorder, view, executor)
         try:
             job, sitting = resumed.prepared.job(folder), resumed.sitting(asked.is_set)
-            outcome = executor.run_plan(plan, job, recorder, sitting)
+            outcome = begun.run_plan(plan, job, recorder, sitting)
             if outcome.ended:
                 _keep_profile(resumed.prepared, folder, recorder)
         except KeyboardInterrupt:
@@ -260,11 +260,10 @@ def drive(
         finally:
             if not outcome.ended:
                 view.note("stopping")
-            # The trials' ends before the run's, after which a reader may know that nothing trains any more.
-            recorder.close()
+            recorder.close()  # the trials' ends come before the run's
             reason = outcome.trouble or outcome.reason or resumed.reason or _named(sys.exception())
             recorder.event("run_finished" if outcome.ended else "run_interrupted", reason=reason)
-        _write_tables(resumed.prepared.experiment, folder, recorder, view)
+        _write_tables(experiment, folder, recorder, view)
     if outcome.trouble is not None:
         raise folder.unusable(outcome.trouble)
 

@@ -219,22 +219,15 @@ def set_up_keras(threads: int, settings: KerasSettings | None = None) -> None:
     ``settings`` are put in force in place of those of this machine; without them the backend is as KERAS_BACKEND has
     it. Raises PlaceError where Keras was imported before, with another backend.
 
-    Keras imports matplotlib and scikit-learn when they are there, for plotting and wrappers that no trial uses: a
-    second of every worker's start. They are hidden while Keras is imported and can be imported as usual afterwards.
     """
     backend = settings.backend if settings else os.environ.get("KERAS_BACKEND", BACKEND)
     choose_backend(backend)
     if backend == "jax":
         _limit_xla(threads)
-    hidden = [name for name in ("matplotlib", "sklearn") if name not in sys.modules]
-    for name in hidden:
-        sys.modules[name] = None  # type: ignore[assignment]
-    try:
-        import keras
-    finally:
-        for name in hidden:
-            sys.modules.pop(name, None)
+    import_keras(backend)
     if settings is not None:
+        import keras
+
         if keras.config.backend() != backend:
             expected = f"expected the backend of the experiment, {backend!r}"
             raise PlaceError(
@@ -249,6 +242,37 @@ def set_up_keras(threads: int, settings: KerasSettings | None = None) -> None:
     # What the imports made lives as long as the process: the collector need not look at it again and again.
     gc.collect()
     gc.freeze()
+
+
+def import_keras(backend: str) -> None:
+    """Import Keras and its backend, without what they look for and no trial uses.
+
+    Keras imports matplotlib and scikit-learn when they are there, for plotting and wrappers, TensorFlow imports JAX for
+    its conversion to TensorFlow Lite: two seconds of every process. They are hidden while Keras is imported and can be
+    imported as usual afterwards.
+    """
+    unused = ("matplotlib", "sklearn", *(["jax"] if backend == BACKEND else []))
+    hidden = [name for name in unused if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        with without_collecting():
+            importlib.import_module("keras")
+    finally:
+        for name in hidden:
+            sys.modules.pop(name, None)
+
+
+@contextmanager
+def without_collecting() -> Iterator[None]:
+    """Keep the collector from going again and again through what is being imported, which stays."""
+    collected = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collected:
+            gc.enable()
 
 
 def _limit_xla(threads: int) -> None:

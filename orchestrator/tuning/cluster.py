@@ -20,7 +20,7 @@ from typing import Any
 
 from orchestrator.errors import NotStarted, PlaceError, said_by, shortened
 from orchestrator.tuning.ray_limits import raise_open_files, said_in_logs
-from orchestrator.tuning.scratch import end_processes_in, scratch_folder
+from orchestrator.tuning.scratch import end_processes_in, scratch_folder, short_temporary_folder
 
 QUIET = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -33,6 +33,8 @@ QUIET = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_enable_metrics_collection": "0",
+    "PL_DISABLE_FORK": "1",
     "RAY_ROTATION_MAX_BYTES": str(16 * 2**20),
     "RAY_ROTATION_BACKUP_COUNT": "1",
 }
@@ -45,28 +47,25 @@ _STARTS_HERE = "Ray: expected its processes to start on this machine"
 STARTS = 3
 """How many starts of Ray are tried."""
 
-LONGEST_PLACE = 27
-"""Bytes of a path below which Ray's sockets still have names that Linux takes: 107 bytes, most of them Ray's own."""
 OPEN_BY_RAY = "r"
 """Ray opens the folder that it is given, and those that it makes there, to everybody: it is given one in ours."""
 
 
 @contextlib.contextmanager
-def running_ray(cores: int, stopping: Callable[[], bool] = bool) -> Iterator[None]:
+def running_ray(
+    cores: int, stopping: Callable[[], bool] = bool, forks: Path | None = None
+) -> Iterator[None]:
     """Have Ray while the block runs.
 
     A process that is connected already keeps its connection; ``RAY_ADDRESS`` is joined; otherwise a cluster of
-    ``cores`` starts on this machine, whatever other cluster runs here, and ends with the block.
+    ``cores`` starts on this machine, whatever other cluster runs here, and ends with the block. Its workers are forks
+    of the server whose socket is ``forks``, if there is one.
 
     Raises NotStarted where Ray cannot be had. Its slow start is given up once ``stopping`` says so.
     """
     import ray
 
-    from orchestrator.tuning.ray_internals import (
-        closed_to_others,
-        groups_of_their_own,
-        installed_first,
-    )
+    from orchestrator.tuning.ray_internals import groups_of_their_own, installed_first
 
     _have_ray_say_little()
     if ray.is_initialized():
@@ -74,21 +73,32 @@ def running_ray(cores: int, stopping: Callable[[], bool] = bool) -> Iterator[Non
         return
     address = ray_address()
     with contextlib.ExitStack() as stack:
-        how: dict[str, Any] = {"address": address or "local"}
-        if not address:
-            raise_open_files()
-            stack.enter_context(closed_to_others())
-            own = stack.enter_context(scratch_folder("orch-", _short_temporary_folder()))
-            # A worker that was about to start would make its folders again.
-            stack.callback(end_processes_in, own)
-            folder = str(Path(own, OPEN_BY_RAY))
-            how |= {"num_cpus": cores, "include_dashboard": False, "_temp_dir": folder}
+        how = {"address": address} if address else _started_here(stack, cores, forks)
         do = stack.enter_context(deferred_signals())
         stack.callback(do, ray.shutdown)
         init = partial(ray.init, log_to_driver=False, logging_level=logging.ERROR, **how)
         with groups_of_their_own(), installed_first():
             _start(partial(do, init), how.get("_temp_dir"), address, stopping)
         yield
+
+
+def _started_here(stack: contextlib.ExitStack, cores: int, forks: Path | None) -> dict[str, Any]:
+    """Have what starts while ``stack`` is open be a cluster of this run's; return what ``ray.init`` is told of it."""
+    from orchestrator.tuning.ray_internals import (
+        closed_to_others,
+        forked_workers,
+        without_what_serves_nobody,
+    )
+
+    raise_open_files()
+    stack.enter_context(closed_to_others())
+    own = stack.enter_context(scratch_folder("orch-", short_temporary_folder()))
+    # A worker that was about to start would make its folders again.
+    stack.callback(end_processes_in, own)
+    stack.enter_context(without_what_serves_nobody())
+    stack.enter_context(forked_workers(forks))
+    folder = str(Path(own, OPEN_BY_RAY))
+    return {"address": "local", "num_cpus": cores, "include_dashboard": False, "_temp_dir": folder}
 
 
 def _have_ray_say_little() -> None:
@@ -146,12 +156,6 @@ def start(
         f"Ray: expected its processes to start within 30 s. Received: {tries} starts that took longer; the load of"
         f" this machine was {load} over the last 1, 5 and 15 minutes. Try again when it is less busy."
     )
-
-
-def _short_temporary_folder() -> str:
-    """Return where Ray's files go: its sockets' paths, below it, may not exceed some hundred characters."""
-    asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
-    return asked if len(os.fsencode(asked)) <= LONGEST_PLACE else "/tmp"  # noqa: S108
 
 
 def ray_resources(cores: int, seconds: float = 60.0) -> dict[str, float]:

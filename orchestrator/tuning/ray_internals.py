@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants, services, worker
+from ray._private import node, ray_constants, services, worker
 from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
 from ray.job_config import JobConfig
+
+from orchestrator.training.fork_server import SOCKET
 
 INTERRUPTED = 130
 _SHOW_CURSOR = "\x1b[?25h"
@@ -28,9 +30,64 @@ MISSED = 4
 _TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 
 
+STAND_INS = Path(__file__).parent / "stand_ins"
+PIPES = "RAY_enable_pipe_based_agent_to_parent_health_check"
+METRICS = "RAY_enable_metrics_collection"
+_IDLE = "--num_prestart_python_workers="
+_AGENTS = ("--dashboard_agent_command=", "--runtime_env_agent_command=")
+
+
 class _GroupLeader(subprocess.Popen[bytes]):
     def __init__(self, *words: Any, **options: Any) -> None:
         super().__init__(*words, **options, process_group=0)
+
+
+@contextlib.contextmanager
+def without_what_serves_nobody() -> Iterator[None]:
+    """Have a cluster that starts in the block be without the processes of Ray's that nothing asks for anything.
+
+    Its autoscaler, dashboard and reader of logs are not started, nor idle workers, which Tune's trials with their
+    placement groups never take; for its two agents small processes stand in until they are asked for something. That is
+    half of the processor time that Ray takes to start, and all that it waits for.
+    There is no switch for them (ray-project/ray#19420). Who asks Ray for metrics, by its own variable, gets all of
+    them, as does whoever is not under Linux.
+    """
+    if sys.platform != "linux" or os.environ.get(METRICS) != "0":
+        yield
+        return
+    usual = {name: getattr(node.Node, name) for name in _UNASKED}
+    command, pipes = services.start_ray_process, os.environ.get(PIPES)
+    for name in _UNASKED:
+        setattr(node.Node, name, _start_nothing)
+    services.start_ray_process = lambda words, *rest, **options: command(
+        [_by_stand_in(word) for word in words], *rest, **options
+    )
+    os.environ[PIPES] = "1"  # by which agents know of their raylet's end
+    try:
+        yield
+    finally:
+        services.start_ray_process = command
+        for name, method in usual.items():
+            setattr(node.Node, name, method)
+        os.environ.pop(PIPES) if pipes is None else os.environ.update({PIPES: pipes})
+
+
+_UNASKED = ("start_monitor", "start_api_server", "start_log_monitor")
+
+
+def _start_nothing(self: Any, **options: Any) -> None:
+    """Start nothing."""
+
+
+def _by_stand_in(word: str) -> str:
+    """Return an argument of the raylet's, in which an agent's command is that of its stand-in, and no worker idle."""
+    if word.startswith(_IDLE):
+        return f"{_IDLE}0"
+    name = next((name for name in _AGENTS if word.startswith(name)), None)
+    if name is None:
+        return word
+    stand_in = [sys.executable, "-I", "-S", str(STAND_INS / "agent.py")]
+    return f"{name}{subprocess.list2cmdline(stand_in)} {word.removeprefix(name)}"
 
 
 @contextlib.contextmanager
@@ -48,6 +105,45 @@ def groups_of_their_own() -> Iterator[None]:
         yield
     finally:
         services.ConsolePopen = usual
+
+
+@contextlib.contextmanager
+def forked_workers(server: Path | None) -> Iterator[None]:
+    """Have the workers of a cluster that starts in the block be forked from a server, given its socket.
+
+    A runtime environment's ``py_executable`` would do it too, but for Ray's agent, which takes a second to start.
+    """
+    if server is None:
+        yield
+        return
+    usual = ray_constants.SETUP_WORKER_FILENAME
+    ray_constants.SETUP_WORKER_FILENAME = str(STAND_INS / "worker.py")  # joined to a folder
+    os.environ[SOCKET] = str(server)
+    try:
+        yield
+    finally:
+        del os.environ[SOCKET]
+        ray_constants.SETUP_WORKER_FILENAME = usual
+
+
+@contextlib.contextmanager
+def workers_like_all_others() -> Iterator[None]:
+    """Have Tune's workers need no environment of their own, for which Ray starts an agent and each of them anew.
+
+    Tune gives them variables of the driver's, and PL_DISABLE_FORK=1 (ray-project/ray#28197). What this process has
+    started has inherited them; a cluster that was joined has not.
+    """
+    if not core_processes():
+        yield
+        return
+    from ray.tune.execution import class_cache
+
+    usual = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
+    try:
+        yield
+    finally:
+        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = usual
 
 
 @contextlib.contextmanager
@@ -107,8 +203,7 @@ def ask_gcs(address: str) -> None:
 
 def core_processes() -> dict[str, Any]:
     """Return what a Ray started by this process cannot live without, {name: Popen}; nothing of one that was joined."""
-    node = getattr(worker, "_global_node", None)
-    started = getattr(node, "all_processes", {})
+    started = getattr(getattr(worker, "_global_node", None), "all_processes", {})
     names = (ray_constants.PROCESS_TYPE_GCS_SERVER, ray_constants.PROCESS_TYPE_RAYLET)
     return {name: each.process for name in names for each in started.get(name, ())}
 

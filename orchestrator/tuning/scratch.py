@@ -25,6 +25,15 @@ ROUNDS = 3
 PREFIXES = ("orch-", "orchestrator-tune-")
 """What the names of our folders begin with."""
 
+LONGEST_PLACE = 27
+"""Bytes of a path below which Ray's sockets still have names that Linux takes: 107 bytes, most of them Ray's own."""
+
+
+def short_temporary_folder() -> str:
+    """Return where Ray's files go: its sockets' paths, below it, may not exceed some hundred characters."""
+    asked = os.environ.get("RAY_TMPDIR") or tempfile.gettempdir()
+    return asked if len(os.fsencode(asked)) <= LONGEST_PLACE else "/tmp"  # noqa: S108
+
 
 @contextlib.contextmanager
 def scratch_folder(prefix: str, place: str | None = None) -> Iterator[str]:

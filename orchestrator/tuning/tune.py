@@ -24,7 +24,7 @@ from orchestrator.tuning.conductor import Conductor, PlannedSeats, StopWhenAsked
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.protocol import Listener, Outcome, Sitting, Verdict
-from orchestrator.tuning.ray_internals import ended_with_ray
+from orchestrator.tuning.ray_internals import ended_with_ray, workers_like_all_others
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
@@ -32,9 +32,15 @@ from orchestrator.tuning.worker import RayExaminer, Worker, find_modules_of
 
 
 class Engine:
-    """What trains on Ray Tune, and who hears it: workers of one trial each."""
+    """What trains on Ray Tune, and who hears it: workers of one trial each.
+
+    Workers on this machine are forks of the server whose socket is ``forks``, if there is one.
+    """
 
     worker: type[Worker] = Worker
+
+    def __init__(self, forks: Path | None = None) -> None:
+        self.forks = forks
 
     def settled(
         self, plan: Plan, job: Trainable, stage: Stage, listener: Listener
@@ -80,7 +86,8 @@ def _run_plan(
     # Ray prints what befalls a worker on the driver's stdout, which belongs to machine formats.
     with (
         contextlib.redirect_stdout(sys.stderr),
-        running_ray(sitting.cores, asked_to_stop),
+        running_ray(sitting.cores, asked_to_stop, engine.forks),
+        workers_like_all_others(),
         ended_with_ray(lambda why: listener.event("run_interrupted", reason=why)),
         scratch_folder("orchestrator-tune-") as scratch,
     ):

@@ -114,7 +114,8 @@ def test_every_form_is_read(written, overrides, options):
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ({"lin": "steep"}, "one of the keys function, command, keras_tuner, optuna, sklearn, line"),
+        ({"lin": "steep"}, "trial: unknown kind of trial. Received: 'lin'. Did you mean 'line'?"),
+        ({"power": 2}, "one of the keys function, command, keras_tuner, optuna, sklearn, line"),
         ({"line": "steep", "powr": 2}, "unknown key. Received: 'powr'. Did you mean 'power'?"),
         ({"line": "steep", "power": 0}, "trial.power: expected a number of at least 1"),
     ],

@@ -46,7 +46,7 @@ def learn(builder, trials=12, enough=lambda learned: True, **keys):
     )
     plan = make_plan(experiment, Space.parse(experiment.search_space))
     process = Played(builder)
-    return try_builds(process, "setup", plan, 0, enough), process
+    return try_builds(process, "setup", plan, enough), process
 
 
 def dropout_up_to_1(hp):

@@ -30,6 +30,7 @@ CLAIMS = (
     ("tests/training/test_amid_an_epoch.py", "goes_on and (dropout or figures)"),
     ("tests/training/panda/test_changes.py", "keeps_its_weights or put_in_force"),
 )
+LANES = ("tests/training/test_lanes.py", "tests/training/test_lane_models.py")
 EXPERIMENT = """
 model: mlp
 data: digits
@@ -68,7 +69,7 @@ def test_a_trial_is_what_keras_gives_and_goes_on_where_it_was(backend):
 @pytest.mark.skipif(not is_installed("jax"), reason="not installed")
 def test_a_lane_trains_what_its_trial_is_alone():
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/training/test_lanes.py"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *LANES],
         cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-4000:]

@@ -1,6 +1,6 @@
 """Models of many kinds as lanes: curves of 27 epochs beside the trial alone, a refilled lane's too; or why not.
 
-Run by ``test_backends``, on JAX.
+Run by ``test_backends``, on JAX: three of the models; all of them by ``KERAS_BACKEND=jax pytest -m slow`` of this file.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ import pytest
 from ray._private.utils import validate_socket_filepath
 
 from orchestrator.errors import PlaceError
-from orchestrator.tuning.cluster import LONGEST_PLACE, OPEN_BY_RAY, TOO_SLOW, start
+from orchestrator.tuning.cluster import OPEN_BY_RAY, TOO_SLOW, start
+from orchestrator.tuning.scratch import LONGEST_PLACE
 
 FOLDER = "/a/folder/orch-of-this-test"
 SLOW = Exception(f"The current node {TOO_SLOW}. This could happen because")

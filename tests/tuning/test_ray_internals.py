@@ -11,15 +11,21 @@ import pytest
 import ray
 from ray._private import node, ray_constants, services
 from ray._raylet import AuthenticationTokenLoader, Config
+from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
+from orchestrator.training.fork_server import SOCKET
+from orchestrator.tuning import ray_internals
 from orchestrator.tuning.cluster import TOO_SLOW
 from orchestrator.tuning.conductor import Conductor
 from orchestrator.tuning.ray_internals import (
+    STAND_INS,
     closed_to_others,
     error_of,
+    forked_workers,
     groups_of_their_own,
+    without_what_serves_nobody,
     worker_of,
 )
 
@@ -38,6 +44,67 @@ def test_what_ray_starts_leads_a_process_group_only_within_the_block():
         process.kill()
         process.wait()
     assert groups == [inside.pid, os.getpgid(0)]
+
+
+def words_of_a_raylet(monkeypatch) -> list[str]:
+    """What Ray would start a raylet with in the block, if it started a process."""
+    started: list[list[str]] = []
+    monkeypatch.setattr(
+        services, "start_ray_process", lambda words, *_, **__: started.append(words)
+    )
+    with without_what_serves_nobody():
+        words = ["--num_prestart_python_workers=2", "--dashboard_agent_command=python agent.py"]
+        services.start_ray_process(["raylet", *words])
+        for name in ("start_monitor", "start_log_monitor"):
+            getattr(node.Node, name)(None)
+        node.Node.start_api_server(None, include_dashboard=False, raise_on_failure=False)
+    return started[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there")
+def test_a_local_cluster_has_stand_ins_for_agents_and_none_of_the_rest(monkeypatch):
+    monkeypatch.setenv("RAY_enable_metrics_collection", "0")
+    usual = node.Node.start_monitor
+    idle, agent = words_of_a_raylet(monkeypatch)[1:]
+    assert idle == "--num_prestart_python_workers=0" and node.Node.start_monitor is usual
+    assert agent.startswith("--dashboard_agent_command=") and "stand_ins/agent.py" in agent
+    assert agent.endswith(" python agent.py")
+
+
+def test_who_asks_for_rays_metrics_gets_its_agents(monkeypatch):
+    monkeypatch.setenv("RAY_enable_metrics_collection", "1")
+    with without_what_serves_nobody():
+        assert node.Node.start_api_server.__qualname__ == "Node.start_api_server"
+
+
+def test_ray_starts_nothing_else_by_these_names():
+    made = inspect.getsource(services.start_raylet)
+    for ours in (
+        "--dashboard_agent_command=",
+        "--runtime_env_agent_command=",
+        "start_ray_process(",
+    ):
+        assert ours in made
+    assert "--num_prestart_python_workers=" in made
+
+
+def test_workers_are_told_which_script_starts_them_by_the_name_that_is_put_in_its_place(tmp_path):
+    socket = tmp_path / "forks"
+    with forked_workers(socket):
+        assert str(STAND_INS / "worker.py") == ray_constants.SETUP_WORKER_FILENAME
+        assert os.environ[SOCKET] == str(socket)
+    assert SOCKET not in os.environ and "SETUP_WORKER_FILENAME" in inspect.getsource(node)
+
+
+def test_tune_gives_its_workers_variables_only_in_a_cluster_that_was_joined(monkeypatch):
+    asked = []
+    monkeypatch.setattr(class_cache.ray, "remote", lambda **how: asked.append(how) or (lambda c: c))
+    for started in ({}, {"raylet": None}):
+        monkeypatch.setattr(ray_internals, "core_processes", lambda started=started: started)
+        with ray_internals.workers_like_all_others():
+            class_cache._ActorClassCache().get(object)
+    joined, ours = (how["runtime_env"]["env_vars"] for how in asked)
+    assert joined["PL_DISABLE_FORK"] == "1" and not ours
 
 
 def test_rays_address_is_loopback_only_within_the_block(monkeypatch):

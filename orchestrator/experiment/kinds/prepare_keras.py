@@ -74,10 +74,7 @@ def prepare_keras(
         options = data.for_model(model.kind == "bundled")
         dataset = load_dataset(reference, options, experiment.seed, experiment.task)
         read = read_space(plan, callbacks)
-        learned = None
-        if must_be_tried(model, dataset):
-            setup = _setup(experiment, model, plan, dataset)
-            learned = _learn(process, setup, plan, read, experiment.seed)
+        learned = _learn(process, _setup(experiment, model, plan, dataset), plan, read)
     check_values(values_of(plan, space), model, owned_by_builder(model, learned))
     check_reads(plan, read, model, learned)
     task, reported = judged_by(experiment, model, dataset, learned)
@@ -174,8 +171,10 @@ def callbacks_of(experiment: Experiment) -> CallableReference | None:
 
 def _setup(
     experiment: Experiment, model: CallableReference, plan: Plan, dataset: Dataset | StreamedDataset
-) -> Setup:
-    """Return what a trial's model is built of, and what a user's is asked besides."""
+) -> Setup | None:
+    """Return what a trial's model is built of, and what a user's is asked besides; None where none must be tried."""
+    if not must_be_tried(model, dataset):
+        return None
     from orchestrator.training.task import ROWS_LOOKED_AT, Shape, TrainingTask
 
     if model.kind == "bundled":
@@ -186,16 +185,16 @@ def _setup(
     return Setup(model, few.shape, Asked(few, experiment.task))
 
 
-def _learn(
-    process: TrialProcess, setup: Setup, plan: Plan, read: Space, seed: int
-) -> Learned | None:
-    """Return what building the model shows; None where nothing could be learned."""
+def _learn(process: TrialProcess, setup: Setup | None, plan: Plan, read: Space) -> Learned | None:
+    """Return what building the model shows; None where none is built, and where nothing could be learned."""
+    if setup is None:
+        return None
     from orchestrator.data.messages import notice
 
     def enough(learned: Learned) -> bool:
         return not unread(read, setup.reference, learned) and not _heads_may_differ(read, learned)
 
-    learned = try_builds(process, setup, plan, seed, enough)
+    learned = try_builds(process, setup, plan, enough)
     if learned is not None and learned.looked is not None and learned.looked.not_saved:
         notice(learned.looked.not_saved)
     return learned

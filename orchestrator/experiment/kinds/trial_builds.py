@@ -114,10 +114,8 @@ def must_be_tried(model: CallableReference, dataset: Dataset | StreamedDataset) 
     return model.kind != "bundled" or not (pictures or model.place in TAKES_ANY_SHAPE)
 
 
-def try_builds(
-    process: TrialProcess, setup: Setup, plan: Plan, seed: int, enough: Enough
-) -> Learned | None:
-    """Build a model on some of a plan's draws, drawn by ``seed``, and on the ends of the ranges that it reads.
+def try_builds(process: TrialProcess, setup: Setup, plan: Plan, enough: Enough) -> Learned | None:
+    """Build a model on some of a plan's draws and on the ends of the ranges that it reads.
 
     Further draws are built until what was learned is ``enough``. None where nothing could be learned: a model does not
     fit in this machine's memory, or takes minutes. Raises ExperimentFileError for what fails in every draw, and what
@@ -127,7 +125,7 @@ def try_builds(
     try:
         _try_draws(tries, plan, enough)
         _try_absent_ranges(tries, plan)
-        _try_ends(tries, plan, seed)
+        _try_ends(tries, plan)
         _try_schedule(tries, plan)
     except NoAnswer:
         pass
@@ -163,7 +161,7 @@ def _try_absent_ranges(tries: _Tries, plan: Plan) -> None:
             tries.draw(spec)
 
 
-def _try_ends(tries: _Tries, plan: Plan, seed: int) -> None:
+def _try_ends(tries: _Tries, plan: Plan) -> None:
     """Build a model with each end of each range that its builder reads."""
     for name, extreme in _ends(plan):
         if tries.late:
@@ -175,7 +173,7 @@ def _try_ends(tries: _Tries, plan: Plan, seed: int) -> None:
         ]
         if not drawn or any(same(value, extreme.value) for value in drawn):
             continue
-        failures = _failures_beside(tries, plan, seed, {name: extreme.value})
+        failures = _failures_beside(tries, plan, {name: extreme.value})
         if failures:
             domain = str(plan.space.domains[name])
             raise ExperimentFileError(_fails_at(name, extreme, failures[0], domain))
@@ -195,9 +193,7 @@ class _Failure(NamedTuple):
     error: TrialError
 
 
-def _failures_beside(
-    tries: _Tries, plan: Plan, seed: int, end: Mapping[str, Any]
-) -> list[_Failure]:
+def _failures_beside(tries: _Tries, plan: Plan, end: Mapping[str, Any]) -> list[_Failure]:
     """Return why a model cannot be built with one value, ``end``, in place of the one in each draw.
 
     Nothing where one can. The draws are such as can be built with what was drawn.
@@ -206,7 +202,7 @@ def _failures_beside(
     failures: list[_Failure] = []
     drawn = [*(spec for spec, _ in tries.built), *islice(plan.draws(), DRAWS_TRIED)]
     for spec in (spec for spec in drawn if name in spec.hyperparameters):
-        hyperparameters = plan.space.draw_beside(seed, spec.index, dict(end))
+        hyperparameters = plan.space.draw_beside(plan.seed, spec.index, dict(end))
         if hyperparameters is None:  # constraints rule that end out
             continue
         known = any(hyperparameters == tried.hyperparameters for tried in failures)
