@@ -117,6 +117,8 @@ def test_a_known_structure_begins_without_a_model_as_it_does_with_one(begins, na
     "name",
     in_depth(
         NOT_SPARED,
+        "prints",
+        "environment",
         "python",
         "keras",
         "own_seed",
