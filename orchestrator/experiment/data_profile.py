@@ -54,20 +54,28 @@ def same_form(records: RunRecords, prepared: Prepared) -> None:
         )
 
 
+def further_columns(records: RunRecords, prepared: Prepared) -> tuple[str, ...]:
+    """Return the columns of features that today's table has beside those of then."""
+    dataset = getattr(prepared.trials, "dataset", None)
+    form = None if dataset is None or dataset.table is None else form_of(records).table
+    if dataset is None or form is None:
+        return ()
+    then = {column.name for column in form.columns}
+    return tuple(each.name for each in dataset.table.columns if each.name not in then)
+
+
 def _same_columns(old: Any, new: Any, where: str) -> None:
     then, now = ({each.name: each.kind for each in columns} for columns in (old, new))
     lacking = [name for name in then if name not in now]
-    more = [name for name in now if name not in then]
     other = [f"{n} ({then[n]} -> {now[n]})" for n in then if n in now and then[n] != now[n]]
     said = [
         f"{word} {', '.join(names)}"
-        for word, names in (("no column", lacking), ("further", more), ("of another kind", other))
+        for word, names in (("no column", lacking), ("of another kind", other))
         if names
     ]
     if said:
-        hint = " Leave further ones out with data.drop." if more else ""
         raise DataError(
-            f"{where}: the columns of then were expected ({', '.join(then)}). Received: {'; '.join(said)}.{hint}"
+            f"{where}: the columns of then were expected ({', '.join(then)}). Received: {'; '.join(said)}."
         )
 
 

@@ -13,7 +13,7 @@ from orchestrator.config import Experiment, to_yaml
 from orchestrator.errors import ExperimentFileError, RecordError, RunExistsError, explain
 from orchestrator.experiment.candidates import Candidate, candidates_of, incumbent_of
 from orchestrator.experiment.compatibility import check_stands_alone, recorded_experiment
-from orchestrator.experiment.data_profile import same_form
+from orchestrator.experiment.data_profile import further_columns, same_form
 from orchestrator.experiment.evidence import Evidence
 from orchestrator.experiment.executors import Executor, ExecutorName, RunPlan, find_executor
 from orchestrator.experiment.flow import run as run_experiment
@@ -223,6 +223,16 @@ def _today(
         experiment = experiment.model_copy(update={"data": options})
     _check_given(records, given, source)
     prepared = prepare_again(experiment, given, by.check_place)
+    further = further_columns(records, prepared)
+    if further and experiment.data is not None:
+        from orchestrator.data.messages import notice  # with NumPy: not for --help
+
+        # As predict does: a file that gains a column every other month is the same data.
+        where = f"data {experiment.data.source}"
+        notice(f"{where}: left out, since the run had no such column: {', '.join(further)}")
+        options = experiment.data.model_copy(update={"drop": (*experiment.data.drop, *further)})
+        experiment = experiment.model_copy(update={"data": options})
+        prepared = prepare_again(experiment, given, by.check_place)
     same_form(records, prepared)
     return prepared, source or (given.data.text if given.data else None), given
 

@@ -1,4 +1,4 @@
-"""A run on a tf.data pipeline that is looked at again: on today's stream, on another one, on what is none."""
+"""Runs that are looked at again on today's stream, on another one, on what is none, on a table that gained columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 import orchestrator
 from orchestrator.errors import DataError, ExperimentFileError
+from orchestrator.records import read_run
 
 STREAMS = """
 import numpy as np
@@ -88,3 +89,23 @@ def test_a_pipeline_itself_is_refused_since_each_worker_makes_its_own(run):
         ExperimentFileError, match=r"a function that returns the tf\.data pipelines"
     ):
         again(run, data={"train": rows, "validation": rows})
+
+
+def test_columns_that_a_table_has_gained_are_left_out_and_named(tmp_path, capsys):
+    def table(name, *more):
+        rows = [f"{at},{at % 2},{'ab'[at % 2]}" + ",7" * len(more) for at in range(60)]
+        (tmp_path / name).write_text("\n".join([",".join(["x", "z", "kind", *more]), *rows]))
+        return tmp_path / name
+
+    (tmp_path / "net.py").write_text(NET)
+    content = {
+        "name": "tabled", "model": str(tmp_path / "net.py"), "epochs": 1, "storage_path": str(tmp_path),
+        "data": {"source": str(table("then.csv")), "label": "kind"},
+        "search_space": {"learning_rate": 0.01, "batch_size": 30}, "caviar": {"num_samples": 1},
+    }  # fmt: skip
+    tabled = orchestrator.run(content, executor="inline", progress=False)
+    record = again(tabled, data=table("today.csv", "newer", "newest")).record
+    assert "the run had no such column: newer, newest" in capsys.readouterr().err
+    retrained = read_run(tabled.path / record["folder"] / "incumbent").experiment
+    assert retrained["data"]["drop"] == ["newer", "newest"]
+    assert record["drift"] == []
