@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import psutil
 
+from orchestrator.training.fit_backend import FitBackend
 from orchestrator.training.lanes import LaneBackend
 from orchestrator.training.trainer import Trainer
 
@@ -32,7 +33,10 @@ COPIES = 4
 
 @dataclass(frozen=True)
 class Tried:
-    """What an epoch of so many ``lanes`` takes in seconds, and in memory: that of the ``device``, and of the host."""
+    """What an epoch of so many ``lanes`` takes in seconds, and in memory: that of the ``device``, and of the host.
+
+    ``lanes`` 0: of the trial by itself, by ``fit``.
+    """
 
     lanes: int
     seconds: float
@@ -43,7 +47,7 @@ class Tried:
     @property
     def rate(self) -> float:
         """Return the epochs of a trial that are trained in a second."""
-        return self.lanes / self.seconds
+        return max(1, self.lanes) / self.seconds
 
 
 def tried(trainer: Trainer, most: int) -> dict[str, Any]:
@@ -56,6 +60,7 @@ def tried(trainer: Trainer, most: int) -> dict[str, Any]:
         why = trainer.slot.reason if trainer.slot else None
         return _none(why)
     began, found, stopped = time.monotonic(), list[Tried](), "as many as there are trials"
+    alone = Tried(0, _seconds_alone(backend, trainer), 0.0, 0, 0)
     for lanes in _numbers(most):
         if not _fits(found, lanes):
             stopped = "more do not fit in memory"
@@ -70,7 +75,7 @@ def tried(trainer: Trainer, most: int) -> dict[str, Any]:
         if time.monotonic() - began > TRYING_SECONDS:
             stopped = f"no more were tried after {TRYING_SECONDS:.0f} s"
             break
-    return _chosen(found, stopped)
+    return _chosen([alone, *found], stopped)
 
 
 def _none(why: str | None) -> dict[str, Any]:
@@ -83,13 +88,16 @@ def _numbers(most: int) -> list[int]:
 
 
 def _chosen(found: list[Tried], stopped: str) -> dict[str, Any]:
-    """Return the fewest lanes among those that train the most trials an hour, all but equally many included."""
+    """Return the fewest lanes among those that train the most trials an hour, all but equally many included.
+
+    None where trials one after another, by ``fit``, are as good.
+    """
     best = max(each.rate for each in found)
     chosen = next(each for each in found if each.rate * GAIN >= best)
-    said = ", ".join(f"{each.lanes}: {each.rate:.3g}" for each in found)
-    reason = f"{chosen.lanes}, by trial-epochs a second measured with {said}; {stopped}"
+    said = ", ".join(f"{each.lanes or 'none'}: {each.rate:.3g}" for each in found)
+    reason = f"{chosen.lanes or 'none'}, by trial-epochs a second measured with {said}; {stopped}"
     return {
-        "lanes": chosen.lanes,
+        "lanes": chosen.lanes or None,
         "reason": reason,
         "measured": [
             {
@@ -102,6 +110,20 @@ def _chosen(found: list[Tried], stopped: str) -> dict[str, Any]:
             for each in found
         ],
     }
+
+
+def _seconds_alone(backend: LaneBackend, trainer: Trainer) -> float:
+    """Return what an epoch takes by ``fit``, its validation included; the second chunk of one, or epoch, is timed."""
+    epoch, done, a_step = backend.comes_next(), 0, 0.0
+    for _ in range(2):
+        began = time.perf_counter()
+        chunk = FitBackend.train(backend, epoch, done)
+        a_step = (time.perf_counter() - began) / (chunk.steps - done)
+        done = chunk.steps if chunk.metrics is None else 0
+        began = time.perf_counter()
+        FitBackend.evaluate(backend, "validation")
+        judging = time.perf_counter() - began
+    return trainer.steps_per_epoch * a_step + judging
 
 
 def _tried(backend: LaneBackend, trainer: Trainer, lanes: int) -> Tried | None:

@@ -23,13 +23,7 @@ import numpy as np
 
 from orchestrator.data import Dataset
 from orchestrator.errors import said_by, shortened
-from orchestrator.training.backend import (
-    Chunk,
-    Epoch,
-    Slot,
-    SplitName,
-    Tensors,
-)
+from orchestrator.training.backend import Chunk, Epoch, Slot, SplitName, Tensors
 from orchestrator.training.compiling import structure_of
 from orchestrator.training.constants import constants_of
 from orchestrator.training.fit_backend import FitBackend
@@ -49,10 +43,14 @@ NOT_TRACED = (TypeError, ValueError, AttributeError, LookupError, NotImplemented
 
 @dataclass
 class Lanes:
-    """The banks of a worker, one a structure; ``most`` is how many lanes there are in all of them."""
+    """The banks of a worker, one a structure; ``most`` is how many lanes there are in all of them.
+
+    ``all_of_them``: each program has as many, taken or not, so that no trial's last digit depends on who trains beside.
+    """
 
     most: int
     tensors: Tensors
+    all_of_them: bool = False
     banks: dict[str, Bank] = field(default_factory=dict)
 
     def have(self, most: int) -> None:
@@ -80,7 +78,7 @@ class Lanes:
         lane = LaneBackend(compiled, self.tensors, asked_momentum, by_name)
         lane.comes_next = comes_next
         if key not in self.banks:
-            self.banks[key] = Bank(lane, self.tensors, self.most)
+            self.banks[key] = Bank(lane, self)
         lane.bank = self.banks[key]
         lane.slot = Slot(lane, lane.bank.why_not)
         lane.path = "fit" if lane.bank.why_not else "compiled"
@@ -247,14 +245,14 @@ class LaneBackend(FitBackend):
 class Bank:
     """Lanes of one structure, and the program that trains an epoch of all of them."""
 
-    def __init__(self, first: LaneBackend, tensors: Tensors, most: int) -> None:
+    def __init__(self, first: LaneBackend, lanes: Lanes) -> None:
         self.waiting: dict[LaneBackend, Epoch] = {}
         self.why_not: str | None = None
         self.traced = 0
         self.compile_seconds = 0.0
-        self._program = LaneProgram(first.compiled, first.numbers, bool(first.heard.names), tensors)
-        self._tensors = tensors
-        self._most = most
+        self._tensors, self._most, self._all = lanes.tensors, lanes.most, lanes.all_of_them
+        listens = bool(first.heard.names)
+        self._program = LaneProgram(first.compiled, first.numbers, listens, self._tensors)
         self._seats: list[LaneBackend | None] = []
         self._state: State = ([], [], [])
         self._rows: State | None = None
@@ -318,6 +316,7 @@ class Bank:
         wanted = len(self._seats) - self._seats.count(None) + len(new)
         fitting = [size for size in self._compiled if size >= wanted]
         count = min(fitting, default=min(self._most, 1 << (wanted - 1).bit_length()))
+        count = self._most if self._all else count
         if count < len(self._seats):
             self._close_up(count)
         seats = [*self._seats, *[None] * (count - len(self._seats))]

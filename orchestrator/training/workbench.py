@@ -30,7 +30,7 @@ class KerasJob:
     ``threads`` is for one operation; ``nursery`` says how trials are babysat, None that they are not; ``keras`` are
     Keras's settings, the same on every machine, None for each machine's own; ``secrets`` are
     the values behind references, by the names of their variables. ``lanes`` is how many trials train side by side in
-    one program; None: each trial has its own; ``auto``: that is tried first.
+    one program; None: each trial has its own; ``auto``: that is tried first; ``all_lanes`` as ``Lanes.all_of_them``.
     """
 
     task: TrainingTask
@@ -40,6 +40,7 @@ class KerasJob:
     keras: KerasSettings | None = None
     secrets: Mapping[str, str] = field(default_factory=dict)
     lanes: int | Literal["auto"] | None = None
+    all_lanes: bool = False
 
     @property
     def home(self) -> Path:
@@ -101,7 +102,8 @@ class KerasWorkbench:
         from orchestrator.training.lanes import Lanes
 
         if lanes is None or self._lanes is None:
-            self._lanes = None if lanes is None else Lanes(lanes, self._first.tensors)
+            tensors, all_of_them = self._first.tensors, self._job.all_lanes
+            self._lanes = None if lanes is None else Lanes(lanes, tensors, all_of_them)
             self._beside.clear()
         else:
             self._lanes.have(lanes)

@@ -211,14 +211,12 @@ class Stage:
         self._end_what_is_dropped()
 
     def lost_together(self, trials: Collection[str], failure: Failure) -> None:
-        """Take in that the worker of several trials is gone, by the fault of one at most: it costs none of them a try.
-
-        But one that hung; and where memory ran out, half as many train at a time from here on.
-        """
+        """Take in that several trials' worker is gone: no try lost but a hung one's; out of memory, fewer at a time."""
         hung = self._killed.intersection(trials)
         if failure.kind == "out_of_memory":
             self._have_fewer(1 + len(trials) // 2)
-        self._listener.event("lost_together", trials=sorted(trials), reason=failure.message)
+        said = f"{len(trials)} trials go on elsewhere: {failure.message}"
+        self._listener.remarked("lost_together", said, trials=sorted(trials))
         for trial in trials:
             if trial in hung or self._queue.closed or trial not in self._timers:
                 self._lost(trial, failure)

@@ -46,10 +46,10 @@ def alone(task, specs, train):
 class Worker:
     """A worker with lanes, driven as an executor does."""
 
-    def __init__(self, task, folder, lanes, milestones=(), metric="val_accuracy"):
+    def __init__(self, task, folder, lanes, milestones=(), metric="val_accuracy", **job):
         mode = "min" if metric == "val_mae" else "max"
         objective = Objective(metric, mode, frozenset(milestones), folder / "checkpoints")
-        self.job = KerasJob(task, objective, 1, lanes=lanes)
+        self.job = KerasJob(task, objective, 1, lanes=lanes, **job)
         self.runner = TrialRunner(self.job, lanes if isinstance(lanes, int) else 1)
         self.rows = {}
 
@@ -224,12 +224,12 @@ def test_lanes_are_tried_before_any_trial_trains_and_what_was_compiled_is_kept(
     specs = specs_of(3)
     worker = Worker(mlp, tmp_path, "auto")
     found = worker.runner.try_lanes(specs[0], 3)
-    assert [each["lanes"] for each in found["measured"]][:2] == [1, 2]
-    assert found["lanes"] in (1, 2, 3)
+    assert [each["lanes"] for each in found["measured"]][:3] == [0, 1, 2]
+    assert found["lanes"] in (None, 1, 2, 3)
     worker.runner.have_lanes(2)
     worker.train(specs)
     [bank] = worker.banks
-    assert bank.traced == len(found["measured"]), "nothing was traced again"
+    assert bank.traced == len(found["measured"]) - 1, "nothing was traced again"
     for trial, curve in alone(mlp, specs, train).items():
         check_alike(worker.curve(trial), curve)
 
@@ -249,8 +249,19 @@ def test_fewer_lanes_are_trained_once_fewer_trials_are_left(mlp, train, tmp_path
         check_alike(found, curve[: len(found)])
 
 
-def tries(*rates):
-    return [Tried(1 << at, (1 << at) / rate, 0.0, 2**20, 2**20) for at, rate in enumerate(rates)]
+def test_a_reproducible_run_has_the_same_to_the_bit_whoever_trains_beside(mlp, tmp_path):
+    specs = specs_of(3)
+    (tmp_path / "few").mkdir()
+    many = Worker(mlp, tmp_path, 3, all_lanes=True)
+    few = Worker(mlp, tmp_path / "few", 3, all_lanes=True)
+    many.train(specs)
+    few.train(specs[:1])
+    assert few.curve(specs[0].trial) == many.curve(specs[0].trial)
+
+
+def tries(*rates, alone=0.1):
+    beside = [Tried(1 << at, (1 << at) / rate, 0.0, 1, 1) for at, rate in enumerate(rates)]
+    return [Tried(0, 1 / alone, 0.0, 0, 0), *beside]
 
 
 @pytest.mark.parametrize(
@@ -260,11 +271,15 @@ def test_the_fewest_lanes_are_chosen_that_train_about_the_most_trials(rates, lan
     assert lane_trials._chosen(tries(*rates), "")["lanes"] == lanes
 
 
+def test_no_lanes_are_chosen_where_trials_one_after_another_are_as_good():
+    assert lane_trials._chosen(tries(4, 5, 5, alone=12), "")["lanes"] is None
+
+
 def test_lanes_that_would_not_fit_in_memory_are_not_tried(mlp, tmp_path, monkeypatch):
     monkeypatch.setattr(lane_trials, "_free", lambda: (None, 30 * 2**20))
     monkeypatch.setattr(lane_trials, "HOST_BYTES", 10 * 2**20)
     found = Worker(mlp, tmp_path, "auto").runner.try_lanes(specs_of(1)[0], 64)
-    assert [each["lanes"] for each in found["measured"]] == [1, 2]
+    assert [each["lanes"] for each in found["measured"]] == [0, 1, 2]
     assert "more do not fit in memory" in found["reason"]
 
 

@@ -78,6 +78,7 @@ class KerasTrials:
             keras=self.keras,
             secrets=concealed(),
             lanes=plan.lanes,
+            all_lanes=experiment.caviar.reproducible,
         )
 
     def surroundings(self) -> dict[str, Any]:
