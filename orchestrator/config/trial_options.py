@@ -289,16 +289,17 @@ class _TrialForms(Named):
     def sections(self) -> Iterator[tuple[tuple[str, ...], type[Options]]]:
         """Yield the one section in which the options of all kinds stand, each said to be of its kind."""
         fields: dict[str, Any] = {}
+        said: dict[str, list[str]] = {}
         for kind, options in self.kinds.items():
             for name, field in options.model_fields.items():
-                said = (
-                    field.description if name == kind else f"Beside `{kind}`: {field.description}"
-                )
-                before = fields[name][1].description if name in fields else None
-                described = copy(field)
-                described.description = " ".join(filter(None, (before, said)))
-                fields[name] = (field.annotation, described)
-        yield (), create_model("TrialForm", __base__=Options, **fields)
+                beside = "" if name == kind else f"Beside `{kind}`: "
+                said.setdefault(name, []).append(f"{beside}{field.description}")
+                fields[name] = (field.annotation, copy(field))
+        form = create_model("TrialForm", __base__=Options, **fields)
+        # Afterwards: pydantic 2.12 takes a copied field's description from where the field was declared.
+        for name, described in form.model_fields.items():
+            described.description = " ".join(said[name])
+        yield (), form
 
     def spelt_out(self, written: Any) -> dict[str, Any]:
         """Return ``{function: ./train.py:train}`` for ``./train.py:train``; raise where it is neither."""
