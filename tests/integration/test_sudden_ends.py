@@ -41,6 +41,8 @@ with asked_to_stop() as asked:
     pathlib.Path("told").write_text("asked" if asked.is_set() else "not asked")
 """
 HAS_RAY = """
+import os
+os.environ["RAY_enable_metrics_collection"] = "1"  # with all of Ray's processes
 from orchestrator.tuning.cluster import running_ray
 from orchestrator.tuning.ray_internals import core_processes, gcs_address
 with running_ray(1):
