@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,7 +15,6 @@ import tensorflow as tf
 from keras import tree
 
 from orchestrator.config import Experiment, load_experiment, parse_experiment
-from orchestrator.experiment.kinds import prepare_keras as preparing
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
 from orchestrator.training import backend, trial_process
@@ -25,6 +25,9 @@ from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_process import Seen, Setup, TrialProcess
 from orchestrator.trials import load_checkpoint, save_checkpoint
 from tests.parity.case import SEED, Case, Trained, Trial
+
+preparing: Any = importlib.import_module("orchestrator.experiment.kinds.prepare_keras")
+"""The module: the face of its room has the function of that name."""
 
 
 def experiment_of(case: Case, place: Path) -> Experiment:
