@@ -141,14 +141,15 @@ def test_a_branch_can_be_rolled_back_beyond_its_fork(panda):
 
 def test_a_sitter_may_take_a_branch_back_beyond_its_fork(panda):
     sitter = {"mode": "act", "divergence": {"loss_factor": 1.0001, "sigmas": 0, "smallest_rise": 0}}
-    life = panda(days=6, sitter=sitter, start={"learning_rate": 0.02, "dropout": 0.0})
+    start = {"learning_rate": 0.02, "dropout": 0.0, "weight_decay": 1e-6}
+    life = panda(days=6, sitter=sitter, start=start)
     life.to_day(3)
-    life.ask("branch", name="wild", changes={"learning_rate": 1e30})
+    life.ask("branch", name="wild", changes={"weight_decay": 100.0})
     life.ask("stop")
     life.advance()
     branch = life.branch("wild").to_end()
-    assert branch.ended == "stopped"
-    assert [e["to_day"] for e in branch.entries("applied", action="rollback")] == [3, 2, 1]
+    assert [e["to_day"] for e in branch.entries("applied", action="rollback")][:2] == [3, 2]
+    assert branch.hyperparameters["weight_decay"] == 1e-6, "as it was before the fork"
 
 
 def test_the_recipe_of_a_branch_is_that_of_its_fork(panda):
