@@ -14,6 +14,7 @@ import sys
 import tempfile
 import textwrap
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -119,6 +120,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=4, help="in a turn")
     asked = parser.parse_args()
+    warnings.simplefilter("ignore")  # Keras's, of a stream that is not repeated
     print("case              path      plain cpu s  ours cpu s  ratio  plain s  ours s  ratio")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "mine.py")
