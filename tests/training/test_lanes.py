@@ -219,8 +219,9 @@ def test_one_lane_is_a_trial_after_another_in_a_program_of_its_own(mlp, train, t
 
 
 def test_lanes_are_tried_before_any_trial_trains_and_what_was_compiled_is_kept(
-    mlp, train, tmp_path
+    mlp, train, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(lane_trials, "TRYING_SECONDS", float("inf"))
     specs = specs_of(3)
     worker = Worker(mlp, tmp_path, "auto")
     found = worker.runner.try_lanes(specs[0], 3)
@@ -278,6 +279,7 @@ def test_no_lanes_are_chosen_where_trials_one_after_another_are_as_good():
 def test_lanes_that_would_not_fit_in_memory_are_not_tried(mlp, tmp_path, monkeypatch):
     monkeypatch.setattr(lane_trials, "_free", lambda: (None, 30 * 2**20))
     monkeypatch.setattr(lane_trials, "HOST_BYTES", 10 * 2**20)
+    monkeypatch.setattr(lane_trials, "TRYING_SECONDS", float("inf"))
     found = Worker(mlp, tmp_path, "auto").runner.try_lanes(specs_of(1)[0], 64)
     assert [each["lanes"] for each in found["measured"]] == [0, 1, 2]
     assert "more do not fit in memory" in found["reason"]
