@@ -64,11 +64,9 @@ PANELS: dict[str, tuple[str, ...]] = {
 }
 """The commands' functions, below ``orchestrator.cli``: a command's module is imported when it is asked for."""
 
+# set and continue are words of Python's: their functions' names end in _
 COMMANDS = {
-    function.partition(".")[2].rstrip("_"): (
-        function,
-        panel,
-    )  # set and continue are words of Python's
+    function.partition(".")[2].rstrip("_"): (function, panel)
     for panel, functions in PANELS.items()
     for function in functions
 }

@@ -218,7 +218,6 @@ def set_up_keras(threads: int, settings: KerasSettings | None = None) -> None:
 
     ``settings`` are put in force in place of those of this machine; without them the backend is as KERAS_BACKEND has
     it. Raises PlaceError where Keras was imported before, with another backend.
-
     """
     backend = settings.backend if settings else os.environ.get("KERAS_BACKEND", BACKEND)
     choose_backend(backend)
