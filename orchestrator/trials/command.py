@@ -116,7 +116,7 @@ class _Run:
 
     It runs while the next report is waited for, and is paused in between: it gets ahead by no more than it does until
     the signal reaches it. What lies in its checkpoint folder at a report is the trial's state of that epoch, unless the
-    program had printed more by then.
+    program had printed more by then, or was writing there.
     """
 
     def __init__(self, job: CommandJob, start: Start) -> None:
@@ -130,6 +130,8 @@ class _Run:
         self._stderr = KeptOutput(logs / f"{start.spec.trial}.stderr.txt")
         self._folder: Path | None = None
         self._seen: object = None
+        self._written: set[tuple[int, int, str]] = set()
+        self._is_settled = True
         self._config = contextlib.ExitStack()
         self._program: Program | None = None
 
@@ -166,14 +168,16 @@ class _Run:
         if not self._reader.reports:
             self._program.go_on()
             if self._program.read(lambda: self._reader.has_news, LOOK_SECONDS):
-                self._program.pause()
+                self._pause()
                 if not self._reader.has_news:
                     return NOT_YET
-            elif self._program.ending == "exit 0":
-                self._reader.end()
+            else:
+                self._is_settled = True
+                if self._program.ending == "exit 0":
+                    self._reader.end()
         if self._reader.reports:
             self.epoch, metrics = self._reader.reports.popleft()
-            if not self._reader.reports:
+            if not self._reader.reports and self._is_settled:
                 self._keep_state()
             return metrics
         self._write()
@@ -184,6 +188,18 @@ class _Run:
             why = self._stderr.last_line or self._stdout.last_line
             raise TrialError(f"{self._job.text}: the program {how}{f': {why}' if why else ''}.")
         return None
+
+    def _pause(self) -> None:
+        """Have the program stand still, and note whether it was about to write its next state by then."""
+        assert self._program is not None  # noqa: S101
+        if self._folder is None:
+            self._program.pause()
+            return
+        seen = _seen_in(self._folder)
+        self._program.pause()
+        written = self._program.written(self._folder)
+        self._is_settled = seen == _seen_in(self._folder) and written <= self._written
+        self._written = written
 
     def end(self) -> None:
         """Have the program end; one that has reported all of its epochs has its grace to do so by itself."""
@@ -216,7 +232,7 @@ class _Run:
             self._folder = self._files.begin()
             if self.state is not None:
                 shutil.copytree(self._files.find(self.state), self._folder, dirs_exist_ok=True)
-            self._seen = _seen_in(self._folder)
+            self._seen, self._written, self._is_settled = _seen_in(self._folder), set(), True
             values["checkpoint"] = str(self._folder)
         reported = epoch_of(self.state) if job.resumes else None
         self._reader = ReportReader(job.text, job.metric, job.format, reported)

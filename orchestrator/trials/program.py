@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from orchestrator.errors import TrialError
 from orchestrator.redaction import redact
 
@@ -154,7 +156,7 @@ class Program:
     def ending(self) -> str | None:
         """How it ended, as ``exit 3``, ``signal 9`` or ``error …``; None while it runs."""
         said = self._said.decode(errors="replace").strip().split("\n")
-        over = [line for line in said if line and not line.startswith("started ")]
+        over = [line for line in said if line and not line.startswith(("started ", "paused"))]
         return over[-1] if over else None
 
     @property
@@ -197,8 +199,23 @@ class Program:
                 os.killpg(int(self._said.split()[1]), signal.SIGKILL)
 
     def pause(self) -> None:
-        """Stop it and its group where they are, until ``go_on``."""
+        """Stop it and its group where they are, until ``go_on``; what they had written by then is heard."""
+        before = self._said.count(b"paused")
         self._ask(b"p")
+        self.read(lambda: self._said.count(b"paused") > before, LOOK_SECONDS)
+        self.read(lambda: False, 0.0)
+
+    def written(self, folder: Path) -> set[tuple[int, int, str]]:
+        """Return what it has open for writing below a folder: process, descriptor and path of each; none to append to."""
+        found = set()
+        with contextlib.suppress(psutil.Error, IndexError):
+            leader = psutil.Process(int(self._said.split()[1]))
+            for process in (leader, *leader.children(recursive=True)):
+                for file in process.open_files():
+                    mode = getattr(file, "mode", "r")  # Linux alone tells
+                    if mode not in ("r", "a") and Path(file.path).is_relative_to(folder):
+                        found.add((process.pid, file.fd, file.path))
+        return found
 
     def go_on(self) -> None:
         """Let it run."""

@@ -4,8 +4,8 @@
 for what no thread can do: it outlives a parent that is killed, and where the system allows it, whatever the program
 left running comes back to it as its child. On stdin come ``p`` (pause the program's group) and ``c`` (let it go on);
 when stdin is closed, by intent or because the parent is gone, the group gets SIGTERM, and SIGKILL after GRACE seconds.
-The descriptor SAY is told ``started PID``, then ``exit CODE``, ``signal NUMBER`` or ``error TEXT``. Descriptors HAND
-are the program's too. Python's own library alone, so that it starts in hundredths of a second.
+The descriptor SAY is told ``started PID``, ``paused`` once the program stands still, then ``exit CODE``, ``signal
+NUMBER`` or ``error TEXT``. Descriptors HAND are the program's too. Python's own library alone, so that it starts in hundredths of a second.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import time
 from pathlib import Path
 
 LOOK_SECONDS = 0.05
+STOP_SECONDS = 0.1
+"""How long a program's stop is waited for: within vfork it stands still, but its child's stop keeps it from saying so."""
 LAST_SECONDS = 1.0
 """How long what the program left behind is waited for after its SIGKILL."""
 _OF_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -46,7 +48,7 @@ def main(grace: float, say: int, hand: list[int], program: list[str]) -> None:
         os.dup2(nowhere, descriptor)
     os.write(say, f"started {child.pid}\n".encode())
     try:
-        _attend(child, awake, grace)
+        _attend(child, awake, grace, say)
         with contextlib.suppress(OSError):
             os.write(say, _ending(child.returncode).encode())
     finally:
@@ -68,7 +70,7 @@ def _started(program: list[str], hand: list[int]) -> subprocess.Popen[bytes]:
     )
 
 
-def _attend(child: subprocess.Popen[bytes], awake: int, grace: float) -> None:
+def _attend(child: subprocess.Popen[bytes], awake: int, grace: float, say: int) -> None:
     """Wait for the program's end; end it where nobody wants it any more."""
     ends_at: float | None = None
     wanted = [0]
@@ -79,8 +81,10 @@ def _attend(child: subprocess.Popen[bytes], awake: int, grace: float) -> None:
             os.read(awake, 4096)
         if 0 in ready:
             asked = os.read(0, 1)
-            if asked:
-                _signal(child.pid, signal.SIGSTOP if asked == b"p" else signal.SIGCONT)
+            if asked == b"p":
+                _pause(child.pid, say)
+            elif asked:
+                _signal(child.pid, signal.SIGCONT)
             else:
                 wanted, ends_at = [], time.monotonic() + grace
                 _signal(child.pid, signal.SIGTERM)
@@ -88,6 +92,17 @@ def _attend(child: subprocess.Popen[bytes], awake: int, grace: float) -> None:
         if ends_at is not None and time.monotonic() >= ends_at:
             _signal(child.pid, signal.SIGKILL)
             child.wait()
+
+
+def _pause(program: int, say: int) -> None:
+    _signal(program, signal.SIGSTOP)
+    until = time.monotonic() + STOP_SECONDS
+    while hasattr(os, "waitid") and time.monotonic() < until:  # macOS has it from Python 3.13 on
+        if os.waitid(os.P_PID, program, os.WSTOPPED | os.WEXITED | os.WNOWAIT | os.WNOHANG):
+            break
+        time.sleep(0.0005)
+    with contextlib.suppress(OSError):
+        os.write(say, b"paused\n")
 
 
 def _ending(code: int) -> str:

@@ -295,6 +295,46 @@ def test_one_that_goes_on_beyond_its_reports_begins_again(opened, tmp_path):
     assert (tmp_path / "starts").read_text() == "from 1\nfrom 6\nfrom 1\n"
 
 
+WRITES_ON = """
+import os, sys, time
+for epoch in range(1, 7):
+    state = open(sys.argv[1] + "/weights", "w")
+    {written}
+    os.write(1, b'{{"epoch": %d, "val_loss": 1}}\\n' % epoch)
+"""
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "time.sleep(0.1); print(epoch, epoch, file=state); state.close()",
+        "print(epoch, file=state, flush=True); time.sleep(0.1); print(epoch, file=state, flush=True)",
+    ],
+    ids=["emptied", "half"],
+)
+def test_a_state_is_never_one_that_was_being_written(opened, tmp_path, written):
+    (tmp_path / "mine.py").write_text(WRITES_ON.format(written=written))
+    words = (sys.executable, "-S", "mine.py", "{checkpoint}")
+    trial = session(opened(*words, epochs=6))
+    while not advance(trial).done:
+        pass
+    for state in (tmp_path / "checkpoints").glob("*.files/[0-9]*"):
+        assert (state / "weights").read_text().split() == [str(int(state.name[:5]))] * 2
+
+
+def test_a_log_that_is_open_in_its_folder_keeps_no_state_from_it(opened, tmp_path):
+    written = "print(epoch, file=state); state.close(); print(epoch, file=log, flush=True)"
+    script = WRITES_ON.format(written=written).replace(
+        "for epoch", "log = open(sys.argv[1] + '/log', 'w')\nfor epoch"
+    )
+    (tmp_path / "mine.py").write_text(script + "    time.sleep(0.2)\n")
+    trial = session(opened(sys.executable, "-S", "mine.py", "{checkpoint}", epochs=6))
+    while not advance(trial).done:
+        pass
+    states = [*(tmp_path / "checkpoints" / "00000.files").glob("[0-9]*")]
+    assert states and all((state / "log").exists() for state in states)
+
+
 def test_one_with_a_folder_numbers_its_epochs(opened):
     with pytest.raises(TrialError, match=r"expected the number of the epoch in each report"):
         advance(session(resuming(opened, "echo '{\"val_loss\": 1}'")))
