@@ -206,16 +206,18 @@ class Program:
         self.read(lambda: False, 0.0)
 
     def written(self, folder: Path) -> set[tuple[int, int, str]]:
-        """Return what it has open for writing below a folder: process, descriptor and path of each; none to append to."""
-        found = set()
+        """Return what it has open to write below a folder: process, descriptor, path. What it appends to is none."""
+        found = []
         with contextlib.suppress(psutil.Error, IndexError):
             leader = psutil.Process(int(self._said.split()[1]))
             for process in (leader, *leader.children(recursive=True)):
-                for file in process.open_files():
-                    mode = getattr(file, "mode", "r")  # Linux alone tells
-                    if mode not in ("r", "a") and Path(file.path).is_relative_to(folder):
-                        found.add((process.pid, file.fd, file.path))
-        return found
+                found += [(process.pid, file) for file in process.open_files()]
+        return {
+            (pid, file.fd, file.path)
+            for pid, file in found
+            if getattr(file, "mode", "r") not in ("r", "a")  # Linux alone tells
+            and Path(file.path).is_relative_to(folder)
+        }
 
     def go_on(self) -> None:
         """Let it run."""

@@ -5,7 +5,8 @@ for what no thread can do: it outlives a parent that is killed, and where the sy
 left running comes back to it as its child. On stdin come ``p`` (pause the program's group) and ``c`` (let it go on);
 when stdin is closed, by intent or because the parent is gone, the group gets SIGTERM, and SIGKILL after GRACE seconds.
 The descriptor SAY is told ``started PID``, ``paused`` once the program stands still, then ``exit CODE``, ``signal
-NUMBER`` or ``error TEXT``. Descriptors HAND are the program's too. Python's own library alone, so that it starts in hundredths of a second.
+NUMBER`` or ``error TEXT``. Descriptors HAND are the program's too. Python's own library alone, so that it starts in
+hundredths of a second.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 
 LOOK_SECONDS = 0.05
 STOP_SECONDS = 0.1
-"""How long a program's stop is waited for: within vfork it stands still, but its child's stop keeps it from saying so."""
+"""How long a program's stop is waited for: within vfork it stands still as well, but is not seen as stopped."""
 LAST_SECONDS = 1.0
 """How long what the program left behind is waited for after its SIGKILL."""
 _OF_THE_PARENT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
