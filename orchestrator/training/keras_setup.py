@@ -11,6 +11,8 @@ import importlib.util
 import json
 import logging
 import os
+import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -255,11 +257,46 @@ def import_keras(backend: str) -> None:
     for name in hidden:
         sys.modules[name] = None  # type: ignore[assignment]
     try:
-        with without_collecting():
+        with without_collecting(), without_startup_log(backend):
             importlib.import_module("keras")
     finally:
         for name in hidden:
             sys.modules.pop(name, None)
+
+
+def _is_open(descriptor: int) -> bool:
+    with suppress(OSError):
+        os.fstat(descriptor)
+        return True
+    return False
+
+
+STARTUP_LOG = r"^(WARNING: All log messages before absl::InitializeLog|[IW][0-9]{4} .* port\.cc:[0-9]+\] oneDNN)"
+"""What TensorFlow logs as it is loaded and no setting silences (tensorflow/tensorflow#100442)."""
+
+
+@contextmanager
+def without_startup_log(backend: str) -> Iterator[None]:
+    """Leave ``STARTUP_LOG`` out of what this process writes on stderr; all else arrives, after a crash as well."""
+    grep = shutil.which("grep")
+    if grep is None or backend != BACKEND or "tensorflow" in sys.modules or not _is_open(2):
+        yield
+        return
+    stderr = os.dup(2)
+    command = [grep, "--line-buffered", "-v", "-E", STARTUP_LOG]
+    left = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=stderr, start_new_session=True)
+    assert left.stdin is not None  # noqa: S101
+    os.dup2(left.stdin.fileno(), 2)
+    left.stdin.close()
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        with suppress(
+            subprocess.TimeoutExpired
+        ):  # a process that was started meanwhile has its end, too
+            left.wait(1.0)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.config.metrics import Direction
 from orchestrator.errors import OrchestratorError, TrialError
 from orchestrator.streams import shown
-from orchestrator.training.keras_setup import BACKEND, set_up_keras
+from orchestrator.training.keras_setup import BACKEND, STARTUP_LOG, set_up_keras
 
 if TYPE_CHECKING:
     from orchestrator.training.task import Shape, Task, TrainingTask
@@ -152,6 +153,8 @@ class UsersProcess:
         assert child.stdout is not None  # noqa: S101
         with child.stdout as printed:
             for line in printed:
+                if re.match(STARTUP_LOG, line):
+                    continue
                 with suppress(OSError, ValueError):
                     sys.stderr.write(line)
 

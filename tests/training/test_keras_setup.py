@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 
@@ -97,3 +98,23 @@ def test_a_worker_computes_as_the_run_was_told_not_as_its_machine_is():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.split() == ["0.001", "channels_first"]
+
+
+def test_what_tensorflow_logs_as_it_is_loaded_is_left_out_and_nothing_else_is():
+    """The import of Keras and TensorFlow is stood for by a child that writes what they do."""
+    said = [
+        "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
+        "I0000 00:00:1795975199.427173    9027 port.cc:153] oneDNN custom operations are on. You may",
+        "F0000 00:00:1795975199.427173    9027 cpu_feature_guard.cc:9] compiled to use AVX instructions",
+    ]
+    code = (
+        "import os\nfrom orchestrator.training.keras_setup import without_startup_log\n"
+        "with without_startup_log('tensorflow'):\n"
+        f"    os.write(2, {chr(10).join(said).encode()!r} + bytes([10]))\n"
+        "    os.write(2, b'of the import\\n')\n"
+        "os.write(2, b'after\\n')\n"
+        "with without_startup_log('tensorflow'):\n    os.write(2, b'last words\\n'); os.abort()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGABRT
+    assert done.stderr.splitlines() == [said[2], "of the import", "after", "last words"]
