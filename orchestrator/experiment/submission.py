@@ -12,7 +12,7 @@ from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
-from orchestrator.experiment.kinds.prepare_keras import check_plan
+from orchestrator.experiment.kinds.keras_experiment import check_plan
 from orchestrator.experiment.packaging import Gathered, code_of, gather
 from orchestrator.experiment.prepared import read_experiment
 from orchestrator.fields import Referenced

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ import tensorflow as tf
 from keras import tree
 
 from orchestrator.config import Experiment, load_experiment, parse_experiment
+from orchestrator.experiment.kinds import keras_experiment
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
 from orchestrator.training import backend, trial_process
@@ -25,9 +25,6 @@ from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_process import Seen, Setup, TrialProcess
 from orchestrator.trials import load_checkpoint, save_checkpoint
 from tests.parity.case import SEED, Case, Trained, Trial
-
-preparing: Any = importlib.import_module("orchestrator.experiment.kinds.prepare_keras")
-"""The module: the face of its room has the function of that name."""
 
 
 def experiment_of(case: Case, place: Path) -> Experiment:
@@ -159,6 +156,7 @@ class BuildsHere(TrialProcess):
 @contextmanager
 def built_here() -> Iterator[None]:
     """Build models in this process before anything starts, and leave nothing of it to the worker."""
+    preparing: Any = keras_experiment
     ours, preparing.TrialProcess = preparing.TrialProcess, BuildsHere
     try:
         yield
