@@ -24,6 +24,7 @@ from orchestrator.training.state_transfer import finalise
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_process import Seen, Setup, TrialProcess
 from orchestrator.trials import load_checkpoint, save_checkpoint
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.parity.case import SEED, Case, Trained, Trial
 
 
@@ -85,7 +86,7 @@ class Ours:
 
     def finish(self, trainer: Trainer, curve: list[dict[str, float]]) -> Trained:
         """Train to the last epoch; then as the winner's weights are made before they are examined and saved."""
-        more = [trainer.train_epoch() for _ in range(self.trial.epochs - len(curve))]
+        more = [train_epoch(trainer) for _ in range(self.trial.epochs - len(curve))]
         finalise(trainer.backend.compiled)
         said = predictions(trainer.backend.compiled.model, self.validation)
         return Trained([*curve, *more], said)
@@ -99,7 +100,7 @@ class Ours:
                 variable.assign(variable * 1e30)
         # Keras's sparse updates raise at gradients that are no numbers: then that trial fails, which is one more way.
         with one_step_at_a_time(), suppress(tf.errors.InvalidArgumentError):
-            trainer.train_chunk() if what == "cut" else trainer.train_epoch()
+            trainer.train_chunk() if what == "cut" else train_epoch(trainer)
 
     def interrupted(
         self, trainer: Trainer, cut: tuple[int, int], file: Path
@@ -110,7 +111,7 @@ class Ours:
         curve: list[dict[str, float]] = []
         with one_step_at_a_time():
             while len(curve) < min(epochs, self.trial.epochs - 1):
-                curve.append(trainer.train_epoch())
+                curve.append(train_epoch(trainer))
             for _ in range(steps):
                 row = trainer.train_chunk() if len(curve) < self.trial.epochs else None
                 curve += [row] if row is not None else []
