@@ -115,5 +115,5 @@ def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None
         schedule=tuple((change.epoch, dict(change.set)) for change in in_order(options.schedule)),
         uses_tested_rate=options.sitter.mode == "act" or "learning_rate" not in options.start,
     )
-    epochs = nursery.epochs or experiment.epochs
+    epochs = options.last_epoch(experiment.epochs)
     return plan_of(experiment, space, num_trials=1, points=(spec,), epochs=epochs, nursery=nursery)

@@ -113,7 +113,7 @@ def _with_lanes(
     callbacks: CallableReference | None,
 ) -> Plan:
     """Return a plan whose trials train side by side, as asked for; say why where none can."""
-    asked = experiment.caviar.lanes if experiment.strategy == "caviar" else 1
+    asked = experiment.strategy_options.lanes
     if asked == 1:
         return plan
     why_not = why_no_lanes(experiment, dataset, callbacks)
