@@ -283,7 +283,7 @@ def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFi
             f" It stays so; 'orchestrator promote {records.folder.path}' writes a file for a panda that starts from its"
             " weights."
         )
-    elif records.experiment.get("strategy") == "panda":
+    elif records.panda is not None:
         why = "a panda that completed its days: add --days +5, for example, or promote it"
     else:
         why = "nothing to train: add --num-samples +64, for example, or --epochs"

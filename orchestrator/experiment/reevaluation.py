@@ -117,7 +117,7 @@ def check_can_be(records: RunRecords) -> TrialRecord:
         raise RunExistsError(
             f"{name}: expected a run that is over. Received: one that is {records.status}. Wait for it, or stop it."
         )
-    if records.experiment.get("strategy") == "panda":
+    if records.panda is not None:
         raise ExperimentFileError(
             f"{name}: expected a run of strategy caviar, whose configurations can be trained anew. Received: a panda,"
             f" which is one model that was changed while it trained. 'orchestrator replay {path}' writes a file that"
