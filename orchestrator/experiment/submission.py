@@ -96,7 +96,7 @@ def _check(experiment: Experiment) -> None:
         return  # where the run that it goes on from lies, the place may know alone
     plan = make_plan(experiment, space)
     if "model" in code:
-        check_plan(plan, space, code["model"], code.get("callbacks"))
+        check_plan(plan, code["model"], code.get("callbacks"))
 
 
 def _results(options: PlaceOptions, here: str) -> str:
