@@ -27,6 +27,7 @@ from orchestrator.config import DataOptions
 from orchestrator.data import load_dataset
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 
 BATCH, ROWS = 32, 4096
 FILE = f"""
@@ -137,7 +138,7 @@ def compare(case: str, file: Path, turns: int, epochs: int) -> None:
     spent: dict[str, list[tuple[float, float]]] = {"plain": [], "ours": []}
     for _ in range(turns + 1):  # the first is for tracing
         spent["plain"].append(timed(lambda: by_fit(epochs), epochs))
-        spent["ours"].append(timed(lambda: [trainer.train_epoch() for _ in range(epochs)], epochs))
+        spent["ours"].append(timed(lambda: [train_epoch(trainer) for _ in range(epochs)], epochs))
     cpu, clock = (
         {who: statistics.median(each[at] for each in found[1:]) for who, found in spent.items()}
         for at in (0, 1)

@@ -29,6 +29,7 @@ from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import Checkpoint, Progress, StateStore, load_checkpoint
 from orchestrator.trials.judging import Objective, finite
+from orchestrator.trials.panda.day_cycle import train_epoch
 from orchestrator.trials.panda.session import PandaSession
 
 EPOCHS = 30
@@ -99,7 +100,7 @@ class Nursing:
         curve: list[tuple[float, float]] = []
         best: Checkpoint = trainer.checkpoint({})
         for epoch in range(1, EPOCHS + 1):
-            value = trainer.train_epoch()[METRIC]
+            value = train_epoch(trainer)[METRIC]
             if value > max((seen for _, seen in curve), default=-math.inf):
                 best = trainer.checkpoint({})
             curve.append((float(epoch), value))

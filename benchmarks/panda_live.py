@@ -9,6 +9,7 @@ from typing import Any
 from panda_contest import HYPERPARAMETERS
 
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 
 CHANGES = (
     {"learning_rate": 0.02, "momentum": 0.8},
@@ -36,7 +37,7 @@ def live_cost(trainer: Trainer, rounds: int, epochs: int) -> dict[str, Any]:
         ratios[changes].append(_median_seconds(trainer, epochs) / before)
     for size in (32, 128, 64):
         trainer.change({"batch_size": size})
-        trainer.train_epoch()
+        train_epoch(trainer)
     return {
         "changes": rounds + 3,
         "new_programs": trainer.programs.traced - programs,
@@ -58,7 +59,7 @@ def traces_of(trainer: Trainer) -> int:
 
 def _seconds(trainer: Trainer) -> float:
     start = time.perf_counter()
-    trainer.train_epoch()
+    train_epoch(trainer)
     return time.perf_counter() - start
 
 

@@ -36,6 +36,7 @@ from orchestrator.data.load import READERS
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of, assign_all
+from orchestrator.trials.panda.day_cycle import train_epoch
 
 OWN = """
 import keras
@@ -181,7 +182,7 @@ def train(case: Case, seed: int) -> list[Epoch]:
 
 
 def _epoch(trainer: Trainer) -> Epoch:
-    trainer.train_epoch()
+    train_epoch(trainer)
     averages = trainer.backend.batch_norm.averages
     as_trained = arrays_of(averages)
     old = (trainer.evaluate("validation"), trainer.evaluate("test"))

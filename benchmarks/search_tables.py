@@ -10,7 +10,7 @@ import numpy as np
 
 from orchestrator.catalog import find_space
 from orchestrator.domains import Space
-from orchestrator.simulation import CurveTable, curves_of, read_curves
+from orchestrator.simulation import CurveTable, curves_of, read_columns
 
 FOLDER = Path(__file__).parent / "tables"
 CONFIGURATIONS = 300
@@ -37,7 +37,8 @@ def table(name: str) -> CurveTable:
     """Return a table by its name, or from a file."""
     if name in SHAPES:
         return made_up(name)
-    return read_curves(shipped().get(name, Path(name)), space(), METRIC)
+    file = shipped().get(name, Path(name))
+    return curves_of(read_columns(file), str(file), space(), METRIC)
 
 
 def made_up(shape: str, configurations: int = CONFIGURATIONS) -> CurveTable:

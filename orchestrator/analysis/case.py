@@ -50,7 +50,7 @@ class Case:
     @property
     def is_panda(self) -> bool:
         """Whether it is one model that is watched."""
-        return self.records.experiment.get("strategy") == "panda"
+        return self.records.panda is not None
 
     @cached_property
     def seen(self) -> list[Seen]:

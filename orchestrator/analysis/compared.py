@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestrator.domains import Space
 from orchestrator.errors import RecordError, explain
-from orchestrator.records import RunRecords
+from orchestrator.records import RunRecords, check_searched
 from orchestrator.search.evidence import Ranking, Rule, Seen, ranked
 
 
@@ -34,9 +34,7 @@ def ranking_of(records: RunRecords) -> Ranking | None:
 
     Diverged ones are the worst. Raises RecordError for a panda, whose trials are one model.
     """
-    if records.experiment.get("strategy") != "caviar":
-        expected = "expected a run of strategy caviar, whose trials were drawn from a space"
-        raise RecordError(explain(records.name, expected, records.experiment.get("strategy")))
+    check_searched(records, "trials were drawn from a space")
     return ranked(seen_trials(records), records.mode, Rule())
 
 

@@ -70,11 +70,11 @@ def rising(case: Case) -> Iterator[Finding]:
     values = case.curve(first, case.metric)
     before = values[-1 - max(1, len(values) // 3)]
     who = "the model" if case.is_panda else f"trial {first.trial}"
-    of = "" if case.is_panda else f", as do {len(strong)} of the best {len(gains)}"
+    of = f", as do {len(strong)} of the best {len(gains)}" if len(gains) > 1 else ""
     yield Finding(
         "rising",
         f"curves still rise at epoch {epochs}: the last third of {who} took {case.metric} from {before:.4g} to"
-        f" {values[-1]:.4g}{of if len(gains) > 1 else ''}: train for more epochs",
+        f" {values[-1]:.4g}{of}: train for more epochs",
         _longer(case, epochs),
         {
             "epochs": epochs,
@@ -87,8 +87,8 @@ def rising(case: Case) -> Iterator[Finding]:
 
 def _longer(case: Case, epochs: int) -> str:
     """Return the command for twice as many epochs; a cosine's first epochs would be others, so that is another run."""
-    if case.is_panda:
-        panda = case.records.experiment.get("panda") or {}
+    panda = case.records.panda
+    if panda is not None:
         return next_steps.extend(case.records, days=f"+{panda.get('days') or 1}")
     if any(
         trial.hyperparameters.get("decay_schedule") == "cosine" for trial in case.records.trials
@@ -284,8 +284,8 @@ def grace(case: Case) -> Iterator[Finding]:
 
 def _scheduler_of(case: Case) -> tuple[str, SchedulerOptions] | None:
     """Return the scheduler of a caviar that has a grace period and judges whole rungs; None for any other."""
-    written = (case.records.experiment.get("caviar") or {}).get("scheduler")
-    if case.is_panda or not isinstance(written, dict) or len(written) != 1:
+    written = (case.records.caviar or {}).get("scheduler")
+    if not isinstance(written, dict) or len(written) != 1:
         return None
     [(name, options)] = written.items()
     if name not in REPLAYED or not isinstance(options, dict):

@@ -26,7 +26,7 @@ def more_trials(records: RunRecords) -> str:
 
 def extend(records: RunRecords, *changes: str, **lengths: str) -> str:
     """Return the command that extends a run, or the call where it was given objects in Python."""
-    if "pbt" in ((records.experiment.get("caviar") or {}).get("scheduler") or {}):
+    if "pbt" in ((records.caviar or {}).get("scheduler") or {}):
         lengths = {_KEYS.get(name, name): value for name, value in lengths.items()}
         sizes = [f"{key}={_in_all(records, value)}" for key, value in lengths.items()]
         return run_again(records, "longer", *sizes, *changes)

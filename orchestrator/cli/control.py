@@ -84,7 +84,7 @@ def set_(  # noqa: PLR0913 (a command's parameters are its flags)
     """Change hyperparameters between two epochs: set RUN learning_rate=0.01 --why "it bounces"."""
     changes = _assignments(values, "set")
     believed = _assignments(expect or (), "--expect")
-    _ask((run, storage, no_wait), lambda panda: panda.set(changes, why, at_day, believed, force))
+    _ask(run, storage, no_wait, lambda panda: panda.set(changes, why, at_day, believed, force))
 
 
 def pause(
@@ -95,14 +95,14 @@ def pause(
     storage: Storage = RUNS,
 ) -> None:
     """Pause after the current epoch until `continue`."""
-    _ask((run, storage, no_wait), lambda panda: panda.pause(why, at_day))
+    _ask(run, storage, no_wait, lambda panda: panda.pause(why, at_day))
 
 
 def continue_(
     run: PandaName, why: Why = None, no_wait: NoWait = False, storage: Storage = RUNS
 ) -> None:
     """Continue after a pause."""
-    _ask((run, storage, no_wait), lambda panda: panda.continue_(why))
+    _ask(run, storage, no_wait, lambda panda: panda.continue_(why))
 
 
 def rollback(  # noqa: PLR0913
@@ -131,7 +131,7 @@ def rollback(  # noqa: PLR0913
     storage: Storage = RUNS,
 ) -> None:
     """Return to the end of an earlier day: weights, optimizer, random state, hyperparameters."""
-    _ask((run, storage, no_wait), lambda panda: panda.rollback(to_day, to_epoch, why, at_day))
+    _ask(run, storage, no_wait, lambda panda: panda.rollback(to_day, to_epoch, why, at_day))
 
 
 def branch(  # noqa: PLR0913
@@ -161,7 +161,7 @@ def branch(  # noqa: PLR0913
 ) -> None:
     """Train a second model from a day's end, with other values, beside the first."""
     changes = _assignments(values or (), "--set")
-    _ask((run, storage, no_wait), lambda panda: panda.branch(name, changes, at_day, why, force))
+    _ask(run, storage, no_wait, lambda panda: panda.branch(name, changes, at_day, why, force))
 
 
 def note(
@@ -171,7 +171,7 @@ def note(
     storage: Storage = RUNS,
 ) -> None:
     """Add a sentence to the journal."""
-    _ask((run, storage, no_wait), lambda panda: panda.note(text))
+    _ask(run, storage, no_wait, lambda panda: panda.note(text))
 
 
 def stop(
@@ -185,7 +185,7 @@ def stop(
     if "://" in run:
         stop_job(run, {"--why": why, "--at-day": at_day})
         return
-    _ask((run, storage, no_wait), lambda panda: panda.stop(why, at_day))
+    _ask(run, storage, no_wait, lambda panda: panda.stop(why, at_day))
 
 
 def journal(
@@ -224,13 +224,12 @@ def days(
         say(f"\n{checkpoints_line(opened.records, trial)}")
 
 
-def _ask(where: tuple[str, Path, bool], request: Callable[[Panda], Request]) -> None:
+def _ask(run: str, storage: Path, no_wait: bool, request: Callable[[Panda], Request]) -> None:
     """Put a request down and say so; what was allowed by force is a warning."""
     from orchestrator.control import open_panda
     from orchestrator.control.hyperparameter_changes import OutOfRangeWarning
     from orchestrator.report import describe_request
 
-    run, storage, no_wait = where
     panda = open_panda(run, storage)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", OutOfRangeWarning)

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from orchestrator.config.limits import Duration, LimitOptions, ResourceOptions, RetryOptions
     from orchestrator.config.load import (
         check,
-        init_template,
         load_experiment,
         parse_experiment,
         to_yaml,
@@ -60,7 +59,6 @@ __all__ = [
     "TrialOptions",
     "check",
     "experiment_schema",
-    "init_template",
     "load_experiment",
     "parse_document",
     "parse_experiment",

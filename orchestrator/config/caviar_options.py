@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
@@ -32,6 +32,11 @@ def _is_text(value: Any) -> bool:
 
 class CaviarOptions(Options):
     """Many trials in parallel: how many, how many at once, and what stops poor ones early."""
+
+    extended_by: ClassVar[tuple[str, ...]] = ("num_samples", "epochs", "scheduler")
+    """The options of an extension."""
+    fixed: ClassVar[tuple[str, ...]] = ()
+    """Keys of the experiment that an extension cannot change."""
 
     num_samples: Count = Field(default=64, description="How many trials are drawn from the space.")
     max_concurrent_trials: Count | Literal["auto"] = Field(
@@ -84,7 +89,36 @@ class CaviarOptions(Options):
         " seeds, after a search that is large enough. `false`: never.",
     )
 
-    def check_population(self, kind: str) -> None:
+    def check_beside(self, kind: str, epochs: int, folds: int | None) -> None:
+        """Refuse what does not suit trials of a ``kind`` and of so many epochs, on data of so many folds."""
+        if folds is not None and self.finalists.race is False:
+            expected = "expected none beside caviar.finalists: false, since the folds after the first are for finalists"
+            raise field_error(("data", "folds"), expected, folds)
+        if not isinstance(self.scheduler, Referenced):
+            self._check_population(kind)
+            self._check_scheduler(self.scheduler, epochs)
+        needed = self.rounds.fewest_trials()
+        if self.num_samples < needed:
+            expected = (
+                f"expected at least {needed} trials for {self.rounds.number} rounds,"
+                " or fewer rounds"
+            )
+            raise field_error(("caviar", "num_samples"), expected, self.num_samples)
+        if self.reproducible:
+            self._check_reproducible()
+
+    def last_epoch(self, epochs: int) -> int:
+        """Return the epoch that schedules look ahead to: the experiment's last one."""
+        return epochs
+
+    def _check_scheduler(self, scheduler: SchedulerOptions, epochs: int) -> None:
+        fault = scheduler.fault(epochs)
+        if fault is not None:
+            [name] = self.model_dump()["scheduler"]
+            key, expected, received = fault
+            raise field_error(("caviar", "scheduler", name, key), expected, received)
+
+    def _check_population(self, kind: str) -> None:
         """Refuse copies and lanes of trials of a ``kind`` whose states are not ours, and copies of differing spaces."""
         if self.lanes != 1 and kind != "keras":
             expected = (
@@ -100,7 +134,7 @@ class CaviarOptions(Options):
             expected = "expected none beside scheduler: pbt, which changes hyperparameters itself"
             raise field_error(("caviar", "rounds"), expected, self.rounds.number)
 
-    def check_reproducible(self) -> None:
+    def _check_reproducible(self) -> None:
         """Refuse what depends on which trials came first in a way that waiting does not settle."""
         searcher, scheduler = self.searcher, self.scheduler
         written = self.model_dump()

@@ -165,13 +165,8 @@ def _put(content: dict[str, Any], path: KeyPath, value: Any, origin: str) -> Non
     inside[path[-1]] = value
 
 
-def init_template() -> str:
-    """Return the commented experiment file, equal to ``examples/digits.yaml`` when loaded."""
-    return _TEMPLATE
-
-
 def write_template(file: Path) -> None:
-    """Write the commented experiment file to a file that is not there yet."""
+    """Write the commented experiment file, which loads as ``examples/digits.yaml``, to a file that is not there yet."""
     try:
         with file.open("x", encoding="utf-8") as new:
             new.write(_TEMPLATE)

@@ -24,7 +24,6 @@ from orchestrator.fields import (
     Count,
     Flag,
     Options,
-    Referenced,
     Text,
     Whole,
     field_error,
@@ -215,6 +214,11 @@ class Experiment(Options):
         return new
 
     @property
+    def strategy_options(self) -> CaviarOptions | PandaOptions:
+        """The options of its strategy, which say what differs between the two."""
+        return self.panda if self.strategy == "panda" and self.panda else self.caviar
+
+    @property
     def kind(self) -> str:
         """What its trials are: ``keras`` models, or one of TRIAL_KINDS."""
         return "keras" if self.trial is None else self.trial.kind
@@ -351,40 +355,5 @@ class Experiment(Options):
             right, good = ("min", "low") if self.mode == "max" else ("max", "high")
             expected = f"expected {right}, since a {good} {self.metric} is good"
             raise field_error(("mode",), expected, self.mode)
-        if self.folds is not None:
-            self._check_folds()
-        self._check_scheduler()
-        self._check_rounds()
-        if self.strategy == "caviar" and self.caviar.reproducible:
-            self.caviar.check_reproducible()
+        self.strategy_options.check_beside(self.kind, self.epochs, self.folds)
         return self
-
-    def _check_folds(self) -> None:
-        """Refuse folds where nothing would be trained on any but the first."""
-        if self.strategy == "panda":
-            raise field_error(("data", "folds"), "expected none for strategy panda", self.folds)
-        if self.caviar.finalists.race is False:
-            expected = "expected none beside caviar.finalists: false, since the folds after the first are for finalists"
-            raise field_error(("data", "folds"), expected, self.folds)
-
-    def _check_scheduler(self) -> None:
-        """Refuse a scheduler that does not suit trials of these epochs."""
-        scheduler = self.caviar.scheduler
-        if self.strategy == "panda" or isinstance(scheduler, Referenced):
-            return
-        self.caviar.check_population(self.kind)
-        fault = scheduler.fault(self.epochs)
-        if fault is not None:
-            [name] = self.model_dump()["caviar"]["scheduler"]
-            key, expected, received = fault
-            raise field_error(("caviar", "scheduler", name, key), expected, received)
-
-    def _check_rounds(self) -> None:
-        """Refuse more rounds than the trials suffice for."""
-        needed = self.caviar.rounds.fewest_trials()
-        if self.strategy == "caviar" and self.caviar.num_samples < needed:
-            expected = (
-                f"expected at least {needed} trials for {self.caviar.rounds.number} rounds,"
-                " or fewer rounds"
-            )
-            raise field_error(("caviar", "num_samples"), expected, self.caviar.num_samples)

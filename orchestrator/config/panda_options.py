@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -32,6 +32,21 @@ class ScheduledChange(Options):
 
 class PandaOptions(Options):
     """One model, watched day by day."""
+
+    # What follows means what it does in the options of a caviar.
+    points: ClassVar[str] = "none"
+    searcher: ClassVar[None] = None
+    scheduler: ClassVar[None] = None
+    lanes: ClassVar[int] = 1
+    extended_by: ClassVar[tuple[str, ...]] = ("days",)
+    fixed: ClassVar[tuple[str, ...]] = (
+        "epochs",
+        "panda.start",
+        "panda.from",
+        "panda.day",
+        "panda.learning_rate_test",
+        "panda.schedule",
+    )
 
     model_config = ConfigDict(
         serialize_by_alias=True,
@@ -82,6 +97,15 @@ class PandaOptions(Options):
             expected = "expected either start or from, not both; what else differs can be set"
             raise field_error(("panda", "from"), expected, self.from_run)
         return self
+
+    def check_beside(self, kind: str, epochs: int, folds: int | None) -> None:
+        """Refuse folds, of which one model is trained on the first alone."""
+        if folds is not None:
+            raise field_error(("data", "folds"), "expected none for strategy panda", folds)
+
+    def last_epoch(self, epochs: int) -> int:
+        """Return the epoch that schedules look ahead to: that of its last day, if a day is counted in epochs."""
+        return self.days * self.day.amount if self.day.unit == "epoch" else epochs
 
     def check_of_epochs_alone(self, kind: str) -> None:
         """Refuse what needs the batches or the rows of a model: a trial that reports epochs tells nothing of them."""

@@ -16,7 +16,7 @@ from orchestrator.trials import StateStore
 
 def babysat_trial(records: RunRecords, name: str | None = None) -> TrialRecord:
     """Return a babysat run's trial of that name, or its first one."""
-    if records.experiment.get("strategy") != "panda":
+    if records.panda is None:
         raise RequestError(
             f"{records.name}: expected a babysat run (strategy: panda). Received: a caviar, whose trials"
             " are left alone. 'orchestrator promote' makes a panda from one."
@@ -49,7 +49,7 @@ def check_coming(records: RunRecords, trial: str, day: int | None) -> None:
     if day is None:
         return
     today = finished_days(records, trial) + 1
-    planned = (records.experiment.get("panda") or {}).get("days")
+    planned = (records.panda or {}).get("days")
     if day < today:
         raise RequestError(
             f"--at-day: expected a day that is not over. Received: {day}, on day {today}."

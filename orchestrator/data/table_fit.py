@@ -206,7 +206,7 @@ class TableFit:
                 if count
             ]
             if found and (what == "infinite" or refusing):
-                hint = _WAY_OUT if what == "missing" else ""
+                hint = FILL_GAPS if what == "missing" else ""
                 raise refused(self._table.where, expected, f"{what}: {several(found)}", hint)
 
     def _written(self, name: str) -> str:
@@ -246,7 +246,7 @@ class TableFit:
             self._moments.add(rows)
 
 
-_WAY_OUT = (
+FILL_GAPS = (
     "Write data.missing: median (or mean, most_frequent) to fill gaps from the training rows, or"
     " leave a column out with data.drop."
 )

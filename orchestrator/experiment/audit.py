@@ -101,7 +101,7 @@ def audit(
     wanted = share_of(share)
     folder = run.folder if isinstance(run, Run) else RunFolder.open(run, storage)
     records = read_run(folder.path)
-    if records.experiment.get("strategy") == "panda":
+    if records.panda is not None:
         expected = "expected a run of strategy caviar, whose trials follow from their seeds"
         raise RequestError(explain(f"audit {records.name}", expected, "a panda"))
     # A branch or a promoted trial begins from a state, of which its seed tells nothing.

@@ -147,8 +147,7 @@ def _from_place(scale: Range, place: float) -> float:
 
 def _defaults(records: RunRecords, winner: TrialRecord, space: Space) -> Iterator[Known]:
     """Yield the points that the run began with, of a bundled list too, then the beliefs or the middle of the space."""
-    written = records.experiment.get("caviar") or {}
-    points = written.get("points") if isinstance(written, Mapping) else ()
+    points = (records.caviar or {}).get("points")
     listed = points if isinstance(points, list | tuple) else ()
     middle = _middle(space)
     for point in listed:

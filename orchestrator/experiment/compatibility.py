@@ -240,10 +240,7 @@ def _settings(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
 
 def last_epoch_of(experiment: Experiment) -> int:
     """Return the epoch that schedules look ahead to: a panda's are those of its days."""
-    panda = experiment.panda
-    if experiment.strategy == "panda" and panda is not None and panda.day.unit == "epoch":
-        return int(panda.days * panda.day.amount)
-    return experiment.epochs
+    return experiment.strategy_options.last_epoch(experiment.epochs)
 
 
 def _looks_ahead(trial: TrialRecord, records: RunRecords) -> bool:

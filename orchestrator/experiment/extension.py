@@ -283,7 +283,7 @@ def _nothing_left(records: RunRecords, event: Mapping[str, Any]) -> ExperimentFi
             f" It stays so; 'orchestrator promote {records.folder.path}' writes a file for a panda that starts from its"
             " weights."
         )
-    elif records.experiment.get("strategy") == "panda":
+    elif records.panda is not None:
         why = "a panda that completed its days: add --days +5, for example, or promote it"
     else:
         why = "nothing to train: add --num-samples +64, for example, or --epochs"
@@ -299,16 +299,7 @@ OPTIONS = {
     "days": "panda.days",
 }
 GROWING = ("caviar.num_samples", "epochs", "panda.days")
-OF_STRATEGY = {"caviar": ("num_samples", "epochs", "scheduler"), "panda": ("days",)}
 FIXED = ("name", "storage_path", "strategy", "seed")
-FIXED_FOR_PANDA = (
-    "epochs",
-    "panda.start",
-    "panda.from",
-    "panda.day",
-    "panda.learning_rate_test",
-    "panda.schedule",
-)
 
 
 class More(TypedDict, total=False):
@@ -351,9 +342,10 @@ class Growth:
 
     def _check_strategy(self, asked: Mapping[str, Any], old: Experiment) -> None:
         """Refuse what the other strategy has."""
+        options = old.strategy_options.extended_by
         for name, value in asked.items():
-            if name not in OF_STRATEGY[old.strategy]:
-                known = ", ".join(_option(known) for known in OF_STRATEGY[old.strategy])
+            if name not in options:
+                known = ", ".join(map(_option, options))
                 raise ExperimentFileError(
                     f"{_option(name, value)}: expected an option that extends a {old.strategy}. Known: {known}."
                 )
@@ -362,8 +354,7 @@ class Growth:
 def _check_growth(old: Experiment, new: Experiment) -> None:
     """Refuse another value of what cannot change, and less of what can only grow."""
     before, after = flat_values(old), flat_values(new)
-    fixed = (*FIXED, *(FIXED_FOR_PANDA if old.strategy == "panda" else ()))
-    for key in fixed:
+    for key in (*FIXED, *old.strategy_options.fixed):
         if before.get(key) != after.get(key):
             expected = f"expected what the run began with, {before.get(key)!r}, which an extension cannot change"
             raise ExperimentFileError(explain(key, expected, after.get(key)))

@@ -15,7 +15,7 @@ from orchestrator.errors import RecordError, explain
 from orchestrator.experiment.candidates import narrow_space
 from orchestrator.experiment.prepared import Prepared
 from orchestrator.experiment.warm_start import absolute
-from orchestrator.records import RunRecords
+from orchestrator.records import RunRecords, check_searched
 from orchestrator.search.narrowing import Derived, derive
 from orchestrator.search.plan import Round
 from orchestrator.search.rounds import rule_of
@@ -42,9 +42,7 @@ class NextSpace:
 
 def narrowed(records: RunRecords) -> NextSpace:
     """Return the space that follows from a caviar's trials. Raises RecordError for a run that has none."""
-    if records.experiment.get("strategy") != "caviar":
-        expected = "expected a run of strategy caviar, whose trials were drawn from a space"
-        raise RecordError(explain(records.name, expected, records.experiment.get("strategy")))
+    check_searched(records, "trials were drawn from a space")
     if records.space is None:
         expected = "expected a search space written out in the run's experiment.yaml"
         raise RecordError(explain(records.name, expected, records.experiment.get("search_space")))

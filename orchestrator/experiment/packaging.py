@@ -13,7 +13,7 @@ from orchestrator.config import CommandTrial, Experiment
 from orchestrator.config.targets import PlaceOptions
 from orchestrator.errors import ExperimentFileError, UnknownNameError, explain
 from orchestrator.experiment.kinds.command_trials import named_files
-from orchestrator.experiment.kinds.prepare_keras import callbacks_of
+from orchestrator.experiment.kinds.keras_experiment import callbacks_of
 from orchestrator.search.users_own import scheduler_code, searcher_code
 from orchestrator.targets import EXPERIMENT_FILE, SentFile
 

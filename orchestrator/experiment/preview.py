@@ -60,8 +60,6 @@ class Preview:
 
     def draws(self, count: int) -> list[dict[str, Any]]:
         """Return the first ``count`` draws: those of the plan's trials, and on beyond them; a panda's start is one."""
-        if self.plan.nursery is not None:
-            return [dict(point.hyperparameters) for point in self.plan.points]
         further = replace(self.plan, num_trials=count)
         return [dict(spec.hyperparameters) for spec in further.draws()]
 

@@ -120,7 +120,7 @@ class Recorder:
         self._low_disk = LowDisk(folder.path)
         self.progress = driven.progress if driven else RunProgress()
         # A babysat trial can be rolled back to any of its epochs, so they are all kept.
-        self.state = RunState(plan.metric, plan.mode, thin=plan.nursery is None)
+        self.state = RunState(plan.metric, plan.mode, thin=not plan.goes_back)
         pen = Pen(driven.check if driven else Pen.may_write, self.disk.wait)
         self._writer = RunWriter(folder, pen, self._apply)
         racing = 2 * plan.finalists.top if plan.folds and plan.finalists else 0

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from orchestrator.config import Experiment, to_yaml
-from orchestrator.errors import ExperimentFileError, RecordError, RunExistsError, explain
+from orchestrator.errors import DataError, ExperimentFileError, RecordError, RunExistsError, explain
 from orchestrator.experiment.candidates import Candidate, candidates_of, incumbent_of
 from orchestrator.experiment.compatibility import check_stands_alone, recorded_experiment
 from orchestrator.experiment.data_profile import further_columns, same_form
@@ -117,7 +117,7 @@ def check_can_be(records: RunRecords) -> TrialRecord:
         raise RunExistsError(
             f"{name}: expected a run that is over. Received: one that is {records.status}. Wait for it, or stop it."
         )
-    if records.experiment.get("strategy") == "panda":
+    if records.panda is not None:
         raise ExperimentFileError(
             f"{name}: expected a run of strategy caviar, whose configurations can be trained anew. Received: a panda,"
             f" which is one model that was changed while it trained. 'orchestrator replay {path}' writes a file that"
@@ -222,7 +222,7 @@ def _today(
         options = experiment.data.model_copy(update={"source": source})
         experiment = experiment.model_copy(update={"data": options})
     _check_given(records, given, source)
-    prepared = prepare_again(experiment, given, by.check_place)
+    prepared = _prepared(experiment, given, by)
     further = further_columns(records, prepared)
     if further and experiment.data is not None:
         from orchestrator.data.messages import notice  # with NumPy: not for --help
@@ -232,9 +232,20 @@ def _today(
         notice(f"{where}: left out, since the run had no such column: {', '.join(further)}")
         options = experiment.data.model_copy(update={"drop": (*experiment.data.drop, *further)})
         experiment = experiment.model_copy(update={"data": options})
-        prepared = prepare_again(experiment, given, by.check_place)
+        prepared = _prepared(experiment, given, by)
     same_form(records, prepared)
     return prepared, source or (given.data.text if given.data else None), given
+
+
+def _prepared(experiment: Experiment, given: Given, by: Executor) -> Prepared:
+    """Return an experiment checked on today's data; of gaps it says what can be done, since no option can be set."""
+    try:
+        return prepare_again(experiment, given, by.check_place)
+    except DataError as refusal:
+        from orchestrator.data.table_fit import FILL_GAPS
+
+        way = "The run has no rule for gaps: fill them in today's file, or leave those rows out."
+        raise DataError(str(refusal).replace(FILL_GAPS, way)) from None
 
 
 def _next(records: RunRecords, place: Path, following: Experiment | None) -> list[str]:

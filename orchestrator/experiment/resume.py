@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from orchestrator.config import Document, FinalistsOptions, check, with_overrides
-from orchestrator.errors import RecordError, RunExistsError, explain
+from orchestrator.errors import RecordError, RunExistsError
 from orchestrator.experiment.compatibility import recorded_experiment
 from orchestrator.experiment.config_drift import check_as_begun, check_unchanged
 from orchestrator.experiment.executors import PlaceCheck, check_place
@@ -34,6 +34,7 @@ from orchestrator.records import (
     TrialEnd,
     TrialRecord,
     TrialStarted,
+    check_searched,
     model_is_as_saved,
     read_run,
     write_atomically,
@@ -133,8 +134,8 @@ def is_repeatable(trial: TrialRecord, records: RunRecords) -> bool:
     One of a caviar does. A babysat model does only where nobody has asked anything of it: what was asked, and when, is
     part of what it is.
     """
-    panda = records.experiment.get("panda")
-    if records.experiment.get("strategy") != "panda" or not isinstance(panda, dict):
+    panda = records.panda
+    if panda is None:
         return True
     by_the_clock = "epoch" not in str(panda.get("day")) and "step" not in str(panda.get("day"))
     extended = records.state.extensions
@@ -311,9 +312,7 @@ def prepare_to_verify(
 
 def _check_can_race(records: RunRecords) -> None:
     """Refuse a run that is no search, or whose search is not over."""
-    if records.experiment.get("strategy") == "panda":
-        expected = "expected a run of strategy caviar, whose configurations can be trained again"
-        raise RecordError(explain(records.name, expected, "panda"))
+    check_searched(records, "configurations can be trained again")
     if records.status != "finished":
         path = records.folder.path
         raise RecordError(

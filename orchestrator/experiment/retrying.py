@@ -93,7 +93,7 @@ def _chosen(records: RunRecords, endings: Sequence[str]) -> list[TrialRecord]:
             f"{records.name}: expected trials that {' or '.join(endings)}. Received: {len(newest)} trials, none of"
             f" which has.{way}"
         )
-    if records.experiment.get("strategy") == "panda" and records.of(trials[0].trial).own_epochs:
+    if records.panda is not None and records.of(trials[0].trial).own_epochs:
         path = records.folder.path
         raise ExperimentFileError(
             f"{records.name}: expected a panda that failed before its first epoch. Received: one that has trained."

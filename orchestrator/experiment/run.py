@@ -367,13 +367,11 @@ def _view(records: RunRecords) -> View:
     from orchestrator.report import open_panda_view, open_view
     from orchestrator.report.status_text import said_name
 
-    experiment: Mapping[str, Any] = records.experiment
-    panda = experiment.get("panda")
-    if experiment.get("strategy") == "panda" and isinstance(panda, Mapping):
-        days = int(panda.get("days") or 1)
+    if records.panda is not None:
+        days = int(records.panda.get("days") or 1)
         run = said_name(str(records.folder.path), "runs")
         return open_panda_view(days, records.metric, records.mode, run=run, watching=True)
-    epochs = int(experiment.get("epochs") or 1)
+    epochs = int(records.experiment.get("epochs") or 1)
     planned = records.planned_trials
     return open_view(planned, epochs, records.metric, records.mode, watching=True)
 

@@ -12,7 +12,7 @@ from orchestrator.catalog import space_of
 from orchestrator.config import Experiment, to_yaml
 from orchestrator.config.targets import FolderOptions, PlaceOptions, TargetOptions
 from orchestrator.errors import ExperimentFileError, PlaceError, RunExistsError, UnknownNameError
-from orchestrator.experiment.kinds.prepare_keras import check_plan
+from orchestrator.experiment.kinds.keras_experiment import check_plan
 from orchestrator.experiment.packaging import Gathered, code_of, gather
 from orchestrator.experiment.prepared import read_experiment
 from orchestrator.fields import Referenced
@@ -96,7 +96,7 @@ def _check(experiment: Experiment) -> None:
         return  # where the run that it goes on from lies, the place may know alone
     plan = make_plan(experiment, space)
     if "model" in code:
-        check_plan(plan, space, code["model"], code.get("callbacks"))
+        check_plan(plan, code["model"], code.get("callbacks"))
 
 
 def _results(options: PlaceOptions, here: str) -> str:

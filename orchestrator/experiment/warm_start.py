@@ -91,8 +91,8 @@ def replayed(reference: str, storage: str) -> dict[str, Any]:
     Raises ExperimentFileError for a run that was not babysat.
     """
     records, trial = find_trial(reference, storage)
-    options = records.experiment.get("panda")
-    if records.experiment.get("strategy") != "panda" or not options:
+    options = records.panda
+    if not options:
         raise ExperimentFileError(
             f"{records.name}: expected a babysat run (strategy: panda). Received: a caviar."
         )

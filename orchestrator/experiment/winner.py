@@ -12,7 +12,7 @@ import numpy as np
 from orchestrator.catalog import CallableReference
 from orchestrator.errors import DataError, OrchestratorError, RecordError
 from orchestrator.experiment.compatibility import recorded_experiment
-from orchestrator.experiment.kinds.prepare_keras import model_of
+from orchestrator.experiment.kinds.keras_experiment import model_of
 from orchestrator.records import RunRecords, model_is_as_saved
 from orchestrator.records.run import effective_manifest
 

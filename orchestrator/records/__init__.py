@@ -53,7 +53,13 @@ if TYPE_CHECKING:
         user_at_host,
         write_request,
     )
-    from orchestrator.records.run import RecordedTrial, RunRecords, model_is_as_saved
+    from orchestrator.records.run import (
+        RecordedTrial,
+        RunRecords,
+        check_searched,
+        model_is_as_saved,
+        options_of,
+    )
     from orchestrator.records.score import Mode, Score, best_score, score_of
     from orchestrator.records.state import RunState
     from orchestrator.records.status import RunStatus, run_status, status_or_damage
@@ -97,11 +103,13 @@ __all__ = [
     "acquire",
     "best_score",
     "check_removable",
+    "check_searched",
     "flush_folder",
     "is_full",
     "lies_below",
     "made",
     "model_is_as_saved",
+    "options_of",
     "read_lines",
     "read_run",
     "remove_run",

@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from orchestrator.errors import RecordError, explain
 from orchestrator.records.events import (
     EpochRow,
     JournalEntry,
@@ -28,6 +29,16 @@ from orchestrator.redaction import restored
 
 if TYPE_CHECKING:
     from orchestrator.domains import Space
+
+
+def options_of(
+    experiment: Mapping[str, Any], strategy: Literal["caviar", "panda"]
+) -> Mapping[str, Any] | None:
+    """Return the options of a strategy as recorded; None where the experiment is of the other one."""
+    if experiment.get("strategy", "caviar") != strategy:
+        return None
+    options = experiment.get(strategy)
+    return options if isinstance(options, Mapping) else {}
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,16 @@ class RecordedExperiment:
         from orchestrator.config.metrics import direction_of
 
         return cast(Mode, self.experiment.get("mode") or direction_of(self.metric) or "max")
+
+    @property
+    def caviar(self) -> Mapping[str, Any] | None:
+        """The options of its search; None where one model was babysat."""
+        return options_of(self.experiment, "caviar")
+
+    @property
+    def panda(self) -> Mapping[str, Any] | None:
+        """The options of the model that was babysat; None where trials were drawn."""
+        return options_of(self.experiment, "panda")
 
     @property
     def has_keras_models(self) -> bool:
@@ -150,13 +171,11 @@ class RunRecords(RecordedExperiment, Replicated):
     @property
     def planned_trials(self) -> int:
         """How many trials the run was to have: a caviar's samples, or what a finite space has; else those there are."""
-        caviar = self.experiment.get("caviar")
-        planned = caviar.get("num_samples") if isinstance(caviar, dict) else None
+        planned = (self.caviar or {}).get("num_samples")
         starts = [event for event in self.events if event["event"] == "run_started"]
         fewer = starts[-1].get("trials") if starts else None
         planned = fewer if isinstance(fewer, int) else planned
-        is_caviar = self.experiment.get("strategy") == "caviar"
-        return int(planned) if is_caviar and planned else len(self.trials)
+        return int(planned) if self.caviar is not None and planned else len(self.trials)
 
     @property
     def winner(self) -> dict[str, Any] | None:
@@ -333,3 +352,10 @@ def sources_of(records: RunRecords) -> Path:
         return began
     moved = (records.folder.path.resolve() / os.path.relpath(began, run)).resolve()
     return moved if moved.is_dir() else began
+
+
+def check_searched(records: RunRecords, whose: str) -> None:
+    """Raise RecordError for one model that was babysat: nothing was searched. ``whose`` says what is lacking."""
+    if records.panda is not None:
+        expected = f"expected a run of strategy caviar, whose {whose}"
+        raise RecordError(explain(records.name, expected, "panda"))

@@ -11,6 +11,7 @@ from orchestrator.errors import RecordError
 from orchestrator.records.folder import RunFolder
 from orchestrator.records.heartbeat import SeenDriver, seconds_worked, see_driver, standing
 from orchestrator.records.reader import read_events, read_experiment_of, read_run
+from orchestrator.records.run import options_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def run_status(folder: RunFolder) -> RunStatus:
     """
     seen = see_driver(folder)
     experiment = read_experiment_of(folder)
-    if seen is not None and seen.drives and experiment.get("strategy") != "panda":
+    if seen is not None and seen.drives and options_of(experiment, "panda") is None:
         facts = _told(folder, experiment, seen)
     else:
         facts = _read(folder)

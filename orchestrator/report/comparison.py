@@ -106,7 +106,7 @@ def _gain(row: Mapping[str, Any], other: Mapping[str, Any], records: RunRecords)
 
 
 def _of_run(records: RunRecords) -> Iterator[dict[str, Any]]:
-    if records.experiment.get("strategy") == "panda" and records.trials:
+    if records.panda is not None and records.trials:
         for trial in records.trials:
             shown = f"{records.name}/{trial.trial}" if trial.is_branch else records.name
             yield _row(records, shown, trial)
@@ -143,7 +143,7 @@ def _row(records: RunRecords, shown: str, trial: TrialRecord | None) -> dict[str
 
 def _effort(records: RunRecords, trial: TrialRecord | None) -> tuple[int, int, float]:
     """Return trials, epochs (abandoned ones too) and seconds: of the run, or of a panda's trial."""
-    if records.experiment.get("strategy") != "panda" or trial is None:
+    if records.panda is None or trial is None:
         return len(records.trials), len(records.epochs), records.seconds
     mine = [row for row in records.epochs if row["trial"] == trial.trial]
     return 1, len(mine), sum(float(row.get("seconds") or 0) for row in mine)

@@ -205,7 +205,7 @@ def why_ended(records: RunRecords, trial: TrialRecord) -> str:
     if trial.ending not in ("stopped", "diverged"):
         return ""
     journal = records.of(trial.trial).journal
-    days = (records.experiment.get("panda") or {}).get("days")
+    days = (records.panda or {}).get("days")
     lived = records.of(trial.trial).days
     today = int(lived[-1]["day"]) if lived else 0
     when = f"after day {today}" + (f" of {days}" if days else "")

@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from orchestrator.errors import RecordError, explain
-from orchestrator.records import RunRecords
+from orchestrator.records import RunRecords, options_of
 from orchestrator.redaction import redact
 from orchestrator.report.formatting import cell, clock, minute, number, printable
 from orchestrator.report.run_summary import RunSummary, summarize
@@ -155,8 +155,8 @@ def _search(run: RunSummary) -> CardPart:
         f"Strategy {run.strategy}: {len(run.trials)} trials ({endings}), {run.epochs_trained} epochs in"
         f" {clock(run.seconds)}; at most {run.epochs} epochs a trial, seed {experiment.get('seed')}."
     ]
-    caviar = experiment.get("caviar") or {}
-    if run.strategy == "caviar":
+    caviar = options_of(experiment, "caviar")
+    if caviar is not None:
         searcher, scheduler = (_named(caviar.get(key)) for key in ("searcher", "scheduler"))
         says.append(f"Searcher {searcher}, scheduler {scheduler}.")
     says.append(f"Chosen by {run.metric} ({run.mode}).")

@@ -75,7 +75,7 @@ class PandaSummary:
 
 def summarize_panda(records: RunRecords) -> PandaSummary | None:
     """Return what is to be said of a panda; None for a caviar."""
-    if records.experiment.get("strategy") != "panda":
+    if records.panda is None:
         return None
     formatter = JournalFormatter(records.metric)
     return PandaSummary(

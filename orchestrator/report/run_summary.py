@@ -260,8 +260,8 @@ def _rungs(records: RunRecords, trials: Iterable[TrialSummary]) -> Iterator[Rung
 
 def _milestones(records: RunRecords) -> Sequence[int]:
     """Return the epochs at which a caviar's scheduler decided; none for one of the user's own."""
-    written = (records.experiment.get("caviar") or {}).get("scheduler")
-    if records.experiment.get("strategy") == "panda" or not isinstance(written, Mapping):
+    written = (records.caviar or {}).get("scheduler")
+    if not isinstance(written, Mapping):
         return ()
     [(name, options)] = written.items()
     if name not in SCHEDULERS:

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.records import RunRecords, model_is_as_saved
+from orchestrator.records import RunRecords, model_is_as_saved, options_of
 from orchestrator.redaction import redact
 from orchestrator.report.analysis_text import hint_lines
 from orchestrator.report.formatting import assignments, clock, minute, number, printable
@@ -40,7 +40,7 @@ def winner_lines(records: RunRecords, width: int = 80) -> list[str]:
 
 def ended_lines(records: RunRecords, width: int = 80) -> list[str]:
     """Return why a babysat model ended before its days were over, and each of its branches that did."""
-    if records.experiment.get("strategy") != "panda":
+    if records.panda is None:
         return []
     lines = []
     for trial in records.trials:
@@ -113,8 +113,8 @@ def _in_rounds(records: RunRecords) -> str:
 
 
 def _length(experiment: Mapping[str, Any]) -> str:
-    panda = experiment.get("panda")
-    if experiment.get("strategy") == "panda" and isinstance(panda, dict) and "days" in panda:
+    panda = options_of(experiment, "panda")
+    if panda is not None and "days" in panda:
         return f"{_count(panda['days'], 'day')} of {panda.get('day', '1 epoch')}"
     return f"up to {_count(experiment.get('epochs', '?'), 'epoch')} a trial"
 

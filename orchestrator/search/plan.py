@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 import numpy as np
 
@@ -17,8 +17,7 @@ from orchestrator.config import (
     RetryOptions,
 )
 from orchestrator.config.limits import Duration
-from orchestrator.domains import Fixed, Space
-from orchestrator.domains.space import without_companions
+from orchestrator.domains import Space
 from orchestrator.records import Mode, trial_name
 from orchestrator.redaction import redacted, restored
 from orchestrator.schedulers import NoSchedulerOptions, SchedulerMaker
@@ -235,6 +234,9 @@ class Plan:
     changing: tuple[str, ...] = ()
     lanes: int | Literal["auto"] | None = None
 
+    goes_back: ClassVar[bool] = False
+    """Whether a trial can be taken back to any of its epochs."""
+
     @property
     def described(self) -> str:
         """Return the plan in a few words."""
@@ -242,8 +244,6 @@ class Plan:
 
     def described_with(self, trials: int) -> str:
         """Return the plan in a few words, if it has so many trials."""
-        if self.nursery is not None:
-            return f"one model, {self.nursery.days} days of {self.nursery.day}"
         return f"{trials} trials of up to {self.epochs} epochs"
 
     @property
@@ -258,7 +258,7 @@ class Plan:
 
     def most_trials_beside(self, others: int) -> int:
         """Return how many trials there are at most where so many of them were not drawn from the space."""
-        if self.rounds or self.nursery:
+        if self.rounds:
             return self.trials_in_all
         has = self.searcher.at_most(self.space, len(self.points))
         return self.num_trials if has is None else min(self.num_trials, others + has)
@@ -273,29 +273,26 @@ class Plan:
     def reports_decide_nothing(self) -> bool:
         """Whether no report of a trial changes what it, or the run, does next, but for the run's limits."""
         compares = not isinstance(self.scheduler, NoSchedulerOptions)
-        return not (compares or self.searcher.learns or self.rounds or self.nursery)
+        return not (compares or self.searcher.learns or self.rounds)
 
     @property
     def where(self) -> str:
         """The key of the experiment's file that says what trials begin with."""
-        return "search_space" if self.nursery is None else "panda.start"
+        return "search_space"
 
     @property
     def drawn_from(self) -> Space:
-        """What trials begin with: the space, or the one value of each hyperparameter where one model is babysat."""
-        if self.nursery is None:
-            return self.space
-        start = without_companions(self.points[0].hyperparameters)
-        return Space({name: Fixed(value) for name, value in start.items()})
+        """What trials begin with."""
+        return self.space
 
     @property
     def schedule(self) -> tuple[tuple[int, Mapping[str, Any]], ...]:
         """The changes that are planned: (finished epochs, changes), ascending."""
-        return self.nursery.schedule if self.nursery else ()
+        return ()
 
     def is_short(self, epochs: int, days: int) -> bool:
         """Return whether a trial that has finished so many epochs and days lacks some of the plan's."""
-        return epochs < self.epochs if self.nursery is None else days < self.nursery.days
+        return epochs < self.epochs
 
     @property
     def first_round(self) -> Round:
@@ -339,7 +336,7 @@ def trial_seed(seed: int, index: int) -> int:
     return int(np.random.SeedSequence([seed, index]).generate_state(1)[0] & 0x7FFFFFFF)
 
 
-def plan_of(experiment: Experiment, space: Space, **more: Any) -> Plan:
+def plan_of(experiment: Experiment, space: Space, kind: type[Plan] = Plan, **more: Any) -> Plan:
     """Return a plan with what every strategy takes from the experiment; ``more`` comes on top."""
     common: dict[str, Any] = {
         "space": space,
@@ -356,4 +353,4 @@ def plan_of(experiment: Experiment, space: Space, **more: Any) -> Plan:
         "retries": experiment.retries,
         "recalibrate_batch_norm": experiment.recalibrate_batch_norm,
     }
-    return Plan(**common | more)
+    return kind(**common | more)

@@ -50,8 +50,8 @@ def points_of(experiment: Experiment, space: Space) -> Points:
 
     Raises ExperimentFileError, a line for each point that is not in the space.
     """
-    written = experiment.caviar.points
-    if experiment.strategy != "caviar" or written == "none":
+    written = experiment.strategy_options.points
+    if written == "none":
         return Points()
     if written == "auto":
         listed, source = bundled_points(experiment.search_space)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 from orchestrator.config import Experiment, FinalistsOptions
 from orchestrator.config.panda_options import ScheduledChange
-from orchestrator.domains import Space
+from orchestrator.domains import Fixed, InvalidDomain, Space
 from orchestrator.domains.acceptance import check_satisfiable
+from orchestrator.domains.space import without_companions
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.search.plan import Nursery, Plan, TrialSpec, plan_of, trial_seed
 from orchestrator.search.points import points_of
@@ -25,6 +26,60 @@ class Ancestor:
     seed: int
     hyperparameters: Mapping[str, Any]
     origin: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class BabysatPlan(Plan):
+    """A plan of one model, whose ``space`` holds the ranges that its hyperparameters may be changed within."""
+
+    nursery: Nursery = field(kw_only=True)
+
+    goes_back: ClassVar[bool] = True
+
+    def described_with(self, trials: int) -> str:
+        """Return the plan in a few words."""
+        return f"one model, {self.nursery.days} days of {self.nursery.day}"
+
+    def most_trials_beside(self, others: int) -> int:
+        """Return how many trials there are."""
+        return self.num_trials
+
+    @property
+    def reports_decide_nothing(self) -> bool:
+        """Return False: each report may have been followed by a request."""
+        return False
+
+    @property
+    def where(self) -> str:
+        """The key of the experiment's file that says what the model begins with."""
+        return "panda.start"
+
+    @property
+    def drawn_from(self) -> Space:
+        """What the model begins with, one value of each hyperparameter. Raises ExperimentFileError for what is none."""
+        start = without_companions(self.points[0].hyperparameters)
+        return Space({name: fixed(f"{self.where}.{name}", value) for name, value in start.items()})
+
+    @property
+    def schedule(self) -> tuple[tuple[int, Mapping[str, Any]], ...]:
+        """The changes that are planned: (finished epochs, changes), ascending."""
+        return self.nursery.schedule
+
+    def is_short(self, epochs: int, days: int) -> bool:
+        """Return whether a model that has finished so many epochs and days lacks some of the plan's days."""
+        return days < self.nursery.days
+
+    def draws(self) -> Iterator[TrialSpec]:
+        """Yield the one model as it begins."""
+        yield from self.points
+
+
+def fixed(where: str, value: Any) -> Fixed:
+    """Return a plain value as a domain: what is written there is meant as it stands."""
+    try:
+        return Fixed(value)
+    except InvalidDomain as refusal:
+        raise ExperimentFileError(explain(where, refusal.expected, value)) from None
 
 
 def make_plan(experiment: Experiment, space: Space, ancestor: Ancestor | None = None) -> Plan:
@@ -115,5 +170,6 @@ def panda(experiment: Experiment, space: Space, ancestor: Ancestor | None = None
         schedule=tuple((change.epoch, dict(change.set)) for change in in_order(options.schedule)),
         uses_tested_rate=options.sitter.mode == "act" or "learning_rate" not in options.start,
     )
-    epochs = nursery.epochs or experiment.epochs
-    return plan_of(experiment, space, num_trials=1, points=(spec,), epochs=epochs, nursery=nursery)
+    epochs = options.last_epoch(experiment.epochs)
+    one = {"num_trials": 1, "points": (spec,), "epochs": epochs, "nursery": nursery}
+    return plan_of(experiment, space, BabysatPlan, **one)

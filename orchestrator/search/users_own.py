@@ -64,16 +64,16 @@ def _check_suits(searcher: SearcherOptions, experiment: Experiment, space: Space
 
 def scheduler_code(experiment: Experiment) -> CallableReference | None:
     """Return the class of the user's that decides who goes on, None for a scheduler of ours."""
-    return _code(experiment, experiment.caviar.scheduler, _SCHEDULER)
+    return _code(experiment, experiment.strategy_options.scheduler, _SCHEDULER)
 
 
 def searcher_code(experiment: Experiment) -> CallableReference | None:
     """Return the class of the user's that proposes hyperparameters, None for a searcher of ours."""
-    return _code(experiment, experiment.caviar.searcher, _SEARCHER)
+    return _code(experiment, experiment.strategy_options.searcher, _SEARCHER)
 
 
 def _code(experiment: Experiment, written: Any, where: str) -> CallableReference | None:
-    if experiment.strategy != "caviar" or not isinstance(written, Referenced):
+    if not isinstance(written, Referenced):
         return None
     return find_class(written.reference, experiment.folder, where)
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         CurveTable,
         curves_of,
         read_columns,
-        read_curves,
     )
 
 __all__ = [
@@ -53,7 +52,6 @@ __all__ = [
     "measured_costs",
     "most_at_once",
     "read_columns",
-    "read_curves",
     "recorded_curves",
     "rows_of",
     "simulate_seeds",

@@ -9,7 +9,7 @@ import numpy as np
 
 from orchestrator.domains.space import without_companions
 from orchestrator.errors import RecordError, explain
-from orchestrator.records import RunRecords, TrialEnd, TrialRecord
+from orchestrator.records import RunRecords, TrialEnd, TrialRecord, check_searched
 from orchestrator.simulation.between import Rows
 from orchestrator.simulation.table import CONFIG, EPOCH, PARAMETERS, SECONDS, Curve, CurveTable
 
@@ -82,9 +82,7 @@ def measured_costs(records: RunRecords) -> tuple[float, float]:
 
 def _trials(records: RunRecords) -> Sequence[TrialRecord]:
     """Return the trials of the newest group that are no branches, in the order of drawing."""
-    if records.experiment.get("strategy") != "caviar":
-        expected = "expected a run of strategy caviar, whose trials are comparable curves"
-        raise RecordError(explain(records.name, expected, records.experiment.get("strategy")))
+    check_searched(records, "trials are comparable curves")
     group = records.state.group
     found = [each for each in records.trials if each.group == group and not each.is_branch]
     if not any(records.of(trial.trial).own_epochs for trial in found):

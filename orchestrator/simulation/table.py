@@ -106,11 +106,6 @@ class CurveTable:
             )
 
 
-def read_curves(path: str | Path, space: Space, metric: str) -> CurveTable:
-    """Return the table in a file. Raises DataError, in one sentence, for one that cannot be used."""
-    return curves_of(read_columns(path), str(path), space, metric)
-
-
 def read_columns(path: str | Path) -> dict[str, list[Any]]:
     """Return the columns of a CSV or Parquet file. Raises DataError where it is none."""
     file = Path(path)

@@ -75,7 +75,10 @@ BOOKKEEPING = re.compile(
 
 
 def compiled_metrics_are_built(model: Any) -> bool:
-    """Return whether a step has updated a model's compiled metrics: else they have no results, and Keras raises."""
+    """Return whether a step has updated a model's compiled metrics: else they have no results, and Keras raises.
+
+    It does so for whoever asks for them (keras-team/keras#20188), and has no public way to see it coming.
+    """
     compiled = getattr(model, "_compile_metrics", None)
     return compiled is None or compiled.built
 
@@ -312,7 +315,8 @@ def rows_in(order: Order) -> Iterator[None]:
     """Let ``fit`` in this block, in this thread, shuffle rows by ``order``, which is asked as each epoch begins.
 
     Keras draws it from its backend's generator, or NumPy's, whose state nobody can put back: a trial could neither be
-    repeated on a warm worker nor go on after an interruption. Nothing else of ``fit`` is touched.
+    repeated on a warm worker nor go on after an interruption (tensorflow/tensorflow#58925). Nothing else of ``fit`` is
+    touched.
     """
     before = getattr(_asked, "order", None)
     _asked.order = order

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
-from orchestrator.errors import RequestError, TrialError
+from orchestrator.errors import RequestError
 from orchestrator.training.backend import (
     Backend,
     Epoch,
@@ -189,20 +189,11 @@ class Trainer:
         """Return the batches of an epoch, a partial one included."""
         return math.ceil(self.task.dataset.train.rows / batch_size_of(self.hyperparameters))
 
-    def train_epoch(self) -> dict[str, float]:
-        """Train and validate one epoch; return loss, accuracy, val_loss, val_accuracy, …, learning_rate.
-
-        Raises TrialError where the model's own fit, or a callback, has ended it before.
-        """
-        metrics = None
-        while metrics is None:
-            metrics = self.train_chunk()
-            if self.ended:
-                raise TrialError(f"epoch {self.epoch + 1}: none was trained, since {self.ended}.")
-        return metrics
-
     def train_chunk(self) -> dict[str, float] | None:
-        """Train a chunk of an epoch, a cheap one whole; return what ``train_epoch`` does, None in the middle of it."""
+        """Train a chunk of an epoch, a cheap one whole; return the epoch's metrics at its end, None before.
+
+        Those are loss, accuracy, val_loss, val_accuracy, …, learning_rate.
+        """
         began = time.perf_counter()
         chunk = self.backend.train(self._next_epoch(), self.position.steps)
         self.ended = chunk.ended

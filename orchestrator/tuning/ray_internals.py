@@ -94,7 +94,8 @@ def _by_stand_in(word: str) -> str:
 def groups_of_their_own() -> Iterator[None]:
     """Have Ray start each process in the block as the leader of a new process group.
 
-    ``timeout``, a shell's ``kill %1`` and many CI runners signal a whole process group. Ray's GCS would end first, and
+    ``timeout``, a shell's ``kill %1`` and many CI runners signal a whole process group, as Ctrl-C does, for which Ray
+    once had sessions of their own (ray-project/ray#6008). Ray's GCS would end first, and
     a driver without it waits for a minute and is aborted before any trial's state is kept. Only under Linux: there
     Ray's processes end with their driver; elsewhere Ray ends them by the driver's group.
     """
@@ -150,8 +151,8 @@ def workers_like_all_others() -> Iterator[None]:
 def installed_first() -> Iterator[None]:
     """Have the workers of a connection made in the block find modules where they are installed.
 
-    Ray puts the driver's current folder, and its script's, first on their paths: a ``numpy.py`` there would end each of
-    them before it says a word. ``Worker`` puts them last.
+    Ray puts the driver's current folder, and its script's, first on their paths (ray-project/ray#43182): a
+    ``numpy.py`` there would end each of them before it says a word. ``Worker`` puts them last.
     """
     usual = JobConfig._serialize
 

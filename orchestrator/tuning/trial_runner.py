@@ -21,6 +21,7 @@ from orchestrator.tuning.protocol import Report, Verdict
 
 if TYPE_CHECKING:
     from orchestrator.trials import Workbench
+    from orchestrator.trials.protocol import SideBySide
 
 REPORT_SECONDS = 1.0
 """Epochs shorter than this share a report; every milestone gets its own."""
@@ -37,7 +38,7 @@ class TrialRunner:
         self.job = job
         self.places = places
         self._specs: dict[str, TrialSpec] = {}
-        self._sessions: dict[str, Any] = {}
+        self._sessions: dict[str, SideBySide] = {}
 
     @property
     def trials(self) -> list[str]:
@@ -152,9 +153,12 @@ class TrialRunner:
     def _advance(self, trial: str, progress: Progress) -> None:
         self._session(trial).advance(progress, REPORT_SECONDS)
 
-    def _session(self, trial: str) -> Any:
+    def _session(self, trial: str) -> SideBySide:
         if trial not in self._sessions:
-            self._sessions[trial] = self._workbench.session(self._specs[trial].restored())
+            session: Any = self._workbench.session(self._specs[trial].restored())
+            self._sessions[trial] = (
+                session  # of a workbench of one place it is used as a Session alone
+            )
         return self._sessions[trial]
 
     def _judge(self, verdict: Verdict) -> dict[str, Any]:

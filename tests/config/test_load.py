@@ -13,10 +13,10 @@ from orchestrator.config import (
     Experiment,
     MedianOptions,
     NoSchedulerOptions,
-    init_template,
     load_experiment,
     parse_experiment,
     to_yaml,
+    write_template,
 )
 from orchestrator.errors import ExperimentFileError
 
@@ -113,7 +113,7 @@ def test_a_mapping_is_an_experiment_too_and_a_mistake_in_it_has_no_line(load, tm
 
 
 def test_the_template_and_the_example_are_the_digits_experiment(tmp_path):
-    (tmp_path / "mine.yaml").write_text(init_template(), encoding="utf-8")
+    write_template(tmp_path / "mine.yaml")
     example = load_experiment(ROOT / "examples" / "digits.yaml")
     template = load_experiment(tmp_path / "mine.yaml")
     assert template.model_dump() == example.model_dump()
@@ -122,11 +122,12 @@ def test_the_template_and_the_example_are_the_digits_experiment(tmp_path):
     assert example.model_dump() == defaults.model_dump()
 
 
-def test_what_the_template_only_shows_is_valid_too(load):
-    shown = init_template()
+def test_what_the_template_only_shows_is_valid_too(load, tmp_path):
+    write_template(tmp_path / "template.yaml")
+    template = shown = (tmp_path / "template.yaml").read_text(encoding="utf-8")
     for line in ("data: digits ", "search_space: mlp "):
         shown = shown.replace(line, "# was: ")
-    for line in init_template().splitlines():
+    for line in template.splitlines():
         if (
             line.startswith(
                 ("# data:", "# search_space:", "#   ", "# keep", "# recal", "# task", "# metrics")

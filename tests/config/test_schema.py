@@ -6,12 +6,11 @@ import pytest
 
 from orchestrator.config import (
     experiment_schema,
-    init_template,
     load_experiment,
     parse_experiment,
     read_document,
+    write_template,
 )
-from orchestrator.config.document import parse_document
 
 jsonschema = pytest.importorskip("jsonschema")
 ROOT = Path(__file__).parents[2]
@@ -26,9 +25,10 @@ def test_it_is_a_schema():
     jsonschema.Draft202012Validator.check_schema(experiment_schema())
 
 
-def test_it_accepts_the_example_and_the_template():
+def test_it_accepts_the_example_and_the_template(tmp_path):
+    write_template(tmp_path / "mine.yaml")
     assert accepts(read_document(ROOT / "examples" / "digits.yaml").content)
-    assert accepts(parse_document(init_template(), Path("a.yaml")).content)
+    assert accepts(read_document(tmp_path / "mine.yaml").content)
 
 
 def test_it_accepts_a_complete_file():

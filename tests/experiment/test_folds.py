@@ -13,6 +13,7 @@ from orchestrator.records import read_run
 from orchestrator.report.race_text import judged_score, race_lines
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.experiment.inline import InlineTuner
 
 FOLDS = 3
@@ -62,7 +63,7 @@ def test_a_replicate_is_trained_on_the_fold_of_its_number(raced):
             TrainingTask(trials.model, dataset, prepared.plan.epochs, task=trials.task)
         )
         trainer.begin(trial.hyperparameters, trial.seed)
-        again = [trainer.train_epoch() for _ in curve(records, trial.trial)]
+        again = [train_epoch(trainer) for _ in curve(records, trial.trial)]
         assert again == curve(records, trial.trial), (trial.trial, fold)
         trainer.leave()
 

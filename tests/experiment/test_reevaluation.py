@@ -8,7 +8,13 @@ import shutil
 import pytest
 
 import orchestrator
-from orchestrator.errors import ExperimentFileError, OrchestratorError, RecordError, RunExistsError
+from orchestrator.errors import (
+    DataError,
+    ExperimentFileError,
+    OrchestratorError,
+    RecordError,
+    RunExistsError,
+)
 from orchestrator.experiment.run_lease import driving
 from orchestrator.records import RunFolder, read_run
 
@@ -137,6 +143,31 @@ def test_data_are_refused_where_trials_have_their_own(place):
     with pytest.raises(ExperimentFileError, match="a function that has its own"):
         looked_at_again(data="./new.csv")
     assert not (place / "runs/found/reevaluations").exists()
+
+
+def test_gaps_in_todays_file_are_refused_with_a_way_out_that_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    net = "from sklearn.linear_model import SGDClassifier as C\ndef make(hp):\n    return C(alpha=hp['alpha'])\n"
+    (tmp_path / "net.py").write_text(net)
+    rows = [f"{k % 2 + k / 500},{k},{'ab'[k % 2]}" for k in range(60)]
+    (tmp_path / "rows.csv").write_text("\n".join(["x,z,y", *rows]))
+    made = {
+        "trial": {"sklearn": "./net.py:make"},
+        "search_space": {"alpha": "loguniform(1e-4, 1e-2)"},
+    }
+    data = {"source": "./rows.csv", "label": "y"}
+    few = {"num_samples": 2, "finalists": False, "scheduler": "none"}
+    asked = {"name": "found", **made, "data": data, "epochs": 1, "caviar": few}
+    orchestrator.run(asked, executor="inline", progress=False)
+    today = tmp_path / "today.csv"
+    today.write_text("\n".join(["x,z,y", ",7,a", *rows]))
+    with pytest.raises(
+        DataError, match=r"missing: 1 in column 'x'.*fill them in today's file"
+    ) as no:
+        looked_at_again(data=str(today))
+    assert "data.missing" not in str(no.value)
+    today.write_text("\n".join(["x,z,y", "0,7,a", *rows]))
+    assert looked_at_again(data=str(today)).decision
 
 
 def test_a_run_that_is_driven_is_left_to_its_driver(place):

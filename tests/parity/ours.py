@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -15,6 +14,7 @@ import tensorflow as tf
 from keras import tree
 
 from orchestrator.config import Experiment, load_experiment, parse_experiment
+from orchestrator.experiment.kinds import keras_experiment
 from orchestrator.experiment.prepared import prepare
 from orchestrator.records import RunFolder
 from orchestrator.training import backend, trial_process
@@ -24,10 +24,8 @@ from orchestrator.training.state_transfer import finalise
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_process import Seen, Setup, TrialProcess
 from orchestrator.trials import load_checkpoint, save_checkpoint
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.parity.case import SEED, Case, Trained, Trial
-
-preparing: Any = importlib.import_module("orchestrator.experiment.kinds.prepare_keras")
-"""The module: the face of its room has the function of that name."""
 
 
 def experiment_of(case: Case, place: Path) -> Experiment:
@@ -88,7 +86,7 @@ class Ours:
 
     def finish(self, trainer: Trainer, curve: list[dict[str, float]]) -> Trained:
         """Train to the last epoch; then as the winner's weights are made before they are examined and saved."""
-        more = [trainer.train_epoch() for _ in range(self.trial.epochs - len(curve))]
+        more = [train_epoch(trainer) for _ in range(self.trial.epochs - len(curve))]
         finalise(trainer.backend.compiled)
         said = predictions(trainer.backend.compiled.model, self.validation)
         return Trained([*curve, *more], said)
@@ -102,7 +100,7 @@ class Ours:
                 variable.assign(variable * 1e30)
         # Keras's sparse updates raise at gradients that are no numbers: then that trial fails, which is one more way.
         with one_step_at_a_time(), suppress(tf.errors.InvalidArgumentError):
-            trainer.train_chunk() if what == "cut" else trainer.train_epoch()
+            trainer.train_chunk() if what == "cut" else train_epoch(trainer)
 
     def interrupted(
         self, trainer: Trainer, cut: tuple[int, int], file: Path
@@ -113,7 +111,7 @@ class Ours:
         curve: list[dict[str, float]] = []
         with one_step_at_a_time():
             while len(curve) < min(epochs, self.trial.epochs - 1):
-                curve.append(trainer.train_epoch())
+                curve.append(train_epoch(trainer))
             for _ in range(steps):
                 row = trainer.train_chunk() if len(curve) < self.trial.epochs else None
                 curve += [row] if row is not None else []
@@ -159,6 +157,7 @@ class BuildsHere(TrialProcess):
 @contextmanager
 def built_here() -> Iterator[None]:
     """Build models in this process before anything starts, and leave nothing of it to the worker."""
+    preparing: Any = keras_experiment
     ours, preparing.TrialProcess = preparing.TrialProcess, BuildsHere
     try:
         yield

@@ -20,6 +20,7 @@ from orchestrator.records import RunFolder
 from orchestrator.training.final_evaluation import judge
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.parity.case import REPORTED
 from tests.parity.ours import built_here
 from tests.parity.plain import load
@@ -48,7 +49,7 @@ def winner(prepared, tmp_path):
         spec = next(ready.plan.draws())
         trainer.begin(spec.hyperparameters, spec.seed)
         for _ in range(ready.plan.epochs):
-            trainer.train_epoch()
+            train_epoch(trainer)
         save_checkpoint(tmp_path / "kept.npz", trainer.checkpoint({"trial": spec.trial}))
         scores = judge(trainer, tmp_path / "kept.npz", tmp_path / "best")
         return ready, scores, tmp_path / "best" / "model.keras"
@@ -73,7 +74,7 @@ def test_a_panda_s_learning_rate_is_a_compiled_model_s(prepared, tmp_path):
     trainer = Trainer(ready.job(RunFolder(tmp_path / "runs")).task)
     spec = next(ready.plan.draws())
     trainer.begin(spec.hyperparameters, spec.seed)
-    trainer.train_epoch()
+    train_epoch(trainer)
     assert float(trainer.backend.compiled.model.optimizer.learning_rate) == 5
 
 

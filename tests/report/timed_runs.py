@@ -10,7 +10,7 @@ from orchestrator.experiment.prepared import space_of
 from orchestrator.records import TrialEnd, TrialStarted, TrialWaits
 from orchestrator.report.live.progress import Progress
 from orchestrator.search.strategies import make_plan
-from orchestrator.simulation import Costs, Simulator, curves_between, read_curves
+from orchestrator.simulation import Costs, Simulator, curves_between, curves_of, read_columns
 
 TABLES = Path(__file__).parents[2] / "benchmarks" / "tables"
 TIME = "2026-11-05T10:00:00+00:00"
@@ -72,7 +72,8 @@ def timed_run(scheduler, seed=0, trials=64, workers=4, table="digits", start=2.0
     )  # fmt: skip
     space = space_of(experiment)
     plan = make_plan(experiment, space)
-    table = read_curves(TABLES / f"{table}.parquet", space, plan.metric)
+    file = TABLES / f"{table}.parquet"
+    table = curves_of(read_columns(file), str(file), space, plan.metric)
     curves = curves_between("rows", table, plan.space)
     run = TimedRun(plan, curves, Costs(workers, start=start))
     return run.run().seconds, run.shown

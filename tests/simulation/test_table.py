@@ -12,7 +12,7 @@ import pytest
 
 from orchestrator.domains import Space
 from orchestrator.errors import DataError, UnknownNameError
-from orchestrator.simulation import curves_of, read_curves
+from orchestrator.simulation import curves_of, read_columns
 
 SPACE = Space.parse(
     {
@@ -53,7 +53,7 @@ def test_a_file_is_read_as_the_space_has_its_values(tmp_path, ending):
     written = pa.table(columns(units=[32.0, 32.0, 64.0, 64.0]))
     write = {"csv": pyarrow.csv.write_csv, "parquet": pyarrow.parquet.write_table}[ending]
     write(written, file)
-    first, second = read_curves(file, SPACE, "val_loss").curves
+    first, second = curves_of(read_columns(file), str(file), SPACE, "val_loss").curves
     assert first.hyperparameters == {
         "learning_rate": 0.1, "momentum": 0.9, "one_minus_momentum": 0.1, "units": 32, "layers": 1,
         "nesterov": True, "optimizer": "sgd",
@@ -135,13 +135,13 @@ def test_a_missing_column_is_named_with_those_there_are(missing):
 
 def test_a_file_that_is_no_table_is_refused(tmp_path):
     with pytest.raises(UnknownNameError, match=r"--table: expected a file\. Received"):
-        read_curves(tmp_path / "none.csv", SPACE, "val_loss")
+        read_columns(tmp_path / "none.csv")
     with pytest.raises(DataError, match=r"expected a file that ends in \.csv or \.parquet"):
-        read_curves(tmp_path / "curves.xlsx", SPACE, "val_loss")
+        read_columns(tmp_path / "curves.xlsx")
     broken = tmp_path / "broken.parquet"
     broken.write_text("no Parquet")
     with pytest.raises(DataError, match="expected PARQUET"):
-        read_curves(broken, SPACE, "val_loss")
+        read_columns(broken)
 
 
 def test_curves_shorter_than_a_trial_are_refused_with_their_number():

@@ -18,6 +18,7 @@ from orchestrator.catalog import CallableReference
 from orchestrator.data import Dataset, Split
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 
 MLP = CallableReference("bundled", "mlp", "build", "mlp")
 
@@ -61,7 +62,7 @@ def curve_of(
 ) -> list[dict[str, float]]:
     """A trial's curve."""
     trainer.begin(hyperparameters, seed)
-    return [trainer.train_epoch() for _ in range(epochs)]
+    return [train_epoch(trainer) for _ in range(epochs)]
 
 
 def state_of(trainer: Trainer) -> tuple[np.ndarray, ...]:

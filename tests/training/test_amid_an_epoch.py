@@ -12,6 +12,7 @@ from orchestrator.training import backend
 from orchestrator.training.keras_backend import NAME, RUNS_PYTHON
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import in_depth
 from tests.training.conftest import curve_of, net_in, state_of
 from tests.training.streams import streamed_from
@@ -102,7 +103,7 @@ def trained(request, mlp, data, tmp_path_factory):
             assert parts.train_chunk() is None
             files[step] = folder / f"{step}.npz"
             save_checkpoint(files[step], parts.checkpoint({}))
-        in_parts.append(parts.train_epoch())
+        in_parts.append(train_epoch(parts))
     counts = traces(whole), traces(parts)
     return Trained(task, hp, curve, end, in_parts, state_of(parts), counts, files)
 
@@ -164,11 +165,11 @@ def test_by_fit_too_parts_and_an_interruption_change_nothing(
         assert cut.train_chunk() is None
         assert cut.position.steps == step
     save_checkpoint(tmp_path / "cut.npz", cut.checkpoint({}))
-    assert cut.train_epoch() == curve[1]
+    assert train_epoch(cut) == curve[1]
     same(state(cut), end)
     resumed = Trainer(task)  # after the other, since PyTorch has one generator a process
     resumed.resume(load_checkpoint(tmp_path / "cut.npz"))
-    assert resumed.train_epoch() == curve[1]
+    assert train_epoch(resumed) == curve[1]
     same(state(resumed), end)
 
 
@@ -218,5 +219,5 @@ def test_a_trial_cut_off_amid_an_epoch_goes_on_as_if_it_never_was(
         train(resumed, trained.hp | {"learning_rate": 0.5}, seed=9)
         resumed.resume(load_checkpoint(trained.checkpoints[step]))
         assert resumed.position.steps == step
-        assert resumed.train_epoch() == trained.curve[1]
+        assert train_epoch(resumed) == trained.curve[1]
         same(state(resumed), trained.end)

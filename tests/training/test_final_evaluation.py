@@ -17,6 +17,7 @@ from orchestrator.training.final_evaluation import judge
 from orchestrator.training.saved_model import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import in_depth
 from tests.training.streams import streamed_from
 
@@ -41,7 +42,7 @@ def judged(train, tmp_path):
         train(trainer, hp, epochs=2)
         about = {"trial": "00004", "chosen": hp}
         save_checkpoint(tmp_path / "c.npz", trainer.checkpoint(about))
-        trainer.train_epoch()
+        train_epoch(trainer)
         best = tmp_path / "best"
         best.mkdir()
         return judge(trainer, tmp_path / "c.npz", best)

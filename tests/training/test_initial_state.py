@@ -13,6 +13,7 @@ from orchestrator.catalog import CallableReference, bundled_names
 from orchestrator.data import Split
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import further, in_depth
 
 HP = {"learning_rate": 0.1, "batch_size": 32, "units": 4, "dropout": 0.2}
@@ -155,7 +156,7 @@ def test_every_bundled_model_begins_without_being_built(begins, data, model, mor
 
 def test_it_trains_to_the_same_curve_and_state(begins, same, state):
     warm, new = begins(SPARED["noise"] + "\n" + SPARED["batch_normalization"], seeds=(1, 2, 3))
-    assert [warm.train_epoch() for _ in "12"] == [new.train_epoch() for _ in "12"]
+    assert [train_epoch(warm) for _ in "12"] == [train_epoch(new) for _ in "12"]
     same(state(warm), state(new))
 
 
@@ -168,7 +169,7 @@ def test_live_values_may_differ_where_what_the_builder_reads_does_not(net, same,
         new.leave()
     assert warm.programs.spared == 2
     new.begin(hp, seed)
-    assert warm.train_epoch() == new.train_epoch()
+    assert train_epoch(warm) == train_epoch(new)
 
 
 @pytest.mark.parametrize(
@@ -227,11 +228,11 @@ def test_a_model_compiled_by_its_builder_has_its_optimizer_fresh(net, same, stat
     for seed in (1, 2, 3):
         warm.begin({"batch_size": 32}, seed)
         if seed < 3:
-            warm.train_epoch()
+            train_epoch(warm)
     new.begin({"batch_size": 32}, 3)
     assert warm.programs.spared == 1
     same(state(warm), state(new))
-    assert warm.train_epoch() == new.train_epoch()
+    assert train_epoch(warm) == train_epoch(new)
 
 
 def test_classes_that_a_build_registers_are_registered_for_a_trial_without_one(net):

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.catalog import CallableReference
 from orchestrator.errors import TrialError
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import in_depth
 
 HP = {"batch_size": 32, "units": 8}
@@ -115,10 +116,10 @@ def test_a_trial_after_others_is_the_trial_alone(name, net, train):
         train(worker, other, seed=7)
     assert train(worker, HP) == alone
     kept = worker.checkpoint({})
-    expected = worker.train_epoch()
+    expected = train_epoch(worker)
     train(worker, OTHER, seed=7)
     worker.resume(kept)
-    assert worker.train_epoch() == expected
+    assert train_epoch(worker) == expected
 
 
 @pytest.mark.cluster
@@ -260,7 +261,7 @@ def test_one_that_draws_from_tensorflows_generator_starts_again_where_it_was_cut
     assert trainer.backend.path == way
     again = Trainer(trainer.task)
     assert not again.take_up(trainer.checkpoint({}))
-    assert [again.train_epoch() for _ in range(2)] == curve
+    assert [train_epoch(again) for _ in range(2)] == curve
 
 
 RATES = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 
 import keras
@@ -89,6 +90,23 @@ def test_compiled_metrics_have_results_once_a_step_was_trained(net):
     assert (before, internals.compiled_metrics_are_built(model)) == (False, True)
 
 
+def test_compiled_metrics_are_made_of_shapes_and_types_alone(net):
+    model = net(optimizer="sgd", loss="mse", metrics=["mae"])
+    internals.build_metrics(model, (np.ones((2, 2), "float32"), np.ones(2, "float32")))
+    assert internals.compiled_metrics_are_built(model)
+
+
+def test_keras_own_metrics_are_told_from_those_that_do_more_when_they_are_reset(net):
+    class Mine(keras.metrics.MeanAbsoluteError):
+        def reset_state(self):
+            super().reset_state()
+
+    models = [net(loss="mse", metrics=[metric]) for metric in ("mae", Mine())]
+    for model in models:
+        model.train_on_batch(np.ones((4, 2)), np.ones((4, 1)))
+    assert [*map(internals.resets_variables_alone, models)] == [True, False]
+
+
 def test_metrics_are_named_as_in_what_keras_reports():
     x = keras.Input((2,))
     model = keras.Model(x, {"a": keras.layers.Dense(1)(x), "b": keras.layers.Dense(1)(x)})
@@ -160,6 +178,13 @@ def test_policies_are_put_back():
     assert keras.config.dtype_policy().name == "float32"
 
 
+def test_policies_that_keras_makes_by_itself_are_none_that_were_set():
+    internals.put_policies_back({})
+    assert keras.config.dtype_policy().name == "float32" and not internals.policies_set()
+    keras.config.set_dtype_policy("mixed_float16")
+    assert [*internals.policies_set()] == ["dtype_policy"]
+
+
 @pytest.mark.parametrize(
     "set_one, value",
     [("set_floatx", "float64"), ("set_epsilon", 1e-3), ("set_image_data_format", "channels_first")],
@@ -176,8 +201,12 @@ def test_a_registered_class_is_forgotten_by_its_module():
     kind = type("Mine", (keras.layers.Layer,), {"__module__": "of_a_user.net"})
     keras.saving.register_keras_serializable("of_a_user")(kind)
     assert kind in keras.saving.get_custom_objects().values()
+    kept = internals.registered()
     internals.forget_registered("of_a_user.")
     assert kind not in keras.saving.get_custom_objects().values()
+    internals.register(kept)
+    assert kind in keras.saving.get_custom_objects().values()
+    internals.forget_registered("of_a_user.")
 
 
 def test_what_has_no_generator_of_its_own_draws_from_the_one_of_the_process():
@@ -186,6 +215,17 @@ def test_what_has_no_generator_of_its_own_draws_from_the_one_of_the_process():
     keras.random.normal((1,))
     assert not np.array_equal(before, np.asarray(generator.state))
     assert internals.generator_in_place() is generator
+
+
+def test_the_seed_of_each_first_value_is_one_that_keras_drew(net):
+    random.seed(3)
+    with internals.watched_variables() as (drawn, initialisers):
+        model = net()
+    kernel, bias = (initialisers[id(variable)] for variable in model.trainable_variables)
+    assert internals.seed_is_drawn(kernel) and kernel.seed in drawn.seeds
+    assert not internals.seed_is_drawn(bias)
+    random.seed(3)
+    assert [internals.default_seed() for _ in drawn.seeds] == drawn.seeds
 
 
 def test_fit_takes_rows_in_the_order_that_it_is_given(net):

@@ -8,6 +8,7 @@ import psutil
 from tensorflow.python.framework.func_graph import FuncGraph
 
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.training.conftest import net_in
 
 TRIALS = 110
@@ -33,7 +34,7 @@ def test_memory_stops_growing_after_the_programs_are_cached(mlp):
         worker.begin(
             {**STRUCTURES[index % len(STRUCTURES)], "learning_rate": rate, "batch_size": 75}, index
         )
-        worker.train_epoch()
+        train_epoch(worker)
         worker.checkpoint({})
         if index == 2 * len(STRUCTURES):
             cached = memory_mb()
@@ -46,7 +47,7 @@ def test_programs_that_are_dropped_give_their_memory_back(mlp):
     for index in range(9):
         hp = {"units": 2 + index, "activation": ["relu", "silu"][index % 2], "hidden_layers": 1}
         worker.begin(hp, index)
-        worker.train_epoch()
+        train_epoch(worker)
         if index == 3:
             warm = graphs()
     assert worker.programs.traced == 9
@@ -69,4 +70,4 @@ def test_a_gradient_of_a_users_own_function_is_kept(tmp_path, data):
     """
     trainer = Trainer(net_in(tmp_path, data, source))
     trainer.begin({"batch_size": 32}, 1)
-    assert trainer.train_epoch()["loss"] > 0 and trainer.backend.path == "compiled"
+    assert train_epoch(trainer)["loss"] > 0 and trainer.backend.path == "compiled"

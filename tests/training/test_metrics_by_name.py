@@ -10,6 +10,7 @@ from sklearn import metrics as sk
 
 from orchestrator.errors import TrialError
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.training.streams import streamed_from
 
 NAMES = ("auc", "macro_f1", "balanced_accuracy", "top_2_accuracy", "log_loss", "accuracy")
@@ -55,7 +56,7 @@ def test_each_epoch_has_them_as_scikit_learn_would(mlp, smoothing):
     for seed in (1, 2):
         trainer.begin({**HP, "label_smoothing": smoothing}, seed)
         for _ in range(2):
-            metrics = trainer.train_epoch()
+            metrics = train_epoch(trainer)
             check(trainer, metrics)
     assert not {*NAMES} & {*metrics} - {"accuracy"}
     assert {"auc", "macro_f1"} < {*trainer.evaluate("test")}
@@ -72,7 +73,7 @@ def test_a_model_that_its_builder_compiled_has_them_too(net, eagerly):
     source = COMPILED.format(kind="keras.Model", metrics="[]", eagerly=eagerly)
     trainer = Trainer(net(source, metrics=NAMES))
     trainer.begin({}, 1)
-    check(trainer, trainer.train_epoch())
+    check(trainer, train_epoch(trainer))
     assert trainer.backend.path == ("fit" if eagerly else "compiled")
 
 
@@ -80,7 +81,7 @@ def test_a_stream_has_them_too(mlp):
     task = replace(mlp, metrics=NAMES)
     trainer = Trainer(replace(task, dataset=streamed_from(mlp.dataset)))
     trainer.begin(HP, 1)
-    metrics = trainer.train_epoch()
+    metrics = train_epoch(trainer)
     by_rows = Trainer(task)
     by_rows.begin(HP, 1)
     by_rows.restore(trainer.checkpoint({}))
@@ -92,7 +93,7 @@ def test_a_model_with_a_test_step_of_its_own_is_refused_in_a_sentence(net):
     trainer = Trainer(net(source, metrics=("auc",)))
     trainer.begin({}, 1)
     with pytest.raises(TrialError, match="expected a model whose test_step calls compute_metrics"):
-        trainer.train_epoch()
+        train_epoch(trainer)
 
 
 def test_one_name_does_not_stand_for_two_metrics(net):
@@ -104,4 +105,4 @@ def test_one_name_does_not_stand_for_two_metrics(net):
     trainer = Trainer(net(source, metrics=("mcc",)))
     trainer.begin({}, 1)
     with pytest.raises(TrialError, match="does not report itself"):
-        trainer.train_epoch()
+        train_epoch(trainer)

@@ -14,6 +14,7 @@ from orchestrator.catalog.user_code import load_file
 from orchestrator.errors import TrialError
 from orchestrator.training.keras_internals import rows_in
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import in_depth
 
 EPOCHS = 4
@@ -143,7 +144,7 @@ def test_a_fit_that_a_callback_ends_has_no_further_epoch(net, train, data, tmp_p
     assert trainer.train_chunk() is None
     assert trainer.ended == f"a callback ended it after epoch {len(expected)}"
     with pytest.raises(TrialError, match=re.escape(trainer.ended)):
-        trainer.train_epoch()
+        train_epoch(trainer)
 
 
 @pytest.mark.cluster
@@ -174,7 +175,7 @@ def test_what_a_fit_raises_is_raised_where_it_is_driven(net, train):
     trainer = Trainer(net(source, epochs=2))
     train(trainer, HP, epochs=2)
     with pytest.raises(ValueError, match="enough"):
-        trainer.train_epoch()
+        train_epoch(trainer)
 
 
 @pytest.mark.cluster
@@ -182,10 +183,10 @@ def test_a_trial_that_was_cut_off_starts_again_since_callbacks_remember(net, tra
     trainer = Trainer(net(source_of("a reduction on a plateau"), epochs=EPOCHS))
     curve = train(trainer, HP, epochs=2)
     kept = trainer.checkpoint({})
-    curve += [trainer.train_epoch() for _ in range(2, EPOCHS)]
+    curve += [train_epoch(trainer) for _ in range(2, EPOCHS)]
     again = Trainer(trainer.task)
     assert not again.take_up(kept)
-    assert [again.train_epoch() for _ in range(EPOCHS)] == curve
+    assert [train_epoch(again) for _ in range(EPOCHS)] == curve
 
 
 @pytest.mark.cluster
@@ -193,7 +194,7 @@ def test_a_change_of_the_batch_size_has_the_fit_begin_anew_at_that_epoch(net, tr
     trainer = Trainer(net(source_of("a schedule"), epochs=EPOCHS))
     train(trainer, HP, epochs=2)
     trainer.change({"batch_size": 50})
-    assert trainer.train_epoch()["learning_rate"] == pytest.approx(0.025)
+    assert train_epoch(trainer)["learning_rate"] == pytest.approx(0.025)
 
 
 BESIDE = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import in_depth
 from tests.training.conftest import curve_of, net_in
 
@@ -68,22 +69,22 @@ def test_a_warm_trial_and_one_that_goes_on_have_them_as_they_were(two, worker, t
     kept = trainer.checkpoint({})
     again = Trainer(two)
     assert again.take_up(kept)
-    assert [again.train_epoch() for _ in range(2)] == curve[1:]
+    assert [train_epoch(again) for _ in range(2)] == curve[1:]
 
 
 def test_one_that_goes_back_before_its_first_step_has_none_behind_it(two, train):
     trainer = Trainer(two)
     trainer.begin(HP, 1)
     born = trainer.checkpoint({})
-    curve = [trainer.train_epoch() for _ in range(2)]
+    curve = [train_epoch(trainer) for _ in range(2)]
     trainer.restore(born)
-    assert [trainer.train_epoch() for _ in range(2)] == curve
+    assert [train_epoch(trainer) for _ in range(2)] == curve
 
 
 def test_a_change_that_builds_the_model_anew_keeps_their_slots(worker, train):
     trainer, curve = worker
     train(trainer, HP, epochs=1)
     assert trainer.change({"rate": 0.05}) == "rebuilt"
-    assert [trainer.train_epoch()["loss"] for _ in range(2)] == pytest.approx(
+    assert [train_epoch(trainer)["loss"] for _ in range(2)] == pytest.approx(
         [row["loss"] for row in curve[1:]]
     )

@@ -9,6 +9,7 @@ import pytest
 from orchestrator.errors import RequestError
 from orchestrator.sitter import learning_rates
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 
 NET = """
     def build(hp, input_shape, num_classes):
@@ -75,7 +76,7 @@ def plain_curve(data, rates):
 )  # fmt: skip
 def test_the_rate_that_is_asked_for_is_set_and_else_the_builders_stays(begun, data, hp, rates):
     trainer = begun(PLAIN, **hp)
-    rows = [trainer.train_epoch() for _ in rates]
+    rows = [train_epoch(trainer) for _ in rates]
     assert [row["loss"] for row in rows] == pytest.approx(plain_curve(data, rates), rel=1e-4)
     assert rate(trainer) == pytest.approx(rates[-1])
     assert [row.get("learning_rate") for row in rows] == (rates if hp else [None, None])
@@ -87,7 +88,7 @@ def test_a_change_is_live_and_tried_rates_are_rates(begun, optimizer):
     assert trainer.hyperparameters["learning_rate"] == 0.02
     traced = trainer.programs.traced
     assert trainer.change({"learning_rate": 5}) == "live"
-    trainer.train_epoch()
+    train_epoch(trainer)
     assert rate(trainer) == 5
     assert trainer.programs.traced == traced
     losses = trainer.losses_at(learning_rates())
@@ -97,12 +98,12 @@ def test_a_change_is_live_and_tried_rates_are_rates(begun, optimizer):
 
 def test_a_rate_that_the_builder_makes_its_own_of_is_left_to_it(begun):
     trainer = begun(READ, learning_rate=0.5, learning_rate_decay=1.0)
-    trainer.train_epoch()
+    train_epoch(trainer)
     assert rate(trainer) == pytest.approx(0.05)
-    trainer.train_epoch()
+    train_epoch(trainer)
     assert rate(trainer) == pytest.approx(0.025)
     assert trainer.change({"learning_rate": 0.2}) == "rebuilt"
-    trainer.train_epoch()
+    train_epoch(trainer)
     assert rate(trainer) == pytest.approx(0.02 / 3)
 
 
@@ -124,20 +125,20 @@ def test_a_rate_that_cannot_be_set_is_refused(begun, optimizer, what):
 
 def test_what_else_sets_the_rate_is_not_undone(begun):
     trainer = begun(PLAIN, learning_rate=0.3)
-    trainer.train_epoch()
+    train_epoch(trainer)
     trainer.backend.compiled.model.optimizer.learning_rate = 0.1
-    row = trainer.train_epoch()
+    row = train_epoch(trainer)
     assert rate(trainer) == pytest.approx(0.1)
     assert row["learning_rate"] == 0.1
 
 
 def test_a_rate_that_was_set_is_in_force_again_after_a_checkpoint(begun):
     trainer = begun(PLAIN, learning_rate=0.3)
-    trainer.train_epoch()
+    train_epoch(trainer)
     trainer.change({"learning_rate": 0.4})
     kept = trainer.checkpoint({})
-    expected = trainer.train_epoch()
+    expected = train_epoch(trainer)
     again = begun(PLAIN)
     again.resume(kept)
-    assert again.train_epoch() == expected
+    assert train_epoch(again) == expected
     assert rate(again) == pytest.approx(0.4)

@@ -21,6 +21,7 @@ from orchestrator.training.final_evaluation import judge
 from orchestrator.training.task import TrainingTask, task_of_labels
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.training.conftest import MLP
 from tests.training.raw_cases import ARRAYS, table
 
@@ -50,7 +51,7 @@ def examined(folder, dataset, net, task):
     known = task_of_labels(dataset, task, "data") if net is None else None
     trainer = Trainer(TrainingTask(model, dataset, 2, task=known))
     trainer.begin(HP, 1)
-    trainer.train_epoch(), trainer.train_epoch()
+    train_epoch(trainer), train_epoch(trainer)
     save_checkpoint(folder / "c.npz", trainer.checkpoint({"trial": "00000", "chosen": HP}))
     return judge(trainer, folder / "c.npz", folder / "best")
 

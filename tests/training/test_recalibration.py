@@ -13,6 +13,7 @@ from orchestrator.training.final_evaluation import is_better, judge
 from orchestrator.training.saved_model import load_model
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import save_checkpoint
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import further, in_depth
 
 HP = {"units": 8, "hidden_layers": 2, "batch_size": 32, "learning_rate": 0.05}
@@ -101,7 +102,7 @@ def test_off_is_what_training_gave_and_tells_of_nothing_else(mlp, examined):
     task = replace(mlp, recalibrate_batch_norm="off")
     trainer, record = examined(task, HP)
     trainer.begin(HP, 1)
-    curve = trainer.train_epoch()
+    curve = train_epoch(trainer)
     assert record["validation"]["loss"] == pytest.approx(curve["val_loss"], rel=1e-5)
     assert WORD not in json.dumps(record)
 

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import keras
+import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
-from orchestrator.training.tensorflow_internals import forget_custom_gradients, operations_in
+from orchestrator.training.keras_internals import build_metrics
+from orchestrator.training.tensorflow_internals import (
+    forget_custom_gradients,
+    operations_in,
+    scratch_gradients_forgotten,
+)
 
 
 def test_custom_gradients_of_a_graph_are_taken_out_of_the_registry():
@@ -32,3 +39,18 @@ def test_operations_inside_the_functions_of_a_graph_are_found():
     inner = tf.function(lambda: tf.random.uniform((1,)))
     graph = tf.function(lambda: inner() + 1.0).get_concrete_function().graph
     assert "RandomUniform" in operations_in(graph)
+
+
+def test_custom_gradients_of_keras_scratch_graphs_are_taken_out_of_the_registry():
+    def registered_by_a_model() -> set[str]:
+        before = set(gradient_registry._registry)
+        model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1, activation="silu")])
+        model.compile(optimizer="sgd", loss="mse", metrics=["mae"])
+        build_metrics(model, (np.ones((2, 2), "float32"), np.ones(2, "float32")))
+        return set(gradient_registry._registry) - before
+
+    made = registered_by_a_model()
+    assert made, "Keras's scratch graphs keep none: scratch_gradients_forgotten can go"
+    with scratch_gradients_forgotten():
+        again = registered_by_a_model()
+    assert again and not again & set(gradient_registry._registry)

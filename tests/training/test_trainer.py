@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.training.trainer import Trainer
 from orchestrator.trials import load_checkpoint, save_checkpoint
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import further
 
 A = {"units": 8, "hidden_layers": 1, "batch_size": 32, "learning_rate": 0.05, "dropout": 0.2}
@@ -138,7 +139,7 @@ def test_a_checkpoint_goes_on_as_if_never_interrupted(mlp, train, state, same, t
         assert checkpoint.about["trial"] == "00000"
         resumed.begin(checkpoint.about["hyperparameters"], 12345)
         resumed.restore(checkpoint)
-        assert [resumed.train_epoch() for _ in range(2)] == whole[1:]
+        assert [train_epoch(resumed) for _ in range(2)] == whole[1:]
         same(state(resumed), end)
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.errors import TrialError
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 
 HP = {"learning_rate": 0.1, "batch_size": 32}
 SEQUENTIAL = """
@@ -289,5 +290,5 @@ def test_a_metric_whose_reset_does_more_than_set_variables_is_reset_each_time(tr
             return model
     """)
     before = trainer.backend.compiled.model.counted.resets
-    trainer.train_epoch()
+    train_epoch(trainer)
     assert trainer.backend.compiled.model.counted.resets == before + 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 
 NET = """
     def build(hp, input_shape, num_classes):
@@ -28,7 +29,7 @@ def test_a_name_that_the_trial_has_not_gives_the_builders_own_value(net, again):
     trainer.begin({"momentum": 0.5}, 1)
     if again:
         trainer.resume(trainer.checkpoint({}))
-    trainer.train_epoch()
+    train_epoch(trainer)
     model = trainer.backend.compiled.model
     assert float(model.optimizer.learning_rate) == pytest.approx(1e-4)
     assert model.optimizer.epsilon == 1e-3

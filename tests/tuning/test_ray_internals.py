@@ -9,8 +9,10 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from ray._private import node, ray_constants, services
+from ray._private import node, ray_constants, services, worker
 from ray._raylet import AuthenticationTokenLoader, Config
+from ray.core.generated import common_pb2
+from ray.job_config import JobConfig
 from ray.tune.execution import class_cache
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
@@ -25,6 +27,7 @@ from orchestrator.tuning.ray_internals import (
     error_of,
     forked_workers,
     groups_of_their_own,
+    installed_first,
     without_what_serves_nobody,
     worker_of,
 )
@@ -105,6 +108,19 @@ def test_tune_gives_its_workers_variables_only_in_a_cluster_that_was_joined(monk
             class_cache._ActorClassCache().get(object)
     joined, ours = (how["runtime_env"]["env_vars"] for how in asked)
     assert joined["PL_DISABLE_FORK"] == "1" and not ours
+
+
+def folders_told_to_workers() -> list[str]:
+    job = JobConfig()
+    job._py_driver_sys_path.append("/the/drivers")  # as ray.init does
+    return [*common_pb2.JobConfig.FromString(job._serialize()).py_driver_sys_path]
+
+
+def test_workers_are_told_no_folder_of_the_drivers_within_the_block():
+    with installed_first():
+        assert not folders_told_to_workers()
+    assert folders_told_to_workers() == ["/the/drivers"]
+    assert "_py_driver_sys_path" in inspect.getsource(worker.connect)
 
 
 def test_rays_address_is_loopback_only_within_the_block(monkeypatch):

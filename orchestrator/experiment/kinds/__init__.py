@@ -15,7 +15,7 @@ from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import Given
 from orchestrator.experiment.kinds.command_trials import prepare_command
 from orchestrator.experiment.kinds.function_trials import prepare_function
-from orchestrator.experiment.kinds.prepare_keras import prepare_keras
+from orchestrator.experiment.kinds.keras_experiment import prepare_keras
 from orchestrator.experiment.kinds.tuners_code import (
     prepare_keras_tuner,
     prepare_optuna,

@@ -13,7 +13,6 @@ from orchestrator.domains import (
     Domain,
     Extreme,
     Fixed,
-    InvalidDomain,
     LogNormal,
     LogUniform,
     Normal,
@@ -25,6 +24,7 @@ from orchestrator.domains.values import same
 from orchestrator.errors import ExperimentFileError, explain
 from orchestrator.experiment.kinds.trial_builds import Learned
 from orchestrator.search import Plan
+from orchestrator.search.strategies import fixed
 from orchestrator.training.hyperparameters import (
     COMPANION,
     DEFAULTS,
@@ -49,18 +49,12 @@ class Values:
     domains: Mapping[str, Domain]
 
 
-def values_of(plan: Plan, space: Space) -> tuple[Values, ...]:
-    """Return all values that a plan may put in force: what trials are drawn from, or a panda's start and schedule.
-
-    A panda's space holds only the ranges within which it may be changed.
-    """
-    if plan.nursery is None:
-        return (Values("search_space.", space.domains),)
-    start = dict(plan.points[0].hyperparameters)
-    schedule = [
+def values_of(plan: Plan) -> tuple[Values, ...]:
+    """Return all values that a plan may put in force: what trials begin with, and what is planned to change."""
+    schedule = (
         _given(f"panda.schedule, epoch {epoch}, ", changes) for epoch, changes in plan.schedule
-    ]
-    return (_given("panda.start.", start), *schedule)
+    )
+    return (Values(f"{plan.where}.", plan.drawn_from.domains), *schedule)
 
 
 def owned_by_builder(model: CallableReference, learned: Learned | None) -> set[str]:
@@ -89,15 +83,7 @@ def check_values(values: Iterable[Values], model: CallableReference, theirs: set
 
 
 def _given(where: str, named: Mapping[str, Any]) -> Values:
-    """Return plain values as domains: what is written there is meant as it stands."""
-    domains: dict[str, Domain] = {}
-    for name, value in named.items():
-        try:
-            domains[name] = Fixed(value)
-        except InvalidDomain as refusal:
-            place = f"{where}{name}"
-            raise ExperimentFileError(explain(place, refusal.expected, value)) from None
-    return Values(where, domains)
+    return Values(where, {name: fixed(f"{where}{name}", value) for name, value in named.items()})
 
 
 def _faults(

@@ -18,8 +18,8 @@ from orchestrator.errors import DataError, ExperimentFileError, explain
 from orchestrator.experiment.executors import PlaceCheck
 from orchestrator.experiment.given import NOTHING, Given
 from orchestrator.experiment.kinds.function_trials import FunctionTrials, planned, reporting
+from orchestrator.experiment.kinds.keras_experiment import fields_of, model_of, prepare_keras
 from orchestrator.experiment.kinds.keras_trials import KerasTrials, code_facts, data_facts
-from orchestrator.experiment.kinds.prepare_keras import fields_of, model_of, prepare_keras
 from orchestrator.records import RunFolder
 from orchestrator.search import Plan
 from orchestrator.training import keras_tuner_builder

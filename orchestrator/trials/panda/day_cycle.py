@@ -177,7 +177,8 @@ def rollback_by_monitor(state: PandaState, panda: Panda, day: int, by: str) -> P
     return replace(state, monitor=after_own_rollback(spent, state.monitor))
 
 
-def _trained_epoch(model: LiveModel) -> dict[str, Any]:
+def train_epoch(model: LiveModel) -> dict[str, Any]:
+    """Train an epoch chunk by chunk and return its row. Raises TrialError where training ended before its end."""
     row = None
     while row is None:
         row = model.train_chunk()
@@ -198,9 +199,7 @@ def lr_probe(finding: Finding, panda: Panda) -> tuple[Kept, Epochs]:
     for factor, rate in zip(finding.evidence["factors"], finding.candidates, strict=True):
         model.resume(start)
         model.change({"learning_rate": rate})
-        tried[factor] = [
-            (_trained_epoch(model), model.checkpoint({})) for _ in range(finding.epochs)
-        ]
+        tried[factor] = [(train_epoch(model), model.checkpoint({})) for _ in range(finding.epochs)]
         losses[factor] = model.row_losses()
     model.resume(start)
     kept = keep_best(losses)

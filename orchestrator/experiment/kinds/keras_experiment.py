@@ -62,7 +62,7 @@ def prepare_keras(
     callbacks = given.callbacks or callbacks_of(experiment)
     keras = _settings_for(model, experiment.backend)
     plan = _as_population(make_plan(experiment, space, find_ancestor(experiment)))
-    check_plan(plan, space, model, callbacks)
+    check_plan(plan, model, callbacks)
     place(plan)
     data = experiment.data_options
     reference = given.data or find_data(data.source, experiment.folder)
@@ -75,7 +75,7 @@ def prepare_keras(
         dataset = load_dataset(reference, options, experiment.seed, experiment.task)
         read = read_space(plan, callbacks)
         learned = _learn(process, _setup(experiment, model, plan, dataset), plan, read)
-    check_values(values_of(plan, space), model, owned_by_builder(model, learned))
+    check_values(values_of(plan), model, owned_by_builder(model, learned))
     check_reads(plan, read, model, learned)
     task, reported = judged_by(experiment, model, dataset, learned)
     experiment = settled(experiment, task, reported)
@@ -113,7 +113,7 @@ def _with_lanes(
     callbacks: CallableReference | None,
 ) -> Plan:
     """Return a plan whose trials train side by side, as asked for; say why where none can."""
-    asked = experiment.caviar.lanes if experiment.strategy == "caviar" else 1
+    asked = experiment.strategy_options.lanes
     if asked == 1:
         return plan
     why_not = why_no_lanes(experiment, dataset, callbacks)
@@ -216,11 +216,9 @@ def _heads_may_differ(space: Space, learned: Learned) -> bool:
     return any(isinstance(one, str | bool) for one in options)
 
 
-def check_plan(
-    plan: Plan, space: Space, model: CallableReference, callbacks: CallableReference | None
-) -> None:
+def check_plan(plan: Plan, model: CallableReference, callbacks: CallableReference | None) -> None:
     """Refuse what no trial could train with, as far as it is known without the data and without building a model."""
-    check_values(values_of(plan, space), model, owned_by_builder(model, None))
+    check_values(values_of(plan), model, owned_by_builder(model, None))
     if model.kind == "bundled":
         check_reads(plan, read_space(plan, callbacks), model, None)
 
