@@ -23,6 +23,8 @@ from orchestrator.streams import (
 
 BUG = 70
 """Exit code of a bug (sysexits' EX_SOFTWARE): 1 and 2 have meanings of their own."""
+QUICK = {"best", "ls", "show", "status", "table"}
+"""Commands that are over before there is garbage worth looking for."""
 TRIALS_HERE = {"keras", "orchestrator.tuning.inline"}
 """Modules without which no trial has run in this process: what its code left open Python has to find and close."""
 
@@ -30,6 +32,8 @@ TRIALS_HERE = {"keras", "orchestrator.tuning.inline"}
 def main() -> None:
     """Run the command line and exit with its code."""
     open_standard_descriptors()
+    if not QUICK.isdisjoint(sys.argv[1:2]):
+        gc.disable()
     with shown_streams():
         code = _code()
         lost = what_stdout_lost()
@@ -37,6 +41,7 @@ def main() -> None:
             say(error_block(stdout_lost(lost)), err=True)
             code = code or YOU_CAN_FIX_IT
     leave_quietly()
+    gc.enable()
     if TRIALS_HERE.isdisjoint(sys.modules):
         atexit.register(
             gc.freeze

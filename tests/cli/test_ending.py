@@ -1,13 +1,16 @@
-"""How a command's process ends: at once, but with what a trial's code left open written and closed."""
+"""When a command's process looks for garbage: it ends at once, but with what a trial's code left open written."""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from orchestrator.__main__ import main
 
 PROGRAM = """
 import atexit, gc, sys
@@ -36,3 +39,13 @@ def test_objects_are_taken_down_one_by_one_only_where_trials_ran(tmp_path, befor
     assert answer.stdout.splitlines()[-1] == f"FROZEN {frozen}"
     if before:
         assert (tmp_path / "left.txt").read_text() == "the last words"
+
+
+@pytest.mark.parametrize(("command", "collects"), [("table", False), ("run", True)])
+def test_the_collector_rests_in_commands_that_are_over_at_once(monkeypatch, command, collects):
+    found = []
+    monkeypatch.setattr("orchestrator.__main__.app", lambda **_: found.append(gc.isenabled()))
+    monkeypatch.setattr(sys, "argv", ["orchestrator", command])
+    with pytest.raises(SystemExit):
+        main()
+    assert found == [collects] and gc.isenabled()
