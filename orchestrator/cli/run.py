@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -61,14 +62,17 @@ def run(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Run an experiment to its table and winner. Ctrl-C stops it; what was done is kept."""
-    from orchestrator.experiment import run as run_experiment
+    from orchestrator.experiment.ahead import begun_by_guess
 
     where = destination(format, output)
     executor = run_by(inline, address)
-    if or_resume:
-        _note_changes(file, overrides or ())
-    asked = {"or_resume": or_resume, "overwrite": overwrite, "executor": executor}
-    _train(where, run_experiment, file, overrides or (), **asked)
+    with nullcontext() if inline else begun_by_guess(file, overrides or ()):
+        from orchestrator.experiment import run as run_experiment
+
+        if or_resume:
+            _note_changes(file, overrides or ())
+        asked = {"or_resume": or_resume, "overwrite": overwrite, "executor": executor}
+        _train(where, run_experiment, file, overrides or (), **asked)
 
 
 def _note_changes(file: Path, overrides: Sequence[str]) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from orchestrator.config import Experiment
 from orchestrator.errors import PlaceError, UnknownNameError, explain
+from orchestrator.experiment.ahead import server_of_forks
 from orchestrator.search import Plan
-from orchestrator.training.keras_setup import BACKEND, without_collecting
+from orchestrator.training.keras_setup import without_collecting
 from orchestrator.tuning.machine import available_cores, visible_gpus
 from orchestrator.tuning.ray_limits import check_ray_address
 
@@ -119,29 +119,8 @@ def _run_on_tune(
 @contextmanager
 def _forks_for_tune(experiment: Experiment) -> Iterator[RunPlan]:
     """Have the process that Ray's workers are forked from import Keras, where they start here and will need it."""
-    with ExitStack() as stack:
-        forks = None
-        if forks_workers(experiment):
-            from orchestrator.training.fork_server import fork_server
-            from orchestrator.tuning.scratch import scratch_folder, short_temporary_folder
-
-            with suppress(OSError):  # what is wrong here is said where Ray's own folder is made
-                folder = stack.enter_context(scratch_folder("orch-", short_temporary_folder()))
-                forks = stack.enter_context(fork_server(Path(folder), experiment.backend))
+    with server_of_forks(experiment.kind, experiment.backend) as forks:
         yield partial(_run_on_tune, forks=forks)
-
-
-def forks_workers(experiment: Experiment) -> bool:
-    """Return whether an experiment's workers can be forks: they train Keras on TensorFlow, here, on no GPU."""
-    is_there = getattr(sys.modules.get("ray"), "is_initialized", bool)()
-    return (
-        hasattr(os, "pidfd_open")
-        and os.environ.get("RAY_ADDRESS", "local") in ("", "local")
-        and experiment.kind in ("keras", "keras_tuner")
-        and experiment.backend == BACKEND
-        and not visible_gpus()
-        and not is_there
-    )
 
 
 def _run_inline(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:

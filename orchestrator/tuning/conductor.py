@@ -12,14 +12,12 @@ from functools import partial
 from typing import Any
 
 import ray
-from ray import tune
-from ray.tune.schedulers import FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
 
 from orchestrator.search import TrialSpec
 from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.protocol import Report, Verdict
 from orchestrator.tuning.ray_internals import error_of, worker_of
+from orchestrator.tuning.ray_tune import FIFOScheduler, Searcher, TrialScheduler, tune
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.worker import RayExaminer, from_worker_loss
 

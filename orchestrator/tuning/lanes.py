@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any
 
 import ray
-from ray.tune.schedulers import TrialScheduler
 
 from orchestrator.search import Plan, TrialSpec
 from orchestrator.trials import Trainable
@@ -20,6 +19,7 @@ from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.lane_choice import with_lanes_chosen
 from orchestrator.tuning.protocol import Listener, Outcome, Report, Sitting, Verdict
 from orchestrator.tuning.ray_internals import error_of, worker_of
+from orchestrator.tuning.ray_tune import TrialScheduler
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
 from orchestrator.tuning.tune import Engine, drivers_path

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
 
 from orchestrator.errors import NotStarted
 from orchestrator.search import Plan, TrialSpec
@@ -25,6 +24,7 @@ from orchestrator.tuning.examination import Examination
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.protocol import Listener, Outcome, Sitting, Verdict
 from orchestrator.tuning.ray_internals import ended_with_ray, workers_like_all_others
+from orchestrator.tuning.ray_tune import tune, without_datasets
 from orchestrator.tuning.scratch import scratch_folder
 from orchestrator.tuning.stage import Stage
 from orchestrator.tuning.trial_runner import TrialRunner
@@ -88,6 +88,7 @@ def _run_plan(
         contextlib.redirect_stdout(sys.stderr),
         running_ray(sitting.cores, asked_to_stop, engine.forks),
         workers_like_all_others(),
+        without_datasets(),
         ended_with_ray(lambda why: listener.event("run_interrupted", reason=why)),
         scratch_folder("orchestrator-tune-") as scratch,
     ):

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray import tune
 
 from orchestrator.catalog import flush_printed
 from orchestrator.errors import shortened
@@ -24,6 +23,7 @@ from orchestrator.streams import shown_streams
 from orchestrator.trials import Trainable
 from orchestrator.tuning.failures import Failure, bounded
 from orchestrator.tuning.protocol import Verdict
+from orchestrator.tuning.ray_tune import tune
 from orchestrator.tuning.trial_runner import ReportsAhead, TrialRunner
 
 
