@@ -48,11 +48,18 @@ IN_EVERY_TEST = ("test_caviar.py",)
 SHARED_BY_A_FOLDER = ("tests/integration/docker/",)
 """Folders whose files share one costly thing, such as an engine: they stay together."""
 
-SPREAD = ("tests/parity/test_exam.py", "tests/parity/test_fuzz.py")
-"""Files of many long tests that share nothing: both processes take some, so that neither waits at the end."""
+SPREAD = (
+    "tests/parity/test_exam.py", "tests/parity/test_fuzz.py", "tests/training/test_backends.py",
+    "tests/training/test_isolation.py",
+)  # fmt: skip
+"""Files of many long tests that share nothing: all processes take some, so that none waits at the end."""
 
-LONGEST = ("test_readme.py",)
-"""Begun before all others, so that no process waits for it at the end."""
+LONGEST = (
+    "integration/slurm/test_slurm.py", "integration/hosts/test_hosts.py", "integration/targets/test_ray_jobs.py",
+    "training/test_backends.py", "training/test_isolation.py", "chaos/test_chaos.py", "test_readme.py",
+)  # fmt: skip
+"""Begun before all others, so that no process waits for one at the end: first what waits itself, beside what computes.
+None of them uses the Ray that files of `integration/` share in a process, which another file would end."""
 
 COMPUTING = ("training", "parity", "experiment", "models")
 """Folders of files that take their time: begun before those of which many fit into what is left at the end."""
@@ -80,9 +87,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.no_cover)  # pyproject.toml says why
     items.sort(
         key=lambda item: (
+            [*LONGEST, file := item.path.relative_to(HERE).as_posix()].index(file),
             item.get_closest_marker("integration") is None,
-            item.path.name not in LONGEST,
-            item.path.relative_to(HERE).parts[0] not in COMPUTING,
+            file.partition("/")[0] not in COMPUTING,
         )
     )
 
@@ -216,5 +223,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             if file in SPREAD:
                 return nodeid
             return next((folder for folder in SHARED_BY_A_FOLDER if folder in file), file)
+
+        def _reschedule(self, node: Any) -> None:
+            """Have one test wait in a process, which would not begin the one before without it, and not two."""
+            if not self.workqueue or self._pending_of(self.assigned_work[node]) < 2:
+                super()._reschedule(node)
 
     return ByFile(config, log)

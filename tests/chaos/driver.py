@@ -154,16 +154,16 @@ def shoot(processes: list[psutil.Process]) -> None:
             process.send_signal(signal.SIGKILL)
 
 
-def until(condition: Callable[[], object], seconds: float) -> bool:
-    """Wait for a condition; return whether it came true in time."""
-    for _ in _looks(seconds):
+def until(condition: Callable[[], object], seconds: float, pause: float = 0.03) -> bool:
+    """Wait for a condition, looking again after each pause; return whether it came true in time."""
+    for _ in _looks(seconds, pause):
         if condition():
             return True
     return bool(condition())
 
 
-def _looks(seconds: float) -> Iterator[None]:
+def _looks(seconds: float, pause: float) -> Iterator[None]:
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         yield
-        time.sleep(0.03)
+        time.sleep(pause)

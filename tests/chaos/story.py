@@ -153,7 +153,7 @@ def _ask(life: Life, driver: Driver) -> None:
 
 def leftovers(life: Life) -> list[str]:
     """Return what stays of a run that is done."""
-    until(lambda: not marked(MARK, life.mark), AGENTS_SECONDS)
+    until(lambda: not marked(MARK, life.mark), AGENTS_SECONDS, pause=0.5)
     found = [f"process {process.pid} stays behind" for process in marked(MARK, life.mark)]
     for prefix in ("orch-", "orchestrator-tune-"):
         with scratch_folder(prefix, str(life.temporary)):

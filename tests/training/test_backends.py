@@ -1,6 +1,7 @@
 """Trials on JAX and PyTorch: what Keras gives there, gone on with as if never cut off; recorded, and refused in time.
 
 Each backend has a process of its own, since Keras takes one a process; skipped where its package is not installed.
+What JAX has compiled is kept for all of these processes: most of them train the same few programs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from orchestrator.errors import TrialError
 from orchestrator.training import keras_setup
 from orchestrator.training.keras_setup import is_installed
 from orchestrator.training.trainer import Trainer
+from tests.preloaded import SERVERS
 
 ROOT = Path(__file__).parents[2]
 OTHERS = [
@@ -30,6 +32,7 @@ CLAIMS = (
     ("tests/training/test_amid_an_epoch.py", "goes_on and (dropout or figures)"),
     ("tests/training/panda/test_changes.py", "keeps_its_weights or put_in_force"),
 )
+CHOSEN = " or ".join(f"{Path(file).name} and ({chosen})" for file, chosen in CLAIMS)
 LANES = ("tests/training/test_lanes.py", "tests/training/test_lane_models.py")
 EXPERIMENT = """
 model: mlp
@@ -41,39 +44,45 @@ caviar: {num_samples: 3, scheduler: {asha: {promote: true}}}
 """
 
 
-def with_root() -> str:
-    """Return a path of modules with this project first."""
-    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+def environment(**more: str) -> dict[str, str]:
+    """Return an environment with this project first among modules, and with one folder for what JAX compiles."""
+    modules = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    compiled = {
+        "JAX_COMPILATION_CACHE_DIR": f"{os.environ[SERVERS]}/jax",
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+    }
+    return {**os.environ, "PYTHONPATH": modules, **compiled, **more}
 
 
-def run_in(folder: Path, backend: str, *words: str, **environment: str):
+def run_in(folder: Path, *words: str):
     """Run the command as a user would, with what is trained in its own process."""
     return subprocess.run(
         [sys.executable, "-m", "orchestrator", *words], cwd=folder, capture_output=True, text=True,
-        env={**os.environ, "PYTHONPATH": with_root(), **environment}, check=False,
+        env=environment(), check=False,
     )  # fmt: skip
+
+
+def tested_on(backend: str, *words: str) -> str:
+    """Run tests by a pytest of their own; return what it says when none fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
+        cwd=ROOT, env=environment(KERAS_BACKEND=backend), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
 
 
 @pytest.mark.cluster
 @pytest.mark.parametrize("backend", OTHERS)
 def test_a_trial_is_what_keras_gives_and_goes_on_where_it_was(backend):
-    for file, chosen in CLAIMS:
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", file, "-k", chosen],
-            cwd=ROOT, env={**os.environ, "KERAS_BACKEND": backend}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout[-4000:]
+    tested_on(backend, *dict(CLAIMS), "-k", CHOSEN)
 
 
 @pytest.mark.cluster
 @pytest.mark.skipif(not is_installed("jax"), reason="not installed")
 def test_a_lane_trains_what_its_trial_is_alone():
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *LANES],
-        cwd=ROOT, env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert "skipped" not in done.stdout
+    assert "skipped" not in tested_on("jax", *LANES)
 
 
 @pytest.mark.cluster
@@ -81,7 +90,7 @@ def test_a_lane_trains_what_its_trial_is_alone():
 def test_a_run_has_the_same_records_and_no_other_backend_goes_on_with_it(backend, tmp_path):
     file = tmp_path / "own.yaml"
     file.write_text(f"backend: {backend}\n{EXPERIMENT}")
-    done = run_in(tmp_path, backend, "run", "own.yaml", "--inline")
+    done = run_in(tmp_path, "run", "own.yaml", "--inline")
     assert done.returncode == 0, done.stdout + done.stderr
     run = tmp_path / "runs" / "own"
     manifest = json.loads((run / "manifest.json").read_text())
@@ -92,7 +101,7 @@ def test_a_run_has_the_same_records_and_no_other_backend_goes_on_with_it(backend
     assert "calibration" in metrics
     assert (run / "best" / "model.keras").exists()
     refused = run_in(
-        tmp_path, backend, "extend", "own", "--num-samples", "+1", "--set", "backend=tensorflow"
+        tmp_path, "extend", "own", "--num-samples", "+1", "--set", "backend=tensorflow"
     )
     assert refused.returncode == 2
     assert f"backend: {backend} -> tensorflow" in " ".join(refused.stderr.split())
@@ -102,20 +111,21 @@ def test_a_run_has_the_same_records_and_no_other_backend_goes_on_with_it(backend
 @pytest.mark.parametrize("backend", OTHERS)
 def test_a_run_on_ray_that_was_killed_goes_on_as_if_it_had_not_been(backend, tmp_path):
     text = EXPERIMENT.replace(
-        "scheduler: {asha: {promote: true}}", "scheduler: none, finalists: false"
+        "scheduler: {asha: {promote: true}}",
+        "scheduler: none, finalists: false, max_concurrent_trials: 1",
     )
     (tmp_path / "own.yaml").write_text(f"backend: {backend}\n{text}")
     command = [sys.executable, "-m", "orchestrator", "run", "own.yaml"]
-    cut = subprocess.Popen(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": with_root()})
+    cut = subprocess.Popen(command, cwd=tmp_path, env=environment())
     while len(epochs_in(tmp_path, "own")) < 2:
         assert cut.poll() is None
         time.sleep(0.05)
     cut.kill()
     cut.wait()
     before = epochs_in(tmp_path, "own")
-    gone_on = run_in(tmp_path, backend, "resume", "own")
+    gone_on = run_in(tmp_path, "resume", "own")
     assert gone_on.returncode == 0, gone_on.stdout + gone_on.stderr
-    whole = run_in(tmp_path, backend, "run", "own.yaml", "--inline", "--set", "name=whole")
+    whole = run_in(tmp_path, "run", "own.yaml", "--inline", "--set", "name=whole")
     assert whole.returncode == 0, whole.stdout + whole.stderr
     after = epochs_in(tmp_path, "own")
     assert before.items() <= after.items()
@@ -174,7 +184,7 @@ def test_a_step_of_ones_own_trains_on_jax_as_kerass_does(backend, tmp_path):
     (tmp_path / "own.yaml").write_text(
         f"model: ./net.py\nbackend: jax\ndata: digits\nepochs: 2\nseed: 3\nsearch_space: {space}\ncaviar: {caviar}\n"
     )
-    done = run_in(tmp_path, backend, "run", "own.yaml", "--inline")
+    done = run_in(tmp_path, "run", "own.yaml", "--inline")
     assert done.returncode == 0, done.stdout + done.stderr
     rows = epochs_in(tmp_path, "own")
     assert len(rows) == 4

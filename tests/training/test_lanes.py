@@ -96,7 +96,7 @@ def test_27_epochs_of_each_lane_are_those_of_the_trial_alone_refilled_ones_too(
 ):
     task = replace(mlp, epochs=27, metrics=("macro_f1",))
     specs = specs_of(
-        5, dropout=[0.1, 0.3, 0.5], weight_decay=[0.001, 0.01], label_smoothing=[0.1, 0.2]
+        3, dropout=[0.1, 0.3, 0.5], weight_decay=[0.001, 0.01], label_smoothing=[0.1, 0.2]
     )
     worker = Worker(task, tmp_path, 2)
     ended = worker.train(specs)
