@@ -21,13 +21,15 @@ from orchestrator.data.dataset import (
     StreamedDataset,
     StreamedSplit,
 )
-from orchestrator.data.elements import Watch, check_steps, elements, endless, specs
+from orchestrator.data.elements import Watch, check_steps, elements, endless, in_chunks, specs
 from orchestrator.data.given import call, check_features
 from orchestrator.data.labels import Labels, View, describe, given_labels, of_task, plain_labels
 from orchestrator.data.messages import refused
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
 from orchestrator.data.splits import check_given
 from orchestrator.data.trees import (
+    POOL_BYTES,
+    POOL_ROWS,
     as_keras_takes,
     between,
     joined,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
 _opened: dict[CallableReference, Mapping[str, Any]] = {}
 _going: dict[CallableReference, Going] = {}
+_chunked: dict[tuple[CallableReference, str], Any] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +57,8 @@ class PipelineBatches:
     ``rows`` is the length of a pass over a pipeline that is read in steps (``steps_per_epoch``),
     None where it is read to its end. Such a training pipeline is repeated, and epoch after epoch
     goes on where the one before ended, as in Keras's ``fit``: which rows are an epoch's depends on
-    its number alone. Validation starts from the first row each time, as in Keras too.
+    its number alone. Validation starts from the first row each time, as in Keras too. ``few``: rows that are all
+    shuffled at once (``rebatch``), so that it does not matter in which batches they are read.
     """
 
     function: CallableReference
@@ -64,6 +68,7 @@ class PipelineBatches:
     where: str
     rows: int | None = None
     view: View = "codes"
+    few: bool = False
 
     def __call__(
         self, batch_size: int, shuffle_seed: int | None, epoch: int | None = None
@@ -87,7 +92,7 @@ class PipelineBatches:
 
     def _elements(self, pipeline: Any, epoch: int | None) -> Iterator[Any]:
         if self.rows is None:
-            return elements(pipeline, self.where)
+            return elements(self._in_chunks(pipeline) if self.few else pipeline, self.where)
         if epoch is None:
             return Going(elements(pipeline.repeat(), self.where), self.rows).read(0)
         going = _going.get(self.function)
@@ -95,6 +100,12 @@ class PipelineBatches:
             going = Going(elements(pipeline.repeat(), self.where), self.rows)
             _going[self.function] = going
         return going.read(epoch)
+
+    def _in_chunks(self, pipeline: Any) -> Any:
+        key = (self.function, self.part)
+        if key not in _chunked:
+            _chunked[key] = in_chunks(pipeline, self.where)
+        return _chunked[key]
 
     def _check_known(self, given: Any) -> None:
         """Refuse a label that the pass over the first batches did not find."""
@@ -140,6 +151,7 @@ def remember(function: CallableReference, pipelines: Mapping[str, Any]) -> None:
     """Keep the pipelines of the function last called, for this process' next passes."""
     _opened.clear()
     _going.clear()
+    _chunked.clear()
     _opened[function] = pipelines
 
 
@@ -163,7 +175,7 @@ def load_pipelines(
     splits: dict[str, Any] = {part: StreamedSplit(0, no_batches) for part in PARTS}
     for part, scan in scans.items():
         rows = scan.rows if steps[part].count else None
-        reader = PipelineBatches(function, part, labels, scaler, where, rows, view)
+        reader = PipelineBatches(function, part, labels, scaler, where, rows, view, scan.few)
         splits[part] = StreamedSplit(scan.rows, reader)
     return StreamedDataset(
         **splits,
@@ -222,10 +234,16 @@ class _Scan:
     """What one pass over a pipeline finds; labels of more than ``MOST_OF_A_LABEL`` numbers are those of one batch."""
 
     rows: int
+    bytes: int
     shape: Any
     labels: Any
     moments: Moments | None
     content: int
+
+    @property
+    def few(self) -> bool:
+        """Whether the pool that rows are shuffled in takes all of them at once, whatever the batch size."""
+        return self.rows < POOL_ROWS and self.bytes < POOL_BYTES
 
 
 @dataclass(frozen=True)
@@ -259,7 +277,7 @@ def _read(pipeline: Any, where: str, steps: _Steps) -> Iterator[Any]:
 
 
 def _scan(pipeline: Any, where: str, steps: _Steps) -> _Scan:
-    rows, content, shape = 0, 0, None
+    rows, size, content, shape = 0, 0, 0, None
     moments: Moments | None = None
     labels: list[Any] = []
     specs(pipeline, where)
@@ -275,6 +293,7 @@ def _scan(pipeline: Any, where: str, steps: _Steps) -> _Scan:
             labels.append(y)
         content = (content + row_sum(x, y)) % 2**256
         rows += row_count(x)
+        size += sum(max(array.nbytes, 4 * array.size) for _, array in leaves(x))  # scaled, too
     if shape is None:
         raise refused(where, "rows were expected", "a tf.data.Dataset without elements")
-    return _Scan(rows, shape, joined(labels), moments, content)
+    return _Scan(rows, size, shape, joined(labels), moments, content)

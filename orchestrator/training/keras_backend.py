@@ -6,12 +6,16 @@ Importing this imports Keras and its backend, and neither of the others.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
 import numpy as np
+
+from orchestrator.data import joined, leaves, row_count
 
 NAME: str = keras.backend.backend()
 IS_TENSORFLOW = NAME == "tensorflow"
@@ -58,14 +62,61 @@ def rows_at(tensor: Any, chosen: Array) -> Any:
     return tf.gather(tensor, chosen) if IS_TENSORFLOW else tensor[chosen]
 
 
-def tensors_of(batches: Callable[[], Iterator[Any]], first: Any) -> Any:
-    """Return batches of a stream as ``fit`` takes them; ``first`` shows the shapes and types of all."""
-    if not IS_TENSORFLOW:
-        return batches()
-    signature = keras.tree.map_structure(
-        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), first
-    )
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+class Feed:
+    """Passes over a stream as ``fit`` takes them; ``first`` shows the shapes and types of all its batches.
+
+    TensorFlow traces what reads them once, and is handed neighbouring batches as one, which it cuts again: to call
+    Python for each would take longer than a small step.
+    """
+
+    def __init__(self, first: Any) -> None:
+        self._passes: Callable[[], Iterable[Iterator[Any]]] = list
+        if not IS_TENSORFLOW:
+            return
+        batch = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), first
+        )
+        groups = tf.data.Dataset.from_generator(
+            lambda: itertools.chain.from_iterable(map(in_groups, self._passes())),
+            output_signature=(batch, tf.TensorSpec((), tf.int64)),
+        )
+        batches = groups.prefetch(1).flat_map(
+            lambda group, size: tf.data.Dataset.from_tensors(group).rebatch(size)
+        )
+        self._dataset = batches.prefetch(2)
+
+    def of(self, passes: Callable[[], Iterable[Iterator[Any]]]) -> Any:
+        """Return what ``fit`` is given for the batches of one pass after another; the last ones given must be read."""
+        if not IS_TENSORFLOW:
+            return (
+                batch for batches in passes() for batch in batches
+            )  # Keras asks for a generator
+        self._passes = passes
+        return self._dataset
+
+
+GROUP_BYTES = 4 * 2**20
+GROUP_SECONDS = 0.02
+"""How long batches are gathered for a group. A slow stream's are passed on one by one: training need not wait."""
+
+
+def in_groups(batches: Iterator[Any]) -> Iterator[tuple[Any, int]]:
+    """Yield batches of as many rows joined to one, with the rows of each, as far as they come quickly and are small."""
+    held: list[Any] = []
+    size = held_bytes = 0
+    began = time.perf_counter()
+    for batch in batches:
+        if held and row_count(batch) != size:
+            yield joined(held), size
+            held, held_bytes, began = [], 0, time.perf_counter()
+        held.append(batch)
+        size = row_count(batch)
+        held_bytes += sum(array.nbytes for _, array in leaves(batch))
+        if held_bytes >= GROUP_BYTES or time.perf_counter() - began >= GROUP_SECONDS:
+            yield joined(held), size
+            held, held_bytes, began = [], 0, time.perf_counter()
+    if held:
+        yield joined(held), size
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -227,3 +228,22 @@ def test_one_hot_labels_of_as_many_classes_as_features_are_rows(function):
     tail = "z = np.eye(4)[y]\nw = np.concatenate([x, x], 1)\nd = tf.data.Dataset"
     data = function(HEAD + tail + ".from_tensor_slices((w, z))\nreturn d, d")
     assert (data.train.rows, data.input_shape, data.num_classes) == (40, (4,), 4)
+
+
+@pytest.mark.parametrize("tail", ["", ".batch(7)", ".batch(8, drop_remainder=True)"])
+def test_few_rows_are_the_same_batches_whatever_they_are_read_in(function, tail):
+    data = function(HEAD + f"return rows(40){tail}, rows(20){tail}")
+    assert data.train.batches.few
+    for size, seed in ((3, None), (16, None), (8, 1), (64, 2)):
+        one_by_one = replace(data.train.batches, few=False)(size, seed)
+        for (x, y), (same_x, same_y) in zip(
+            data.train.batches(size, seed), one_by_one, strict=True
+        ):
+            assert np.array_equal(x, same_x)
+            assert np.array_equal(y, same_y)
+
+
+@pytest.mark.parametrize("limit", ["POOL_ROWS", "POOL_BYTES"])
+def test_rows_that_are_not_shuffled_all_at_once_are_read_as_they_come(function, monkeypatch, limit):
+    monkeypatch.setattr(pipelines, limit, 40)
+    assert not function(HEAD + "return rows(40), rows(4)").train.batches.few
