@@ -148,11 +148,13 @@ class OneFitBackend(FitBackend):
             for number in itertools.count(epoch.number):
                 yield self._tensors.batches("train", labels, size, epoch.seed + number, number)
 
-        return (self._fed("fit", passes),)
+        return (self._feed("fit").of(passes),)
 
     def _validation_data(self) -> Any:
         if isinstance(self._dataset, StreamedDataset):
-            return self._fed("fit validates", lambda: [self._batches("validation", 1024, None)])
+            return self._feed("its validation").of(
+                lambda: [self._batches("validation", 1024, None)]
+            )
         return self._rows("validation")
 
     def _chunk(self, epoch: Epoch, logs: dict[str, float]) -> Chunk:

@@ -111,10 +111,12 @@ def numbers(batches):
     return [np.asarray(y).tolist() for _, y in batches]
 
 
-def test_batches_of_as_many_rows_are_one_group(monkeypatch):
+def test_batches_are_one_group_up_to_a_smaller_one(monkeypatch):
     monkeypatch.setattr(keras_backend, "GROUP_SECONDS", 1e9)
     groups = list(in_groups(batches_of(3, 3, 3, 2, 3)))
-    assert [(len(y), size) for (_, y), size in groups] == [(9, 3), (2, 2), (3, 3)]
+    assert [(len(y), size) for (_, y), size in groups] == [(11, 3), (3, 3)]
+    groups = list(in_groups(batches_of(2, 3, 3)))
+    assert [(len(y), size) for (_, y), size in groups] == [(2, 2), (6, 3)]
 
 
 def test_a_batch_that_took_long_is_passed_on_before_the_next_is_asked_for(monkeypatch):
@@ -124,13 +126,30 @@ def test_a_batch_that_took_long_is_passed_on_before_the_next_is_asked_for(monkey
     assert numbers(given) == [[3, 4, 5]]
 
 
-def test_fit_is_given_the_batches_as_they_are(monkeypatch):
+@pytest.mark.parametrize(("limit", "value"), [("GROUP_BYTES", 1), ("GROUP_SECONDS", 1e9)])
+def test_fit_is_given_the_batches_as_they_are(limit, value, monkeypatch):
     monkeypatch.setattr(keras_backend, "GROUP_SECONDS", 1e9)
+    monkeypatch.setattr(keras_backend, limit, value)
     feed = Feed(next(batches_of(2)))
-    for rows in ((4, 4, 4, 1), (5, 5), (2,)):
-        fed = [*feed.of(lambda rows=rows: [batches_of(*rows), batches_of(*rows, first=50)])]
-        assert numbers(fed) == numbers([*batches_of(*rows), *batches_of(*rows, first=50)])
+    for rows in ((4, 4, 4, 1), (5, 5), (2,), ()):
+        once = [*batches_of(*rows)]
+        twice = numbers([*once, *batches_of(*rows, first=50)])
+        again = feed.of(lambda rows=rows: [batches_of(*rows), batches_of(*rows, first=50)])
+        assert numbers(again) == twice
+        fed = [*feed.of_one(batches_of(*rows))]
+        assert numbers(fed) == numbers(once)
         assert all(set(x) == {"a", "b"} and x["b"].shape[1:] == (3,) for x, _ in fed)
+
+
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="others are given a generator")
+def test_short_and_long_passes_look_the_same_to_fit(monkeypatch):
+    """What is traced for one does for the other; and it does not depend on the clock whether Keras knows a length."""
+    feed, seen = Feed(next(batches_of(2))), set()
+    for most in (1, 1e9):
+        monkeypatch.setattr(keras_backend, "GROUP_BYTES", most)
+        given = feed.of_one(batches_of(4, 4))
+        seen.add((repr(given.element_spec), int(given.cardinality())))
+    assert len(seen) == 1
 
 
 @pytest.mark.skipif(not IS_TENSORFLOW, reason="others ask for one batch after another")
