@@ -90,6 +90,10 @@ def pipeline():
     return {{"train": split(train), "validation": split(validation)}}
 
 
+def kept():
+    return pipeline()
+
+
 def generator():
     import tensorflow as tf
 
@@ -107,6 +111,7 @@ def generator():
 """
 CASES = {
     "tf.data pipeline": ("plain", "pipeline", False),
+    "tf.data, kept": ("plain", "kept", False),
     "generator": ("plain", "generator", False),
     "own train_step": ("own_step", "rows", False),
     "callbacks": ("plain", "rows", True),
@@ -163,7 +168,7 @@ def timed(train: Callable[[], Any], epochs: int) -> tuple[float, float]:
 def ours(file: Path, model: str, data: str, has_callbacks: bool, epochs: int) -> Trainer:
     """Return a worker's trainer that has begun a trial."""
     source = f"{file}:{data}"
-    options = DataOptions(source=source).for_model(True)
+    options = DataOptions(source=source, stream=False if data == "kept" else "auto").for_model(True)
     dataset = load_dataset(find_data(source, file.parent), options, 0, "auto")
     reference = CallableReference("file", str(file), model, f"./mine.py:{model}")
     callbacks = find_callbacks(f"{file}:callbacks", file.parent) if has_callbacks else None

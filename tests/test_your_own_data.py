@@ -14,7 +14,7 @@ PAGE = (ROOT / "docs" / "your-own-data.md").read_text(encoding="utf-8")
 def test_what_the_page_runs_runs(tmp_path, inline):
     done = run_page("your-own-data.md", tmp_path, inline=inline)
     assert {run.name for run in (tmp_path / "runs").iterdir()} >= {
-        "weather", "frame", "one", "stream",
+        "weather", "frame", "one", "stream", "kept",
     }  # fmt: skip
     assert "gaps were filled by data.missing: 2 in column 'wind'" in done.stderr
 

@@ -70,7 +70,7 @@ class DataOptions(Options):
     stream: Flag | Literal["auto"] = Field(
         default="auto",
         description="Whether CSV, Parquet or images are read batch by batch. `auto`: if they would take more than a "
-        "quarter of the free memory.",
+        "quarter of the free memory. `false` with `tf.data`: its rows are read once and kept in memory.",
     )
     drop: Annotated[tuple[Text, ...], Field(strict=False), AS_LIST] = Field(
         default=(),

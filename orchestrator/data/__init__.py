@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.data.labels import Labels, View
     from orchestrator.data.load import load_dataset
     from orchestrator.data.table_columns import ColumnRecipe, TableRecipe
-    from orchestrator.data.trees import Array, leaves, map_tree, row_count
+    from orchestrator.data.trees import Array, joined, leaves, map_tree, row_count
 
 __all__ = [
     "RAW_ROWS",
@@ -27,6 +27,7 @@ __all__ = [
     "StreamedSplit",
     "TableRecipe",
     "View",
+    "joined",
     "leaves",
     "load_dataset",
     "map_tree",

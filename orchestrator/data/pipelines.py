@@ -16,20 +16,35 @@ from orchestrator.catalog import CallableReference
 from orchestrator.data.dataset import (
     MOST_OF_A_LABEL,
     PARTS,
+    RAW_ROWS,
     Batch,
     DataRequest,
+    Dataset,
+    Split,
     StreamedDataset,
     StreamedSplit,
+    take_split,
 )
-from orchestrator.data.elements import Watch, check_steps, elements, endless, specs
+from orchestrator.data.elements import (
+    CHUNK_ROWS,
+    Watch,
+    check_steps,
+    elements,
+    endless,
+    in_chunks,
+    specs,
+)
 from orchestrator.data.given import call, check_features
 from orchestrator.data.labels import Labels, View, describe, given_labels, of_task, plain_labels
 from orchestrator.data.messages import refused
 from orchestrator.data.scaling import Moments, Scaler, fit_scaler
-from orchestrator.data.splits import check_given
+from orchestrator.data.splits import check_given, check_weights, weighted_by_class
 from orchestrator.data.trees import (
+    POOL_BYTES,
+    POOL_ROWS,
     as_keras_takes,
     between,
+    bytes_for_data,
     joined,
     leaves,
     map_tree,
@@ -37,6 +52,7 @@ from orchestrator.data.trees import (
     row_count,
     row_sum,
     shapes_of,
+    take,
 )
 from orchestrator.errors import DataError
 
@@ -45,6 +61,7 @@ if TYPE_CHECKING:
 
 _opened: dict[CallableReference, Mapping[str, Any]] = {}
 _going: dict[CallableReference, Going] = {}
+_chunked: dict[tuple[CallableReference, str], Any] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +71,8 @@ class PipelineBatches:
     ``rows`` is the length of a pass over a pipeline that is read in steps (``steps_per_epoch``),
     None where it is read to its end. Such a training pipeline is repeated, and epoch after epoch
     goes on where the one before ended, as in Keras's ``fit``: which rows are an epoch's depends on
-    its number alone. Validation starts from the first row each time, as in Keras too.
+    its number alone. Validation starts from the first row each time, as in Keras too. ``few``: rows that are all
+    shuffled at once (``rebatch``), so that it does not matter in which batches they are read.
     """
 
     function: CallableReference
@@ -64,6 +82,7 @@ class PipelineBatches:
     where: str
     rows: int | None = None
     view: View = "codes"
+    few: bool = False
 
     def __call__(
         self, batch_size: int, shuffle_seed: int | None, epoch: int | None = None
@@ -87,7 +106,7 @@ class PipelineBatches:
 
     def _elements(self, pipeline: Any, epoch: int | None) -> Iterator[Any]:
         if self.rows is None:
-            return elements(pipeline, self.where)
+            return elements(self._in_chunks(pipeline) if self.few else pipeline, self.where)
         if epoch is None:
             return Going(elements(pipeline.repeat(), self.where), self.rows).read(0)
         going = _going.get(self.function)
@@ -95,6 +114,12 @@ class PipelineBatches:
             going = Going(elements(pipeline.repeat(), self.where), self.rows)
             _going[self.function] = going
         return going.read(epoch)
+
+    def _in_chunks(self, pipeline: Any) -> Any:
+        key = (self.function, self.part)
+        if key not in _chunked:
+            _chunked[key] = in_chunks(pipeline, self.where)
+        return _chunked[key]
 
     def _check_known(self, given: Any) -> None:
         """Refuse a label that the pass over the first batches did not find."""
@@ -140,19 +165,22 @@ def remember(function: CallableReference, pipelines: Mapping[str, Any]) -> None:
     """Keep the pipelines of the function last called, for this process' next passes."""
     _opened.clear()
     _going.clear()
+    _chunked.clear()
     _opened[function] = pipelines
 
 
 def load_pipelines(
     pipelines: Mapping[str, Any], function: CallableReference, request: DataRequest
-) -> StreamedDataset:
+) -> Dataset | StreamedDataset:
     """Return the dataset of the pipelines that a user's function gave, after one pass over all of them.
 
     The pass finds labels, rows and features that are no finite numbers. ``scale: auto`` leaves
     the values as the pipeline makes them. The fingerprint does not depend on the order of rows,
     but a pipeline that augments at random has another one each time. No test pipeline: 0 rows.
+    ``stream: false``: the rows of one more pass, in memory.
     """
     options, where = request.options, request.where
+    _check_kept(options, where)
     remember(function, pipelines)
     steps = {part: _steps(part, options) for part in pipelines}
     scans = {part: _scan(pipelines[part], f"{where} ({part})", steps[part]) for part in pipelines}
@@ -163,9 +191,9 @@ def load_pipelines(
     splits: dict[str, Any] = {part: StreamedSplit(0, no_batches) for part in PARTS}
     for part, scan in scans.items():
         rows = scan.rows if steps[part].count else None
-        reader = PipelineBatches(function, part, labels, scaler, where, rows, view)
+        reader = PipelineBatches(function, part, labels, scaler, where, rows, view, scan.few)
         splits[part] = StreamedSplit(scan.rows, reader)
-    return StreamedDataset(
+    streamed = StreamedDataset(
         **splits,
         classes=labels.classes,
         scaling=scaler.document,
@@ -178,6 +206,62 @@ def load_pipelines(
         labels=labels,
         view=view,
     )
+    if options.stream is not False:
+        return streamed
+    return weighted_by_class(_kept(streamed, scaler, where), options.class_weight, where)
+
+
+def _check_kept(options: DataOptions, where: str) -> None:
+    """Refuse to keep the rows of a pipeline whose epochs have other ones each."""
+    if options.stream is False and options.steps_per_epoch is not None:
+        expected = "data.stream: false was expected without data.steps_per_epoch"
+        hint = "Keep so many batches alone, by .take() in the function, or leave data.stream out."
+        raise refused(where, expected, f"data.steps_per_epoch: {options.steps_per_epoch}", hint)
+
+
+def _kept(streamed: StreamedDataset, scaler: Scaler, where: str) -> Dataset:
+    """Return the rows of one pass in memory. Those of training are put in an order that no shuffling before changes."""
+    plain, rows = streamed.viewed("given"), dict[str, Any]()
+    free = bytes_for_data()
+    for part in (each for each in PARTS if getattr(plain, each).rows):
+        unscaled = replace(getattr(plain, part).batches, scaler=fit_scaler("none", None))
+        chunks = []
+        for chunk in unscaled(CHUNK_ROWS, None):
+            free -= sum(array.nbytes for _, array in leaves(chunk))
+            if free < 0:
+                expected = "rows that fit in a quarter of the free memory were expected with data.stream: false"
+                raise refused(where, expected, "more", "Leave data.stream out.")
+            chunks.append(chunk)
+        rows[part] = joined(chunks)
+    rows["train"] = take(rows["train"], _by_content(rows["train"]))
+    raw = between(rows["test" if "test" in rows else "validation"][0], 0, RAW_ROWS)
+    splits: dict[str, Any] = {
+        part: Split(
+            map_tree(scaler.scale, x), y, None, check_weights(weight, x, f"{where} ({part})")
+        )
+        for part, (x, y, *weight) in rows.items()
+    }
+    splits.setdefault("test", take_split(splits["validation"], 0))
+    same = {name: getattr(streamed, name) for name in ("classes", "fingerprint", "source")}
+    dataset = Dataset(
+        **splits,
+        **same,
+        scaling=scaler.document,
+        labels=streamed.labels.fitted(splits["train"].y),
+        view="given",
+        raw=None if scaler.how == "none" else raw,
+    )
+    return dataset.viewed(streamed.view)
+
+
+def _by_content(rows: Any) -> list[int]:
+    """Return the order of rows by a hash of each."""
+    arrays = [np.ascontiguousarray(array) for _, array in leaves(rows)]
+    hashes = [
+        hashlib.sha256(b"".join(array[at].tobytes() for array in arrays)).digest()
+        for at in range(row_count(rows))
+    ]
+    return sorted(range(len(hashes)), key=hashes.__getitem__)
 
 
 def _fingerprint(scans: Mapping[str, _Scan], labels: Labels) -> str:
@@ -222,10 +306,16 @@ class _Scan:
     """What one pass over a pipeline finds; labels of more than ``MOST_OF_A_LABEL`` numbers are those of one batch."""
 
     rows: int
+    bytes: int
     shape: Any
     labels: Any
     moments: Moments | None
     content: int
+
+    @property
+    def few(self) -> bool:
+        """Whether the pool that rows are shuffled in takes all of them at once, whatever the batch size."""
+        return self.rows < POOL_ROWS and self.bytes < POOL_BYTES
 
 
 @dataclass(frozen=True)
@@ -259,7 +349,7 @@ def _read(pipeline: Any, where: str, steps: _Steps) -> Iterator[Any]:
 
 
 def _scan(pipeline: Any, where: str, steps: _Steps) -> _Scan:
-    rows, content, shape = 0, 0, None
+    rows, size, content, shape = 0, 0, 0, None
     moments: Moments | None = None
     labels: list[Any] = []
     specs(pipeline, where)
@@ -275,6 +365,7 @@ def _scan(pipeline: Any, where: str, steps: _Steps) -> _Scan:
             labels.append(y)
         content = (content + row_sum(x, y)) % 2**256
         rows += row_count(x)
+        size += sum(max(array.nbytes, 4 * array.size) for _, array in leaves(x))  # scaled, too
     if shape is None:
         raise refused(where, "rows were expected", "a tf.data.Dataset without elements")
-    return _Scan(rows, shape, joined(labels), moments, content)
+    return _Scan(rows, size, shape, joined(labels), moments, content)

@@ -136,6 +136,7 @@ class Tensors:
         self._made: dict[tuple[str, LabelForm], tuple[Any, ...]] = {}
         self._features: dict[str, Any] = {}
         self._views: dict[View, Any] = {}
+        self._first: dict[LabelForm, Any] = {}
         self._sample: Any = None
         self._ordered: tuple[Epoch, np.ndarray] | None = None
         self.cursor = StreamCursor(self.batches)
@@ -180,7 +181,9 @@ class Tensors:
 
     def first_batch(self, labels: LabelForm) -> Any:
         """Return a batch of a stream, which tells the shapes and types of all."""
-        return next(self.batches("train", labels, 2, None))
+        if labels not in self._first:
+            self._first[labels] = next(self.batches("train", labels, 2, None))
+        return self._first[labels]
 
     def sample(self) -> Any:
         """Return some training rows' features."""

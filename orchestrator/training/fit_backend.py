@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import keras
@@ -30,10 +30,10 @@ from orchestrator.training.keras_backend import (
     IS_TENSORFLOW,
     NAME,
     RUNS_PYTHON,
+    Feed,
     live_steps,
     own_generator,
     set_own_generator,
-    tensors_of,
     traced_graph,
     without_gradients,
 )
@@ -138,6 +138,7 @@ class FitBackend:
         self.numbers = [*self.batch_norm.numbers, *of_optimizer, *of_loss]
         self._are_live = live_steps(compiled.model, self.numbers)
         self._built_in: list[float] | None = None
+        self._feeds: dict[str, Feed] = {}
 
     def _look_at_steps(self) -> None:
         """Have each step checked for unseeded draws when it is traced."""
@@ -215,7 +216,7 @@ class FitBackend:
                 # Where fit has to find the end itself, a step without data has counted, in optimizer and generators.
                 steps = max(1, min(steps, -(-self._dataset.train.rows // size) - done))
                 options["steps_per_epoch"] = steps
-            history = fit(self._as_tensors(lambda: cursor.batches(steps)), **options)
+            history = fit(self._feed("training").of_one(cursor.batches(steps)), **options)
             return Chunk(cursor.read, _metrics(history) if cursor.over else None)
         order = self._tensors.order(epoch)
         rows = order[done * size :][: None if steps is None else steps * size]
@@ -261,7 +262,7 @@ class FitBackend:
     def _evaluated(self, split: SplitName) -> dict[str, Any]:
         options: dict[str, Any] = {"verbose": 0, "return_dict": True}
         if isinstance(self._dataset, StreamedDataset):
-            stream = self._as_tensors(lambda: self._batches(split, 1024, None))
+            stream = self._feed("evaluation").of_one(self._batches(split, 1024, None))
             return dict(self.compiled.model.evaluate(stream, **options))
         x, y, *weight = self._rows(split)
         options |= {"sample_weight": weight[0]} if weight else {}
@@ -304,9 +305,11 @@ class FitBackend:
     def _batches(self, split: SplitName, size: int, seed: int | None) -> Iterator[Any]:
         return self._tensors.batches(split, self.compiled.labels, size, seed)
 
-    def _as_tensors(self, batches: Callable[[], Iterator[Any]]) -> Any:
-        """Return batches of a stream as ``fit`` takes them."""
-        return tensors_of(batches, self._tensors.first_batch(self.compiled.labels))
+    def _feed(self, purpose: str) -> Feed:
+        """Return what turns a stream into what ``fit`` takes; of one purpose are those that are never read at once."""
+        if purpose not in self._feeds:
+            self._feeds[purpose] = Feed(self._tensors.first_batch(self.compiled.labels))
+        return self._feeds[purpose]
 
 
 def _metrics(history: Any) -> dict[str, float]:

@@ -6,12 +6,17 @@ Importing this imports Keras and its backend, and neither of the others.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator, Sequence
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
 import numpy as np
+
+from orchestrator.data import joined, leaves, row_count
 
 NAME: str = keras.backend.backend()
 IS_TENSORFLOW = NAME == "tensorflow"
@@ -58,14 +63,87 @@ def rows_at(tensor: Any, chosen: Array) -> Any:
     return tf.gather(tensor, chosen) if IS_TENSORFLOW else tensor[chosen]
 
 
-def tensors_of(batches: Callable[[], Iterator[Any]], first: Any) -> Any:
-    """Return batches of a stream as ``fit`` takes them; ``first`` shows the shapes and types of all."""
-    if not IS_TENSORFLOW:
-        return batches()
-    signature = keras.tree.map_structure(
-        lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), first
-    )
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+class Feed:
+    """Streams as ``fit`` takes them; ``first`` shows the shapes and types of all batches.
+
+    TensorFlow traces what reads them once, and is handed neighbouring batches as one, which it cuts again: to call
+    Python for each would take longer than a small step.
+    """
+
+    def __init__(self, first: Any) -> None:
+        self._first = first
+        self._groups: Callable[[], Iterator[Any]] = lambda: iter(())
+
+    def of(self, passes: Callable[[], Iterable[Iterator[Any]]]) -> Any:
+        """Return the batches of one pass after another, which begin anew whenever they are asked for."""
+        if not IS_TENSORFLOW:
+            return _one_by_one(passes())
+        self._groups = lambda: itertools.chain.from_iterable(map(in_groups, passes()))
+        return self._read_by_python
+
+    def of_one(self, batches: Iterator[Any]) -> Any:
+        """Return the batches of a pass to be read once, before another is given. A short one is read here and now.
+
+        To call Python at all costs TensorFlow more than such a pass. Its length remains unknown, as that of others.
+        """
+        if not IS_TENSORFLOW:
+            return _one_by_one([batches])
+        groups = in_groups(batches)
+        begun = list(itertools.islice(groups, 2))
+        if len(begun) != 1:
+            self._groups = lambda: itertools.chain(begun, groups)
+            return self._read_by_python
+        rows, size = begun[0]
+        slices = tf.data.Dataset.from_tensor_slices(rows)
+        return slices.batch(row_count(rows)).rebatch(size).prefetch(2)
+
+    @functools.cached_property
+    def _read_by_python(self) -> Any:
+        batch = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), self._first
+        )
+        groups = tf.data.Dataset.from_generator(
+            lambda: self._groups(), output_signature=(batch, tf.TensorSpec((), tf.int64))
+        )
+        batches = groups.prefetch(1).flat_map(
+            lambda group, size: tf.data.Dataset.from_tensors(group).rebatch(size)
+        )
+        return batches.prefetch(2)
+
+
+def _one_by_one(passes: Iterable[Iterator[Any]]) -> Iterator[Any]:
+    """Yield the batches of all passes; Keras asks for a generator."""
+    for batches in passes:
+        yield from batches
+
+
+GROUP_BYTES = 4 * 2**20
+GROUP_SECONDS = 0.02
+"""How long batches are gathered for a group. A slow stream's are passed on one by one: training need not wait."""
+
+
+def in_groups(batches: Iterator[Any]) -> Iterator[tuple[Any, int]]:
+    """Yield batches joined to one, with the rows of each, as far as they come quickly and are small.
+
+    All batches of a group have as many rows; its last may have fewer.
+    """
+    held: list[Any] = []
+    size = held_bytes = 0
+    began = time.perf_counter()
+    for batch in batches:
+        rows = row_count(batch)
+        if held and rows > size:
+            yield joined(held), size
+            held, held_bytes, began = [], 0, time.perf_counter()
+        size = size if held else rows
+        held.append(batch)
+        held_bytes += sum(array.nbytes for _, array in leaves(batch))
+        full = held_bytes >= GROUP_BYTES or time.perf_counter() - began >= GROUP_SECONDS
+        if full or rows < size:
+            yield joined(held), size
+            held, held_bytes, began = [], 0, time.perf_counter()
+    if held:
+        yield joined(held), size
 
 
 @contextmanager

@@ -144,15 +144,17 @@ class OneFitBackend(FitBackend):
             return self._rows("train")
         labels, size = self.compiled.labels, epoch.batch_size
 
-        def passes() -> Iterator[Any]:
+        def passes() -> Iterator[Iterator[Any]]:
             for number in itertools.count(epoch.number):
-                yield from self._tensors.batches("train", labels, size, epoch.seed + number, number)
+                yield self._tensors.batches("train", labels, size, epoch.seed + number, number)
 
-        return (self._as_tensors(passes),)
+        return (self._feed("fit").of(passes),)
 
     def _validation_data(self) -> Any:
         if isinstance(self._dataset, StreamedDataset):
-            return self._as_tensors(lambda: self._batches("validation", 1024, None))
+            return self._feed("its validation").of(
+                lambda: [self._batches("validation", 1024, None)]
+            )
         return self._rows("validation")
 
     def _chunk(self, epoch: Epoch, logs: dict[str, float]) -> Chunk:

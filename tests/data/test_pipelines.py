@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -227,3 +228,92 @@ def test_one_hot_labels_of_as_many_classes_as_features_are_rows(function):
     tail = "z = np.eye(4)[y]\nw = np.concatenate([x, x], 1)\nd = tf.data.Dataset"
     data = function(HEAD + tail + ".from_tensor_slices((w, z))\nreturn d, d")
     assert (data.train.rows, data.input_shape, data.num_classes) == (40, (4,), 4)
+
+
+@pytest.mark.parametrize("tail", ["", ".batch(7)", ".batch(8, drop_remainder=True)"])
+def test_few_rows_are_the_same_batches_whatever_they_are_read_in(function, tail):
+    data = function(HEAD + f"return rows(40){tail}, rows(20){tail}")
+    assert data.train.batches.few
+    for size, seed in ((3, None), (16, None), (8, 1), (64, 2)):
+        one_by_one = replace(data.train.batches, few=False)(size, seed)
+        for (x, y), (same_x, same_y) in zip(
+            data.train.batches(size, seed), one_by_one, strict=True
+        ):
+            assert np.array_equal(x, same_x)
+            assert np.array_equal(y, same_y)
+
+
+@pytest.mark.parametrize("limit", ["POOL_ROWS", "POOL_BYTES"])
+def test_rows_that_are_not_shuffled_all_at_once_are_read_as_they_come(function, monkeypatch, limit):
+    monkeypatch.setattr(pipelines, limit, 40)
+    assert not function(HEAD + "return rows(40), rows(4)").train.batches.few
+
+
+KEPT = """
+w = np.linspace(1, 2, 40).astype('float32')
+def weighted(n): return tf.data.Dataset.from_tensor_slices((x[:n], y[:n], w[:n])).batch(7)
+"""
+
+
+def rows_of(split):
+    return sorted(zip(split.x.tolist(), split.y.tolist(), split.weight.tolist(), strict=True))
+
+
+def test_rows_that_are_kept_are_those_of_the_stream_in_the_same_splits(function):
+    body = HEAD + KEPT + "return weighted(40), weighted(20)"
+    streamed, kept = function(body), function(body, stream=False)
+    assert (streamed.streamed, kept.streamed) == (True, False)
+    assert [part.rows for part in (kept.train, kept.validation, kept.test)] == [40, 20, 0]
+    for part in ("train", "validation"):
+        (x, y, weight), *others = getattr(streamed, part).batches(64, None)
+        assert not others
+        given = [array.tolist() for array in (x, y, weight)]
+        assert rows_of(getattr(kept, part)) == sorted(zip(*given, strict=True))
+    assert np.array_equal(kept.validation.x, x), "in the pipeline's order"
+    for fact in ("fingerprint", "classes", "scaling", "input_shape", "view", "source"):
+        assert getattr(kept, fact) == getattr(streamed, fact)
+
+
+def test_kept_rows_are_scaled_as_streamed_ones_and_have_the_types_that_keras_takes(function):
+    body = HEAD + "def wide(n): return rows(n).map(lambda a, b: (tf.cast(a, tf.float64), b))\n"
+    body += "return wide(40), wide(20), wide(12)"
+    assert function(body, stream=False).train.x.dtype == np.float32
+    streamed, kept = (function(body, scale="standard", stream=how) for how in ("auto", False))
+    assert np.array_equal(kept.test.x, next(streamed.test.batches(64, None))[0])
+    assert np.array_equal(kept.raw, function(body).test.batches.raw(64))
+    assert kept.scaling == streamed.scaling
+
+
+def test_kept_training_rows_have_one_order_however_they_were_shuffled(function):
+    first, again = (
+        function(HEAD + f"return rows(40){how}, rows(20)", stream=False).train
+        for how in ("", ".shuffle(40)")
+    )
+    assert np.array_equal(first.x, again.x)
+    assert np.array_equal(first.y, again.y)
+
+
+def test_kept_rows_may_be_weighted_by_class(function):
+    weights = {"0": 3.0}
+    data = function(HEAD + "return rows(40), rows(20)", stream=False, class_weight=weights)
+    assert data.train.weight.sum() == 10 * 3 + 30
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"steps_per_epoch": 3}, r"stream: false was expected without data\.steps_per_epoch"),
+        ({}, r"fit in a quarter of the free memory.*Leave data\.stream out"),
+    ],
+)
+def test_rows_that_cannot_be_kept_are_refused(function, monkeypatch, options, message):
+    monkeypatch.setattr(pipelines, "bytes_for_data", lambda: 300)
+    with pytest.raises(DataError, match=message):
+        function(HEAD + "return rows(40).batch(8), rows(20).batch(8)", stream=False, **options)
+
+
+def test_validation_steps_keep_the_first_batches(function):
+    body = FOREVER + "return counting(20), counting()"
+    data = function(body, stream=False, validation_steps=2)
+    assert (data.train.rows, data.validation.rows) == (160, 16)
+    assert data.validation.x[:, 0].tolist() == [0] * 8 + [1] * 8
