@@ -77,6 +77,37 @@ def test_a_stream_s_epochs_are_those_of_plain_keras_to_the_bit(
     same(trainer.backend.compiled.model.get_weights(), plain.get_weights())
 
 
+OWN_FIT = (
+    COMPILED.replace("keras.Sequential(", "Own(")
+    + """
+
+class Own(keras.Sequential):
+    def fit(self, *given, **options):
+        return super().fit(*given, **options)
+"""
+)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e9])
+def test_one_fit_over_a_stream_is_that_of_plain_keras_to_the_bit(
+    value, net, streamed, same, monkeypatch
+):
+    monkeypatch.setattr(keras_backend, "GROUP_SECONDS", value)
+    task = net(OWN_FIT, dataset=streamed)
+    trainer = Trainer(task)
+    trainer.begin({"batch_size": 32}, SEED)
+    plain = task.model.load()({}, streamed.input_shape, len(streamed.classes))
+    plain.set_weights(trainer.backend.compiled.model.get_weights())
+    curve = [trainer.train_epoch() for _ in range(3)]
+    every = (batch for at in range(3) for batch in streamed.train.batches(32, SEED + at, at))
+    steps = trainer.steps_per_epoch
+    expected = plain.fit(every, steps_per_epoch=steps, epochs=3, verbose=0).history
+    assert {name: [row[name] for row in curve] for name in expected} == expected
+    same(trainer.backend.compiled.model.get_weights(), plain.get_weights())
+    judged = plain.evaluate(streamed.validation.batches(1024, None), verbose=0, return_dict=True)
+    assert {name: curve[-1][f"val_{name}"] for name in judged} == judged
+
+
 @dataclass(frozen=True)
 class Counted(Batches):
     """A stream that notes each pass over it."""
