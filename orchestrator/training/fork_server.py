@@ -22,10 +22,11 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 from orchestrator.training.keras_setup import import_keras, without_collecting
 
@@ -37,6 +38,8 @@ LIBRARIES = ("pandas", "pyarrow", "fsspec", "orchestrator.search")
 """What Ray Tune imports, and Ray's own part is not."""
 USED = ("trainer", "trial_session", "live_keras", "final_evaluation", "workbench")
 """Modules of this room that a worker imports for its first trial."""
+_RUNNING: dict[str, Path] = {}
+"""The sockets of this process's servers, by backend."""
 
 
 @contextlib.contextmanager
@@ -58,11 +61,69 @@ def fork_server(folder: Path, backend: str) -> Iterator[Path]:
             env={**os.environ, "KERAS_BACKEND": backend},
             process_group=0,
         )
+    _RUNNING[backend] = path
     try:
         yield path
     finally:
+        del _RUNNING[backend]
         server.kill()
         server.communicate()
+
+
+def running_server(backend: str) -> Path | None:
+    """Return the socket of a server that this process has with ``backend``, if there is one."""
+    return _RUNNING.get(backend)
+
+
+class Forked:
+    """A script in a fork of a server: what is used of a Popen whose stdout is a pipe, which stderr goes to as well.
+
+    It need not be there yet: the server may import for some seconds more.
+    """
+
+    def __init__(
+        self, server: Path, words: Sequence[str], stdin: int, environment: Mapping[str, str]
+    ) -> None:
+        asked = {"words": [*words], "environment": {**environment}, "folder": str(Path.cwd())}
+        self._said = b""
+        self._code: int | None = None
+        self._server = socket.socket(socket.AF_UNIX)
+        reading, writing = os.pipe()
+        self.stdout: IO[str] = os.fdopen(reading, encoding="utf-8", errors="replace")
+        try:
+            self._server.connect(str(server))
+            socket.send_fds(self._server, [b" "], [stdin, writing, writing])
+            self._server.sendall(json.dumps({**asked, "modules": []}).encode() + b"\n")
+        except OSError:
+            self.stdout.close()
+            self._server.close()
+            raise
+        finally:
+            os.close(writing)
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Return its exit code. Raises TimeoutExpired where it has none after ``timeout`` seconds."""
+        if self._code is None:
+            self._server.settimeout(timeout)
+            try:
+                while self._said.count(b"\n") < 2 and (more := self._server.recv(64)):
+                    self._said += more
+            except TimeoutError:
+                raise subprocess.TimeoutExpired("a fork", timeout or 0.0) from None
+            self._end_with(int([*self._said.split(), b"1", b"1"][1]))
+        assert self._code is not None  # noqa: S101
+        return self._code
+
+    def kill(self) -> None:
+        """Have the server end it; one that is not there yet is not waited for."""
+        if not self._said:
+            self._end_with(-signal.SIGKILL)
+        elif self._code is None:
+            self._server.shutdown(socket.SHUT_WR)
+
+    def _end_with(self, code: int) -> None:
+        self._code = code
+        self._server.close()
 
 
 @dataclass(frozen=True)

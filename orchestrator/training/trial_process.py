@@ -17,12 +17,14 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.config.metrics import Direction
 from orchestrator.errors import OrchestratorError, TrialError
 from orchestrator.streams import shown
+from orchestrator.training.fork_server import Forked, running_server
 from orchestrator.training.keras_setup import BACKEND, STARTUP_LOG, set_up_keras
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ LONGEST_BUILD_SECONDS = 120.0
 QUICK_SECONDS = 0.5
 """A model that takes longer than this to build is built only once, so that a run's start is not delayed further."""
 _OF_THIS_MACHINE = ("MemoryError", "ResourceExhaustedError")
+_SCRIPT = str(Path(__file__).with_name("users_fork.py"))
 _CHILD = (
     "import sys; from multiprocessing.connection import Connection;"
     " there = Connection(int(sys.argv[1])); sys.path[:] = there.recv();"
@@ -116,7 +119,7 @@ class UsersProcess:
 
     def __init__(self, backend: str = BACKEND) -> None:
         self._backend = backend
-        self._child: subprocess.Popen[str] | None = None
+        self._child: subprocess.Popen[str] | Forked | None = None
         self._echo: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -132,12 +135,13 @@ class UsersProcess:
 
     def _start(self) -> None:
         self._here, there = multiprocessing.Pipe()
-        self._child = subprocess.Popen(
+        # Nobody is at its terminal.
+        environment = {**os.environ, "PYTHONBREAKPOINT": "0", "KERAS_BACKEND": self._backend}
+        self._child = self._forked(there, environment) or subprocess.Popen(
             [sys.executable, "-P", "-c", _CHILD.format(module=self.serves), str(there.fileno())],
             pass_fds=[there.fileno()],
             stdin=subprocess.DEVNULL,
-            # Nobody is at its terminal.
-            env={**os.environ, "PYTHONBREAKPOINT": "0", "KERAS_BACKEND": self._backend},
+            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -148,7 +152,18 @@ class UsersProcess:
         self._echo = threading.Thread(target=self._tell, args=(self._child,), daemon=True)
         self._echo.start()
 
-    def _tell(self, child: subprocess.Popen[str]) -> None:
+    def _forked(self, there: Connection, environment: Mapping[str, str]) -> Forked | None:
+        """Return the process as a fork of the server that the run's workers come from, where there is one."""
+        server = running_server(self._backend)
+        if server is None:
+            return None
+        words = [_SCRIPT, f"orchestrator.training.{self.serves}"]
+        try:
+            return Forked(server, words, there.fileno(), environment)
+        except OSError:
+            return None
+
+    def _tell(self, child: subprocess.Popen[str] | Forked) -> None:
         """Print on stderr what the process prints: through this one's stream, which lets no secret through."""
         assert child.stdout is not None  # noqa: S101
         with child.stdout as printed:

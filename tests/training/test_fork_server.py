@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from orchestrator.training.fork_server import fork_server
+from orchestrator.training.fork_server import Forked, fork_server
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "pidfd_open"), reason="only under Linux")
 STAND_IN = Path(__file__).parents[2] / "orchestrator" / "tuning" / "stand_ins" / "worker.py"
@@ -129,7 +129,7 @@ def test_a_fork_ends_with_who_asked_for_it_and_the_server_goes_on(server, tmp_pa
 def test_the_server_ends_with_its_owner_however_that_ends(tmp_path):
     owner = f"""
 import os, pathlib, psutil, signal
-from orchestrator.training.fork_server import fork_server
+from orchestrator.training.fork_server import Forked, fork_server
 with fork_server(pathlib.Path({str(tmp_path)!r}), "tensorflow"):
     print(psutil.Process().children()[0].pid, flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -137,6 +137,41 @@ with fork_server(pathlib.Path({str(tmp_path)!r}), "tensorflow"):
     said = subprocess.run([sys.executable, "-c", owner], capture_output=True, timeout=SECONDS)
     with suppress(psutil.NoSuchProcess):
         psutil.Process(int(said.stdout)).wait(SECONDS)
+
+
+def forked(path: Path, folder: Path, code: str) -> Forked:
+    (folder / "script.py").write_text(code)
+    with Path(os.devnull).open() as nothing:
+        return Forked(path, [str(folder / "script.py")], nothing.fileno(), {})
+
+
+def test_a_forked_script_prints_into_a_pipe_and_its_code_is_known(server, tmp_path):
+    child = forked(server, tmp_path, "import sys; print(sys.stdin.read(), 'said'); sys.exit(3)")
+    assert child.stdout.read() == " said\n"
+    assert child.wait() == 3
+    child.kill()
+    assert child.wait(1) == 3
+
+
+def test_one_that_hangs_is_ended(server, tmp_path):
+    child = forked(server, tmp_path, "print('there', flush=True); import time; time.sleep(600)")
+    assert child.stdout.readline() == "there\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        child.wait(0.1)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL
+    assert child.stdout.read() == ""
+
+
+def test_one_that_is_not_there_yet_is_not_waited_for(tmp_path):
+    with socket.socket(socket.AF_UNIX) as busy:
+        busy.bind(str(tmp_path / "busy"))
+        busy.listen()
+        child = forked(tmp_path / "busy", tmp_path, "")
+        with pytest.raises(subprocess.TimeoutExpired):
+            child.wait(0.1)
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
 
 
 def started_by_ray(folder: Path, path: str, *words: str) -> subprocess.CompletedProcess[str]:

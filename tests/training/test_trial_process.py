@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
+from contextlib import nullcontext
 
 import pytest
 
 from orchestrator.catalog import find_model
 from orchestrator.errors import TrialError
 from orchestrator.training import trial_process
+from orchestrator.training.fork_server import Forked, fork_server
+from orchestrator.training.keras_setup import BACKEND
 from orchestrator.training.task import Shape
 from orchestrator.training.trial_process import NoAnswer, Setup, TrialProcess
 
@@ -38,13 +42,28 @@ NET = """
 """
 
 
+@pytest.fixture(scope="module", params=["its own", "a fork"], autouse=True)
+def started_as(request, tmp_path_factory):
+    """A process of its own, or a fork of the server that workers come from."""
+    if request.param == "a fork" and not hasattr(os, "pidfd_open"):
+        pytest.skip("only under Linux")
+    with fork_server(tmp_path_factory.mktemp("s"), BACKEND) if "fork" in request.param else nullcontext():  # fmt: skip
+        yield request.param
+
+
 @pytest.fixture(scope="module")
-def build(tmp_path_factory):
+def build(tmp_path_factory, started_as):
     folder = tmp_path_factory.mktemp("net")
     (folder / "net.py").write_text(textwrap.dedent(NET))
     setup = Setup(find_model("./net.py", folder), Shape((6,), 3))
     with TrialProcess() as process:
         yield lambda **hp: process.build(setup, hp, 1)
+
+
+def test_it_is_a_fork_where_there_is_a_server(started_as):
+    with TrialProcess() as process:
+        process.start()
+        assert isinstance(process._child, Forked) == (started_as == "a fork")
 
 
 @pytest.mark.parametrize(
