@@ -110,7 +110,8 @@ def check(document: Document) -> Experiment:
         try:
             space = Space.parse(content["search_space"], document.under(("search_space",)))
             if experiment is not None:
-                space.constrained(experiment.constraints, document.where(("constraints",)))
+                where = document.where(("constraints",))
+                experiment = experiment.with_space(space.constrained(experiment.constraints, where))
         except ExperimentFileError as error:
             faults.append(str(error))
     if experiment is None or faults:
