@@ -207,15 +207,10 @@ class Experiment(Options):
         """Where its keys stand, as messages say it."""
         return self._places
 
-    def written_at(self, places: Places) -> Experiment:
-        """Return the same experiment, whose keys stand at these places."""
+    def written_at(self, places: Places, space: Space | None = None) -> Experiment:
+        """Return the same experiment, whose keys stand at these places; ``space`` is its search space, parsed."""
         found = self.model_copy()
         found._places = places
-        return found
-
-    def with_space(self, space: Space) -> Experiment:
-        """Return the same experiment, whose search space is parsed."""
-        found = self.model_copy()
         found._parsed = _Parsed(self.search_space, self.constraints, space)
         return found
 
