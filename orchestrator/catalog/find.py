@@ -204,6 +204,8 @@ def find_points(
 
 def space_of(experiment: Experiment) -> Space:
     """Return an experiment's search space, with its constraints."""
+    if experiment.space is not None:
+        return experiment.space
     space = find_space(experiment.search_space, experiment.folder)
     return space.constrained(experiment.constraints)
 

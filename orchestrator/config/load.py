@@ -101,7 +101,7 @@ def check(document: Document) -> Experiment:
     if is_numbered:
         content["name"] = own
     faults: list[str] = []
-    experiment = None
+    experiment = space = None
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
@@ -110,13 +110,14 @@ def check(document: Document) -> Experiment:
         try:
             space = Space.parse(content["search_space"], document.under(("search_space",)))
             if experiment is not None:
-                space.constrained(experiment.constraints, document.where(("constraints",)))
+                where = document.where(("constraints",))
+                space = space.constrained(experiment.constraints, where)
         except ExperimentFileError as error:
             faults.append(str(error))
     if experiment is None or faults:
         raise ExperimentFileError("\n".join(faults))
     experiment = experiment.at(document.path.absolute().parent, kept)
-    experiment = experiment.written_at(Places(document.where))
+    experiment = experiment.written_at(Places(document.where), space)
     return experiment.numbered(own) if is_numbered else experiment
 
 

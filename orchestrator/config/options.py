@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ from orchestrator.config.panda_options import PandaOptions
 from orchestrator.config.targets import TARGETS, Target
 from orchestrator.config.trial_options import Trial, check_trial, learns_from_data
 from orchestrator.domains.constraint import Constraint
+from orchestrator.domains.space import Space
 from orchestrator.domains.values import InvalidDomain
 from orchestrator.fields import (
     AS_LIST,
@@ -55,6 +57,15 @@ OneOrMore = Annotated[
     BeforeValidator(_as_list, json_schema_input_type=str | tuple[Text, ...]),
 ]
 """A list of texts, or one text by itself."""
+
+
+@dataclass(frozen=True)
+class _Parsed:
+    """A search space, and of which mapping under which constraints. Any two are equal, since it follows from those."""
+
+    of: Any = field(default=None, compare=False)
+    under: tuple[str, ...] = field(default=(), compare=False)
+    space: Space | None = field(default=None, compare=False)
 
 
 class Experiment(Options):
@@ -174,6 +185,7 @@ class Experiment(Options):
     _places: Places = PrivateAttr(default_factory=Places)
     _references: Mapping[tuple[str | int, ...], Any] = PrivateAttr(default_factory=dict)
     _numbered_from: str | None = PrivateAttr(default=None)
+    _parsed: _Parsed = PrivateAttr(default_factory=_Parsed)
 
     def __repr__(self) -> str:
         """Return in a line what it is; ``model_dump()`` has every key."""
@@ -195,11 +207,19 @@ class Experiment(Options):
         """Where its keys stand, as messages say it."""
         return self._places
 
-    def written_at(self, places: Places) -> Experiment:
-        """Return the same experiment, whose keys stand at these places."""
+    def written_at(self, places: Places, space: Space | None = None) -> Experiment:
+        """Return the same experiment, whose keys stand at these places; ``space`` is its search space, parsed."""
         found = self.model_copy()
         found._places = places
+        found._parsed = _Parsed(self.search_space, self.constraints, space)
         return found
+
+    @property
+    def space(self) -> Space | None:
+        """The search space that it holds, as parsed with the file; None where it names one, or was given another."""
+        found = self._parsed
+        is_of_these = found.of is self.search_space and found.under is self.constraints
+        return found.space if is_of_these else None
 
     @property
     def is_numbered(self) -> bool:

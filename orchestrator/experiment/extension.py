@@ -182,7 +182,7 @@ def _same_group(
     further = sorted(going_on(before, records))
     rows = [row for row in records.epochs if row["trial"] in {t.trial for t in current}]
     scheduler = replay(make_scheduler(plan.scheduler, plan.epochs, plan.mode), rows, plan.metric)
-    if plan.nursery is None and deepens(scheduler):
+    if deepens(scheduler):
         return _deepened(records, plan, current), ()
     if plan.nursery is not None:
         longer = before.nursery is not None and plan.nursery.days > before.nursery.days

@@ -331,13 +331,13 @@ def _view(resumed: Resumed, folder: RunFolder, executor: Executor) -> View:
     from orchestrator.report.status_text import said_name
 
     plan, trials = resumed.plan, resumed.trials_in_all
-    if executor.uses_terminal and plan.nursery is not None:
-        return PlainPandaView(plan.nursery.days, plan.metric, plan.mode, sys.stderr)
+    if plan.nursery is not None:
+        days, run = plan.nursery.days, said_name(str(folder.path), "runs")
+        if executor.uses_terminal:
+            return PlainPandaView(days, plan.metric, plan.mode, sys.stderr)
+        return open_panda_view(days, plan.metric, plan.mode, run=run)
     if executor.uses_terminal:
         return PlainView(trials, plan.epochs, plan.metric, plan.mode, sys.stderr)
-    if plan.nursery is not None:
-        run = said_name(str(folder.path), "runs")
-        return open_panda_view(plan.nursery.days, plan.metric, plan.mode, run=run)
     return open_view(trials, plan.epochs, plan.metric, plan.mode)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from orchestrator.catalog import space_of
 from orchestrator.config import (
     AshaOptions,
     Experiment,
@@ -179,3 +180,13 @@ def test_of_thousands_of_unknown_keys_the_first_are_named_and_the_rest_counted(l
         load(BASE + "".join(f"key{i}: 1\n" for i in range(3000)))
     *named, last = str(refusal.value).splitlines()
     assert len(named) == 50 and "key49" in named[49] and last.endswith("2950 more keys are wrong.")
+
+
+def test_a_space_in_the_file_is_parsed_with_it_and_is_no_other_experiments():
+    content = {"model": "mlp", "data": "digits", "search_space": {"units": "choice([1, 2])"}}
+    experiment = parse_experiment({**content, "constraints": ["units > 1"]})
+    assert space_of(experiment) is experiment.at(Path("/elsewhere")).space is not None
+    for changes in ({"search_space": {"units": "choice([3, 4])"}}, {"constraints": ("units > 0",)}):
+        other = experiment.model_copy(update=changes)
+        assert other.space is None
+        assert space_of(other) != space_of(experiment)
