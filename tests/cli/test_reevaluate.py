@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 
 import pytest
+from typer.testing import CliRunner
+
+from orchestrator.cli import app
 
 TRAIN = """
 import math
@@ -24,13 +29,21 @@ caviar: {num_samples: 12, scheduler: none}
 """
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A folder with the function and its finished run, which was moved: a copy's code is the one beside it."""
+    place = tmp_path_factory.mktemp("begun")
+    (place / "train.py").write_text(TRAIN)
+    (place / "today.txt").write_text("-1")
+    (place / "found.yaml").write_text(FILE)
+    with contextlib.chdir(place):
+        assert CliRunner().invoke(app, ["run", "found.yaml", "--inline"]).exit_code == 0
+    return place.rename(f"{place}-moved")
+
+
 @pytest.fixture
-def found(here, cli):
-    (here / "train.py").write_text(TRAIN)
-    (here / "today.txt").write_text("-1")
-    (here / "found.yaml").write_text(FILE)
-    assert cli("run", "found.yaml", "--inline").exit_code == 0
-    return here
+def found(begun, here):
+    return shutil.copytree(begun, here, dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize(
