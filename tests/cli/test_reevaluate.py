@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli import app
+from tests.depth import further
 
 TRAIN = """
 import math
@@ -48,7 +49,7 @@ def found(begun, here):
 
 @pytest.mark.parametrize(
     ("today", "code", "decision"),
-    [("-1", 0, "keep"), ("-1.8", 10, "retune"), ("-4.5", 11, "search again")],
+    [("-1", 0, "keep"), further("-1.8", 10, "retune"), ("-4.5", 11, "search again")],
 )
 def test_the_exit_code_is_the_decision(found, cli, today, code, decision):
     (found / "today.txt").write_text(today)

@@ -160,7 +160,8 @@ def test_live_values_may_differ_where_what_the_builder_reads_does_not(net, same,
 
 
 @pytest.mark.parametrize(
-    "changed", [{"units": 5}, {"units": 4.0}, {"units": None}, {"units": True}, {"more": 1}]
+    "changed",
+    [{"units": 5}, further({"units": 4.0}), further({"units": None}), {"units": True}, {"more": 1}],
 )
 def test_another_value_that_is_read_or_another_name_is_built(net, changed):
     trainer = Trainer(net(BUILD + "    x = layers.Dense(int(hp['units'] or 4))(x)" + END))
