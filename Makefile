@@ -8,8 +8,10 @@ NAME ?= $(basename $(notdir $(EXPERIMENT)))-$(shell date +%Y%m%d-%H%M%S)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --progress-bar off
 PYTEST := $(BIN)/python -m pytest --no-loadscope-reorder
-# Tests of `make test` compute, one process a core; the others wait for Ray, Slurm and Docker to start for half of the time.
+# On two cores. Tests of `make quick` compute; those of `make test` wait for processes that they start a fifth of the time, the others
+# for Ray, Slurm and Docker half of it.
 COMPUTING := --numprocesses 2
+TRAINING := --numprocesses 3
 WAITING := --numprocesses 4
 # Dozens of processes import this project: without compiled files each of them compiles it first.
 unexport PYTHONDONTWRITEBYTECODE
@@ -41,7 +43,8 @@ shell: $(RUNNABLE)  ## a shell in which orchestrator is a command; exit leaves i
 
 quick: format lint contracts pytest-quick  ## while a change is in progress: a minute of checks, and of tests without TensorFlow
 
-test: format lint types contracts pytest  ## all checks, and the tests that need no root, no service and no minutes: one variant of each training
+test: $(TESTABLE)  ## all checks, and the tests that need no root, no service and no minutes: one variant of each training
+	@$(MAKE) --no-print-directory --jobs=2 format lint types contracts pytest
 
 test-all: format lint types contracts pytest-all coverage  ## `make test` and its coverage, all variants, pages, hosts, Slurm, containers, chaos (some need root)
 
@@ -58,7 +61,7 @@ contracts: $(TESTABLE)  ## which room may import which
 	$(BIN)/lint-imports
 
 pytest: $(TESTABLE)  ## the tests of `make test` alone; ARGS='-k asha' for some of them
-	$(PYTEST) $(COMPUTING) -m 'not slow and not cluster' $(ARGS)
+	$(PYTEST) $(TRAINING) -m 'not slow and not cluster' $(ARGS)
 
 # In one go: where one of them waits for a cluster, another computes.
 pytest-all: $(TESTABLE)  ## the tests of `make test-all` alone, measuring which lines those of `make test` run
@@ -83,7 +86,7 @@ test-lowest: $(TESTABLE)  ## `make pytest` in .venv-lowest: the lowest allowed R
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-lowest
 	$(BIN)/python -m tests.lowest > .venv-lowest/lowest.txt
 	$(BIN)/uv pip install --quiet --python .venv-lowest/bin/python --constraint .venv-lowest/lowest.txt --editable '.[dev]'
-	$(subst .venv,.venv-lowest,$(PYTEST)) $(COMPUTING) -m 'not slow and not cluster' $(ARGS)
+	$(subst .venv,.venv-lowest,$(PYTEST)) $(TRAINING) -m 'not slow and not cluster' $(ARGS)
 
 properties: $(TESTABLE)  ## the long form of the property tests: 14,000 experiments, spaces and overrides; ARGS=tests/schedulers for others too
 	$(BIN)/python -m pytest tests/properties --hypothesis-profile=search $(ARGS)

@@ -20,6 +20,8 @@ import tests.light.sitecustomize  # noqa: F401
 from tests import preloaded
 from tests.pages import FAIR
 
+gc.disable()  # until all is collected: what is imported stays
+
 # No deadline: on a busy machine it fails without a fault. Derandomized: a red run can be repeated.
 settings.register_profile("here", deadline=None, derandomize=True, max_examples=25)
 settings.register_profile("search", deadline=None, max_examples=2000)
@@ -168,9 +170,11 @@ def real_trial_process() -> Iterator[None]:
 
 
 def pytest_collection_finish() -> None:
-    """Let the collector look no more at what was imported for all tests."""
+    """Let the collector look no more at what was imported for all tests, and less often at what they leave."""
+    gc.enable()
     gc.collect()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 class DurationsByFile:

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
@@ -136,7 +136,13 @@ def end_all() -> None:
         server.wait()
 
 
-def ask(path: str, code: str, argv: Sequence[str], fds: Sequence[int]) -> socket.socket:
+def ask(
+    path: str,
+    code: str,
+    argv: Sequence[str],
+    fds: Sequence[int],
+    environment: Mapping[str, str] = os.environ,
+) -> socket.socket:
     """Have ``code`` run in a fork; the socket tells its pid and later its exit code.
 
     ``fds`` become its stdout, its stderr and, where there are three, the number that is its last argument.
@@ -145,7 +151,7 @@ def ask(path: str, code: str, argv: Sequence[str], fds: Sequence[int]) -> socket
         "code": code,
         "argv": [*argv],
         "folder": str(Path.cwd()),
-        "environment": dict(os.environ),
+        "environment": dict(environment),
     }
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
@@ -177,11 +183,17 @@ class Fork:
 class Forked(Fork):
     """What of Popen the owner of a trial process uses."""
 
-    def __init__(self, command: list[str], pass_fds: list[int], **_: Any) -> None:
+    def __init__(
+        self,
+        command: list[str],
+        pass_fds: list[int],
+        env: Mapping[str, str] = os.environ,
+        **_: Any,
+    ) -> None:
         code = command[command.index("-c") + 1]
         path = os.environ.get(BUILDS) or WITH_KERAS.path()
         read, write = os.pipe()
-        connection = ask(path, code, ["-c"], [write, write, *pass_fds])
+        connection = ask(path, code, ["-c"], [write, write, *pass_fds], env)
         os.close(write)
         self.stdout = os.fdopen(read, errors="replace")
         super().__init__(connection)
@@ -209,7 +221,7 @@ def python(code: str) -> tuple[int, str]:
 def _popen(command: list[str], pass_fds: list[int], **options: Any) -> Any:
     """Fork; another backend of Keras than has been imported needs a process of its own."""
     if options.get("env", {}).get("KERAS_BACKEND", "tensorflow") == "tensorflow":
-        return Forked(command, pass_fds)
+        return Forked(command, pass_fds, **options)
     return subprocess.Popen(command, pass_fds=pass_fds, **options)
 
 

@@ -42,9 +42,9 @@ def by_name(importance):
 
 @pytest.fixture(scope="module", autouse=True)
 def _fewer_resamples():
-    """Forty of them take seconds; twelve say as much of what these tests ask."""
+    """Forty of them take seconds; six say as much of what these tests ask."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(import_module("orchestrator.analysis.importance"), "RESAMPLES", 12)
+        patch.setattr(import_module("orchestrator.analysis.importance"), "RESAMPLES", 6)
         yield
 
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 
 import pytest
+from typer.testing import CliRunner
+
+from orchestrator.cli import app
+from tests.depth import further
 
 TRAIN = """
 import math
@@ -24,18 +30,26 @@ caviar: {num_samples: 12, scheduler: none}
 """
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A folder with the function and its finished run, which was moved: a copy's code is the one beside it."""
+    place = tmp_path_factory.mktemp("begun")
+    (place / "train.py").write_text(TRAIN)
+    (place / "today.txt").write_text("-1")
+    (place / "found.yaml").write_text(FILE)
+    with contextlib.chdir(place):
+        assert CliRunner().invoke(app, ["run", "found.yaml", "--inline"]).exit_code == 0
+    return place.rename(f"{place}-moved")
+
+
 @pytest.fixture
-def found(here, cli):
-    (here / "train.py").write_text(TRAIN)
-    (here / "today.txt").write_text("-1")
-    (here / "found.yaml").write_text(FILE)
-    assert cli("run", "found.yaml", "--inline").exit_code == 0
-    return here
+def found(begun, here):
+    return shutil.copytree(begun, here, dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize(
     ("today", "code", "decision"),
-    [("-1", 0, "keep"), ("-1.8", 10, "retune"), ("-4.5", 11, "search again")],
+    [("-1", 0, "keep"), further("-1.8", 10, "retune"), ("-4.5", 11, "search again")],
 )
 def test_the_exit_code_is_the_decision(found, cli, today, code, decision):
     (found / "today.txt").write_text(today)

@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.data import elements, pipelines
 from orchestrator.errors import DataError
+from tests.depth import further
 
 HEAD = """import tensorflow as tf
 x = np.arange(80, dtype='float32').reshape(40, 2)
@@ -24,7 +25,7 @@ def numbers(split, batch_size=8, seed=None):
     "tail",
     [
         "return {'train': rows(40), 'validation': rows(20), 'test': rows(12)}",
-        "return rows(40), rows(20), rows(12)",
+        further("return rows(40), rows(20), rows(12)"),
         "return rows(40).batch(7), rows(20).batch(7), rows(12).batch(5)",
         "return rows(40).batch(8, drop_remainder=True), rows(20), rows(12)",
         "h = np.eye(4)[y]\nreturn rows(40, h), rows(20, h), rows(12, h)",

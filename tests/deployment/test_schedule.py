@@ -63,7 +63,7 @@ def api_server(tmp_path: Path) -> Iterator[ApiServer]:
     context.load_cert_chain(tmp_path / "ca.crt", tmp_path / "key")
     server.socket = context.wrap_socket(server.socket, server_side=True)
     api.port = server.server_port
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     yield api
     server.shutdown()
     server.server_close()

@@ -41,9 +41,14 @@ def said(*command: str | Path, **variables: str) -> tuple[int, str]:
 
 
 def rendered(folder: Path) -> list[Manifest]:
+    return [each for each in yaml.safe_load_all(_kustomized(folder)) if each]
+
+
+@functools.cache
+def _kustomized(folder: Path) -> str:
     code, text = said(tool("kubectl"), "kustomize", folder)
     assert code == 0, text
-    return [each for each in yaml.safe_load_all(text) if each]
+    return text
 
 
 def faults(manifests: Iterable[Manifest]) -> list[str]:

@@ -14,7 +14,7 @@ from orchestrator.experiment.extension import Growth, prepare_to_extend, write_d
 from orchestrator.experiment.resume import prepare_to_resume
 from orchestrator.records import RunWriter, read_run
 from orchestrator.records.run import sources_of
-from tests.depth import in_depth
+from tests.depth import further, in_depth
 
 NONE = {"scheduler": "none", "num_samples": 3}
 CUT_OFF = [(0, [0.1, 0.2, 0.3], "finished"), (1, [0.1], "interrupted")]
@@ -126,9 +126,11 @@ def test_a_run_whose_manifest_has_no_experiment_goes_on(cut_off):
             LAYERS.replace("keras.Input(shape),", "keras.Input(shape), keras.layers.Dense(4),"),
             "expected the model the run began with",
         ),
-        ("net.py", NET + "\n", "expected the model the run began with"),
+        further("net.py", NET + "\n", "expected the model the run began with"),
         ("rows.py", ROWS.replace("% 2", "// 50"), "expected the data the run began with"),
-        ("load.py", LOAD.replace("rows.x", "rows.x + 1"), "expected the data the run began with"),
+        further(
+            "load.py", LOAD.replace("rows.x", "rows.x + 1"), "expected the data the run began with"
+        ),
     ],
 )
 def test_another_file_of_code_is_named(of_files, tmp_path, file, content, said):

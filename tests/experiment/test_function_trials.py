@@ -22,7 +22,7 @@ from orchestrator.experiment.kinds import function_trials
 from orchestrator.experiment.submission import make_submission
 from orchestrator.records import read_run
 from orchestrator.search import Round, make_plan
-from tests.depth import in_depth
+from tests.depth import further, in_depth
 
 MINE = """
 def train(hp, report):
@@ -87,7 +87,7 @@ def test_a_run_is_ranked_and_its_winner_is_written_down(here):
 
 
 @pytest.mark.parametrize("promote", [True, False])
-@pytest.mark.parametrize(("epochs", "trials"), [(0, 1), (4, 1), (9, 2), (11, 4)])
+@pytest.mark.parametrize(("epochs", "trials"), [further(0, 1), (4, 1), further(9, 2), (11, 4)])
 def test_one_that_was_cut_off_goes_on_to_the_same_records(here, epochs, trials, promote):
     keys = {**KEYS, "caviar": {"num_samples": 6, "scheduler": {"asha": {"promote": promote}}}}
     done = run(keys, **QUIETLY)

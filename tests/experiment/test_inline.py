@@ -13,6 +13,7 @@ import yaml
 
 from orchestrator.errors import UnknownNameError
 from orchestrator.experiment import resume, run
+from tests import preloaded
 from tests.experiment.inline import InlineTuner
 
 NET = """
@@ -57,7 +58,11 @@ def ends(ended):
 AFTER_RAY = {**os.environ, "PYTHONBREAKPOINT": "ray.util.debugpy.set_trace"}
 PROGRAM = """
 import sys
+from tests import preloaded
 from orchestrator.cli import app
+from orchestrator.training import trial_process
+if preloaded.POSSIBLE:
+    trial_process.subprocess = preloaded.INSTEAD
 try:
     app(["run", sys.argv[1], "--inline"], prog_name="orchestrator")
 finally:
@@ -68,9 +73,12 @@ finally:
 def test_a_breakpoint_has_the_terminal_a_print_shows_and_ray_is_not_imported(asked, tmp_path):
     file = tmp_path / "e.yaml"
     file.write_text(yaml.safe_dump(asked("print('units', 8); breakpoint()")))
+    if preloaded.POSSIBLE:
+        preloaded.WITH_KERAS.path()  # began the program below it, its output would end with the server alone
     said = subprocess.run(
         [sys.executable, "-c", PROGRAM, file],
-        input="p num_classes\nc\np 6 * 7\nc\nc\n", env=AFTER_RAY, capture_output=True, text=True, timeout=300,
+        input="p num_classes\nc\np 6 * 7\nc\nc\n", env=AFTER_RAY | {"PYTHONPATH": preloaded.PYTHONPATH},
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert said.returncode == 0, said.stderr
     assert "units 8" in said.stderr

@@ -102,7 +102,7 @@ def test_the_winner_is_the_best_replicate_and_only_its_state_is_kept():
     assert StateStore.of(records.folder).with_best() == [winner]
 
 
-@pytest.mark.parametrize("reports", in_depth([14, 16, 19, 23, 27], 14, 23))
+@pytest.mark.parametrize("reports", in_depth([14, 16, 19, 23, 27], 23))
 def test_a_race_that_was_cut_off_goes_on_to_the_same_end(reports):
     whole = run({**RACING, "name": "whole"}, **QUIETLY)
     tuner = InlineTuner()

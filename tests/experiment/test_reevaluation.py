@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
 
@@ -33,14 +34,21 @@ EXPERIMENT = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """A folder with the function and its finished run, which was moved: a copy's code is the one beside it."""
+    place = tmp_path_factory.mktemp("found")
+    (place / "train.py").write_text(TRAIN)
+    (place / "today.txt").write_text("-1")
+    with contextlib.chdir(place):
+        orchestrator.run(EXPERIMENT, executor="inline", progress=False)
+    return place.rename(f"{place}-moved")
+
+
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(begun, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    (tmp_path / "train.py").write_text(TRAIN)
-    (tmp_path / "today.txt").write_text("-1")
-    orchestrator.run(EXPERIMENT, executor="inline", progress=False)
-    return tmp_path
+    return shutil.copytree(begun, tmp_path, dirs_exist_ok=True)
 
 
 def looked_at_again(**more):

@@ -17,6 +17,7 @@ from orchestrator.errors import RecordError
 from orchestrator.experiment import extend, open_run, preview, resume, run
 from orchestrator.records import read_run
 from orchestrator.search.plan import findings_of
+from tests.depth import in_depth
 from tests.experiment.test_function_trials import QUIETLY, cut_off, facts
 
 MINE = """
@@ -70,7 +71,7 @@ def test_the_records_say_how_each_range_moved_and_why():
     assert units["move"] == "kept" and units["why"]
 
 
-@pytest.mark.parametrize("over", [5, 16, 17, 40])
+@pytest.mark.parametrize("over", in_depth([5, 16, 17, 40], 5, 17))
 def test_a_run_that_was_cut_off_goes_on_to_the_same_records(here, over):
     whole = read_run(here / "runs" / "fn")
     cut_off(here / "runs" / "fn", 3 * over, 2 * over)

@@ -134,7 +134,7 @@ def serving(kubeconfig: Path) -> Iterator[ApiServer]:
     """A server, and a kubeconfig that names it."""
     api = ApiServer()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), api.handler())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=[0.01], daemon=True).start()
     write_kubeconfig(kubeconfig, server.server_port)
     yield api
     server.shutdown()

@@ -152,7 +152,7 @@ class Ray(Place):
         _Jobs.status.clear()
         _Jobs.packages.clear()
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), _Jobs)
-        Thread(target=self.server.serve_forever, daemon=True).start()
+        Thread(target=self.server.serve_forever, args=[0.01], daemon=True).start()
         address = f"http://127.0.0.1:{self.server.server_port}"
         self.overrides = (f"target.ray.address={address}",)
         self.monkeypatch.setenv("RAY_API_SERVER_ADDRESS", address)

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from orchestrator.cli import app
+from orchestrator.control import requests
 from orchestrator.records import RunFolder, acquire, requests_of
 from orchestrator.targets import TARGETS, Job, find_target, remember
 from tests.cli.conftest import write_run
@@ -92,7 +93,10 @@ def test_a_handle_stands_for_its_run_in_every_command_that_looks_at_one(job_of_a
     assert by_handle.stdout == call(command, str(Path("runs/digits").absolute())).stdout
 
 
-def test_a_panda_is_asked_by_its_job_s_handle_and_a_branch_by_its_name_too(job_of_a_panda):
+def test_a_panda_is_asked_by_its_job_s_handle_and_a_branch_by_its_name_too(
+    job_of_a_panda, monkeypatch
+):
+    monkeypatch.setattr(requests, "ON_THE_WAY_SECONDS", 0.0)  # nobody is there to answer
     asked = call("set", job_of_a_panda.handle, "learning_rate=0.01", "--why", "it bounces")
     assert asked.stdout.startswith(f"asked trial {MAIN}: set learning_rate 0.01")
     assert "asked trial gentle: " in call("pause", f"{job_of_a_panda.handle}/gentle").stdout

@@ -109,10 +109,7 @@ def warm(mlp) -> Trainer:
     return Trainer(mlp)
 
 
-FIRST = ("sgd with dropout and decay", "adamw")
-
-
-@pytest.mark.parametrize("name", in_depth(TRIALS, *FIRST))
+@pytest.mark.parametrize("name", in_depth(TRIALS, "adamw"))
 def test_a_trial_on_a_reused_program_equals_fresh_ones_and_fit(name, mlp, warm, train, state, same):
     hp = PLAIN | TRIALS[name]
     other = hp | {"learning_rate": 0.5, "batch_size": 20, "momentum": 0.99, "beta_1": 0.5}

@@ -57,7 +57,7 @@ def as_keras_reports(model, y):
     "metrics",
     [
         further([]),
-        ["accuracy"],
+        further(["accuracy"]),
         ["acc", "AUC", "mse"],
         further([keras.metrics.AUC(name="a"), keras.metrics.AUC(name="a")]),
         further([keras.metrics.MeanAbsoluteError(name="mine"), keras.losses.cosine_similarity]),
@@ -73,7 +73,7 @@ def test_the_names_are_those_of_fit(metrics):
 @pytest.mark.parametrize(
     "compiled",
     [
-        {},
+        further({}),
         further({"metrics": {"kind": "accuracy", "price": ["mae", "mae"]}}),
         {"metrics": [["accuracy"], ["mae"]], "weighted_metrics": [["accuracy"], ["mse"]]},
     ],

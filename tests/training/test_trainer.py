@@ -168,7 +168,7 @@ def test_a_users_own_momentum_stays(net, train, own):
     assert float(layer(trainer, "BatchNormalization").momentum) == pytest.approx(own)
 
 
-@pytest.mark.parametrize("given", [None, further(0.9), 0.7])
+@pytest.mark.parametrize("given", [None, further(0.9), further(0.7)])
 def test_a_momentum_of_ones_own_beside_one_that_is_read_stays(net, train, given):
     trainer = Trainer(
         net("""

@@ -19,7 +19,7 @@ from orchestrator.training.portable import with_temperature, write_metadata
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import arrays_of
 from orchestrator.trials import save_checkpoint
-from tests.depth import in_depth
+from tests.depth import further, in_depth
 from tests.training.streams import streamed_from
 
 HP = {"units": 8, "hidden_layers": 1, "batch_size": 32, "learning_rate": 0.05}
@@ -169,10 +169,10 @@ def test_quantities_have_residuals_in_the_users_unit(data, mlp, train):
     ("units", "activation", "how"),
     [
         (4, "softmax", Tempering(1.7)),
-        (1, "sigmoid", Tempering(0.6)),
+        further(1, "sigmoid", Tempering(0.6)),
         (3, "sigmoid", Tempering(2.5, flags=True)),
         (4, None, Tempering(1.3, activation="softmax")),
-        (1, None, Tempering(1.3, activation="sigmoid")),
+        further(1, None, Tempering(1.3, activation="sigmoid")),
     ],
 )
 @pytest.mark.parametrize("kind", in_depth(["functional", "sequential"], "functional"))

@@ -31,7 +31,7 @@ def traces(trainer):
     ("start", "changes"),
     [
         ({}, {"learning_rate": 0.01, "momentum": 0.5, "batch_size": 50}),
-        ({"weight_decay": 0.01}, {"weight_decay": 0.1, "learning_rate_decay": 0.0}),
+        further({"weight_decay": 0.01}, {"weight_decay": 0.1, "learning_rate_decay": 0.0}),
         ({"optimizer": "adam"}, {"beta_1": 0.5, "beta_2": 0.9, "epsilon": 0.1}),
         ({}, {"momentum": 0.95, "one_minus_momentum": 0.05, "batch_norm_momentum": 0.7}),
     ],
@@ -50,7 +50,7 @@ def test_a_live_change_traces_nothing(panda, start, changes):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"dropout": 0.4}, further({"dropout": 0.0}), {"label_smoothing": 0.1}, further({"activation": "tanh"}),
+        further({"dropout": 0.4}), further({"dropout": 0.0}), {"label_smoothing": 0.1}, further({"activation": "tanh"}),
         further({"weight_decay": 0.01}), {"optimizer": "sgd", "dropout": 0.3},
     ],
 )  # fmt: skip
