@@ -63,7 +63,7 @@ def run_in(folder: Path, *words: str):
     )  # fmt: skip
 
 
-def tested_on(backend: str, *words: str) -> str:
+def passes_on(backend: str, *words: str) -> str:
     """Run tests by a pytest of their own; return what it says when none fails."""
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
@@ -76,13 +76,13 @@ def tested_on(backend: str, *words: str) -> str:
 @pytest.mark.cluster
 @pytest.mark.parametrize("backend", OTHERS)
 def test_a_trial_is_what_keras_gives_and_goes_on_where_it_was(backend):
-    tested_on(backend, *dict(CLAIMS), "-k", CHOSEN)
+    passes_on(backend, *dict(CLAIMS), "-k", CHOSEN)
 
 
 @pytest.mark.cluster
 @pytest.mark.skipif(not is_installed("jax"), reason="not installed")
 def test_a_lane_trains_what_its_trial_is_alone():
-    assert "skipped" not in tested_on("jax", *LANES)
+    assert "skipped" not in passes_on("jax", *LANES)
 
 
 @pytest.mark.cluster

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.training import keras_backend
 from orchestrator.training.keras_backend import IS_TENSORFLOW, Feed, in_groups
 from orchestrator.training.trainer import Trainer
+from orchestrator.trials.panda.day_cycle import train_epoch
 from tests.depth import in_depth
 from tests.training.streams import Batches, streamed_from
 
@@ -65,7 +66,7 @@ def test_a_stream_s_epochs_are_those_of_plain_keras_to_the_bit(
     plain.set_weights(trainer.backend.compiled.model.get_weights())
     assert streamed.train.rows % 32, "the last batch is a smaller one"
     for epoch in range(3):
-        ours = trainer.train_epoch()
+        ours = train_epoch(trainer)
         batches = streamed.train.batches(32, SEED + epoch, epoch)
         fitted = plain.fit(batches, steps_per_epoch=trainer.steps_per_epoch, verbose=0).history
         judged = plain.evaluate(
@@ -98,7 +99,7 @@ def test_one_fit_over_a_stream_is_that_of_plain_keras_to_the_bit(
     trainer.begin({"batch_size": 32}, SEED)
     plain = task.model.load()({}, streamed.input_shape, len(streamed.classes))
     plain.set_weights(trainer.backend.compiled.model.get_weights())
-    curve = [trainer.train_epoch() for _ in range(3)]
+    curve = [train_epoch(trainer) for _ in range(3)]
     every = (batch for at in range(3) for batch in streamed.train.batches(32, SEED + at, at))
     steps = trainer.steps_per_epoch
     expected = plain.fit(every, steps_per_epoch=steps, epochs=3, verbose=0).history
@@ -124,9 +125,9 @@ def test_an_epoch_reads_a_stream_once(net, streamed):
     dataset = replace(streamed, train=replace(streamed.train, batches=counted))
     trainer = Trainer(net(COMPILED, dataset=dataset))
     trainer.begin({"batch_size": 32}, SEED)
-    trainer.train_epoch()
+    train_epoch(trainer)
     before = len(counted.passes)
-    trainer.train_epoch()
+    train_epoch(trainer)
     assert len(counted.passes) == before + 1
 
 
