@@ -256,7 +256,10 @@ def _tell_answer(panda: Panda, asked: Request, run: str, no_wait: bool) -> None:
         say(f"the run is interrupted; 'orchestrator resume {run}' continues it", err=True)
         return
     seconds = 0.0 if no_wait else due_seconds(records, asked)
-    answer = panda.answer(asked, min(seconds, SHORT_SECONDS)) if seconds else None
+    looks = seconds > 0 or (
+        records.status == "finished" and not no_wait
+    )  # it may have ended meanwhile
+    answer = panda.answer(asked, min(seconds, SHORT_SECONDS)) if looks else None
     if answer is None and seconds > SHORT_SECONDS:
         up_to = f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} minutes"
         say(

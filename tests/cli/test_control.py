@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.records import RunWriter, acquire, requests_of
+from orchestrator.records import RunWriter, acquire, requests_of, write_request
 from tests.depth import in_depth
 from tests.fortnight import MAIN, make_folder, write_fortnight
 from tests.integration.people import until
@@ -96,6 +96,19 @@ def test_a_run_that_ends_before_it_answers_is_exit_2(cli, folder):
     ending.start()
     result = cli("set", "digits", "learning_rate=0.01")
     ending.join(300)
+    assert result.exit_code == 2
+    assert "the run ended before this could be done" in result.stderr
+
+
+def test_one_that_has_ended_when_the_answer_is_looked_for_is_exit_2(cli, folder, monkeypatch):
+    def ask(where, request):
+        asked = write_request(where, request)
+        with RunWriter(folder) as writer:
+            writer.event("run_finished")
+        return asked
+
+    monkeypatch.setattr("orchestrator.control.live_control.write_request", ask)
+    result = cli("set", "digits", "learning_rate=0.01")
     assert result.exit_code == 2
     assert "the run ended before this could be done" in result.stderr
 
