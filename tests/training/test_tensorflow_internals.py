@@ -5,7 +5,12 @@ from __future__ import annotations
 import tensorflow as tf
 from tensorflow.python.framework.ops import gradient_registry
 
-from orchestrator.training.tensorflow_internals import forget_custom_gradients, operations_in
+from orchestrator.training.tensorflow_internals import (
+    DefinedFunction,
+    definitions_of,
+    forget_custom_gradients,
+    operations_in,
+)
 
 
 def test_custom_gradients_of_a_graph_are_taken_out_of_the_registry():
@@ -32,3 +37,22 @@ def test_operations_inside_the_functions_of_a_graph_are_found():
     inner = tf.function(lambda: tf.random.uniform((1,)))
     graph = tf.function(lambda: inner() + 1.0).get_concrete_function().graph
     assert "RandomUniform" in operations_in(graph)
+
+
+def test_a_function_runs_from_its_definitions_with_those_that_it_calls():
+    inner = tf.function(lambda x: x * 2.0)
+    count = tf.Variable(5.0)
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.int32)], autograph=False)
+    def sums(steps):
+        def body(at, total):
+            return at + 1, inner(total) + count
+
+        return tf.while_loop(lambda at, _: at < steps, body, [0, 1.0])[1]
+
+    traced = sums.get_concrete_function()
+    other = tf.Variable(7.0)
+    run = DefinedFunction(definitions_of(traced), [other.handle], 1)
+    assert traced.captured_inputs == [count.handle]
+    assert float(run(tf.constant(2))[0]) == (1 * 2 + 7) * 2 + 7
+    assert float(sums(tf.constant(2))) == (1 * 2 + 5) * 2 + 5
