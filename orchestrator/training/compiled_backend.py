@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
@@ -28,7 +27,7 @@ from orchestrator.training.keras_internals import (
     compiled_metrics_are_built,
     resets_variables_alone,
 )
-from orchestrator.training.program_store import KeptProgram, StoredPrograms
+from orchestrator.training.program_store import KeptProgram, StoredPrograms, named
 from orchestrator.training.reported import plain
 from orchestrator.training.row_metrics import FiguresByName
 from orchestrator.training.tensorflow_internals import (
@@ -177,14 +176,13 @@ class CompiledEpoch:
         full_name = f"{name} {signature}"
         return KeptProgram(full_name, program, self._stored, self._variables, lambda: self.reusable)
 
-    def _variables(self) -> list[Any]:
+    def _variables(self) -> dict[str, Any]:
         """Return all that a program of a bundled model reads or writes."""
-        live = list(self.batch_norm.numbers)
-        if self.compiled.optimizer is not None:
-            live += self.compiled.optimizer.numbers.values()
-        model = self.model
-        theirs = (model.variables, model.optimizer.variables, model.metrics_variables)
-        return [*itertools.chain(*theirs), *(number.held for number in live)]
+        model, numbers = self.model, dict(enumerate(self.batch_norm.numbers))
+        live = self.compiled.optimizer.numbers if self.compiled.optimizer else {}
+        found = named("model", model.variables) | named("optimizer", model.optimizer.variables)
+        found |= named("metric", model.metrics_variables)
+        return found | {f"live {name}": each.held for name, each in (numbers | live).items()}
 
     @property
     def reusable(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from orchestrator.training.keras_backend import array_of
 from orchestrator.training.keras_internals import seed_is_drawn
-from orchestrator.training.program_store import KeptProgram, StoredPrograms
+from orchestrator.training.program_store import KeptProgram, StoredPrograms, named
 from orchestrator.training.trial_model import Built, Compiled, Origin, arrays_of
 
 MOST_BYTES = 2**26
@@ -48,7 +49,8 @@ class InitialState:
         if stored is None:
             return program
         name = f"initial {signature}"
-        return KeptProgram(name, program, stored, lambda: self._variables, lambda: True)
+        names = functools.partial(named, "variable", self._variables)
+        return KeptProgram(name, program, stored, names, lambda: True)
 
     @property
     def _variables(self) -> list[Any]:

@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,18 @@ FOLDER = "ORCHESTRATOR_PROGRAMS"
 """The variable that names the folder; empty: nothing is kept."""
 KEPT = 400
 """Files kept: one of a small network has 100 kB, and there are two for each structure."""
+
+
+Named = Mapping[str, Any]
+"""Variables by names that are theirs in each process."""
+_COUNTED = re.compile(r"_\d+(?=/|$)")
+
+
+def named(kind: str, variables: Sequence[Any]) -> dict[str, Any]:
+    """Return Keras's variables by such names: their own are counted over a process where they would be equal."""
+    paths = [_COUNTED.sub("", variable.path) for variable in variables]
+    pairs = zip(paths, variables, strict=True)
+    return {f"{kind} {at} {path}": variable for at, (path, variable) in enumerate(pairs)}
 
 
 def store_folder() -> Path | None:
@@ -90,7 +103,7 @@ class StoredPrograms:
     key: str
     """Of all that a program depends on but its name, which says the shapes and types of its arguments."""
 
-    def read(self, name: str, variables: Sequence[Any]) -> Callable[..., Mapping[str, Any]] | None:
+    def read(self, name: str, variables: Named) -> Callable[..., Mapping[str, Any]] | None:
         """Return a program over a model's variables; None where it is not there, or damaged."""
         try:
             digest, _, content = self._file(name).read_bytes().partition(b"\n")
@@ -102,7 +115,7 @@ class StoredPrograms:
         about = json.loads(head)
         if about["variables"] != _forms(variables):
             return None
-        handles = [_handle(variables[at]) for at in about["captured"]]
+        handles = [_handle(variables[each]) for each in about["captured"]]
         run, names = DefinedFunction(definitions, handles, len(about["names"])), about["names"]
         flat = sorted(names)
 
@@ -112,10 +125,10 @@ class StoredPrograms:
 
         return program
 
-    def keep(self, name: str, traced: Any, variables: Sequence[Any]) -> None:
+    def keep(self, name: str, traced: Any, variables: Named) -> None:
         """Write a traced function that gives figures by name, unless it has captured anything but these variables."""
-        places = {id(_handle(variable)): at for at, variable in enumerate(variables)}
-        captured = [places.get(id(each)) for each in traced.captured_inputs]
+        names = {id(_handle(variable)): name for name, variable in variables.items()}
+        captured = [names.get(id(each)) for each in traced.captured_inputs]
         if None in captured:
             return
         about = {
@@ -141,7 +154,7 @@ class KeptProgram:
         name: str,
         function: Any,
         stored: StoredPrograms,
-        variables: Callable[[], Sequence[Any]],
+        variables: Callable[[], Named],
         may_be_kept: Callable[[], bool],
     ) -> None:
         self._name, self._function, self._stored = name, function, stored
@@ -167,10 +180,10 @@ def _handle(variable: Any) -> Any:
     return variable.value.handle if isinstance(variable, keras.Variable) else variable.handle
 
 
-def _forms(variables: Sequence[Any]) -> list[Any]:
-    kinds = [variable.dtype for variable in variables]
-    names = [kind if isinstance(kind, str) else kind.name for kind in kinds]
-    return [[n, list(v.shape)] for n, v in zip(names, variables, strict=True)]
+def _forms(variables: Named) -> dict[str, Any]:
+    kinds = {name: variable.dtype for name, variable in variables.items()}
+    names = {name: kind if isinstance(kind, str) else kind.name for name, kind in kinds.items()}
+    return {name: [names[name], *variable.shape] for name, variable in variables.items()}
 
 
 def _write(file: Path, content: bytes) -> None:
