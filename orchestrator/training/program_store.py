@@ -53,9 +53,9 @@ def store_folder() -> Path | None:
     told = os.environ.get(FOLDER)
     if told == "":
         return None
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(told) if told else Path(cache) / "orchestrator" / "programs"
     try:
+        cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+        folder = Path(told) if told else Path(cache) / "orchestrator" / "programs"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         status = folder.stat()
     except (OSError, RuntimeError):
