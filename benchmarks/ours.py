@@ -51,7 +51,10 @@ def search(task: peer.Task) -> peer.Outcome:
     subprocess.run(
         [sys.executable, "-m", "orchestrator", "run", str(file)],
         check=True,
-        env={**os.environ, "PYTHONPATH": path, "CI": "1"},
+        # Programs that an earlier run has traced would flatter this one.
+        env={"ORCHESTRATOR_PROGRAMS": str(task.folder / "programs")}
+        | os.environ
+        | {"PYTHONPATH": path, "CI": "1"},
     )
     wall_seconds = time.perf_counter() - start
     run = task.folder / "runs" / "bench"

@@ -5,6 +5,7 @@
 Seconds of all workers together, nested ones left out of those around them: the clock's, and the processor's, since a
 clock says little on a busy machine. Workers' ``window`` is from each one's first trial to the run's last report.
 ``share`` is what epochs and their validation are of that, tracing left out; ``share_of_command`` of the whole run.
+Programs are traced anew, but for those in the folder that ORCHESTRATOR_PROGRAMS names, where it is set.
 """
 
 from __future__ import annotations
@@ -214,6 +215,8 @@ def measured(place: Path, asked: argparse.Namespace) -> dict[str, Any]:
     """Run an experiment; return its workers' figures."""
     from orchestrator.tuning.tune import run_plan
 
+    # Else an earlier run's programs would be traced already.
+    os.environ.setdefault("ORCHESTRATOR_PROGRAMS", str(place / "programs"))
     used: dict[str, float] = {}
 
     def timed(plan: Plan, job: Trainable, listener: Listener, sitting: Sitting) -> Outcome:

@@ -15,9 +15,14 @@ import yaml
 from tests import preloaded
 
 ROOT = Path(__file__).parents[1]
-FAIR = {"RAY_worker_niceness": "0", "OPENBLAS_NUM_THREADS": "1"}
+FAIR = {
+    "RAY_worker_niceness": "0",
+    "OPENBLAS_NUM_THREADS": "1",
+    "ORCHESTRATOR_PROGRAMS": "",
+}
 """Ray lets its workers wait for everything else on a machine, here for the tests beside. NumPy's threads wait for one
-another by spinning: where others compute too, a small product of matrices takes ten times as long by the processor."""
+another by spinning: where others compute too, a small product of matrices takes ten times as long by the processor.
+Programs are traced, and not taken from what another test, or whoever runs the tests, has traced."""
 EACH_EXECUTOR = pytest.mark.parametrize(
     "inline", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["inline", "on Ray"]
 )

@@ -118,10 +118,14 @@ class Backend(Protocol):
 
 @dataclass
 class Slot:
-    """A warm backend, why it is not a compiled one, if it is not, and the builds that it can do without."""
+    """A warm backend, why it is not a compiled one, if it is not, and the builds that it can do without.
+
+    ``stored`` is where its programs are kept on disk, None where they are not.
+    """
 
     backend: Backend
     reason: str | None
+    stored: Any = None
     spared: list[Any] = field(default_factory=list)
 
 

@@ -27,6 +27,7 @@ from orchestrator.training.keras_internals import (
     compiled_metrics_are_built,
     resets_variables_alone,
 )
+from orchestrator.training.program_store import KeptProgram, StoredPrograms, named
 from orchestrator.training.reported import plain
 from orchestrator.training.row_metrics import FiguresByName
 from orchestrator.training.tensorflow_internals import (
@@ -52,11 +53,12 @@ class CompiledBackend:
         tensors: Tensors,
         asked_momentum: float,
         by_name: FiguresByName,
+        stored: StoredPrograms | None = None,
     ) -> None:
         self.compiled = compiled
         self._tensors = tensors
         rows = tensors.of("train", compiled.labels)
-        self.program = CompiledEpoch(compiled, rows, asked_momentum, by_name)
+        self.program = CompiledEpoch(compiled, rows, asked_momentum, by_name, stored)
         self.batch_norm = self.program.batch_norm
         self._chunker = EpochChunker()
 
@@ -138,8 +140,10 @@ class CompiledEpoch:
         data: tuple[Any, ...],
         asked_momentum: float,
         by_name: FiguresByName,
+        stored: StoredPrograms | None = None,
     ) -> None:
         self.compiled = compiled
+        self._stored = stored
         self._by_name = by_name
         self.model = compiled.model
         self.draws = UnseededDraws()
@@ -149,10 +153,10 @@ class CompiledEpoch:
         self._reset = MetricsReset(self.model)
         rows = _any_number_of(data)
         with scratch_gradients_forgotten():
-            build_metrics(self.model, rows)
+            build_metrics(self.model, rows, have_variables=compiled.optimizer is not None)
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         self._evaluations: dict[int, Any] = {}
-        self._train = tf.function(self._epoch, input_signature=[rows, order, size], autograph=False)
+        self._train = self._kept("train", self._epoch, [rows, order, size])
         self._recalibrate = tf.function(
             self._averages, input_signature=[rows[0], order, size], autograph=False
         )
@@ -160,10 +164,25 @@ class CompiledEpoch:
     def _evaluate(self, data: tuple[Any, ...]) -> Any:
         """Evaluate a split: the training rows alone may be weighted, so that there are up to two traces."""
         if len(data) not in self._evaluations:
-            self._evaluations[len(data)] = tf.function(
-                self._evaluation, input_signature=[_any_number_of(data)], autograph=False
-            )
+            signature = [_any_number_of(data)]
+            self._evaluations[len(data)] = self._kept("evaluate", self._evaluation, signature)
         return self._evaluations[len(data)](data)
+
+    def _kept(self, name: str, function: Any, signature: Any) -> Any:
+        """Return a program, which may have been traced by another worker or an earlier run."""
+        program = tf.function(function, input_signature=signature, autograph=False)
+        if self._stored is None:
+            return program
+        full_name = f"{name} {signature}"
+        return KeptProgram(full_name, program, self._stored, self._variables, lambda: self.reusable)
+
+    def _variables(self) -> dict[str, Any]:
+        """Return all that a program of a bundled model reads or writes."""
+        model, numbers = self.model, dict(enumerate(self.batch_norm.numbers))
+        live = self.compiled.optimizer.numbers if self.compiled.optimizer else {}
+        found = named("model", model.variables) | named("optimizer", model.optimizer.variables)
+        found |= named("metric", model.metrics_variables)
+        return found | {f"live {name}": each.held for name, each in (numbers | live).items()}
 
     @property
     def reusable(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ import tensorflow as tf
 
 from orchestrator.training.keras_backend import array_of
 from orchestrator.training.keras_internals import seed_is_drawn
+from orchestrator.training.program_store import KeptProgram, StoredPrograms, named
 from orchestrator.training.trial_model import Built, Compiled, Origin, arrays_of
 
 MOST_BYTES = 2**26
@@ -24,7 +26,9 @@ Value = Callable[[Any], Any]
 class InitialState:
     """Puts a program's model and optimizer into the state that its builder leaves them in."""
 
-    def __init__(self, compiled: Compiled, built: Built) -> None:
+    def __init__(
+        self, compiled: Compiled, built: Built, stored: StoredPrograms | None = None
+    ) -> None:
         """Take the state as it is now, which is that of ``built``."""
         assert built.origin is not None  # noqa: S101
         self._compiled = compiled
@@ -33,8 +37,26 @@ class InitialState:
         self._model = [_value(each, value, origin) for each, value in variables]
         theirs = compiled.model.optimizer.variables if compiled.optimizer is None else ()
         self._optimizer = [_Fixed(value) for value in arrays_of(theirs)]
-        seeds = tf.TensorSpec((len(origin.seeds),), tf.int64)
-        self._put = tf.function(self._assign, input_signature=[seeds], autograph=False)
+        self._fixed = [
+            each.tensor for each in (*self._model, *self._optimizer) if isinstance(each, _Fixed)
+        ]
+        self._put = self._program(len(origin.seeds), stored)
+
+    def _program(self, seeds: int, stored: StoredPrograms | None) -> Any:
+        fixed = [tf.TensorSpec(each.shape, each.dtype) for each in self._fixed]
+        signature = [tf.TensorSpec((seeds,), tf.int64), fixed]
+        program = tf.function(self._assign, input_signature=signature, autograph=False)
+        if stored is None:
+            return program
+        name = f"initial {signature}"
+        names = functools.partial(named, "variable", self._variables)
+        return KeptProgram(name, program, stored, names, lambda: True)
+
+    @property
+    def _variables(self) -> list[Any]:
+        """Return the variables of the model and of its optimizer."""
+        model = self._compiled.model
+        return [*model.variables, *model.optimizer.variables]
 
     @property
     def is_small(self) -> bool:
@@ -44,12 +66,11 @@ class InitialState:
 
     def put(self, seeds: Sequence[int]) -> None:
         """Have the state that follows from these seeds."""
-        self._put(tf.constant(seeds, tf.int64))
+        self._put(tf.constant(seeds, tf.int64), self._fixed)
 
     def is_what(self, seeds: Sequence[int]) -> bool:
         """Return whether the state, a freshly built model's, is to the bit what ``put`` makes of these seeds."""
-        compiled = self._compiled
-        variables = [*compiled.model.variables, *compiled.model.optimizer.variables]
+        variables = self._variables
         before = arrays_of(variables)
         self.put(seeds)
         same = all(
@@ -59,20 +80,19 @@ class InitialState:
             variable.assign(value)
         return same
 
-    def _assign(self, seeds: Any) -> None:
-        compiled = self._compiled
-        for variable, value in zip(compiled.model.variables, self._model, strict=True):
-            variable.assign(value(seeds))
+    def _assign(self, seeds: Any, fixed: Sequence[Any]) -> dict[str, Any]:
+        compiled, rest = self._compiled, iter(fixed)
+        variables = compiled.model.variables
+        if compiled.optimizer is None:
+            variables = self._variables
+        for variable, value in zip(variables, (*self._model, *self._optimizer), strict=True):
+            variable.assign(next(rest) if isinstance(value, _Fixed) else value(seeds))
         if compiled.optimizer is not None:
             compiled.optimizer.clear(compiled.model.optimizer)
-            return
-        for variable, value in zip(
-            compiled.model.optimizer.variables, self._optimizer, strict=True
-        ):
-            variable.assign(value(seeds))
+        return {}
 
 
-def _value(variable: Any, value: np.ndarray, origin: Origin) -> Value:
+def _value(variable: Any, value: np.ndarray, origin: Origin) -> Value | _Fixed:
     """Return how a variable's first value comes about; ``value`` is what it was."""
     initialiser: Any = origin.initialisers.get(id(variable))
     shape, dtype = variable.shape, variable.dtype
@@ -95,10 +115,7 @@ class _Fixed:
 
     def __init__(self, value: np.ndarray) -> None:
         self.bytes = value.nbytes
-        self._tensor = tf.constant(value)  # outside of the program, which refers to it
-
-    def __call__(self, seeds: Any) -> Any:
-        return self._tensor
+        self.tensor = tf.constant(value)
 
 
 def _seeded(initialiser: Any, seed: Any) -> Any:

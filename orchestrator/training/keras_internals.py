@@ -86,14 +86,22 @@ def compiled_metrics_are_built(model: Any) -> bool:
 _STEPS = ("train_step", "test_step", "compute_loss", "compute_metrics")
 
 
-def build_metrics(model: Any, rows: Any) -> None:
+def build_metrics(model: Any, rows: Any, have_variables: bool = False) -> None:
     """Make a compiled model's metrics of batches like ``rows``, (x, y) or (x, y, weights) with shapes and types.
 
     Keras makes those that are given by name in the first step, and TensorFlow traces a step twice that makes variables.
-    A model with steps of its own is left alone: they may have no use for them.
+    A model with steps of its own is left alone: they may have no use for them. Where metrics ``have_variables``, they
+    are only told of the labels and the outputs: to trace the steps for it takes a tenth of a program's trace.
     """
-    if all(getattr(type(model), step) is getattr(keras.Model, step) for step in _STEPS):
+    if not all(getattr(type(model), step) is getattr(keras.Model, step) for step in _STEPS):
+        return
+    outputs: Any = getattr(model, "outputs", None) or ()
+    if not have_variables or len(outputs) != 1:
         model._symbolic_build(data_batch=rows)
+        return
+    labels = keras.KerasTensor(rows[1].shape, rows[1].dtype.name)
+    for each in (model._compile_metrics, model._compile_loss):
+        each.build(labels, outputs[0])
 
 
 def metrics_by_name(model: Any) -> Iterator[tuple[str, Any]]:

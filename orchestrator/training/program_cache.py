@@ -128,7 +128,7 @@ class ProgramCache:
         if known is not None:
             known.verify(origin.seeds)
             return
-        state = InitialState(compiled, built)
+        state = InitialState(compiled, built, slot.stored)
         if state.is_small:
             slot.spared.append(Spared(replace(built, model=compiled.model), origin.seeds, state))
 
@@ -167,9 +167,32 @@ class ProgramCache:
         if lanes is not None and self._place is not None and key is not None:
             comes_next = self._place.comes_next
             return lanes.slot(key, compiled, built.asked_momentum, by_name, comes_next)
-        slot = make_backend(compiled, self._tensors, built.asked_momentum, by_name, fitting)
+        structure = _key(built, hyperparameters)
+        slot = self._backend(compiled, built, by_name, fitting, structure)
         slot.reason = why_not or slot.reason
         return slot
+
+    def _backend(
+        self,
+        compiled: Compiled,
+        built: Built,
+        by_name: FiguresByName,
+        fitting: Fitting,
+        structure: str,
+    ) -> Slot:
+        tensors, momentum = self._tensors, built.asked_momentum
+        reason = why_fit(compiled.model, tensors.dataset)
+        if fitting.callbacks or type(compiled.model).fit is not keras.Model.fit:
+            why = reason or "it has callbacks"
+            return Slot(OneFitBackend(compiled, tensors, momentum, by_name, fitting), why)
+        if reason is not None:
+            return Slot(FitBackend(compiled, tensors, momentum, by_name), reason)
+        # TensorFlow's alone
+        from orchestrator.training.compiled_backend import CompiledBackend
+        from orchestrator.training.program_store import stored_programs
+
+        stored = stored_programs(self._task, built, compiled.goal, structure)
+        return Slot(CompiledBackend(compiled, tensors, momentum, by_name, stored), None, stored)
 
     def _keep(self, key: str, slot: Slot) -> None:
         """Keep a program for further trials."""
@@ -197,22 +220,3 @@ def figures_by_name(task: TrainingTask, compiled: Compiled) -> FiguresByName:
     from orchestrator.training.metrics import ValidationMetrics, make_metrics
 
     return ValidationMetrics(compiled.model, make_metrics(task.metrics, form))
-
-
-def make_backend(
-    compiled: Compiled,
-    tensors: Tensors,
-    asked_momentum: float,
-    by_name: FiguresByName,
-    fitting: Fitting,
-) -> Slot:
-    """Return the backend for a model."""
-    reason = why_fit(compiled.model, tensors.dataset)
-    if fitting.callbacks or type(compiled.model).fit is not keras.Model.fit:
-        why = reason or "it has callbacks"
-        return Slot(OneFitBackend(compiled, tensors, asked_momentum, by_name, fitting), why)
-    if reason is None:
-        from orchestrator.training.compiled_backend import CompiledBackend  # TensorFlow's alone
-
-        return Slot(CompiledBackend(compiled, tensors, asked_momentum, by_name), None)
-    return Slot(FitBackend(compiled, tensors, asked_momentum, by_name), reason)

@@ -6,9 +6,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import itertools
+import weakref
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from tensorflow.core.framework import function_pb2
+from tensorflow.python.eager import context
 from tensorflow.python.framework.ops import gradient_registry
 
 
@@ -61,3 +65,72 @@ def _graphs_of(function: Any, depth: int = 3) -> set[str]:
             found |= {str(getattr(graph, "name", ""))} if graph is not None else set()
             found |= _graphs_of(each, depth - 1) if depth and callable(each) else set()
     return found
+
+
+def definitions_of(traced: Any) -> bytes:
+    """Return the definition of a traced function, and after it those of all functions that it calls.
+
+    ``tf.saved_model`` writes such too, but makes a graph of each in Python where it reads them, which costs as much as
+    tracing; and weights are no matter here.
+    """
+    own = traced.function_def
+    found, waiting = {own.signature.name: own}, [own]
+    while waiting:
+        for name in _called_in(waiting.pop()) - found.keys():
+            found[name] = context.context().get_function_def(name)
+            waiting.append(found[name])
+    definitions: bytes = function_pb2.FunctionDefLibrary(
+        function=found.values()
+    ).SerializeToString()
+    return definitions
+
+
+def _called_in(definition: Any) -> set[str]:
+    values = [value for node in definition.node_def for value in node.attr.values()]
+    several = [called.name for value in values for called in value.list.func]
+    return {value.func.name for value in values if value.HasField("func")}.union(several)
+
+
+class DefinedFunction:
+    """What ``definitions_of`` wrote, in this process: called with flat tensors, it returns flat tensors.
+
+    It is run just as TensorFlow runs what it has traced itself. ``captured`` are the tensors, or handles of variables,
+    that stand in the places of those that the traced function had captured.
+    """
+
+    _numbers = itertools.count()
+
+    def __init__(self, definitions: bytes, captured: Sequence[Any], outputs: int) -> None:
+        library = function_pb2.FunctionDefLibrary.FromString(definitions)
+        number = next(self._numbers)  # a process has one function of a name
+        names = {
+            each.signature.name: f"defined_{number}_{at}"
+            for at, each in enumerate(library.function)
+        }
+        for definition in library.function:
+            _rename(definition, names)
+        for definition in reversed(library.function):
+            context.context().add_function_def(definition)
+        self._name = next(iter(names.values())).encode()
+        self._captured, self._outputs = list(captured), outputs
+        forget = weakref.finalize(self, _forget_functions, tuple(names.values()))
+        forget.atexit = False
+
+    def __call__(self, *given: Any) -> list[Any]:
+        """Run it."""
+        tensors = [*given, *self._captured]
+        found = context.context().call_function(self._name, tensors, self._outputs)
+        return found or []  # TensorFlow returns None where there are none
+
+
+def _rename(definition: Any, names: dict[str, str]) -> None:
+    definition.signature.name = names[definition.signature.name]
+    for node in definition.node_def:
+        for value in node.attr.values():
+            for called in [value.func] if value.HasField("func") else value.list.func:
+                called.name = names[called.name]
+
+
+def _forget_functions(names: Sequence[str]) -> None:
+    for name in names:
+        context.context().remove_function(name)

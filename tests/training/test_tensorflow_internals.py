@@ -9,6 +9,8 @@ from tensorflow.python.framework.ops import gradient_registry
 
 from orchestrator.training.keras_internals import build_metrics
 from orchestrator.training.tensorflow_internals import (
+    DefinedFunction,
+    definitions_of,
     forget_custom_gradients,
     operations_in,
     scratch_gradients_forgotten,
@@ -54,3 +56,22 @@ def test_custom_gradients_of_keras_scratch_graphs_are_taken_out_of_the_registry(
     with scratch_gradients_forgotten():
         again = registered_by_a_model()
     assert again and not again & set(gradient_registry._registry)
+
+
+def test_a_function_runs_from_its_definitions_with_those_that_it_calls():
+    inner = tf.function(lambda x: x * 2.0)
+    count = tf.Variable(5.0)
+
+    @tf.function(input_signature=[tf.TensorSpec((), tf.int32)], autograph=False)
+    def sums(steps):
+        def body(at, total):
+            return at + 1, inner(total) + count
+
+        return tf.while_loop(lambda at, _: at < steps, body, [0, 1.0])[1]
+
+    traced = sums.get_concrete_function()
+    other = tf.Variable(7.0)
+    run = DefinedFunction(definitions_of(traced), [other.handle], 1)
+    assert traced.captured_inputs == [count.handle]
+    assert float(run(tf.constant(2))[0]) == (1 * 2 + 7) * 2 + 7
+    assert float(sums(tf.constant(2))) == (1 * 2 + 5) * 2 + 5
