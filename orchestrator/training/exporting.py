@@ -14,6 +14,7 @@ import signal
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,14 @@ import numpy as np
 
 from orchestrator.catalog import CallableReference, UsersCode
 from orchestrator.data import TableRecipe, map_tree
-from orchestrator.errors import OrchestratorError, PlaceError, RecordError, said_by, shortened
+from orchestrator.errors import (
+    OrchestratorError,
+    PlaceError,
+    RecordError,
+    explain,
+    said_by,
+    shortened,
+)
 from orchestrator.training.keras_setup import BACKEND, set_up_keras
 from orchestrator.training.trial_process import UsersProcess
 
@@ -41,16 +49,30 @@ CLOSE_IN_HALF = 5e-3
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how its files are called, on which of Keras's backends they are made, which packages that takes."""
+    """A format: how its files are called, on which of Keras's backends they are made, which packages that takes.
+
+    ``keras`` is the first version of Keras that writes it.
+    """
 
     ending: str
     words: str
     backend: str | None = None
     packages: tuple[str, ...] = ()
     extra: str = ""
+    keras: tuple[int, int] = (3, 0)
+
+    @property
+    def is_written(self) -> bool:
+        """Return whether the Keras that is installed writes it."""
+        return tuple(map(int, version("keras").split(".")[:2])) >= self.keras
 
     def check_installed(self, where: str) -> None:
-        """Raise PlaceError where a package is not there."""
+        """Raise PlaceError where a package is not there, or Keras too old."""
+        if not self.is_written:
+            expected = f"expected Keras {self.keras[0]}.{self.keras[1]} or newer, which writes {self.words}"
+            raise PlaceError(
+                f"{explain(where, expected, version('keras'))} Install it: pip install --upgrade keras."
+            )
         absent = [name for name in self.packages if importlib.util.find_spec(name) is None]
         if absent:
             pip = self.packages[-1] if len(self.packages) == 1 else " ".join(self.packages)
@@ -64,7 +86,12 @@ FORMATS = {
     "keras": Format(".keras", "a Keras model"),
     "saved_model": Format("/", "a TensorFlow SavedModel", BACKEND, ("tensorflow",), "tensorflow"),
     "tflite": Format(
-        ".tflite", "a LiteRT (TensorFlow Lite) file", BACKEND, ("tensorflow",), "tensorflow"
+        ".tflite",
+        "a LiteRT (TensorFlow Lite) file",
+        BACKEND,
+        ("tensorflow",),
+        "tensorflow",
+        (3, 13),
     ),
     "onnx": Format(".onnx", "an ONNX file", BACKEND, ("tf2onnx", "onnx", "onnxruntime"), "onnx"),
     "pt2": Format(".pt2", "a PyTorch program", "torch", ("torch",), "torch"),

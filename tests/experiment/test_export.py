@@ -106,6 +106,10 @@ def test_a_table_is_asked_elsewhere_by_its_file_and_metadata_alone(table, tmp_pa
         pytest.skip(
             f"{', '.join(absent)} is not installed: pip install 'orchestrator[{FORMATS[format].extra}]'"
         )
+    if not FORMATS[format].is_written:
+        with pytest.raises(PlaceError, match="or newer, which writes"):
+            table.export(f"{tmp_path}/{name}")
+        return
     done = table.export(f"{tmp_path}/{name}")
     assert "on 100 rows" in done.lines[-1]
     assert list(tmp_path.iterdir()) == [done.path]
