@@ -2,9 +2,10 @@
 
     python benchmarks/scale.py [--rows trials results bursts] [--shorten N] [--slots 16]
 
-Trials sleep, on logical slots, so that any machine has sixteen. ``trials``: 10,000 of one second. ``results``: 1,000 of
-300 reports. ``bursts``: 96 that report ten times a second. No scheduler, each epoch is a row of the records; ours come
-about a second of them in a message, as those of Keras models do. ``--shorten 100`` has a hundredth of the trials.
+Trials sleep, on logical slots, so that any machine has sixteen, and none is trained again as a finalist.
+``trials``: 10,000 of one second. ``results``: 1,000 of 300 reports. ``bursts``: 96 that report ten times a second. No
+scheduler, each epoch is a row of the records; ours come about a second of them in a message, as those of Keras models
+do. ``--shorten 100`` has a hundredth of the trials.
 ``driver_ms_a_report`` is the driver's processor time, ``waited`` what ours waited for it between two messages.
 ``seconds`` include Ray's workers' start, ``least`` does not.
 """
@@ -120,7 +121,8 @@ def ours(row: Row, place: Path) -> dict[str, Any]:
         {
             "name": "scale", "model": "mlp", "data": "digits", "epochs": row.reports,
             "search_space": {"learning_rate": "loguniform(1e-4, 1)"}, "report": False,
-            "caviar": {"num_samples": row.trials, "scheduler": "none"}, "storage_path": str(place),
+            "caviar": {"num_samples": row.trials, "scheduler": "none", "finalists": False},
+            "storage_path": str(place),
         }
     )  # fmt: skip
 
