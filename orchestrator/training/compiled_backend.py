@@ -22,6 +22,7 @@ from orchestrator.training.backend import (
     losses_by_row,
 )
 from orchestrator.training.batch_norm import RECALIBRATION_BATCH, LiveMomentum, recalibration_rows
+from orchestrator.training.channel_norm import fast_channels
 from orchestrator.training.keras_internals import (
     build_metrics,
     compiled_metrics_are_built,
@@ -263,7 +264,8 @@ def _count_to(steps: Any, body: Any, draws: UnseededDraws) -> None:
         forget_custom_gradients(graph)
         return (after,)
 
-    tf.while_loop(lambda at: at < steps, once, [tf.constant(0)], parallel_iterations=1)
+    with fast_channels():
+        tf.while_loop(lambda at: at < steps, once, [tf.constant(0)], parallel_iterations=1)
 
 
 def _any_number_of(data: tuple[Any, ...]) -> Any:

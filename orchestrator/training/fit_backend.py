@@ -42,6 +42,10 @@ from orchestrator.training.reported import plain
 from orchestrator.training.row_metrics import FiguresByName
 from orchestrator.training.trial_model import Compiled, arrays_of, assign_all
 
+if IS_TENSORFLOW:
+    from orchestrator.training.channel_norm import fast_channels
+    from orchestrator.training.tensorflow_internals import forget_custom_gradients
+
 
 def why_fit(model: Any, dataset: AnyDataset) -> str | None:
     """Return why a model must train by ``fit``, None where compiled epochs mean the same."""
@@ -148,9 +152,11 @@ class FitBackend:
         @functools.wraps(step)
         def looked_at(*given: Any) -> Any:
             if IS_TENSORFLOW:
-                logs = step(*given)
+                with fast_channels():
+                    logs = step(*given)
                 if (graph := traced_graph()) is not None:
                     draws.look_for_it_in(graph)
+                    forget_custom_gradients(graph)
                 return logs
             with draws.watched():
                 logs = step(*given)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 import random
 import re
 import threading
@@ -36,6 +37,11 @@ def layers_of(model: Any) -> list[Any]:
     Keras has no public way to ask for them (keras-team/keras#4398).
     """
     return list(model._flatten_layers(include_self=False, recursive=True))
+
+
+def norm_functions() -> Any:
+    """Return the module in which Keras looks up ``moments`` and ``batch_normalization`` of its backend."""
+    return importlib.import_module(f"keras.src.backend.{keras.backend.backend()}.nn")
 
 
 def rate_held_by(optimizer: Any) -> Any:

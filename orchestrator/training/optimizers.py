@@ -16,8 +16,18 @@ from keras import ops
 
 from orchestrator.errors import TrialError, explain
 from orchestrator.training.hyperparameters import ADAMW_WEIGHT_DECAY, DEFAULTS, OPTIMIZER_READS
-from orchestrator.training.keras_backend import LiveNumber
+from orchestrator.training.keras_backend import IS_TENSORFLOW, LiveNumber
 from orchestrator.training.keras_internals import CURRENT_RATE, rate_held_by
+
+if IS_TENSORFLOW:
+    import tensorflow as tf
+
+
+def fits_one_operation(gradient: Any, variable: Any) -> bool:
+    """Return whether TensorFlow has all of a variable's step in one operation, which computes what several would."""
+    if not IS_TENSORFLOW or not isinstance(gradient, tf.Tensor):
+        return False
+    return bool(gradient.dtype == tf.float32 and variable.dtype == "float32")
 
 
 class LiveSGD(keras.optimizers.SGD):  # type: ignore[misc]
@@ -38,6 +48,29 @@ class LiveSGD(keras.optimizers.SGD):  # type: ignore[misc]
         kept = ops.multiply(slot, ops.cast(self.momentum, variable.dtype))
         self.assign(slot, ops.subtract(kept, step))
         self.assign_add(variable, slot)
+
+
+class LiveAdam(keras.optimizers.Adam):  # type: ignore[misc]
+    """Adam with its betas and ε in variables, each variable moved by one operation where there is one."""
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move one variable."""
+        if not fits_one_operation(gradient, variable):
+            super().update_step(gradient, variable, learning_rate)
+            return
+        index, steps = self._get_variable_index(variable), ops.cast(self.iterations + 1, "float32")
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].handle,
+            v=self._velocities[index].handle,
+            beta1_power=ops.power(self.beta_1, steps),
+            beta2_power=ops.power(self.beta_2, steps),
+            lr=ops.cast(learning_rate, variable.dtype),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=gradient,
+        )
 
 
 class LiveRMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]
@@ -64,10 +97,10 @@ class LiveRMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]
         self.assign_sub(variable, momentum)
 
 
-_LIVE = {
+_LIVE: dict[str, Any] = {
     "sgd": LiveSGD,
-    "adam": keras.optimizers.Adam,
-    "adamw": keras.optimizers.Adam,
+    "adam": LiveAdam,
+    "adamw": LiveAdam,
     "rmsprop": LiveRMSprop,
 }
 _STOCK = {

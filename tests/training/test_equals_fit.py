@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from orchestrator.data.splits import weighted_by_class
-from orchestrator.training.keras_backend import RUNS_PYTHON
+from orchestrator.training import optimizers
+from orchestrator.training.keras_backend import IS_TENSORFLOW, RUNS_PYTHON
 from orchestrator.training.trainer import Trainer
 from tests.depth import in_depth
 
@@ -139,3 +140,32 @@ def test_class_weights_count_in_training_alone_as_in_fit(mlp, warm, train):
     for row, plain in zip(train(Trainer(weighted), PLAIN, SEED, EPOCHS), expected, strict=True):
         row.pop("learning_rate")
         assert row == pytest.approx(plain, rel=2e-4, abs=1e-5)
+
+
+EMBEDDED = """
+def build(hp, input_shape, num_classes):
+    inputs = keras.Input(input_shape)
+    a = layers.Embedding(7, 5)(keras.ops.cast(keras.ops.abs(inputs) * 2 % 7, "int32"))
+    a = layers.BatchNormalization()(layers.Flatten()(a))
+    return keras.Model(inputs, layers.Dense(num_classes, activation="softmax")(a))
+"""
+
+
+@pytest.mark.skipif(not IS_TENSORFLOW, reason="of TensorFlow's operations")
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_in_one_operation_is_adam_to_the_last_bit(name, net, train, state, same, monkeypatch):
+    hp = {"optimizer": name, "learning_rate": 0.01, "beta_1": 0.85, "beta_2": 0.99, "epsilon": 1e-4}
+    plain, asked = optimizers.fits_one_operation, list[bool]()
+
+    def is_asked(gradient, variable):
+        asked.append(plain(gradient, variable))
+        return asked[-1]
+
+    monkeypatch.setattr(optimizers, "fits_one_operation", is_asked)
+    found = Trainer(net(EMBEDDED))
+    curve = train(found, {**hp, "batch_size": 32}, SEED, 3)
+    assert set(asked) == {True, False}, "an embedding's gradient is of some of its rows alone"
+    monkeypatch.setattr(optimizers, "fits_one_operation", lambda *_: False)
+    expected = Trainer(net(EMBEDDED))
+    assert curve == train(expected, {**hp, "batch_size": 32}, SEED, 3)
+    same(state(found), state(expected))
