@@ -98,6 +98,19 @@ def _train(where: Destination, by: Callable[..., Run], *given: Any, **asked: Any
     conclude(ended, where)
 
 
+def _train_on(
+    where: Destination, name: str, run: str, *given: Any, inline: bool, **asked: Any
+) -> None:
+    """Go on with a run by the function of that name; what workers are forked from begins before all else."""
+    from orchestrator.experiment.ahead import begun_by_guess, recorded_in
+
+    file = recorded_in(run, asked["storage"])
+    with nullcontext() if inline else begun_by_guess(file, ()):
+        from orchestrator import experiment
+
+        _train(where, getattr(experiment, name), run, *given, **asked)
+
+
 def conclude(ended: Run, where: Destination) -> None:
     """Print the outcome of a run and exit with its code."""
     print_outcome(ended, where)
@@ -165,10 +178,9 @@ def resume(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Continue a run that was cut off: Ctrl-C, a kill, a reboot."""
-    from orchestrator.experiment import resume as resume_run
-
     where = destination(format, output)
-    _train(where, resume_run, run, storage=storage, executor=run_by(inline, address))
+    executor = run_by(inline, address)
+    _train_on(where, "resume", run, inline=inline, storage=storage, executor=executor)
 
 
 def retry(  # noqa: PLR0913 (a command's parameters are its flags)
@@ -184,12 +196,11 @@ def retry(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Train failed trials again, with the draws and seeds they had, once what ailed them is mended."""
-    from orchestrator.experiment import retry as retry_run
-
     endings: list[Literal["failed", "diverged"]] = ["failed"] if failed else []
     endings += ["diverged"] if diverged else []
     where = destination(format, output)
-    _train(where, retry_run, run, endings, storage=storage, executor=run_by(inline, address))
+    executor = run_by(inline, address)
+    _train_on(where, "retry", run, endings, inline=inline, storage=storage, executor=executor)
 
 
 def promote(run: RunName, storage: Storage = RUNS, to: Recipe = None) -> None:
@@ -269,14 +280,13 @@ def extend(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Make a run longer: more trials, epochs or days, with all of its history."""
-    from orchestrator.experiment import extend as extend_run
-
     where = destination(format, output)
-    _train(
+    _train_on(
         where,
-        extend_run,
+        "extend",
         run,
         overrides or (),
+        inline=inline,
         force=force,
         storage=storage,
         executor=run_by(inline),
@@ -337,8 +347,7 @@ def verify(  # noqa: PLR0913 (a command's parameters are its flags)
     output: Output = None,
 ) -> None:
     """Train a finished run's best configurations again with fresh seeds, and choose the winner by those."""
-    from orchestrator.experiment import verify as verify_run
-
     where = destination(format, output)
     asked: dict[str, Any] = {"top": top, "seeds": seeds, "budget": budget, "confidence": confidence}
-    _train(where, verify_run, run, storage=storage, executor=run_by(inline), **asked)
+    asked |= {"storage": storage, "executor": run_by(inline)}
+    _train_on(where, "verify", run, inline=inline, **asked)

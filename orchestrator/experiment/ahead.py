@@ -18,7 +18,8 @@ from orchestrator.tuning.machine import visible_gpus
 from orchestrator.tuning.scratch import scratch_folder, short_temporary_folder
 
 _MODEL = re.compile(r"^model:", re.MULTILINE)
-_OTHERWISE = re.compile(r"^(trial|backend)\b", re.MULTILINE)
+_OTHERWISE = re.compile(r"^(trial|backend)\b(?!\s*[:=]\s*(null|tensorflow)\s*$)", re.MULTILINE)
+_RECORDED = "experiment.yaml"
 
 
 class _Guessed:
@@ -51,6 +52,12 @@ def begun_by_guess(file: Path, overrides: Sequence[str]) -> Iterator[None]:
         yield
     finally:
         _GUESSED.end()
+
+
+def recorded_in(run: str, storage: str | Path) -> Path:
+    """Return the file of a run that is named or is where it says; there may be none."""
+    here, stored = Path(run) / _RECORDED, Path(storage) / run / _RECORDED
+    return here if here.is_file() else stored
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.experiment import ahead
-from orchestrator.experiment.ahead import begun_by_guess, server_of_forks
+from orchestrator.experiment.ahead import begun_by_guess, recorded_in, server_of_forks
 
 KERAS = "name: a\nmodel: mlp\ndata: digits\n"
 
@@ -81,6 +81,35 @@ def test_neither_a_cluster_nor_a_file_that_cannot_be_read_begins_one(
     with begun_by_guess(written(tmp_path, KERAS), []), server_of_forks("keras", "tensorflow") as no:
         assert no is None
     assert servers == []
+
+
+def test_a_run_that_goes_on_has_it_begun_by_its_record(tmp_path, servers):
+    run = tmp_path / "runs" / "mine"
+    run.mkdir(parents=True)
+    recorded = "name: mine\ntrial: null\nmodel: mlp\nbackend: {}\n"
+    for backend, expected in (("tensorflow", ["begun", "ended"]), ("jax", [])):
+        (run / "experiment.yaml").write_text(recorded.format(backend), encoding="utf-8")
+        for named, storage in (("mine", tmp_path / "runs"), (str(run), "elsewhere")):
+            servers.clear()
+            with begun_by_guess(recorded_in(named, storage), ()):
+                pass
+            assert servers == expected
+
+
+@pytest.mark.parametrize("command", ["resume", "retry", "verify", "extend"])
+def test_each_command_that_goes_on_begins_it(command, tmp_path, servers):
+    from typer.testing import CliRunner
+
+    from orchestrator.cli import app
+
+    run = tmp_path / "mine"
+    run.mkdir()
+    (run / "experiment.yaml").write_text(KERAS, encoding="utf-8")
+    for inline, expected in ((), ["begun", "ended"]), (("--inline",), []):
+        servers.clear()
+        ended = CliRunner().invoke(app, [command, str(run), *inline])
+        assert ended.exit_code == 2  # no such run: nothing else is recorded
+        assert servers == expected
 
 
 @pytest.mark.parametrize(("flags", "expected"), [([], ["begun", "ended"]), (["--inline"], [])])
