@@ -14,6 +14,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from orchestrator.training.keras_backend import is_tensorflow_on_a_cpu
 from orchestrator.training.keras_internals import norm_functions
 
 WIDEST = 4096
@@ -21,8 +22,14 @@ WIDEST = 4096
 
 
 @contextmanager
-def fast_channels() -> Iterator[None]:
-    """Have BatchNormalization layers that are traced in the block be computed so, where their inputs allow it."""
+def fast_channels(is_compiled: bool = False) -> Iterator[None]:
+    """Have BatchNormalization layers that are traced in the block be computed so, where their inputs allow it.
+
+    Nothing is changed on a GPU, nor where XLA makes its own program of what is traced: ``is_compiled``.
+    """
+    if is_compiled or not is_tensorflow_on_a_cpu():
+        yield
+        return
     nn = norm_functions()
     before = nn.moments, nn.batch_normalization
     nn.moments, nn.batch_normalization = _moments_or(before[0]), _normalized_or(before[1])

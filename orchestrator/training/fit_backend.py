@@ -152,7 +152,7 @@ class FitBackend:
         @functools.wraps(step)
         def looked_at(*given: Any) -> Any:
             if IS_TENSORFLOW:
-                with fast_channels():
+                with fast_channels(bool(model.jit_compile)):
                     logs = step(*given)
                 if (graph := traced_graph()) is not None:
                     draws.look_for_it_in(graph)

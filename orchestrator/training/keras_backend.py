@@ -191,6 +191,12 @@ RUNS_PYTHON = NAME == "torch"
 """Whether each step is Python: nothing is traced that another trial could use again, and all is ready at once."""
 
 
+@functools.cache
+def is_tensorflow_on_a_cpu() -> bool:
+    """Return whether TensorFlow computes, with no GPU: so its operations are those whose bits are known here."""
+    return IS_TENSORFLOW and not tf.config.list_physical_devices("GPU")
+
+
 def traced_graph() -> Any:
     """Return the graph that TensorFlow traces just now, None where it traces none."""
     return None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()

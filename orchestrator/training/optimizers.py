@@ -16,7 +16,7 @@ from keras import ops
 
 from orchestrator.errors import TrialError, explain
 from orchestrator.training.hyperparameters import ADAMW_WEIGHT_DECAY, DEFAULTS, OPTIMIZER_READS
-from orchestrator.training.keras_backend import IS_TENSORFLOW, LiveNumber
+from orchestrator.training.keras_backend import IS_TENSORFLOW, LiveNumber, is_tensorflow_on_a_cpu
 from orchestrator.training.keras_internals import CURRENT_RATE, rate_held_by
 
 if IS_TENSORFLOW:
@@ -25,7 +25,7 @@ if IS_TENSORFLOW:
 
 def fits_one_operation(gradient: Any, variable: Any) -> bool:
     """Return whether TensorFlow has all of a variable's step in one operation, which computes what several would."""
-    if not IS_TENSORFLOW or not isinstance(gradient, tf.Tensor):
+    if not is_tensorflow_on_a_cpu() or not isinstance(gradient, tf.Tensor):
         return False
     return bool(gradient.dtype == tf.float32 and variable.dtype == "float32")
 

@@ -110,7 +110,7 @@ def trained(task: TrainingTask, monkeypatch: Any, as_keras: bool) -> tuple[Any, 
     with monkeypatch.context() as changed:
         if as_keras:
             for backend in (compiled_backend, fit_backend):
-                changed.setattr(backend, "fast_channels", contextlib.nullcontext)
+                changed.setattr(backend, "fast_channels", lambda *_: contextlib.nullcontext())
         plain = channel_norm._spread
         changed.setattr(channel_norm, "_spread", lambda *a: (spread.append(None), plain(*a))[1])
         trainer = Trainer(task)
@@ -148,6 +148,15 @@ def test_what_fit_trains_is_the_same_to_the_last_bit(pictures, tmp_path, monkeyp
     assert spread > 0 == never
     assert curve == expected
     same(state, as_kerass)
+
+
+@pytest.mark.parametrize(("gpus", "is_compiled"), [(True, False), (False, True)])
+def test_a_gpu_and_xla_have_their_own_ways(gpus, is_compiled, monkeypatch):
+    monkeypatch.setattr(channel_norm, "is_tensorflow_on_a_cpu", lambda: not gpus)
+    nn = channel_norm.norm_functions()
+    before = nn.moments, nn.batch_normalization
+    with channel_norm.fast_channels(is_compiled):
+        assert (nn.moments, nn.batch_normalization) == before
 
 
 def test_second_derivatives_are_keras_s(pictures, tmp_path, monkeypatch, same):
