@@ -19,7 +19,7 @@ import numpy as np
 from orchestrator.catalog import CallableReference, UsersCode, source_texts
 from orchestrator.errors import TrialError
 from orchestrator.training.batch_norm import norm_layers
-from orchestrator.training.constants import constants_of
+from orchestrator.training.constants import Constants, constants_of
 from orchestrator.training.hyperparameters import RecordedHyperparameters
 from orchestrator.training.keras_backend import IS_TENSORFLOW, NAME, seed_own_generator
 from orchestrator.training.keras_internals import (
@@ -79,11 +79,13 @@ def build_model(
     if follows and norms and all(float(layer.momentum) == momentum for layer in norms):
         reads.pop("batch_norm_momentum", None)  # it is live: no trace depends on it
     compiled_by_user = getattr(model, "optimizer", None) is not None
-    constants = "" if reference.kind == "bundled" else constants_of((model, process_settings()))
+    constants = Constants("", by_keras=True)
+    if reference.kind != "bundled":
+        constants = constants_of((model, process_settings()))
     asked_momentum = momentum if follows else float("nan")
     if how is not None:
-        how = replace(how, given=given.keys(), reads=all_reads if constants else reads)
-    return Built(model, reads, compiled_by_user, asked_momentum, constants, how)
+        how = replace(how, given=given.keys(), reads=all_reads if constants.text else reads)
+    return Built(model, reads, compiled_by_user, asked_momentum, *constants, how)
 
 
 def _run_builder(

@@ -178,7 +178,7 @@ class CompiledEpoch:
         return KeptProgram(full_name, program, self._stored, self._variables, lambda: self.reusable)
 
     def _variables(self) -> dict[str, Any]:
-        """Return all that a program of a bundled model reads or writes."""
+        """Return all that a program that is kept reads or writes."""
         model, numbers = self.model, dict(enumerate(self.batch_norm.numbers))
         live = self.compiled.optimizer.numbers if self.compiled.optimizer else {}
         found = named("model", model.variables) | named("optimizer", model.optimizer.variables)

@@ -12,13 +12,14 @@ import hashlib
 import inspect
 import random
 import re
+import sys
 import threading
 import types
 import weakref
 from collections import deque
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -52,6 +53,7 @@ _BUILT_IN = (
     types.WrapperDescriptorType,
     np.ufunc,
 )
+_KERAS_S = ("builtins", "keras", "tensorflow", "numpy")
 _OF_CLASSES = {
     "__dict__",
     "__weakref__",
@@ -62,12 +64,25 @@ _OF_CLASSES = {
 }
 
 
-def constants_of(model: Any) -> str | None:
-    """Return a text that is equal for models that differ in nothing but their variables' values.
+class Constants(NamedTuple):
+    """What a model holds besides variables. ``text`` is None where a part is of a kind that cannot be looked into."""
 
-    None where that is unknown: a part is of a kind that cannot be looked into.
-    """
-    return _Reading().through(model)
+    text: str | None
+    """Equal for models that differ in nothing but their variables' values."""
+    by_keras: bool
+    """Whether no code is the user's or of a library but those that Keras itself needs."""
+
+
+def constants_of(model: Any) -> Constants:
+    """Return what a model holds besides its variables' values."""
+    reading = _Reading()
+    text = reading.through(model)
+    return Constants(text, reading.by_keras)
+
+
+def _is_keras_s(module: str | None) -> bool:
+    top = (module or "").partition(".")[0]
+    return top in _KERAS_S or top in sys.stdlib_module_names
 
 
 class _Unknown(Exception):
@@ -82,6 +97,7 @@ class _Reading:
         self._seen: dict[int, int] = {}
         self._alive: list[Any] = []
         self._waiting: list[Any] = []
+        self.by_keras = True
 
     def through(self, model: Any) -> str | None:
         self._waiting.append(model)
@@ -147,6 +163,7 @@ class _Reading:
             self._digest.update(np.ascontiguousarray(value).tobytes())
 
     def _look_into_class(self, value: type) -> None:
+        self.by_keras = self.by_keras and _is_keras_s(value.__module__)
         self._note("class", value.__module__.rpartition(".")[2] and value.__qualname__)
         if is_users_own(value):
             names = sorted(name for name in vars(value) if name not in _OF_CLASSES)
@@ -171,6 +188,7 @@ class _Reading:
 
     def _look_into_code(self, function: types.FunctionType) -> None:
         users = is_users_own(function)
+        self.by_keras = self.by_keras and _is_keras_s(function.__module__)
         self._note("function", function.__qualname__)
         cells = [cell.cell_contents for cell in function.__closure__ or () if not is_empty(cell)]
         self._then([function.__defaults__, function.__kwdefaults__, cells])
@@ -212,6 +230,7 @@ class _Reading:
         self._look_into_array(array_of(value))
 
     def _look_into_module(self, module: types.ModuleType) -> None:
+        self.by_keras = self.by_keras and _is_keras_s(module.__name__)
         self._note("module", module.__name__.rpartition(".")[2])
         if is_users_module(module.__name__):
             values = vars(module)

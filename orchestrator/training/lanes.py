@@ -98,7 +98,7 @@ def _key(built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]) -
         structure["reads"] = {k: v for k, v in built.reads.items() if k != "dropout"}
     else:
         with rates_in_place(layers, [0.5] * len(layers)):
-            structure["constants"] = constants_of((built.model, process_settings()))
+            structure["constants"] = constants_of((built.model, process_settings())).text
     structure["label_smoothing"] = bool(structure.get("label_smoothing"))
     structure["dropouts"] = len(layers)
     structure["shapes"] = [(tuple(v.shape), str(v.dtype)) for v in built.model.variables]

@@ -192,7 +192,9 @@ class ProgramCache:
         from orchestrator.training.program_store import stored_programs
 
         stored = stored_programs(self._task, built, compiled.goal, structure)
-        return Slot(CompiledBackend(compiled, tensors, momentum, by_name, stored), None, stored)
+        backend = CompiledBackend(compiled, tensors, momentum, by_name, stored)
+        # What a user's initialisers draw does not follow from a model's structure.
+        return Slot(backend, None, stored if self._task.model.kind == "bundled" else None)
 
     def _keep(self, key: str, slot: Slot) -> None:
         """Keep a program for further trials."""

@@ -1,7 +1,8 @@
 """Traced programs on disk: what one worker has traced, another one, and the next run, need not trace again.
 
-Of bundled models alone: that theirs are the same follows from this package's code, the versions of what traces, and
-what is asked for. A user's code may do anything while it is traced.
+Of models alone that run no code but Keras's while they are traced, bundled ones and users': that theirs are the same
+follows from what the model holds, this package's code, the versions of what traces, and what is asked for. A user's
+own layer or loss may do anything then. A user's files are in the key all the same: they may have changed Keras.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from orchestrator.catalog import bundled_folder
+from orchestrator.catalog import bundled_folder, is_users_module
 from orchestrator.training.keras_backend import runs_eagerly
 from orchestrator.training.keras_internals import policies_set, switches
 from orchestrator.training.task import LearningGoal, TrainingTask
@@ -67,7 +68,7 @@ def stored_programs(
     task: TrainingTask, built: Built, goal: LearningGoal, structure: str
 ) -> StoredPrograms | None:
     """Return where the programs of a structure are kept; None where none may be."""
-    if task.model.kind != "bundled" or built.compiled_by_user or runs_eagerly():
+    if not _is_keras_s(task, built) or runs_eagerly():
         return None
     folder = store_folder()
     if folder is None:
@@ -79,9 +80,29 @@ def stored_programs(
         "goal": [repr(goal.task), goal.labels, scale, goal.columns],
         "policies": [policies_set(), switches()],
         "devices": [each.device_type for each in tf.config.list_physical_devices()],
+        "user's": {} if task.model.kind == "bundled" else _users_files(),
     }
     key = json.dumps([_what_traces(), asked], sort_keys=True, default=repr)
-    return StoredPrograms(folder, hashlib.sha256(key.encode()).hexdigest())
+    return StoredPrograms(folder, _digest(key.encode()))
+
+
+def _is_keras_s(task: TrainingTask, built: Built) -> bool:
+    """Return whether a model runs no code but Keras's while it is traced, and what it holds is known."""
+    if task.model.kind == "bundled":
+        return not built.compiled_by_user
+    has_files = task.model.kind in ("file", "module")
+    return has_files and built.by_keras and bool(built.constants) and built.origin is not None
+
+
+def _users_files() -> dict[str, str]:
+    """Return the digests of a user's modules that are imported: one of them may have put something into Keras."""
+    files = {name: getattr(module, "__file__", None) for name, module in [*sys.modules.items()]}
+    own = {name: Path(str(file)) for name, file in files.items() if file and is_users_module(name)}
+    return {name: _digest(file.read_bytes()) for name, file in own.items() if file.is_file()}
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @functools.cache
@@ -89,7 +110,7 @@ def _what_traces() -> dict[str, Any]:
     """Return what traces a program besides what it is asked for: versions, settings of the process, our own code."""
     folders = (Path(__file__).parent, bundled_folder("models"))
     files = [file for folder in folders for file in sorted(folder.rglob("*.py"))]
-    code = hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    code = _digest(b"\0".join(file.read_bytes() for file in files))
     set_by = {k: v for k, v in os.environ.items() if k.startswith(("TF_", "KERAS_"))}
     versions = [sys.version, tf.__version__, keras.__version__, np.__version__]
     return {"code": code, "environment": set_by, "versions": versions}
@@ -109,7 +130,7 @@ class StoredPrograms:
             digest, _, content = self._file(name).read_bytes().partition(b"\n")
         except OSError:
             return None
-        if hashlib.sha256(content).hexdigest().encode() != digest:
+        if _digest(content).encode() != digest:
             return None
         head, _, definitions = content.partition(b"\n")
         about = json.loads(head)
@@ -137,13 +158,13 @@ class StoredPrograms:
             "variables": _forms(variables),
         }
         content = json.dumps(about).encode() + b"\n" + definitions_of(traced)
-        digest = hashlib.sha256(content).hexdigest().encode()
+        digest = _digest(content).encode()
         with suppress(OSError):
             _write(self._file(name), digest + b"\n" + content)
             _forget_oldest(self.folder)
 
     def _file(self, name: str) -> Path:
-        return self.folder / hashlib.sha256(f"{self.key} {name}".encode()).hexdigest()
+        return self.folder / _digest(f"{self.key} {name}".encode())
 
 
 class KeptProgram:

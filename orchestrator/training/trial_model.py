@@ -47,6 +47,8 @@ class Built:
     asked_momentum: float
     constants: str | None = ""
     """What the model holds besides variables, equal for equal ones: "" for a bundled one, None where unknown."""
+    by_keras: bool = True
+    """Whether no code of the model is the user's: then it computes what Keras makes of what it holds."""
     origin: Origin | None = None
     """How its variables got their values; None where they cannot be had again without the builder."""
 

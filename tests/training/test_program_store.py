@@ -26,6 +26,7 @@ from orchestrator.training.program_store import (
 from orchestrator.training.task import LearningGoal, Task, TrainingTask
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.trial_model import Built
+from tests.depth import in_depth
 from tests.training.conftest import curve_of, state_of
 
 SMALL = {"learning_rate": 0.05, "batch_size": 32, "units": 8, "hidden_layers": 1}
@@ -128,15 +129,127 @@ def test_another_structure_is_another_program(mlp: TrainingTask, store: Path, tr
     assert "train" in traced
 
 
-def test_a_users_model_is_not_kept(net: Callable[..., TrainingTask], store: Path):
-    task = net(
-        """
-        def build(hp, input_shape, num_classes):
-            return keras.Sequential([keras.Input(input_shape), layers.Dense(num_classes, activation="softmax")])
-        """
-    )
-    trained(task, SMALL)
+def users(body: str, top: str = "") -> str:
+    """A user's file: `body` makes `a` of `a`, and may have a `compiled` with which the model is compiled."""
+    return f"""{top}
+def build(hp, input_shape, num_classes):
+    compiled = None
+    inputs = a = keras.Input(input_shape)
+    {body}
+    model = keras.Model(inputs, layers.Dense(num_classes, activation="softmax", name="y")(a))
+    if compiled:
+        model.compile(**compiled)
+    return model
+"""
+
+
+DENSE = 'a = layers.Dense(int(hp["units"]), activation="relu", name="z")(a)'
+
+
+def test_a_users_model_of_keras_s_layers_is_kept(
+    net: Callable[..., TrainingTask],
+    store: Path,
+    traced: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    task = net(users(DENSE))
+    first = trained(task, SMALL)
+    assert set(traced) == {"train", "evaluate"}
+    traced.clear()
+    again = trained(task, SMALL)
+    assert not traced
+    monkeypatch.setenv(FOLDER, "")
+    assert first == again == trained(task, SMALL)
+
+
+def test_another_text_of_a_users_file_is_another_program(
+    net: Callable[..., TrainingTask], store: Path, traced: list[str]
+):
+    """It might have put something into Keras."""
+    trained(net(users(DENSE)), SMALL)
+    traced.clear()
+    trained(net(users(DENSE, "# another")), SMALL)
+    assert set(traced) == {"train", "evaluate"}
+
+
+OWN = "def own(*given):\n    return keras.ops.tanh(given[-1])\n"
+LOSS = """
+def own(truth, scores):
+    return keras.losses.sparse_categorical_crossentropy(truth, scores)
+"""
+MODEL = """
+class Own(layers.Layer):
+    def call(self, x):
+        return x * 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "top"),
+    [
+        ("a = layers.Lambda(own)(a)", OWN),
+        ("a = layers.Dense(4, activation=own)(a)", OWN),
+        ("a = layers.Dense(4, kernel_regularizer=lambda w: 0.1 * keras.ops.sum(w * w))(a)", ""),
+        ("a = Own()(a)", MODEL),
+        ('compiled = {"optimizer": "sgd", "loss": own}', LOSS),
+        (
+            'compiled = {"optimizer": "sgd", "loss": "sparse_categorical_crossentropy", "metrics": [own]}',
+            LOSS,
+        ),
+    ],
+)
+def test_a_model_with_code_of_the_users_is_not_kept(
+    body: str, top: str, net: Callable[..., TrainingTask], store: Path
+):
+    trained(net(users(body, top)), SMALL)
     assert not store.exists() or not list(store.iterdir())
+
+
+SGD = 'compiled = {{"optimizer": {}, "loss": "sparse_categorical_crossentropy"}}'
+CHANGES = {
+    "an activation": ('a = layers.Dense(4, activation=hp["v"])(a)', ("relu", "tanh")),
+    "a slope": ('a = layers.LeakyReLU(negative_slope=hp["v"])(layers.Dense(4)(a))', (0.1, 0.4)),
+    "a regulariser": (
+        'a = layers.Dense(4, kernel_regularizer=keras.regularizers.L2(hp["v"]))(a)', (0.1, 0.2),
+    ),
+    "a rate": ('a = layers.Dropout(hp["v"], seed=3)(a)', (0.1, 0.5)),
+    "an ε": ('a = layers.BatchNormalization(epsilon=hp["v"])(a)', (0.1, 1.0)),
+    "a scale": ('a = layers.Rescaling(hp["v"])(a)', (0.5, 2.0)),
+    "an array": (
+        'a = layers.Normalization(mean=[hp["v"]] * 6, variance=[1.0] * 6)(a)', (0.5, 2.0),
+    ),
+    "what is trained": ('a = layers.Dense(6, trainable=hp["v"])(a)', (True, False)),
+    "an operation": ('a = a + hp["v"] if hp["v"] < 1 else a * hp["v"]', (0.5, 2.0)),
+    "an initialiser": (
+        'a = layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(stddev=hp["v"]))(a)',
+        (0.1, 1.0),
+    ),
+    "nesterov": (SGD.format('keras.optimizers.SGD(0.1, 0.9, nesterov=hp["v"])'), (True, False)),
+    "a clipped norm": (SGD.format('keras.optimizers.SGD(0.1, clipnorm=hp["v"])'), (0.1, 0.2)),
+    "a β": (SGD.format('keras.optimizers.Adam(0.1, beta_1=hp["v"])'), (0.5, 0.9)),
+    "a schedule": (
+        SGD.format('keras.optimizers.SGD(keras.optimizers.schedules.ExponentialDecay(hp["v"], 5, 0.5))'),
+        (0.1, 0.01),
+    ),
+    "a loss": (
+        'compiled = {"optimizer": "sgd", "loss": keras.losses.SparseCategoricalCrossentropy(ignore_class=hp["v"])}',
+        (0, 1),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", in_depth(CHANGES, "a regulariser", "a β"))
+def test_what_a_value_changes_in_a_users_model_is_changed_from_disk_too(
+    name: str, net: Callable[..., TrainingTask], store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    body, values = CHANGES[name]
+    task = net(users(body))
+    given = [SMALL | {"v": value} for value in (*values, values[0])]
+    found = [trained(task, each) for each in given]
+    assert found[0] == found[2] != found[1]
+    assert list(store.iterdir()) or name == "an array"  # a tensor that a program captures
+    monkeypatch.setenv(FOLDER, "")
+    assert found[:2] == [trained(task, each) for each in given[:2]]
 
 
 def key_of(task: TrainingTask, goal: LearningGoal, structure: str = "{}") -> str:
