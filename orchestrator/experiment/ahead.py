@@ -17,8 +17,11 @@ from orchestrator.training.keras_setup import BACKEND
 from orchestrator.tuning.machine import visible_gpus
 from orchestrator.tuning.scratch import scratch_folder, short_temporary_folder
 
-_MODEL = re.compile(r"^model:", re.MULTILINE)
-_OTHERWISE = re.compile(r"^(trial|backend)\b(?!\s*[:=]\s*(null|tensorflow)\s*$)", re.MULTILINE)
+_KERAS = re.compile(r"""(?:^|")(model"?\s*:|trial"?\s*:\s*\{?\s*"?keras_tuner\b)""", re.MULTILINE)
+_OTHERWISE = re.compile(
+    r"""(?:^|")(trial|backend)"?\s*[:=](?!\s*(null|"?tensorflow|\{?\s*"?keras_tuner)\b)""",
+    re.MULTILINE,
+)
 _RECORDED = "experiment.yaml"
 
 
@@ -46,7 +49,7 @@ def begun_by_guess(file: Path, overrides: Sequence[str]) -> Iterator[None]:
     with suppress(OSError, UnicodeDecodeError):
         text = file.read_text(encoding="utf-8")
         otherwise = any(_OTHERWISE.search(each) for each in (text, *overrides))
-        if _MODEL.search(text) and not otherwise and may_fork("keras", BACKEND):
+        if _KERAS.search(text) and not otherwise and may_fork("keras", BACKEND):
             _GUESSED.begin()
     try:
         yield
