@@ -17,8 +17,8 @@ from orchestrator.training.keras_setup import BACKEND
 from orchestrator.tuning.machine import visible_gpus
 from orchestrator.tuning.scratch import scratch_folder, short_temporary_folder
 
-_MODEL = re.compile(r"^model:", re.MULTILINE)
-_OTHERWISE = re.compile(r"^(trial|backend)\b", re.MULTILINE)
+_MODEL = re.compile(r'^model:|"model"\s*:', re.MULTILINE)
+_OTHERWISE = re.compile(r'^(trial|backend)\b|"(trial|backend)"\s*:', re.MULTILINE)
 
 
 class _Guessed:

@@ -47,6 +47,12 @@ def test_a_run_has_the_server_that_its_command_has_begun(tmp_path, servers):
     assert servers == ["begun", "ended"]
 
 
+@pytest.mark.parametrize("text", ['{"model": "mlp"}', '{\n  "name": "e",\n  "model": "mlp"\n}'])
+def test_a_file_of_json_begins_one_too(tmp_path, servers, text):
+    with begun_by_guess(written(tmp_path, text), []):
+        assert servers == ["begun"]
+
+
 @pytest.mark.parametrize(("kind", "backend"), [("function", "tensorflow"), ("keras", "jax")])
 def test_a_server_that_no_trial_needs_ends_when_that_is_known(tmp_path, servers, kind, backend):
     with begun_by_guess(written(tmp_path, KERAS), []):
@@ -62,6 +68,8 @@ def test_a_server_that_no_trial_needs_ends_when_that_is_known(tmp_path, servers,
         (f"{KERAS}backend: jax\n", []),
         (KERAS, ["backend=torch"]),
         ("data: digits\n", []),
+        ('{"trial": "./t.py:train", "model": "mlp"}', []),
+        ('{"model": "mlp", "backend": "jax"}', []),
     ],
 )
 def test_a_file_that_looks_otherwise_begins_none(tmp_path, servers, text, overrides):
