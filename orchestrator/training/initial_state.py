@@ -14,7 +14,7 @@ import tensorflow as tf
 from orchestrator.training.keras_backend import array_of
 from orchestrator.training.keras_internals import seed_is_drawn
 from orchestrator.training.program_store import KeptProgram, StoredPrograms, named
-from orchestrator.training.trial_model import Built, Compiled, Origin, arrays_of
+from orchestrator.training.trial_model import Built, Compiled, Origin, arrays_of, assign_all
 
 MOST_BYTES = 2**26
 """Of values that no seed changes: a model that holds more, such as pretrained weights, is built for each trial."""
@@ -76,8 +76,7 @@ class InitialState:
         same = all(
             a.tobytes() == b.tobytes() for a, b in zip(before, arrays_of(variables), strict=True)
         )
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
+        assign_all(variables, before)
         return same
 
     def _assign(self, seeds: Any, fixed: Sequence[Any]) -> dict[str, Any]:

@@ -41,6 +41,15 @@ def array_of(tensor: Any) -> Array:
     return copy
 
 
+def assign(variable: Any, value: Any) -> None:
+    """Give a variable a value, as its own ``assign`` does, which takes four times as long for an array that fits."""
+    fits = IS_TENSORFLOW and isinstance(variable, keras.Variable) and isinstance(value, np.ndarray)
+    if fits and (value.shape, value.dtype.name) == (tuple(variable.shape), variable.dtype):
+        tf.raw_ops.AssignVariableOp(resource=variable.value.handle, value=value)
+    else:
+        variable.assign(value)
+
+
 def as_floats(tensor: Any) -> Array:
     """Return the values of a tensor or an array in single precision: NumPy knows no brain floats."""
     return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(tensor, "float32")))
