@@ -100,7 +100,8 @@ class TrialSession:
         if not self._begun:
             return
         progress.epoch = self._trainer.epoch
-        self._save_improved()
+        may_pause = self._trainer.epoch in self._objective.milestones and not self._amid
+        progress.kept = self._save_improved(as_last=may_pause)
         if not (progress.done or progress.diverged or self._failed):
             self._keep_if_due()
 
@@ -209,12 +210,16 @@ class TrialSession:
         progress.done = row["epoch"] >= self._trainer.task.epochs
         return progress.diverged or progress.done or row["epoch"] in self._objective.milestones
 
-    def _save_improved(self) -> None:
-        if self._improved is not None:
-            file = self._objective.states.best(self._spec.trial)
-            save_checkpoint(file, self._improved)
-            self._best_is_of = int(self._improved.about["epoch"])
-            self._improved = None
+    def _save_improved(self, as_last: bool = False) -> bool:
+        """Write the best state, if there is a new one, also ``as_last`` where it is that; return whether it was."""
+        if self._improved is None:
+            return False
+        self._best_is_of = int(self._improved.about["epoch"])
+        is_last = as_last and self._best_is_of == self._trainer.epoch
+        best = self._objective.states.best(self._spec.trial)
+        save_checkpoint(best, self._improved, self._last if is_last else None)
+        self._improved = None
+        return is_last
 
     @property
     def _last(self) -> Path:

@@ -12,14 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RecordError, TrialError, explain
-from orchestrator.records import (
-    Mode,
-    RunFolder,
-    flush_folder,
-    made,
-    score_of,
-    write_atomically,
-)
+from orchestrator.records import Mode, RunFolder, flush_folder, made, put_too, score_of
 from orchestrator.trials.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from orchestrator.trials.days import DayCheckpoints
 
@@ -167,17 +160,8 @@ class StateStore:
 
     def keep_best_as_last(self, trial: str) -> None:
         """Have a trial's best state, which was written just now, be its last one too, without a copy if that can be."""
-        best, last = self.best(trial), self.last(trial)
-        aside = last.with_name(f".{last.name}.{os.getpid()}.part")
-        try:
-            aside.unlink(missing_ok=True)
-            os.link(best, aside)
-            aside.replace(last)
-        except OSError:  # a filesystem without links
-            write_atomically(last, best.read_bytes())
-        finally:
-            aside.unlink(missing_ok=True)  # replaced by itself it stays
-        flush_folder(last.parent)
+        put_too(self.best(trial), self.last(trial))
+        flush_folder(self.folder)
 
     def days(self, trial: str, keep_days: int | None = None) -> DayCheckpoints:
         """Return the days of a babysat trial."""
