@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -18,9 +20,6 @@ from orchestrator.training.trial_model import Built, Compiled, Origin, arrays_of
 
 MOST_BYTES = 2**26
 """Of values that no seed changes: a model that holds more, such as pretrained weights, is built for each trial."""
-
-Value = Callable[[Any], Any]
-"""Returns a variable's first value, of the seeds that its builder's layers draw."""
 
 
 class InitialState:
@@ -43,6 +42,12 @@ class InitialState:
         self._fixed = [(each, start) for each, start in pairs if isinstance(start, _Fixed)]
         self._drawn = [(each, start) for each, start in pairs if not isinstance(start, _Fixed)]
         self._put = self._program(len(origin.seeds), stored) if self._drawn else None
+        self._stored = stored
+        described = [
+            value.tobytes() if isinstance(start, _Fixed) else start.seed
+            for value, start in zip(values, starts, strict=True)
+        ]
+        self._described = f"initial state {hashlib.sha256(repr(described).encode()).hexdigest()}"
 
     def _program(self, seeds: int, stored: StoredPrograms | None) -> Any:
         signature = [tf.TensorSpec((seeds,), tf.int64)]
@@ -73,6 +78,11 @@ class InitialState:
         if self._put is not None:
             self._put(tf.constant(seeds, tf.int64))
 
+    @property
+    def is_verified(self) -> bool:
+        """Return whether another worker has seen that other seeds' builds leave what ``put`` makes of them."""
+        return self._stored is not None and self._stored.is_known(self._described)
+
     def is_what(self, seeds: Sequence[int]) -> bool:
         """Return whether the state, a freshly built model's, is to the bit what ``put`` makes of these seeds."""
         variables = self._variables
@@ -82,15 +92,17 @@ class InitialState:
             a.tobytes() == b.tobytes() for a, b in zip(before, arrays_of(variables), strict=True)
         )
         assign_all(variables, before)
+        if same and self._stored is not None:
+            self._stored.note(self._described)
         return same
 
     def _assign(self, seeds: Any) -> dict[str, Any]:
         for variable, start in self._drawn:
-            variable.assign(start(seeds))
+            variable.assign(start.value(seeds[start.seed]))
         return {}
 
 
-def _value(variable: Any, value: np.ndarray, origin: Origin) -> Value | _Fixed:
+def _value(variable: Any, value: np.ndarray, origin: Origin) -> _Drawn | _Fixed:
     """Return how a variable's first value comes about; ``value`` is what it was."""
     initialiser: Any = origin.initialisers.get(id(variable))
     shape, dtype = variable.shape, variable.dtype
@@ -100,12 +112,19 @@ def _value(variable: Any, value: np.ndarray, origin: Origin) -> Value | _Fixed:
         and array_of(initialiser(shape, dtype=dtype)).tobytes() == value.tobytes()
     ):
         at = origin.seeds.index(initialiser.seed)
-        return lambda seeds: _seeded(initialiser, seeds[at])(shape, dtype=dtype)
+        return _Drawn(at, lambda seed: _seeded(initialiser, seed)(shape, dtype=dtype))
     is_generators = value.shape == (2,) and value.dtype == np.int64
     if is_generators and value[1] == 0 and value[0] in origin.seeds:
-        at = origin.seeds.index(int(value[0]))
-        return lambda seeds: tf.stack([seeds[at], 0])
+        return _Drawn(origin.seeds.index(int(value[0])), lambda seed: tf.stack([seed, 0]))
     return _Fixed(value)
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """A value that follows from one of the seeds that are drawn, given by its number."""
+
+    seed: int
+    value: Callable[[Any], Any]
 
 
 SMALL = 2**20

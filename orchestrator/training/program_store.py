@@ -142,6 +142,18 @@ class StoredPrograms:
             _write(self._file(name), digest + b"\n" + content)
             _forget_oldest(self.folder)
 
+    def is_known(self, fact: str) -> bool:
+        """Return whether a worker has found something out about this structure."""
+        try:
+            return self._file(fact).read_bytes() == fact.encode()
+        except OSError:
+            return False
+
+    def note(self, fact: str) -> None:
+        """Have others know it."""
+        with suppress(OSError):
+            _write(self._file(fact), fact.encode())
+
     def _file(self, name: str) -> Path:
         return self.folder / hashlib.sha256(f"{self.key} {name}".encode()).hexdigest()
 
