@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         is_full,
         lies_below,
         made,
+        put_too,
         write_atomically,
     )
     from orchestrator.records.events import (
@@ -110,6 +111,7 @@ __all__ = [
     "made",
     "model_is_as_saved",
     "options_of",
+    "put_too",
     "read_lines",
     "read_run",
     "remove_run",

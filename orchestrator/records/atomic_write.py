@@ -47,8 +47,8 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Put ``content`` (text as UTF-8) at ``path`` so that no reader ever sees half of it.
+def write_atomically(path: Path, content: str | bytes, twin: Path | None = None) -> None:
+    """Put ``content`` (text as UTF-8) at ``path`` so that no reader ever sees half of it; then at its ``twin`` too.
 
     Raises DiskFull where it does not fit, and any other OSError with a path: Python has none for a failed flush.
     """
@@ -62,6 +62,8 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         aside.replace(path)
+        if twin is not None:
+            put_too(path, twin)
     except OSError as error:
         if is_full(error):
             raise DiskFull(path, len(data)) from None
@@ -69,6 +71,19 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     finally:
         aside.unlink(missing_ok=True)
     flush_folder(path.parent)
+
+
+def put_too(path: Path, twin: Path) -> None:
+    """Have a file of the same folder, which is replaced and never changed, under another name too, or a copy of it."""
+    aside = twin.with_name(f".{twin.name}.{os.getpid()}.part")
+    try:
+        aside.unlink(missing_ok=True)
+        os.link(path, aside)
+        aside.replace(twin)
+    except OSError:  # a filesystem without links
+        write_atomically(twin, path.read_bytes())
+    finally:
+        aside.unlink(missing_ok=True)  # replaced by itself it stays
 
 
 def flush_folder(folder: Path) -> None:

@@ -19,6 +19,7 @@ What it is blind to: validation rows that are no fair sample of what comes, and 
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,6 +37,8 @@ SHARED = 0.65
 KEPT = 0.9
 """The correlation of a model's own noise from one epoch to the next."""
 DRAWS = 300
+AT_ONCE = 50
+"""How many of them are held in memory."""
 REACH = 8.0
 """A trial so many standard errors below the best cannot have won by noise."""
 MOST_TRIALS = 200
@@ -69,6 +72,11 @@ def optimism(curves: Sequence[Sequence[float]], noise: float) -> tuple[float, fl
 
     More is better. ``curves`` hold finite values, epoch by epoch; ``noise`` is their standard error, in their unit.
     """
+    return _optimism(tuple(map(tuple, curves)), noise)
+
+
+@functools.lru_cache(maxsize=2)  # a run's end tells it in three places
+def _optimism(curves: tuple[tuple[float, ...], ...], noise: float) -> tuple[float, float]:
     own = noise * math.sqrt(1 - SHARED)
     tops = sorted((max(curve) for curve in curves), reverse=True)[:MOST_TRIALS]
     least = max(tops[-1], tops[0] - REACH * own)
@@ -78,19 +86,24 @@ def optimism(curves: Sequence[Sequence[float]], noise: float) -> tuple[float, fl
     # First by how much the best epoch of each trial is too good, then by how much the best trial is.
     shapes = _shapes(near, own)
     draw = np.random.default_rng(0)
-    noisy = [(shapes + _noise(draw, shapes.shape, own)).max(axis=1) for _ in range(DRAWS)]
-    lifted, spread = np.mean(noisy, axis=0), float(np.std(noisy, axis=0).mean())
+    several = (AT_ONCE, *shapes.shape)
+    noisy = [(shapes + _noise(draw, several, own)).max(axis=2) for _ in range(0, DRAWS, AT_ONCE)]
+    highest = np.concatenate(noisy)
+    lifted, spread = highest.mean(axis=0), float(highest.std(axis=0).mean())
     tops_now = np.array([curve.max() for curve in near]) - lifted
     truths = _truths(tops_now, spread, draw)
-    found = [_too_good(shapes + truth[:, None], own, draw) for truth in truths]
+    parts = (truths[at : at + AT_ONCE, :, None] for at in range(0, DRAWS, AT_ONCE))
+    found = np.concatenate([_too_good(shapes + part, own, draw) for part in parts])
     return float(np.mean(found)), float(np.std(found))
 
 
-def _too_good(truth: Array, own: float, draw: np.random.Generator) -> float:
-    """Return by how much the best of one noisy search is better than its truth."""
-    seen = truth + _noise(draw, truth.shape, own)
-    at = np.unravel_index(int(seen.argmax()), seen.shape)
-    return float(seen[at] - truth[at])
+def _too_good(truths: Array, own: float, draw: np.random.Generator) -> Array:
+    """Return by how much the best of each noisy search is better than its truth (searches, trials, epochs)."""
+    seen = (truths + _noise(draw, truths.shape, own)).reshape(len(truths), -1)
+    best = seen.argmax(axis=1)[:, None]
+    flat = truths.reshape(seen.shape)
+    found: Array = (np.take_along_axis(seen, best, 1) - np.take_along_axis(flat, best, 1))[:, 0]
+    return found
 
 
 def _shapes(curves: Sequence[Array], own: float) -> Array:
@@ -120,11 +133,11 @@ def _smoothed(curve: Array) -> Array:
 
 
 def _noise(draw: np.random.Generator, shape: tuple[int, ...], own: float) -> Array:
-    """Return noise (trials, epochs) of standard deviation ``own``, an autoregressive process of first order a trial."""
+    """Return noise (…, epochs) of standard deviation ``own``, an autoregressive process of first order a trial."""
     values = draw.normal(0, own, shape)
     fresh = math.sqrt(1 - KEPT**2)
-    for at in range(1, shape[1]):
-        values[:, at] = KEPT * values[:, at - 1] + fresh * values[:, at]
+    for at in range(1, shape[-1]):
+        values[..., at] = KEPT * values[..., at - 1] + fresh * values[..., at]
     return values
 
 

@@ -274,22 +274,25 @@ def _any_number_of(data: tuple[Any, ...]) -> Any:
 
 
 class MetricsReset:
-    """Resets a model's metrics: in one call of a program where all that it does is to set variables."""
+    """Resets a model's metrics: where that only sets variables, it sets them to what it left in them before."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self._variables: list[Any] | None = None
-        self._reset = model.reset_metrics
+        self._variables: list[Any] = []
+        self._fresh: list[tuple[Any, Any]] | None = None
 
     def __call__(self) -> None:
         """Have the metrics as before the first batch."""
         variables = self._model.metrics_variables  # some exist only once a step has been traced
-        if self._variables is None or list(map(id, variables)) != list(map(id, self._variables)):
-            self._variables = variables
-            reset = self._model.reset_metrics
-            in_one = resets_variables_alone(self._model)
-            self._reset = tf.function(reset, autograph=False) if in_one else reset
-        self._reset()
+        if self._fresh is not None and list(map(id, variables)) == list(map(id, self._variables)):
+            for handle, value in self._fresh:
+                tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+            return
+        self._model.reset_metrics()
+        self._variables, self._fresh = variables, None
+        if resets_variables_alone(self._model):
+            held = [variable.value for variable in variables]
+            self._fresh = [(each.handle, tf.identity(each)) for each in held]
 
 
 class StepLogs:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import functools
+import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,15 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from orchestrator.training.keras_backend import array_of
-from orchestrator.training.keras_internals import seed_is_drawn
-from orchestrator.training.program_store import KeptProgram, StoredPrograms, named
-from orchestrator.training.trial_model import Built, Compiled, Origin, arrays_of
+from orchestrator.training.keras_internals import rate_held_by, seed_is_drawn
+from orchestrator.training.program_store import KeptProgram, StoredPrograms, handle_of, named
+from orchestrator.training.trial_model import Built, Compiled, Origin, arrays_of, assign_all
 
 MOST_BYTES = 2**26
 """Of values that no seed changes: a model that holds more, such as pretrained weights, is built for each trial."""
-
-Value = Callable[[Any], Any]
-"""Returns a variable's first value, of the seeds that its builder's layers draw."""
 
 
 class InitialState:
@@ -32,19 +31,26 @@ class InitialState:
         """Take the state as it is now, which is that of ``built``."""
         assert built.origin is not None  # noqa: S101
         self._compiled = compiled
-        origin, values = built.origin, arrays_of(compiled.model.variables)
-        variables = zip(built.model.variables, values, strict=True)
-        self._model = [_value(each, value, origin) for each, value in variables]
-        theirs = compiled.model.optimizer.variables if compiled.optimizer is None else ()
-        self._optimizer = [_Fixed(value) for value in arrays_of(theirs)]
-        self._fixed = [
-            each.tensor for each in (*self._model, *self._optimizer) if isinstance(each, _Fixed)
+        origin, made = built.origin, built.model.variables
+        values = arrays_of(self._variables)
+        rest = [None] * (len(values) - len(made))  # the optimizer's: no seed is drawn for those
+        starts = [
+            _Fixed(value) if variable is None else _value(variable, value, origin)
+            for variable, value in zip([*made, *rest], values, strict=True)
         ]
-        self._put = self._program(len(origin.seeds), stored)
+        pairs = [*zip(self._variables, starts, strict=True)]
+        self._fixed = [(each, start) for each, start in pairs if isinstance(start, _Fixed)]
+        self._drawn = [(each, start) for each, start in pairs if not isinstance(start, _Fixed)]
+        self._put = self._program(len(origin.seeds), stored) if self._drawn else None
+        self._stored = stored
+        described = [
+            value.tobytes() if isinstance(start, _Fixed) else start.seed
+            for value, start in zip(values, starts, strict=True)
+        ]
+        self._described = f"initial state {hashlib.sha256(repr(described).encode()).hexdigest()}"
 
     def _program(self, seeds: int, stored: StoredPrograms | None) -> Any:
-        fixed = [tf.TensorSpec(each.shape, each.dtype) for each in self._fixed]
-        signature = [tf.TensorSpec((seeds,), tf.int64), fixed]
+        signature = [tf.TensorSpec((seeds,), tf.int64)]
         program = tf.function(self._assign, input_signature=signature, autograph=False)
         if stored is None:
             return program
@@ -54,19 +60,28 @@ class InitialState:
 
     @property
     def _variables(self) -> list[Any]:
-        """Return the variables of the model and of its optimizer."""
-        model = self._compiled.model
-        return [*model.variables, *model.optimizer.variables]
+        """Return the variables of the model and of its optimizer, but for an α that training sets."""
+        compiled = self._compiled
+        rate = None if compiled.optimizer is None else rate_held_by(compiled.optimizer.keras)
+        theirs = compiled.model.optimizer.variables
+        return [*compiled.model.variables, *(each for each in theirs if each is not rate)]
 
     @property
     def is_small(self) -> bool:
         """Return whether there is room for what no seed changes."""
-        fixed = [each for each in (*self._model, *self._optimizer) if isinstance(each, _Fixed)]
-        return sum(each.bytes for each in fixed) <= MOST_BYTES
+        return sum(start.bytes for _, start in self._fixed) <= MOST_BYTES
 
     def put(self, seeds: Sequence[int]) -> None:
         """Have the state that follows from these seeds."""
-        self._put(tf.constant(seeds, tf.int64), self._fixed)
+        for variable, start in self._fixed:
+            tf.raw_ops.AssignVariableOp(resource=handle_of(variable), value=start.tensor)
+        if self._put is not None:
+            self._put(tf.constant(seeds, tf.int64))
+
+    @property
+    def is_verified(self) -> bool:
+        """Return whether another worker has seen that other seeds' builds leave what ``put`` makes of them."""
+        return self._stored is not None and self._stored.is_known(self._described)
 
     def is_what(self, seeds: Sequence[int]) -> bool:
         """Return whether the state, a freshly built model's, is to the bit what ``put`` makes of these seeds."""
@@ -76,23 +91,18 @@ class InitialState:
         same = all(
             a.tobytes() == b.tobytes() for a, b in zip(before, arrays_of(variables), strict=True)
         )
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
+        assign_all(variables, before)
+        if same and self._stored is not None:
+            self._stored.note(self._described)
         return same
 
-    def _assign(self, seeds: Any, fixed: Sequence[Any]) -> dict[str, Any]:
-        compiled, rest = self._compiled, iter(fixed)
-        variables = compiled.model.variables
-        if compiled.optimizer is None:
-            variables = self._variables
-        for variable, value in zip(variables, (*self._model, *self._optimizer), strict=True):
-            variable.assign(next(rest) if isinstance(value, _Fixed) else value(seeds))
-        if compiled.optimizer is not None:
-            compiled.optimizer.clear(compiled.model.optimizer)
+    def _assign(self, seeds: Any) -> dict[str, Any]:
+        for variable, start in self._drawn:
+            variable.assign(start.value(seeds[start.seed]))
         return {}
 
 
-def _value(variable: Any, value: np.ndarray, origin: Origin) -> Value | _Fixed:
+def _value(variable: Any, value: np.ndarray, origin: Origin) -> _Drawn | _Fixed:
     """Return how a variable's first value comes about; ``value`` is what it was."""
     initialiser: Any = origin.initialisers.get(id(variable))
     shape, dtype = variable.shape, variable.dtype
@@ -102,20 +112,37 @@ def _value(variable: Any, value: np.ndarray, origin: Origin) -> Value | _Fixed:
         and array_of(initialiser(shape, dtype=dtype)).tobytes() == value.tobytes()
     ):
         at = origin.seeds.index(initialiser.seed)
-        return lambda seeds: _seeded(initialiser, seeds[at])(shape, dtype=dtype)
+        return _Drawn(at, lambda seed: _seeded(initialiser, seed)(shape, dtype=dtype))
     is_generators = value.shape == (2,) and value.dtype == np.int64
     if is_generators and value[1] == 0 and value[0] in origin.seeds:
-        at = origin.seeds.index(int(value[0]))
-        return lambda seeds: tf.stack([seeds[at], 0])
+        return _Drawn(origin.seeds.index(int(value[0])), lambda seed: tf.stack([seed, 0]))
     return _Fixed(value)
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """A value that follows from one of the seeds that are drawn, given by its number."""
+
+    seed: int
+    value: Callable[[Any], Any]
+
+
+SMALL = 2**20
+
+
 class _Fixed:
-    """A value that no seed changes."""
+    """A value that no seed changes. Many zeros, as an optimizer's slots are, are not held."""
 
     def __init__(self, value: np.ndarray) -> None:
-        self.bytes = value.nbytes
-        self.tensor = tf.constant(value)
+        are_many_zeros = value.nbytes > SMALL and not value.tobytes().strip(b"\0")
+        self._zeros = (value.shape, value.dtype) if are_many_zeros else None
+        self._held = None if are_many_zeros else tf.constant(value)
+        self.bytes = 0 if are_many_zeros else value.nbytes
+
+    @property
+    def tensor(self) -> Any:
+        """Return it."""
+        return self._held if self._zeros is None else tf.zeros(*self._zeros)
 
 
 def _seeded(initialiser: Any, seed: Any) -> Any:

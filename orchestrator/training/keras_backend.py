@@ -32,10 +32,22 @@ Array = np.ndarray
 
 def array_of(tensor: Any) -> Array:
     """Return a copy of the values of a tensor or a variable."""
-    if IS_TENSORFLOW:
-        copy: Array = tf.convert_to_tensor(tensor).numpy()
-        return copy
-    return np.array(keras.ops.convert_to_numpy(tensor))
+    if not IS_TENSORFLOW:
+        return np.array(keras.ops.convert_to_numpy(tensor))
+    if isinstance(tensor, keras.Variable):  # in one operation: a conversion takes twice as long
+        held = tensor.value
+        tensor = tf.raw_ops.ReadVariableOp(resource=held.handle, dtype=held.dtype)
+    copy: Array = tf.convert_to_tensor(tensor).numpy()
+    return copy
+
+
+def assign(variable: Any, value: Any) -> None:
+    """Give a variable a value, as its own ``assign`` does, which takes four times as long for an array that fits."""
+    fits = IS_TENSORFLOW and isinstance(variable, keras.Variable) and isinstance(value, np.ndarray)
+    if fits and (value.shape, value.dtype.name) == (tuple(variable.shape), variable.dtype):
+        tf.raw_ops.AssignVariableOp(resource=variable.value.handle, value=value)
+    else:
+        variable.assign(value)
 
 
 def as_floats(tensor: Any) -> Array:

@@ -130,7 +130,9 @@ class ProgramCache:
             return
         state = InitialState(compiled, built, slot.stored)
         if state.is_small:
-            slot.spared.append(Spared(replace(built, model=compiled.model), origin.seeds, state))
+            known_to_others = True if state.is_verified else None
+            mine = replace(built, model=compiled.model)
+            slot.spared.append(Spared(mine, origin.seeds, state, known_to_others))
 
     def _reused(self, key: str, built: Built) -> Slot | None:
         """Put a fresh model's state into the warm program of its structure, if there is one."""

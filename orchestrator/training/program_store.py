@@ -136,7 +136,7 @@ class StoredPrograms:
         about = json.loads(head)
         if about["variables"] != _forms(variables):
             return None
-        handles = [_handle(variables[each]) for each in about["captured"]]
+        handles = [handle_of(variables[each]) for each in about["captured"]]
         run, names = DefinedFunction(definitions, handles, len(about["names"])), about["names"]
         flat = sorted(names)
 
@@ -148,7 +148,7 @@ class StoredPrograms:
 
     def keep(self, name: str, traced: Any, variables: Named) -> None:
         """Write a traced function that gives figures by name, unless it has captured anything but these variables."""
-        names = {id(_handle(variable)): name for name, variable in variables.items()}
+        names = {id(handle_of(variable)): name for name, variable in variables.items()}
         captured = [names.get(id(each)) for each in traced.captured_inputs]
         if None in captured:
             return
@@ -162,6 +162,18 @@ class StoredPrograms:
         with suppress(OSError):
             _write(self._file(name), digest + b"\n" + content)
             _forget_oldest(self.folder)
+
+    def is_known(self, fact: str) -> bool:
+        """Return whether a worker has found something out about this structure."""
+        try:
+            return self._file(fact).read_bytes() == fact.encode()
+        except OSError:
+            return False
+
+    def note(self, fact: str) -> None:
+        """Have others know it."""
+        with suppress(OSError):
+            _write(self._file(fact), fact.encode())
 
     def _file(self, name: str) -> Path:
         return self.folder / _digest(f"{self.key} {name}".encode())
@@ -196,7 +208,7 @@ class KeptProgram:
         return found
 
 
-def _handle(variable: Any) -> Any:
+def handle_of(variable: Any) -> Any:
     """Return what a program captures of a variable of TensorFlow's or Keras's."""
     return variable.value.handle if isinstance(variable, keras.Variable) else variable.handle
 

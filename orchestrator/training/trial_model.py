@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from orchestrator.training.keras_backend import LiveNumber, array_of
+from orchestrator.training.keras_backend import LiveNumber, array_of, assign
 from orchestrator.training.optimizers import LiveOptimizer
 from orchestrator.training.task import LabelForm, LearningGoal
 
@@ -85,7 +85,7 @@ def arrays_of(variables: Sequence[Any]) -> tuple[np.ndarray, ...]:
 def assign_all(variables: Sequence[Any], values: Sequence[Any]) -> None:
     """Give each variable its value. Raises ValueError where the shapes do not match one to one."""
     for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
+        assign(variable, value)
 
 
 def fits(variables: Sequence[Any], values: Sequence[Any]) -> bool:

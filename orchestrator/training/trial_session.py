@@ -55,6 +55,7 @@ class TrialSession:
         self._begun = self._failed = False
         self._best: Score | None = None
         self._improved: Checkpoint | None = None
+        self._best_is_of: int | None = None  # the epoch whose state this session wrote as the best
         self._interval = CheckpointInterval(objective.checkpoint_every)
         self._rows: list[dict[str, Any]] = []
         self._recipe = dict(spec.recipe)
@@ -99,7 +100,8 @@ class TrialSession:
         if not self._begun:
             return
         progress.epoch = self._trainer.epoch
-        self._save_improved()
+        may_pause = self._trainer.epoch in self._objective.milestones and not self._amid
+        progress.kept = self._save_improved(as_last=may_pause)
         if not (progress.done or progress.diverged or self._failed):
             self._keep_if_due()
 
@@ -118,12 +120,16 @@ class TrialSession:
             return
         with self._interval.saving(self._trainer.epoch, steps_of(self._trainer)):
             self._save_improved()
-            best = self._best.to_plain() if self._best else None
-            about = {"trial": self._spec.trial, "best": best, "rows": self._rows}
-            about["facts"] = facts_of(
-                self._trainer
-            )  # of one that a later driver ends without training it
-            save_checkpoint(self._last, self._trainer.checkpoint(about))
+            if self._best_is_of == self._trainer.epoch and not self._amid:
+                self._objective.states.keep_best_as_last(self._spec.trial)
+            else:
+                save_checkpoint(self._last, self._trainer.checkpoint(self._about()))
+
+    def _about(self) -> dict[str, Any]:
+        """Return what a session needs to know of the one before, besides the trainer's state."""
+        best = self._best.to_plain() if self._best else None
+        facts = facts_of(self._trainer)  # of one that a later driver ends without training it
+        return {"trial": self._spec.trial, "best": best, "rows": [*self._rows], "facts": facts}
 
     @property
     def _amid(self) -> bool:
@@ -197,20 +203,23 @@ class TrialSession:
         if score is not None and score.beats(self._best):
             self._best = score
             chosen = dict(self._spec.hyperparameters)
-            self._improved = self._trainer.checkpoint(
-                {"trial": self._spec.trial, "chosen": chosen, **row}
-            )
+            self._improved = self._trainer.checkpoint({**self._about(), "chosen": chosen, **row})
 
     def _reports_after(self, row: Mapping[str, Any], progress: Progress) -> bool:
         progress.diverged = not finite(row["metrics"].get("loss", 0.0))
         progress.done = row["epoch"] >= self._trainer.task.epochs
         return progress.diverged or progress.done or row["epoch"] in self._objective.milestones
 
-    def _save_improved(self) -> None:
-        if self._improved is not None:
-            file = self._objective.states.best(self._spec.trial)
-            save_checkpoint(file, self._improved)
-            self._improved = None
+    def _save_improved(self, as_last: bool = False) -> bool:
+        """Write the best state, if there is a new one, also ``as_last`` where it is that; return whether it was."""
+        if self._improved is None:
+            return False
+        self._best_is_of = int(self._improved.about["epoch"])
+        is_last = as_last and self._best_is_of == self._trainer.epoch
+        best = self._objective.states.best(self._spec.trial)
+        save_checkpoint(best, self._improved, self._last if is_last else None)
+        self._improved = None
+        return is_last
 
     @property
     def _last(self) -> Path:

@@ -45,8 +45,8 @@ class Checkpoint:
     metrics: tuple[np.ndarray, ...] = ()
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write ``checkpoint`` to ``path``, whose folder is made where it is gone."""
+def save_checkpoint(path: Path, checkpoint: Checkpoint, twin: Path | None = None) -> None:
+    """Write ``checkpoint`` to ``path``, whose folder is made where it is gone, and to its ``twin`` there."""
     arrays = {f"model_{at}": array for at, array in enumerate(checkpoint.model)}
     arrays |= {f"optimizer_{at}": array for at, array in enumerate(checkpoint.optimizer)}
     arrays |= {f"metrics_{at}": array for at, array in enumerate(checkpoint.metrics)}
@@ -54,7 +54,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     buffer = io.BytesIO()
     about = np.array(json.dumps(redacted(checkpoint.about)))
     np.savez(buffer, about=about, counts=counts, **arrays)  # type: ignore[arg-type]
-    write_atomically(made(path.parent) / path.name, buffer.getvalue())
+    write_atomically(made(path.parent) / path.name, buffer.getvalue(), twin)
 
 
 def load_checkpoint(path: Path) -> Checkpoint:

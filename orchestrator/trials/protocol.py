@@ -19,7 +19,7 @@ class Progress:
     """What happened since the last report. Filled while it happens, so that an error loses nothing before it.
 
     A row is {trial, epoch, metrics, seconds}. Within a long epoch there may be nothing to report; ``epoch`` is the last
-    one that is over.
+    one that is over. ``kept``: what the session would ``keep`` now is on the disk already.
     """
 
     rows: list[dict[str, Any]] = field(default_factory=list)
@@ -29,6 +29,7 @@ class Progress:
     done: bool = False
     diverged: bool = False
     stopped: bool = False
+    kept: bool = False
 
 
 class Session(Protocol):

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.errors import RecordError, TrialError, explain
-from orchestrator.records import Mode, RunFolder, flush_folder, made, score_of
+from orchestrator.records import Mode, RunFolder, flush_folder, made, put_too, score_of
 from orchestrator.trials.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from orchestrator.trials.days import DayCheckpoints
 
@@ -157,6 +157,11 @@ class StateStore:
     def last(self, trial: str) -> Path:
         """Return where a trial's last state lies while it trains."""
         return self.folder / f"{trial}{_LAST}"
+
+    def keep_best_as_last(self, trial: str) -> None:
+        """Have a trial's best state, which was written just now, be its last one too, without a copy if that can be."""
+        put_too(self.best(trial), self.last(trial))
+        flush_folder(self.folder)
 
     def days(self, trial: str, keep_days: int | None = None) -> DayCheckpoints:
         """Return the days of a babysat trial."""

@@ -176,7 +176,8 @@ class Conductor(FIFOScheduler):  # type: ignore[misc]
         self._seats.pop(report.trial, None)
         self._sitting.pop(trial.trial_id, None)
         worker = worker_of(trial)
-        if self._stage.is_paused(report.trial) and worker is not None:  # before it takes another
+        to_keep = self._stage.is_paused(report.trial) and not report.progress.kept
+        if to_keep and worker is not None:  # before it takes another
             self._keeping[trial.trial_id] = report.trial, worker.keep.remote()
         self._stage.look_ahead()  # what waits for a promotion that never comes ends here
         if trial.trial_id in self._following and not self.stopping():

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import node, ray_constants, services, worker
+from ray._private import node, ray_constants, services, utils, worker
 from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
 from ray.job_config import JobConfig
 
@@ -57,6 +57,8 @@ def without_what_serves_nobody() -> Iterator[None]:
         return
     usual = {name: getattr(node.Node, name) for name in _UNASKED}
     command, pipes = services.start_ray_process, os.environ.get(PIPES)
+    can_agents_start = utils.get_dashboard_dependency_error  # imports all that they need, to tell
+    utils.get_dashboard_dependency_error = lambda: None
     for name in _UNASKED:
         setattr(node.Node, name, _start_nothing)
     services.start_ray_process = lambda words, *rest, **options: command(
@@ -67,6 +69,7 @@ def without_what_serves_nobody() -> Iterator[None]:
         yield
     finally:
         services.start_ray_process = command
+        utils.get_dashboard_dependency_error = can_agents_start
         for name, method in usual.items():
             setattr(node.Node, name, method)
         os.environ.pop(PIPES) if pipes is None else os.environ.update({PIPES: pipes})

@@ -94,6 +94,26 @@ def test_a_program_from_disk_gives_what_a_traced_one_gives(
     assert first == again == trained(mlp, given)
 
 
+def test_what_one_worker_has_seen_of_a_structures_builds_spares_another_one_its_second_build(
+    mlp: TrainingTask, store: Path, monkeypatch: pytest.MonkeyPatch
+):
+    given = SMALL | {"dropout": 0.3}
+
+    def spared(worker: Trainer) -> list[int]:
+        found = []
+        for seed in SEEDS:
+            curve_of(worker, given, seed)
+            found.append(worker.programs.spared)
+        return found
+
+    assert spared(Trainer(mlp)) == [0, 0, 1]
+    assert spared(Trainer(mlp)) == [0, 1, 2]
+    monkeypatch.setattr(initial_state.InitialState, "is_what", lambda *_: False)
+    assert spared(Trainer(mlp)) == [0, 1, 2]
+    monkeypatch.setattr(StoredPrograms, "is_known", lambda *_: False)
+    assert spared(Trainer(mlp)) == [0, 0, 0]
+
+
 def test_what_is_in_no_order_is_in_no_order_on_disk(
     mlp: TrainingTask, store: Path, traced: list[str], monkeypatch: pytest.MonkeyPatch
 ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from orchestrator.config import Duration
@@ -138,3 +140,47 @@ def test_the_kept_state_is_of_the_epoch_that_the_records_call_best(mlp, tmp_path
     trial.advance(progress, 1e9)
     best = best_score(progress.rows, "val_accuracy", "max")
     assert best.epoch == load_checkpoint(tmp_path / "00000.npz").about["epoch"] == 2
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_best_state_is_the_last_one_too_until_the_trial_trains_on(
+    begin, tmp_path, monkeypatch, links
+):
+    def refused(*_):
+        raise OSError("no links here")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refused)
+    trial = begin()
+    best, last = tmp_path / "00000.npz", tmp_path / "00000.last.npz"
+    rows = report(trial)
+    for _ in range(2):  # the second time it is there already
+        trial.keep()
+        assert best.samefile(last) == links
+        assert best.read_bytes() == last.read_bytes()
+        assert sorted(tmp_path.iterdir()) == [last, best]
+    assert report(begin())[:1] == rows
+    trial.train(Progress())
+    trial.keep()
+    assert load_checkpoint(last).about["epoch"] == 2
+
+
+def test_a_trial_that_may_pause_has_its_state_on_the_disk_where_that_is_its_best_one(mlp, tmp_path):
+    figures = iter([0.3, 0.2, 0.4])
+
+    class Set(Trainer):
+        def train_chunk(self):
+            metrics = super().train_chunk()
+            return metrics and {**metrics, "val_accuracy": next(figures)}
+
+    never = Duration(100, "epoch")
+    trial = TrialSession(
+        Set(mlp), SPEC, Objective("val_accuracy", "max", frozenset({1, 2}), tmp_path, never)
+    )
+    last, kept = tmp_path / "00000.last.npz", []
+    for _ in range(mlp.epochs):
+        progress = Progress()
+        trial.advance(progress, 1e9)
+        kept.append((progress.kept, load_checkpoint(last).about["epoch"]))
+    assert kept == [(True, 1), (False, 1), (False, 1)]
+    assert load_checkpoint(tmp_path / "00000.npz").about["epoch"] == 3

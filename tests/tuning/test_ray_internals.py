@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 import ray
-from ray._private import node, ray_constants, services, worker
+from ray._private import node, ray_constants, services, utils, worker
 from ray._raylet import AuthenticationTokenLoader, Config
 from ray.core.generated import common_pb2
 from ray.job_config import JobConfig
@@ -72,6 +72,7 @@ def test_a_local_cluster_has_stand_ins_for_agents_and_none_of_the_rest(monkeypat
     assert idle == "--num_prestart_python_workers=0" and node.Node.start_monitor is usual
     assert agent.startswith("--dashboard_agent_command=") and "stand_ins/agent.py" in agent
     assert agent.endswith(" python agent.py")
+    assert utils.get_dashboard_dependency_error.__module__ == utils.__name__
 
 
 def test_who_asks_for_rays_metrics_gets_its_agents(monkeypatch):
@@ -89,6 +90,7 @@ def test_ray_starts_nothing_else_by_these_names():
     ):
         assert ours in made
     assert "--num_prestart_python_workers=" in made
+    assert "utils.get_dashboard_dependency_error()" in made
 
 
 def test_workers_are_told_which_script_starts_them_by_the_name_that_is_put_in_its_place(tmp_path):

@@ -211,6 +211,23 @@ def test_a_promoted_trial_waits_for_its_state_and_no_paused_one_does():
     assert waited == ["kept 1"]
 
 
+def test_a_paused_trial_whose_state_is_on_the_disk_already_is_not_asked_to_keep_it():
+    play = Play(9, scheduler={"asha": {"promote": True, "reduction_factor": 2}})
+    conductor = Conductor(play.stage, SimpleNamespace(on_last_worker=lambda ask: None))
+    search = PlannedSeats(conductor)
+    assert search.suggest("a")
+    worker, asked = Worker(), []
+    worker.keep = SimpleNamespace(remote=lambda: asked.append("keep"))
+    seat = worker.seat("a")
+    assert conductor.seat(seat)
+    told = paused("00000", 0.9)
+    told["report"].progress.kept = True
+    conductor.on_trial_result(None, seat, told)
+    assert not asked
+    conductor.on_trial_result(None, seat, paused("00001", 0.1))
+    assert asked == ["keep"]
+
+
 def test_the_winner_is_examined_by_the_last_worker_where_others_wait_for_a_promotion_in_vain():
     play = Play(2, scheduler={"asha": {"promote": True, "reduction_factor": 2}})
     asked = []
