@@ -14,7 +14,7 @@ from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
 from orchestrator.schedulers.scheduler import deepens, tell_ended
 from orchestrator.search import Plan, Round, Search, TrialSpec
-from orchestrator.search.finalists import Race
+from orchestrator.search.race_events import Race
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from orchestrator.records import Score, replicate_name, score_of
 from orchestrator.records.score import Mode
 from orchestrator.search.plan import Plan, TrialSpec
 from orchestrator.search.race import FEWEST, Verdict, surely_not_best, verdict
+from orchestrator.search.race_events import News, Race
 
 FEWEST_TRIALS = 10
 """A search of fewer trials with a score is not raced by itself."""
@@ -35,40 +36,6 @@ def replicate_seed(seed: int, replicate: int) -> int:
     # Three numbers, where a trial's seed comes from two: no replicate has the seed of a trial.
     state = np.random.SeedSequence([seed, _REPLICATE, replicate]).generate_state(1)
     return int(state[0] & 0x7FFFFFFF)
-
-
-@dataclass(frozen=True)
-class News:
-    """What a search has decided about its race: an event to be written down, and a sentence that says it."""
-
-    event: str
-    text: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Race:
-    """Who races, by which rules: the facts of a ``race_began`` event."""
-
-    finalists: tuple[str, ...]
-    seeds: int
-    budget: int
-    confidence: float
-    first: int = 1
-    folds: int | None = None
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as the fields of its event."""
-        plain = {**vars(self), "finalists": list(self.finalists)}
-        return {key: value for key, value in plain.items() if value is not None}
-
-    @classmethod
-    def from_plain(cls, event: Mapping[str, Any]) -> Race:
-        """Return the race that an event tells of."""
-        names = tuple(map(str, event["finalists"]))
-        numbers = (int(event["seeds"]), int(event["budget"]))
-        first, folds = int(event.get("first") or 1), event.get("folds")
-        return cls(names, *numbers, float(event["confidence"]), first, folds)
 
 
 @dataclass

@@ -7,11 +7,11 @@ rebuilds a search, for a resume as for an extension. That a trial is paused foll
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.records import TrialEnd, score_of, trial_name
+from orchestrator.records import TrialEnd, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
@@ -26,9 +26,11 @@ from orchestrator.schedulers.scheduler import (
     tell_passed,
 )
 from orchestrator.schedulers.start_cost import Remark
-from orchestrator.search.finalists import Finalists, News
+from orchestrator.search.finalists import Finalists
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.search.population import copied
+from orchestrator.search.race_events import News
+from orchestrator.search.replay import report_row
 from orchestrator.search.steps import OFFERED, Choose, Done, NextRound, Resume, Start, Step, Wait
 from orchestrator.searchers import Observation
 from orchestrator.searchers.without_repeats import WithoutRepeats
@@ -375,19 +377,3 @@ class Search:
         if failure:
             self.searcher_failures.append((index, failure))
         return asked
-
-
-def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:
-    """Show a scheduler a row of ``epochs.jsonl``, just trained or read again; return its decision."""
-    score = score_of(row, metric, "max")  # the scheduler has a direction of its own
-    if score is None:
-        return scheduler.report(row["trial"], int(row["epoch"]), None)
-    return scheduler.report(row["trial"], score.epoch, score.value, score.ties)
-
-
-def replay(scheduler: Scheduler, rows: Iterable[Mapping[str, Any]], metric: str) -> Scheduler:
-    """Feed recorded epochs to a new scheduler in their order."""
-    for row in rows:
-        heard(scheduler, row)
-        report_row(scheduler, row, metric)
-    return scheduler
