@@ -88,7 +88,7 @@ class Search:
         self._observe(trial, ending=status)
         if for_good and status != "interrupted":
             self.finalists.ended(trial, status)
-            tell_ended(self.scheduler, trial)
+            self._tell_scheduler_of_end(trial)
 
     def recall_going_on(self, trial: str) -> None:
         """Take in that a recorded trial that had finished goes on, whatever its scheduler says of its last epoch."""
@@ -124,6 +124,10 @@ class Search:
             if trial not in self._specs:
                 self._nobody_waits_for(trial)
         self._next_copy()
+
+    def _tell_scheduler_of_end(self, trial: str) -> None:
+        if not self._is_replicate(trial):  # of which it has never heard
+            tell_ended(self.scheduler, trial)
 
     def _nobody_waits_for(self, trial: str) -> None:
         self._over.add(trial)
@@ -161,7 +165,7 @@ class Search:
             self._observe(event.trial, ending=event.status)
             self.finalists.ended(event.trial, event.status)
             if event.status != "interrupted":
-                tell_ended(self.scheduler, event.trial)
+                self._tell_scheduler_of_end(event.trial)
             self._decide()
             return None
         trial, epoch = event["trial"], int(event["epoch"])

@@ -117,6 +117,18 @@ def test_a_race_that_was_cut_off_goes_on_to_the_same_end(reports):
     assert resume(again, **QUIETLY).records.epochs == again.records.epochs
 
 
+def test_a_reproducible_search_is_raced_too_and_goes_on_where_it_was_cut_off():
+    caviar = {"scheduler": "asha", "reproducible": True, "finalists": RACING["caviar"]["finalists"]}
+    keys = {**RACING, "caviar": {**RACING["caviar"], **caviar}}
+    whole, tuner = run({**keys, "name": "whole"}, **QUIETLY), InlineTuner()
+    tuner.most = 16
+    cut = run(keys, executor=tuner, progress=False)
+
+    assert whole.status == "finished" and whole.records.state.race_result
+    assert any(trial.is_over for trial in cut.records.replicates)
+    assert facts(resume(cut, **QUIETLY).records) == facts(whole.records)
+
+
 def test_a_finished_run_is_verified_afterwards_and_its_winner_changes():
     done = run(KEYS, **QUIETLY)
     before = done.best.hyperparameters["rate"]
