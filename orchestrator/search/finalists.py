@@ -282,7 +282,8 @@ class Finalists:
 
     def _means(self, race: Race, name: str) -> float:
         """Return the mean of what a configuration's replicates came to, more is better."""
-        count = sum(1 for t in self._told.values() if t.spec.repeats == name and t.ending)
+        ended = (t.spec for t in self._told.values() if t.spec.repeats == name and t.ending)
+        count = sum((spec.replicate or 0) >= race.first for spec in ended)  # not of an earlier race
         scores = self._scores(race, name, count)
         return float(np.mean(scores)) if scores else -np.inf
 

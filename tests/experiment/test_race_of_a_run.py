@@ -248,6 +248,20 @@ def test_extending_by_trials_ends_the_race_and_begins_another_that_reuses_its_re
     assert read_run(longer.path, exact=True).winner["trial"] == longer.best.trial
 
 
+def test_extending_by_epochs_ends_the_race_and_the_next_one_has_replicates_of_its_own(here):
+    text = (here / "mine.py").read_text()
+    (here / "mine.py").write_text(text.replace("range(1, 4)", "range(1, 9)"))
+    first = run(RACING, **QUIETLY)
+
+    longer = extend(first, epochs="+1", **QUIETLY)
+
+    [before, after] = [e for e in longer.records.events if e["event"] == "race_began"]
+    assert (before["first"], after["first"] > 1) == (1, True)
+    assert longer.status == "finished" and longer.records.state.race_result
+    mine = longer.records.state.replicates_of(longer.records.state.race_result["winner"])
+    assert {len(longer.records.of(each.trial).epochs) for each in mine} == {4}
+
+
 def test_preview_says_what_the_finalists_cost_at_most():
     from orchestrator.cli.preview_text import preview_text
 
