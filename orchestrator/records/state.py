@@ -25,7 +25,7 @@ class RunState:
     ``metric`` and ``mode`` are what its trials are judged by; ``endings`` counts how they ended, ``epochs`` those
     recorded, replicates left out of the former. ``extensions`` are the ``extended`` events; ``race``, ``race_result``
     and ``winner`` are the events race_began, race_ended and winner since the last of them, each void with the next one
-    of those before it.
+    of those before it. ``known_finalists`` are those whose replicates began before the race: {trial: first number}.
     ``group`` is the newest group of trials, and ``groups`` says what sets each one apart from the one before it; it is
     empty where all trials compare. ``thin`` lets go of the epochs of trials that are over, so that a driver's memory
     does not grow with the run.
@@ -38,6 +38,7 @@ class RunState:
         self.events: list[Mapping[str, Any]] = []
         self.extensions: list[Mapping[str, Any]] = []
         self.groups: dict[int, tuple[str, ...]] = {}
+        self.known_finalists: dict[str, int] = {}
         self.race: Mapping[str, Any] | None = None
         self.race_result: Mapping[str, Any] | None = None
         self.winner: dict[str, Any] | None = None
@@ -214,6 +215,8 @@ class RunState:
         self.events.append(event)
         if event["event"] == "winner":
             self.winner = dict(event)
+        elif event["event"] == "finalist_known":
+            self.known_finalists[event["trial"]] = int(event["first"])
         elif event["event"] == "race_began":
             self.race, self.race_result, self.winner = event, None, None
             self._leader_is_known = False
@@ -221,6 +224,7 @@ class RunState:
             self.race_result, self._leader_is_known = event, False
         elif event["event"] == "extended":
             self.race, self.race_result, self.winner = None, None, None
+            self.known_finalists.clear()
             self._leader_is_known = False
             self.extensions.append(event)
             for trial, stretch in (event.get("retried") or {}).items():

@@ -22,6 +22,7 @@ from orchestrator.schedulers.scheduler import (
     populate,
     promoted,
     promoted_last,
+    stay_paused,
     tell_ended,
     tell_passed,
 )
@@ -150,10 +151,10 @@ class Search:
             return Start(self._begun(spec))
         if self._further:
             return Start(self._begun(self._further.popleft()))
-        spec = self.finalists.next()
+        spec = self.finalists.next() or self._replicate_ahead()
         if spec is not None:
             return Start(self._begun(spec))
-        if self._live:
+        if self._is_awaited:
             return Wait()
         return self._next_round() or self._promote_last() or self._end()
 
@@ -209,11 +210,26 @@ class Search:
 
     def _decide(self) -> None:
         """Decide about the race between the best, where nothing of the search is left."""
-        while not (self._live or self._is_left):
-            news = self.finalists.news()
-            if news is None:
-                return
+        while not (self._is_awaited or self._is_left) and (news := self.finalists.news()):
             self.decided.append(news)
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether what comes next depends on trials in training: before a race, on those of the search alone."""
+        racing = self.finalists.has_begun
+        return any(racing or not self._is_replicate(trial) for trial in self._live)
+
+    def _replicate_ahead(self) -> TrialSpec | None:
+        """Return a replicate that the race surely needs, to train beside the last trials; None where none is known."""
+        is_last = self._rounds is None or self._round.end >= self._plan.trials_in_all
+        if not (is_last and self._is_awaited) or self._next_index() is not None:
+            return None
+        training = (t for t in self.finalists.unfinished if t not in self._paused)
+        least = min((self._last_epochs.get(t, (0, None))[0] for t in training), default=0)
+        settled = stay_paused(self.scheduler, least)
+        if settled is None:
+            return None
+        return self.finalists.ahead(self._paused.keys() & settled, self.decided.append)
 
     @property
     def _is_left(self) -> bool:
@@ -312,8 +328,8 @@ class Search:
 
     def _promote_last(self) -> Resume | None:
         """Return what goes on now that nothing is in training, or ready, or left to begin."""
-        last = () if self._live else promoted_last(self.scheduler)
-        return next((self._resume(trial) for trial in last if trial in self._paused), None)
+        last = (trial for trial in promoted_last(self.scheduler) if trial in self._paused)
+        return next(map(self._resume, last), None)
 
     def _resume(self, trial: str) -> Resume:
         self._paused.pop(trial)
