@@ -23,9 +23,10 @@ class RunState:
     """What is known of a run; ``apply`` takes in what happened next.
 
     ``metric`` and ``mode`` are what its trials are judged by; ``endings`` counts how they ended, ``epochs`` those
-    recorded, replicates left out of the former. ``extensions`` are the ``extended`` events; ``race``, ``race_result``
-    and ``winner`` are the events race_began, race_ended and winner since the last of them, each void with the next one
-    of those before it. ``known_finalists`` are those whose replicates began before the race: {trial: first number}.
+    recorded, replicates left out of the former: there are so many ``again``. ``extensions`` are the ``extended`` events;
+    ``race``, ``race_result`` and ``winner`` are the events race_began, race_ended and winner since the last of them,
+    each void with the next one of those before it. ``known_finalists`` are those whose replicates began before the
+    race: {trial: first number}.
     ``group`` is the newest group of trials, and ``groups`` says what sets each one apart from the one before it; it is
     empty where all trials compare. ``thin`` lets go of the epochs of trials that are over, so that a driver's memory
     does not grow with the run.
@@ -43,6 +44,7 @@ class RunState:
         self.race_result: Mapping[str, Any] | None = None
         self.winner: dict[str, Any] | None = None
         self.endings: Counter[str] = Counter()
+        self.again = 0
         self.epochs = 0
         self.slowest_epoch = 0.0
         self.group = 1
@@ -171,6 +173,7 @@ class RunState:
             repeats=event.repeats,
             replicate=event.replicate,
         )
+        self.again += before is None and event.repeats is not None
         self._open.add(event.trial)
         self._waiting.discard(event.trial)
         self._begin_group(int(event.group or 1))
