@@ -44,7 +44,7 @@ from orchestrator.report.journal_text import why_ended
 from orchestrator.schedulers import make_scheduler
 from orchestrator.schedulers.scheduler import deepens
 from orchestrator.search import Plan
-from orchestrator.search.search import replay
+from orchestrator.search.replay import replay
 from orchestrator.search.users_own import scheduler_of
 from orchestrator.trials import StateStore
 

@@ -14,7 +14,7 @@ from orchestrator.records.lineage import stretch_of
 from orchestrator.schedulers import Decision, PassedBefore
 from orchestrator.schedulers.scheduler import deepens, tell_ended
 from orchestrator.search import Plan, Round, Search, TrialSpec
-from orchestrator.search.finalists import Race
+from orchestrator.search.race_events import Race
 from orchestrator.trials import StateStore
 
 if TYPE_CHECKING:
@@ -204,9 +204,9 @@ def _begun(plan: Plan, records: RunRecords, current: Mapping[str, TrialRecord]) 
 
 
 def _take_up_race(search: Search, records: RunRecords) -> None:
-    """Have a search go on with the race that was begun: no further trial is drawn."""
-    race = records.state.race
-    if race is not None:
+    """Have a search go on with the race that was begun: no further trial is drawn; or with who is sure to be in it."""
+    search.finalists.recall_known(records.state.known_finalists)
+    if (race := records.state.race) is not None:
         search.close()
         search.finalists.recall(Race.from_plain(race), records.state.race_result is not None)
 

@@ -136,11 +136,11 @@ LANES_CHOSEN = "lanes_chosen"
 class RunEvent(TypedDict):
     """What happened to the run as a whole: a line of ``events.jsonl``.
 
-    Besides ``extended``, ``round_began``, ``race_began``, ``race_ended`` and ``winner``: run_started (host, pid;
-    trials: the most there can be, where the space has fewer than asked for), run_finished and run_interrupted (reason),
-    taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure, error, attempt,
-    wait_seconds), fewer_at_once (trials, reason), trained_again (trial, reason), not_restored (trial, error,
-    error_file), scheduler_chose (reason, scheduler), not_examined (reason), not_profiled (reason),
+    Besides ``extended``, ``round_began``, ``finalist_known``, ``race_began``, ``race_ended``, ``winner``: run_started
+    (host, pid; trials: the most there can be, where the space has fewer than asked for), run_finished and
+    run_interrupted (reason), taken_over (from: the dead driver), paused (reason, seconds), retried (trial, failure,
+    error, attempt, wait_seconds), fewer_at_once (trials, reason), trained_again (trial, reason), not_restored (trial,
+    error, error_file), scheduler_chose (reason, scheduler), not_examined (reason), not_profiled (reason),
     searcher_failed (index, reason), not_raced (reason), other_versions, lanes_chosen (lanes, reason, measured),
     lanes_not_tried (trial, reason), lost_together (trials, reason).
     """
@@ -193,6 +193,13 @@ class RoundBegan(RunEvent):
     constraints: NotRequired[Texts]
     share_of_whole: NotRequired[MaybeSeconds]
     findings: NotRequired[MaybeValues]
+
+
+class FinalistKnown(RunEvent):
+    """A ``trial`` is sure to be among the finalists while others still train: its replicates, from ``first``, begin."""
+
+    trial: Name  # type: ignore[misc]
+    first: Count
 
 
 class RaceBegan(RunEvent):
@@ -340,6 +347,7 @@ def _lines_of(file: str) -> TypeAdapter[Any]:
         kinds = (
             Annotated[Extended, Tag("extended")]
             | Annotated[RoundBegan, Tag("round_began")]
+            | Annotated[FinalistKnown, Tag("finalist_known")]
             | Annotated[RaceBegan, Tag("race_began")]
             | Annotated[RaceEnded, Tag("race_ended")]
             | Annotated[Winner, Tag("winner")]

@@ -82,7 +82,7 @@ class RunProgress:
         leader = state.leader
         score = state.score_of(leader) if leader else None
         self._progress(
-            trials=max(self._planned, len(state.trials)),
+            trials=max(self._planned, len(state.trials) - state.again),
             trials_done=state.done,
             epochs=state.epochs,
             best=score.value if score else None,

@@ -23,9 +23,10 @@ class RunState:
     """What is known of a run; ``apply`` takes in what happened next.
 
     ``metric`` and ``mode`` are what its trials are judged by; ``endings`` counts how they ended, ``epochs`` those
-    recorded, replicates left out of the former. ``extensions`` are the ``extended`` events; ``race``, ``race_result``
-    and ``winner`` are the events race_began, race_ended and winner since the last of them, each void with the next one
-    of those before it.
+    recorded, replicates left out of the former: there are so many ``again``. ``extensions`` are the ``extended`` events;
+    ``race``, ``race_result`` and ``winner`` are the events race_began, race_ended and winner since the last of them,
+    each void with the next one of those before it. ``known_finalists`` are those whose replicates began before the
+    race: {trial: first number}.
     ``group`` is the newest group of trials, and ``groups`` says what sets each one apart from the one before it; it is
     empty where all trials compare. ``thin`` lets go of the epochs of trials that are over, so that a driver's memory
     does not grow with the run.
@@ -38,10 +39,12 @@ class RunState:
         self.events: list[Mapping[str, Any]] = []
         self.extensions: list[Mapping[str, Any]] = []
         self.groups: dict[int, tuple[str, ...]] = {}
+        self.known_finalists: dict[str, int] = {}
         self.race: Mapping[str, Any] | None = None
         self.race_result: Mapping[str, Any] | None = None
         self.winner: dict[str, Any] | None = None
         self.endings: Counter[str] = Counter()
+        self.again = 0
         self.epochs = 0
         self.slowest_epoch = 0.0
         self.group = 1
@@ -170,6 +173,7 @@ class RunState:
             repeats=event.repeats,
             replicate=event.replicate,
         )
+        self.again += before is None and event.repeats is not None
         self._open.add(event.trial)
         self._waiting.discard(event.trial)
         self._begin_group(int(event.group or 1))
@@ -214,6 +218,8 @@ class RunState:
         self.events.append(event)
         if event["event"] == "winner":
             self.winner = dict(event)
+        elif event["event"] == "finalist_known":
+            self.known_finalists[event["trial"]] = int(event["first"])
         elif event["event"] == "race_began":
             self.race, self.race_result, self.winner = event, None, None
             self._leader_is_known = False
@@ -221,6 +227,7 @@ class RunState:
             self.race_result, self._leader_is_known = event, False
         elif event["event"] == "extended":
             self.race, self.race_result, self.winner = None, None, None
+            self.known_finalists.clear()
             self._leader_is_known = False
             self.extensions.append(event)
             for trial, stretch in (event.get("retried") or {}).items():

@@ -22,6 +22,7 @@ from orchestrator.schedulers.scheduler import (
     heard,
     promoted,
     promoted_last,
+    stay_paused,
 )
 from orchestrator.schedulers.start_cost import Remark
 
@@ -127,6 +128,10 @@ class Hyperband:
     def promote_last(self) -> Iterable[str]:
         """Return those of each bracket that has none that trained all epochs."""
         return chain.from_iterable(promoted_last(each) for each in reversed(self.brackets))
+
+    def stay_paused(self, least: int) -> list[str]:
+        """Return those of each bracket."""
+        return [trial for each in self.brackets for trial in stay_paused(each, least) or ()]
 
     def hear(self, row: Mapping[str, Any]) -> Remark | None:
         """Show a row to all brackets: what a start costs is the same in each."""

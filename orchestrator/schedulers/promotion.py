@@ -165,6 +165,13 @@ class PromotingAsha:
         for epoch, rung in reversed(self.rungs.items()):
             yield from (p.trial for p in rung.best_first if self.waiting.get(p.trial) == epoch)
 
+    def stay_paused(self, least: int) -> list[str]:
+        """Return those at rungs where nobody comes any more; none while a failure could bring the best of them on."""
+        if not self.finished:
+            return []
+        here = ((t, epoch) for t, epoch in self.waiting.items() if epoch <= least)
+        return [trial for trial, epoch in here if trial not in self.rungs[epoch].may_go_on]
+
     def review(self, epoch: int) -> Mapping[str, Decision]:
         """Hold each trial that came to ``epoch`` against the best ``1/reduction_factor`` of them, of one the best."""
         rung = self.rungs.get(epoch)

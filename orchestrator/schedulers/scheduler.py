@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Protocol, Self
 
@@ -47,7 +47,8 @@ class Scheduler(Protocol):
     One that pauses trials has a method ``promote()`` besides: it returns the names of those that may go on, in that
     order, and is asked whenever there is room for a trial; what it returns again stays promoted. It may have
     ``promote_last()``, which is asked once nothing else is left: the first that is paused goes on; and ``drop()``,
-    which returns those that end, stopped, meanwhile. What is never promoted ends, stopped.
+    which returns those that end, stopped, meanwhile. What is never promoted ends, stopped. By ``stay_paused(least)`` it
+    may say of which that is certain by now: no trial begins any more, and all in training have come to epoch ``least``.
 
     Whichever has ``ended(trial)`` hears of each trial that comes to no further epoch, whatever ended it; and by
     ``passed(trial)`` of one that goes on beyond its last epoch, whatever is decided there.
@@ -94,7 +95,14 @@ def tell_passed(scheduler: Scheduler, trial: str) -> None:
     _asked(scheduler, "passed", trial)
 
 
-def _asked(scheduler: Scheduler, method: str, *told: str) -> Any:
+def stay_paused(scheduler: Scheduler, least: int) -> Collection[str] | None:
+    """Return the paused trials that surely never go on, as ``Scheduler`` has it; None where copies may yet begin."""
+    if hasattr(scheduler, "copies"):
+        return None
+    return _asked(scheduler, "stay_paused", least) or ()
+
+
+def _asked(scheduler: Scheduler, method: str, *told: Any) -> Any:
     """Call a method that a scheduler may have; None where it has none."""
     found = getattr(scheduler, method, None)
     return found(*told) if found else None

@@ -9,7 +9,7 @@ With folds its number says on which of them it is trained, so that pairs have th
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,12 +20,15 @@ from orchestrator.records import Score, replicate_name, score_of
 from orchestrator.records.score import Mode
 from orchestrator.search.plan import Plan, TrialSpec
 from orchestrator.search.race import FEWEST, Verdict, surely_not_best, verdict
+from orchestrator.search.race_events import News, Race, known_before, sentence
 
 FEWEST_TRIALS = 10
 """A search of fewer trials with a score is not raced by itself."""
 FULL_RACE = 3
 """For so many replicates of each finalist the budget is to suffice."""
 NO_LIMIT = 2**53
+_WHOLE = ("finished", "stopped")
+"""How a trial has to have ended to be trained again."""
 _REPLICATE = 5
 """What tells the seeds of replicates from a seed's others."""
 
@@ -35,40 +38,6 @@ def replicate_seed(seed: int, replicate: int) -> int:
     # Three numbers, where a trial's seed comes from two: no replicate has the seed of a trial.
     state = np.random.SeedSequence([seed, _REPLICATE, replicate]).generate_state(1)
     return int(state[0] & 0x7FFFFFFF)
-
-
-@dataclass(frozen=True)
-class News:
-    """What a search has decided about its race: an event to be written down, and a sentence that says it."""
-
-    event: str
-    text: str
-    facts: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Race:
-    """Who races, by which rules: the facts of a ``race_began`` event."""
-
-    finalists: tuple[str, ...]
-    seeds: int
-    budget: int
-    confidence: float
-    first: int = 1
-    folds: int | None = None
-
-    def to_plain(self) -> dict[str, Any]:
-        """Return it as the fields of its event."""
-        plain = {**vars(self), "finalists": list(self.finalists)}
-        return {key: value for key, value in plain.items() if value is not None}
-
-    @classmethod
-    def from_plain(cls, event: Mapping[str, Any]) -> Race:
-        """Return the race that an event tells of."""
-        names = tuple(map(str, event["finalists"]))
-        numbers = (int(event["seeds"]), int(event["budget"]))
-        first, folds = int(event.get("first") or 1), event.get("folds")
-        return cls(names, *numbers, float(event["confidence"]), first, folds)
 
 
 @dataclass
@@ -104,6 +73,7 @@ class Finalists:
         self._told: dict[str, _Told] = {}
         self._race: Race | None = None
         self._given: set[str] = set()
+        self._known: dict[str, int] = {}
         self._group = 1
         self._is_over = plan.finalists is None
 
@@ -130,6 +100,10 @@ class Finalists:
         """Take in the race that an earlier driver began."""
         self._race, self._is_over = race, is_over
 
+    def recall_known(self, known: Mapping[str, int]) -> None:
+        """Take in whose replicates an earlier driver had begin before the race: {trial: first number}."""
+        self._known.update(known)
+
     def take_up(self, group: int) -> None:
         """Give replicates out anew, as trials of this ``group``."""
         self._given.clear()
@@ -155,13 +129,37 @@ class Finalists:
 
     def next(self) -> TrialSpec | None:
         """Return the next replicate to train; None where none is left, or none now."""
-        if not self.has_begun:
-            return None
-        for spec in self._standing().needed:
+        return self._given_out(self._standing().needed) if self.has_begun else None
+
+    def _given_out(self, needed: Iterable[TrialSpec]) -> TrialSpec | None:
+        """Return the first that was not given out before, and is now."""
+        for spec in needed:
             if spec.trial not in self._given:
                 self._given.add(spec.trial)
                 return replace(spec, group=self._group)
         return None
+
+    @property
+    def unfinished(self) -> list[str]:
+        """The trials of the search that have begun and not ended."""
+        return [told.spec.trial for told in self._drawn if told.ending is None]
+
+    def ahead(self, settled: Collection[str], tell: Callable[[News], object]) -> TrialSpec | None:
+        """Return a replicate that the race will need whatever the last trials give; None where none is known, or left.
+
+        No trial is left to draw. ``settled`` are those that are paused and never go on. ``tell`` is told of a finalist.
+        """
+        limits = self._plan.limits
+        ends = (limits.max_epochs, limits.max_run_time, limits.max_failed_trials)
+        may_end_early = any(each is not None for each in ends)  # and then there would be no race
+        if self._race is not None or self._is_over or may_end_early:
+            return None
+        first = self._first()
+        spec = self._given_out(self._missing(self._sure(settled), range(first, first + FEWEST)))
+        if spec is not None and spec.repeats is not None and spec.repeats not in self._known:
+            self._known[spec.repeats] = first
+            tell(known_before(spec.repeats, first))
+        return spec
 
     def news(self) -> News | None:
         """Return what is decided now that nothing is in training: that a race begins, that it is over, or neither."""
@@ -202,30 +200,63 @@ class Finalists:
         options = self._options
         if options is None:
             return "finalists is false"
-        drawn = [told for told in self._told.values() if told.spec.repeats is None]
-        scored = [told for told in drawn if told.best is not None]
+        eligible = self._eligible(options.top)
+        top = self._top(options, len(eligible))
+        if isinstance(top, str):
+            return top
+        names = tuple(told.spec.trial for told in eligible[:top])
+        most = min(self._budget(options), len(names) * options.seeds * self._plan.epochs)
+        first, folds = self._first(), self._plan.folds
+        return Race(names, options.seeds, most, options.confidence, first, folds)
+
+    def _sure(self, settled: Collection[str]) -> list[str]:
+        """Return the finalists that are known by now, best first: who is unfinished may become better than any."""
+        unfinished = set(self.unfinished).difference(settled)
+        options = self._options
+        if options is None or len(unfinished) >= options.top:
+            return []
+        # What decides about a race and its size only grows: trials with a score, and epochs.
+        eligible = self._eligible(options.top, settled)
+        top = self._top(options, len(eligible))
+        if isinstance(top, str):
+            return []
+        rivals = [self._told[trial].spec.hyperparameters for trial in unfinished]
+        best = [told.spec for told in eligible[: max(0, top - len(unfinished))]]
+        return [spec.trial for spec in best if spec.hyperparameters not in rivals]
+
+    @property
+    def _drawn(self) -> list[_Told]:
+        return [told for told in self._told.values() if told.spec.repeats is None]
+
+    def _eligible(self, most: int, settled: Collection[str] = ()) -> list[_Told]:
+        """Return the best different configurations of the trials that ended with a score, or are ``settled``."""
+        over = [t for t in self._drawn if t.ending in _WHOLE or t.spec.trial in settled]
+        return _distinct([told for told in over if told.best is not None], most)
+
+    def _top(self, options: FinalistsOptions, eligible: int) -> int | str:
+        """Return how many of so many eligible configurations or more race at most, or why there is no race."""
+        scored = [told for told in self._drawn if told.best is not None]
         full = any(told.epoch >= self._plan.epochs for told in scored)
         if not self._is_asked and (len(scored) < FEWEST_TRIALS or not full):
             return "the search is too small"
-        trained = sum(told.epoch for told in drawn)
-        budget = int(min(options.budget * trained + 1e-9, NO_LIMIT))
-        affordable = budget // self._plan.epochs
-        ended = [told for told in scored if told.ending in ("finished", "stopped")]
-        eligible = _distinct(ended, options.top)
-        if len(eligible) < FEWEST:
+        affordable = self._budget(options) // self._plan.epochs
+        if eligible < FEWEST:
             return "it takes two different configurations with a score"
         if affordable < FEWEST * FEWEST:
             needed = FEWEST * FEWEST * self._plan.epochs
             return (
                 f"two finalists with two seeds each need {needed:,} epochs; budget {options.budget:.0%}"
-                f" of the search's {trained:,} epochs is {budget:,}"
+                f" of the search's {self._trained:,} epochs is {self._budget(options):,}"
             )
         # Fewer finalists with more replicates each tell more than many that nobody can tell apart.
-        top = min(options.top, max(FEWEST, affordable // FULL_RACE), len(eligible))
-        names = tuple(told.spec.trial for told in eligible[:top])
-        most = min(budget, top * options.seeds * self._plan.epochs)
-        first, folds = self._first(), self._plan.folds
-        return Race(names, options.seeds, most, options.confidence, first, folds)
+        return min(options.top, max(FEWEST, affordable // FULL_RACE))
+
+    @property
+    def _trained(self) -> int:
+        return sum(told.epoch for told in self._drawn)
+
+    def _budget(self, options: FinalistsOptions) -> int:
+        return int(min(options.budget * self._trained + 1e-9, NO_LIMIT))
 
     def _first(self) -> int:
         """Return the number of the first replicate: those of fewer epochs than are planned now do not count."""
@@ -234,7 +265,8 @@ class Finalists:
             for told in self._told.values()
             if told.spec.repeats and told.ending == "finished" and told.epoch < self._plan.epochs
         ]
-        return 1 + max(short, default=0)
+        # Those that began before the race are of it, however short they are.
+        return max(self._known.values(), default=1 + max(short, default=0))
 
     def _standing(self) -> _Standing:
         """Return how the race stands, by all that was told, block by block."""
@@ -249,7 +281,7 @@ class Finalists:
             if count > FEWEST and (replicates + new) * self._plan.epochs > race.budget:
                 break
             replicates += new
-            needed = tuple(self._missing(race, left, count))
+            needed = tuple(self._missing(left, range(race.first, race.first + count)))
             if needed:
                 return _Standing(needed, dropped=dropped, replicates=replicates)
             found = self._judged(race, left, count, dropped)
@@ -282,9 +314,9 @@ class Finalists:
                 dropped[name] = f"best with a chance of {chance:.2g} after {count} replicates"
         return found
 
-    def _missing(self, race: Race, left: Sequence[str], count: int) -> Iterator[TrialSpec]:
+    def _missing(self, left: Sequence[str], numbers: Iterable[int]) -> Iterator[TrialSpec]:
         """Yield the replicates of these that have not ended yet, the first number first."""
-        for number in range(race.first, race.first + count):
+        for number in numbers:
             for name in left:
                 told = self._told.get(replicate_name(name, number))
                 if told is None or told.ending is None:
@@ -315,7 +347,8 @@ class Finalists:
 
     def _means(self, race: Race, name: str) -> float:
         """Return the mean of what a configuration's replicates came to, more is better."""
-        count = sum(1 for t in self._told.values() if t.spec.repeats == name and t.ending)
+        ended = (t.spec for t in self._told.values() if t.spec.repeats == name and t.ending)
+        count = sum((spec.replicate or 0) >= race.first for spec in ended)  # not of an earlier race
         scores = self._scores(race, name, count)
         return float(np.mean(scores)) if scores else -np.inf
 
@@ -354,13 +387,4 @@ def _ended(race: Race, standing: _Standing, means: Any) -> News:
         "tied": list(found.tied),
         "order": [found.winner, *rest],
     }
-    return News("race_ended", _sentence(found), facts)
-
-
-def _sentence(found: Verdict) -> str:
-    if math.isnan(found.chance):
-        return f"race: {found.winner} wins, since a replicate of each other finalist failed"
-    if found.kind == "best":
-        return f"race: {found.winner} is the best with a chance of {found.chance:.1%}"
-    others = ", ".join(name for name in found.tied if name != found.winner)
-    return f"race: {found.winner} and {others} are tied; take {found.winner}, the smaller or better of them"
+    return News("race_ended", sentence(found), facts)

@@ -7,11 +7,11 @@ rebuilds a search, for a resume as for an extension. That a trial is paused foll
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.records import TrialEnd, score_of, trial_name
+from orchestrator.records import TrialEnd, trial_name
 from orchestrator.schedulers import Decision, Scheduler, make_scheduler
 from orchestrator.schedulers.scheduler import (
     CONTINUE,
@@ -22,13 +22,16 @@ from orchestrator.schedulers.scheduler import (
     populate,
     promoted,
     promoted_last,
+    stay_paused,
     tell_ended,
     tell_passed,
 )
 from orchestrator.schedulers.start_cost import Remark
-from orchestrator.search.finalists import Finalists, News
+from orchestrator.search.finalists import Finalists
 from orchestrator.search.plan import Plan, Round, TrialSpec
 from orchestrator.search.population import copied
+from orchestrator.search.race_events import News
+from orchestrator.search.replay import report_row
 from orchestrator.search.steps import OFFERED, Choose, Done, NextRound, Resume, Start, Step, Wait
 from orchestrator.searchers import Observation
 from orchestrator.searchers.without_repeats import WithoutRepeats
@@ -86,7 +89,7 @@ class Search:
         self._observe(trial, ending=status)
         if for_good and status != "interrupted":
             self.finalists.ended(trial, status)
-            tell_ended(self.scheduler, trial)
+            self._tell_scheduler_of_end(trial)
 
     def recall_going_on(self, trial: str) -> None:
         """Take in that a recorded trial that had finished goes on, whatever its scheduler says of its last epoch."""
@@ -123,6 +126,10 @@ class Search:
                 self._nobody_waits_for(trial)
         self._next_copy()
 
+    def _tell_scheduler_of_end(self, trial: str) -> None:
+        if not self._is_replicate(trial):  # of which it has never heard
+            tell_ended(self.scheduler, trial)
+
     def _nobody_waits_for(self, trial: str) -> None:
         self._over.add(trial)
         tell_ended(self.scheduler, trial)
@@ -144,10 +151,10 @@ class Search:
             return Start(self._begun(spec))
         if self._further:
             return Start(self._begun(self._further.popleft()))
-        spec = self.finalists.next()
+        spec = self.finalists.next() or self._replicate_ahead()
         if spec is not None:
             return Start(self._begun(spec))
-        if self._live:
+        if self._is_awaited:
             return Wait()
         return self._next_round() or self._promote_last() or self._end()
 
@@ -159,7 +166,7 @@ class Search:
             self._observe(event.trial, ending=event.status)
             self.finalists.ended(event.trial, event.status)
             if event.status != "interrupted":
-                tell_ended(self.scheduler, event.trial)
+                self._tell_scheduler_of_end(event.trial)
             self._decide()
             return None
         trial, epoch = event["trial"], int(event["epoch"])
@@ -203,11 +210,26 @@ class Search:
 
     def _decide(self) -> None:
         """Decide about the race between the best, where nothing of the search is left."""
-        while not (self._live or self._is_left):
-            news = self.finalists.news()
-            if news is None:
-                return
+        while not (self._is_awaited or self._is_left) and (news := self.finalists.news()):
             self.decided.append(news)
+
+    @property
+    def _is_awaited(self) -> bool:
+        """Whether what comes next depends on trials in training: before a race, on those of the search alone."""
+        racing = self.finalists.has_begun
+        return any(racing or not self._is_replicate(trial) for trial in self._live)
+
+    def _replicate_ahead(self) -> TrialSpec | None:
+        """Return a replicate that the race surely needs, to train beside the last trials; None where none is known."""
+        is_last = self._rounds is None or self._round.end >= self._plan.trials_in_all
+        if not (is_last and self._is_awaited) or self._next_index() is not None:
+            return None
+        training = (t for t in self.finalists.unfinished if t not in self._paused)
+        least = min((self._last_epochs.get(t, (0, None))[0] for t in training), default=0)
+        settled = stay_paused(self.scheduler, least)
+        if settled is None:
+            return None
+        return self.finalists.ahead(self._paused.keys() & settled, self.decided.append)
 
     @property
     def _is_left(self) -> bool:
@@ -306,8 +328,8 @@ class Search:
 
     def _promote_last(self) -> Resume | None:
         """Return what goes on now that nothing is in training, or ready, or left to begin."""
-        last = () if self._live else promoted_last(self.scheduler)
-        return next((self._resume(trial) for trial in last if trial in self._paused), None)
+        last = (trial for trial in promoted_last(self.scheduler) if trial in self._paused)
+        return next(map(self._resume, last), None)
 
     def _resume(self, trial: str) -> Resume:
         self._paused.pop(trial)
@@ -375,19 +397,3 @@ class Search:
         if failure:
             self.searcher_failures.append((index, failure))
         return asked
-
-
-def report_row(scheduler: Scheduler, row: Mapping[str, Any], metric: str) -> Decision:
-    """Show a scheduler a row of ``epochs.jsonl``, just trained or read again; return its decision."""
-    score = score_of(row, metric, "max")  # the scheduler has a direction of its own
-    if score is None:
-        return scheduler.report(row["trial"], int(row["epoch"]), None)
-    return scheduler.report(row["trial"], score.epoch, score.value, score.ties)
-
-
-def replay(scheduler: Scheduler, rows: Iterable[Mapping[str, Any]], metric: str) -> Scheduler:
-    """Feed recorded epochs to a new scheduler in their order."""
-    for row in rows:
-        heard(scheduler, row)
-        report_row(scheduler, row, metric)
-    return scheduler

@@ -35,7 +35,7 @@ class LiveMomentum:
         self.follows = [own == asked for own in self._own]
         pairs = zip(self.layers, self._own, strict=True)
         self.numbers = [LiveNumber(own, layer, "momentum") for layer, own in pairs]
-        self._calls = {id(layer): LiveNumber(0.0) for layer in self.layers}
+        self.calls = [LiveNumber(0.0) for _ in self.layers]
         for layer, number in zip(self.layers, self.numbers, strict=True):
             object.__setattr__(layer, "get_config", _in_numbers(layer.get_config, number))
 
@@ -55,8 +55,7 @@ class LiveMomentum:
 
         A layer may be called several times a step, as where two inputs share it, or not at all.
         """
-        for layer, momentum in zip(self.layers, self.numbers, strict=True):
-            calls = self._calls[id(layer)]
+        for layer, momentum, calls in zip(self.layers, self.numbers, self.calls, strict=True):
             calls.assign(0.0)
             object.__setattr__(layer, "call", _counted(layer.call, calls, momentum))
         try:

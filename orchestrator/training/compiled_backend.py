@@ -158,9 +158,7 @@ class CompiledEpoch:
         order, size = tf.TensorSpec((None,), tf.int32), tf.TensorSpec((), tf.int32)
         self._evaluations: dict[int, Any] = {}
         self._train = self._kept("train", self._epoch, [rows, order, size])
-        self._recalibrate = tf.function(
-            self._averages, input_signature=[rows[0], order, size], autograph=False
-        )
+        self._recalibrate = self._kept("recalibrate", self._averages, [rows[0], order, size])
 
     def _evaluate(self, data: tuple[Any, ...]) -> Any:
         """Evaluate a split: the training rows alone may be weighted, so that there are up to two traces."""
@@ -179,7 +177,8 @@ class CompiledEpoch:
 
     def _variables(self) -> dict[str, Any]:
         """Return all that a program that is kept reads or writes."""
-        model, numbers = self.model, dict(enumerate(self.batch_norm.numbers))
+        model, norm = self.model, self.batch_norm
+        numbers = dict(enumerate((*norm.numbers, *norm.calls)))
         live = self.compiled.optimizer.numbers if self.compiled.optimizer else {}
         found = named("model", model.variables) | named("optimizer", model.optimizer.variables)
         found |= named("metric", model.metrics_variables)
@@ -238,13 +237,14 @@ class CompiledEpoch:
             _count_to(steps, step, self.draws)
         return self._by_name.beside(self._test_logs.results())
 
-    def _averages(self, x: Any, order: Any, size: Any) -> None:
+    def _averages(self, x: Any, order: Any, size: Any) -> dict[str, Any]:
         def step(at: Any) -> Any:
             self.model(_gathered(x, order[at * size : (at + 1) * size]), training=True)
             return at + 1
 
         with self.batch_norm.counting_calls():
             _count_to(tf.maximum(1, tf.size(order) // size), step, self.draws)
+        return {}  # no figure
 
 
 def rows_of(data: Any, rows: slice) -> Any:

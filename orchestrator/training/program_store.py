@@ -34,7 +34,7 @@ from orchestrator.training.trial_model import Built
 FOLDER = "ORCHESTRATOR_PROGRAMS"
 """The variable that names the folder; empty: nothing is kept."""
 KEPT = 400
-"""Files kept: one of a small network has 100 kB, and there are two for each structure."""
+"""Files kept: one of a small network has 100 kB, and there are two for each structure, of a winner's three."""
 
 
 Named = Mapping[str, Any]

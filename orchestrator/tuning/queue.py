@@ -83,8 +83,10 @@ class TrialQueue:
 
     @property
     def waits_for_promotion(self) -> bool:
-        """Return whether nothing trains or is tried again, and what is left is paused."""
-        return not (self.closed or self.live or self._later or self._search.is_done)
+        """Return whether nothing of the search trains or is tried again, and what is left of it is paused."""
+        awaited = (*self.live.values(), *(spec for *_, spec in self._later))
+        searching = any(spec.repeats is None for spec in awaited)
+        return bool(self._search.paused) and not (self.closed or searching or self._search.is_done)
 
 
 class WarmWorkers:

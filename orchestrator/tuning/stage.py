@@ -124,6 +124,7 @@ class Stage:
         self._tell_chosen()
         if spec is None and self._queue.waits_for_promotion:
             self._end_what_stays_paused()
+            return self._next_trial(ahead, worker)
         if spec is None and self._search.unproposed:
             left = f"{self._search.unproposed} of {self._plan.described} are left"
             self.reason = self._search.exhausted or f"the searcher proposed no more: {left}"

@@ -117,6 +117,18 @@ def test_a_race_that_was_cut_off_goes_on_to_the_same_end(reports):
     assert resume(again, **QUIETLY).records.epochs == again.records.epochs
 
 
+def test_a_reproducible_search_is_raced_too_and_goes_on_where_it_was_cut_off():
+    caviar = {"scheduler": "asha", "reproducible": True, "finalists": RACING["caviar"]["finalists"]}
+    keys = {**RACING, "caviar": {**RACING["caviar"], **caviar}}
+    whole, tuner = run({**keys, "name": "whole"}, **QUIETLY), InlineTuner()
+    tuner.most = 16
+    cut = run(keys, executor=tuner, progress=False)
+
+    assert whole.status == "finished" and whole.records.state.race_result
+    assert any(trial.is_over for trial in cut.records.replicates)
+    assert facts(resume(cut, **QUIETLY).records) == facts(whole.records)
+
+
 def test_a_finished_run_is_verified_afterwards_and_its_winner_changes():
     done = run(KEYS, **QUIETLY)
     before = done.best.hyperparameters["rate"]
@@ -234,6 +246,20 @@ def test_extending_by_trials_ends_the_race_and_begins_another_that_reuses_its_re
     assert longer.status == "finished" and longer.records.state.race_result
     assert raced <= {t.trial for t in longer.records.replicates}
     assert read_run(longer.path, exact=True).winner["trial"] == longer.best.trial
+
+
+def test_extending_by_epochs_ends_the_race_and_the_next_one_has_replicates_of_its_own(here):
+    text = (here / "mine.py").read_text()
+    (here / "mine.py").write_text(text.replace("range(1, 4)", "range(1, 9)"))
+    first = run(RACING, **QUIETLY)
+
+    longer = extend(first, epochs="+1", **QUIETLY)
+
+    [before, after] = [e for e in longer.records.events if e["event"] == "race_began"]
+    assert (before["first"], after["first"] > 1) == (1, True)
+    assert longer.status == "finished" and longer.records.state.race_result
+    mine = longer.records.state.replicates_of(longer.records.state.race_result["winner"])
+    assert {len(longer.records.of(each.trial).epochs) for each in mine} == {4}
 
 
 def test_preview_says_what_the_finalists_cost_at_most():

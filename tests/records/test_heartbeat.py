@@ -122,6 +122,14 @@ def test_what_the_driver_waits_for_is_not_ended_by_a_trial(told):
     assert (told.heartbeat.state, told.heartbeat.reason) == ("running", None)
 
 
+def test_it_counts_the_search_s_trials_alone_and_tells_which_replicates_train(told):
+    told(started("a"), started("b"), started("c"), epoch("a", 1, 0.5))
+    again = replace(started("a-r1"), repeats="a", replicate=1)
+    told(again, replace(again, trial="b-r1", repeats="b"), again)
+    beat = told.heartbeat
+    assert (beat.trials, beat.trials_done, beat.in_training) == (3, 0, "a a-r1 b b-r1 c")
+
+
 def test_it_tells_what_is_examined_through_a_wait_for_the_disk():
     progress = RunProgress()
     progress.examines("trial 00003")

@@ -19,7 +19,7 @@ from orchestrator.schedulers import (
     PercentileOptions,
     make_scheduler,
 )
-from orchestrator.search.search import replay
+from orchestrator.search.replay import replay
 
 EPOCHS = 9
 OPTIONS = {

@@ -76,6 +76,39 @@ def test_one_that_is_among_the_best_as_it_comes_goes_on_without_a_pause():
     assert not decided["c"].stop
 
 
+def test_whoever_waits_where_nobody_comes_any_more_stays_there():
+    scheduler = asha()
+    arrive(scheduler, {"a": 0.1, "b": 0.2, "c": 0.9, "d": 0.3})  # c goes on
+    arrive(scheduler, {"c": 0.9}, epoch=3)
+    assert scheduler.stay_paused(3) == [], (
+        "c, and whoever failed after it, may be the last to go on"
+    )
+    scheduler.report("x", 9, 0.5)
+    assert scheduler.stay_paused(0) == []
+    assert scheduler.stay_paused(1) == ["a", "b", "d"]
+    assert scheduler.stay_paused(3) == ["a", "b", "d", "c"]
+
+
+def test_one_that_may_go_on_and_has_not_yet_is_not_said_to_stay():
+    scheduler = asha()
+    scheduler.report("x", 9, 0.5)
+    arrive(scheduler, {"a": 0.5, "b": 0.9, "c": 0.1})
+    assert scheduler.promote() == ["b"] and scheduler.stay_paused(9) == ["a", "c"]
+
+
+def test_of_brackets_each_says_who_stays():
+    scheduler = HyperbandOptions(brackets=2, promote=True).make(9, "max")
+    first, second = (
+        [name for name in map(str, range(30)) if scheduler.bracket_of(name) is bracket][:3]
+        for bracket in scheduler.brackets
+    )
+    arrive(scheduler, {name: 0.5 for name in first})
+    scheduler.report(second[0], 9, 0.5)
+    assert scheduler.stay_paused(9) == [], "none of the first has trained all epochs"
+    scheduler.report(first[0], 9, 0.5)
+    assert scheduler.stay_paused(9) == first[1:]
+
+
 def test_one_that_went_on_is_promoted_no_more():
     scheduler = asha()
     arrive(scheduler, {"a": 0.5, "b": 0.1, "c": 0.1})

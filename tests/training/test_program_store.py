@@ -25,7 +25,7 @@ from orchestrator.training.program_store import (
 )
 from orchestrator.training.task import LearningGoal, Task, TrainingTask
 from orchestrator.training.trainer import Trainer
-from orchestrator.training.trial_model import Built
+from orchestrator.training.trial_model import Built, arrays_of
 from tests.depth import in_depth
 from tests.training.conftest import curve_of, state_of
 
@@ -112,6 +112,30 @@ def test_what_one_worker_has_seen_of_a_structures_builds_spares_another_one_its_
     assert spared(Trainer(mlp)) == [0, 1, 2]
     monkeypatch.setattr(StoredPrograms, "is_known", lambda *_: False)
     assert spared(Trainer(mlp)) == [0, 0, 0]
+
+
+def averages(task: TrainingTask) -> list[bytes]:
+    """The averages that a winner of a fresh worker's is handed over with, to the bit; computed twice over."""
+    worker = Trainer(task)
+    curve_of(worker, SMALL | {"dropout": 0.2, "hidden_layers": 2}, 1)
+    found = []
+    for _ in range(2):
+        worker.backend.recalibrate()
+        found += [value.tobytes() for value in arrays_of(worker.backend.batch_norm.averages)]
+    return found
+
+
+def test_a_winners_averages_from_disk_are_those_of_a_traced_program(
+    mlp: TrainingTask, store: Path, traced: list[str], monkeypatch: pytest.MonkeyPatch
+):
+    first = averages(mlp)
+    assert "recalibrate" in traced
+    traced.clear()
+    again = averages(mlp)
+    assert not traced
+    monkeypatch.setenv(FOLDER, "")
+    assert first == again == averages(mlp)
+    assert first[:4] != [bytes(len(value)) for value in first[:4]]
 
 
 def test_what_is_in_no_order_is_in_no_order_on_disk(

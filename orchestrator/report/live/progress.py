@@ -294,10 +294,11 @@ class Progress:
         ended = self.ended + paused - self._untrained
         if total <= 0:
             return 1.0
-        lengths = [len(trial.curve) for trial in self.running.values()]
+        curves = {name: len(trial.curve) for name, trial in self.running.items()}
+        lengths = [n for name, n in curves.items() if self.state.trials[name].repeats is None]
         length = float(self.epochs_each)
         if ended:
-            length = max((self.state.epochs - sum(lengths)) / ended, 1.0)
+            length = max((self.state.epochs - sum(curves.values())) / ended, 1.0)
         partly = sum(min(mine / length, 0.95) for mine in lengths)
         return min((ended + partly) / total, 1.0)
 
@@ -357,8 +358,11 @@ class Progress:
 
     def _race(self) -> list[str]:
         """Return how far a race between the best configurations has come."""
-        race = self.state.race
-        if race is None or self.state.race_result is not None:
+        race, trials = self.state.race, self.state.trials
+        if race is None:
+            ahead = sum(trials[trial].repeats is not None for trial in self.in_training)
+            return [f"{ahead} of them for the race to come"] if ahead else []
+        if self.state.race_result is not None:
             return []
         again = [t for name in race["finalists"] for t in self.state.replicates_of(name)]
         most = int(race["seeds"]) * len(race["finalists"])
