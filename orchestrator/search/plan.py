@@ -264,6 +264,11 @@ class Plan:
         return self.num_trials if has is None else min(self.num_trials, others + has)
 
     @property
+    def most_at_once(self) -> int:
+        """How many trials train at a time at most, whatever the resources."""
+        return min(self.most_trials, self.max_concurrent_trials or self.most_trials)
+
+    @property
     def draws_in_any_order(self) -> bool:
         """Whether each trial is drawn by itself, and none waits for those that were drawn before it."""
         by_itself = isinstance(self.searcher, RandomOptions)

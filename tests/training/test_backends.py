@@ -33,7 +33,11 @@ CLAIMS = (
     ("tests/training/panda/test_changes.py", "keeps_its_weights or put_in_force"),
 )
 CHOSEN = " or ".join(f"{Path(file).name} and ({chosen})" for file, chosen in CLAIMS)
-LANES = ("tests/training/test_lanes.py", "tests/training/test_lane_models.py")
+LANES = (
+    "tests/training/test_lanes.py",
+    "tests/training/test_lane_models.py",
+    "tests/training/panda/test_branches_as_lanes.py",
+)
 EXPERIMENT = """
 model: mlp
 data: digits

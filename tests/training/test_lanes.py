@@ -290,3 +290,21 @@ def test_a_model_that_cannot_be_a_lane_has_none_and_the_reason(mlp, tmp_path):
     found = Worker(mlp, tmp_path, "auto").runner.try_lanes(spec, 4)
     assert found["lanes"] is None
     assert "BatchNormalization is recalibrated at every validation" in found["reason"]
+
+
+def test_a_lane_trains_its_next_trial_in_batches_of_that_ones_size(mlp, train, tmp_path):
+    specs = specs_of(5, batch_size=[32, 64, 16, 32, 64])
+    worker = Worker(mlp, tmp_path, 2)
+    worker.train(specs)
+    for trial, curve in alone(mlp, specs, train).items():
+        check_alike(worker.curve(trial), curve)
+
+
+def test_a_lane_whose_next_trial_is_recalibrated_at_each_validation_has_its_numbers(
+    mlp, train, tmp_path
+):
+    specs = specs_of(3, recalibrate_batch_norm=["off", "every_validation", "off"])
+    worker = Worker(mlp, tmp_path, 1)
+    worker.train(specs)
+    for trial, curve in alone(mlp, specs, train).items():
+        check_alike(worker.curve(trial), curve)
