@@ -17,9 +17,6 @@ from orchestrator.search.points import points_of
 from orchestrator.search.rounds import rounds_of
 from orchestrator.search.users_own import scheduler_of, searcher_of
 
-MODEL_AND_BRANCHES = 4
-"""So many are taken to train at a time where nobody has said how many branches there will be."""
-
 
 @dataclass(frozen=True)
 class Ancestor:
@@ -46,12 +43,6 @@ class BabysatPlan(Plan):
     def most_trials_beside(self, others: int) -> int:
         """Return how many trials there are."""
         return self.num_trials
-
-    @property
-    def most_at_once(self) -> int:
-        """How many lanes are worth trying: those of all learning rates that the sitter tries, or a few branches."""
-        rule = getattr(self.nursery.sitter, "branch_and_compare", None)
-        return max(MODEL_AND_BRANCHES, len(rule.factors) if rule else 1)
 
     @property
     def reports_decide_nothing(self) -> bool:
