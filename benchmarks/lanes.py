@@ -1,5 +1,7 @@
 """Lanes of one JAX program against the same trials one at a time: ``make bench-lanes``; no Ray, no TensorFlow.
 
+With ``--rates 3`` so many learning rates that a panda's sitter tries, instead of trials.
+
 Each size is one process of JAX. An epoch is trained twice before it is timed, so that compiling is told apart. What is
 timed is what an executor waits for: reports of whole epochs, best states written, records aside. Needs the packages
 numpy, scipy, scikit-learn, pandas, pyarrow, pydantic, pyyaml, psutil, keras and jax alone.
@@ -12,6 +14,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +24,18 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 
 from orchestrator.catalog import CallableReference, find_data
-from orchestrator.config import DataOptions
+from orchestrator.config import DataOptions, Duration, SitterOptions
 from orchestrator.data import load_dataset
-from orchestrator.search import TrialSpec
+from orchestrator.search import Nursery, TrialSpec
 from orchestrator.training.keras_setup import KerasSettings
 from orchestrator.training.task import TrainingTask
 from orchestrator.training.workbench import KerasJob
+from orchestrator.trials import Progress
 from orchestrator.trials.judging import Objective
 from orchestrator.tuning.trial_runner import TrialRunner
 
 WARM_EPOCHS = 2
+NURSERY = Nursery(Duration(1, "epoch"), 30, SitterOptions(), False, None)
 
 
 def main() -> None:
@@ -40,12 +45,17 @@ def main() -> None:
     parser.add_argument("--lanes", nargs="+", type=int, default=[1, 4, 16, 64])
     parser.add_argument("--epochs", type=int, default=10, help="how many are timed")
     parser.add_argument("--data", default="digits")
+    parser.add_argument("--rates", type=int, help="how many learning rates a panda tries at once")
     asked = parser.parse_args()
     import jax
 
     print(
         f"{jax.devices()[0].device_kind}, jax {jax.__version__}, {asked.data}, {asked.epochs} epochs"
     )
+    if asked.rates:
+        for model in asked.models:
+            show_rates(model, asked.data, asked.rates, asked.epochs)
+        return
     print("model  lanes  compile s  epoch s  cpu s  trial-epochs/s  against one at a time")
     for model in asked.models:
         alone = measured(model, asked.data, 1, asked.epochs, side_by_side=False)
@@ -62,6 +72,34 @@ def main() -> None:
         )
 
 
+def show_rates(model: str, data: str, rates: int, epochs: int) -> None:
+    """Print what it takes to try several learning rates for some epochs, one after another and side by side."""
+    with_what = {"fit": None, "one lane": 1, f"{rates} lanes": rates}
+    for name, lanes in with_what.items():
+        with tempfile.TemporaryDirectory() as folder:
+            job = job_of(task_of(model, data, 2 * epochs), lanes, Path(folder), NURSERY)
+            session: Any = job.open().session(trials(1)[0])
+            session.begin(Progress())
+            values = [{"learning_rate": 0.01 * 2**at} for at in range(rates)]
+            first = spent(lambda: session.panda.model.tried(values, 1))  # noqa: B023
+            again = spent(lambda: session.panda.model.tried(values, 1))  # noqa: B023
+            longer = spent(lambda: session.panda.model.tried(values, epochs))  # noqa: B023
+        each = [(longer[at] - again[at]) / (epochs - 1) / rates for at in (0, 1)]
+        print(
+            f"{model}, {rates} rates, {name}: the first try of an epoch each {first[0]:.2f} s ({first[1]:.2f} s of the"
+            f" processor), a further one {again[0]:.2f} ({again[1]:.2f}); an epoch of one rate {each[0] * 1000:.1f} ms"
+            f" ({each[1] * 1000:.1f})",
+            flush=True,
+        )
+
+
+def spent(action: Callable[[], object]) -> tuple[float, float]:
+    """Return the seconds that something takes by the clock and of the processor."""
+    began, cpu = time.perf_counter(), time.process_time()
+    action()
+    return time.perf_counter() - began, time.process_time() - cpu
+
+
 def show(model: str, lanes: str, found: dict[str, float], alone: float) -> None:
     """Print a row."""
     print(
@@ -75,21 +113,9 @@ def measured(
     model: str, data: str, lanes: int, epochs: int, side_by_side: bool = True
 ) -> dict[str, float]:
     """Return the seconds to the end of the warm epochs, and of an epoch of all trials after them."""
-    options = DataOptions(source=data).for_model(True)
-    dataset = load_dataset(find_data(data, Path()), options, 0, "auto")
-    task = TrainingTask(
-        CallableReference("bundled", model, "build", model), dataset, WARM_EPOCHS + epochs
-    )
     with tempfile.TemporaryDirectory() as folder:
-        warm = frozenset({WARM_EPOCHS})
-        objective = Objective("val_accuracy", "max", warm, Path(folder, "checkpoints"))
-        job = KerasJob(
-            task,
-            objective,
-            os.cpu_count() or 1,
-            keras=KerasSettings(backend="jax"),
-            lanes=lanes if side_by_side else None,
-        )
+        beside = lanes if side_by_side else None
+        job = job_of(task_of(model, data, WARM_EPOCHS + epochs), beside, Path(folder))
         runner = TrialRunner(job, lanes)
         began, cpu = time.perf_counter(), time.process_time()
         for spec in trials(lanes):
@@ -105,6 +131,20 @@ def measured(
         "cpu": used / epochs,
         "rate": lanes * epochs / seconds,
     }
+
+
+def task_of(model: str, data: str, epochs: int) -> TrainingTask:
+    """Return what is learned."""
+    options = DataOptions(source=data).for_model(True)
+    dataset = load_dataset(find_data(data, Path()), options, 0, "auto")
+    return TrainingTask(CallableReference("bundled", model, "build", model), dataset, epochs)
+
+
+def job_of(task: TrainingTask, lanes: int | None, folder: Path, nursery: Any = None) -> KerasJob:
+    """Return what a worker is given."""
+    objective = Objective("val_accuracy", "max", frozenset({WARM_EPOCHS}), folder / "checkpoints")
+    keras = KerasSettings(backend="jax")
+    return KerasJob(task, objective, os.cpu_count() or 1, nursery, keras, lanes=lanes)
 
 
 def train(runner: TrialRunner, until: int) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field
 
 from orchestrator.config.finalists_options import WrittenFinalists, modest
+from orchestrator.config.lanes import Lanes, check_lanes
 from orchestrator.config.rounds_options import RoundsOptions, WrittenRounds
 from orchestrator.fields import Count, Flag, Named, Options, Referenced, field_error
 from orchestrator.schedulers import SCHEDULERS, AshaOptions, PbtOptions, SchedulerOptions
@@ -43,7 +44,7 @@ class CaviarOptions(Options):
         default="auto",
         description="How many trials train at a time. `auto`: as many as the resources allow.",
     )
-    lanes: Count | Literal["auto"] = Field(
+    lanes: Lanes = Field(
         default=1,
         description="How many trials one worker trains at a time, as lanes of one program, on `backend: jax`. `auto`:"
         " as many as train the most trials an hour, which is measured as the run begins. What cannot be trained so"
@@ -91,6 +92,7 @@ class CaviarOptions(Options):
 
     def check_beside(self, kind: str, epochs: int, folds: int | None) -> None:
         """Refuse what does not suit trials of a ``kind`` and of so many epochs, on data of so many folds."""
+        check_lanes("caviar", self.lanes, kind)
         if folds is not None and self.finalists.race is False:
             expected = "expected none beside caviar.finalists: false, since the folds after the first are for finalists"
             raise field_error(("data", "folds"), expected, folds)
@@ -119,12 +121,7 @@ class CaviarOptions(Options):
             raise field_error(("caviar", "scheduler", name, key), expected, received)
 
     def _check_population(self, kind: str) -> None:
-        """Refuse copies and lanes of trials of a ``kind`` whose states are not ours, and copies of differing spaces."""
-        if self.lanes != 1 and kind != "keras":
-            expected = (
-                "expected 1, since lanes are of Keras models and these trials are of another kind"
-            )
-            raise field_error(("caviar", "lanes"), expected, self.lanes)
+        """Refuse copies of trials of a ``kind`` whose states are not ours, and of differing spaces."""
         if not isinstance(self.scheduler, PbtOptions):
             return
         if kind != "keras":

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 
+from orchestrator.config.lanes import Lanes, check_lanes
 from orchestrator.config.limits import Duration, Length
 from orchestrator.fields import (
     AS_LIST,
@@ -37,7 +38,6 @@ class PandaOptions(Options):
     points: ClassVar[str] = "none"
     searcher: ClassVar[None] = None
     scheduler: ClassVar[None] = None
-    lanes: ClassVar[int] = 1
     extended_by: ClassVar[tuple[str, ...]] = ("days",)
     fixed: ClassVar[tuple[str, ...]] = (
         "epochs",
@@ -81,6 +81,12 @@ class PandaOptions(Options):
         default=None,
         description="For how many of the last days the model stays on disk; `null`: for all.",
     )
+    lanes: Lanes = Field(
+        default=1,
+        description="How many of a panda, its branches and the learning rates that its sitter tries train at a time, as"
+        " lanes of one program, on `backend: jax`. `auto`: as many as train the most epochs an hour, which is measured"
+        " as the run begins. What cannot be trained so says why, and trains as ever.",
+    )
     schedule: Annotated[tuple[ScheduledChange, ...], Field(strict=False), AS_LIST] = Field(
         default=(),
         description="Changes at set times, in any order: `{epoch: 6, set: {learning_rate: 0.01}}` applies after six "
@@ -99,7 +105,8 @@ class PandaOptions(Options):
         return self
 
     def check_beside(self, kind: str, epochs: int, folds: int | None) -> None:
-        """Refuse folds, of which one model is trained on the first alone."""
+        """Refuse folds, of which one model is trained on the first alone, and lanes of what is no Keras model."""
+        check_lanes("panda", self.lanes, kind)
         if folds is not None:
             raise field_error(("data", "folds"), "expected none for strategy panda", folds)
 

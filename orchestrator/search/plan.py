@@ -80,6 +80,10 @@ class TrialSpec:
         )
 
 
+MODEL_AND_BRANCHES = 4
+"""So many are taken to train at a time where nobody has said how many branches there will be."""
+
+
 @dataclass(frozen=True)
 class Nursery:
     """How a plan's trials are babysat: their days, who watches, and what is changed when.
@@ -100,6 +104,12 @@ class Nursery:
     def epochs(self) -> int | None:
         """Return how many epochs all days have, None where a day is not counted in them."""
         return self.days * self.day.amount if self.day.unit == "epoch" else None
+
+    @property
+    def most_at_once(self) -> int:
+        """Return how many may be worth training at a time: all rates that the sitter tries, or a few branches."""
+        rule = getattr(self.sitter, "branch_and_compare", None)
+        return max(MODEL_AND_BRANCHES, len(rule.factors) if rule else 1)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,11 +12,17 @@ import jax.numpy as jnp
 import keras
 import numpy as np
 
+from orchestrator.data import Dataset
 from orchestrator.training.backend import EVALUATION_BATCH, Tensors, UnseededDraws
+from orchestrator.training.compiling import structure_of
+from orchestrator.training.constants import constants_of
 from orchestrator.training.keras_backend import LiveNumber, in_place
 from orchestrator.training.keras_internals import build_metrics, layers_of
-from orchestrator.training.optimizers import rate_variable
-from orchestrator.training.trial_model import Compiled
+from orchestrator.training.optimizers import rate_variable, why_no_rate
+from orchestrator.training.process_state import process_settings
+from orchestrator.training.state_transfer import other_optimizers
+from orchestrator.training.task import TrainingTask, recalibration
+from orchestrator.training.trial_model import Built, Compiled
 
 State = tuple[list[Any], list[Any], list[Any]]
 """The values of a model's trained variables, of its others and of its optimizer's; of all lanes: (lanes, …) each."""
@@ -61,18 +68,80 @@ def rates_in_place(layers: Sequence[Any], rates: Sequence[Any]) -> Iterator[None
             object.__setattr__(layer, "rate", rate)
 
 
+def program_key(built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]) -> str:
+    """Return what one program depends on.
+
+    That is the structure that a program of one trial depends on, without the rates of Dropout layers and how much
+    labels are smoothed. What a builder reads and its model holds nowhere but there is left out too. The batch size is
+    another matter, though a shape here: it changes while a trial lives.
+    """
+    layers = dropouts(built.model)
+    structure = structure_of(built, hyperparameters)
+    if task.model.kind == "bundled":
+        structure["reads"] = {k: v for k, v in built.reads.items() if k != "dropout"}
+    else:
+        with rates_in_place(layers, [0.5] * len(layers)):
+            structure["constants"] = constants_of((built.model, process_settings())).text
+    structure["label_smoothing"] = bool(structure.get("label_smoothing"))
+    structure["dropouts"] = len(layers)
+    structure["shapes"] = [(tuple(v.shape), str(v.dtype)) for v in built.model.variables]
+    return json.dumps(structure, sort_keys=True, default=repr)
+
+
+def why_no_lane(built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]) -> str | None:
+    """Return why a model is trained by itself, None where it can be a lane."""
+    model = built.model
+    if built.compiled_by_user and (why := why_no_rate(model.optimizer)) is not None:
+        return why
+    if other_optimizers(model):
+        return "the model has optimizers beside the one that it is compiled with"
+    for name in _KERAS_OWN:
+        if getattr(type(model), name, None) is not getattr(keras.Model, name, None):
+            return f"the model overrides {name}()"
+    if task.callbacks is not None:
+        return "it has callbacks"
+    if not isinstance(task.dataset, Dataset):
+        return "the data are streamed"
+    if recalibration(hyperparameters, task) == "every_validation":
+        return "BatchNormalization is recalibrated at every validation"
+    if built.constants is None:
+        return "parts of the model cannot be looked into"
+    if keras.config.dtype_policy().name == "mixed_float16":
+        return "the loss is scaled, in mixed precision"
+    return None
+
+
+_KERAS_OWN = (
+    "fit",
+    "evaluate",
+    "train_step",
+    "test_step",
+    "make_train_function",
+    "make_test_function",
+    "compute_loss",
+    "compute_metrics",
+    "get_metrics_result",
+    "stateless_call",
+)
+
+
 class LaneProgram:
     """The epoch of one lane as a function of arrays, and that of many: traced once for each number of them."""
 
     def __init__(
-        self, compiled: Compiled, numbers: Sequence[LiveNumber], listens: bool, tensors: Tensors
+        self,
+        compiled: Compiled,
+        numbers: Sequence[LiveNumber],
+        listens: bool,
+        tensors: Tensors,
+        batch_size: int,
     ) -> None:
         self._model = compiled.model
         self._numbers = numbers
         self._dropouts = dropouts(self._model)
         self._rate_at = _place_of(rate_variable(self._model.optimizer), self._model.optimizer)
         self._listens = listens
-        self.batch_size = 0
+        self.batch_size = batch_size
         self.draws = UnseededDraws()
         train, validation = (
             tensors.of(split, compiled.labels) for split in ("train", "validation")

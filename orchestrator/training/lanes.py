@@ -10,40 +10,42 @@ epoch and whenever it is asked for; in between it lies here, a row of arrays tha
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import keras
 import numpy as np
 
-from orchestrator.data import Dataset
 from orchestrator.errors import said_by, shortened
 from orchestrator.training.backend import Chunk, Epoch, Slot, SplitName, Tensors
-from orchestrator.training.compiling import structure_of
-from orchestrator.training.constants import constants_of
 from orchestrator.training.fit_backend import FitBackend
 from orchestrator.training.hyperparameters import batch_size_of
-from orchestrator.training.lane_program import LaneProgram, State, dropouts, rates_in_place
-from orchestrator.training.optimizers import rate_variable, why_no_rate
-from orchestrator.training.process_state import process_settings
+from orchestrator.training.lane_program import (
+    LaneProgram,
+    State,
+    dropouts,
+    program_key,
+    why_no_lane,
+)
+from orchestrator.training.optimizers import rate_variable
 from orchestrator.training.reported import plain
 from orchestrator.training.row_metrics import FiguresByName, HeardRows
-from orchestrator.training.state_transfer import other_optimizers
-from orchestrator.training.task import TrainingTask, recalibration
+from orchestrator.training.task import TrainingTask
 from orchestrator.training.trial_model import Built, Compiled, assign_all
 
+Key = tuple[str, int]
+"""A structure, and the size of its batches."""
 NOT_TRACED = (TypeError, ValueError, AttributeError, LookupError, NotImplementedError, RuntimeError)
 """What a layer raises that cannot be traced so; JAX's own errors among them."""
 
 
 @dataclass
 class Lanes:
-    """The banks of a worker, one a structure; ``most`` is how many lanes there are in all of them.
+    """The banks of a worker, one a structure and batch size; ``most`` is how many lanes there are in all of them.
 
     ``all_of_them``: each program has as many, taken or not, so that no trial's last digit depends on who trains beside.
     """
@@ -51,7 +53,7 @@ class Lanes:
     most: int
     tensors: Tensors
     all_of_them: bool = False
-    banks: dict[str, Bank] = field(default_factory=dict)
+    banks: dict[Key, Bank] = field(default_factory=dict)
 
     def have(self, most: int) -> None:
         """Have so many lanes from here on, of which none is taken."""
@@ -61,14 +63,16 @@ class Lanes:
 
     def key(
         self, built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]
-    ) -> tuple[str | None, str | None]:
-        """Return a text that is equal for models that one program trains, not compiled yet; or None, and why."""
+    ) -> tuple[Key | None, str | None]:
+        """Return what is equal for models that one program trains, not compiled yet; or None, and why."""
         why_not = why_no_lane(built, task, hyperparameters)
-        return (None, why_not) if why_not else (_key(built, task, hyperparameters), None)
+        if why_not is not None:
+            return None, why_not
+        return (program_key(built, task, hyperparameters), batch_size_of(hyperparameters)), None
 
     def slot(
         self,
-        key: str,
+        key: Key,
         compiled: Compiled,
         asked_momentum: float,
         by_name: FiguresByName,
@@ -77,76 +81,24 @@ class Lanes:
         """Return a lane for a model of a structure that ``key`` names."""
         lane = LaneBackend(compiled, self.tensors, asked_momentum, by_name)
         lane.comes_next = comes_next
-        if key not in self.banks:
-            self.banks[key] = Bank(lane, self)
-        lane.bank = self.banks[key]
-        lane.slot = Slot(lane, lane.bank.why_not)
-        lane.path = "fit" if lane.bank.why_not else "compiled"
+        lane.bank_of = partial(self._bank, lane, key[0])
+        lane.slot = Slot(lane, None)
+        lane.enter(lane.bank_of(key[1]))
         return lane.slot
 
-
-def _key(built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]) -> str:
-    """Return what one program depends on.
-
-    Beside the structure that a program of one trial depends on: the batch size, which is a shape here. Apart from it:
-    the rates of Dropout layers and how much labels are smoothed. What a builder reads and its model holds nowhere but
-    there is left out too.
-    """
-    layers = dropouts(built.model)
-    structure = structure_of(built, hyperparameters)
-    if task.model.kind == "bundled":
-        structure["reads"] = {k: v for k, v in built.reads.items() if k != "dropout"}
-    else:
-        with rates_in_place(layers, [0.5] * len(layers)):
-            structure["constants"] = constants_of((built.model, process_settings())).text
-    structure["label_smoothing"] = bool(structure.get("label_smoothing"))
-    structure["dropouts"] = len(layers)
-    structure["shapes"] = [(tuple(v.shape), str(v.dtype)) for v in built.model.variables]
-    structure["batch_size"] = batch_size_of(hyperparameters)
-    return json.dumps(structure, sort_keys=True, default=repr)
-
-
-def why_no_lane(built: Built, task: TrainingTask, hyperparameters: Mapping[str, Any]) -> str | None:
-    """Return why a model is trained by itself, None where it can be a lane."""
-    model = built.model
-    if built.compiled_by_user and (why := why_no_rate(model.optimizer)) is not None:
-        return why
-    if other_optimizers(model):
-        return "the model has optimizers beside the one that it is compiled with"
-    for name in _KERAS_OWN:
-        if getattr(type(model), name, None) is not getattr(keras.Model, name, None):
-            return f"the model overrides {name}()"
-    if task.callbacks is not None:
-        return "it has callbacks"
-    if not isinstance(task.dataset, Dataset):
-        return "the data are streamed"
-    if recalibration(hyperparameters, task) == "every_validation":
-        return "BatchNormalization is recalibrated at every validation"
-    if built.constants is None:
-        return "parts of the model cannot be looked into"
-    if keras.config.dtype_policy().name == "mixed_float16":
-        return "the loss is scaled, in mixed precision"
-    return None
-
-
-_KERAS_OWN = (
-    "fit",
-    "evaluate",
-    "train_step",
-    "test_step",
-    "make_train_function",
-    "make_test_function",
-    "compute_loss",
-    "compute_metrics",
-    "get_metrics_result",
-    "stateless_call",
-)
+    def _bank(self, lane: LaneBackend, structure: str, batch_size: int) -> Bank:
+        """Return the bank of a lane's structure for batches of that size."""
+        key = structure, batch_size
+        if key not in self.banks:
+            self.banks[key] = Bank(lane, self, batch_size)
+        return self.banks[key]
 
 
 class LaneBackend(FitBackend):
     """A trial whose epochs a bank trains along with others'; by itself, as ``fit`` does, where the bank cannot."""
 
     bank: Bank
+    bank_of: Callable[[int], Bank]
     slot: Slot
     comes_next: Callable[[], Epoch]
 
@@ -169,9 +121,22 @@ class LaneBackend(FitBackend):
         self._rate_variable = rate_variable(compiled.model.optimizer)
 
     def get_ready(self) -> None:
-        """Have the bank train the next epoch along with others', unless one is under way that ``fit`` has begun."""
-        if self.bank.why_not is None and not self._is_amid:
-            self.bank.waiting[self] = self.comes_next()
+        """Have a bank train the next epoch along with others', unless one is under way that ``fit`` has begun."""
+        if self._is_amid:
+            return
+        epoch = self.comes_next()
+        bank = self.bank_of(epoch.batch_size)
+        if bank is not self.bank:
+            self.settle()
+            self.bank.leave(self)
+            self.enter(bank)
+        if bank.why_not is None:
+            bank.waiting[self] = epoch
+
+    def enter(self, bank: Bank) -> None:
+        """Belong to a bank, whose next epoch has a row for the lane."""
+        self.bank, self.slot.reason = bank, bank.why_not
+        self.path = "fit" if bank.why_not else "compiled"
 
     def close(self) -> None:
         """Leave the lane to another trial."""
@@ -219,6 +184,12 @@ class LaneBackend(FitBackend):
         self.settle()
         return super().row_losses(split)
 
+    def recalibrate(self) -> None:
+        """Recompute BatchNormalization averages, as the lane then has them."""
+        self.settle()
+        self.bank.leave(self)
+        super().recalibrate()
+
     @property
     def parts(self) -> tuple[list[Any], list[Any], list[Any]]:
         """Return the variables whose values are the trial's state."""
@@ -245,14 +216,15 @@ class LaneBackend(FitBackend):
 class Bank:
     """Lanes of one structure, and the program that trains an epoch of all of them."""
 
-    def __init__(self, first: LaneBackend, lanes: Lanes) -> None:
+    def __init__(self, first: LaneBackend, lanes: Lanes, batch_size: int) -> None:
         self.waiting: dict[LaneBackend, Epoch] = {}
         self.why_not: str | None = None
         self.traced = 0
         self.compile_seconds = 0.0
         self._tensors, self._most, self._all = lanes.tensors, lanes.most, lanes.all_of_them
         listens = bool(first.heard.names)
-        self._program = LaneProgram(first.compiled, first.numbers, listens, self._tensors)
+        given = (first.compiled, first.numbers, listens, self._tensors, batch_size)
+        self._program = LaneProgram(*given)
         self._seats: list[LaneBackend | None] = []
         self._state: State = ([], [], [])
         self._rows: State | None = None
@@ -360,7 +332,6 @@ class Bank:
         numbers = {lane: lane.values_in_force() for lane in epochs}
         trains = np.array([lane in epochs for lane in self._seats])
         like = [of if lane is None or lane not in epochs else lane for lane in self._seats]
-        self._program.batch_size = epochs[of].batch_size
         own = (
             np.array([numbers[lane] for lane in like], np.float32),
             np.stack([orders[lane] for lane in like]),

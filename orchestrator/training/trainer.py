@@ -111,6 +111,7 @@ class Trainer:
             if changes.keys() & RATE_NAMES:
                 self._rate.changed()
             return "live"
+        self.backend.settle()
         state, rate = carried_state(self.backend.compiled), self._rate
         self.backend.close()
         variable = rate_variable(self._optimizer)

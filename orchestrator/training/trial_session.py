@@ -83,10 +83,11 @@ class TrialSession:
         self._begun = True
         return bool(progress.rows) and self._reports_after(progress.rows[-1], progress)
 
-    def get_ready(self) -> None:
+    def get_ready(self) -> bool:
         """Expect a chunk to be trained along with those of others, once all of them are ready."""
         self._follow_recipe()  # before another lane has the epoch of all of them trained
         self._trainer.backend.get_ready()
+        return True
 
     def train(self, progress: Progress) -> bool:
         """Train a chunk of an epoch, a cheap one whole; return whether it ended one after which the driver decides."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -121,28 +122,45 @@ class KerasWorkbench:
 
     def _lane(self) -> Trainer:
         """Return a trainer without a trial, of those that train side by side."""
+        return self._without_a_trial(1)[0]
+
+    def _without_a_trial(self, many: int) -> list[Trainer]:
         from orchestrator.training.trainer import Trainer
 
-        free = next((trainer for trainer in self._beside if trainer.slot is None), None)
-        if free is None:
-            free = Trainer(self._job.task, PROGRAMS_OF_A_LANE, self._lanes)
-            self._beside.append(free)
+        free = [trainer for trainer in self._beside if trainer.slot is None][:many]
+        while len(free) < many:
+            free.append(Trainer(self._job.task, PROGRAMS_OF_A_LANE, self._lanes))
+            self._beside.append(free[-1])
         return free
+
+    @contextmanager
+    def _free_lanes(self, most: int) -> Iterator[list[Trainer]]:
+        """Lend trainers of lanes that nobody has, at most so many."""
+        lanes = self._lanes.most if self._lanes else 1
+        taken = sum(trainer.slot is not None for trainer in self._beside)
+        lent = self._without_a_trial(max(0, min(most, lanes - taken)))
+        try:
+            yield lent
+        finally:
+            for trainer in lent:
+                trainer.leave()
 
     def session(self, spec: TrialSpec) -> Session:
         """Return a trial's training: babysat where the job has a nursery."""
-        from orchestrator.training.live_keras import LiveKeras
+        from orchestrator.training.live_keras import LiveKeras, PandaLane
         from orchestrator.training.trial_session import TrialSession
         from orchestrator.trials.panda.session import PandaSession
 
+        objective, nursery = self._job.objective, self._job.nursery
         if self._lanes is not None:
             if self._lanes.most == 1:
                 self._trainer.leave()
             self._trainer = self._lane()
-            return TrialSession(self._trainer, spec, self._job.objective)
+            if nursery is None:
+                return TrialSession(self._trainer, spec, objective)
+            return PandaLane(self._trainer, spec, nursery, objective, self._free_lanes)
         self._trainer.leave()
         self._take_fold_of(spec)
-        objective, nursery = self._job.objective, self._job.nursery
         if nursery is None:
             return TrialSession(self._trainer, spec, objective)
         live = LiveKeras(self._trainer, spec.trial, objective.metric)

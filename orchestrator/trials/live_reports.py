@@ -12,6 +12,7 @@ from orchestrator.search import Nursery, TrialSpec
 from orchestrator.trials.checkpoint import Checkpoint
 from orchestrator.trials.judging import Objective
 from orchestrator.trials.panda.session import PandaSession
+from orchestrator.trials.panda.state import Tried
 from orchestrator.trials.protocol import Progress
 from orchestrator.trials.reporting import (
     NOT_YET,
@@ -188,7 +189,7 @@ class LiveReports:
         """Return nothing: it reports epochs, no batches."""
         return []
 
-    def row_losses(self) -> list[float]:
+    def tried(self, changes: Sequence[Mapping[str, Any]], epochs: int) -> list[Tried]:
         """Raise TrialError: it reports no loss of each row."""
         raise TrialError(f"{self._job.text}: expected the loss of each validation row.")
 

@@ -55,8 +55,8 @@ class SideBySide(Session, Protocol):
     def begin(self, progress: Progress) -> bool:
         """Start, where that is yet to be done; return whether there is something to report already."""
 
-    def get_ready(self) -> None:
-        """Expect a chunk to be trained once all are ready."""
+    def get_ready(self) -> bool:
+        """Expect a chunk to be trained once all are ready; return whether one is to be."""
 
     def train(self, progress: Progress) -> bool:
         """Train a chunk; return whether there is something to report."""

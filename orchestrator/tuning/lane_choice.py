@@ -29,7 +29,8 @@ def with_lanes_chosen(
     spec = stage.look_ahead()
     if spec is None:
         return with_lanes(plan, job, None)
-    found = try_lanes(spec, min(plan.most_trials, plan.max_concurrent_trials or plan.most_trials))
+    at_once = min(plan.most_trials, plan.max_concurrent_trials or plan.most_trials)
+    found = try_lanes(spec, plan.nursery.most_at_once if plan.nursery else at_once)
     if isinstance(found, Failure):
         said = f"lanes: none, since trying them with trial {spec.trial} failed: {found.message}"
         listener.remarked("lanes_not_tried", said, trial=spec.trial)

@@ -40,7 +40,7 @@ class LaneWorker(Worker):
         """Set nothing up yet, as Worker does not."""
         assert job is not None  # noqa: S101
         find_modules_of(path)
-        self._lanes = runner_of(job, job.lanes)  # type: ignore[attr-defined]
+        self._lanes = runner_of(job, job.lanes or 1)  # type: ignore[attr-defined]
 
     def take(self, spec: TrialSpec) -> None:  # type: ignore[override]
         """Train one more trial."""
@@ -162,8 +162,8 @@ class LaneEngine(Engine):
         )
 
     def conductor(self, plan: Plan, *given: Any) -> Conductor:
-        """Return what hears them."""
-        return LaneConductor(plan.lanes, *given)  # type: ignore[arg-type]
+        """Return what hears them; where none turned out to be best, a worker trains one trial at a time."""
+        return LaneConductor(plan.lanes or 1, *given)  # type: ignore[arg-type]
 
 
 def _asked_of_a_process(

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 REPORT_SECONDS = 1.0
 """Epochs shorter than this share a report; every milestone gets its own."""
+IDLE_SECONDS = 0.2
+"""How long trials are left alone of which none trains: babysat ones that are paused."""
 
 
 class TrialRunner:
@@ -83,7 +85,9 @@ class TrialRunner:
         began = time.monotonic()
         over, failures = self._each(lambda trial: self._session(trial).begin(told[trial]))
         while not over:
-            unready = self._each(lambda trial: self._session(trial).get_ready())[1]
+            trains, unready = self._each(lambda trial: self._session(trial).get_ready())
+            if not trains:
+                time.sleep(IDLE_SECONDS)
             over, untrained = self._each(
                 lambda trial: self._session(trial).train(told[trial]), unready
             )

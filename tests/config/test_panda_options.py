@@ -128,3 +128,19 @@ def test_a_panda_without_options_is_refused(load):
     assert "panda: expected the options of strategy panda: {start: {…}} or {from: <run>}" in (
         refusal(load, BASE)
     )
+
+
+@pytest.mark.parametrize(
+    "strategy", ["strategy: panda\npanda: {start: {}, lanes: 2}", "caviar: {lanes: auto}"]
+)
+def test_lanes_are_of_keras_models_in_both_strategies(load, strategy):
+    message = refusal(
+        load, f"trial: ./mine.py:train\nmetric: loss\nsearch_space: {{a: 1}}\n{strategy}"
+    )
+    assert "lanes: expected 1, since lanes are of Keras models" in message
+
+
+def test_a_panda_has_as_many_lanes_as_its_file_says(load):
+    assert load(START).panda.lanes == 1
+    assert load(START, "panda.lanes=auto").panda.lanes == "auto"
+    assert load(START, "panda.lanes=4").panda.lanes == 4

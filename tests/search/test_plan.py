@@ -43,3 +43,10 @@ def test_trial_seeds_differ_by_trial_and_by_experiment_and_fit_31_bits():
     seeds = {trial_seed(seed, index) for seed in range(20) for index in range(50)}
     assert len(seeds) == 1000
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_as_many_lanes_are_tried_as_rates_or_a_few_branches():
+    start = {"start": {"learning_rate": 0.1}}
+    assert plan(strategy="panda", panda=start).nursery.most_at_once == 4
+    rates = {"sitter": {"branch_and_compare": {"factors": [0.1, 0.3, 1, 3, 10]}}}
+    assert plan(strategy="panda", panda=start | rates).nursery.most_at_once == 5

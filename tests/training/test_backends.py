@@ -33,7 +33,11 @@ CLAIMS = (
     ("tests/training/panda/test_changes.py", "keeps_its_weights or put_in_force"),
 )
 CHOSEN = " or ".join(f"{Path(file).name} and ({chosen})" for file, chosen in CLAIMS)
-LANES = ("tests/training/test_lanes.py", "tests/training/test_lane_models.py")
+LANES = (
+    "tests/training/test_lanes.py",
+    "tests/training/test_lane_models.py",
+    "tests/training/panda/test_branches_as_lanes.py",
+)
 EXPERIMENT = """
 model: mlp
 data: digits
@@ -138,6 +142,63 @@ def epochs_in(folder: Path, name: str) -> dict[tuple[str, int], dict[str, float]
     lines = file.read_text().splitlines(keepends=True) if file.exists() else []
     rows = [json.loads(line) for line in lines if line.endswith("\n")]
     return {(row["trial"], row["epoch"]): row["metrics"] for row in rows}
+
+
+PANDA = """
+model: mlp
+data: digits
+backend: jax
+strategy: panda
+panda:
+  start: {learning_rate: 1.0e-5, momentum: 0.9, units: 8, batch_size: 64, dropout: 0.2}
+  days: 8
+  sitter:
+    mode: act
+    patience: 2
+    plateau: {standard_errors: 50}
+    branch_and_compare: {epochs: 1, factors: [1, 0.1, 1000], budget_share: 0.45}
+"""
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(not is_installed("jax"), reason="not installed")
+def test_a_panda_whose_branches_are_lanes_on_ray_has_the_days_of_one_alone(tmp_path):
+    (tmp_path / "own.yaml").write_text(PANDA)
+    lanes = run_in(tmp_path, "run", "own.yaml", "--set", "panda.lanes=3", "--set", "name=lanes")
+    assert lanes.returncode == 0, lanes.stdout + lanes.stderr
+    alone = run_in(tmp_path, "run", "own.yaml", "--inline")
+    assert alone.returncode == 0, alone.stdout + alone.stderr
+    mine, theirs = (epochs_in(tmp_path, name) for name in ("lanes", "own"))
+    assert mine.keys() == theirs.keys()
+    for epoch, metrics in theirs.items():
+        assert mine[epoch] == pytest.approx(metrics, abs=1e-4)
+    [end] = ends_in(tmp_path, "lanes")
+    assert end["path"] == "compiled"
+    journal = (tmp_path / "runs" / "lanes" / "journal.jsonl").read_text()
+    assert '"branch_and_compare"' in journal
+
+
+@pytest.mark.cluster
+@pytest.mark.skipif(not is_installed("jax"), reason="not installed")
+def test_replicates_of_finalists_are_lanes_of_one_program(tmp_path):
+    caviar = "num_samples: 3, lanes: 3, scheduler: none, finalists: {top: 3, seeds: 2, budget: 6}"
+    text = EXPERIMENT[: EXPERIMENT.index("caviar")]
+    (tmp_path / "own.yaml").write_text(f"backend: jax\n{text}caviar: {{{caviar}}}\n")
+    done = run_in(tmp_path, "run", "own.yaml", "--inline")
+    assert done.returncode == 0, done.stdout + done.stderr
+    ends = {end["trial"]: end for end in ends_in(tmp_path, "own")}
+    assert len(ends) == 9 and {end["path"] for end in ends.values()} == {"compiled"}
+    file = tmp_path / "runs" / "own" / "epochs.jsonl"
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    for replicate in ("r1", "r2"):
+        took = {row["seconds"] for row in rows if row["trial"].endswith(replicate)}
+        assert len(took) == 3, "an epoch of three is one call, and takes each as long"
+
+
+def ends_in(folder: Path, name: str) -> list[dict[str, object]]:
+    """Return how a run's trials ended."""
+    lines = (folder / "runs" / name / "trials.jsonl").read_text().splitlines()
+    return [line for line in map(json.loads, lines) if "status" in line]
 
 
 OWN_STEP = """

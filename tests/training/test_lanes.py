@@ -16,6 +16,7 @@ from orchestrator.training.task import TrainingTask
 from orchestrator.training.trainer import Trainer
 from orchestrator.training.workbench import KerasJob
 from orchestrator.trials.judging import Objective
+from orchestrator.trials.panda.day_cycle import train_epoch
 from orchestrator.tuning.trial_runner import TrialRunner
 from tests.training.conftest import MLP
 
@@ -290,3 +291,32 @@ def test_a_model_that_cannot_be_a_lane_has_none_and_the_reason(mlp, tmp_path):
     found = Worker(mlp, tmp_path, "auto").runner.try_lanes(spec, 4)
     assert found["lanes"] is None
     assert "BatchNormalization is recalibrated at every validation" in found["reason"]
+
+
+def test_a_lane_trains_its_next_trial_in_batches_of_that_ones_size(mlp, train, tmp_path):
+    specs = specs_of(5, batch_size=[32, 64, 16, 32, 64])
+    worker = Worker(mlp, tmp_path, 2)
+    worker.train(specs)
+    for trial, curve in alone(mlp, specs, train).items():
+        check_alike(worker.curve(trial), curve)
+
+
+def test_a_lane_whose_next_trial_is_recalibrated_at_each_validation_has_its_numbers(
+    mlp, train, tmp_path
+):
+    specs = specs_of(3, recalibrate_batch_norm=["off", "every_validation", "off"])
+    worker = Worker(mlp, tmp_path, 1)
+    worker.train(specs)
+    for trial, curve in alone(mlp, specs, train).items():
+        check_alike(worker.curve(trial), curve)
+
+
+def test_a_model_that_is_rebuilt_in_its_lane_goes_on_from_what_it_has_learned(mlp, tmp_path):
+    lane, by_itself = Worker(mlp, tmp_path, 2).job.open()._lane(), Trainer(mlp)
+    curves = []
+    for trainer in (lane, by_itself):
+        trainer.begin({"learning_rate": 0.1, "units": 4, "batch_size": 32, "dropout": 0.1}, 1)
+        curve = [train_epoch(trainer), train_epoch(trainer)]
+        assert trainer.change({"dropout": 0.4}) == "rebuilt"
+        curves.append([*curve, train_epoch(trainer)])
+    check_alike(*curves)

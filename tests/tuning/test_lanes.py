@@ -14,7 +14,7 @@ from orchestrator.trials import Progress
 from orchestrator.tuning import lanes as lanes_module
 from orchestrator.tuning.failures import Failure
 from orchestrator.tuning.lane_choice import with_lanes_chosen
-from orchestrator.tuning.lanes import LaneConductor
+from orchestrator.tuning.lanes import LaneConductor, LaneEngine, LaneWorker
 from orchestrator.tuning.protocol import Report
 from tests.tuning.play import DIED, OOM, Play
 
@@ -117,6 +117,18 @@ def test_what_was_measured_is_said_and_recorded_and_the_trial_tried_is_still_to_
     assert (plan.lanes, job.lanes) == (2, 2)
     assert play.heard.events == [(LANES_CHOSEN, {"lanes": 2, "measured": []})]
     assert play.begin() == ["00000", "00001", "00002", "00003"]
+
+
+def test_where_none_turn_out_to_be_best_a_worker_trains_one_trial_at_a_time():
+    play = Play(4)
+    plan, job = chosen(play, {"lanes": None, "reason": "none", "measured": []})
+    conductor = LaneEngine().conductor(plan, play.stage, None)
+    workers = [Worker(name) for name in "ab"]
+    assert all([conductor.seat(worker.seat) for worker in workers])
+    assert [worker.told for worker in workers] == [["take 0"], ["take 1"]]
+    of_ray = LaneWorker.__new__(LaneWorker)
+    of_ray.setup({}, job)
+    assert of_ray._lanes.places == 1
 
 
 def test_a_trial_that_fails_leaves_the_choice_to_the_next_sitting():

@@ -120,7 +120,7 @@ def _with_lanes(
     if why_not is not None:
         from orchestrator.data.messages import notice
 
-        notice(f"caviar.lanes: trials train one after another: {why_not}")
+        notice(f"{experiment.strategy}.lanes: trials train one after another: {why_not}")
         return plan
     return replace(plan, lanes=asked)
 

@@ -18,13 +18,18 @@ from orchestrator.sitter import (
     learning_rates,
     suggest,
 )
-from orchestrator.trials import Checkpoint, save_checkpoint
+from orchestrator.trials import save_checkpoint
 from orchestrator.trials.judging import finite
 from orchestrator.trials.panda.request_handler import change, rollback
-from orchestrator.trials.panda.state import LiveModel, Panda, PandaState, checkpoint, chosen, note
-
-Epochs = list[tuple[dict[str, Any], Checkpoint]]
-"""Epochs' rows, each with the state after it."""
+from orchestrator.trials.panda.state import (
+    Epochs,
+    LiveModel,
+    Panda,
+    PandaState,
+    checkpoint,
+    chosen,
+    note,
+)
 
 _RATE_TEST = "learning_rate_test"
 
@@ -192,18 +197,11 @@ def lr_probe(finding: Finding, panda: Panda) -> tuple[Kept, Epochs]:
 
     Returns which is the best by paired validation loss, and its epochs. The model is put back as it was.
     """
-    model = panda.model
-    start = model.checkpoint({})
-    tried: dict[float, Epochs] = {}
-    losses: dict[float, list[float]] = {}
-    for factor, rate in zip(finding.evidence["factors"], finding.candidates, strict=True):
-        model.resume(start)
-        model.change({"learning_rate": rate})
-        tried[factor] = [(train_epoch(model), model.checkpoint({})) for _ in range(finding.epochs)]
-        losses[factor] = model.row_losses()
-    model.resume(start)
-    kept = keep_best(losses)
-    return kept, tried[kept.factor]
+    changes = [{"learning_rate": rate} for rate in finding.candidates]
+    found = panda.model.tried(changes, finding.epochs)
+    tried = dict(zip(finding.evidence["factors"], found, strict=True))
+    kept = keep_best({factor: each.losses for factor, each in tried.items()})
+    return kept, tried[kept.factor].epochs
 
 
 def _branch_and_compare(finding: Finding, state: PandaState, panda: Panda) -> PandaState:

@@ -31,30 +31,60 @@ class PandaSession:
         self.state = PandaState()
         self._reported = Progress()
         self._interval = CheckpointInterval(objective.checkpoint_every)
-        self._begun = False
+        self._starts, self._begun, self._failed = True, False, False
 
     def advance(self, progress: Progress, seconds: float) -> None:
         """Train for about ``seconds``, longer in the middle of an epoch; a paused panda only listens."""
-        before, model = self.panda.progress, self.panda.model
+        over = self.begin(progress)
+        began = time.monotonic()
+        while not over:
+            if not self.get_ready() and self.state.paused:
+                time.sleep(PAUSE_SECONDS)
+            over = self.train(progress)
+            if is_time(self.panda.model.steps_within > 0, began, seconds):
+                break
+        self.settle(progress)
+
+    def begin(self, progress: Progress) -> bool:
+        """Start, where that is yet to be done; return whether it is over."""
+        before, self._begun, self._failed = self.panda.progress, False, True
         if before.rows or before.journal or before.branches:
             self._reported = before
         panda = self.panda = replace(self.panda, progress=progress)
-        starts, self._begun = not self._begun, False  # an error leaves the last state as it was
-        if starts:
+        if self._starts:
             self.state = _resumed(panda) if panda.days.last.exists() else started(panda)
-        began = time.monotonic()
-        while not panda.is_over(self.state):
-            self._step()
-            if is_time(model.steps_within > 0, began, seconds):
-                break
-        progress.done = panda.is_over(self.state)
-        progress.stopped = self.state.ending == "stopped"
-        progress.diverged = self.state.ending == "diverged"
+        self._failed = False
+        return panda.is_over(self.state)
+
+    def get_ready(self) -> bool:
+        """Answer what was asked; return whether an epoch, or a chunk of one, is to be trained."""
+        self._failed = True
+        self.state = answered(self.state, self.panda)
+        return not (self.state.paused or self.panda.is_over(self.state))
+
+    def train(self, progress: Progress) -> bool:
+        """Train it, unless the panda is paused, and after the last one answer once more; return whether it is over."""
+        panda = self.panda
+        if not (self.state.paused or panda.is_over(self.state)):
+            self.state = trained(self.state, panda)
+        if panda.is_over(self.state):
+            self.state = answered(self.state, panda)
+        self._failed = False
+        return panda.is_over(self.state)
+
+    def settle(self, progress: Progress) -> None:
+        """Write down what a report goes by; an error leaves the last state as it was."""
+        if self._failed:
+            return
+        model, ending = self.panda.model, self.state.ending
+        progress.done = self.panda.is_over(self.state)
+        progress.stopped, progress.diverged = ending == "stopped", ending == "diverged"
         progress.epoch = model.epoch
         self._begun = True
         due = model.steps_within > 0 and self._interval.is_due(model.epoch, _steps(model))
-        if starts or progress.rows or progress.journal or progress.done or due:
+        if self._starts or progress.rows or progress.journal or progress.done or due:
             self.keep()
+        self._starts = False
 
     def keep(self) -> None:
         """Write the last state, with the last two reports: a resumed panda repeats them, in case they were lost.
@@ -74,17 +104,6 @@ class PandaSession:
             panda.days.save_last(checkpoint(self.state, panda, **reported))
             panda.days.save_best("last", panda.best_file)
             panda.objective.states.forget_unnamed(panda.trial)
-
-    def _step(self) -> None:
-        """Answer what was asked, then train an epoch, or a chunk of one; after the last one answer once more."""
-        panda = self.panda
-        self.state = answered(self.state, panda)
-        if self.state.paused:
-            time.sleep(PAUSE_SECONDS)
-        elif not panda.is_over(self.state):
-            self.state = trained(self.state, panda)
-        if panda.is_over(self.state):
-            self.state = answered(self.state, panda)
 
 
 def answered(state: PandaState, panda: Panda) -> PandaState:

@@ -14,6 +14,16 @@ from orchestrator.trials import Checkpoint, DayCheckpoints, Progress
 from orchestrator.trials.judging import Objective
 
 Ending = Literal["stopped", "diverged"]
+Epochs = list[tuple[dict[str, Any], Checkpoint]]
+"""Epochs' rows, each with the state after it."""
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What was trained with other values: its epochs, and the loss of each validation row after them."""
+
+    epochs: Epochs = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
 
 
 class LiveModel(Protocol):
@@ -72,8 +82,8 @@ class LiveModel(Protocol):
     def losses_at(self, rates: Sequence[float]) -> list[float]:
         """Return the training loss of one batch after another, each at its learning rate; empty if it cannot be set."""
 
-    def row_losses(self) -> list[float]:
-        """Return the loss of each validation row."""
+    def tried(self, changes: Sequence[Mapping[str, Any]], epochs: int) -> list[Tried]:
+        """Train so many epochs with each of several changes, from here and over the same rows; it stays as it is."""
 
 
 @dataclass(frozen=True)
