@@ -304,6 +304,8 @@ class LiveNumber:
         if NAME == "torch":
             self.held = float(value)
             self._give()
+        elif IS_TENSORFLOW and isinstance(value, float) and tf.executing_eagerly():
+            tf.raw_ops.AssignVariableOp(resource=self.held.handle, value=float(value))
         else:
             self.held.assign(value)
 

@@ -12,7 +12,7 @@ from orchestrator.records import Score, score_of
 from orchestrator.search import TrialSpec
 from orchestrator.trials import Checkpoint, Progress, load_checkpoint, save_checkpoint
 from orchestrator.trials.judging import CheckpointInterval, Objective, finite, is_time
-from orchestrator.trials.state_store import waiting_state
+from orchestrator.trials.state_store import keep_best_as_last, waiting_state
 
 if TYPE_CHECKING:
     from orchestrator.training.trainer import Trainer
@@ -122,7 +122,7 @@ class TrialSession:
         with self._interval.saving(self._trainer.epoch, steps_of(self._trainer)):
             self._save_improved()
             if self._best_is_of == self._trainer.epoch and not self._amid:
-                self._objective.states.keep_best_as_last(self._spec.trial)
+                keep_best_as_last(self._objective.states, self._spec.trial)
             else:
                 save_checkpoint(self._last, self._trainer.checkpoint(self._about()))
 

@@ -158,11 +158,6 @@ class StateStore:
         """Return where a trial's last state lies while it trains."""
         return self.folder / f"{trial}{_LAST}"
 
-    def keep_best_as_last(self, trial: str) -> None:
-        """Have a trial's best state, which was written just now, be its last one too, without a copy if that can be."""
-        put_too(self.best(trial), self.last(trial))
-        flush_folder(self.folder)
-
     def days(self, trial: str, keep_days: int | None = None) -> DayCheckpoints:
         """Return the days of a babysat trial."""
         return DayCheckpoints(self.folder / trial, keep_days)
@@ -257,6 +252,12 @@ def forget_all_but(states: StateStore, trials: Collection[str]) -> None:
     kept = (file.name.removesuffix(_LAST) for file in states.folder.glob("*.npz"))
     for trial in {name.removesuffix(".npz") for name in kept}.difference(trials):
         states.forget(trial)
+
+
+def keep_best_as_last(states: StateStore, trial: str) -> None:
+    """Have a trial's best state, which was written just now, be its last one too, without a copy if that can be."""
+    put_too(states.best(trial), states.last(trial))
+    flush_folder(states.folder)
 
 
 def brought(states: StateStore, file: Path, trial: str) -> Checkpoint:
