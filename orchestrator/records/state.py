@@ -23,7 +23,7 @@ class RunState:
     """What is known of a run; ``apply`` takes in what happened next.
 
     ``metric`` and ``mode`` are what its trials are judged by; ``endings`` counts how they ended, ``epochs`` those
-    recorded, replicates left out of the former: there are so many ``again``. ``extensions`` are the ``extended``;
+    recorded, replicates left out of the former: so many are ``again``. ``extensions`` are the ``extended`` events;
     ``race``, ``race_result`` and ``winner`` are the events race_began, race_ended and winner since the last of them,
     each void with the next one of those before it. ``known_finalists`` are those whose replicates began before the
     race: {trial: first number}.

@@ -144,16 +144,18 @@ class Finalists:
         """The trials of the search that have begun and not ended."""
         return [told.spec.trial for told in self._drawn if told.ending is None]
 
+    @property
+    def is_to_come(self) -> bool:
+        """Whether there may be a race, before which no limit can end the run."""
+        limits = self._plan.limits
+        ends = (limits.max_epochs, limits.max_run_time, limits.max_failed_trials)
+        return self._race is None and not self._is_over and all(each is None for each in ends)
+
     def ahead(self, settled: Collection[str], tell: Callable[[News], object]) -> TrialSpec | None:
         """Return a replicate that the race will need whatever the last trials give; None where none is known, or left.
 
         No trial is left to draw. ``settled`` are those that are paused and never go on. ``tell`` is told of a finalist.
         """
-        limits = self._plan.limits
-        ends = (limits.max_epochs, limits.max_run_time, limits.max_failed_trials)
-        may_end_early = any(each is not None for each in ends)  # and then there would be no race
-        if self._race is not None or self._is_over or may_end_early:
-            return None
         first = self._first()
         spec = self._given_out(self._missing(self._sure(settled), range(first, first + FEWEST)))
         if spec is not None and spec.repeats is not None and spec.repeats not in self._known:

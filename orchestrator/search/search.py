@@ -222,7 +222,8 @@ class Search:
     def _replicate_ahead(self) -> TrialSpec | None:
         """Return a replicate that the race surely needs, to train beside the last trials; None where none is known."""
         is_last = self._rounds is None or self._round.end >= self._plan.trials_in_all
-        if not (is_last and self._is_awaited) or self._next_index() is not None:
+        may_be = is_last and self._is_awaited and self.finalists.is_to_come
+        if not may_be or self._next_index() is not None:
             return None
         training = (t for t in self.finalists.unfinished if t not in self._paused)
         least = min((self._last_epochs.get(t, (0, None))[0] for t in training), default=0)

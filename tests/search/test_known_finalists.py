@@ -175,6 +175,32 @@ def test_while_a_searcher_may_propose_another_trial_nobody_is_sure():
     assert given(search) == []
 
 
+def test_paused_trials_are_settled_once_nobody_in_training_can_have_them_go_on():
+    asha = {"asha": {"promote": True, "reduction_factor": 2}}
+    search = Search(plan_of(epochs=4, scheduler=asha))
+
+    def told(trial, epoch, value):
+        metrics = {"val_accuracy": value, "loss": 1.0}
+        search.tell({"trial": trial, "epoch": epoch, "metrics": metrics, "seconds": 0.1})
+
+    given(search)
+    for trial, value in (("00000", 0.5), ("00001", 0.9), ("00002", 0.8), ("00003", 0.1)):
+        told(trial, 1, value)
+    assert [search.next().spec.trial] == ["00002"]
+    told("00001", 2, 0.9)
+    told("00002", 2, 0.8)
+    assert [search.next().spec.trial] == ["00001"]
+    told("00001", 3, 0.9)
+    told("00001", 4, 0.9)
+    search.tell(TrialEnd("00001", "finished"))
+    assert {*search.paused} == {"00000", "00002", "00003"}
+    assert given(search) == [], "the fifth has come to no rung yet"
+    told("00004", 1, 0.95)
+    assert given(search) == ["00001-r1", "00001-r2"], "that at the second rung may yet go on"
+    told("00004", 2, 0.95)
+    assert given(search) == ["00002-r1", "00002-r2"]
+
+
 def test_failed_trials_are_no_finalists_and_stopped_ones_are():
     assert given(four_of_five(plan_of(), "failed")) == []
     assert given(four_of_five(plan_of(), "stopped"))[:2] == ["00001-r1", "00003-r1"]
