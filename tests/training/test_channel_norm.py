@@ -46,6 +46,11 @@ BUILDERS = {
         a = layers.BatchNormalization()(a)
         a = layers.Reshape((8, 8, 8))(layers.Activation("relu")(a))
     """,
+    "the last axis by its number, as Keras's applications give it": """
+        a = layers.Conv2D(4, 3)(inputs)
+        a = layers.Activation("relu")(layers.BatchNormalization(axis=3)(a))
+        a = layers.BatchNormalization(axis=3)(layers.Conv2D(4, 3)(a))
+    """,
     "channels first, half precision, wide rows": """
         a = layers.BatchNormalization(axis=1)(inputs)
         a = layers.Conv2D(3, 3, dtype="mixed_float16")(a)
