@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         find_trial,
         space_of,
     )
-    from orchestrator.catalog.imports import is_users_module, is_users_own
+    from orchestrator.catalog.imports import is_installed, is_users_module, is_users_own
     from orchestrator.catalog.names import (
         BUNDLED_DATA,
         bundled_file,
@@ -77,6 +77,7 @@ __all__ = [
     "find_space",
     "find_trial",
     "flush_printed",
+    "is_installed",
     "is_mark",
     "is_users_module",
     "is_users_own",

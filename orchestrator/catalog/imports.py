@@ -56,10 +56,16 @@ def module_source(name: str) -> Path | None:
 def is_users_module(name: str) -> bool:
     """Return whether a module is neither Python's nor installed nor ours: what stands in it is the user's."""
     top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top == _OURS:
-        return False
     file = getattr(sys.modules.get(name), "__file__", None)
-    return bool(file) and not _INSTALLED & set(Path(str(file)).parts)
+    return bool(file) and top != _OURS and not is_installed(str(file))
+
+
+@functools.cache
+def is_installed(file: str) -> bool:
+    """Return whether a file is an installed package's or Python's own, whose modules' names a user's file may have."""
+    folders = {sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")}
+    path = Path(file)
+    return bool(_INSTALLED & set(path.parts)) or any(map(path.is_relative_to, folders))
 
 
 def is_users_own(value: Any) -> bool:

@@ -70,7 +70,8 @@ def _normalized_or(otherwise: Callable[..., Any]) -> Callable[..., Any]:
         scale: Any = None,
         epsilon: float = 1e-3,
     ) -> Any:
-        if not _is_meant(x) or axis not in (-1, x.shape.rank - 1) or mean.shape.rank != 1:
+        # Of an axis by its number Keras makes tensors of one number a channel, whose gradients have other bits.
+        if not _is_meant(x) or axis != -1 or mean.shape.rank != 1:
             return otherwise(x, mean, variance, axis, offset=offset, scale=scale, epsilon=epsilon)
         with tf.name_scope("batchnorm") as scope:
             inverse = tf.math.rsqrt(variance + epsilon)

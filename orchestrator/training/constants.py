@@ -6,6 +6,7 @@ closure keeps, a table at the top of the user's file. A program serves both only
 
 from __future__ import annotations
 
+import decimal
 import enum
 import functools
 import hashlib
@@ -24,10 +25,10 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from orchestrator.catalog import is_users_module, is_users_own
+from orchestrator.catalog import is_installed, is_users_module, is_users_own
 from orchestrator.catalog.contents import codes_in, is_empty
 from orchestrator.training.keras_backend import SHOWN, STATEFUL, TENSORS, array_of, has_values
-from orchestrator.training.keras_internals import BOOKKEEPING
+from orchestrator.training.keras_internals import BOOKKEEPING, is_cast
 
 MOST_OBJECTS = 200_000
 """A model of more parts than this is not gone through: its program is its own."""
@@ -41,11 +42,12 @@ _PLAIN = (
     bytes,
     type(None),
     type(Ellipsis),
+    type(NotImplemented),
     range,
     slice,
     np.generic,
 )
-_SHOWN = (np.dtype, *SHOWN, Path, re.Pattern, enum.Enum)
+_SHOWN = (np.dtype, *SHOWN, Path, re.Pattern, enum.Enum, decimal.Decimal)
 _NOTHING = (inspect.Signature, weakref.ref, type(threading.Lock()), type(threading.RLock()))
 _BUILT_IN = (
     types.BuiltinFunctionType,
@@ -82,7 +84,20 @@ def constants_of(model: Any) -> Constants:
 
 def _is_keras_s(module: str | None) -> bool:
     top = (module or "").partition(".")[0]
-    return top in _KERAS_S or top in sys.stdlib_module_names
+    pythons = top in sys.stdlib_module_names and not is_users_module(module or "")
+    return top in _KERAS_S or pythons
+
+
+def _is_elsewhere(code: types.CodeType) -> bool:
+    """Return whether a code is of no file that is installed: Keras loads a Lambda's into a function of its own."""
+    return not (code.co_filename.startswith("<frozen") or is_installed(code.co_filename))
+
+
+def _may_hide(value: Any) -> bool:
+    """Return whether an object without attributes may have a state, as iterators do, that Python cannot see."""
+    kinds = type(value).__mro__[:-1]
+    seen_into = hasattr(value, "__dict__") or any(hasattr(kind, "__slots__") for kind in kinds)
+    return type(value).__init__ is not object.__init__ or not (seen_into or not kinds)
 
 
 class _Unknown(Exception):
@@ -156,7 +171,7 @@ class _Reading:
         self._note("set", sorted(map(repr, value)))
 
     def _look_into_array(self, value: np.ndarray) -> None:
-        self._note("array", value.dtype.str, value.shape)
+        self._note("array", str(value.dtype), value.shape)
         if value.dtype.hasobject:
             self._then(value.ravel().tolist())
         else:
@@ -164,8 +179,9 @@ class _Reading:
 
     def _look_into_class(self, value: type) -> None:
         self.by_keras = self.by_keras and _is_keras_s(value.__module__)
-        self._note("class", value.__module__.rpartition(".")[2] and value.__qualname__)
-        if is_users_own(value):
+        users = is_users_own(value)
+        self._note("class", None if users else value.__module__, value.__qualname__)
+        if users:
             names = sorted(name for name in vars(value) if name not in _OF_CLASSES)
             self._then([*value.__bases__, *(vars(value)[name] for name in names)])
 
@@ -185,14 +201,17 @@ class _Reading:
                 self._note(
                     "built in", getattr(value, "__qualname__", getattr(value, "__name__", ""))
                 )
+                self._then([getattr(value, "__self__", None)])
 
     def _look_into_code(self, function: types.FunctionType) -> None:
-        users = is_users_own(function)
-        self.by_keras = self.by_keras and _is_keras_s(function.__module__)
-        self._note("function", function.__qualname__)
+        elsewhere = _is_elsewhere(function.__code__)
+        users = elsewhere or is_users_own(function)
+        self.by_keras = self.by_keras and _is_keras_s(function.__module__) and not elsewhere
+        self._note("function", None if users else function.__module__, function.__qualname__)
         cells = [cell.cell_contents for cell in function.__closure__ or () if not is_empty(cell)]
         self._then([function.__defaults__, function.__kwdefaults__, cells])
         if users:
+            self._then([vars(function)])
             codes = list(codes_in(function.__code__))
             for code in codes:
                 constants = [c for c in code.co_consts if not isinstance(c, types.CodeType)]
@@ -204,7 +223,7 @@ class _Reading:
     def _look_into_object(self, value: Any) -> None:
         match value:
             case keras.Variable():
-                self._note("variable", value.path, tuple(value.shape), value.dtype, value.trainable)
+                self._look_into_variable(value)
             case _ if isinstance(value, STATEFUL):
                 raise _Unknown  # a state of its own, which is neither put back nor kept in checkpoints
             case _ if isinstance(value, TENSORS):
@@ -224,6 +243,12 @@ class _Reading:
             case _:
                 self._look_into_attributes(value)
 
+    def _look_into_variable(self, value: keras.Variable) -> None:
+        form = (value.path, tuple(value.shape), value.dtype)
+        told = (value.trainable, is_cast(value), value.overwrite_with_gradient)
+        self._note("variable", *form, *told)
+        self._then([value.constraint, value.regularizer])
+
     def _look_into_tensor(self, value: Any) -> None:
         if not has_values(value):
             raise _Unknown
@@ -240,7 +265,7 @@ class _Reading:
         attributes = dict(getattr(value, "__dict__", {}))
         slots = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
         attributes |= {name: getattr(value, name) for name in slots if hasattr(value, name)}
-        if not attributes and type(value).__init__ is not object.__init__:
+        if not attributes and _may_hide(value):
             raise _Unknown
         drawn = any(isinstance(part, keras.random.SeedGenerator) for part in attributes.values())
         names = [

@@ -72,9 +72,14 @@ def on_one_replica(optimizer: Any) -> None:
 
 # What Keras keeps of how an object came to be, or by the number of a place in memory: no part of what is computed.
 BOOKKEEPING = re.compile(
-    r"_self_|_auto_config$|_compile_config$|_tracker$|_nodes$|_obj_reference_counts|_trainable_variables_indices$"
-    r"|_exclude_from_weight_decay_cache$|_initial_seed$|_distribut|tracker$|_callable_losses_registered$|built$|_built$"
+    r"_self_(?:unconditional|name_based|saveable|setattr|update_uid)|_auto_config$|_compile_config$|_tracker$|_nodes$|_obj_reference_counts|_trainable_variables_indices$"
+    r"|_exclude_from_weight_decay_cache$|_initial_seed$|_distribut(?:e|ion)_strategy$|tracker$|_callable_losses_registered$|built$|_built$"
 )
+
+
+def is_cast(variable: Any) -> bool:
+    """Return whether a variable is cast where layers compute in another precision, which Keras keeps to itself."""
+    return bool(variable._autocast)
 
 
 # Metrics

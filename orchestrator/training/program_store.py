@@ -157,7 +157,10 @@ class StoredPrograms:
             "names": list(traced.structured_outputs),
             "variables": _forms(variables),
         }
-        content = json.dumps(about).encode() + b"\n" + definitions_of(traced)
+        definitions = definitions_of(traced)
+        if b"PyFunc" in definitions:
+            return  # it calls a Python function by a number that the process has given it
+        content = json.dumps(about).encode() + b"\n" + definitions
         digest = _digest(content).encode()
         with suppress(OSError):
             _write(self._file(name), digest + b"\n" + content)

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.skipif(not IS_TENSORFLOW, reason="of TensorFlow's opera
 
 HP = {"learning_rate": 0.1, "batch_size": 16, "filters": 4, "hidden_layers": 2}
 HEAD = "layers.Dense(num_classes, activation='softmax')(layers.GlobalAveragePooling2D()(a))"
+AXIS = "the last axis by its number, as Keras's applications give it"
 BUILDERS = {
     "a layer called twice, and its input used besides": """
         norm = layers.BatchNormalization()
@@ -45,6 +46,11 @@ BUILDERS = {
         a = layers.Conv3D(4, 3, padding="same")(layers.Reshape((8, 8, 2, 1))(inputs))
         a = layers.BatchNormalization()(a)
         a = layers.Reshape((8, 8, 8))(layers.Activation("relu")(a))
+    """,
+    AXIS: """
+        a = layers.Conv2D(4, 3)(inputs)
+        a = layers.Activation("relu")(layers.BatchNormalization(axis=3)(a))
+        a = layers.BatchNormalization(axis=3)(layers.Conv2D(4, 3)(a))
     """,
     "channels first, half precision, wide rows": """
         a = layers.BatchNormalization(axis=1)(inputs)
@@ -120,7 +126,7 @@ def trained(task: TrainingTask, monkeypatch: Any, as_keras: bool) -> tuple[Any, 
 
 
 @pytest.mark.parametrize(
-    "name", in_depth(["cnn", "resnet", *BUILDERS], "cnn", "resnet", next(iter(BUILDERS)))
+    "name", in_depth(["cnn", "resnet", *BUILDERS], "cnn", "resnet", next(iter(BUILDERS)), AXIS)
 )
 def test_a_trial_is_the_same_to_the_last_bit(name, pictures, tmp_path, monkeypatch, same):
     monkeypatch.setenv("ORCHESTRATOR_PROGRAMS", "")
