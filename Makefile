@@ -27,7 +27,7 @@ FUZZABLE := .venv/.installed-fuzz
 .DEFAULT_GOAL := help
 .PHONY: help install run shell quick test test-all test-lowest format lint types contracts pytest pytest-quick \
   pytest-all pytest-cluster pages coverage properties fuzz parity bench bench-panda bench-search bench-race bench-drift record-tables \
-  bench-hosts bench-fit bench-trials bench-workers bench-scale bench-lanes chaos integration-kubernetes docs lock clean
+  bench-hosts bench-fit bench-trials bench-workers bench-scale bench-same bench-lanes chaos integration-kubernetes docs lock clean
 
 help:  ## this list
 	@awk -F ':.*  ## ' '/^[a-z-]+:.*  ## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -127,6 +127,9 @@ bench-workers: $(RUNNABLE)  ## what a run's workers do with their time: epochs, 
 
 bench-scale: $(RUNNABLE)  ## the rows of Ray Tune's scalability table, ours and plain Ray Tune; ARGS='--shorten 100 --rows trials'
 	$(BIN)/python benchmarks/scale.py $(ARGS)
+
+bench-same: $(RUNNABLE)  ## the same trials whole, by a run and by a loop of Keras's `fit`; ARGS='--case digits-mlp'
+	$(BIN)/python benchmarks/same_work.py $(ARGS)
 
 bench-fit: $(TESTABLE)  ## what Keras's `fit` trains (streams, own steps, callbacks), against plain Keras; ARGS='--turns 3'
 	$(BIN)/python benchmarks/fit_path.py $(ARGS)
