@@ -90,9 +90,8 @@ def _outer(x: Any) -> list[int]:
 
 def _spread(channels: Any, x: Any, name: str | None = None) -> Any:
     """Return a number a channel as a tensor of the shape of ``x``."""
-    shape, count = tf.shape(x), x.shape[-1]
-    width = x.shape[-2] or WIDEST
-    wide = width * count <= WIDEST
+    shape, width, count = tf.shape(x), x.shape[-2], x.shape[-1]
+    wide = width is not None and width * count <= WIDEST
     row = tf.tile(channels, [width]) if wide else channels
     copies = tf.zeros([tf.reduce_prod(shape[:-2] if wide else shape[:-1])], tf.int32)
     return tf.reshape(tf.gather(row[tf.newaxis], copies), shape, name=name)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from orchestrator.catalog import CallableReference
 from orchestrator.data import Dataset, Split
@@ -163,6 +165,26 @@ def test_a_gpu_and_xla_have_their_own_ways(gpus, is_compiled, monkeypatch):
     before = nn.moments, nn.batch_normalization
     with channel_norm.fast_channels(is_compiled):
         assert (nn.moments, nn.batch_normalization) == before
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sequences_of_any_length_have_the_same_gradients(channels):
+    x = np.random.default_rng(0).normal(size=(4, 7, channels)).astype("float32")
+    norm = keras.layers.BatchNormalization()
+    norm.build(x.shape)
+
+    def gradients(x):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(tf.square(norm(tf.identity(x), training=True)) * x)
+        return tape.gradient(loss, [x, norm.gamma.value, norm.beta.value])
+
+    any_length = [tf.TensorSpec((None, None, channels))]
+    as_kerass = tf.function(gradients, any_length, autograph=False)(x)
+    with channel_norm.fast_channels():
+        found = tf.function(lambda x: gradients(x), any_length, autograph=False)(x)
+    for one, other in zip(found, as_kerass, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_second_derivatives_are_keras_s(pictures, tmp_path, monkeypatch, same):
